@@ -1,0 +1,92 @@
+"""What a target is: the one small protocol between the harness and the places where a model runs.
+
+    target = create("sim")
+    run = target.run(Deployable(compiled=vela_bytes, int8=int8_bytes, accelerator="ethos-u55-128"), [x])
+    run.outputs[0].shape            # (samples, ...)
+
+A target takes quantized arrays with a leading sample axis and gives the same back, with what it could measure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Progress = Callable[[int, int], None]
+"""Called with (samples done, samples in all)."""
+
+
+class Trust(str, Enum):
+    """How far a figure can be believed; decided where it is made, never upgraded later."""
+
+    EXACT = "exact"  # counted: bytes, mismatches
+    MEASURED = "measured"  # real hardware
+    SIMULATED = "simulated"  # Arm's FVP
+    MODELLED = "modelled"  # our timing model, Vela's estimate
+    UNTRUSTED = "untrusted"  # CPU cycles on any simulator
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number: `value` in `unit`, with its trust; `note` says what it counts where the name does not."""
+
+    name: str
+    value: float
+    unit: str
+    trust: Trust
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Deployable:
+    """A model ready for a target.
+
+    `int8` is the quantized TFLite file before Vela, `compiled` what Vela made of it; at least one is there.
+    `compiled` is None for a model that is to run on CPU kernels.
+    """
+
+    int8: bytes | None
+    compiled: bytes | None
+    accelerator: str = "ethos-u55-128"
+    memory_mode: str = "Shared_Sram"
+    system_config: str = "Ethos_U55_High_End_Embedded"
+    vela_config: str = ""  # text of the user's .ini; empty = Vela's own Arm/vela.ini
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came back: one array per model output, in the model's order, each with a leading sample axis.
+
+    `measurements` hold per-inference figures, `identity` what a number of this run depends on (engine, versions,
+    firmware hash ...), `log` the target's own text (UART).
+    """
+
+    outputs: tuple[Array, ...]
+    measurements: tuple[Measurement, ...] = ()
+    identity: dict[str, str] = field(default_factory=dict)
+    log: str = ""
+
+
+class Target(Protocol):
+    """A place where a model runs."""
+
+    name: str
+
+    def identity(self) -> dict[str, str]:
+        """What the run's header and every record say: engine, version, ... Raises `UnavailableError` if it cannot run."""
+        ...
+
+    def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
+        """Runs every sample from a fresh state.
+
+        `inputs`: one array per model input in the model's order, the tensor's dtype, shape (samples, *tensor shape
+        without a leading batch of 1).  Raises `BadInputError` for arrays or models it cannot take,
+        `InfrastructureError` when the target failed.
+        """
+        ...
