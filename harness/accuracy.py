@@ -1,0 +1,107 @@
+"""Is it still right: the model's own metric, and how much of it an optimized model lost.
+
+    result = compare("top1", labels, reference=keras_outputs, candidate=target_outputs)
+    result.drop, result.low, result.high          # 0.004, 0.001, 0.007: fractions, not percent
+
+Both models see the same samples, so the interval is a *paired* one: only the samples on which exactly one of the two is
+right say anything about the drop.  For top-1 it is the adjusted Wald interval of Agresti and Min (Statistics in
+Medicine 24, 2005: half a count added to each of the four cells), which keeps its coverage when few samples disagree;
+for any other metric a bootstrap over samples with a fixed seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from hil.npu.errors import BadInputError
+
+Array = NDArray[Any]
+Metric = Callable[[Array, Array], float]
+Z95 = 1.959963984540054
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A metric of two models on the same `samples`.
+
+    `reference` is the float Keras model, `value` the candidate, `drop` = reference - value (negative when the candidate
+    is better), `low`..`high` the 95 % interval of the drop.  All are fractions.
+    """
+
+    metric: str
+    value: float
+    reference: float
+    low: float
+    high: float
+    samples: int
+    where: str = ""
+
+    @property
+    def drop(self) -> float:
+        return self.reference - self.value
+
+
+def top1(outputs: Array, labels: Array) -> float:
+    """Fraction of samples whose largest output is the label's; `outputs` (n, classes), `labels` (n,)."""
+    return float(np.mean(_correct(outputs, labels)))
+
+
+def auc(outputs: Array, labels: Array) -> float:
+    """Area under the ROC curve, ties counted half; the last output column is the score, `labels` are 0 or 1."""
+    scores = np.asarray(outputs, np.float64).reshape(len(labels), -1)[:, -1]
+    positive = np.asarray(labels).astype(bool)
+    count = int(positive.sum())
+    if not 0 < count < len(positive):
+        raise BadInputError("AUC needs samples of both classes")
+    ranks = rankdata(scores)
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))
+
+
+METRICS: dict[str, Metric] = {"top1": top1, "auc": auc}
+
+
+def compare(
+    metric: str | Metric, labels: Array, *, reference: Array, candidate: Array, where: str = ""
+) -> Accuracy:
+    """The metric of both models with the paired interval of the drop; outputs are (n, ...), float."""
+    function, name = (METRICS[metric], metric) if isinstance(metric, str) else (metric, metric.__name__)
+    before, after = function(reference, labels), function(candidate, labels)
+    if function is top1:
+        low, high = _paired_wald(_correct(reference, labels), _correct(candidate, labels))
+    else:
+        low, high = _paired_bootstrap(function, labels, reference, candidate)
+    return Accuracy(name, after, before, low, high, len(labels), where)
+
+
+def _correct(outputs: Array, labels: Array) -> NDArray[np.bool_]:
+    flat = np.asarray(outputs).reshape(len(labels), -1)
+    return np.asarray(flat.argmax(axis=1) == np.asarray(labels).reshape(-1))
+
+
+def _paired_wald(reference: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> tuple[float, float]:
+    lost = int((reference & ~candidate).sum()) + 0.5
+    won = int((~reference & candidate).sum()) + 0.5
+    n = len(reference) + 2
+    drop = (lost - won) / n
+    half = Z95 * math.sqrt(max(lost + won - (lost - won) ** 2 / n, 0.0)) / n
+    return drop - half, drop + half
+
+
+def _paired_bootstrap(function: Metric, labels: Array, reference: Array, candidate: Array) -> tuple[float, float]:
+    rng = np.random.default_rng(0)
+    drops = []
+    while len(drops) < RESAMPLES:
+        pick = rng.integers(0, len(labels), len(labels))
+        if len(np.unique(labels)) > 1 and len(np.unique(labels[pick])) < 2:
+            continue  # a resample of one class has no AUC
+        drops.append(function(reference[pick], labels[pick]) - function(candidate[pick], labels[pick]))
+    low, high = np.quantile(drops, [0.025, 0.975])
+    return float(low), float(high)

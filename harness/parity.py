@@ -1,0 +1,78 @@
+"""Is it the same: a target against the oracle bit by bit, and against the float model by what quantization may change.
+
+    result = compare(target=[y], oracle=[r], scale=..., zero_point=..., keras=[k])
+    result.mismatches            # elements that are not equal; the only good number is 0
+    result.sqnr_db               # signal to quantization noise against Keras
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first element that differs: output number, index with the sample first, and both values."""
+
+    output: int
+    index: tuple[int, ...]
+    target: int
+    oracle: int
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Target against oracle (counts of elements) and against the float Keras model.
+
+    `largest` is the largest absolute difference in quantized steps, `agreement` the fraction of samples with the same
+    largest output as Keras, `sqnr_db` in decibel, `error` the largest absolute difference in the output's own unit;
+    the last three are NaN where there is no Keras model.
+    """
+
+    elements: int
+    samples: int
+    mismatches: int
+    largest: int
+    first: Difference | None
+    agreement: float = float("nan")
+    sqnr_db: float = float("nan")
+    error: float = float("nan")
+
+
+def compare(target: Sequence[Array], oracle: Sequence[Array], keras: Array | None, dequantized: Array | None) -> Parity:
+    """`target` and `oracle`: quantized arrays (samples, ...) in the same order; the other two: float (samples, ...)."""
+    mismatches = largest = elements = 0
+    first = None
+    for number, (got, want) in enumerate(zip(target, oracle, strict=True)):
+        if got.shape != want.shape or got.dtype != want.dtype:
+            raise ValueError(f"output {number}: {got.dtype}{got.shape} against {want.dtype}{want.shape}")
+        difference = np.abs(got.astype(np.int64) - want.astype(np.int64))
+        elements += difference.size
+        mismatches += int(np.count_nonzero(difference))
+        largest = max(largest, int(difference.max(initial=0)))
+        if first is None and difference.any():
+            index = tuple(int(i) for i in np.argwhere(difference)[0])
+            first = Difference(number, index, int(got[index]), int(want[index]))
+    result = Parity(elements, len(target[0]), mismatches, largest, first)
+    if keras is None or dequantized is None:
+        return result
+    return Parity(**{**result.__dict__, **_against_keras(keras, dequantized)})
+
+
+def _against_keras(keras: Array, candidate: Array) -> dict[str, float]:
+    reference = keras.astype(np.float64).reshape(len(keras), -1)
+    noise = candidate.astype(np.float64).reshape(len(candidate), -1) - reference
+    power = float((noise**2).sum())
+    same = reference.argmax(axis=1) == (reference + noise).argmax(axis=1)
+    return {
+        "agreement": float(same.mean()),
+        "sqnr_db": float("inf") if power == 0 else 10 * float(np.log10((reference**2).sum() / power)),
+        "error": float(np.abs(noise).max(initial=0)),
+    }

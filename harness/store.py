@@ -1,0 +1,223 @@
+"""The store of artifacts: what was made once is found again by its recipe and checked by its content.
+
+    store = Store(default_root())
+    recipe = Recipe("int8", inputs={"keras": digest}, settings={"samples": 200}, code=code_version("hil.harness.convert"))
+    artifact = store.make(recipe, lambda folder: (folder / "model.tflite").write_bytes(convert(...)))
+    artifact.read("model.tflite")
+
+A *recipe* is everything that can change the result: the content hashes of what goes in, the settings, the source of the
+step and the versions of the libraries that do the work.  Its hash is the *key*, and the key is the folder's name.  A
+folder appears by one rename when it is complete, so an interrupted run leaves either the whole artifact or none; a lock
+per key keeps two processes from making the same thing twice.  Files are hashed again when they are read: an artifact
+that was damaged is made anew, never used.
+
+    <root>/<step>/<key>/manifest.json     recipe, files with SHA-256 and size, when and how long it took to make
+    <root>/<step>/<key>/<files>
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from filelock import FileLock
+
+MANIFEST = "manifest.json"
+
+
+def default_root() -> Path:
+    """`HIL_STORE`, or the user's cache folder."""
+    return Path(os.environ.get("HIL_STORE") or platformdirs.user_cache_path("ethosu-hil") / "store")
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 of `data` as hexadecimal text."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_files(paths: list[Path]) -> str:
+    """One hash over the names and contents of files, in the order given."""
+    total = hashlib.sha256()
+    for path in paths:
+        total.update(f"{path.name}:{digest(path.read_bytes())}\n".encode())
+    return total.hexdigest()
+
+
+def code_version(*modules: str) -> str:
+    """Hash of the source of `modules`; they are located, not imported."""
+    origins = []
+    for module in modules:
+        spec = importlib.util.find_spec(module)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(module)
+        origins.append(Path(spec.origin))
+    return digest_files(origins)
+
+
+def library_versions(*distributions: str) -> dict[str, str]:
+    """Installed versions by distribution name."""
+    return {name: importlib.metadata.version(name) for name in distributions}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an artifact is made of.  `settings` must be JSON; `step` names the folder in the store."""
+
+    step: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    code: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "inputs": dict(self.inputs),
+            "settings": dict(self.settings),
+            "code": self.code,
+            "versions": dict(self.versions),
+        }
+
+    @property
+    def key(self) -> str:
+        return digest(json.dumps(self.as_json(), sort_keys=True).encode())[:40]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished artifact: its folder and the SHA-256 of each file in it."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        return self.folder.name
+
+    @property
+    def step(self) -> str:
+        return str(self.manifest["recipe"]["step"])
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(int(entry["size"]) for entry in self.manifest["files"].values())
+
+    @property
+    def used(self) -> datetime:
+        """When it was last made or found."""
+        return datetime.fromtimestamp((self.folder / MANIFEST).stat().st_mtime, timezone.utc)
+
+    @property
+    def note(self) -> Mapping[str, Any]:
+        """What the step wanted to remember beside its files."""
+        note: Mapping[str, Any] = self.manifest["note"]
+        return note
+
+    def digest(self, name: str) -> str:
+        return str(self.manifest["files"][name]["sha256"])
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def read(self, name: str) -> bytes:
+        return self.path(name).read_bytes()
+
+    def intact(self) -> bool:
+        """Whether every file still has the content it was stored with."""
+        for name, entry in self.manifest["files"].items():
+            path = self.folder / name
+            if not path.is_file() or digest(path.read_bytes()) != entry["sha256"]:
+                return False
+        return True
+
+
+class Store:
+    """Artifacts below one folder; safe for many processes at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def find(self, recipe: Recipe) -> Artifact | None:
+        """The artifact of `recipe` if it is there and undamaged."""
+        artifact = self._load(self._folder(recipe))
+        if artifact is None or not artifact.intact():
+            return None
+        (artifact.folder / MANIFEST).touch()
+        return artifact
+
+    def make(self, recipe: Recipe, build: Callable[[Path], Mapping[str, Any] | None]) -> Artifact:
+        """The artifact of `recipe`, built if it is not there.
+
+        `build(folder)` writes files into an empty folder and may return a JSON note.  If it raises, nothing is kept.
+        """
+        if found := self.find(recipe):
+            return found
+        folder = self._folder(recipe)
+        work = self.root / "unfinished" / recipe.key
+        with self._lock(recipe.key):
+            if found := self.find(recipe):
+                return found
+            for stale in (work, folder):  # left by a killed run, or damaged
+                shutil.rmtree(stale, ignore_errors=True)
+            work.mkdir(parents=True)
+            try:
+                self._build(recipe, build, work)
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                work.rename(folder)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+        return Artifact(folder, json.loads((folder / MANIFEST).read_text()))
+
+    def artifacts(self) -> Iterator[Artifact]:
+        """Everything in the store, in no particular order."""
+        for manifest in self.root.glob(f"*/*/{MANIFEST}"):
+            if manifest.parent.parent.name != "unfinished" and (artifact := self._load(manifest.parent)):
+                yield artifact
+
+    def remove(self, artifact: Artifact) -> None:
+        """Removes one artifact; a run that needs it makes it again."""
+        with self._lock(artifact.key):
+            shutil.rmtree(artifact.folder, ignore_errors=True)
+
+    def _build(self, recipe: Recipe, build: Callable[[Path], Mapping[str, Any] | None], work: Path) -> None:
+        start = time.monotonic()
+        note = build(work)
+        files = {}
+        for path in sorted(p for p in work.rglob("*") if p.is_file()):
+            data = path.read_bytes()
+            files[path.relative_to(work).as_posix()] = {"sha256": digest(data), "size": len(data)}
+        manifest = {
+            "recipe": recipe.as_json(),
+            "files": files,
+            "note": dict(note or {}),
+            "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - start, 3),
+        }
+        (work / MANIFEST).write_text(json.dumps(manifest, indent=1))
+
+    def _folder(self, recipe: Recipe) -> Path:
+        return self.root / recipe.step / recipe.key
+
+    def _lock(self, key: str) -> FileLock:
+        locks = self.root / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        return FileLock(locks / f"{key}.lock")
+
+    @staticmethod
+    def _load(folder: Path) -> Artifact | None:
+        try:
+            return Artifact(folder, json.loads((folder / MANIFEST).read_text()))
+        except (OSError, ValueError):
+            return None

@@ -1,0 +1,143 @@
+"""What a user of the store relies on: nothing is made twice, nothing stale or damaged is used, nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hil.harness.store import MANIFEST, Recipe, Store, digest
+
+RECIPE = Recipe("step", {"model": "abc"}, {"epochs": 2}, "code", {"numpy": "2"})
+
+
+def writes(text: str):
+    def build(folder: Path) -> dict[str, int]:
+        (folder / "file").write_text(text)
+        return {"answer": 42}
+
+    return build
+
+
+def refuses(folder: Path) -> None:
+    raise AssertionError("was made a second time")
+
+
+def test_the_second_run_makes_nothing(tmp_path: Path) -> None:
+    first = Store(tmp_path).make(RECIPE, writes("x"))
+    again = Store(tmp_path).make(RECIPE, refuses)
+    assert again.read("file") == b"x"
+    assert again.digest("file") == first.digest("file") == digest(b"x")
+    assert again.note == {"answer": 42}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Recipe("step2", {"model": "abc"}, {"epochs": 2}, "code", {"numpy": "2"}),
+        Recipe("step", {"model": "abd"}, {"epochs": 2}, "code", {"numpy": "2"}),
+        Recipe("step", {"model": "abc"}, {"epochs": 3}, "code", {"numpy": "2"}),
+        Recipe("step", {"model": "abc"}, {"epochs": 2}, "new code", {"numpy": "2"}),
+        Recipe("step", {"model": "abc"}, {"epochs": 2}, "code", {"numpy": "3"}),
+    ],
+    ids=["step", "input", "setting", "code", "version"],
+)
+def test_whatever_can_change_the_result_changes_the_key(other: Recipe) -> None:
+    assert other.key != RECIPE.key
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.text(), max_size=4))
+def test_the_key_does_not_depend_on_the_order_of_settings(settings: dict[str, int | str]) -> None:
+    turned = dict(reversed(settings.items()))
+    assert Recipe("s", settings=settings).key == Recipe("s", settings=turned).key
+
+
+def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.make(RECIPE, writes("x")).path("file").write_text("y")
+    assert store.find(RECIPE) is None
+    assert store.make(RECIPE, writes("x")).read("file") == b"x"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"files": 3}'])
+def test_a_damaged_manifest_is_made_anew(tmp_path: Path, text: str) -> None:
+    store = Store(tmp_path)
+    (store.make(RECIPE, writes("x")).folder / MANIFEST).write_text(text)
+    assert store.make(RECIPE, writes("z")).read("file") == b"z"
+    assert [a.key for a in store.artifacts()] == [RECIPE.key]
+
+
+def test_a_failing_step_leaves_nothing(tmp_path: Path) -> None:
+    def fails(folder: Path) -> None:
+        (folder / "half").write_text("half")
+        raise RuntimeError("no")
+
+    store = Store(tmp_path)
+    with pytest.raises(RuntimeError):
+        store.make(RECIPE, fails)
+    assert list(store.artifacts()) == []
+    assert not any(p.name == "half" for p in tmp_path.rglob("*"))
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from hil.harness.store import Recipe, Store
+def slow(folder):
+    (folder / "file").write_text("half")
+    print("started", flush=True)
+    time.sleep(60)
+Store(Path(sys.argv[1])).make(Recipe("step", {"model": "abc"}, {"epochs": 2}, "code", {"numpy": "2"}), slow)
+"""
+
+
+def test_a_killed_run_leaves_no_half_artifact_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "started\n"
+        child.send_signal(signal.SIGKILL)
+    store = Store(tmp_path)
+    assert store.find(RECIPE) is None
+    assert store.make(RECIPE, writes("whole")).read("file") == b"whole"
+    assert not list((tmp_path / "unfinished").iterdir())
+
+
+ONCE = """
+import os, sys, time
+from pathlib import Path
+from hil.harness.store import Recipe, Store
+def build(folder):
+    with open(sys.argv[2], "a") as log:
+        log.write("made\\n")
+    time.sleep(0.3)
+    (folder / "file").write_text("x")
+Store(Path(sys.argv[1])).make(Recipe("step"), build)
+"""
+
+
+def test_processes_at_once_make_it_once(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    children = [subprocess.Popen([sys.executable, "-c", ONCE, tmp_path / "store", log]) for _ in range(4)]
+    assert [child.wait(60) for child in children] == [0] * 4
+    assert log.read_text() == "made\n"
+
+
+def test_listing_and_removing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    artifact = store.make(RECIPE, writes("xyz"))
+    os.utime(artifact.folder / MANIFEST, (0, 0))
+    (listed,) = store.artifacts()
+    assert (listed.step, listed.size) == ("step", 3)
+    store.find(RECIPE)
+    assert time.time() - artifact.used.timestamp() < 60, "finding it counts as use"
+    store.remove(listed)
+    assert list(store.artifacts()) == []
+    assert json.dumps(RECIPE.as_json())
