@@ -68,9 +68,7 @@ def auc(outputs: Array, labels: Array) -> float:
 METRICS: dict[str, Metric] = {"top1": top1, "auc": auc}
 
 
-def compare(
-    metric: str | Metric, labels: Array, *, reference: Array, candidate: Array, where: str = ""
-) -> Accuracy:
+def compare(metric: str | Metric, labels: Array, *, reference: Array, candidate: Array, where: str = "") -> Accuracy:
     """The metric of both models with the paired interval of the drop; outputs are (n, ...), float."""
     function, name = (METRICS[metric], metric) if isinstance(metric, str) else (metric, metric.__name__)
     before, after = function(reference, labels), function(candidate, labels)

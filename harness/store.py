@@ -1,7 +1,7 @@
 """The store of artifacts: what was made once is found again by its recipe and checked by its content.
 
     store = Store(default_root())
-    recipe = Recipe("int8", inputs={"keras": digest}, settings={"samples": 200}, code=code_version("hil.harness.convert"))
+    recipe = Recipe("int8", {"keras": digest}, {"samples": 200}, code_version("hil.harness.convert"))
     artifact = store.make(recipe, lambda folder: (folder / "model.tflite").write_bytes(convert(...)))
     artifact.read("model.tflite")
 
@@ -11,7 +11,7 @@ folder appears by one rename when it is complete, so an interrupted run leaves e
 per key keeps two processes from making the same thing twice.  Files are hashed again when they are read: an artifact
 that was damaged is made anew, never used.
 
-    <root>/<step>/<key>/manifest.json     recipe, files with SHA-256 and size, when and how long it took to make
+    <root>/<step>/<key>/manifest.json   recipe, files with SHA-256 and size, when made; sealed by a hash
     <root>/<step>/<key>/<files>
 """
 
@@ -178,7 +178,7 @@ class Store:
                 work.rename(folder)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
-        return Artifact(folder, json.loads((folder / MANIFEST).read_text()))
+        return Artifact(folder, _read_manifest(folder))
 
     def artifacts(self) -> Iterator[Artifact]:
         """Everything in the store, in no particular order."""
@@ -205,7 +205,7 @@ class Store:
             "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - start, 3),
         }
-        (work / MANIFEST).write_text(json.dumps(manifest, indent=1))
+        (work / MANIFEST).write_text(json.dumps({"sha256": _seal(manifest), "artifact": manifest}, indent=1))
 
     def _folder(self, recipe: Recipe) -> Path:
         return self.root / recipe.step / recipe.key
@@ -218,6 +218,18 @@ class Store:
     @staticmethod
     def _load(folder: Path) -> Artifact | None:
         try:
-            return Artifact(folder, json.loads((folder / MANIFEST).read_text()))
-        except (OSError, ValueError):
+            return Artifact(folder, _read_manifest(folder))
+        except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    return digest(json.dumps(manifest, sort_keys=True).encode())
+
+
+def _read_manifest(folder: Path) -> Mapping[str, Any]:
+    sealed = json.loads((folder / MANIFEST).read_text())
+    manifest: Mapping[str, Any] = sealed["artifact"]
+    if sealed["sha256"] != _seal(manifest):
+        raise ValueError(f"{folder / MANIFEST} was changed")
+    return manifest

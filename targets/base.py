@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -79,7 +78,7 @@ class Target(Protocol):
     name: str
 
     def identity(self) -> dict[str, str]:
-        """What the run's header and every record say: engine, version, ... Raises `UnavailableError` if it cannot run."""
+        """What the run's header and every record say: engine, version; `UnavailableError` if it cannot run."""
         ...
 
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
