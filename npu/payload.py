@@ -1,0 +1,63 @@
+"""The driver payload: the envelope in which Vela hands a command stream to Arm's driver.
+
+    accelerator, words = parse_payload(data)      # data: bytes of the custom operator's first input
+
+32-bit little-endian words: the mark `COP1`, then *driver actions*, each a word whose low byte is its kind:
+
+====  =======================================================================================
+kind  meaning
+====  =======================================================================================
+1     configuration: the next two words are the CONFIG and ID registers the stream is meant for
+2     command stream: bits 16-31 and above them bits 8-15 are its length in words; it follows
+5     no operation (pads the stream to 16 bytes)
+====  =======================================================================================
+
+Source: Vela's `driver_actions.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.npu.accelerator import Accelerator
+from hil.npu.errors import StreamError
+
+Words = NDArray[np.uint32]
+
+FOURCC = 0x3150_4F43
+"""'COP1' as a little-endian word."""
+
+_CONFIG, _STREAM, _NOP = 1, 2, 5
+
+
+def parse_payload(data: bytes | NDArray[Any]) -> tuple[Accelerator, Words]:
+    """The accelerator a payload was compiled for, and its command stream as 32-bit words.
+
+    Raises `StreamError` if `data` is no payload, is truncated, or is for something that is no Ethos-U55.
+    """
+    raw = bytes(data)
+    words: Words = np.frombuffer(raw[: len(raw) // 4 * 4], "<u4").astype(np.uint32)
+    if not len(words) or words[0] != FOURCC:
+        raise StreamError("the driver payload does not start with COP1")
+    accelerator: Accelerator | None = None
+    at = 1
+    while at < len(words):
+        tag = int(words[at])
+        if tag & 0xFF == _NOP:
+            at += 1
+        elif tag & 0xFF == _CONFIG and at + 2 < len(words):
+            accelerator = Accelerator.from_config_word(int(words[at + 1]))
+            at += 3
+        elif tag & 0xFF == _STREAM:
+            length = tag >> 16 | (tag >> 8 & 0xFF) << 16
+            if accelerator is None:
+                raise StreamError("the driver payload does not say which accelerator it is for")
+            if at + 1 + length > len(words):
+                raise StreamError(f"the driver payload ends before its command stream of {length} words does")
+            return accelerator, words[at + 1 : at + 1 + length]
+        else:
+            raise StreamError(f"driver action {tag:#010x} at word {at} of the payload is not known or cut short")
+    raise StreamError("the driver payload holds no command stream")
