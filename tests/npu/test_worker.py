@@ -1,0 +1,154 @@
+"""Native code may end its process; nobody who calls it may notice more than a typed error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.npu.errors import BadInputError, StreamError
+from hil.npu.worker import Worker, WorkerDiedError, WorkerError, decode_weights
+
+HERE = str(Path(__file__).parent)
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    monkeypatch.setenv("PYTHONPATH", HERE, prepend=os.pathsep)
+    made = Worker("worker_handlers:act")
+    yield made
+    made.close()
+
+
+def pid_of(worker: Worker) -> int:
+    return int(worker.request({"do": "answer"})[0]["pid"])
+
+
+def test_bytes_come_back_unchanged_from_one_warm_child(worker: Worker) -> None:
+    blobs = [b"", bytes(range(256)) * 40_000]  # far more than a pipe holds
+    answer, back = worker.request({"do": "answer", "echo": {"ü": [1, 2.5, None]}}, blobs)
+    assert back == blobs
+    assert answer["echo"] == {"ü": [1, 2.5, None]}
+    assert pid_of(worker) == answer["pid"] != os.getpid()
+
+
+def test_a_crash_is_an_error_with_the_childs_last_words_and_the_next_request_works(worker: Worker) -> None:
+    first = pid_of(worker)
+    with pytest.raises(WorkerDiedError, match=f"died of signal {int(signal.SIGSEGV)}") as caught:
+        worker.request({"do": "crash"})
+    assert "about to crash" in caught.value.log
+    with pytest.raises(WorkerDiedError, match="exit code 7") as caught:
+        worker.request({"do": "exit"})
+    assert "about to crash" not in caught.value.log
+    assert pid_of(worker) != first
+
+
+def test_a_child_killed_by_somebody_is_replaced(worker: Worker) -> None:
+    first = pid_of(worker)
+    os.kill(first, signal.SIGKILL)
+    assert pid_of(worker) != first
+    threading.Timer(0.3, lambda: os.kill(worker.pid or 0, signal.SIGKILL)).start()
+    with pytest.raises(WorkerDiedError) as caught:  # the repeated request hangs as well
+        worker.request({"do": "hang"}, timeout=1.0)
+    assert caught.value.timed_out
+
+
+def test_a_request_without_an_answer_ends_at_its_limit(worker: Worker) -> None:
+    pid_of(worker)
+    started = time.monotonic()
+    with pytest.raises(WorkerDiedError, match=r"no answer within 0\.3 s") as caught:
+        worker.request({"do": "hang"}, timeout=0.3)
+    assert caught.value.timed_out
+    assert time.monotonic() - started < 5
+    assert pid_of(worker)
+
+
+def test_errors_of_a_handler_keep_their_class_and_the_child(worker: Worker) -> None:
+    first = pid_of(worker)
+    with pytest.raises(BadInputError, match=r"that is no model \(give a model\)"):
+        worker.request({"do": "refuse"})
+    with pytest.raises(WorkerError, match="ZeroDivisionError: one by zero") as caught:
+        worker.request({"do": "bug"})
+    assert "Traceback" in caught.value.log
+    worker.request({"do": "print"})
+    assert pid_of(worker) == first
+
+
+def test_threads_share_a_worker(worker: Worker) -> None:
+    def ask(number: int) -> bool:
+        answer, back = worker.request({"do": "answer", "echo": number}, [str(number).encode() * 5_000])
+        return answer["echo"] == number and back == [str(number).encode() * 5_000]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(ask, range(40)))
+    assert pid_of(worker)  # the thread that first asked has ended; the child has not
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_gets_a_child_of_its_own(worker: Worker) -> None:
+    first = pid_of(worker)
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        try:
+            os.write(writing, str(pid_of(worker)).encode())
+            worker.close()
+        finally:
+            os._exit(0)
+    other = int(os.read(reading, 32))
+    os.wait()
+    assert other != first
+    assert pid_of(worker) == first
+
+
+@pytest.mark.parametrize("ending", ["return", "kill"])
+def test_no_child_outlives_its_parent(ending: str) -> None:
+    script = textwrap.dedent("""
+        import sys
+        from hil.npu.worker import Worker
+        worker = Worker("worker_handlers:act")
+        print(worker.request({"do": "answer"})[0]["pid"], flush=True)
+        if sys.argv[1] == "kill":
+            worker.request({"do": "hang"})
+    """)
+    environment = {**os.environ, "PYTHONPATH": HERE}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, ending], stdout=subprocess.PIPE, env=environment, start_new_session=True
+    )
+    assert parent.stdout is not None
+    with parent:
+        child = int(parent.stdout.readline())
+        if ending == "kill":
+            time.sleep(0.2)
+            parent.kill()
+    for _ in range(100):
+        if not _alive(child):
+            return
+        time.sleep(0.05)
+    pytest.fail(f"process {child} is still there")
+
+
+def _alive(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_weights_come_back_as_they_were_packed() -> None:
+    mlw_codec = pytest.importorskip("ethosu.mlw_codec")
+    weights = np.random.default_rng(1).integers(-128, 128, 500)
+    packed = bytes(mlw_codec.encode(weights.tolist()))
+    np.testing.assert_array_equal(decode_weights(packed)[:500], weights)
+
+
+def test_a_damaged_weight_stream_is_one_clear_line() -> None:
+    with pytest.raises(StreamError, match="weight stream of 16 bytes cannot be decoded: bitbuf_getbit: underrun"):
+        decode_weights(bytes(16))

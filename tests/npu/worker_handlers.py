@@ -1,0 +1,33 @@
+"""Handlers that misbehave in the ways native code does; `test_worker.py` puts this folder on the child's path."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+from typing import Any
+
+from hil.npu.errors import BadInputError
+
+Message = tuple[dict[str, Any], list[bytes]]
+
+
+def act(header: dict[str, Any], blobs: list[bytes]) -> Message:
+    """Does what `header["do"]` says."""
+    what = header["do"]
+    if what == "crash":
+        print("about to crash", file=sys.stderr, flush=True)
+        ctypes.string_at(0)
+    if what == "exit":
+        os._exit(7)
+    if what == "hang":
+        time.sleep(600)
+    if what == "refuse":
+        raise BadInputError("that is no model", hint="give a model")
+    if what == "bug":
+        raise ZeroDivisionError("one by zero")
+    if what == "print":
+        print("a handler's own words must not end up among the frames")
+        os.write(1, b"nor those of native code\n")
+    return {"pid": os.getpid(), "echo": header.get("echo")}, blobs
