@@ -1,0 +1,220 @@
+"""A model file: what is tested, as a user writes it.
+
+    # models/my_net.py
+    from hil.harness.model import Budget, Dataset, Model, Recipe, sibling
+
+    loader = sibling(__file__, "data/my_data.py")
+
+    def build():
+        import tf_keras as keras
+        return keras.Sequential([...])
+
+    model = Model("my_net", build=build, data=Dataset(loader.load, loader.files), weights="weights/my_net.npz")
+
+A model file is loaded by its path and never imported by name, so a repository may have a `models` package of its own.
+TensorFlow is only imported inside the functions: listing the models of a folder takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from numpy.typing import NDArray
+
+from hil.npu.errors import BadInputError, HilError
+
+Array = NDArray[Any]
+Metric = Callable[[Array, Array], float]
+"""Called with (float outputs (n, ...), y (n, ...)); larger is better."""
+LOSSES = ("logits", "probabilities", "mse")
+METRICS = ("top1", "auc")
+REPAIRS = ("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels")
+"""Names of the workarounds in `hil.harness.optimize.repairs`, which says what each repairs."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Where samples come from.
+
+    `load("train")` and `load("test")` give (x float32 (n, *input shape), y (n, ...)).  `files()` names the files they
+    come from, the data's identity; it raises `UnavailableError` with a hint when the data is not on this machine.
+    `cache` asks the store to keep the arrays, for loaders that compute for more than a second.
+    """
+
+    load: Callable[[str], tuple[Array, Array]]
+    files: Callable[[], list[Path]]
+    cache: bool = False
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """Training after a technique was applied: passes over the data, Adam's learning rate, samples used (None = all)."""
+
+    epochs: int = 2
+    learning_rate: float = 3e-4
+    samples: int | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every setting of training and optimization; hashable, and JSON-able through `as_json`.
+
+    `sparsity` is the share of zeros that pruning leaves in each kernel, `clusters` the number of distinct weights that
+    clustering leaves in each kernel (at most 255: more would not survive int8), `keep` the layers that neither touches.
+    `calibration` is how many training samples set the activation ranges of post-training quantization.
+    """
+
+    seed: int = 0
+    batch_size: int = 64
+    base: FineTune = FineTune(epochs=20, learning_rate=2e-3)
+    prune: FineTune = FineTune()
+    cluster: FineTune = FineTune()
+    sparse_cluster: FineTune = FineTune()
+    qat: FineTune = FineTune()
+    pqat: FineTune = FineTune()
+    cqat: FineTune = FineTune()
+    pcqat: FineTune = FineTune()
+    sparsity: float = 0.5
+    clusters: int = 16
+    keep: tuple[str, ...] = ()
+    calibration: int = 200
+    repairs: tuple[str, ...] = REPAIRS
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sparsity < 1:
+            raise BadInputError(f"sparsity {self.sparsity} is not between 0 and 1")
+        if not 2 < self.clusters <= 255:
+            raise BadInputError(f"{self.clusters} clusters: must be 3 to 255")
+        if unknown := set(self.repairs) - set(REPAIRS):
+            raise BadInputError(f"unknown repair {sorted(unknown)[0]}", hint=f"known: {', '.join(REPAIRS)}")
+
+    def fine_tune(self, technique: str) -> FineTune:
+        """Training settings of one technique."""
+        tune: FineTune = getattr(self, technique)
+        return tune
+
+    def as_json(self) -> dict[str, Any]:
+        """All settings as plain dictionaries, lists and numbers."""
+        return asdict(self)
+
+    def settings_of(self, technique: str) -> dict[str, Any]:
+        """Only what a step's result depends on, so that a changed setting redoes only the steps that use it."""
+        if technique in ("ptq", "int16x8"):
+            return {"calibration": self.calibration}
+        used: dict[str, Any] = {"seed": self.seed, "batch_size": self.batch_size, **asdict(self.fine_tune(technique))}
+        if technique in ("prune", "cluster", "sparse_cluster"):
+            used["keep"] = list(self.keep)
+        if technique in ("prune",):
+            used["sparsity"] = self.sparsity
+        if technique in ("cluster", "sparse_cluster"):
+            used["clusters"] = self.clusters
+        if technique in ("qat", "pqat", "cqat", "pcqat"):
+            used["repairs"] = sorted(self.repairs)
+        return used
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits that a deployment of this model must hold; None = no limit.
+
+    `max_accuracy_drop` is in the metric's own unit (0.01 = one point of top-1) against the float Keras base.
+    """
+
+    max_accuracy_drop: float | None = None
+    max_latency_ms: float | None = None
+    max_sram_bytes: int | None = None
+    max_flash_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is tested: a Keras network (`build`) or an existing int8 TFLite file (`tflite`), with its data.
+
+    `weights` is the trained base (`.npz`, one array per weight); without it the base is trained by `recipe.base`.
+    `weights` and `tflite` are relative to the model file.  `techniques` limits the leaves; None = all of them.
+    `loss` is one of `LOSSES` or a function that gives a Keras loss.
+    """
+
+    name: str
+    data: Dataset
+    build: Callable[[], Any] | None = None
+    recipe: Recipe = field(default_factory=Recipe)
+    budget: Budget = field(default_factory=Budget)
+    metric: str | Metric = "top1"
+    loss: str | Callable[[], Any] = "logits"
+    weights: str | Path | None = None
+    tflite: str | Path | None = None
+    techniques: tuple[str, ...] | None = None
+    path: Path = field(default_factory=Path)
+
+    def __post_init__(self) -> None:
+        if (self.build is None) == (self.tflite is None):
+            raise BadInputError(f"model {self.name}: give either build or tflite")
+        if isinstance(self.metric, str) and self.metric not in METRICS:
+            raise BadInputError(f"model {self.name}: unknown metric {self.metric}", hint=f"known: {', '.join(METRICS)}")
+        if isinstance(self.loss, str) and self.loss not in LOSSES:
+            raise BadInputError(f"model {self.name}: unknown loss {self.loss}", hint=f"known: {', '.join(LOSSES)}")
+
+    def file(self, name: str | Path) -> Path:
+        """`weights` or `tflite` as a path on this machine."""
+        return self.path.parent / name
+
+
+def sibling(beside: str, name: str) -> ModuleType:
+    """Loads the Python file `name`, relative to the file `beside` (pass `__file__`), without importing it by name."""
+    return _load((Path(beside).resolve().parent / name).resolve())
+
+
+def load_model_file(path: str | Path) -> Model:
+    """Reads a model file; raises `BadInputError` with one line for anything that is not one."""
+    path = Path(path).resolve()
+    if not path.is_file():
+        raise BadInputError(f"no model file {path}")
+    model = getattr(_load(path), "model", None)
+    if not isinstance(model, Model):
+        raise BadInputError(f"{path} defines no `model = Model(...)`")
+    model = replace(model, path=path)
+    for name in (model.weights, model.tflite):
+        if name is not None and not model.file(name).is_file():
+            raise BadInputError(f"{path}: {model.file(name)} does not exist")
+    return model
+
+
+def discover(folder: str | Path) -> list[Model]:
+    """The models of a folder, by file name; files that start with an underscore are not model files."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise BadInputError(f"no folder {folder}")
+    models = [load_model_file(file) for file in sorted(folder.glob("*.py")) if not file.name.startswith("_")]
+    names = [model.name for model in models]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise BadInputError(f"{folder}: two model files define {sorted(twice)[0]}")
+    return models
+
+
+def _load(path: Path) -> ModuleType:
+    """One module per path, under a name nobody would import."""
+    name = f"hil_file_{path.stem}_{sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BadInputError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except HilError:
+        del sys.modules[name]
+        raise
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise BadInputError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module
