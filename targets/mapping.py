@@ -1,0 +1,28 @@
+"""Which operator of the user's model a command of the NPU belongs to.
+
+Vela's debug database says it; `hil.harness.vela` reads that, and `hil.targets.difference` names with it the first
+operator that differs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MappedCommand:
+    """One operation of a command stream and where it comes from.
+
+    `stream` counts the `ethos-u` operators in order of execution, `word_offset` is the operation's place in that
+    stream in 32-bit words.  `operator_index` and `operator` are the TFLite operator (index in the int8 file's graph,
+    kind such as CONV_2D).  `tensor` is the tensor the operation writes, all of it or a part: a name of the int8 file,
+    or one that Vela made up for a step inside an operator.  `shape` (height, width, depth) is that tensor's, as the
+    compiler saw it; empty where it did not say.
+    """
+
+    stream: int
+    word_offset: int
+    operator_index: int
+    operator: str
+    tensor: str
+    shape: tuple[int, ...] = ()
