@@ -1,1 +1,86 @@
-"""The pytest plugin."""
+"""The pytest plugin: `pytest --target fvp` runs the tests that ask for a deployment, on every model and technique.
+
+    def test_fits_and_holds(deployment, parity, accuracy, latency, memory):
+        assert parity.mismatches == 0
+        assert accuracy.drop <= 0.01
+        assert latency.ms <= 2.0 and memory.sram_bytes <= 256 * 1024
+
+A test that uses the fixture `deployment`, or one that is made of it, runs once for each model of the models folder and
+each leaf of the deployment tree, on the target of the command line (`sim` without one).  With `--target`, only such
+tests run.  Nothing is imported here that a pytest run without deployments would have to wait for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hil.harness import options
+from hil.harness.fixtures import accuracy, bench, budget, deployment, latency, memory, parity
+from hil.harness.options import OPTIONS
+from hil.harness.recorder import LEFT_OUT, Recorder
+from hil.npu.errors import BadInputError
+
+__all__ = ["accuracy", "bench", "budget", "deployment", "latency", "memory", "parity"]
+
+MARKS = (
+    "hil_models(*names): run this test on these models only",
+    "hil_techniques(*names): run this test on these leaves of the deployment tree only",
+    "hil_budget(max_accuracy_drop=, max_latency_ms=, max_sram_bytes=, max_flash_bytes=): limits for this test",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.register(parser)
+    parser.addini("hil_models", "folder of model files, relative to the root folder", default="models")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(parser: pytest.Parser) -> Iterator[None]:
+    yield
+    options.register_short(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for mark in MARKS:
+        config.addinivalue_line("markers", mark)
+    try:
+        config.stash[OPTIONS] = options.read(config)
+    except BadInputError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[LEFT_OUT] = {}
+    config.pluginmanager.register(Recorder(config), "hil-recorder")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    if config.stash[OPTIONS].target is None:
+        return []
+    from hil.harness.summary import header
+
+    return header(config.stash[OPTIONS])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "deployment" not in metafunc.fixturenames:
+        return
+    from hil.harness.selection import select
+
+    config = metafunc.config
+    try:
+        selection = select(config.stash[OPTIONS], metafunc.definition)
+    except BadInputError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[LEFT_OUT].update(selection.left_out)
+    names = [f"{model.name}-{path}" for model, path in selection.chosen]
+    metafunc.parametrize("deployment", selection.chosen, indirect=True, scope="session", ids=names)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--target`, only tests of deployments run."""
+    if config.stash[OPTIONS].target is None:
+        return
+    unwanted = [item for item in items if "deployment" not in getattr(item, "fixturenames", ())]
+    if unwanted:
+        config.hook.pytest_deselected(items=unwanted)
+        items[:] = [item for item in items if item not in set(unwanted)]

@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,16 @@ def digest_files(paths: list[Path]) -> str:
     return total.hexdigest()
 
 
+@lru_cache
 def code_version(*modules: str) -> str:
-    """Hash of the source of `modules`; they are located, not imported."""
-    origins = []
+    """Hash of the source of `modules` (of a package: of every file in it); they are located, not imported."""
+    origins: list[Path] = []
     for module in modules:
         spec = importlib.util.find_spec(module)
         if spec is None or spec.origin is None:
             raise ModuleNotFoundError(module)
-        origins.append(Path(spec.origin))
+        origin = Path(spec.origin)
+        origins.extend(sorted(origin.parent.glob("*.py")) if spec.submodule_search_locations else [origin])
     return digest_files(origins)
 
 

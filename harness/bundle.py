@@ -1,0 +1,87 @@
+"""The bundle of a mismatch: a folder that reproduces it without the test, the training or the data.
+
+hil-failures/fashion_cnn-pcqat-fvp/
+    int8.tflite  vela.tflite      the model before and after Vela
+    inputs.npz                    the samples that differ, quantized, by tensor name
+    target.npz  oracle.npz        what came out, and what should have
+    identity.json                 everything the numbers depend on
+    README.txt                    where it differs first, and the command that shows it again
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from hil.harness.bench import Bench, Deployment, Outcome
+from hil.npu.errors import HilError
+from hil.targets.difference import first_difference
+
+FOLDER = "hil-failures"
+MOST_SAMPLES = 8
+
+
+def explain_mismatch(bench: Bench, deployment: Deployment, root: Path) -> str:
+    """Writes the bundle below `root` and says, in a few lines, where the outputs part and how to see it again."""
+    if "mismatch" not in deployment.known:
+        deployment.known["mismatch"] = _explain(bench, deployment, root)
+    text: str = deployment.known["mismatch"]
+    return text
+
+
+def _explain(bench: Bench, deployment: Deployment, root: Path) -> str:
+    outcome = bench.outcome(deployment)
+    parity = bench.parity(deployment)
+    different = _different_samples(outcome)
+    folder = root / FOLDER / f"{deployment.name}-{deployment.target}"
+    lines = [
+        f"{parity.mismatches} of {parity.elements} output elements differ on {deployment.target}, "
+        f"by at most {parity.largest}, in {len(different)} of {parity.samples} samples",
+        f"first: {parity.first}",
+        _first_operator(deployment, outcome, int(different[0])),
+    ]
+    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES])
+    lines += [f"bundle: {folder}", f"again: {command}"]
+    (folder / "README.txt").write_text("\n".join(lines) + "\n")
+    return "\n".join(lines)
+
+
+def _different_samples(outcome: Outcome) -> np.ndarray:
+    differs = np.zeros(len(outcome.picked), bool)
+    for got, want in zip(outcome.run.outputs, outcome.oracle, strict=True):
+        differs |= (got != want).reshape(len(got), -1).any(axis=1)
+    return np.flatnonzero(differs)
+
+
+def _first_operator(deployment: Deployment, outcome: Outcome, sample: int) -> str:
+    """The first operator whose output differs on `sim`; a fault that only the target has is said to be that."""
+    inputs = [array[sample : sample + 1] for array in outcome.inputs]
+    try:
+        found = first_difference(deployment.deployable, deployment.compiled.mapping, inputs)
+    except HilError as error:
+        return f"first operator that differs: not found: {error}"
+    if found is None:
+        return f"every operator computes the same on sim as on the reference: the fault is in {deployment.target}"
+    return f"first operator that differs: {found}"
+
+
+def _write(folder: Path, deployment: Deployment, outcome: Outcome, samples: np.ndarray) -> str:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "int8.tflite").write_bytes(deployment.int8)
+    (folder / "vela.tflite").write_bytes(deployment.compiled.model)
+    names = [tensor.name for tensor in deployment.signature.inputs]
+    outputs = [tensor.name for tensor in deployment.signature.outputs]
+    np.savez(folder / "inputs.npz", **{n: array[samples] for n, array in zip(names, outcome.inputs, strict=True)})
+    for file, arrays in (("target", outcome.run.outputs), ("oracle", outcome.oracle)):
+        np.savez(folder / f"{file}.npz", **{n: a[samples] for n, a in zip(outputs, arrays, strict=True)})
+    identity = {"deployment": deployment.name, "vela": asdict(deployment.vela), "run": outcome.run.identity}
+    (folder / "identity.json").write_text(json.dumps(identity, indent=1))
+    arguments = ["hil", "run", "vela.tflite", "--target", deployment.target]
+    arguments += ["--accelerator", deployment.vela.accelerator, "--inputs", "inputs.npz", "--outputs", "again.npz"]
+    return f"cd {shlex.quote(str(folder))} && {shlex.join(arguments)}"

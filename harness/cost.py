@@ -1,0 +1,69 @@
+"""What it costs: cycles and time of an inference, bytes of SRAM and flash, each with the trust it deserves.
+
+    latency.ms, latency.cycles, latency.trust         # 0.24, 118976, Trust.MODELLED
+    memory.sram_bytes, memory.flash_bytes, memory.encoded_weight_bytes
+
+A latency is of the whole inference.  If Vela left operators on the CPU of a simulator, whose cycles mean nothing, the
+NPU's share is still given as `npu_ms`, but `ms` refuses: no gate can pass on a number that leaves part of the work out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hil.harness.vela import VelaSummary
+from hil.npu.errors import HilError
+from hil.targets.base import Run, Trust
+
+
+class UntrustedError(HilError):
+    """A gate was put on a number that says nothing about the chip."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One inference: `cycles` of the NPU at `clock_hz`; `cpu_operators` ran elsewhere and are not in it."""
+
+    cycles: int
+    clock_hz: float
+    trust: Trust
+    cpu_operators: int
+
+    @property
+    def npu_ms(self) -> float:
+        """Time of the NPU's share in milliseconds."""
+        return 1e3 * self.cycles / self.clock_hz
+
+    @property
+    def ms(self) -> float:
+        """Time of the whole inference in milliseconds; `UntrustedError` if part of it ran on a simulated CPU."""
+        if self.cpu_operators and self.trust is not Trust.MEASURED:
+            raise UntrustedError(
+                f"{self.cpu_operators} operators run on the CPU, whose cycles no simulator knows",
+                hint="use latency.npu_ms for the NPU's share, or a board",
+            )
+        return self.npu_ms
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes, as Vela placed and encoded them (exact); `arena_used_bytes` is the target's own report, None without one."""
+
+    sram_bytes: int
+    flash_bytes: int
+    encoded_weight_bytes: int
+    arena_used_bytes: int | None = None
+
+
+def latency_of(run: Run, summary: VelaSummary, target: str) -> Latency:
+    """Cycles that the target counted, at the clock of Vela's system configuration."""
+    cycles = next((m for m in run.measurements if m.name == "npu_cycles"), None)
+    if cycles is None or cycles.trust is Trust.UNTRUSTED:
+        raise UntrustedError(f"{target} measures no latency", hint="use sim, fvp or a board")
+    return Latency(int(cycles.value), summary.clock_hz, cycles.trust, len(summary.cpu_operators))
+
+
+def memory_of(summary: VelaSummary, run: Run | None) -> Memory:
+    """Vela's bytes, with the arena that the target reports if it ran."""
+    arena = next((int(m.value) for m in run.measurements if m.name == "arena_used_bytes"), None) if run else None
+    return Memory(summary.sram_bytes, summary.flash_bytes, summary.weights_encoded, arena)

@@ -1,0 +1,98 @@
+"""The fixtures of a deployment: what a user's test asks for.
+
+===============  =====================================================================================
+`deployment`     model, path, int8 file and what Vela made of it (`hil.harness.bench.Deployment`)
+`parity`         target against the oracle bit by bit, and against Keras (`hil.harness.parity.Parity`)
+`accuracy`       the model's metric and its drop against the float base (`hil.harness.accuracy.Accuracy`)
+`latency`        cycles and milliseconds of an inference (`hil.harness.cost.Latency`)
+`memory`         bytes of SRAM, flash and encoded weights (`hil.harness.cost.Memory`)
+`budget`         the model file's limits, with those of the mark `hil_budget` in their place
+===============  =====================================================================================
+
+A deployment is made once a session, and measured once, however many tests look at it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hil.harness.options import OPTIONS
+
+if TYPE_CHECKING:
+    from hil.harness.accuracy import Accuracy
+    from hil.harness.bench import Bench, Deployment
+    from hil.harness.cost import Latency, Memory
+    from hil.harness.model import Budget
+    from hil.harness.parity import Parity
+
+
+@pytest.fixture(scope="session")
+def bench(request: pytest.FixtureRequest) -> Bench:
+    """The target of this session with everything that leads to it."""
+    from hil.harness.bench import Bench
+    from hil.harness.pipeline import Pipeline
+    from hil.harness.progress import PytestProgress
+    from hil.harness.store import Store, default_root
+    from hil.harness.vela import VelaSettings, read_config
+
+    chosen = request.config.stash[OPTIONS]
+    settings = VelaSettings(
+        chosen.accelerator,
+        chosen.memory_mode,
+        chosen.system_config,
+        read_config(chosen.vela_config) if chosen.vela_config else "",
+        chosen.vela_options,
+    )
+    pipeline = Pipeline(Store(chosen.store or default_root()), PytestProgress(request.config))
+    return Bench(pipeline, chosen.target or "sim", settings, chosen.samples, chosen.engine)
+
+
+@pytest.fixture(scope="session")
+def deployment(request: pytest.FixtureRequest, bench: Bench) -> Deployment:
+    """The deployment of this test's parameters, ready to run."""
+    return bench.deploy(*request.param)
+
+
+@pytest.fixture
+def parity(request: pytest.FixtureRequest, bench: Bench, deployment: Deployment) -> Parity:
+    """Target against oracle; a mismatch leaves a bundle that reproduces it and says where it lies."""
+    result = bench.parity(deployment)
+    if result.mismatches:
+        from hil.harness.bundle import explain_mismatch
+
+        request.node.add_report_section("call", "parity", explain_mismatch(bench, deployment, request.config.rootpath))
+    return result
+
+
+@pytest.fixture
+def accuracy(bench: Bench, deployment: Deployment) -> Accuracy:
+    """The model's own metric, paired with the float Keras base on the same samples."""
+    if deployment.model.build is None:
+        pytest.skip(f"{deployment.model.name} came as an int8 file: there is no Keras reference to compare with")
+    return bench.accuracy(deployment)
+
+
+@pytest.fixture
+def latency(bench: Bench, deployment: Deployment) -> Latency:
+    """Cycles and time of one inference."""
+    if bench.target_name == "host":
+        pytest.skip("the target host measures no latency; use sim, fvp or a board")
+    return bench.latency(deployment)
+
+
+@pytest.fixture
+def memory(bench: Bench, deployment: Deployment) -> Memory:
+    """SRAM, flash and encoded weights."""
+    return bench.memory(deployment)
+
+
+@pytest.fixture
+def budget(request: pytest.FixtureRequest, deployment: Deployment) -> Budget:
+    """The limits that hold for this test."""
+    limits = deployment.model.budget
+    for mark in reversed(list(request.node.iter_markers("hil_budget"))):
+        limits = dataclasses.replace(limits, **mark.kwargs)
+    return limits

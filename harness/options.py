@@ -1,0 +1,122 @@
+"""The command-line options that `pytest` gets, and the one value they are read into.
+
+    pytest --target fvp --model fashion_cnn --technique pcqat --samples 4
+
+Every option has a name that no other plugin uses (`--hil-target`) and a short one (`--target`).  pytest dies at its
+start when two plugins register the same name, and other plugins do want `--target`; so the short names are added last,
+after the conftest files were read, and each only if it is still free.  `pytest --help` shows what is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hil.npu.errors import BadInputError
+
+GROUP = "hil"
+TARGETS = ("host", "sim", "fvp")
+ENGINES = ("auto", "arm", "open")
+
+# name, then what argparse is told
+OPTIONS: dict[str, dict[str, Any]] = {
+    "target": {"metavar": "TARGET", "help": f"run only tests of deployments, on one of {', '.join(TARGETS)} (sim)"},
+    "engine": {"default": "auto", "help": f"which program plays the FVP: {', '.join(ENGINES)} (auto)"},
+    "accelerator": {"default": "ethos-u55-128", "help": "Vela's accelerator configuration (ethos-u55-128)"},
+    "memory-mode": {"default": "Shared_Sram", "help": "Vela's memory mode (Shared_Sram)"},
+    "system-config": {
+        "default": "Ethos_U55_High_End_Embedded",
+        "help": "Vela's system configuration (Ethos_U55_High_End_Embedded)",
+    },
+    "vela-config": {"metavar": "FILE.ini", "help": "configuration file with system configurations of your own"},
+    "vela-option": {"action": "append", "default": [], "metavar": "OPTION", "help": "passed to Vela; may be repeated"},
+    "model": {"action": "append", "default": [], "metavar": "NAME", "help": "only this model; may be repeated"},
+    "technique": {
+        "action": "append",
+        "default": [],
+        "metavar": "NAME",
+        "help": "only this leaf of the deployment tree; may be repeated",
+    },
+    "samples": {"type": int, "metavar": "N", "help": "samples that run on the target (fvp: 8, others: the test set)"},
+    "store": {"metavar": "FOLDER", "help": "folder of artifacts (HIL_STORE, or the user's cache folder)"},
+    "models": {"metavar": "FOLDER", "help": "folder of model files (models)"},
+}
+
+
+def register(parser: pytest.Parser) -> None:
+    """Adds the long names."""
+    group = parser.getgroup(GROUP, "hardware in the loop: optimized models on an Ethos-U")
+    for name, attributes in OPTIONS.items():
+        group.addoption(f"--hil-{name}", dest=_dest(name), **attributes)
+
+
+def register_short(parser: pytest.Parser) -> None:
+    """Adds each short name that nobody else has taken."""
+    taken = {name for group in parser._groups for option in group.options for name in option.names()}
+    group = parser.getgroup(GROUP)
+    for name, attributes in OPTIONS.items():
+        if f"--{name}" not in taken:
+            group.addoption(f"--{name}", dest=_dest(name), **{**attributes, "help": f"same as --hil-{name}"})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for; `target` is None when tests of deployments were not asked for in particular."""
+
+    target: str | None
+    engine: str
+    accelerator: str
+    memory_mode: str
+    system_config: str
+    vela_config: Path | None
+    vela_options: tuple[str, ...]
+    models: tuple[str, ...]
+    techniques: tuple[str, ...]
+    samples: int | None
+    store: Path | None
+    folder: Path
+
+
+OPTIONS = pytest.StashKey[Options]()
+"""Where a session keeps them."""
+
+
+def read(config: pytest.Config) -> Options:
+    """The options of this run; raises `BadInputError` for a value that cannot be meant."""
+
+    def get(name: str) -> Any:
+        return config.getoption(_dest(name))
+
+    _check("target", get("target"), TARGETS)
+    _check("engine", get("engine"), ENGINES)
+    if get("samples") is not None and get("samples") < 1:
+        raise BadInputError(f"--samples {get('samples')}: at least 1")
+    vela_config = config.invocation_params.dir / get("vela-config") if get("vela-config") else None
+    if vela_config and not vela_config.is_file():
+        raise BadInputError(f"--vela-config: no file {vela_config}")
+    return Options(
+        target=get("target"),
+        engine=get("engine"),
+        accelerator=get("accelerator"),
+        memory_mode=get("memory-mode"),
+        system_config=get("system-config"),
+        vela_config=vela_config,
+        vela_options=tuple(get("vela-option")),
+        models=tuple(get("model")),
+        techniques=tuple(get("technique")),
+        samples=get("samples"),
+        store=Path(get("store")) if get("store") else None,
+        folder=config.rootpath / (get("models") or config.getini("hil_models")),
+    )
+
+
+def _check(name: str, value: str | None, known: tuple[str, ...]) -> None:
+    if value is not None and value not in known:
+        raise BadInputError(f"--{name} {value}: must be one of {', '.join(known)}")
+
+
+def _dest(name: str) -> str:
+    return f"hil_{name.replace('-', '_')}"

@@ -1,0 +1,270 @@
+"""The way of one number: Keras model -> path of techniques -> int8 TFLite -> Vela -> outputs, each arrow in the store.
+
+    pipeline = Pipeline(Store(default_root()))
+    int8 = pipeline.int8(model, "pcqat")                 # trains only what is not there yet
+    compiled = pipeline.compiled(int8.read("model.tflite"), VelaSettings())
+
+Each method is one arrow: it names everything its result depends on as a recipe, and builds only when the store has no
+artifact of that recipe.  Nothing here imports TensorFlow until a step has to be built, so a second run starts at once.
+What runs on `fvp` and `serial` is not here: it always runs.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hil.harness.model import Array, Model
+from hil.harness.optimize.paths import Node, conversion, path_of, training_node
+from hil.harness.optimize.survival import LayerWeights
+from hil.harness.store import Artifact, Recipe, Store, code_version, digest, digest_files, library_versions
+from hil.harness.vela import Compiled, VelaSettings, compile_model
+from hil.npu.errors import BadInputError
+from hil.targets import create
+from hil.targets.base import Deployable, Measurement, Run, Trust
+
+KERAS = "model.h5"
+TFLITE = "model.tflite"
+WEIGHTS = "weights.json"
+ARRAYS = "arrays.npz"
+
+Say = Callable[[str, int, int], None]
+"""Progress: what is being made, steps done, steps in all (0 = unknown)."""
+
+
+def _quiet(text: str, done: int, total: int) -> None:
+    pass
+
+
+class Pipeline:
+    """The arrows, over one store.  `say` hears of everything that takes long."""
+
+    def __init__(self, store: Store, say: Say = _quiet) -> None:
+        self.store = store
+        self.say = say
+
+    # -- data
+
+    def samples(self, model: Model, split: str) -> tuple[Array, Array]:
+        """(x float32 (n, ...), y (n, ...)) of "train" or "test"; `UnavailableError` if the data is not here."""
+        if not model.data.cache:
+            return _loaded(model.data.load, split)
+        recipe = Recipe("data", {"data": self.data_digest(model)}, {"split": split}, versions=library_versions("numpy"))
+
+        def build(folder: Path) -> None:
+            self.say(f"{model.name}: reading the {split} data", 0, 0)
+            x, y = model.data.load(split)
+            np.savez(folder / ARRAYS, x=x, y=y)
+
+        with np.load(self.store.make(recipe, build).path(ARRAYS), allow_pickle=False) as arrays:
+            return arrays["x"], arrays["y"]
+
+    def data_digest(self, model: Model) -> str:
+        """Identity of a model's data: the files it comes from and the source of its loader."""
+        return _data_digest(model)
+
+    # -- Keras
+
+    def keras(self, model: Model, node: Node) -> Artifact:
+        """The Keras model of a node of the deployment tree; () is the trained base."""
+        return self._base(model) if not node else self._optimized(model, node)
+
+    def _base(self, model: Model) -> Artifact:
+        inputs = {"file": digest_files([model.path])}
+        if model.weights:
+            inputs["weights"] = digest_files([model.file(model.weights)])
+        else:
+            inputs["data"] = self.data_digest(model)
+        recipe = Recipe("base", inputs, {}, code_version("hil.harness.optimize.base"), _training_versions())
+
+        def build(folder: Path) -> None:
+            from hil.harness.optimize.base import base_model
+            from hil.harness.optimize.keras_file import save_model
+            from hil.harness.optimize.steps import Data
+
+            data = None if model.weights else Data(*self.samples(model, "train"))
+            save_model(base_model(model, data, self._progress(f"{model.name}: base")), folder / KERAS)
+
+        return self.store.make(recipe, build)
+
+    def _optimized(self, model: Model, node: Node) -> Artifact:
+        parent = self.keras(model, node[:-1])
+        recipe = Recipe(
+            node[-1],
+            {"parent": parent.digest(KERAS), "data": self.data_digest(model)},
+            {**model.recipe.settings_of(node[-1]), "promised": node, "loss": _name(model.loss)},
+            code_version("hil.harness.optimize.steps", "hil.harness.optimize.repairs", "hil.harness.optimize.survival"),
+            _training_versions(),
+        )
+
+        def build(folder: Path) -> None:
+            from hil.harness.optimize.keras_file import load_model, save_model
+            from hil.harness.optimize.steps import Data, apply
+            from hil.harness.optimize.survival import check
+
+            text = f"{model.name}: {' > '.join(node)}"
+            data = Data(*self.samples(model, "train"))
+            before = load_model(parent.path(KERAS))
+            after = apply(node[-1], before, data, model.recipe, model.loss, self._progress(text))
+            weights = check(after, node, model.recipe)
+            save_model(after, folder / KERAS)
+            _write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
+
+        return self.store.make(recipe, build)
+
+    def predictions(self, model: Model, node: Node) -> Array:
+        """Float outputs of a node's Keras model on the whole test set (n, ...)."""
+        keras = self.keras(model, node)
+        inputs = {"keras": keras.digest(KERAS), "data": self.data_digest(model)}
+        recipe = Recipe(
+            "predictions", inputs, {}, code_version("hil.harness.optimize.keras_file"), _training_versions()
+        )
+
+        def build(folder: Path) -> None:
+            from hil.harness.optimize.keras_file import load_model
+
+            self.say(f"{model.name}: Keras outputs of {' > '.join(node) or 'base'}", 0, 0)
+            x, _ = self.samples(model, "test")
+            np.savez(folder / ARRAYS, y=load_model(keras.path(KERAS)).predict(x, batch_size=256, verbose=0))
+
+        return _arrays(self.store.make(recipe, build))["y"]
+
+    # -- TFLite and Vela
+
+    def int8(self, model: Model, leaf: str) -> Artifact:
+        """The quantized TFLite file of a leaf, with what is left of its zeros and clusters."""
+        path = path_of(leaf)
+        node = training_node(path)
+        keras = self.keras(model, node)
+        recipe = Recipe(
+            "tflite",
+            {"keras": keras.digest(KERAS), "data": self.data_digest(model)},
+            {
+                **model.recipe.settings_of("ptq"),
+                "conversion": conversion(path),
+                "promised": path,
+                "sparsity": model.recipe.sparsity,
+                "clusters": model.recipe.clusters,
+                "keep": list(model.recipe.keep),
+            },
+            code_version("hil.harness.convert", "hil.harness.optimize.survival"),
+            _training_versions(),
+        )
+
+        def build(folder: Path) -> None:
+            from hil.harness.convert import to_tflite
+            from hil.harness.optimize.keras_file import load_model
+            from hil.harness.optimize.survival import check_tflite
+
+            self.say(f"{model.name}: converting {leaf}", 0, 0)
+            loaded = load_model(keras.path(KERAS))
+            calibration = self.samples(model, "train")[0][: model.recipe.calibration]
+            tflite = to_tflite(loaded, conversion(path), calibration)
+            (folder / TFLITE).write_bytes(tflite)
+            weights = check_tflite(tflite, loaded, path, model.recipe)
+            _write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
+
+        return self.store.make(recipe, build)
+
+    def compiled(self, int8: bytes, settings: VelaSettings) -> Compiled:
+        """What Vela makes of a quantized TFLite file."""
+        recipe = Recipe(
+            "vela",
+            {"model": digest(int8)},
+            asdict(settings),
+            code_version("hil.harness.vela", "hil.harness.vela_child", "hil.harness.vela_debug"),
+            library_versions("ethos-u-vela"),
+        )
+
+        def build(folder: Path) -> None:
+            compiled = compile_model(int8, settings)
+            (folder / TFLITE).write_bytes(compiled.model)
+            _write_json(folder / "compiled.json", compiled.record())
+
+        artifact = self.store.make(recipe, build)
+        return Compiled.from_record(artifact.read(TFLITE), json.loads(artifact.read("compiled.json")))
+
+    # -- outputs
+
+    def outputs(self, target: str, model: Deployable, inputs: Sequence[Array], **options: Any) -> Run:
+        """Runs on a target whose outputs depend on nothing but these arguments: `host` or `sim`."""
+        runs = {"host": model.int8, "sim": model.compiled or model.int8}
+        if runs[target] is None:
+            raise BadInputError(f"{target} needs {'an int8 TFLite model' if target == 'host' else 'a model'}")
+        what = digest(runs[target] or b"")
+        recipe = Recipe(
+            target,
+            {"model": what, "inputs": digest(b"".join(digest(x.tobytes()).encode() for x in inputs))},
+            {
+                "accelerator": model.accelerator,
+                "memory_mode": model.memory_mode,
+                "system_config": model.system_config,
+                "vela_config": digest(model.vela_config.encode()),
+                "shapes": [list(x.shape) for x in inputs],
+                **options,
+            },
+            code_version("hil.targets", "hil.npu"),
+            library_versions("numpy", "tensorflow"),
+        )
+
+        def build(folder: Path) -> None:
+            run = create(target, **options).run(model, inputs, progress=lambda n, of: self.say(f"{target}", n, of))
+            _write_run(folder, run)
+
+        return _read_run(self.store.make(recipe, build))
+
+    def _progress(self, text: str) -> Callable[[int, int, str], None]:
+        return lambda done, total, what: self.say(f"{text}: {what}" if what else text, done, total)
+
+
+def surviving(artifact: Artifact) -> list[LayerWeights]:
+    """What a training or conversion step measured of its kernels."""
+    return [LayerWeights(**layer) for layer in json.loads(artifact.read(WEIGHTS))]
+
+
+@lru_cache(maxsize=4)
+def _loaded(load: Callable[[str], tuple[Array, Array]], split: str) -> tuple[Array, Array]:
+    return load(split)
+
+
+@lru_cache(maxsize=64)
+def _data_digest(model: Model) -> str:
+    sources = sorted({Path(function.__code__.co_filename) for function in (model.data.load, model.data.files)})
+    return digest(f"{digest_files(model.data.files())}{digest_files(sources)}".encode())
+
+
+def _training_versions() -> Mapping[str, str]:
+    return library_versions("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
+
+
+def _name(loss: Any) -> str:
+    return loss if isinstance(loss, str) else str(loss.__qualname__)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1))
+
+
+def _arrays(artifact: Artifact) -> dict[str, Array]:
+    with np.load(io.BytesIO(artifact.read(ARRAYS)), allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _write_run(folder: Path, run: Run) -> None:
+    np.savez(folder / ARRAYS, **{str(number): output for number, output in enumerate(run.outputs)})
+    measurements = [{**asdict(m), "trust": m.trust.value} for m in run.measurements]
+    _write_json(folder / "run.json", {"measurements": measurements, "identity": run.identity, "log": run.log})
+
+
+def _read_run(artifact: Artifact) -> Run:
+    arrays = _arrays(artifact)
+    record = json.loads(artifact.read("run.json"))
+    measurements = tuple(Measurement(**{**m, "trust": Trust(m["trust"])}) for m in record["measurements"])
+    return Run(tuple(arrays[str(n)] for n in range(len(arrays))), measurements, record["identity"], record["log"])

@@ -1,0 +1,82 @@
+"""What a run leaves behind: a row a deployment, what was left out, and the exit code that tells failure from breakdown.
+
+Rows travel in the test reports, so that they arrive from pytest-xdist's workers too.  When every failed report was an
+`InfrastructureError`, pytest ends with 6 instead of 1: the target broke down, the models did not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hil.harness.options import OPTIONS
+from hil.npu.errors import HilError, InfrastructureError
+
+EXIT_ONLY_INFRASTRUCTURE = 6
+ROW = "hil_row"
+INFRASTRUCTURE = "hil_infrastructure"
+LEFT_OUT = pytest.StashKey[dict[str, str]]()
+"""What no test ran on, with the reason."""
+
+
+class Recorder:
+    """Listens to the reports of one session."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.failures: list[bool] = []  # of each failed report, whether it was infrastructure
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+        report = yield
+        error = call.excinfo.value if call.excinfo else None
+        if isinstance(error, HilError):
+            _explain(report, error)
+        deployment = getattr(item, "funcargs", {}).get("deployment")
+        if call.when == "call" and deployment is not None:
+            from hil.harness.summary import row
+
+            report.user_properties.append((ROW, json.dumps(row(deployment))))
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        properties = dict(report.user_properties)
+        if ROW in properties:
+            found = json.loads(str(properties[ROW]))
+            known = self.rows.setdefault(found["name"], {})
+            known.update({key: value for key, value in found.items() if value is not None})
+        if report.failed:
+            self.failures.append(INFRASTRUCTURE in properties)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(self.config, "workeroutput"):
+            self.config.workeroutput["hil_left_out"] = self.config.stash[LEFT_OUT]
+        if session.exitstatus == pytest.ExitCode.TESTS_FAILED and self.failures and all(self.failures):
+            session.exitstatus = EXIT_ONLY_INFRASTRUCTURE
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker of pytest-xdist ended and hands over what it left out."""
+        self.config.stash[LEFT_OUT].update(getattr(node, "workeroutput", {}).get("hil_left_out", {}))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        left_out = self.config.stash[LEFT_OUT]
+        if not self.rows and (self.config.stash[OPTIONS].target is None or not left_out):
+            return
+        from hil.harness.summary import render
+
+        terminalreporter.section("hardware in the loop")
+        terminalreporter.write_line(render(list(self.rows.values()), left_out, terminalreporter))
+
+
+def _explain(report: Any, error: HilError) -> None:
+    """One line instead of a traceback, with the target's log; infrastructure is marked as such."""
+    report.longrepr = f"{type(error).__name__}: {error}"
+    if error.log:
+        report.sections.append(("log of the target", error.log))
+    if isinstance(error, InfrastructureError):
+        report.user_properties.append((INFRASTRUCTURE, True))

@@ -1,0 +1,85 @@
+"""Which deployments a test runs on: models of the folder x leaves of the tree, narrowed by marks and the command line.
+
+    selection = select(options, metafunc.definition)
+    selection.chosen        # [(Model, "pcqat"), ...]
+    selection.left_out      # {"digits_dscnn": "no recordings (set HIL_FSDD ...)"}
+
+The command line names what the user wants (a name that nothing has is a usage error), marks name what the test is
+about, a model file what makes sense for the model.  A model whose data is not on this machine is left out with the
+reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from hil.harness.model import Model, discover
+from hil.harness.optimize.paths import PATHS, path_of
+from hil.harness.options import Options
+from hil.npu.errors import BadInputError, UnavailableError
+
+GIVEN = "int8"
+"""The path of a model that came as an int8 file."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Pairs of model and path, and by name what was left out and why."""
+
+    chosen: list[tuple[Model, str]]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def select(options: Options, item: pytest.Item) -> Selection:
+    """The deployments of one test function."""
+    models = _models(options.folder)
+    _known("model", options.models, [model.name for model in models])
+    for leaf in options.techniques:
+        path_of(leaf)
+    marked_models, marked_leaves = _marked(item, "hil_models"), _marked(item, "hil_techniques")
+    selection = Selection([])
+    for model in models:
+        if (options.models and model.name not in options.models) or (marked_models and model.name not in marked_models):
+            continue
+        if reason := unavailable(model):
+            selection.left_out[model.name] = reason
+            continue
+        wanted = [set(names) for names in (options.techniques, marked_leaves) if names]
+        selection.chosen.extend((model, leaf) for leaf in leaves_of(model) if all(leaf in names for names in wanted))
+    return selection
+
+
+def leaves_of(model: Model) -> tuple[str, ...]:
+    """The paths a model is tested on, in table order."""
+    if model.tflite is not None:
+        return (GIVEN,)
+    return tuple(leaf for leaf in PATHS if model.techniques is None or leaf in model.techniques)
+
+
+@lru_cache
+def unavailable(model: Model) -> str:
+    """Why a model cannot be used here, with the way to change that; empty if it can."""
+    try:
+        model.data.files()
+    except UnavailableError as error:
+        return str(error)
+    return ""
+
+
+@lru_cache
+def _models(folder: Path) -> tuple[Model, ...]:
+    return tuple(discover(folder))
+
+
+def _marked(item: pytest.Item, mark: str) -> tuple[str, ...]:
+    return tuple(str(name) for found in item.iter_markers(mark) for name in found.args)
+
+
+def _known(what: str, names: tuple[str, ...], known: list[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise BadInputError(f"no {what} {name}", hint=f"there are: {', '.join(known) or 'none'}")

@@ -1,0 +1,169 @@
+"""What a person reads at the end of a run: one table a model, a row a path, and what was left out.
+
+path      Keras   int8  on target  mismatches  cycles   ms     SRAM  flash  weights  zeros  clusters  against ptq
+ptq       90.1 %  90.0 %  = 8/8        0 / 0   118,976  0.238  ...
+pcqat     89.6 %  89.5 %  = 8/8        0 / 0    86,464  0.173  ...                             -27 % cycles, -47 % weights
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from hil.harness.options import Options
+from hil.npu.errors import HilError
+
+if TYPE_CHECKING:
+    import pytest
+
+    from hil.harness.bench import Deployment
+
+Row = dict[str, Any]
+BASELINE = "ptq"
+
+
+def header(options: Options) -> list[str]:
+    """Target, engine and version, accelerator, memory mode and Vela, for the head of the run."""
+    from hil.targets import create
+
+    target = options.target or "sim"
+    try:
+        identity = create(target, **({"engine": options.engine} if target == "fvp" else {})).identity()
+    except HilError as error:
+        identity = {"not usable": str(error)}
+    described = ", ".join(f"{key} {value}" for key, value in identity.items() if key != "target")
+    configuration = f"{options.accelerator}, {options.memory_mode}, {options.system_config}"
+    vela = importlib.metadata.version("ethos-u-vela")
+    return [f"hil: target {target} ({described})", f"hil: {configuration}, Vela {vela}"]
+
+
+def row(deployment: Deployment) -> Row:
+    """What is known of a deployment by now, as JSON; what no test asked for is None."""
+    known = deployment.known
+    summary = deployment.compiled.summary
+    found: Row = {
+        "name": deployment.name,
+        "model": deployment.model.name,
+        "path": deployment.path,
+        "target": deployment.target,
+        "sram": summary.sram_bytes,
+        "flash": summary.flash_bytes,
+        "weights": summary.weights_encoded,
+        "cpu_operators": len(summary.cpu_operators),
+        **_survivors(deployment),
+    }
+    if "accuracy" in known:
+        result = known["accuracy"]
+        found |= {"metric": result.metric, "base": result.reference, "int8": result.value, "drop": result.drop}
+        found |= {"low": result.low, "high": result.high, "labelled": result.samples, "keras": known.get("keras")}
+    if "outcome" in known:
+        outcome = known["outcome"]
+        cycles = next((m for m in outcome.run.measurements if m.name == "npu_cycles"), None)
+        found |= {"samples": len(outcome.picked), "sim_samples": outcome.sim_samples}
+        found |= {"sim_mismatches": outcome.sim_mismatches, "identity": outcome.run.identity}
+        if cycles is not None:
+            milliseconds = 1e3 * cycles.value / summary.clock_hz
+            found |= {"cycles": int(cycles.value), "ms": milliseconds, "trust": cycles.trust.value}
+    if "parity" in known:
+        found |= {"mismatches": known["parity"].mismatches, "elements": known["parity"].elements}
+        if not math.isnan(known["parity"].sqnr_db):
+            found |= {"sqnr": known["parity"].sqnr_db}
+    return found
+
+
+def _survivors(deployment: Deployment) -> Row:
+    """Share of zeros over all kernels that a technique may touch, and the most distinct weights in one of them."""
+    kernels = [layer for layer in deployment.weights if "depthwise" not in layer.kind.lower()]
+    if not kernels:
+        return {}
+    size = sum(layer.size for layer in kernels)
+    zeros = sum(layer.zeros * layer.size for layer in kernels) / size
+    return {"zeros": zeros, "unique": max(layer.unique for layer in kernels)}
+
+
+def render(rows: Sequence[Row], left_out: Mapping[str, str], reporter: pytest.TerminalReporter) -> str:
+    """The tables as text, as wide as the terminal."""
+    from rich.console import Console
+
+    text = StringIO()
+    tw = reporter._tw
+    console = Console(file=text, width=max(tw.fullwidth, 150), force_terminal=tw.hasmarkup, legacy_windows=False)
+    for model in dict.fromkeys(row["model"] for row in rows):
+        console.print(_table(model, [row for row in rows if row["model"] == model]))
+    for name, reason in sorted(left_out.items()):
+        console.print(f"left out: {name}: {reason}", markup=False, highlight=False)
+    return text.getvalue().rstrip()
+
+
+def _table(model: str, rows: list[Row]) -> Any:
+    from rich.table import Table
+
+    table = Table(title=_title(model, rows), title_justify="left", caption=_caption(rows), caption_justify="left")
+    table.add_column("path")
+    for heading in ("Keras", "int8", "drop, 95 %", "on target", "mismatches", "NPU cycles", "ms", "SRAM", "flash"):
+        table.add_column(heading, justify="right")
+    for heading in ("weights", "zeros", "unique"):
+        table.add_column(heading, justify="right")
+    table.add_column(f"against {BASELINE}")
+    baseline = next((row for row in rows if row["path"] == BASELINE), None)
+    for row in rows:
+        table.add_row(*_cells(row), _change(row, baseline))
+    return table
+
+
+def _title(model: str, rows: list[Row]) -> str:
+    base = next((row for row in rows if "base" in row), None)
+    return f"{model}: float base {base['metric']} {_percent(base['base'])}" if base else model
+
+
+def _caption(rows: list[Row]) -> str:
+    """What the columns stand on, said once."""
+    notes = []
+    if labelled := next((row["labelled"] for row in rows if "labelled" in row), None):
+        notes.append(f"accuracy over {labelled} test samples")
+    if compared := next((row for row in rows if "sim_samples" in row), None):
+        notes.append(f"mismatches: elements unlike the reference kernels on {compared['target']} / on sim")
+        notes.append(f"({compared['samples']} / {compared['sim_samples']} samples)")
+    if trust := next((row["trust"] for row in rows if "trust" in row), None):
+        notes.append(f"cycles and ms {trust}; bytes and mismatches exact")
+    return "; ".join(notes).replace("; (", " (")
+
+
+def _cells(row: Row) -> list[str]:
+    equal = None if "mismatches" not in row else "equal" if row["mismatches"] == 0 else "differs"
+    return [
+        row["path"],
+        _percent(row.get("keras")),
+        _percent(row.get("int8")),
+        f"{100 * row['drop']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]" if "drop" in row else "",
+        f"{equal}, {row['samples']}" if equal else "",
+        f"{row['mismatches']} / {row['sim_mismatches']}" if "mismatches" in row else "",
+        (f"{row['cycles']:,}" if "cycles" in row else "") + ("*" if row["cpu_operators"] else ""),
+        f"{row['ms']:.3f}" if "ms" in row else "",
+        _kib(row["sram"]),
+        _kib(row["flash"]),
+        _kib(row["weights"]),
+        _percent(row.get("zeros")),
+        str(row.get("unique", "")),
+    ]
+
+
+def _change(row: Row, baseline: Row | None) -> str:
+    if baseline is None or row is baseline:
+        return ""
+    parts = []
+    for key, name in (("cycles", "cycles"), ("weights", "weights")):
+        if row.get(key) and baseline.get(key):
+            parts.append(f"{100 * (row[key] / baseline[key] - 1):+.0f} % {name}")
+    return ", ".join(parts)
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f} %"
+
+
+def _kib(size: int) -> str:
+    return f"{size / 1024:.1f} KiB"
