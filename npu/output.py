@@ -1,0 +1,74 @@
+"""The output stage: scale, zero point, clamp, lookup table.
+
+    finish = OutputStage(operation, memory constants...)
+    values = stage(accumulator)          # int64 (batch, h, w, c) -> the output's type
+
+Every block operation ends here.  An accumulator is scaled (`scaling`), the output's zero point is added, the sum is
+clamped, and where the activation is a table, looked up:
+
+* 8-bit: 256 entries, of the output's width; signed values index from -128;
+* 16-bit: 512 entries of (base, slope), both 16 bits: `base + ((slope*(v & 127) + 64) >> 7)`, entry `(v + 32768) >> 7`.
+
+A 32-bit output without a forced range wraps and is not clamped (found by comparing with the reference kernels).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.npu.operations import Activation, BlockOperation, Rounding
+from hil.npu.scaling import Int64, rescale
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class OutputStage:
+    """What happens to the accumulators of one operation, with all constants read.
+
+    `bias`, `factor`, `shift` are arrays by channel, or of one element; `factor` None: nothing is scaled.
+    `table` holds the lookup table's entries, with `slope` beside it if it interpolates.
+    """
+
+    dtype: np.dtype[Any]
+    rounding: Rounding
+    bias: Int64 | None
+    factor: Int64 | None
+    shift: Int64 | None
+    zero_point: int
+    activation: Activation
+    table: Int64 | None = None
+    slope: Int64 | None = None
+
+    def __call__(self, accumulator: Array) -> Array:
+        """Accumulators (any integer-valued type, last axis channels) to output elements."""
+        values = accumulator.astype(np.int64)
+        if self.bias is not None:
+            values += self.bias
+        if self.factor is not None and self.shift is not None:
+            values = rescale(values, self.factor, self.shift, self.rounding)
+        values += self.zero_point
+        if self.activation.wraps:
+            return self._look_up(((values + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)).astype(self.dtype)
+        np.clip(values, self.activation.minimum, max(self.activation.minimum, self.activation.maximum), out=values)
+        return self._look_up(values).astype(self.dtype)
+
+    def _look_up(self, values: Int64) -> Int64:
+        if self.table is None:
+            return values
+        if self.slope is None:
+            return self.table[(values + (128 if self.activation.index_signed else 0)) & 255]
+        entry = (values + 32768) >> 7
+        return self.table[entry] + ((self.slope[entry] * (values & 127) + 64) >> 7)
+
+
+def parse_table(operation: BlockOperation, data: NDArray[np.uint8]) -> tuple[Int64, Int64 | None]:
+    """(entries, slopes) of the lookup table whose bytes are `data`."""
+    if operation.activation.index_signed is not None:
+        return data.view(operation.ofm.dtype).astype(np.int64), None
+    pairs = data.view("<i2").reshape(512, 2).astype(np.int64)
+    return pairs[:, 0].copy(), pairs[:, 1].copy()

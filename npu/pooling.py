@@ -1,0 +1,69 @@
+"""Pools: the maximum, the average, or the sum over depth.
+
+An average is a sum whose division is the output's scale, except where there is any padding: then the hardware divides
+by the number of elements that are no padding, and OFM_SCALE plays no part.  The reciprocal of that count n is
+`2**(31+k)/n` rounded up a little, k the bits of n-1.  (Found by comparing with the reference kernels; the reciprocal is
+Vela's `quantise_pooling_scale`.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.npu.convolution import padded_input, windows
+from hil.npu.featuremap import Memory
+from hil.npu.operations import Kind, Windowed
+from hil.npu.output import OutputStage
+from hil.npu.scaling import Int64, rescale
+
+Array = NDArray[Any]
+
+
+def pool(operation: Windowed, stage: OutputStage, memory: Memory) -> None:
+    """Computes MAX_POOL, AVERAGE_POOL or REDUCE_SUM of every sample of `memory`."""
+    if operation.kind is Kind.MAX_POOL:
+        lowest = int(np.iinfo(operation.ifm.dtype).min)
+        padded = padded_input(operation, memory, operation.ifm.dtype, lowest, 0)
+        result = _reduce(operation, padded, np.maximum).astype(np.int64) - operation.ifm_zero_point
+    else:
+        padded = padded_input(operation, memory, np.int64, 0, operation.ifm_zero_point)
+        result = _reduce(operation, padded, np.add)
+        if operation.kind is Kind.REDUCE_SUM:
+            result = result.sum(axis=3, keepdims=True)
+        elif operation.padding:
+            factor, shift = reciprocal(_valid_counts(operation, padded.shape))
+            result = rescale(result, factor, shift, operation.rounding)
+    operation.ofm.store(memory, stage(result))
+
+
+def reciprocal(count: Int64) -> tuple[Int64, Int64]:
+    """(factor, shift) with which the hardware divides by `count`."""
+    bits = np.ceil(np.log2(count)).astype(np.int64)
+    one = np.int64(1)
+    return ((one << (31 + bits)) + (one << bits) + count - 1) // count, 31 + bits
+
+
+def _reduce(operation: Windowed, padded: Array, function: np.ufunc) -> Array:
+    """`function` over the kernel's elements, whichever way round takes fewer steps."""
+    view = windows(operation, padded)
+    out_h, out_w, kernel_h, kernel_w = view.shape[1:5]
+    result = np.ascontiguousarray(view[:, :, :, 0, 0])
+    if kernel_h * kernel_w <= out_h * out_w:
+        for y, x in np.ndindex(kernel_h, kernel_w):
+            if y or x:
+                function(result, view[:, :, :, y, x], out=result)
+        return result
+    for y, x in np.ndindex(out_h, out_w):
+        result[:, y, x] = function.reduce(view[:, y, x], axis=(1, 2))
+    return result
+
+
+def _valid_counts(operation: Windowed, shape: tuple[int, ...]) -> Int64:
+    """Per output position how many of the kernel's elements are no padding; shape (1, out height, out width, 1)."""
+    padding = operation.padding
+    mask = np.zeros((1, shape[1], shape[2], 1), np.int64)
+    mask[:, padding.top : shape[1] - padding.bottom, padding.left : shape[2] - padding.right] = 1
+    return np.maximum(windows(operation, mask).sum(axis=(3, 4)), 1)

@@ -1,0 +1,141 @@
+"""Weight order: from the decoded stream to weights by output, kernel and input.
+
+    weights = unpack(stream, layout)        # shape (output depth, height, width, input depth)
+
+The NPU takes weights in the order in which its MAC units need them, so encoded weights only make sense for one
+accelerator and block depth.  From the outermost loop inwards:
+
+1. output blocks (OFM_BLK_DEPTH channels);
+2. input blocks of 32 channels (16 if part-kernel-first or the input has 16 bits);
+3. sub-kernels of at most 8x8 (4 along a dilated axis), y then x;
+4. input micro-blocks (part-kernel-first only);
+5. output micro-blocks;
+6. kernel elements, rounded up to 4 (depthwise, part-kernel-first) or 2 (part-kernel-first, 16 bits);
+7. input micro-blocks (depth-first only);
+8. output channels in the micro-block, and in them input channels in the micro-block (one if depthwise).
+
+What falls outside the weights is a zero in the stream.  `order` runs these loops on indices.
+
+Source: Vela's weight encoders (`EthosUWeightOrdering`, `mlw_reorder_encode`); tests compare with the latter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.npu.accelerator import Accelerator
+from hil.npu.errors import StreamError
+from hil.npu.operations import Convolution, Kind
+
+MAX_WEIGHTS = 1 << 26
+"""More weights (with padding) no operation may have here; bounds what a malformed stream costs."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All that the order depends on.  `input_depth` is 1 for a depthwise convolution."""
+
+    output_depth: int
+    height: int
+    width: int
+    input_depth: int
+    block_depth: int
+    ofm_ublock_depth: int
+    ifm_ublock_depth: int
+    depthwise: bool
+    part_first: bool
+    ifm_bits: int
+    dilation_y: int
+    dilation_x: int
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of the weights: output depth, height, width, input depth."""
+        return self.output_depth, self.height, self.width, self.input_depth
+
+
+def layout_of(operation: Convolution, accelerator: Accelerator) -> Layout:
+    """How the weights of `operation` are laid out.  Raises `StreamError` if there are more than can be."""
+    depthwise = operation.kind is Kind.DEPTHWISE
+    kernel = operation.kernel
+    depth = 1 if depthwise else operation.ifm.shape[2]
+    layout = Layout(
+        operation.ofm.shape[2],
+        kernel.height,
+        kernel.width,
+        depth,
+        operation.block[2],
+        accelerator.ofm_ublock[2],
+        accelerator.ifm_ublock_depth,
+        depthwise,
+        kernel.part_first and not depthwise,
+        operation.ifm.dtype.itemsize * 8,
+        kernel.dilation_y,
+        kernel.dilation_x,
+    )
+    if layout.output_depth * layout.height * layout.width * layout.input_depth > MAX_WEIGHTS:
+        raise StreamError("the convolution has too many weights", word_offset=operation.word_offset)
+    return layout
+
+
+def unpack(stream: NDArray[np.int16], layout: Layout) -> NDArray[np.int16]:
+    """Weights of shape `layout.shape` from the decoded stream.
+
+    Raises `StreamError` if the stream is shorter than the layout, or not zero where it pads.
+    """
+    index = order(layout)
+    if len(stream) < len(index):
+        raise StreamError(f"weight stream: {len(stream)} weights where {len(index)} are needed")
+    if stream[len(index) :].any() or stream[: len(index)][index < 0].any():
+        raise StreamError("weight stream: weights outside the kernel are not zero")
+    weights = np.zeros(layout.shape, np.int16)
+    inside = index >= 0
+    weights.reshape(-1)[index[inside]] = stream[: len(index)][inside]
+    return weights
+
+
+@lru_cache(maxsize=32)
+def order(layout: Layout) -> NDArray[np.int64]:
+    """For each element of the stream its flat index in `layout.shape`, or -1 where it is padding."""
+    input_block = 16 if layout.part_first or layout.ifm_bits == 16 else 32
+    parts = [
+        _sub_kernel(layout, first_out, first_in, input_block, top, left)
+        for first_out in range(0, layout.output_depth, layout.block_depth)
+        for first_in in range(0, layout.input_depth, input_block)
+        for top in range(0, layout.height, 8 // layout.dilation_y)
+        for left in range(0, layout.width, 8 // layout.dilation_x)
+    ]
+    result = np.concatenate(parts)
+    result.setflags(write=False)
+    return result
+
+
+def _sub_kernel(
+    layout: Layout, first_out: int, first_in: int, input_block: int, top: int, left: int
+) -> NDArray[np.int64]:
+    """Loops 4 to 8, as six axes that broadcast against each other."""
+    height = min(layout.height - top, 8 // layout.dilation_y)
+    width = min(layout.width - left, 8 // layout.dilation_x)
+    rounding = 1
+    if layout.depthwise or layout.part_first:
+        rounding = 2 if layout.part_first and layout.ifm_bits == 16 else 4
+    elements = np.arange(-(-height * width // rounding) * rounding)
+    out_ublock, in_ublock = layout.ofm_ublock_depth, layout.ifm_ublock_depth
+    outputs = np.arange(0, min(layout.block_depth, layout.output_depth - first_out), out_ublock)
+    if layout.depthwise:
+        inputs = inside = np.zeros(1, np.int64)
+    else:
+        depth = min(input_block, layout.input_depth - first_in) if layout.part_first else input_block
+        inputs, inside = np.arange(0, depth, in_ublock), np.arange(in_ublock)
+    outer, inner = (inputs, np.zeros(1, np.int64)) if layout.part_first else (np.zeros(1, np.int64), inputs)
+    grid = np.ix_(outer, outputs, elements, inner, np.arange(out_ublock), inside)
+    c_in = first_in + grid[0] + grid[3] + grid[5]
+    c_out = first_out + grid[1] + grid[4]
+    y, x = np.divmod(grid[2], width)
+    index = ((c_out * layout.height + top + y) * layout.width + left + x) * layout.input_depth + c_in
+    valid = (c_in < layout.input_depth) & (c_out < layout.output_depth) & (y < height)
+    return np.where(valid, index, -1).ravel()
