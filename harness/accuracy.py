@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from hil.npu.errors import BadInputError
 
@@ -56,6 +55,8 @@ def top1(outputs: Array, labels: Array) -> float:
 
 def auc(outputs: Array, labels: Array) -> float:
     """Area under the ROC curve, ties counted half; the last output column is the score, `labels` are 0 or 1."""
+    from scipy.stats import rankdata  # takes longer to import than everything else here
+
     scores = np.asarray(outputs, np.float64).reshape(len(labels), -1)[:, -1]
     positive = np.asarray(labels).astype(bool)
     count = int(positive.sum())

@@ -78,7 +78,7 @@ class Deployment:
 class Outcome:
     """What ran: the target on the test samples `picked`, with the oracle's outputs of the same samples.
 
-    `sim_mismatches` counts the elements in which `sim` differs from the oracle, on `sim_samples` samples: these and more.
+    `sim_mismatches` counts the elements in which `sim` differs from the oracle, on `sim_samples` samples.
     """
 
     picked: Array

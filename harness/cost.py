@@ -47,7 +47,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes, as Vela placed and encoded them (exact); `arena_used_bytes` is the target's own report, None without one."""
+    """Bytes, as Vela placed and encoded them (exact); `arena_used_bytes` is the target's report, None without one."""
 
     sram_bytes: int
     flash_bytes: int

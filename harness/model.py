@@ -172,8 +172,11 @@ def sibling(beside: str, name: str) -> ModuleType:
     return _load((Path(beside).resolve().parent / name).resolve())
 
 
-def load_model_file(path: str | Path) -> Model:
-    """Reads a model file; raises `BadInputError` with one line for anything that is not one."""
+def load_model_file(path: str | Path, *, needs_weights: bool = True) -> Model:
+    """Reads a model file; raises `BadInputError` with one line for anything that is not one.
+
+    `needs_weights=False` is for who will make the weights that the file names.
+    """
     path = Path(path).resolve()
     if not path.is_file():
         raise BadInputError(f"no model file {path}")
@@ -181,7 +184,7 @@ def load_model_file(path: str | Path) -> Model:
     if not isinstance(model, Model):
         raise BadInputError(f"{path} defines no `model = Model(...)`")
     model = replace(model, path=path)
-    for name in (model.weights, model.tflite):
+    for name in (model.weights if needs_weights else None, model.tflite):
         if name is not None and not model.file(name).is_file():
             raise BadInputError(f"{path}: {model.file(name)} does not exist")
     return model
@@ -197,6 +200,16 @@ def discover(folder: str | Path) -> list[Model]:
     if twice := {name for name in names if names.count(name) > 1}:
         raise BadInputError(f"{folder}: two model files define {sorted(twice)[0]}")
     return models
+
+
+def find(name: str, folder: str | Path) -> Model:
+    """A model by its name in `folder`, or by the path of its file."""
+    if name.endswith(".py"):
+        return load_model_file(name)
+    models = {model.name: model for model in discover(folder)}
+    if name not in models:
+        raise BadInputError(f"no model {name} in {folder}", hint=f"there are: {', '.join(models) or 'none'}")
+    return models[name]
 
 
 def _load(path: Path) -> ModuleType:

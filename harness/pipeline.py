@@ -119,6 +119,24 @@ class Pipeline:
 
         return self.store.make(recipe, build)
 
+    def size(self, model: Model) -> tuple[int, int]:
+        """Parameters and multiply-accumulates of an inference, of the Keras network or of the int8 file."""
+        if model.tflite is not None:
+            int8 = model.file(model.tflite).read_bytes()
+            summary = self.compiled(int8, VelaSettings()).summary
+            return summary.weights_original, summary.macs
+        code = code_version("hil.harness.optimize.size")
+        recipe = Recipe("size", {"file": digest_files([model.path])}, {}, code, _training_versions())
+
+        def build(folder: Path) -> dict[str, int]:
+            from hil.harness.optimize.size import count
+
+            params, macs = count(model)
+            return {"params": params, "macs": macs}
+
+        note = self.store.make(recipe, build).note
+        return int(note["params"]), int(note["macs"])
+
     def predictions(self, model: Model, node: Node) -> Array:
         """Float outputs of a node's Keras model on the whole test set (n, ...)."""
         keras = self.keras(model, node)

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 MANIFEST = "manifest.json"
 
@@ -193,6 +193,16 @@ class Store:
         """Removes one artifact; a run that needs it makes it again."""
         with self._lock(artifact.key):
             shutil.rmtree(artifact.folder, ignore_errors=True)
+
+    def tidy(self) -> None:
+        """Removes what killed runs left unfinished; what a living process makes at the moment stays."""
+        for work in (self.root / "unfinished").glob("*"):
+            lock = self._lock(work.name)
+            try:
+                with lock.acquire(timeout=0):
+                    shutil.rmtree(work, ignore_errors=True)
+            except Timeout:
+                continue
 
     def _build(self, recipe: Recipe, build: Callable[[Path], Mapping[str, Any] | None], work: Path) -> None:
         start = time.monotonic()

@@ -2,7 +2,7 @@
 
 path      Keras   int8  on target  mismatches  cycles   ms     SRAM  flash  weights  zeros  clusters  against ptq
 ptq       90.1 %  90.0 %  = 8/8        0 / 0   118,976  0.238  ...
-pcqat     89.6 %  89.5 %  = 8/8        0 / 0    86,464  0.173  ...                             -27 % cycles, -47 % weights
+pcqat     89.6 %  89.5 %  = 8/8        0 / 0    86,464  0.173  ...                           -27 % cycles, -47 % weights
 """
 
 from __future__ import annotations

@@ -1,0 +1,58 @@
+"""The `hil` command.
+
+    hil doctor                                    what can run here, and how to get what cannot
+    hil optimize fashion_cnn --technique pcqat    one path of the deployment tree
+    hil run model.tflite --target sim --inputs x.npz --outputs y.npz --json
+
+Exit codes: 0 fine, 1 a gate or parity failed, 2 wrong use or bad input, 3 the target or infrastructure failed, 130
+interrupted.  An error is one line on stderr; tables go to stdout, and with `--json` one JSON value does instead.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from hil.harness.commands import compile as compiling
+from hil.harness.commands import doctor, models, optimize, run, store
+from hil.npu.errors import HilError
+
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="hil",
+    help="Proves on the chip that an optimized model is really faster and still right.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(doctor.doctor)
+app.command()(models.models)
+app.command()(optimize.optimize)
+app.command("compile")(compiling.compile_)
+app.command()(run.run)
+app.add_typer(store.app, name="store")
+
+
+def main() -> None:
+    """Entry point; turns every error of the family into one line and its exit code."""
+    try:
+        app()
+    except HilError as error:
+        print(f"hil: {error}", file=sys.stderr)
+        if error.log:
+            print(error.log.rstrip(), file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("hil: interrupted; what was finished is kept", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has left
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The subcommands of `hil`, a file each.  They read arguments, call the harness and print; they decide nothing."""

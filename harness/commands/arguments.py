@@ -1,0 +1,55 @@
+"""Arguments that several commands take, written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from hil.harness.store import Store
+    from hil.harness.vela import VelaSettings
+
+DEFAULT_ACCELERATOR = "ethos-u55-128"
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
+StoreFolder = Annotated[
+    Path | None, typer.Option("--store", metavar="FOLDER", help="Folder of artifacts (HIL_STORE, or the user's cache).")
+]
+ModelsFolder = Annotated[Path, typer.Option("--models", metavar="FOLDER", help="Folder of model files.")]
+MemoryMode = Annotated[str, typer.Option(help="Vela's memory mode.")]
+SystemConfig = Annotated[str, typer.Option(help="Vela's system configuration.")]
+VelaConfig = Annotated[
+    Path | None, typer.Option(metavar="FILE.ini", help="Configuration file with system configurations of your own.")
+]
+VelaOption = Annotated[
+    list[str] | None, typer.Option(metavar="OPTION", help="Passed to Vela, such as '--optimise Size'; may be repeated.")
+]
+
+
+def open_store(folder: Path | None) -> Store:
+    """The store at `folder`, or the default one."""
+    from hil.harness.store import Store, default_root
+
+    return Store(folder or default_root())
+
+
+def vela_settings(
+    accelerator: str, memory_mode: str, system_config: str, config: Path | None, options: list[str] | None
+) -> VelaSettings:
+    """What the user asked of Vela."""
+    from hil.harness.vela import VelaSettings, read_config
+
+    text = read_config(config) if config else ""
+    return VelaSettings(accelerator, memory_mode, system_config, text, tuple(options or ()))
+
+
+def read_model(path: Path) -> bytes:
+    """The bytes of a file that the user named; `BadInputError` if there is none."""
+    from hil.npu.errors import BadInputError
+
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror}") from error

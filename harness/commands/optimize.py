@@ -1,0 +1,81 @@
+"""`hil optimize MODEL --technique pcqat`: one path of the deployment tree, as a quantized TFLite file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hil.harness.commands import arguments
+
+if TYPE_CHECKING:
+    from hil.harness.model import Model
+
+
+def optimize(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name from the models folder, or a model file.")],
+    technique: Annotated[str, typer.Option(help="Leaf of the deployment tree, such as pcqat.")] = "ptq",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="OUT.tflite", help="Where the int8 model goes.")
+    ] = None,
+    models: arguments.ModelsFolder = Path("models"),
+    store: arguments.StoreFolder = None,
+    as_json: arguments.Json = False,
+) -> None:
+    """Take a model along one path; trains only what the store does not have yet."""
+    from hil.harness.model import find
+    from hil.harness.optimize.paths import path_of
+    from hil.harness.pipeline import TFLITE, Pipeline, surviving
+    from hil.harness.progress import LineProgress
+    from hil.npu.errors import BadInputError
+
+    path = path_of(technique)
+    found = find(model, models)
+    if found.build is None:
+        raise BadInputError(f"{found.name} came as an int8 file: there is nothing to optimize")
+    progress = LineProgress()
+    try:
+        artifact = Pipeline(arguments.open_store(store), progress).int8(found, technique)
+    finally:
+        progress.close()
+    destination = output or artifact.path(TFLITE)
+    if output:
+        try:
+            output.write_bytes(artifact.read(TFLITE))
+        except OSError as error:
+            raise BadInputError(f"{output} cannot be written: {error.strerror}") from error
+    layers = [asdict(layer) for layer in surviving(artifact)]
+    record = {
+        "model": found.name,
+        "technique": technique,
+        "path": list(path),
+        "output": str(destination),
+        "sha256": artifact.digest(TFLITE),
+        "bytes": len(artifact.read(TFLITE)),
+        "layers": layers,
+    }
+    print(json.dumps(record)) if as_json else _show(record, found)
+
+
+def _show(record: dict[str, Any], model: Model) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    steps = " > ".join(record["path"])
+    table = Table(title=f"{model.name}: {steps}, {record['bytes']:,} bytes", title_justify="left")
+    for heading in ("layer", "kind", "weights", "zeros", "unique", "per channel"):
+        table.add_column(heading, justify="left" if heading in ("layer", "kind") else "right")
+    for layer in record["layers"]:
+        table.add_row(
+            layer["layer"],
+            layer["kind"],
+            f"{layer['size']:,}",
+            f"{100 * layer['zeros']:.1f} %",
+            str(layer["unique"]),
+            str(layer["unique_per_channel"]),
+        )
+    Console().print(table)
+    print(record["output"])

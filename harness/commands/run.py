@@ -1,0 +1,174 @@
+"""`hil run MODEL.tflite --target T`: one model on one target, arrays in, arrays and figures out."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hil.harness.commands import arguments
+
+if TYPE_CHECKING:
+    from hil.harness.vela import VelaSettings
+    from hil.targets.base import Array, Deployable, Run
+    from hil.targets.tensors import Signature
+
+
+def run(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.tflite", help="An int8 model, or a Vela output.")],
+    target: Annotated[str, typer.Option(help="Where it runs: host, sim or fvp.")] = "sim",
+    inputs: Annotated[
+        Path | None, typer.Option(metavar="IN.npz", help="Arrays by tensor name, or one array; random without.")
+    ] = None,
+    outputs: Annotated[Path | None, typer.Option(metavar="OUT.npz", help="Quantized outputs, by tensor name.")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="How many random samples, without --inputs.")] = 1,
+    accelerator: Annotated[
+        str | None, typer.Option(help="Vela's accelerator configuration (ethos-u55-128, or what the model is for).")
+    ] = None,
+    memory_mode: arguments.MemoryMode = "Shared_Sram",
+    system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
+    vela_config: arguments.VelaConfig = None,
+    vela_option: arguments.VelaOption = None,
+    engine: Annotated[str, typer.Option(help="Which program plays the FVP: auto, arm or open.")] = "auto",
+    cpu: Annotated[bool, typer.Option("--cpu", help="Do not compile: run on the target's CPU kernels.")] = False,
+    keep_state: Annotated[
+        bool, typer.Option("--keep-state", help="Samples are one sequence: variables keep their values (host, sim).")
+    ] = False,
+    as_json: arguments.Json = False,
+) -> None:
+    """Run a model on a target."""
+    from hil.targets import create
+    from hil.targets.tensors import read_signature
+
+    settings = arguments.vela_settings(
+        accelerator or arguments.DEFAULT_ACCELERATOR, memory_mode, system_config, vela_config, vela_option
+    )
+    chosen = create(target, **_options(target, engine, keep_state))
+    data = arguments.read_model(model)
+    signature = read_signature(data, str(model))
+    arrays = _read_inputs(signature, inputs) if inputs else _random_inputs(signature, samples)
+    deployable = _deployable(data, signature, settings, str(model), accelerator, compiled=not cpu and target != "host")
+    from hil.harness.progress import LineProgress
+
+    progress = LineProgress()
+    try:
+        result = chosen.run(
+            deployable, arrays, progress=lambda done, total: progress(f"{model} on {target}", done, total)
+        )
+    finally:
+        progress.close()
+    if outputs:
+        _write_outputs(signature, outputs, result)
+    record = _record(target, signature, result, data, settings)
+    print(json.dumps(record)) if as_json else _show(str(model), record)
+
+
+def _options(target: str, engine: str, keep_state: bool) -> dict[str, Any]:
+    from hil.npu.errors import BadInputError
+
+    if target == "fvp":
+        if keep_state:
+            raise BadInputError("--keep-state: the firmware boots anew for each sample", hint="use host or sim")
+        return {"engine": engine}
+    return {"keep_state": True} if keep_state else {}
+
+
+def _deployable(
+    data: bytes, signature: Signature, settings: VelaSettings, name: str, accelerator: str | None, *, compiled: bool
+) -> Deployable:
+    from hil.harness.vela import compile_model
+    from hil.npu.compiled import accelerator_of
+    from hil.targets.base import Deployable
+
+    configuration = (settings.memory_mode, settings.system_config, settings.config_text)
+    if signature.compiled:
+        return Deployable(None, data, accelerator or accelerator_of(data).name, *configuration)
+    made = compile_model(data, settings, name=name).model if compiled else None
+    return Deployable(data, made, settings.accelerator, *configuration)
+
+
+def _read_inputs(signature: Signature, path: Path) -> list[Array]:
+    import numpy as np
+
+    from hil.npu.errors import BadInputError
+    from hil.targets.tensors import take_inputs
+
+    data = arguments.read_model(path)
+    try:
+        loaded = np.load(io.BytesIO(data), allow_pickle=False)
+        given: Array | Mapping[str, Array] = loaded if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        raise BadInputError(f"{path} holds no arrays: {error}", hint="write it with numpy.savez") from error
+    return take_inputs(signature, given)
+
+
+def _random_inputs(signature: Signature, samples: int) -> list[Array]:
+    import numpy as np
+
+    from hil.targets.tensors import require_quantized
+
+    require_quantized(signature)
+    rng = np.random.default_rng(0)
+    arrays = []
+    for spec in signature.inputs:
+        limits = np.iinfo(spec.dtype)
+        shape = (samples, *spec.sample_shape)
+        arrays.append(rng.integers(limits.min, limits.max, shape, spec.dtype, endpoint=True))
+    return arrays
+
+
+def _write_outputs(signature: Signature, path: Path, result: Run) -> None:
+    import numpy as np
+
+    from hil.npu.errors import BadInputError
+
+    arrays = {spec.name: output for spec, output in zip(signature.outputs, result.outputs, strict=True)}
+    try:
+        with path.open("wb") as file:
+            np.savez(file, **arrays)
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _record(target: str, signature: Signature, result: Run, data: bytes, settings: VelaSettings) -> dict[str, Any]:
+    from hil.harness.store import digest
+    from hil.harness.vela import vela_version
+
+    outputs = [
+        {"name": spec.name, "shape": list(output.shape), "dtype": output.dtype.name}
+        for spec, output in zip(signature.outputs, result.outputs, strict=True)
+    ]
+    measurements = [{**asdict(m), "trust": m.trust.value} for m in result.measurements]
+    identity = {
+        "target": target,
+        "model_sha256": digest(data),
+        "vela": vela_version(),
+        "memory_mode": settings.memory_mode,
+        "system_config": settings.system_config,
+        **result.identity,
+    }
+    return {"outputs": outputs, "measurements": measurements, "identity": identity}
+
+
+def _show(model: str, record: Mapping[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    identity = record["identity"]
+    console = Console()
+    table = Table(title=f"{model} on {identity['target']}", title_justify="left")
+    for heading in ("figure", "value", "unit", "trust", "note"):
+        table.add_column(heading, justify="right" if heading == "value" else "left")
+    for found in record["measurements"]:
+        value = f"{found['value']:,.3f}" if found["value"] % 1 else f"{int(found['value']):,}"
+        table.add_row(found["name"], value, found["unit"], found["trust"], found["note"])
+    for output in record["outputs"]:
+        table.add_row(f"output {output['name']}", str(output["shape"]), output["dtype"], "exact", "")
+    console.print(table)
+    console.print(", ".join(f"{key} {value}" for key, value in identity.items()), markup=False, highlight=False)

@@ -1,0 +1,109 @@
+"""What this machine has of all that the harness can use; each finding names its remedy.
+
+for finding in examine():
+    print(finding.name, finding.version or finding.remedy)
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil.npu.errors import UnavailableError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`version` is empty where the thing is missing; `needed` tells the default run's needs from extras."""
+
+    name: str
+    version: str
+    purpose: str
+    remedy: str
+    needed: bool = True
+
+
+# distribution, what it makes possible, needed
+DISTRIBUTIONS = (
+    ("tensorflow", "training, conversion, the reference kernels (target host)", True),
+    ("tf_keras", "Keras 2 models, which TFMOT needs", True),
+    ("tensorflow-model-optimization", "pruning, clustering, quantization-aware training", True),
+    ("ethos-u-vela", "compiling for the Ethos-U", True),
+    ("numpy", "the executable NPU (target sim)", True),
+    ("capstone", "decoding the firmware's accesses to the NPU (engine open)", True),
+    ("ai-edge-litert", "LiteRT as a second interpreter on host", False),
+    ("tflite-runtime", "tflite-runtime as a second interpreter on host", False),
+)
+
+
+def examine() -> list[Finding]:
+    """Everything, in the order of a model's way to the target."""
+    found = [Finding("python", platform.python_version(), "everything", "")]
+    found += [_distribution(*entry) for entry in DISTRIBUTIONS]
+    found += [_qemu(), _firmware(), _arm_fvp(), *_data(Path("models"))]
+    return found
+
+
+def _distribution(name: str, purpose: str, needed: bool) -> Finding:
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        version = ""
+    return Finding(name, version, purpose, f"pip install {name}", needed)
+
+
+def _qemu() -> Finding:
+    program = shutil.which("qemu-system-arm")
+    version = ""
+    if program:
+        try:
+            first = subprocess.run(
+                [program, "--version"], capture_output=True, text=True, timeout=20, check=True
+            ).stdout
+            version = first.splitlines()[0].removeprefix("QEMU emulator version ").split(" ")[0]
+        except (OSError, subprocess.SubprocessError, IndexError):
+            version = ""
+    purpose = "the open Corstone-300 (target fvp, engine open)"
+    return Finding("qemu-system-arm", version, purpose, "apt-get install qemu-system-arm")
+
+
+def _firmware() -> Finding:
+    from hil.fvp.firmware import runner
+
+    purpose = "Arm's inference runner on the Corstone-300 (target fvp)"
+    try:
+        firmware = runner()
+        version = f"{importlib.metadata.version('mlia-ethos-u')}, sha256 {firmware.sha256[:12]}"
+    except UnavailableError:
+        version = ""
+    return Finding("mlia-ethos-u", version, purpose, "pip install mlia-ethos-u")
+
+
+def _arm_fvp() -> Finding:
+    from hil.fvp.engine import find_arm
+
+    remedy = "download the Corstone-300 FVP from developer.arm.com and put it on PATH, or name it in FVP_CORSTONE300"
+    purpose = "Arm's own FVP (target fvp, engine arm): simulated cycles"
+    found = find_arm()
+    return Finding("FVP_Corstone_SSE-300", str(found) if found else "", purpose, remedy, needed=False)
+
+
+def _data(folder: Path) -> list[Finding]:
+    """The data of the models of `folder`, if there is such a folder here."""
+    if not folder.is_dir():
+        return []
+    from hil.harness.model import discover
+
+    findings = []
+    for model in discover(folder):
+        version, remedy = "here", ""
+        try:
+            model.data.files()
+        except UnavailableError as error:
+            version, remedy = "", error.hint or str(error)
+        findings.append(Finding(f"data of {model.name}", version, f"the model {model.name}", remedy))
+    return findings

@@ -1,0 +1,47 @@
+"""How large a Keras network is: its parameters, and the multiply-accumulates of one inference.
+
+    params, macs = count(model)
+
+A MAC is one multiplication of a weight with an activation.  Element-wise work, pooling and normalization (which is
+folded into the weights on the way to the NPU) are not counted, as is usual for these figures.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from hil.harness.model import Model
+
+KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "recurrent_kernel")
+
+
+def count(model: Model) -> tuple[int, int]:
+    """(parameters, MACs) of a model file's network."""
+    from hil.harness.optimize.keras2 import import_keras
+
+    import_keras()
+    assert model.build is not None, "a model that came as an int8 file has no Keras network"
+    network = model.build()
+    return int(network.count_params()), sum(_macs(layer) for layer in network.layers)
+
+
+def _macs(layer: Any) -> int:
+    """Each weight of a kernel is used once per output position of its layer (once per time step if recurrent)."""
+    weights = sum(int(prod(weight.shape)) for weight in layer.weights if _name(weight) in KERNELS)
+    if not weights:
+        return 0
+    recurrent = any(_name(weight) == "recurrent_kernel" for weight in layer.weights)
+    shape = layer.input_shape[1:-1] if recurrent else _positions(layer)
+    return weights * prod(shape)
+
+
+def _positions(layer: Any) -> tuple[int, ...]:
+    """Places where the kernel is applied: of the output, or of the input when the kernel is transposed."""
+    transposed = "Transpose" in type(layer).__name__
+    shape: tuple[int, ...] = layer.input_shape if transposed else layer.output_shape
+    return shape[1:-1]
+
+
+def _name(weight: Any) -> str:
+    return str(weight.name).split("/")[-1].split(":")[0]
