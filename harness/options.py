@@ -22,13 +22,18 @@ TARGETS = ("host", "sim", "fvp")
 ENGINES = ("auto", "arm", "open")
 
 # name, then what argparse is told
-OPTIONS: dict[str, dict[str, Any]] = {
+_TABLE: dict[str, dict[str, Any]] = {
     "target": {"metavar": "TARGET", "help": f"run only tests of deployments, on one of {', '.join(TARGETS)} (sim)"},
-    "engine": {"default": "auto", "help": f"which program plays the FVP: {', '.join(ENGINES)} (auto)"},
-    "accelerator": {"default": "ethos-u55-128", "help": "Vela's accelerator configuration (ethos-u55-128)"},
-    "memory-mode": {"default": "Shared_Sram", "help": "Vela's memory mode (Shared_Sram)"},
+    "engine": {"default": "auto", "metavar": "ENGINE", "help": f"what plays the FVP: {', '.join(ENGINES)} (auto)"},
+    "accelerator": {
+        "default": "ethos-u55-128",
+        "metavar": "NAME",
+        "help": "Vela's accelerator configuration (ethos-u55-128)",
+    },
+    "memory-mode": {"default": "Shared_Sram", "metavar": "MODE", "help": "Vela's memory mode (Shared_Sram)"},
     "system-config": {
         "default": "Ethos_U55_High_End_Embedded",
+        "metavar": "NAME",
         "help": "Vela's system configuration (Ethos_U55_High_End_Embedded)",
     },
     "vela-config": {"metavar": "FILE.ini", "help": "configuration file with system configurations of your own"},
@@ -49,7 +54,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def register(parser: pytest.Parser) -> None:
     """Adds the long names."""
     group = parser.getgroup(GROUP, "hardware in the loop: optimized models on an Ethos-U")
-    for name, attributes in OPTIONS.items():
+    for name, attributes in _TABLE.items():
         group.addoption(f"--hil-{name}", dest=_dest(name), **attributes)
 
 
@@ -57,7 +62,7 @@ def register_short(parser: pytest.Parser) -> None:
     """Adds each short name that nobody else has taken."""
     taken = {name for group in parser._groups for option in group.options for name in option.names()}
     group = parser.getgroup(GROUP)
-    for name, attributes in OPTIONS.items():
+    for name, attributes in _TABLE.items():
         if f"--{name}" not in taken:
             group.addoption(f"--{name}", dest=_dest(name), **{**attributes, "help": f"same as --hil-{name}"})
 

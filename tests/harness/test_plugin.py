@@ -1,0 +1,227 @@
+"""pytest as a user runs it, in a repository of their own: every test here starts a real pytest in a new folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MODEL = '''
+"""Three kinds of blobs: real enough to train in seconds."""
+import numpy as np
+from hil.harness.model import Budget, Dataset, FineTune, Model, Recipe
+from hil.npu.errors import UnavailableError
+from pathlib import Path
+
+def load(split):
+    rng = np.random.default_rng(0 if split == "train" else 1)
+    y = rng.integers(0, 3, 384 if split == "train" else 64)
+    x = rng.normal(0, 0.6, (len(y), 8, 8, 1)).astype("float32")
+    for n, kind in enumerate(y):
+        x[n, 2 * kind : 2 * kind + 3, 2:6] += 0.5
+    return x, y
+
+def files():
+    {missing}
+    return [Path(__file__)]
+
+def build():
+    import tf_keras as keras
+    layers = keras.layers
+    image = layers.Input((8, 8, 1))
+    x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", name="conv")(image)
+    x = layers.Conv2D(16, 1, activation="relu", name="pointwise")(x)
+    return keras.Model(image, layers.Dense(3, name="logits")(layers.GlobalAveragePooling2D()(x)))
+
+quick = FineTune(epochs=1, learning_rate=1e-3)
+model = Model(
+    "{name}", build=build, data=Dataset(load, files),
+    recipe=Recipe(base=FineTune(epochs=4, learning_rate=1e-2), qat=quick, prune=quick, pqat=quick, calibration=64),
+    budget=Budget(max_accuracy_drop=0.5, max_latency_ms=1.0, max_sram_bytes=65536),
+    techniques=("ptq", "pqat"),
+)
+'''
+TEST = """
+def test_fits_and_holds(deployment, parity, accuracy, latency, memory):
+    assert parity.mismatches == 0
+    assert accuracy.drop <= 0.5
+    assert latency.ms <= 2.0 and memory.sram_bytes <= 256 * 1024
+"""
+WITHOUT_TENSORFLOW = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "tf_keras", "tensorflow_model_optimization"):
+            raise ImportError(f"{name} was imported although everything is in the store")
+
+sys.meta_path.insert(0, Refuse())
+"""
+OTHER = "def test_of_something_else():\n    assert True\n"
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for this file, so that the blobs are trained once."""
+    return tmp_path_factory.getbasetemp().parent / "plugin-store"
+
+
+def repository(folder: Path, files: dict[str, str] | None = None) -> Path:
+    """A user's repository: `models/blobs.py`, one test file, and whatever else."""
+    contents = {
+        "models/blobs.py": MODEL.replace("{name}", "blobs").replace("{missing}", ""),
+        "test_deployment.py": TEST,
+        "test_other.py": OTHER,
+        **(files or {}),
+    }
+    for name, text in contents.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def run(folder: Path, store: Path, *arguments: str, plugins: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """pytest in `folder`; of the other plugins only those named are loaded."""
+    blocked = {"xdist", "pytest_embedded", "timeout"} - set(plugins)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    command += [word for name in sorted(blocked) for word in ("-p", f"no:{name}")]
+    environment = {**os.environ, "HIL_STORE": str(store), "COLUMNS": "200"}
+    environment.pop("CI", None)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def test_a_users_repository_with_packages_of_the_same_names(tmp_path: Path, store: Path) -> None:
+    packages = {"targets/__init__.py": "MINE = 1\n", "models/__init__.py": "", "fvp/__init__.py": ""}
+    uses = "import targets, models, fvp\ndef test_mine():\n    assert targets.MINE == 1\n"
+    folder = repository(tmp_path, {**packages, "test_packages.py": uses})
+    done = run(folder, store)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 passed" in done.stdout
+    table = done.stdout[done.stdout.index("hardware in the loop") :]
+    assert re.search(r"ptq\s.*0 / 0", table)
+    assert re.search(r"pqat\s.*0 / 0.*% weights", table)
+    assert "modelled" in table
+
+
+def test_the_target_selects_the_tests_of_deployments_and_heads_the_run(tmp_path: Path, store: Path) -> None:
+    done = run(repository(tmp_path), store, "--target", "sim", "--technique", "ptq")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert "deselected" in done.stdout
+    head = done.stdout.split("collected")[0]
+    for part in ("target sim", "ethos-u55-128", "Shared_Sram", "Vela 5.2"):
+        assert part in head
+
+
+def test_fvp_gives_what_sim_gives(tmp_path: Path, store: Path) -> None:
+    done = run(repository(tmp_path), store, "--target", "fvp", "--technique", "ptq", "--samples", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "target fvp" in done.stdout
+    assert re.search(r"ptq\s.*equal, 2.*0 / 0", done.stdout)
+
+
+def test_the_second_run_trains_nothing(tmp_path: Path, store: Path) -> None:
+    folder = repository(tmp_path)
+    run(folder, store)
+    (folder / "conftest.py").write_text(WITHOUT_TENSORFLOW)
+    again = run(folder, store)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "3 passed" in again.stdout
+
+
+def test_beside_pytest_embedded(tmp_path: Path, store: Path) -> None:
+    pytest.importorskip("pytest_embedded", reason="pytest-embedded is not installed (pip install pytest-embedded)")
+    folder = repository(tmp_path)
+    done = run(folder, store, "--hil-target", "sim", "--technique", "ptq", plugins=("pytest_embedded",))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    theirs = run(folder, store, "--target", "esp32", "test_other.py", plugins=("pytest_embedded",))
+    assert theirs.returncode == 0, theirs.stdout + theirs.stderr
+
+
+def test_under_xdist_the_table_is_whole(tmp_path: Path, store: Path) -> None:
+    done = run(repository(tmp_path), store, "-n", "2", plugins=("xdist",))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"ptq\s.*0 / 0", done.stdout)
+    assert re.search(r"pqat\s.*0 / 0", done.stdout)
+
+
+def test_a_model_without_data_is_left_out_with_the_way_to_get_it(tmp_path: Path, store: Path) -> None:
+    missing = 'raise UnavailableError("no pictures here", hint="apt-get install pictures")'
+    pictures = MODEL.replace("{name}", "pictures").replace("{missing}", missing)
+    folder = repository(tmp_path, {"models/pictures.py": pictures})
+    done = run(folder, store, "--target", "sim", "--technique", "ptq")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "left out: pictures: no pictures here (apt-get install pictures)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--target", "nowhere"), "--target nowhere: must be one of host, sim, fvp"),
+        (("--target", "sim", "--model", "nobody"), "no model nobody (there are: blobs)"),
+        (("--target", "sim", "--technique", "magic"), "unknown technique magic"),
+        (("--target", "sim", "--samples", "0"), "--samples 0: at least 1"),
+        (("--target", "sim", "--vela-config", "none.ini"), "none.ini"),
+        (("--target", "fvp", "--engine", "steam"), "--engine steam: must be one of"),
+        (("--target", "sim", "--models", "nowhere"), "no folder"),
+    ],
+)
+def test_wrong_use_is_one_line(tmp_path: Path, store: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = run(repository(tmp_path), store, *arguments)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert message in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_marks_choose_models_techniques_and_budgets(tmp_path: Path, store: Path) -> None:
+    marked = """
+import pytest
+
+@pytest.mark.hil_techniques("ptq")
+@pytest.mark.hil_budget(max_sram_bytes=1)
+def test_budget(deployment, budget):
+    assert deployment.path == "ptq"
+    assert budget.max_sram_bytes == 1 and budget.max_latency_ms == 1.0
+
+@pytest.mark.hil_models("another")
+def test_not_on_blobs(deployment):
+    raise AssertionError
+"""
+    done = run(repository(tmp_path, {"test_deployment.py": marked}), store, "--target", "sim")
+    assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
+
+
+def test_infrastructure_alone_ends_with_6(tmp_path: Path, store: Path) -> None:
+    broken = """
+from hil.npu.errors import InfrastructureError
+def test_broken(deployment):
+    raise InfrastructureError("the board is silent", hint="plug it in", log="last words")
+"""
+    done = run(repository(tmp_path, {"test_deployment.py": broken}), store, "--technique", "ptq")
+    assert done.returncode == 6, done.stdout + done.stderr
+    assert "InfrastructureError: the board is silent (plug it in)" in done.stdout
+    assert "last words" in done.stdout
+    failing = "def test_wrong():\n    assert 1 == 2\n"
+    both = run(repository(tmp_path, {"test_wrong.py": failing}), store, "--technique", "ptq")
+    assert both.returncode == 1, both.stdout + both.stderr
+
+
+def test_qemu_missing_is_infrastructure(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    done = run(repository(tmp_path), store, "--target", "fvp", "--technique", "ptq", "--samples", "1")
+    assert done.returncode == 6, done.stdout + done.stderr
+    assert "apt-get install qemu-system-arm" in done.stdout
+
+
+def test_host_gives_outputs_and_no_latency(tmp_path: Path, store: Path) -> None:
+    tests = (
+        "def test_equal(parity):\n    assert parity.mismatches == 0\ndef test_fast(latency):\n    assert latency.ms\n"
+    )
+    done = run(repository(tmp_path, {"test_deployment.py": tests}), store, "--target", "host", "--technique", "ptq")
+    assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
