@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -28,6 +29,7 @@ import numpy as np
 from hil.npu.errors import BadInputError, UnavailableError
 from hil.npu.worker import Worker, WorkerDiedError
 from hil.targets.base import Array, Progress
+from hil.targets.pieces import Piece
 from hil.targets.tensors import check_inputs, read_signature
 
 _DISTRIBUTIONS = {"tensorflow": "tensorflow", "litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
@@ -59,7 +61,8 @@ class Interpreter:
         chunk = samples if keep_state else _CHUNK
         parts = []
         for start in range(0, samples, chunk):
-            parts.append(self.call([array[start : start + chunk] for array in inputs], keep_state=keep_state))
+            part = [array[start : start + chunk] for array in inputs]
+            parts.append(list(self._ask(part, {"every_tensor": False, "keep_state": keep_state}).values()))
             if progress:
                 progress(min(start + chunk, samples), samples)
         return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -69,30 +72,36 @@ class Interpreter:
         check_inputs(self.signature, inputs)
         return self._ask([array[:1] for array in inputs], {"every_tensor": True, "keep_state": False})
 
-    def call(self, inputs: Sequence[Array], *, keep_state: bool = False, resume: bool = False) -> list[Array]:
-        """`run` in one request and without checks; `resume` goes on from the state the last call left."""
-        answer = self._ask(inputs, {"every_tensor": False, "keep_state": keep_state, "resume": resume})
-        return list(answer.values())
-
     def _ask(self, inputs: Sequence[Array], header: dict[str, Any]) -> dict[str, Array]:
-        sent = [np.ascontiguousarray(array) for array in inputs]
-        request = {
-            **header,
-            "interpreter": self._name,
-            "inputs": [{"dtype": array.dtype.str, "shape": array.shape} for array in sent],
-        }
-        blobs = [self._model, *(array.tobytes() for array in sent)]
-        timeout = _START_S + _SAMPLE_S * (len(sent[0]) if sent else 1)
-        try:
-            answer, results = _worker().request(request, blobs, timeout=timeout)
-        except WorkerDiedError as death:
-            raise BadInputError(
-                f"the model crashed TFLite's reference kernels: {death.args[0]}", hint="the file may be damaged"
-            ) from death
-        return {
-            described["key"]: np.frombuffer(data, described["dtype"]).reshape(described["shape"]).copy()
-            for described, data in zip(answer["outputs"], results, strict=True)
-        }
+        return _request(self._model, inputs, len(inputs[0]), {**header, "interpreter": self._name})
+
+
+def run_piece(
+    model: bytes, piece: Piece, inputs: Sequence[Array], samples: int, *, resume: bool = False
+) -> list[Array]:
+    """Runs operators cut out of `model` on the oracle's kernels; arrays as `Interpreter.run`, in the piece's order.
+
+    `resume` goes on from the state that the last call of this piece left, else every sample starts from a fresh one.
+    """
+    header = {"every_tensor": False, "keep_state": False, "resume": resume, "interpreter": INTERPRETERS[0]}
+    return list(_request(model, inputs, samples, {**header, "piece": asdict(piece)}).values())
+
+
+def _request(model: bytes, inputs: Sequence[Array], samples: int, header: dict[str, Any]) -> dict[str, Array]:
+    sent = [np.ascontiguousarray(array) for array in inputs]
+    described = [{"dtype": array.dtype.str, "shape": array.shape} for array in sent]
+    blobs = [model, *(array.tobytes() for array in sent)]
+    message = {**header, "inputs": described, "samples": samples}
+    try:
+        answer, results = _worker().request(message, blobs, timeout=_START_S + _SAMPLE_S * samples)
+    except WorkerDiedError as death:
+        raise BadInputError(
+            f"the model crashed TFLite's reference kernels: {death.args[0]}", hint="the file may be damaged"
+        ) from death
+    return {
+        output["key"]: np.frombuffer(data, output["dtype"]).reshape(output["shape"]).copy()
+        for output, data in zip(answer["outputs"], results, strict=True)
+    }
 
 
 def interpreter_version(interpreter: str) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from hil.npu.errors import BadInputError
 from hil.targets.base import Array
+from hil.targets.pieces import Piece, cut
 from hil.targets.tensors import read_signature
 
 _MODULES = {
@@ -80,7 +81,7 @@ def run(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], lis
 
 def _run(header: dict[str, Any], model: bytes, inputs: list[Array]) -> dict[str, Array]:
     resume = header.get("resume", False)
-    prepared = _get(model, header["interpreter"], every_tensor=header["every_tensor"], resume=resume)
+    prepared = _get(model, header["interpreter"], header.get("piece"), header["every_tensor"], resume=resume)
     if header["every_tensor"]:
         prepared.fresh()
         prepared.invoke([array[0] for array in inputs])
@@ -88,7 +89,7 @@ def _run(header: dict[str, Any], model: bytes, inputs: list[Array]) -> dict[str,
     if not resume:
         prepared.fresh()
     rows = []
-    for index in range(len(inputs[0])):
+    for index in range(header["samples"]):
         if index and not header["keep_state"]:
             prepared.fresh()
         rows.append(prepared.invoke([array[index] for array in inputs]))
@@ -101,11 +102,14 @@ def _sample(output: Array) -> Array:
     return output[0] if output.shape[:1] == (1,) else output
 
 
-def _get(model: bytes, name: str, *, every_tensor: bool, resume: bool) -> Prepared:
-    key = f"{hashlib.sha256(model).hexdigest()}-{name}-{every_tensor}"
+def _get(model: bytes, name: str, piece: dict[str, list[int]] | None, every_tensor: bool, *, resume: bool) -> Prepared:
+    key = f"{hashlib.sha256(model).hexdigest()} {name} {piece} {every_tensor}"
     if key not in _prepared:
         if resume:
             raise LookupError("the state of the last call is gone: the process was started anew")
+        if piece is not None:
+            schema = importlib.import_module(_MODULES[name].replace("interpreter", "schema_py_generated"))
+            model = cut(model, Piece(**{part: tuple(indices) for part, indices in piece.items()}), schema)
         _prepared[key] = Prepared(model, name, every_tensor)
         if len(_prepared) > _KEPT:
             _prepared.popitem(last=False)
