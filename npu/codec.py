@@ -16,10 +16,11 @@ NEWPAL     1     palette follows: DIROFS 5, PALSIZE 5 (less one), PALBITS 3 (les
 
 Then *chunks*: each may read 12 weight quotients (`WUNARY0`, one bit a symbol, and `WUNARY1`, one more for each that is
 set: 0 is quotient part 0, 10 part 1, 11 part 2 and more to come), a piece of the zero runs' unary code, and then the
-remainders of the chunk before.  A symbol is an index to the palette or, above it, a direct value; value = magnitude*2 + sign.
+remainders of the chunk before.  A symbol is an index to the palette or, above it, a direct value, which is
+`2*magnitude + sign`.
 
-Reading is in two passes.  The first walks the chunks in Python to find where everything lies (about 2 us a chunk of up to
-12 weights), the second gathers all bits of a slice with NumPy.  Every read is bounded and every field is checked: a
+Reading is in two passes.  The first walks the chunks in Python to find where everything lies (about 2 us a chunk of up
+to 12 weights), the second gathers all bits of a slice with NumPy.  Every read is bounded and every field is checked: a
 malformed stream raises `StreamError`.  Vela's own `mlw_codec` ends the process instead.
 
 Source: the format as Vela's `mlw_codec` reads it (Apache-2.0); tests compare with it.

@@ -5,7 +5,7 @@
         if isinstance(operator, NpuOperator):
             operator.bind(model).run(arena)          # arena: uint8 (batch, model.arena_bytes)
 
-An `ethos-u` operator has the inputs `[command stream, read-only, scratch, scratch_fast, feature maps...]`.  Its regions:
+An `ethos-u` operator has the inputs `[command stream, read-only, scratch, scratch_fast, feature maps...]`.  Regions:
 
 ======  ======================================================================================
 region  memory
@@ -16,9 +16,9 @@ region  memory
         a memory of its own
 ======  ======================================================================================
 
-Where tensors lie in the arena is in the metadata `OfflineMemoryAllocation`: int32 `[version, subgraphs, count, offset...]`,
-one offset per tensor of all subgraphs in turn, -1 for what is not in the arena.  A model may have CPU operators
-between NPU operators, variables (state that lives from run to run) and more than one subgraph.
+Where tensors lie in the arena is in the metadata `OfflineMemoryAllocation`: int32 `[version, subgraphs, count,
+offsets...]`, one offset per tensor of all subgraphs in turn, -1 for what is not in the arena.  A model may have CPU
+operators between NPU operators, variables (state that lives from run to run) and more than one subgraph.
 
 Sources: TensorFlow's `schema.fbs` (field numbers), Vela's `tflite_writer.py`.
 """
@@ -271,7 +271,8 @@ def _operator(
         return CpuOperator(index, builtin, custom, inputs, outputs)
     if len(inputs) < 4 or min((*inputs, *outputs), default=-1) < 0:
         raise StreamError(f"operator {index}: an ethos-u operator needs four memories")
-    return NpuOperator(index, *inputs[:4], inputs[4:], outputs)
+    stream, read_only, scratch, scratch_fast = inputs[:4]
+    return NpuOperator(index, stream, read_only, scratch, scratch_fast, inputs[4:], outputs)
 
 
 def _tensor(index: int, table: Table, buffers: list[Table], offset: int | None) -> Tensor:

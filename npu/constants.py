@@ -1,6 +1,6 @@
 """What is known of the memory while a stream is decoded.
 
-Weights, scales and tables lie in a read-only region, but Vela often has the NPU copy them to the arena or to SHRAM first.
+Weights, scales and tables lie in a read-only region, but Vela often has the NPU copy them to the arena or to SHRAM.
 `KnownMemory` follows those copies through the stream, so that they can be unpacked once, at decode time.  It knows the
 bytes of the constant regions, and of the writable ones those that a DMA brought from known bytes and that nothing has
 written over since.

@@ -38,7 +38,7 @@ def largest_input(dtype: np.dtype[Any], zero_point: int) -> int:
 
 
 def exact_type(weights: NDArray[np.int16], largest: int) -> type[np.float32] | type[np.float64] | type[np.int64]:
-    """The cheapest type in which products of `weights` (first axis output channels) with inputs up to `largest` are exact."""
+    """The cheapest type that is exact for `weights` (first axis output channels) and inputs up to `largest`."""
     sums = np.abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1)
     bound = int(sums.max(initial=0)) * largest
     if bound < 1 << 24:
@@ -129,7 +129,7 @@ class ConvolutionKernel:
 
     def _depthwise(self, operation: Convolution, padded: Array) -> Array:
         view = windows(operation, padded)
-        accumulator = view[:, :, :, 0, 0] * self.weights[0, 0]
+        accumulator: Array = view[:, :, :, 0, 0] * self.weights[0, 0]
         product = np.empty_like(accumulator)
         for y, x in np.ndindex(self.weights.shape[:2]):
             if y or x:

@@ -1,9 +1,9 @@
 """Elementwise operations on one or two feature maps.
 
 ADD and SUB of 8 and 16 bits bring both operands to one scale first, as TensorFlow's reference kernels do.  Either both
-are multiplied by a factor of their own, or one is shifted left by 20 bits (15 for 16-bit elements) and scaled, the other
-shifted by one bit less (the reference halves it).  MUL of 32 bits uses only the shift of its scale: it is the high part
-of a Q31 product.  MIN, MAX, CLZ, SHR and SHL are not scaled.  (All found by comparing with the reference kernels.)
+are multiplied by a factor of their own, or one is shifted left by 20 bits (15 for 16-bit elements) and scaled, the
+other shifted by one bit less (the reference halves it).  MUL of 32 bits uses only the shift of its scale: it is the
+high part of a Q31 product.  MIN, MAX, CLZ, SHR and SHL are not scaled.  (All found by comparing with the reference.)
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ A feature map is height x width x depth elements of 8, 16 or 32 bits in one of t
   `y*stride_y + (c//16)*stride_c + (16*x + c%16)*size`, so that a row of one brick is adjacent.
 
 It is cut in up to four *tiles*, each with an address of its own: tile 0 holds the upper left, 1 what is right of
-`width0`, 2 what is below `height0`, 3 what is right of `width0` and below `height1`.  Vela uses them for rolling buffers,
-where a row wraps round to the buffer's start.
+`width0`, 2 what is below `height0`, 3 what is right of `width0` and below `height1`.  Vela uses them for rolling
+buffers, where rows wrap round to the buffer's start.
 
 The model holds a memory region as bytes of shape (batch, size), so one strided view is the feature map of every sample.
 Every address is checked against its region before a view is made: `extent` says what a feature map touches.

@@ -12,8 +12,8 @@ register of their own:
 * With *upscale* the input is read at half its height and width, each element twice (nearest) or with zeros between
   (for a transposed convolution).
 
-Sources: Vela's `register_command_stream_generator.py` and `ethos_u55_regs`; what was found by comparing with TensorFlow's
-reference kernels is marked where it is used.
+Sources: Vela's `register_command_stream_generator.py` and `ethos_u55_regs`; what was found by comparing with
+TensorFlow's reference kernels is marked where it is used.
 """
 
 from __future__ import annotations
@@ -367,8 +367,8 @@ class _Reader:
                 raise StreamError(f"a lookup table for {ofm.dtype} without a forced range", word_offset=at)
         return Activation(low, high, ofm.dtype == np.int32 and clip == 0, lut, index_signed)
 
-    def _window(self, command: Command, depth: int | None = None) -> _WindowFields:
-        """Kernel, padding, upscale, and the input that they imply; `depth` defaults to what the command's kind needs."""
+    def _window(self, command: Command) -> _WindowFields:
+        """Kernel, padding, upscale, and the input that they imply."""
         registers, at = command.registers, command.word_offset
         kernel = _kernel(registers, at)
         padding = Padding(*(registers[f"IFM_PAD_{side}"] & 0xFF for side in ("TOP", "LEFT", "BOTTOM", "RIGHT")))
@@ -382,9 +382,8 @@ class _Reader:
             raise StreamError("the padding leaves nothing of the input", word_offset=at)
         if upscale:
             height, width = -(-height // 2), -(-width // 2)
-        if depth is None:
-            reads_all = command.op is Op.CONV or (command.op is Op.POOL and command.parameter == 2)
-            depth = registers["IFM_DEPTH_M1" if reads_all else "OFM_DEPTH_M1"] + 1
+        reads_all = command.op is Op.CONV or (command.op is Op.POOL and command.parameter == 2)
+        depth = registers["IFM_DEPTH_M1" if reads_all else "OFM_DEPTH_M1"] + 1
         return {
             "ifm": self._feature_map(command, "IFM", (height, width, depth)),
             "kernel": kernel,

@@ -61,9 +61,9 @@ class OutputStage:
         if self.table is None:
             return values
         if self.slope is None:
-            return self.table[(values + (128 if self.activation.index_signed else 0)) & 255]
+            return np.take(self.table, (values + (128 if self.activation.index_signed else 0)) & 255)
         entry = (values + 32768) >> 7
-        return self.table[entry] + ((self.slope[entry] * (values & 127) + 64) >> 7)
+        return np.take(self.table, entry) + ((np.take(self.slope, entry) * (values & 127) + 64) >> 7)
 
 
 def parse_table(operation: BlockOperation, data: NDArray[np.uint8]) -> tuple[Int64, Int64 | None]:

@@ -66,4 +66,5 @@ def _valid_counts(operation: Windowed, shape: tuple[int, ...]) -> Int64:
     padding = operation.padding
     mask = np.zeros((1, shape[1], shape[2], 1), np.int64)
     mask[:, padding.top : shape[1] - padding.bottom, padding.left : shape[2] - padding.right] = 1
-    return np.maximum(windows(operation, mask).sum(axis=(3, 4)), 1)
+    counts: Int64 = windows(operation, mask).sum(axis=(3, 4))
+    return np.maximum(counts, 1)

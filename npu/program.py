@@ -4,10 +4,10 @@
     arena = np.zeros((batch, arena_bytes), np.uint8)        # inputs are written into it first
     program.run({1: arena})                                 # outputs are in it afterwards
 
-Decoding turns registers into operations, unpacks weights, reads scales and tables, and chooses the arithmetic.  The NPU's
-eight memory regions are byte arrays: those of `constants` are read-only and shared by the batch, the others have one
-row per sample.  Everything a program touches is known from the stream, so `Program.required` says how large each region
-must be, and `run` checks that before anything is read or written.
+Decoding turns registers into operations, unpacks weights, reads scales and tables, and chooses the arithmetic.  The
+NPU's eight memory regions are byte arrays: those of `constants` are read-only and shared by the batch, the others have
+one row per sample.  Everything a program touches is known from the stream, so `Program.required` says how large each
+region must be, and `run` checks that before anything is read or written.
 
 Operations run one after the other and each reads its whole input before it writes, so waits and block dependencies,
 which order what the hardware overlaps, need nothing here.
@@ -86,7 +86,7 @@ def decode(
         for region in _written(operation):
             if region in constants:
                 raise StreamError(f"region {region} is read-only", word_offset=operation.word_offset)
-    program = Program(accelerator, operations, required, dict(constants))
+    program = Program(accelerator, operations, required, dict(constants), len(words))
     program.prepare()
     return program
 
@@ -95,13 +95,15 @@ def decode(
 class Program:
     """A command stream ready to run; made by `decode`.
 
-    `operations` are all of its operations in order; `required` says per region how many bytes it needs.
+    `operations` are all of its operations in order; `required` says per region how many bytes it needs;
+    `stream_words` is the length of the command stream.
     """
 
     accelerator: Accelerator
     operations: tuple[Operation, ...]
     required: dict[int, Requirement]
     constants: dict[int, NDArray[np.uint8]]
+    stream_words: int
     _steps: list[Step | None] = field(default_factory=list)
     _cache: dict[tuple[int, bytes], Step] = field(default_factory=dict)
 

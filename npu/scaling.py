@@ -4,8 +4,8 @@
 
 The hardware multiplies by a 32-bit factor and shifts right, `(accumulator*factor + rounding) >> shift`:
 
-* TFL, as TensorFlow Lite's reference rounds: `2**(shift-1)`, and where the shift exceeds 31 another `2**30` away from zero
-  (the reference rounds twice, once at bit 31 and once at the end);
+* TFL, as TensorFlow Lite's reference rounds: `2**(shift-1)`, and where the shift exceeds 31 another `2**30` away from
+  zero (the reference rounds twice, once at bit 31 and once at the end);
 * NATURAL: `2**(shift-1)`, half up;
 * TRUNCATE: towards zero.
 
@@ -34,13 +34,13 @@ def rescale(values: ArrayLike, factor: ArrayLike, shift: ArrayLike, rounding: Ro
     one = np.int64(1)
     if rounding is Rounding.TRUNCATE:
         product += np.where(product < 0, (one << shift) - 1, 0)
-        return product >> shift
+        return np.right_shift(product, shift)
     half = np.where(shift > 0, one << np.maximum(shift - 1, 0), 0)
     if rounding is Rounding.TFL and (shift > 31).any():
         twice = np.where(shift > 31, one << 30, 0)
         product += np.where(product >= 0, twice, -twice)
     product += half
-    return product >> shift
+    return np.right_shift(product, shift)
 
 
 def scale_records(data: NDArray[Any]) -> tuple[Int64, Int64, Int64]:

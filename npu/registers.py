@@ -1,0 +1,245 @@
+"""The NPU behind its registers, as a driver sees it.
+
+    registers = Registers(accelerator, run=run_job, irq=set_line)
+    registers.write(CMD, 4, 1)           # a driver that has set QBASE, QSIZE and BASEP starts the NPU
+    registers.read(STATUS, 4)
+
+`run` is called with a `Job` (where the command stream and the regions are) and gives the `Timing` of what it ran; it
+raises `StreamError` for a stream that the NPU cannot parse, and `BusError` for one that it cannot fetch.  A job is
+finished when the write to CMD returns; `irq` is told the level of the interrupt line.
+
+What Arm's driver does, in order: RESET with the wanted security and privilege, until STATUS shows no reset and PROT is
+what was asked for; QCONFIG, REGIONCFG, AXI_LIMITs, QBASE, QSIZE, BASEP; CMD = 1; on the interrupt STATUS must show the
+stream's end and no fault, and QREAD = QSIZE; CMD = 2 clears the interrupt.
+
+The PMU has one 48-bit cycle counter and four event counters.  They count a job's modelled events when it runs and, as
+the model has no time outside jobs, nothing else.  Overflow sets PMOVS and, where PMINT allows, raises the interrupt.
+
+Sources: Vela's `ethos_u55_regs` (offsets, fields, event numbers; a test compares), Arm's driver as seen at work in the
+firmware of `mlia-ethos-u`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from hil.npu.accelerator import ID_WORD, Accelerator
+from hil.npu.errors import StreamError
+
+ID, STATUS, CMD, RESET = 0x00, 0x04, 0x08, 0x0C
+QBASE, QREAD, QCONFIG, QSIZE = 0x10, 0x18, 0x1C, 0x20
+PROT, CONFIG, LOCK, REGIONCFG = 0x24, 0x28, 0x2C, 0x3C
+AXI_LIMIT = (0x40, 0x44, 0x48, 0x4C)
+BASEP = tuple(0x80 + 8 * i for i in range(8))
+"""Low words of the eight base pointers; the high word follows each."""
+
+PMCR, PMCNTENSET, PMCNTENCLR = 0x180, 0x184, 0x188
+PMOVSSET, PMOVSCLR, PMINTSET, PMINTCLR = 0x18C, 0x190, 0x194, 0x198
+PMCCNTR, PMCCNTR_HI, PMCCNTR_CFG, PMCAXI_CHAN = 0x1A0, 0x1A4, 0x1A8, 0x1AC
+PMEVCNTR = tuple(0x300 + 4 * i for i in range(4))
+PMEVTYPER = tuple(0x380 + 4 * i for i in range(4))
+
+WINDOW = 0x1000
+"""Size of the register window in bytes."""
+
+RUNNING, IRQ_RAISED, BUS_ERROR, PARSE_ERROR, END_REACHED, PMU_IRQ = 1 << 0, 1 << 1, 1 << 2, 1 << 4, 1 << 5, 1 << 6
+"""Bits of STATUS."""
+
+CYCLE_COUNTER = 1 << 31
+"""Bit of the cycle counter in PMCNTEN, PMOVS and PMINT; bits 0 to 3 are the event counters."""
+
+_COUNTERS = CYCLE_COUNTER | 0xF
+_ALL = 0xFFFF_FFFF
+_STORED = frozenset(
+    [QBASE, QBASE + 4, QCONFIG, QSIZE, LOCK, REGIONCFG, *AXI_LIMIT, *BASEP, *(at + 4 for at in BASEP),
+     PMCCNTR_CFG, PMCAXI_CHAN, *PMEVTYPER]
+)  # fmt: skip
+"""Registers that read as they were written."""
+
+
+class BusError(Exception):
+    """A job's command stream or memory cannot be reached."""
+
+
+class Events(Protocol):
+    """What a job must tell of itself (see `timing.Timing`)."""
+
+    @property
+    def total(self) -> int:
+        """Cycles from start to end."""
+        ...
+
+    def events(self) -> Mapping[int, int]:
+        """Counts by PMU event number."""
+        ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: the stream's address and size in bytes, the regions' base addresses, and REGIONCFG.
+
+    REGIONCFG has two bits a region: which memory attributes its accesses use; 0 and 1 go out on AXI port 0, 2 and 3 on
+    port 1.
+    """
+
+    queue_address: int
+    queue_bytes: int
+    base_pointers: tuple[int, ...]
+    region_config: int
+
+    def port(self, region: int) -> int:
+        """The AXI port (0 or 1) that serves `region`."""
+        return self.region_config >> (2 * region + 1) & 1
+
+
+class Registers:
+    """The register file of one NPU.  Not thread-safe.
+
+    `fault` holds the error of the last job, None if it ended well.
+    """
+
+    def __init__(self, accelerator: Accelerator, run: Callable[[Job], Events], irq: Callable[[bool], None]) -> None:
+        self.accelerator = accelerator
+        self.fault: Exception | None = None
+        self._run = run
+        self._irq = irq
+        self._line = False
+        self._protection = 0
+        self._reset()
+
+    def read(self, offset: int, size: int = 4) -> int:
+        """The value of `size` bytes (1, 2 or 4) at byte `offset`; what is no register reads as 0."""
+        word = self._read_word(offset & ~3)
+        return word >> (8 * (offset & 3)) & ((1 << (8 * size)) - 1)
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        """Writes `size` bytes (1, 2 or 4) at byte `offset`; what is no register ignores it.
+
+        Bytes beside those written keep their value in registers that store one, and are 0 for all others.
+        """
+        shift = 8 * (offset & 3)
+        mask = ((1 << (8 * size)) - 1) << shift & _ALL
+        aligned = offset & ~3
+        kept = self._words.get(aligned, 0) & ~mask if aligned in _STORED else 0
+        self._write_word(aligned, kept | (value << shift & mask))
+
+    def _reset(self) -> None:
+        self._words: dict[int, int] = {}
+        self._status = 0
+        self._read_position = 0
+        self._enabled = self._counters_enabled = self._overflow = self._interrupts = 0
+        self._cycles = 0
+        self._counters = [0, 0, 0, 0]
+        self._update_line()
+
+    def _read_word(self, offset: int) -> int:
+        fixed = {
+            ID: ID_WORD,
+            STATUS: self._status | (PMU_IRQ if self._overflow & self._interrupts else 0),
+            QREAD: self._read_position,
+            PROT: self._protection,
+            CONFIG: self.accelerator.config_word,
+            PMCR: self._enabled | len(PMEVCNTR) << 11,
+            PMCNTENSET: self._counters_enabled,
+            PMCNTENCLR: self._counters_enabled,
+            PMOVSSET: self._overflow,
+            PMOVSCLR: self._overflow,
+            PMINTSET: self._interrupts,
+            PMINTCLR: self._interrupts,
+            PMCCNTR: self._cycles & _ALL,
+            PMCCNTR_HI: self._cycles >> 32,
+        }
+        if offset in PMEVCNTR:
+            return self._counters[PMEVCNTR.index(offset)]
+        return fixed[offset] if offset in fixed else self._words.get(offset, 0)
+
+    def _write_word(self, offset: int, value: int) -> None:
+        if offset in _STORED:
+            self._words[offset] = value
+        elif offset == RESET:
+            self._protection = value & 3
+            self._reset()
+        elif offset == CMD:
+            self._command(value)
+        elif offset == PMCR:
+            self._enabled = value & 1
+            if value & 2:
+                self._counters = [0, 0, 0, 0]
+            if value & 4:
+                self._cycles = 0
+        elif offset == PMCCNTR:
+            self._cycles = self._cycles >> 32 << 32 | value
+        elif offset == PMCCNTR_HI:
+            self._cycles = (value & 0xFFFF) << 32 | self._cycles & _ALL
+        elif offset in PMEVCNTR:
+            self._counters[PMEVCNTR.index(offset)] = value
+        else:
+            self._write_sets(offset, value & _COUNTERS)
+
+    def _write_sets(self, offset: int, bits: int) -> None:
+        if offset == PMCNTENSET:
+            self._counters_enabled |= bits
+        elif offset == PMCNTENCLR:
+            self._counters_enabled &= ~bits
+        elif offset == PMOVSSET:
+            self._overflow |= bits
+        elif offset == PMOVSCLR:
+            self._overflow &= ~bits
+        elif offset == PMINTSET:
+            self._interrupts |= bits
+        elif offset == PMINTCLR:
+            self._interrupts &= ~bits
+        self._update_line()
+
+    def _command(self, value: int) -> None:
+        if value & 2:
+            self._status &= ~IRQ_RAISED
+        if value & 1:
+            self._start()
+        self._update_line()
+
+    def _start(self) -> None:
+        words = self._words
+        job = Job(
+            words.get(QBASE, 0) | words.get(QBASE + 4, 0) << 32,
+            words.get(QSIZE, 0),
+            tuple(words.get(at, 0) | words.get(at + 4, 0) << 32 for at in BASEP),
+            words.get(REGIONCFG, 0),
+        )
+        self.fault = None
+        self._status = IRQ_RAISED | END_REACHED
+        self._read_position = job.queue_bytes
+        try:
+            self._count(self._run(job))
+        except StreamError as error:
+            self.fault = error
+            self._status = IRQ_RAISED | PARSE_ERROR
+            self._read_position = 4 * (error.word_offset or 0)
+        except BusError as error:
+            self.fault = error
+            self._status = IRQ_RAISED | BUS_ERROR
+            self._read_position = 0
+
+    def _count(self, events: Events) -> None:
+        if not self._enabled:
+            return
+        if self._counters_enabled & CYCLE_COUNTER:
+            self._cycles += events.total
+            if self._cycles >> 48:
+                self._overflow |= CYCLE_COUNTER
+                self._cycles &= (1 << 48) - 1
+        counts = events.events()
+        for index, select in enumerate(PMEVTYPER):
+            if self._counters_enabled >> index & 1:
+                self._counters[index] += counts.get(self._words.get(select, 0) & 0x3FF, 0)
+                if self._counters[index] > _ALL:
+                    self._overflow |= 1 << index
+                    self._counters[index] &= _ALL
+
+    def _update_line(self) -> None:
+        level = bool(self._status & IRQ_RAISED or self._overflow & self._interrupts)
+        if level != self._line:
+            self._line = level
+            self._irq(level)

@@ -1,0 +1,302 @@
+"""Cycles and bus traffic of a program, modelled from its command stream.
+
+    timing = cycles(program, MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", "Shared_Sram"))
+    timing.total, timing.axi0_read_beats
+
+This is a model, not a measurement: callers label its numbers "modelled".
+
+An operation takes the longest of what the MAC and output units need (`block_cycles`), what issuing its blocks needs,
+and what its traffic needs on each port.  Traffic: every output block fetches its input with the kernel's rim, for a
+convolution once per block of output channels; its weights once per block of rows and columns; and writes its output.
+Short bursts waste bandwidth.  The command stream itself is read through the port of the constants.  DMAs run beside
+block operations, one after the other.  The command stream says what waits for what: DMA_WAIT holds back until a DMA is
+done, KERNEL_WAIT until block operations are.  Block operations do not overlap each other here, whatever BLOCKDEP allows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from hil.npu.block_cycles import SUB_KERNEL, BlockCycles, block_cycles, clipped_block, ifm_block_depth
+from hil.npu.featuremap import BRICK, FeatureMap
+from hil.npu.memory_system import BEAT_BYTES, MemorySystem, Port
+from hil.npu.operations import (
+    SHRAM_REGION,
+    BlockOperation,
+    Convolution,
+    Dma,
+    Elementwise,
+    Kind,
+    Operation,
+    Wait,
+    Windowed,
+)
+from hil.npu.program import Program
+
+CYCLE, NPU_IDLE, NPU_ACTIVE = 0x11, 0x20, 0x23
+AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT, AXI1_WRITE_BEAT = 0x82, 0x87, 0x182, 0x187
+"""PMU event numbers (`pmu_event_type` of Vela's `ethos_u55_regs`)."""
+
+
+COMMAND_REGION = 0
+"""Vela keeps the command stream with the constants, and Arm's driver reads it through their port."""
+
+
+@dataclass(frozen=True)
+class OperationTiming:
+    """When an operation runs, in cycles from the program's start, and what it moves.
+
+    `compute` are the cycles the MAC and output units need, `transfer` those of the busier port.  `read_beats` and
+    `write_beats` are by port.
+    """
+
+    operation: Operation
+    start: int
+    end: int
+    compute: int
+    transfer: int
+    read_beats: tuple[int, int]
+    write_beats: tuple[int, int]
+
+    @property
+    def cycles(self) -> int:
+        """Cycles from start to end."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Modelled cycles and beats (of 8 bytes) of one inference.
+
+    `active` and `idle` add up to `total`; outside the program the model has no time, so `idle` is 0.
+    """
+
+    total: int
+    active: int
+    idle: int
+    axi0_read_beats: int
+    axi0_write_beats: int
+    axi1_read_beats: int
+    axi1_write_beats: int
+    per_operation: tuple[OperationTiming, ...]
+
+    def events(self) -> Mapping[int, int]:
+        """The counts that the PMU's event numbers stand for."""
+        return {
+            CYCLE: self.total,
+            NPU_IDLE: self.idle,
+            NPU_ACTIVE: self.active,
+            AXI0_READ_BEAT: self.axi0_read_beats,
+            AXI0_WRITE_BEAT: self.axi0_write_beats,
+            AXI1_READ_BEAT: self.axi1_read_beats,
+            AXI1_WRITE_BEAT: self.axi1_write_beats,
+        }
+
+
+def cycles(program: Program, memory: MemorySystem) -> Timing:
+    """Models one inference of `program` with `memory` around the NPU."""
+    npu_free = dma_free = issue = 0
+    timings: list[OperationTiming] = []
+    dma_ends: list[int] = []
+    kernel_ends: list[int] = []
+    for operation in program.operations:
+        if isinstance(operation, Wait):
+            ends = dma_ends if operation.kind is Kind.DMA_WAIT else kernel_ends
+            if len(ends) > operation.outstanding:
+                issue = max(issue, ends[-1 - operation.outstanding])
+        elif isinstance(operation, Dma):
+            timing = _dma(operation, memory, max(issue, dma_free))
+            dma_free = timing.end
+            dma_ends.append(dma_free)
+            timings.append(timing)
+        elif isinstance(operation, BlockOperation):
+            timing = _block_operation(operation, program, memory, max(issue, npu_free))
+            npu_free = timing.end
+            kernel_ends.append(npu_free)
+            timings.append(timing)
+    total = max(npu_free, dma_free, issue)
+    reads = [sum(t.read_beats[port] for t in timings) for port in (0, 1)]
+    writes = [sum(t.write_beats[port] for t in timings) for port in (0, 1)]
+    reads[memory.port_number(COMMAND_REGION)] += -(-program.stream_words * 4 // BEAT_BYTES)
+    return Timing(total, total, 0, reads[0], writes[0], reads[1], writes[1], tuple(timings))
+
+
+class _Traffic:
+    """Bytes by port, and the cycles that they take."""
+
+    def __init__(self, memory: MemorySystem) -> None:
+        self.memory = memory
+        self.reads = [0, 0]
+        self.writes = [0, 0]
+        self.busy = [0.0, 0.0]
+
+    def read(self, region: int, count: int, waste: float = 1.0) -> None:
+        port = self.memory.port_number(region)
+        self.reads[port] += count
+        self.busy[port] += count * waste / self.memory.ports[port].bytes_per_cycle
+
+    def write(self, region: int, count: int, waste: float = 1.0) -> None:
+        port = self.memory.port_number(region)
+        self.writes[port] += count
+        self.busy[port] += count * waste / self.memory.ports[port].bytes_per_cycle
+
+    def beats(self, counts: list[int]) -> tuple[int, int]:
+        return -(-counts[0] // BEAT_BYTES), -(-counts[1] // BEAT_BYTES)
+
+
+def _dma(operation: Dma, memory: MemorySystem, start: int) -> OperationTiming:
+    traffic = _Traffic(memory)
+    count = operation.length * len(operation.sources)
+    latency = 0
+    if operation.source_region != SHRAM_REGION:
+        traffic.read(operation.source_region, count)
+        latency = memory.port_of(operation.source_region).read_latency
+    if operation.destination_region != SHRAM_REGION:
+        traffic.write(operation.destination_region, count)
+    transfer = math.ceil(max(traffic.busy)) + latency
+    return OperationTiming(
+        operation, start, start + transfer, 0, transfer, traffic.beats(traffic.reads), traffic.beats(traffic.writes)
+    )
+
+
+def _block_operation(operation: BlockOperation, program: Program, memory: MemorySystem, start: int) -> OperationTiming:
+    traffic = _Traffic(memory)
+    for ifm, count in _input_bytes(operation):
+        traffic.read(ifm.region, count, _waste(ifm, operation, memory.port_of(ifm.region), True))
+    ofm = operation.ofm
+    traffic.write(ofm.region, _stored_bytes(ofm), _waste(ofm, operation, memory.port_of(ofm.region), False))
+    if isinstance(operation, Convolution):
+        traffic.read(operation.weights.region, operation.weights.length * _planar_blocks(operation))
+    if operation.records is not None:
+        traffic.read(operation.records.region, operation.records.length * _planar_blocks(operation))
+    compute = math.ceil(_compute(operation, block_cycles(operation, program.accelerator), memory))
+    transfer = math.ceil(max(traffic.busy))
+    return OperationTiming(
+        operation,
+        start,
+        start + max(compute, transfer),
+        compute,
+        transfer,
+        traffic.beats(traffic.reads),
+        traffic.beats(traffic.writes),
+    )
+
+
+def _compute(operation: BlockOperation, block: BlockCycles, memory: MemorySystem) -> float:
+    """Cycles of the MAC and output units, no faster than blocks can be issued."""
+    output = block.output
+    if isinstance(operation, Convolution) and operation.records is not None:
+        latency = memory.port_of(operation.records.region).read_latency
+        output = max(output, 10 * clipped_block(operation)[2] * latency / 256)
+    issue = (_block_latency(operation, memory) + block.mac + output) / 4
+    mac, output = max(block.mac, issue), max(output, issue)
+    if isinstance(operation, Elementwise):
+        return output * block.blocks
+    return max(mac, output) * block.blocks + min(mac, output)
+
+
+def _block_latency(operation: BlockOperation, memory: MemorySystem) -> float:
+    """Cycles to fetch the input of one block and to write its output."""
+    ifm, ofm = operation.ifm, operation.ofm
+    height, width, depth = _input_block(operation)
+    read, write = memory.port_of(ifm.region), memory.port_of(ofm.region)
+    fetched = min(height, ifm.shape[0]) * min(width, ifm.shape[1]) * min(depth, ifm.shape[2]) * ifm.dtype.itemsize
+    stored = math.prod(clipped_block(operation)) * ofm.dtype.itemsize
+    return (
+        read.read_latency
+        + fetched * _waste(ifm, operation, read, True) / read.bytes_per_cycle
+        + write.write_latency
+        + stored * _waste(ofm, operation, write, False) / write.bytes_per_cycle
+    )
+
+
+def _input_block(operation: BlockOperation) -> tuple[int, int, int]:
+    height, width, depth = clipped_block(operation)
+    if not isinstance(operation, Windowed):
+        return height, width, depth
+    kernel = operation.kernel
+    scale = 2 if operation.upscale else 1
+    rows = (height - 1) * kernel.stride_y + min(SUB_KERNEL, (kernel.height - 1) * kernel.dilation_y + 1)
+    columns = (width - 1) * kernel.stride_x + min(SUB_KERNEL, (kernel.width - 1) * kernel.dilation_x + 1)
+    equal_depth = operation.kind in (Kind.DEPTHWISE, Kind.MAX_POOL, Kind.AVERAGE_POOL)
+    return -(-rows // scale), -(-columns // scale), depth if equal_depth else ifm_block_depth(operation)
+
+
+def _planar_blocks(operation: BlockOperation) -> int:
+    block = clipped_block(operation)
+    return -(-operation.ofm.shape[0] // block[0]) * -(-operation.ofm.shape[1] // block[1])
+
+
+def _input_bytes(operation: BlockOperation) -> Iterator[tuple[FeatureMap, int]]:
+    """Bytes read of each input."""
+    ifm = operation.ifm
+    if isinstance(operation, Elementwise):
+        yield ifm, _stored_bytes(ifm)
+        if operation.ifm2 is not None:
+            yield operation.ifm2, _stored_bytes(operation.ifm2)
+        return
+    assert isinstance(operation, Windowed)
+    kernel, padding = operation.kernel, operation.padding
+    block = clipped_block(operation)
+    scale = 2 if operation.upscale else 1
+    rows = _fetched(
+        ifm.shape[0],
+        operation.ofm.shape[0],
+        block[0],
+        kernel.stride_y,
+        kernel.height,
+        kernel.dilation_y,
+        padding.top,
+        scale,
+    )
+    columns = _fetched(
+        ifm.shape[1],
+        operation.ofm.shape[1],
+        block[1],
+        kernel.stride_x,
+        kernel.width,
+        kernel.dilation_x,
+        padding.left,
+        scale,
+    )
+    passes = -(-operation.ofm.shape[2] // block[2]) if operation.kind is Kind.CONV else 1
+    yield ifm, rows * columns * _stored_depth(ifm) * ifm.dtype.itemsize * passes
+
+
+def _fetched(
+    length: int, outputs: int, block: int, stride: int, kernel: int, dilation: int, before: int, scale: int
+) -> int:
+    """Rows (or columns) of the input that all blocks along one axis fetch together."""
+    total = 0
+    for first in range(0, outputs, block):
+        last = min(first + block, outputs) - 1
+        low = max(0, first * stride - before) // scale
+        high = min(length * scale, last * stride - before + (kernel - 1) * dilation + 1)
+        total += max(0, -(-high // scale) - low)
+    return total
+
+
+def _stored_depth(feature_map: FeatureMap) -> int:
+    depth = feature_map.shape[2]
+    return -(-depth // BRICK) * BRICK if feature_map.bricks else depth
+
+
+def _stored_bytes(feature_map: FeatureMap) -> int:
+    return feature_map.shape[0] * feature_map.shape[1] * _stored_depth(feature_map) * feature_map.dtype.itemsize
+
+
+def _waste(feature_map: FeatureMap, operation: BlockOperation, port: Port, is_read: bool) -> float:
+    """How many times the bytes moved the port is busy, because bursts are shorter than the memory's."""
+    size = feature_map.dtype.itemsize
+    width, depth = (_input_block(operation) if is_read else clipped_block(operation))[1:]
+    if feature_map.bricks:
+        burst = BRICK * size * width
+    elif feature_map.shape[2] == depth and (is_read or depth <= BRICK):
+        burst = size * depth * width
+    elif is_read:
+        burst = size * depth
+    else:
+        burst = min(64, BRICK * size, depth * size)
+    return port.burst_bytes / min(port.burst_bytes, burst)
