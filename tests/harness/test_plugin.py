@@ -10,41 +10,8 @@ from pathlib import Path
 
 import pytest
 
-MODEL = '''
-"""Three kinds of blobs: real enough to train in seconds."""
-import numpy as np
-from hil.harness.model import Budget, Dataset, FineTune, Model, Recipe
-from hil.npu.errors import UnavailableError
-from pathlib import Path
+from .blobs import model_file, write
 
-def load(split):
-    rng = np.random.default_rng(0 if split == "train" else 1)
-    y = rng.integers(0, 3, 384 if split == "train" else 64)
-    x = rng.normal(0, 0.6, (len(y), 8, 8, 1)).astype("float32")
-    for n, kind in enumerate(y):
-        x[n, 2 * kind : 2 * kind + 3, 2:6] += 0.5
-    return x, y
-
-def files():
-    {missing}
-    return [Path(__file__)]
-
-def build():
-    import tf_keras as keras
-    layers = keras.layers
-    image = layers.Input((8, 8, 1))
-    x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", name="conv")(image)
-    x = layers.Conv2D(16, 1, activation="relu", name="pointwise")(x)
-    return keras.Model(image, layers.Dense(3, name="logits")(layers.GlobalAveragePooling2D()(x)))
-
-quick = FineTune(epochs=1, learning_rate=1e-3)
-model = Model(
-    "{name}", build=build, data=Dataset(load, files),
-    recipe=Recipe(base=FineTune(epochs=4, learning_rate=1e-2), qat=quick, prune=quick, pqat=quick, calibration=64),
-    budget=Budget(max_accuracy_drop=0.5, max_latency_ms=1.0, max_sram_bytes=65536),
-    techniques=("ptq", "pqat"),
-)
-'''
 TEST = """
 def test_fits_and_holds(deployment, parity, accuracy, latency, memory):
     assert parity.mismatches == 0
@@ -64,25 +31,10 @@ sys.meta_path.insert(0, Refuse())
 OTHER = "def test_of_something_else():\n    assert True\n"
 
 
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One store for this file, so that the blobs are trained once."""
-    return tmp_path_factory.getbasetemp().parent / "plugin-store"
-
-
 def repository(folder: Path, files: dict[str, str] | None = None) -> Path:
     """A user's repository: `models/blobs.py`, one test file, and whatever else."""
-    contents = {
-        "models/blobs.py": MODEL.replace("{name}", "blobs").replace("{missing}", ""),
-        "test_deployment.py": TEST,
-        "test_other.py": OTHER,
-        **(files or {}),
-    }
-    for name, text in contents.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return folder
+    standard = {"models/blobs.py": model_file(), "test_deployment.py": TEST, "test_other.py": OTHER}
+    return write(folder, {**standard, **(files or {})})
 
 
 def run(folder: Path, store: Path, *arguments: str, plugins: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -153,8 +105,7 @@ def test_under_xdist_the_table_is_whole(tmp_path: Path, store: Path) -> None:
 
 def test_a_model_without_data_is_left_out_with_the_way_to_get_it(tmp_path: Path, store: Path) -> None:
     missing = 'raise UnavailableError("no pictures here", hint="apt-get install pictures")'
-    pictures = MODEL.replace("{name}", "pictures").replace("{missing}", missing)
-    folder = repository(tmp_path, {"models/pictures.py": pictures})
+    folder = repository(tmp_path, {"models/pictures.py": model_file("pictures", missing)})
     done = run(folder, store, "--target", "sim", "--technique", "ptq")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "left out: pictures: no pictures here (apt-get install pictures)" in done.stdout

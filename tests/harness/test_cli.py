@@ -1,0 +1,193 @@
+"""`hil` as a user types it: each test starts the real command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from .blobs import model_file, write
+
+HIL = [sys.executable, "-m", "hil.harness.cli"]
+
+
+def hil(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [*HIL, *map(str, arguments)]
+    env = {**os.environ, "COLUMNS": "200", **environment}
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
+
+
+def refused(done: subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
+    """One clear line on stderr, nothing on stdout, the right exit code."""
+    assert done.returncode == code, done.stdout + done.stderr
+    assert done.stdout == ""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    for part in ("hil: ", *parts):
+        assert part in lines[0]
+
+
+@pytest.fixture(scope="module")
+def samples(blobs_int8: Path) -> Path:
+    """Five quantized inputs of the blobs."""
+    path = blobs_int8.with_name("x.npz")
+    np.savez(path, x=np.random.default_rng(0).integers(-128, 128, (5, 8, 8, 1), np.int8))
+    return path
+
+
+def test_starting_imports_nothing_heavy() -> None:
+    code = "import sys, hil.harness.cli; print(sorted(m for m in ('tensorflow', 'numpy', 'scipy') if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_every_command_explains_itself() -> None:
+    assert hil("--help").returncode == 0
+    for command in ("doctor", "models", "optimize", "compile", "run", "store"):
+        done = hil(command, "--help")
+        assert done.returncode == 0
+        assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize("accelerator", ["ethos-u55-32", "ethos-u55-256"])
+def test_sim_fvp_and_host_give_the_same(tmp_path: Path, blobs_int8: Path, samples: Path, accelerator: str) -> None:
+    outputs = {}
+    for target in ("host", "sim", "fvp"):
+        out = tmp_path / f"{target}.npz"
+        arguments = ("--accelerator", accelerator, "--inputs", samples, "--outputs", out, "--json")
+        done = hil("run", blobs_int8, "--target", target, *arguments)
+        assert done.returncode == 0, done.stderr
+        record = json.loads(done.stdout)
+        assert {"outputs", "measurements", "identity"} <= record.keys()
+        assert all({"name", "value", "unit", "trust"} <= found.keys() for found in record["measurements"])
+        outputs[target] = np.load(out)[record["outputs"][0]["name"]]
+    assert outputs["host"].shape == (5, 3)
+    assert outputs["host"].dtype == np.int8
+    assert len(np.unique(outputs["host"])) > 3
+    np.testing.assert_array_equal(outputs["sim"], outputs["host"])
+    np.testing.assert_array_equal(outputs["fvp"], outputs["host"])
+
+
+def test_floats_are_quantized_and_one_array_needs_no_name(tmp_path: Path, blobs_int8: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 8, 8, 1), np.float32))
+    done = hil("run", blobs_int8, "--inputs", tmp_path / "x.npy", "--json")
+    assert json.loads(done.stdout)["outputs"][0]["shape"] == [2, 3]
+
+
+def test_a_vela_output_runs_for_its_own_accelerator(tmp_path: Path, blobs_int8: Path, samples: Path) -> None:
+    compiled = tmp_path / "vela.tflite"
+    made = hil("compile", blobs_int8, "-o", compiled, "--accelerator", "ethos-u55-64", "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["weights_encoded"] > 0
+    for target in ("sim", "fvp"):
+        assert hil("run", compiled, "--target", target, "--inputs", samples).returncode == 0
+        wrong = hil("run", compiled, "--target", target, "--inputs", samples, "--accelerator", "ethos-u55-128")
+        refused(wrong, 2, "ethos-u55-64", "ethos-u55-128")
+    refused(hil("run", compiled, "--target", "host", "--inputs", samples), 2, "Vela")
+
+
+def test_a_model_that_vela_never_saw_runs_on_the_firmwares_cpu_kernels(blobs_int8: Path, samples: Path) -> None:
+    done = hil("run", blobs_int8, "--target", "fvp", "--cpu", "--inputs", samples, "--json")
+    assert done.returncode == 0, done.stderr
+    names = {found["name"]: found["trust"] for found in json.loads(done.stdout)["measurements"]}
+    assert "npu_cycles" not in names
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((2, 8, 8, 3), np.int8), "wants the shape"),
+        (np.zeros((8, 8, 1), np.int8), "wants the shape"),
+        (np.zeros((2, 8, 8, 1), np.int16), "wants int8"),
+        (np.zeros((0, 8, 8, 1), np.int8), "no sample"),
+        (np.full((1, 8, 8, 1), np.nan, np.float32), "finite"),
+        (np.array(["a"]), "wants"),
+        (np.array([{"a": 1}], dtype=object), "holds no arrays"),
+    ],
+    ids=["channels", "no-samples-axis", "dtype", "empty", "nan", "text", "pickle"],
+)
+def test_wrong_inputs_are_one_line(tmp_path: Path, blobs_int8: Path, array: np.ndarray, message: str) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, x=array)
+    refused(hil("run", blobs_int8, "--inputs", path), 2, message)
+
+
+def test_wrong_models_are_one_line(tmp_path: Path, samples: Path) -> None:
+    text = tmp_path / "model.tflite"
+    text.write_text("this is no model at all")
+    for command in (("run", text), ("compile", text, "-o", tmp_path / "out.tflite")):
+        refused(hil(*command), 2, "no TFLite model")
+    refused(hil("run", tmp_path / "none.tflite"), 2, "cannot be read")
+    refused(hil("run", text, "--target", "nowhere"), 2, "nowhere")
+
+
+def test_qemu_missing(blobs_int8: Path) -> None:
+    done = hil("run", blobs_int8, "--target", "fvp", PATH=str(Path(sys.executable).parent))
+    refused(done, 3, "apt-get install qemu-system-arm")
+
+
+def test_firmware_missing(blobs_int8: Path) -> None:
+    hide = (
+        "import importlib.metadata as m\n"
+        "known = m.distribution\n"
+        "def distribution(name):\n"
+        "    if name == 'mlia-ethos-u':\n"
+        "        raise m.PackageNotFoundError(name)\n"
+        "    return known(name)\n"
+        "m.distribution = distribution\n"
+        "from hil.harness.cli import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", hide, "run", str(blobs_int8), "--target", "fvp"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    refused(done, 3, "pip install mlia-ethos-u")
+
+
+def test_doctor_names_what_is_here_and_how_to_get_what_is_not() -> None:
+    found = {finding["name"]: finding for finding in json.loads(hil("doctor", "--json").stdout)}
+    assert found["qemu-system-arm"]["version"]
+    assert found["mlia-ethos-u"]["version"]
+    assert not found["FVP_Corstone_SSE-300"]["version"]
+    without = json.loads(hil("doctor", "--json", PATH="").stdout)
+    (qemu,) = (finding for finding in without if finding["name"] == "qemu-system-arm")
+    assert qemu["version"] == ""
+    assert qemu["remedy"] == "apt-get install qemu-system-arm"
+
+
+def test_models_are_listed_with_their_sizes(tmp_path: Path, store: Path) -> None:
+    write(tmp_path, {"models/blobs.py": model_file()})
+    (listed,) = json.loads(hil("models", "--json", "--store", store, cwd=tmp_path).stdout)
+    assert listed["name"] == "blobs"
+    assert listed["params"] == 9 * 8 + 8 + 8 * 16 + 16 + 16 * 3 + 3
+    assert listed["macs"] == 16 * (9 * 8 + 8 * 16) + 16 * 3
+
+
+def test_optimizing_twice_gives_the_same_file(tmp_path: Path, store: Path, blobs_int8: Path) -> None:
+    write(tmp_path, {"models/blobs.py": model_file()})
+    done = hil("optimize", "blobs", "--technique", "pqat", "--json", "--store", store, cwd=tmp_path)
+    record = json.loads(done.stdout)
+    assert record["path"] == ["prune", "pqat"]
+    assert {layer["layer"] for layer in record["layers"]} == {"conv", "pointwise", "logits"}
+    again = json.loads(hil("optimize", "blobs", "--technique", "pqat", "--json", "--store", store, cwd=tmp_path).stdout)
+    assert again == record
+    refused(hil("optimize", "blobs", "--technique", "magic", cwd=tmp_path), 2, "unknown technique magic")
+    refused(hil("optimize", "nobody", cwd=tmp_path), 2, "no model nobody")
+
+
+def test_the_store_is_listed_and_pruned(tmp_path: Path) -> None:
+    from hil.harness.store import Recipe, Store
+
+    for step in ("tflite", "vela"):
+        Store(tmp_path).make(Recipe(step), lambda folder: (folder / "file").write_text("x") and None)
+    listed = json.loads(hil("store", "list", "--json", "--store", tmp_path).stdout)
+    assert {entry["step"] for entry in listed} == {"tflite", "vela"}
+    refused(hil("store", "prune", "--store", tmp_path), 2, "--unused-days")
+    assert "would remove 2" in hil("store", "prune", "--all", "--dry-run", "--store", tmp_path).stdout
+    assert "removed 1" in hil("store", "prune", "--step", "vela", "--store", tmp_path).stdout
+    (left,) = json.loads(hil("store", "list", "--json", "--store", tmp_path).stdout)
+    assert left["step"] == "tflite"
