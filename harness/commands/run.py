@@ -83,12 +83,12 @@ def _deployable(
     data: bytes, signature: Signature, settings: VelaSettings, name: str, accelerator: str | None, *, compiled: bool
 ) -> Deployable:
     from hil.harness.vela import compile_model
-    from hil.npu.compiled import accelerator_of
+    from hil.npu.compiled import read_compiled
     from hil.targets.base import Deployable
 
     configuration = (settings.memory_mode, settings.system_config, settings.config_text)
     if signature.compiled:
-        return Deployable(None, data, accelerator or accelerator_of(data).name, *configuration)
+        return Deployable(None, data, accelerator or read_compiled(data).accelerator.name, *configuration)
     made = compile_model(data, settings, name=name).model if compiled else None
     return Deployable(data, made, settings.accelerator, *configuration)
 
