@@ -117,9 +117,13 @@ class Compiled:
     @classmethod
     def from_record(cls, model: bytes, record: Mapping[str, Any]) -> Compiled:
         """The inverse of `record`."""
-        listed: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record["summary"].items()}
-        mapping = tuple(MappedCommand(**{**entry, "shape": tuple(entry["shape"])}) for entry in record["mapping"])
-        return cls(model, VelaSummary(**listed), mapping, record["log"])
+        mapping = tuple(MappedCommand(**_tuples(entry)) for entry in record["mapping"])
+        return cls(model, VelaSummary(**_tuples(record["summary"])), mapping, record["log"])
+
+
+def _tuples(record: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON knows lists only."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
 
 
 def vela_version() -> str:

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MappedCommand:
-    """One operation of a command stream and where it comes from.
+    """One block operation of a command stream and where it comes from.
 
     `stream` counts the `ethos-u` operators in order of execution, `word_offset` is the operation's place in that
     stream in 32-bit words.  `operator_index` and `operator` are the TFLite operator (index in the int8 file's graph,
-    kind such as CONV_2D).  `tensor` is the tensor the operation writes, all of it or a part: a name of the int8 file,
-    or one that Vela made up for a step inside an operator.  `shape` (height, width, depth) is that tensor's, as the
-    compiler saw it; empty where it did not say.
+    kind such as CONV_2D; -1 where Vela does not say).
+
+    `tensor` is the tensor the operation writes into: a name of the int8 file, or one that Vela made up for a step
+    inside an operator.  `shape` (height, width, depth) is that tensor's, as the compiler saw it.  One of the compiler's
+    operators, `step`, writes the `part` of it that begins at `origin`, with one operation or with several: stripes of
+    rows, slices of depth.
     """
 
     stream: int
@@ -26,3 +29,6 @@ class MappedCommand:
     operator: str
     tensor: str
     shape: tuple[int, ...] = ()
+    origin: tuple[int, ...] = ()
+    part: tuple[int, ...] = ()
+    step: int = 0

@@ -73,13 +73,14 @@ class TensorSpec:
 class Signature:
     """A model's interface and its operators in order of execution.
 
-    `operators` are kinds (CONV_2D ..., `ethos-u` for what Vela placed), `operator_outputs` the name of the tensor that
-    each writes (the first one, where it writes several).
+    `operators` are kinds (CONV_2D ..., `ethos-u` for what Vela placed), `operator_inputs` the names of the tensors that
+    each reads, `operator_outputs` of the one that it writes (the first one, where it writes several).
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     operators: tuple[str, ...]
+    operator_inputs: tuple[tuple[str, ...], ...]
     operator_outputs: tuple[str, ...]
 
     @property
@@ -229,12 +230,14 @@ def _signature(model: Any) -> Signature:
     if graph is None:
         raise ValueError("it has no graph")
     operators = [graph.Operators(i) for i in range(graph.OperatorsLength())]
-    written = [graph.Tensors(op.Outputs(0)).Name() if op.OutputsLength() else None for op in operators]
+    names = [(graph.Tensors(i).Name() or b"").decode() for i in range(graph.TensorsLength())]
+    read = [[op.Inputs(i) for i in range(op.InputsLength())] for op in operators]
     return Signature(
         tuple(tensor_spec(graph.Tensors(graph.Inputs(i))) for i in range(graph.InputsLength())),
         tuple(tensor_spec(graph.Tensors(graph.Outputs(i))) for i in range(graph.OutputsLength())),
         tuple(operator_name(model, operator) for operator in operators),
-        tuple((name or b"").decode() for name in written),
+        tuple(tuple(names[index] for index in indices if index >= 0) for indices in read),
+        tuple(names[op.Outputs(0)] if op.OutputsLength() else "" for op in operators),
     )
 
 
