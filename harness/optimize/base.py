@@ -1,13 +1,103 @@
-"""The trained starting point of a model: `python -m hil.harness.optimize.base models/X.py` retrains and writes it."""
+"""The trained starting point of a model, and the command that makes it anew.
+
+    python -m hil.harness.optimize.base models/fashion_cnn.py      # trains, prints the accuracy, writes the weights
+
+Weights are an `.npz`: one float32 array per weight, by the weight's name in Keras ("pw1/kernel:0"); never a pickle.
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
+from pathlib import Path
 from typing import Any
 
-from hil.harness.model import Model
-from hil.harness.optimize.steps import Data, Progress
+import numpy as np
+
+from hil.harness.model import Model, load_model_file
+from hil.harness.optimize.keras2 import import_keras, seeded
+from hil.harness.optimize.training import Data, Plan, Progress, fit
+from hil.npu.errors import BadInputError, HilError
 
 
-def base_model(model: Model, data: Data, progress: Progress | None = None) -> Any:
-    """The trained Keras base: built and filled from `model.weights`, or trained by `model.recipe.base`."""
-    raise NotImplementedError
+def base_model(model: Model, data: Data | None, progress: Progress | None = None) -> Any:
+    """The trained Keras base: built and filled from `model.weights`, or trained by `model.recipe.base`.
+
+    `data` are the training samples; without `model.weights` they are needed.  Raises `BadInputError` if the weights do
+    not fit the network.
+    """
+    if model.weights is None:
+        if data is None:
+            raise BadInputError(f"model {model.name} has no weights and no training data to make them")
+        return train_base(model, data, progress)
+    network = _built(model)
+    load_weights(network, model.file(model.weights))
+    return network
+
+
+def train_base(model: Model, data: Data, progress: Progress | None = None) -> Any:
+    """Trains the network from nothing, seeded by the recipe."""
+    recipe = model.recipe
+    with seeded(recipe.seed):
+        network = _built(model)
+        fit(network, data, Plan(recipe.base, recipe.batch_size, recipe.seed, model.loss, progress, "base"))
+    return network
+
+
+def save_weights(network: Any, path: Path) -> None:
+    """Writes every weight; the same weights give the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **{weight.name: weight.numpy() for weight in network.weights})
+
+
+def load_weights(network: Any, path: Path) -> None:
+    """Fills `network` from an `.npz`; raises `BadInputError` if names or shapes differ."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            values = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise BadInputError(f"{path} holds no weights: {error}") from None
+    for weight in network.weights:
+        value = values.pop(weight.name, None)
+        if value is None or value.shape != tuple(weight.shape):
+            found = "nothing" if value is None else f"shape {value.shape}"
+            raise BadInputError(f"{path}: {weight.name} should have shape {tuple(weight.shape)}, but there is {found}")
+        weight.assign(value)
+    if values:
+        raise BadInputError(f"{path}: the network has no weight {sorted(values)[0]}")
+
+
+def _built(model: Model) -> Any:
+    """The network, fresh: Keras numbers unnamed layers anew, so weight names do not depend on what was built before."""
+    if model.build is None:
+        raise BadInputError(f"model {model.name} is an int8 file: it has no Keras base")
+    import_keras().backend.reset_uids()
+    return model.build()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Trains the base of a model file and writes its weights.")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("-o", "--output", type=Path, help="default: weights/NAME.npz beside the model file")
+    options = parser.parse_args(arguments)
+    try:
+        model = load_model_file(options.model, needs_weights=False)
+        x, y = model.data.load("train")
+        network = train_base(model, Data(x, y), lambda done, total, text: print(f"\r{text} {done}/{total}", end=""))
+        default = f"weights/{model.name}.npz" if model.weights is None else model.weights
+        output = options.output or model.file(default)
+        save_weights(network, output)
+    except HilError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"\n{output}: {network.count_params()} parameters")
+    if model.loss == "logits":
+        x, y = model.data.load("test")
+        correct = network.predict(x, batch_size=500, verbose=0).argmax(axis=1) == y
+        print(f"test accuracy {correct.mean():.4f} of {len(y)} samples")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,17 +1,52 @@
-"""What a path promised about zeros and clusters, and whether it holds in the Keras model and in the int8 file."""
+"""What a path promised about zeros and clusters, and whether it holds: in the Keras model and in the int8 file.
+
+    rows = check(model, ("prune", "pqat"), recipe)                       # after a step; LostError names the layer
+    rows = check_tflite(int8, model, ("prune", "pqat"), recipe)          # after conversion
+
+What is promised, for the layers that `layers` says are touched:
+
+- **zeros**: from `prune` on, a kernel holds at least `sparsity` of zeros.  int8 weights are symmetric (zero point 0),
+  so a zero stays exactly zero: the promise is the same for the file.
+- **clusters**: from `cluster` on, a kernel holds at most `clusters` distinct weights.  In the file each output channel
+  has a scale of its own, and folding batch normalization multiplies each channel by its own factor; what one channel
+  holds cannot grow, but channels need not agree.  So the file promises at most `clusters` distinct values *in each
+  channel*, and in the whole kernel only where it has a single scale.  How many a whole kernel really has is measured
+  and reported: few of them are what Vela compresses well.
+
+Plain `qat` promises nothing; `pqat` and `pcqat` keep the zeros, `cqat` and `pcqat` the clusters.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hil.harness.model import Recipe
+import numpy as np
+
+from hil.harness.errors import LostError
+from hil.harness.model import Array, Recipe
+from hil.harness.optimize.layers import channel_axis, is_clusterable, is_prunable, kernels, walk
 from hil.harness.optimize.paths import Node
+from hil.harness.tflite_file import Operator, read_tflite
+from hil.npu.errors import BadInputError
+
+_BREAKS = {
+    "qat": ("prune", "cluster", "sparse_cluster"),
+    "cqat": ("prune",),
+    "pqat": ("cluster", "sparse_cluster"),
+    "cluster": ("prune",),
+}
+"""A step -> the earlier ones whose promise it does not keep."""
+_HINT = "see hil.harness.optimize.repairs; a Concatenate after the layer, or a repair switched off, loses it"
 
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """One layer's kernel: share of zeros, distinct values in all and (largest count) in one output channel."""
+    """One layer's kernel: `zeros` is its share of zeros, `unique` its distinct values, `unique_per_channel` the
+    largest number of distinct values in one output channel, `scales` how many quantization scales it has (0 = float).
+    """
 
     layer: str
     kind: str
@@ -19,23 +54,136 @@ class LayerWeights:
     zeros: float
     unique: int
     unique_per_channel: int
+    scales: int = 0
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a kernel holds: at least `zeros` zero weights, at most `clusters` distinct ones (None = no promise)."""
+
+    layer: str
+    zeros: int | None
+    clusters: int | None
+
+
+def promises(model: Any, path: Node, recipe: Recipe) -> list[Promise]:
+    """What `path` promises of each touched layer of a Keras model."""
+    zeros = _holds(path, ("prune",))
+    clusters = _holds(path, ("cluster", "sparse_cluster"))
+    found = []
+    for layer in walk(model):
+        prunable = zeros and is_prunable(layer, recipe.keep)
+        clusterable = clusters and is_clusterable(layer, recipe.keep, recipe.clusters)
+        if prunable or clusterable:
+            size = int(np.prod(layer.kernel.shape))
+            wanted = size - round(size * (1 - recipe.sparsity)) if prunable else None
+            found.append(Promise(layer.name, wanted, recipe.clusters if clusterable else None))
+    return found
+
+
+def _holds(path: Node, makers: Sequence[str]) -> bool:
+    """Whether a step of `makers` is in the path and none after it breaks its promise."""
+    made = [place for place, step in enumerate(path) if step in makers]
+    return bool(made) and not any(path[made[-1]] in _BREAKS.get(step, ()) for step in path[made[-1] + 1 :])
 
 
 def measure(model: Any) -> list[LayerWeights]:
-    """Every kernel of a Keras model, in the model's order."""
-    raise NotImplementedError
+    """Every kernel of a Keras model, in the model's order, depthwise ones included."""
+    return [
+        _count(layer.name, name, values, channel_axis(layer) if name != "pointwise_kernel" else -1)
+        for layer, name, values in kernels(model)
+    ]
 
 
-def measure_tflite(tflite: bytes, layers: list[str]) -> list[LayerWeights]:
-    """Every kernel of an int8 file, under the names of the Keras layers (`layers`) it came from."""
-    raise NotImplementedError
+def measure_tflite(content: bytes, model: Any = None) -> list[LayerWeights]:
+    """Every kernel of an int8 file, in execution order, under the name of the layer of `model` it came from.
+
+    Without a model, or for an operator that no layer matches, the name is the operator's output tensor.
+    """
+    operators = [operator for operator in read_tflite(content) if operator.weights is not None]
+    names = _layer_names(operators, model) if model is not None else [op.output_name for op in operators]
+    return [
+        _count(name, op.kind, op.weights, op.channel_axis, len(op.scales))
+        for name, op in zip(names, operators, strict=True)
+        if op.weights is not None
+    ]
 
 
 def check(model: Any, path: Node, recipe: Recipe) -> list[LayerWeights]:
     """Measures a Keras model after the last step of `path`; raises `LostError` naming the layer whose promise broke."""
-    raise NotImplementedError
+    rows = measure(model)
+    by_name = {row.layer: row for row in rows}
+    for promise in promises(model, path, recipe):
+        _hold(promise, by_name[promise.layer], path, by_name[promise.layer].unique, "")
+    return rows
 
 
-def check_tflite(tflite: bytes, model: Any, path: Node, recipe: Recipe) -> list[LayerWeights]:
-    """The same for the file that `model` was converted to."""
-    raise NotImplementedError
+def check_tflite(content: bytes, model: Any, path: Node, recipe: Recipe) -> list[LayerWeights]:
+    """The same for the file that `model` was converted to; a touched layer that is not in the file is an error too."""
+    rows = measure_tflite(content, model)
+    by_name = {row.layer: row for row in rows}
+    for promise in promises(model, path, recipe):
+        row = by_name.get(promise.layer)
+        if row is None:
+            raise LostError(f"layer {promise.layer} is not in the int8 file", layer=promise.layer, step=path[-1])
+        _hold(promise, row, path, row.unique if row.scales == 1 else row.unique_per_channel, " of the int8 file")
+    return rows
+
+
+def _hold(promise: Promise, row: LayerWeights, path: Node, distinct: int, where: str) -> None:
+    """Raises `LostError` if a measured layer does not hold its promise."""
+    has = round(row.zeros * row.size)
+    if promise.zeros is not None and has < promise.zeros:
+        message = (
+            f"layer {row.layer}{where} lost its zeros after {path[-1]}: "
+            f"{row.zeros:.1%} of its weights are zero, {promise.zeros / row.size:.1%} were promised"
+        )
+    elif promise.clusters is not None and distinct > promise.clusters:
+        message = (
+            f"layer {row.layer}{where} lost its clusters after {path[-1]}: "
+            f"{distinct} distinct weights, {promise.clusters} were promised"
+        )
+    else:
+        return
+    raise LostError(message, layer=row.layer, step=path[-1], hint=_HINT)
+
+
+def _count(name: str, kind: str, values: Array, axis: int, scales: int = 0) -> LayerWeights:
+    channels = np.moveaxis(values, axis, 0)
+    return LayerWeights(
+        layer=name,
+        kind=kind,
+        size=int(values.size),
+        zeros=float(np.mean(values == 0)),
+        unique=int(np.unique(values).size),
+        unique_per_channel=max(int(np.unique(channel).size) for channel in channels),
+        scales=scales,
+    )
+
+
+def _layer_names(operators: list[Operator], model: Any) -> list[str]:
+    """Matches operators to Keras layers: by a layer's name in the operator's tensor names, else by shape and order."""
+    waiting = {layer.name: values for layer, _kind, values in kernels(model)}
+    names: list[str | None] = []
+    for operator in operators:
+        parts = [part for name in operator.names for part in re.split("[/;:]", name)]
+        words = {word for part in parts for word in (part, part.removeprefix("quant_"))}
+        name = next((n for n, values in waiting.items() if n in words and _same(values, operator)), None)
+        waiting.pop(name or "", None)
+        names.append(name)
+    for place, operator in enumerate(operators):
+        if names[place] is None:
+            name = next((n for n, values in waiting.items() if _same(values, operator)), None)
+            waiting.pop(name or "", None)
+            names[place] = name or operator.output_name
+    if len(set(names)) != len(names):
+        raise BadInputError("two operators of the int8 file came from one layer")
+    return [str(name) for name in names]
+
+
+def _same(values: Array, operator: Operator) -> bool:
+    """Whether an operator's weights can be this kernel: as many, with as many output channels."""
+    weights = operator.weights
+    if weights is None or weights.size != values.size:
+        return False
+    return sorted(n for n in weights.shape if n > 1) == sorted(n for n in values.shape if n > 1)

@@ -1,0 +1,67 @@
+"""Quantization-aware training: plain, and preserving zeros (PQAT), clusters (CQAT) or both (PCQAT).
+
+TFMOT wraps every layer in one that rounds weights and activations as int8 would.  The preserving schemes hold more
+variables while they train (masks, centroids, indices); `settle` writes what they computed into the kernels and gives a
+model with TFMOT's default quantizers, which computes the same and is saved, loaded and converted like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from hil.harness.errors import OptimizeError
+from hil.harness.optimize.keras2 import import_keras, import_tfmot, quiet
+from hil.harness.optimize.repairs import repairs, revive
+
+
+def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]) -> Any:
+    """A copy of `model` with quantization in its graph, by the scheme of `technique`.
+
+    `preserve_sparsity` is always given: TFMOT's default is True, also for CQAT.
+    """
+    quantization, combine = import_tfmot().quantization.keras, import_tfmot().experimental.combine
+    scheme = {
+        "qat": lambda: None,
+        "pqat": combine.Default8BitPrunePreserveQuantizeScheme,
+        "cqat": lambda: combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=False),
+        "pcqat": lambda: combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=True),
+    }[technique]()
+    try:
+        with quiet(), repairs(enabled):
+            annotated = quantization.quantize_annotate_model(model)
+            arguments = (annotated,) if scheme is None else (annotated, scheme)
+            return quantization.quantize_apply(*arguments)
+    except (RuntimeError, ValueError) as error:
+        raise OptimizeError(
+            f"{technique}: TFMOT cannot quantize this model: {_first_line(error)}",
+            hint="Conv2D, DepthwiseConv2D and Dense with batch normalization and ReLU work; nested models do not",
+        ) from error
+
+
+def settle(trained: Any, enabled: Collection[str]) -> Any:
+    """The trained model with default quantizers: same outputs, same weights, nothing of the scheme left.
+
+    `enabled` names the repairs; `dead_channels` acts here, on the trained ranges.
+    """
+    keras, quantization = import_keras(), import_tfmot().quantization.keras
+    with quiet(), quantization.quantize_scope():
+        plain = keras.models.clone_model(trained)
+    for source, target in zip(trained.layers, plain.layers, strict=True):
+        values = {_key(v): v.numpy() for v in source.weights}
+        for weight, _quantizer, variables in getattr(source, "_weight_vars", []):
+            if "sparsity_mask" in variables:
+                values[_key(weight)] = weight.numpy() * variables["sparsity_mask"].numpy()
+        for variable in target.weights:
+            variable.assign(values[_key(variable)])
+    revive(plain, enabled)
+    return plain
+
+
+def _key(variable: Any) -> str:
+    """A weight's own name, without the names of layers around it, which differ between copies."""
+    return str(variable.name).split("/")[-1].split(":")[0]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

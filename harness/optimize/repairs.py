@@ -1,0 +1,149 @@
+"""Workarounds for what TFMOT 0.8.1 breaks without a word, each by name, each to be switched off.
+
+    with repairs():                                   # all of them
+        ...
+    with repairs({"relu_layer"}):                     # one
+
+Measured on TensorFlow 2.19.1; `survival.check` catches each defect when its repair is off, and the tests show both.
+
+==================  ==================================================================================================
+per_channel_guess   CQAT and PCQAT guess that a kernel was clustered per channel when all its channels have about the
+                    same number of distinct weights.  That is normal for a wide layer clustered as a whole; it then
+                    gets centroids of its own in every channel, 16 weights become thousands, and training is slow.
+                    Repair: a kernel of at most 255 distinct weights in all was clustered as a whole.
+shared_quantizer    CQAT and PCQAT share one weight quantizer among all Conv2D layers (and one among all Dense).  The
+                    first layer without zeros switches off the preservation of zeros for all of them.
+                    Repair: a quantizer for each layer.
+relu_layer          A Conv2D, DepthwiseConv2D or Dense followed directly by a separate ReLU loses its weight
+                    quantizer, and with it the preservation of zeros and clusters.
+                    Repair: only its output is left unquantized, as TFMOT does before batch normalization.
+dead_channels       A channel whose weights are all zero gets the scale 4e-9 in quantization-aware training; its bias
+                    then does not fit 32 bits and is cut off, which costs 16 points of accuracy in a small network.
+                    Repair: such a channel gets the range of the layer (`revive`); zero stays zero.
+==================  ==================================================================================================
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+
+from hil.harness.model import REPAIRS
+from hil.harness.optimize.keras2 import import_tfmot
+from hil.harness.optimize.layers import unwrapped
+
+MOST_CLUSTERS = 255
+"""`Recipe.clusters` allows no more."""
+_QUANTIZATION = "tensorflow_model_optimization.python.core.quantization.keras."
+_CLUSTER_PRESERVE = _QUANTIZATION + "collab_opts.cluster_preserve.cluster_preserve_quantize_registry"
+_TRANSFORMS = _QUANTIZATION + "default_8bit.default_8bit_transforms"
+_ACTIVATION = _QUANTIZATION + "quantize_aware_activation"
+
+
+@contextmanager
+def repairs(enabled: Collection[str] = REPAIRS) -> Iterator[None]:
+    """Repairs TFMOT while the block runs.  `dead_channels` is no patch: see `revive`."""
+    import_tfmot()
+    with ExitStack() as stack:
+        for name, repair in _PATCHES.items():
+            if name in enabled:
+                stack.enter_context(repair())
+        yield
+
+
+def _per_channel_guess() -> Any:
+    registry = importlib.import_module(_CLUSTER_PRESERVE)
+    original = registry.get_centroids
+
+    def get_centroids(layer: Any, weight: Any, data_format: Any) -> Any:
+        values, indices = registry.get_unique(weight)
+        if len(values) <= MOST_CLUSTERS:
+            return values, len(values), indices, False
+        return original(layer, weight, data_format)
+
+    return _replaced(registry, get_centroids=get_centroids)
+
+
+def _shared_quantizer() -> Any:
+    registry = importlib.import_module(_CLUSTER_PRESERVE)
+    owner = registry.ClusterPreserveQuantizeRegistry
+    original = owner.apply_cluster_preserve_quantize_config
+
+    def apply(self: Any, layer: Any, quantize_config: Any) -> Any:
+        shared = self._config_quantizer_map
+        self._config_quantizer_map = {key: type(value)(value.preserve_sparsity) for key, value in shared.items()}
+        try:
+            return original(self, layer, quantize_config)
+        finally:
+            self._config_quantizer_map = shared
+
+    return _replaced(owner, apply_cluster_preserve_quantize_config=apply)
+
+
+def _relu_layer() -> Any:
+    transforms = importlib.import_module(_TRANSFORMS)
+    no_op = importlib.import_module(_ACTIVATION).NoOpActivation
+    owner = transforms.LayerReLUQuantize  # LayerReluActivationQuantize inherits from it
+    original = owner.replacement
+
+    def replacement(self: Any, match_layer: Any) -> Any:
+        node = match_layer.input_layers[0]
+        if node.layer["class_name"] == "Add" or node.layer["config"]["activation"] != "linear":
+            return original(self, match_layer)
+        if node.metadata.get("quantize_config") is None:
+            node.layer["config"]["activation"] = transforms.quantize_utils.serialize_activation(
+                no_op(), use_legacy_format=True
+            )
+        return match_layer
+
+    def custom_objects(self: Any) -> dict[str, Any]:
+        return {
+            "NoOpQuantizeConfig": transforms.default_8bit_quantize_configs.NoOpQuantizeConfig,
+            "NoOpActivation": no_op,
+        }
+
+    return _replaced(owner, replacement=replacement, custom_objects=custom_objects)
+
+
+@contextmanager
+def _replaced(owner: Any, **attributes: Any) -> Iterator[None]:
+    """Sets attributes of a module or class while the block runs."""
+    saved = {name: vars(owner).get(name) for name in attributes}
+    for name, value in attributes.items():
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            setattr(owner, name, value)
+
+
+_PATCHES = {"per_channel_guess": _per_channel_guess, "shared_quantizer": _shared_quantizer, "relu_layer": _relu_layer}
+
+
+def revive(model: Any, enabled: Collection[str] = REPAIRS) -> list[str]:
+    """Gives all-zero channels of a quantization-aware model the range of their layer; names the layers it changed.
+
+    The weight quantizer maps zero to zero for every range, so the model computes what it did before.
+    """
+    if "dead_channels" not in enabled:
+        return []
+    changed = []
+    for outer in model.layers:
+        variables = {v.name.split("/")[-1].split(":")[0]: v for v in outer.weights}
+        low, high = variables.get("kernel_min"), variables.get("kernel_max")
+        if low is None or high is None or len(low.shape) != 1:
+            continue
+        kernel = variables["kernel"].numpy()
+        dead = ~np.any(kernel.reshape(-1, kernel.shape[-1]), axis=0)
+        if len(dead) != low.shape[0] or not dead.any():
+            continue
+        widest = float(np.abs(high.numpy()[~dead]).max()) if not dead.all() else 1.0
+        low.assign(np.where(dead, -widest, low.numpy()))
+        high.assign(np.where(dead, widest, high.numpy()))
+        changed.append(unwrapped(outer).name)
+    return changed
