@@ -1,0 +1,121 @@
+"""An open Corstone-300 with Arm's FVP command line: `corstone300-open`, or `python -m hil.fvp.corstone300`.
+
+    corstone300-open -a mlek_inference_runner.axf -C ethosu.num_macs=128 -C mps3_board.uart0.out_file=- \\
+        -C mps3_board.uart0.shutdown_on_eot=1 --data model_vela.tflite@0x90000000
+
+`contract` describes the command line and the exit codes, `machine` what runs.  Messages go to standard error, so that standard output
+holds what the UART sent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+from hil.fvp import contract, lifeline
+from hil.fvp.parameters import PARAMETERS
+from hil.npu.errors import BadInputError, HilError
+
+NAME = "corstone300-open"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line `argv` (None: this process's) and gives the exit code."""
+    # QEMU ends with this process (see `qemu`), whatever ends it: the default of dying at once leaves nothing behind.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if parent := os.environ.pop(lifeline.PARENT, ""):
+        lifeline.tie(int(parent))
+    try:
+        return run(contract.parse(sys.argv[1:] if argv is None else argv))
+    except BrokenPipeError:
+        return contract.EXIT_FAILED
+    except BadInputError as error:
+        print(f"Error: {NAME}: {error}", file=sys.stderr)
+        return contract.EXIT_USAGE
+    except HilError as error:
+        print(f"Error: {NAME}: {error}", file=sys.stderr)
+        return contract.EXIT_FAILED
+
+
+def run(line: contract.CommandLine) -> int:
+    """Does what `line` asks and gives the exit code; raises `HilError` where `main` prints it."""
+    if line.version:
+        print(version())
+    elif line.list_params:
+        print("\n".join(_describe_parameters()))
+    elif line.application is None:
+        raise BadInputError("no application", hint="-a FILE; --list-params lists the parameters")
+    else:
+        return _simulate(line)
+    return contract.EXIT_OK
+
+
+def version() -> str:
+    """One line: this package's version and QEMU's."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as package_version
+
+    from hil.fvp import qemu
+
+    try:
+        own = package_version("ethosu-hil")
+    except PackageNotFoundError:
+        own = "unknown"
+    return f"{NAME} {own} (QEMU {qemu.version()}, {qemu.MACHINE}; Ethos-U55 modelled)"
+
+
+def _describe_parameters() -> list[str]:
+    lines = [f"# Parameters of {NAME}: name=default  # meaning"]
+    for parameter in PARAMETERS:
+        value = f'"{parameter.default}"' if isinstance(parameter.default, str) else int(parameter.default)
+        lines.append(
+            f"{parameter.name}={value}  # {parameter.text}"
+            + (f"; ignored here: {parameter.ignored}" if parameter.ignored else "")
+        )
+    return lines
+
+
+def _simulate(line: contract.CommandLine) -> int:
+    from hil.fvp.machine import End, Machine
+
+    started = time.monotonic()
+    for name in line.parameters:
+        reason = PARAMETERS.find(name).ignored
+        if reason and not line.quiet:
+            _inform(f"parameter {name} is ignored: {reason}")
+    with Machine(line) as machine:
+        end = machine.run()
+        if end in (End.TIME_LIMIT, End.SIM_LIMIT):
+            print(f"Warning: {NAME}: {contract.LIMIT_REACHED} ({end.value})", file=sys.stderr)
+        elif not line.quiet:
+            _inform(f"simulation stopped: {end.value}")
+        if line.stat:
+            print(_statistics(machine.simulated_seconds, time.monotonic() - started, machine.device.accesses))
+        return machine.exit_code
+
+
+def _statistics(simulated: float, wall: float, accesses: int) -> str:
+    cpu = os.times()
+    rows = [
+        ("Simulated time", f"{simulated:.6f}s (time the CPU ran)"),
+        ("User time", f"{cpu.user:.6f}s (without QEMU's)"),
+        ("System time", f"{cpu.system:.6f}s (without QEMU's)"),
+        ("Wall time", f"{wall:.6f}s"),
+        ("Performance index", f"{simulated / wall:.2f}"),
+        ("cpu0", "instructions are not counted"),
+        ("ethosu", f"{accesses} register accesses"),
+    ]
+    return "\n".join(
+        ["", f"--- {NAME} statistics: ".ljust(72, "-"), *(f"{name:<24}: {value}" for name, value in rows), "-" * 72]
+    )
+
+
+def _inform(text: str) -> None:
+    print(f"Info: {NAME}: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""QEMU's debugger connection: the few packets of gdb's remote protocol that the open Corstone-300 needs.
+
+    gdb = Gdb(sock); gdb.connect(deadline); gdb.watch(0x58102000, 0x1000)
+    gdb.resume()
+    if gdb.stopped(0.002): registers, xpsr = gdb.registers()
+
+A packet is `$data#checksum`.  QEMU takes several in one write and needs no acknowledgement, so what follows an access (registers,
+PC, go on) is one round trip.  Two traps: writing registers works only after `target.xml` was read, and while the machine
+runs any byte stops it, so *go on* is the last packet of a write.
+
+Source: "Debugging with GDB", appendix E; QEMU's `gdbstub.c` for the traps.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+import socket
+import struct
+import time
+
+from hil.fvp.errors import BootError, FaultError
+
+_PACKET = re.compile(rb"\$([^#]*)#..", re.DOTALL)
+_XPSR = 25
+"""Number that gdb gives to xPSR."""
+
+
+class QemuEndedError(FaultError):
+    """QEMU closed the connection."""
+
+
+def _packet(text: str) -> bytes:
+    data = text.encode()
+    return b"$" + data + b"#%02x" % (sum(data) & 0xFF)
+
+
+class Gdb:
+    """The connection, over a connected socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._buffer = b""
+
+    def connect(self, timeout: float) -> None:
+        """Waits until QEMU answers; raises `BootError` if it does not within `timeout` seconds."""
+        self._socket.sendall(_packet("qXfer:features:read:target.xml:0,ffb"))
+        if not self.stopped(timeout):
+            raise BootError(f"QEMU did not start within {timeout:g} s")
+        self._reply()
+
+    def watch(self, address: int, size: int) -> None:
+        """Stops the CPU before every access to `size` bytes (a power of two) at `address`."""
+        self._ask(f"Z4,{address:x},{size:x}")
+
+    def resume(self, changed: dict[int, int] | None = None, xpsr: int | None = None) -> None:
+        """Sets registers by number (and xPSR) and lets the CPU run."""
+        packets = [f"P{number:x}={struct.pack('<I', value).hex()}" for number, value in (changed or {}).items()]
+        if xpsr is not None:
+            packets.append(f"P{_XPSR:x}={struct.pack('<I', xpsr).hex()}")
+        self._socket.sendall(b"".join(map(_packet, [*packets, "c"])))
+        for packet in packets:
+            self._expect_ok(packet, self._reply())
+
+    def interrupt(self, timeout: float) -> None:
+        """Stops the CPU; raises `FaultError` if it does not within `timeout` seconds."""
+        self._socket.sendall(b"\x03")
+        if not self.stopped(timeout):
+            raise FaultError(f"QEMU did not stop within {timeout:g} s")
+        self._reply()
+
+    def stopped(self, timeout: float) -> bool:
+        """Whether a packet came (when the CPU runs: that it stopped) within `timeout` seconds; leaves it to be read."""
+        until = time.monotonic() + timeout
+        while not _PACKET.search(self._buffer):
+            left = until - time.monotonic()
+            if left < 0 or not select.select([self._socket], [], [], left)[0]:
+                return False
+            self._receive()
+        return True
+
+    def registers(self) -> tuple[list[int], int]:
+        """r0 to r15 and xPSR of the CPU that has stopped."""
+        self._reply()  # Why it stopped: there is only the watchpoint.
+        values = struct.unpack("<17I", bytes.fromhex(self._ask_raw("g")[: 17 * 8]))
+        return list(values[:16]), values[16]
+
+    def read(self, address: int, size: int) -> bytes:
+        """A few bytes of memory as the CPU sees it."""
+        return bytes.fromhex(self._ask_raw(f"m{address:x},{size:x}"))
+
+    def _ask(self, packet: str) -> None:
+        self._expect_ok(packet, self._ask_raw(packet))
+
+    def _ask_raw(self, packet: str) -> str:
+        self._socket.sendall(_packet(packet))
+        return self._reply()
+
+    def _reply(self) -> str:
+        while not (match := _PACKET.search(self._buffer)):
+            self._receive()
+        self._buffer = self._buffer[match.end() :]
+        return match.group(1).decode("latin1")
+
+    def _receive(self) -> None:
+        try:
+            chunk = self._socket.recv(1 << 16)
+        except ConnectionError:
+            chunk = b""
+        if not chunk:
+            raise QemuEndedError("QEMU ended")
+        self._buffer += chunk
+
+    @staticmethod
+    def _expect_ok(packet: str, reply: str) -> None:
+        if reply != "OK":
+            raise FaultError(f"QEMU answered {reply!r} to the debugger's {packet.split('=')[0]!r}")

@@ -1,0 +1,188 @@
+"""The open Corstone-300 at work: lets the CPU run, serves the NPU, watches for the end.
+
+    with Machine(line) as machine:
+        end = machine.run()
+
+The loop sleeps until the CPU stops at an NPU register, or for a few milliseconds; then it takes what the UARTs sent and looks at the
+limits.  While the NPU works, or a register is served, the CPU stands still, so simulated time is the time the CPU ran.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from hil.fvp import qemu
+from hil.fvp.contract import CommandLine, Data
+from hil.fvp.errors import BootError, FaultError
+from hil.fvp.gdb import QemuEndedError
+from hil.fvp.uart import UartSink, settings
+from hil.npu.errors import BadInputError
+
+if TYPE_CHECKING:
+    from hil.npu.memory_system import MemorySystem
+
+_TICK = 0.002
+"""Seconds between looks at UARTs and limits."""
+
+_START_SECONDS, _STOP_SECONDS = 30.0, 10.0
+
+
+class End(str, Enum):
+    """Why a run ended."""
+
+    UART = "a UART sent the sign to end"
+    TIME_LIMIT = "the time limit on the host"
+    SIM_LIMIT = "the limit of simulated time"
+    EXIT = "the firmware ended through semihosting"
+
+
+class Machine:
+    """One Corstone-300, from its start to its end; a context manager that leaves nothing running.
+
+    `simulated_seconds` is the time the CPU ran, `exit_code` what the firmware gave to a semihosting exit.
+    Raises `BadInputError` for files that cannot be read or written, `UnavailableError` without QEMU.
+    """
+
+    def __init__(self, line: CommandLine) -> None:
+        if line.application is None or not line.application.is_file():
+            raise BadInputError(f"the application {line.application} is no file")
+        loads = [(data, _contents(data)) for data in line.data]
+        self.simulated_seconds = 0.0
+        self.exit_code = 0
+        self._line = line
+        with contextlib.ExitStack() as stack:
+            self._sinks = {uart.number: UartSink(uart) for uart in settings(line)}
+            for sink in self._sinks.values():
+                stack.callback(sink.close)
+            self._semihosting = None
+            if line.flag("cpu0.semihosting-enable"):
+                self._semihosting = qemu.Semihosting(
+                    line.text("cpu0.semihosting-cmd_line"), line.text("cpu0.semihosting-cwd")
+                )
+            self._qemu = stack.enter_context(qemu.start(line.application, list(self._sinks), self._semihosting))
+            self._load(loads)
+            self._closing = stack.pop_all()
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.close()
+
+    def _load(self, loads: list[tuple[Data, bytes]]) -> None:
+        # QEMU boots while the NPU's modules, the slow part of this program's start, are imported.
+        from hil.fvp.device import INTERRUPT, WINDOWS, Device
+        from hil.fvp.memory import GuestMemory
+        from hil.npu.accelerator import Accelerator
+        from hil.npu.registers import WINDOW
+
+        memory_system = _memory_system(self._line)
+        try:
+            self._qemu.gdb.connect(_START_SECONDS)
+        except QemuEndedError:
+            self._qemu.process.wait(_STOP_SECONDS)
+            raise BootError(f"QEMU did not start: {self._qemu.messages()}") from None
+        self._memory = GuestMemory(self._qemu.ddr, self._qemu.qtest)
+        for data, contents in loads:
+            self._memory.write(data.address, contents)
+        accelerator = Accelerator.from_name(f"ethos-u55-{self._line.macs}")
+        self.device = Device(
+            accelerator, memory_system, self._memory, lambda level: self._qemu.qtest.interrupt(INTERRUPT, level)
+        )
+        for window in WINDOWS:
+            self._qemu.gdb.watch(window, WINDOW)
+
+    def run(self) -> End:
+        """Runs to the end; then the memory is saved as the command line asks.
+
+        Raises `FaultError` if the CPU locked up, QEMU was killed, or the NPU met an error.
+        """
+        started = time.monotonic()
+        end = self._loop(started)
+        if self._line.dumps:
+            self._dump(end)
+        return end
+
+    def _loop(self, started: float) -> End:
+        from hil.fvp.access import decode, next_xpsr
+
+        gdb = self._qemu.gdb
+        changed: dict[int, int] = {}
+        xpsr: int | None = None
+        try:
+            while True:
+                gdb.resume(changed, xpsr)
+                resumed = time.monotonic()
+                while not gdb.stopped(_TICK):
+                    end = self._ended(started, self.simulated_seconds + time.monotonic() - resumed)
+                    if end:
+                        self.simulated_seconds += time.monotonic() - resumed
+                        return end
+                self.simulated_seconds += time.monotonic() - resumed
+                registers, state = gdb.registers()
+                changed = self.device.serve(decode(gdb.read(registers[15], 4)), registers)
+                xpsr = next_xpsr(state) if next_xpsr(state) != state else None
+        except QemuEndedError:
+            return self._qemu_ended()
+
+    def _ended(self, started: float, simulated: float) -> End | None:
+        self._drain()
+        if any(sink.ended for sink in self._sinks.values()):
+            return End.UART
+        if self._line.timelimit is not None and time.monotonic() - started >= self._line.timelimit:
+            return End.TIME_LIMIT
+        if self._line.simlimit is not None and simulated >= self._line.simlimit:
+            return End.SIM_LIMIT
+        return None
+
+    def _drain(self) -> None:
+        for number, sink in self._sinks.items():
+            sink.drain(self._qemu.uarts[number])
+
+    def _qemu_ended(self) -> End:
+        self._drain()
+        code = self._qemu.process.wait(_STOP_SECONDS)
+        if self._semihosting is not None and code >= 0:
+            self.exit_code = code
+            return End.EXIT
+        messages = self._qemu.messages()
+        if "Lockup" in messages:
+            raise FaultError("the CPU locked up: a fault inside a fault handler", log=messages)
+        reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+        raise FaultError(f"QEMU ended by itself ({reason}): {messages.splitlines()[0] if messages else 'no message'}")
+
+    def _dump(self, end: End) -> None:
+        if end is not End.EXIT:
+            self._qemu.gdb.interrupt(_STOP_SECONDS)
+        for dump in self._line.dumps:
+            if end is End.EXIT and self._memory.view(dump.address, dump.size) is None:
+                raise FaultError(f"{dump.address:#010x} is not in DDR and is gone with the firmware's exit")
+            try:
+                dump.file.write_bytes(self._memory.read(dump.address, dump.size))
+            except OSError as error:
+                raise BadInputError(f"{dump.file} cannot be written: {error.strerror}") from None
+
+
+def _contents(data: Data) -> bytes:
+    try:
+        return data.file.read_bytes()
+    except OSError as error:
+        raise BadInputError(f"--data: {data.file} cannot be read: {error.strerror}") from None
+
+
+def _memory_system(line: CommandLine) -> MemorySystem:
+    from hil.npu.memory_system import MemorySystem
+
+    path = line.text("open.vela_config")
+    try:
+        text = Path(path).read_text() if path else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"the Vela configuration {path} cannot be read: {error}") from None
+    return MemorySystem.from_vela(text, line.text("open.system_config"), line.text("open.memory_mode"))

@@ -1,0 +1,157 @@
+"""Stock QEMU as a child process: the Corstone-300 but for its NPU.
+
+    with start(firmware, uarts=[0]) as qemu:
+        qemu.gdb, qemu.qtest, qemu.uarts[0], qemu.ddr
+
+QEMU's machine `mps3-an547` is Arm's FPGA image of the Corstone-300: a Cortex-M55 with Helium, its memories and UARTs.
+Where the NPU is, it reads as zero.
+
+Nothing of a run is on disk: the connections are socket pairs, DDR is an anonymous file that QEMU and this process both map, so
+there is nothing to be left behind.  QEMU itself is killed when the `with` ends, and by the kernel when this process
+is killed (see `lifeline`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import mmap
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from hil.fvp.gdb import Gdb
+from hil.fvp.lifeline import tie
+from hil.fvp.qtest import Qtest
+from hil.npu.errors import UnavailableError
+
+PROGRAM = "qemu-system-arm"
+MACHINE = "mps3-an547"
+
+DDR_BASE, DDR_SIZE = 0x6000_0000, 2 << 30
+"""DDR; QEMU has it as one memory, whose parts at 0x7000_0000, 0x9000_0000... are the secure ones."""
+
+_START_SECONDS = 30.0
+
+
+@dataclass
+class Semihosting:
+    """Semihosting calls go to the host: files are opened in `cwd`, the firmware is given `command_line`."""
+
+    command_line: str = ""
+    cwd: str = ""
+
+
+@dataclass
+class Qemu:
+    """A started QEMU, stopped at the CPU's reset.
+
+    `uarts` are the connected sockets by UART number, `ddr` the DDR's bytes from `DDR_BASE`.
+    """
+
+    process: subprocess.Popen[bytes]
+    gdb: Gdb
+    qtest: Qtest
+    uarts: dict[int, socket.socket]
+    ddr: mmap.mmap
+    _messages: IO[bytes]
+
+    def __enter__(self) -> Qemu:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def messages(self) -> str:
+        """What QEMU wrote to its standard error."""
+        self._messages.seek(0)
+        return self._messages.read().decode(errors="replace").strip()
+
+
+def find() -> str:
+    """QEMU's path; raises `UnavailableError` if it is not installed."""
+    path = shutil.which(PROGRAM)
+    if path is None:
+        raise UnavailableError(f"{PROGRAM} is not installed", hint="apt-get install qemu-system-arm")
+    return path
+
+
+@functools.cache
+def version() -> str:
+    """QEMU's version, such as `7.2.22`; raises `UnavailableError` if it is not installed or does not start."""
+    try:
+        done = subprocess.run([find(), "--version"], capture_output=True, text=True, timeout=_START_SECONDS, check=True)
+        return done.stdout.split("version", 1)[1].split()[0]
+    except (OSError, subprocess.SubprocessError, IndexError) as error:
+        raise UnavailableError(
+            f"{PROGRAM} does not say its version: {error}", hint="apt-get install --reinstall qemu-system-arm"
+        ) from None
+
+
+def start(firmware: Path, uarts: Sequence[int], semihosting: Semihosting | None = None) -> Qemu:
+    """Starts QEMU with `firmware` (an ELF) loaded and the CPU held; `gdb.connect` waits until it answers.
+
+    `uarts` are the UARTs whose output is wanted.  Raises `UnavailableError` if QEMU is not installed.
+    """
+    program = find()
+    memory = _anonymous_file(DDR_SIZE)
+    messages = tempfile.TemporaryFile()  # noqa: SIM115 - read when QEMU has ended; it has no name on disk
+    ours: dict[str, socket.socket] = {}
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, memory)
+        theirs: dict[str, int] = {}
+        for name in ["gdb", "qtest", *(f"uart{uart}" for uart in uarts)]:
+            ours[name], other = socket.socketpair()
+            theirs[name] = stack.enter_context(other).fileno()
+        parent = os.getpid()
+        process = subprocess.Popen(
+            [program, *_arguments(firmware, memory, theirs, semihosting)],
+            pass_fds=[memory, *theirs.values()],
+            stdin=subprocess.DEVNULL,
+            stderr=messages,
+            cwd=semihosting.cwd or None if semihosting else None,
+            preexec_fn=lambda: tie(parent),
+        )
+        ddr = mmap.mmap(memory, DDR_SIZE)
+    return Qemu(
+        process, Gdb(ours["gdb"]), Qtest(ours["qtest"]), {uart: ours[f"uart{uart}"] for uart in uarts}, ddr, messages
+    )
+
+
+def _arguments(
+    firmware: Path, memory: int, sockets: dict[str, int], semihosting: Semihosting | None
+) -> Iterator[str]:
+    yield from ("-M", f"{MACHINE},memory-backend=ddr", "-S")
+    yield from ("-nodefaults", "-no-user-config", "-display", "none", "-nic", "none")
+    yield from ("-object", f"memory-backend-file,id=ddr,size={DDR_SIZE},mem-path=/dev/fd/{memory},share=on")
+    for name, descriptor in sockets.items():
+        yield from ("-chardev", f"socket,id={name},fd={descriptor}")
+    yield from ("-gdb", "chardev:gdb", "-accel", "tcg", "-qtest", "chardev:qtest", "-qtest-log", os.devnull)
+    connected = [int(name.removeprefix("uart")) for name in sockets if name.startswith("uart")]
+    for uart in range(max(connected, default=0) + 1):
+        yield from ("-serial", f"chardev:uart{uart}" if uart in connected else "null")
+    if semihosting is not None:
+        words = "".join(",arg=" + word.replace(",", ",,") for word in semihosting.command_line.split())
+        yield from ("-semihosting-config", f"enable=on,target=native{words}")
+    yield from ("-kernel", str(firmware.absolute()))
+
+
+def _anonymous_file(size: int) -> int:
+    """A descriptor of a sparse file of `size` bytes without a name, in memory where the system can do that."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("corstone300-ddr")
+    else:
+        descriptor, name = tempfile.mkstemp()
+        os.unlink(name)  # noqa: PTH108 - the shortest time between having a name and not
+    os.ftruncate(descriptor, size)
+    return descriptor
