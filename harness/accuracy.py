@@ -1,6 +1,6 @@
 """Is it still right: the model's own metric, and how much of it an optimized model lost.
 
-    result = compare("top1", labels, reference=keras_outputs, candidate=target_outputs)
+    result = compare("top1", labels, reference=base, keras=pruned, candidate=outputs, on_target=picked)
     result.drop, result.low, result.high          # 0.004, 0.001, 0.007: fractions, not percent
 
 Both models see the same samples, so the interval is a *paired* one: only the samples on which exactly one of the two is
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.npu.errors import BadInputError
+from hil.npu.errors import BadInputError, HilError
 
 Array = NDArray[Any]
 Metric = Callable[[Array, Array], float]
@@ -29,19 +29,22 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A metric of two models on the same `samples`.
+    """A metric of several models on the same `samples`; all values are fractions.
 
-    `reference` is the float Keras model, `value` the candidate, `drop` = reference - value (negative when the candidate
-    is better), `low`..`high` the 95 % interval of the drop.  All are fractions.
+    `reference` is the float base, `keras` the float model of the candidate's own path before conversion, `value` the
+    candidate, `drop` = reference - value (negative when the candidate is better), `low`..`high` its 95 % interval.
+    `on_target` is the metric over the `target_samples` that ran on the target itself, NaN where they are too few.
     """
 
     metric: str
     value: float
     reference: float
+    keras: float
     low: float
     high: float
     samples: int
-    where: str = ""
+    on_target: float
+    target_samples: int
 
     @property
     def drop(self) -> float:
@@ -69,15 +72,24 @@ def auc(outputs: Array, labels: Array) -> float:
 METRICS: dict[str, Metric] = {"top1": top1, "auc": auc}
 
 
-def compare(metric: str | Metric, labels: Array, *, reference: Array, candidate: Array, where: str = "") -> Accuracy:
-    """The metric of both models with the paired interval of the drop; outputs are (n, ...), float."""
+def compare(
+    metric: str | Metric, labels: Array, *, reference: Array, keras: Array, candidate: Array, on_target: Array
+) -> Accuracy:
+    """The metric of each model, with the paired interval of the drop.
+
+    Outputs are float (n, ...); `on_target` holds the indices of the samples that ran on the target.
+    """
     function, name = (METRICS[metric], metric) if isinstance(metric, str) else (metric, metric.__name__)
-    before, after = function(reference, labels), function(candidate, labels)
     if function is top1:
         low, high = _paired_wald(_correct(reference, labels), _correct(candidate, labels))
     else:
         low, high = _paired_bootstrap(function, labels, reference, candidate)
-    return Accuracy(name, after, before, low, high, len(labels), where)
+    before, between, after = (function(outputs, labels) for outputs in (reference, keras, candidate))
+    try:
+        measured = function(candidate[on_target], labels[on_target])
+    except HilError:  # too few samples for this metric
+        measured = math.nan
+    return Accuracy(name, after, before, between, low, high, len(labels), measured, len(on_target))
 
 
 def _correct(outputs: Array, labels: Array) -> NDArray[np.bool_]:

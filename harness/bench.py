@@ -28,7 +28,6 @@ from hil.harness.optimize.survival import LayerWeights
 from hil.harness.parity import Parity
 from hil.harness.pipeline import TFLITE, Pipeline, surviving
 from hil.harness.vela import Compiled, VelaSettings
-from hil.npu.errors import BadInputError
 from hil.targets import create
 from hil.targets.base import Deployable, Run, Target
 from hil.targets.tensors import Signature, dequantize, quantize, read_signature
@@ -137,20 +136,13 @@ class Bench:
         run = deployment.known["outcome"].run if "outcome" in deployment.known else None
         return memory_of(deployment.compiled.summary, run)
 
-    def keras_accuracy(self, deployment: Deployment) -> float:
-        """The metric of the float Keras model of the same path, before conversion."""
-        model = deployment.model
-        _, labels = self.pipeline.samples(model, "test")
-        outputs = self.pipeline.predictions(model, training_node(path_of(deployment.path)))
-        return accuracy.compare(model.metric, labels, reference=outputs, candidate=outputs).value
-
     # -- one measurement each
 
     def _outcome(self, deployment: Deployment) -> Outcome:
         x = self._test_inputs(deployment)
         checked = _spread(len(x[0]), ORACLE_SAMPLES)
         picked = _spread(len(checked), self.samples or (FVP_SAMPLES if self.target_name == "fvp" else ORACLE_SAMPLES))
-        oracle = self.pipeline.outputs("host", deployment.deployable, [array[checked] for array in x]).outputs
+        oracle = self._on("host", deployment, [array[checked] for array in x]).outputs
         sim = [output[checked] for output in self._whole_set(deployment).outputs]
         inputs = [array[checked[picked]] for array in x]
         return Outcome(
@@ -164,7 +156,7 @@ class Bench:
 
     def _run(self, deployment: Deployment, inputs: list[Array]) -> Run:
         if self.target_name != "fvp":
-            return self.pipeline.outputs(self.target_name, deployment.deployable, inputs)
+            return self._on(self.target_name, deployment, inputs)
         say = self.pipeline.say
         return self.target.run(
             deployment.deployable, inputs, progress=lambda done, of: say(f"{deployment.name} on fvp", done, of)
@@ -172,7 +164,10 @@ class Bench:
 
     def _whole_set(self, deployment: Deployment) -> Run:
         """`sim` on the whole test set."""
-        return self.pipeline.outputs("sim", deployment.deployable, self._test_inputs(deployment))
+        return self._on("sim", deployment, self._test_inputs(deployment))
+
+    def _on(self, target: str, deployment: Deployment, inputs: list[Array]) -> Run:
+        return self.pipeline.outputs(target, deployment.deployable, inputs, deployment.name)
 
     def _parity(self, deployment: Deployment) -> Parity:
         outcome = self.outcome(deployment)
@@ -183,20 +178,20 @@ class Bench:
         return parity.compare(outcome.run.outputs, outcome.oracle, keras, floats)
 
     def _accuracy(self, deployment: Deployment) -> Accuracy:
-        model = deployment.model
-        if model.build is None:
-            raise BadInputError(f"{model.name} has no Keras reference to compare with")
+        model, outcome = deployment.model, self.outcome(deployment)
         _, labels = self.pipeline.samples(model, "test")
-        reference = self.pipeline.predictions(model, ())
         outputs = self._whole_set(deployment).outputs[0]
-        where = f"{len(labels)} samples on sim"
-        if self.target_name == "fvp":
-            outcome = self.outcome(deployment)
-            if not np.array_equal(outputs[outcome.picked], outcome.run.outputs[0]):
-                raise MismatchError(f"{deployment.name}: fvp and sim differ, so sim cannot stand in for fvp")
-            where += f", {len(outcome.picked)} of them equal on fvp"
-        candidate = dequantize(deployment.signature.outputs[0], outputs)
-        return accuracy.compare(model.metric, labels, reference=reference, candidate=candidate, where=where)
+        if not np.array_equal(outputs[outcome.picked], outcome.run.outputs[0]):
+            raise MismatchError(f"{deployment.name}: {self.target_name} and sim differ, so sim cannot stand in for it")
+        node = training_node(path_of(deployment.path))
+        return accuracy.compare(
+            model.metric,
+            labels,
+            reference=self.pipeline.predictions(model, ()),
+            keras=self.pipeline.predictions(model, node),
+            candidate=dequantize(deployment.signature.outputs[0], outputs),
+            on_target=outcome.picked,
+        )
 
     def _test_inputs(self, deployment: Deployment) -> list[Array]:
         x, _ = self.pipeline.samples(deployment.model, "test")

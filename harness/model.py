@@ -22,6 +22,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -122,15 +123,15 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits that a deployment of this model must hold; None = no limit.
+    """Limits that a deployment of this model must hold; without one, infinity.
 
     `max_accuracy_drop` is in the metric's own unit (0.01 = one point of top-1) against the float Keras base.
     """
 
-    max_accuracy_drop: float | None = None
-    max_latency_ms: float | None = None
-    max_sram_bytes: int | None = None
-    max_flash_bytes: int | None = None
+    max_accuracy_drop: float = inf
+    max_latency_ms: float = inf
+    max_sram_bytes: float = inf
+    max_flash_bytes: float = inf
 
 
 @dataclass(frozen=True)

@@ -211,8 +211,8 @@ class Pipeline:
 
     # -- outputs
 
-    def outputs(self, target: str, model: Deployable, inputs: Sequence[Array], **options: Any) -> Run:
-        """Runs on a target whose outputs depend on nothing but these arguments: `host` or `sim`."""
+    def outputs(self, target: str, model: Deployable, inputs: Sequence[Array], label: str = "", **options: Any) -> Run:
+        """A run whose outputs depend on nothing but these arguments: `host` or `sim`.  `label` is for people."""
         runs = {"host": model.int8, "sim": model.compiled or model.int8}
         if runs[target] is None:
             raise BadInputError(f"{target} needs {'an int8 TFLite model' if target == 'host' else 'a model'}")
@@ -233,7 +233,8 @@ class Pipeline:
         )
 
         def build(folder: Path) -> None:
-            run = create(target, **options).run(model, inputs, progress=lambda n, of: self.say(f"{target}", n, of))
+            text = f"{label} on {target}"
+            run = create(target, **options).run(model, inputs, progress=lambda n, of: self.say(text, n, of))
             _write_run(folder, run)
 
         return _read_run(self.store.make(recipe, build))

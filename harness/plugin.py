@@ -53,6 +53,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Recorder(config), "hil-recorder")
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Names on the command line that nothing has end the run before it starts."""
+    chosen = session.config.stash[OPTIONS]
+    if chosen.target or chosen.models or chosen.techniques:
+        from hil.harness.selection import check
+
+        try:
+            check(chosen)
+        except BadInputError as error:
+            raise pytest.UsageError(str(error)) from error
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     if config.stash[OPTIONS].target is None:
         return []
@@ -70,7 +82,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         selection = select(config.stash[OPTIONS], metafunc.definition)
     except BadInputError as error:
-        raise pytest.UsageError(str(error)) from error
+        pytest.fail(str(error), pytrace=False)
     config.stash[LEFT_OUT].update(selection.left_out)
     names = [f"{model.name}-{path}" for model, path in selection.chosen]
     metafunc.parametrize("deployment", selection.chosen, indirect=True, scope="session", ids=names)

@@ -1,14 +1,15 @@
 """What a person sees while something takes long: one line that moves on a terminal, a line a step elsewhere.
 
-say = PytestProgress(config)
+say = LineProgress()
 say("fashion_cnn: prune: fine-tuning", 120, 400)
+say.close()
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from typing import TextIO
+from collections.abc import Callable
 
 import pytest
 
@@ -16,48 +17,64 @@ INTERVAL_S = 0.1
 
 
 class LineProgress:
-    """Writes to a stream; on a terminal the line is overwritten, elsewhere only a new text gets a line."""
+    """Writes to stderr; on a terminal the line is overwritten, elsewhere only a new text gets a line."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self.stream = stream or sys.stderr
+    def __init__(self) -> None:
+        self.moving = sys.stderr.isatty()
         self._last = ""
         self._next = 0.0
 
     def __call__(self, text: str, done: int, total: int) -> None:
-        terminal = self.stream.isatty()
-        if terminal and (time.monotonic() >= self._next or text != self._last):
-            counted = f" {done}/{total}" if total else ""
+        counted = f" {done}/{total}" if total else ""
+        if not self.moving and text != self._last:
+            self._write(f"  {text}\n")
+        elif self.moving and (time.monotonic() >= self._next or text != self._last):
             self._write(f"\r\033[K  {text}{counted}")
             self._next = time.monotonic() + INTERVAL_S
-        elif not terminal and text != self._last:
-            self._write(f"  {text}\n")
         self._last = text
 
     def close(self) -> None:
         """Leaves a terminal's line empty."""
-        if self._last and self.stream.isatty():
+        if self._last and self.moving:
             self._write("\r\033[K")
+        self._last = ""
 
     def _write(self, text: str) -> None:
-        self.stream.write(text)
-        self.stream.flush()
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 class PytestProgress(LineProgress):
-    """The same past pytest's capture; silent in a worker of pytest-xdist, which has no terminal."""
+    """The same in pytest's terminal, past its capture; silent in a worker of pytest-xdist, which has no terminal.
+
+    It is a plugin of its session: its line ends before pytest writes the next result.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
-        super().__init__(sys.__stderr__)
+        super().__init__()
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        self._reporter = None if hasattr(config, "workerinput") else reporter
         self._capture = config.pluginmanager.getplugin("capturemanager")
-        self._silent = hasattr(config, "workerinput")
+        self.moving = bool(self._reporter) and self._reporter.isatty
+        config.pluginmanager.register(self, "hil-progress")
 
-    def __call__(self, text: str, done: int, total: int) -> None:
-        if not self._silent:
-            super().__call__(text, done, total)
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self) -> None:
+        self.close()
 
     def _write(self, text: str) -> None:
-        if self._capture is None:
-            super()._write(text)
+        if self._reporter is None:
             return
+        if self._capture is None:
+            self._to_terminal(text)
+        else:
+            self._past_capture(lambda: self._to_terminal(text))
+
+    def _past_capture(self, write: Callable[[], None]) -> None:
         with self._capture.global_and_fixture_disabled():
-            super()._write(text)
+            write()
+
+    def _to_terminal(self, text: str) -> None:
+        if not self._last:
+            self._reporter.ensure_newline()
+        self._reporter.write(text, flush=True)

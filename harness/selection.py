@@ -34,15 +34,21 @@ class Selection:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-def select(options: Options, item: pytest.Item) -> Selection:
-    """The deployments of one test function."""
-    models = _models(options.folder)
-    _known("model", options.models, [model.name for model in models])
+def check(options: Options) -> None:
+    """Raises `BadInputError` for a model or technique on the command line that there is not."""
+    known = [model.name for model in _models(options.folder)]
+    for name in options.models:
+        if name not in known:
+            raise BadInputError(f"no model {name}", hint=f"there are: {', '.join(known) or 'none'}")
     for leaf in options.techniques:
         path_of(leaf)
+
+
+def select(options: Options, item: pytest.Item) -> Selection:
+    """The deployments of one test function."""
     marked_models, marked_leaves = _marked(item, "hil_models"), _marked(item, "hil_techniques")
     selection = Selection([])
-    for model in models:
+    for model in _models(options.folder):
         if (options.models and model.name not in options.models) or (marked_models and model.name not in marked_models):
             continue
         if reason := unavailable(model):
@@ -77,9 +83,3 @@ def _models(folder: Path) -> tuple[Model, ...]:
 
 def _marked(item: pytest.Item, mark: str) -> tuple[str, ...]:
     return tuple(str(name) for found in item.iter_markers(mark) for name in found.args)
-
-
-def _known(what: str, names: tuple[str, ...], known: list[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise BadInputError(f"no {what} {name}", hint=f"there are: {', '.join(known) or 'none'}")

@@ -58,7 +58,8 @@ def row(deployment: Deployment) -> Row:
     if "accuracy" in known:
         result = known["accuracy"]
         found |= {"metric": result.metric, "base": result.reference, "int8": result.value, "drop": result.drop}
-        found |= {"low": result.low, "high": result.high, "labelled": result.samples, "keras": known.get("keras")}
+        found |= {"low": result.low, "high": result.high, "labelled": result.samples, "keras": result.keras}
+        found |= {"on_target": None if math.isnan(result.on_target) else result.on_target}
     if "outcome" in known:
         outcome = known["outcome"]
         cycles = next((m for m in outcome.run.measurements if m.name == "npu_cycles"), None)
@@ -103,11 +104,11 @@ def _table(model: str, rows: list[Row]) -> Any:
 
     table = Table(title=_title(model, rows), title_justify="left", caption=_caption(rows), caption_justify="left")
     table.add_column("path")
-    for heading in ("Keras", "int8", "drop, 95 %", "on target", "mismatches", "NPU cycles", "ms", "SRAM", "flash"):
-        table.add_column(heading, justify="right")
-    for heading in ("weights", "zeros", "unique"):
-        table.add_column(heading, justify="right")
-    table.add_column(f"against {BASELINE}")
+    for heading in ("Keras", "int8", "drop", "95 %", "on target", "mismatches", "NPU cycles", "ms"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("SRAM", "flash", "weights", "zeros", "unique"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column(f"cycles, weights against {BASELINE}", no_wrap=True)
     baseline = next((row for row in rows if row["path"] == BASELINE), None)
     for row in rows:
         table.add_row(*_cells(row), _change(row, baseline))
@@ -116,31 +117,36 @@ def _table(model: str, rows: list[Row]) -> Any:
 
 def _title(model: str, rows: list[Row]) -> str:
     base = next((row for row in rows if "base" in row), None)
-    return f"{model}: float base {base['metric']} {_percent(base['base'])}" if base else model
+    return f"{model}: float base {base['metric']} {_percent(base['base'])} %" if base else model
 
 
 def _caption(rows: list[Row]) -> str:
     """What the columns stand on, said once."""
-    notes = []
+    notes = ["Keras, int8: accuracy in %"]
     if labelled := next((row["labelled"] for row in rows if "labelled" in row), None):
-        notes.append(f"accuracy over {labelled} test samples")
-    if compared := next((row for row in rows if "sim_samples" in row), None):
-        notes.append(f"mismatches: elements unlike the reference kernels on {compared['target']} / on sim")
-        notes.append(f"({compared['samples']} / {compared['sim_samples']} samples)")
+        notes[0] += f" over {labelled} test samples (int8 on sim); drop in points against the float base"
+    if ran := next((row for row in rows if "sim_samples" in row), None):
+        notes.append(f"on target: {ran['samples']} samples that ran on {ran['target']}")
+        where = f"on {ran['target']} ({ran['samples']} samples) / on sim ({ran['sim_samples']} samples)"
+        notes.append(f"mismatches: elements unlike the reference kernels {where}")
     if trust := next((row["trust"] for row in rows if "trust" in row), None):
-        notes.append(f"cycles and ms {trust}; bytes and mismatches exact")
-    return "; ".join(notes).replace("; (", " (")
+        notes.append(f"trust: cycles and ms {trust}, all else exact; SRAM, flash, encoded weights in KiB")
+    if any(row["cpu_operators"] for row in rows):
+        notes.append("*: operators left to the CPU are not in the cycles")
+    return "\n".join(notes)
 
 
 def _cells(row: Row) -> list[str]:
-    equal = None if "mismatches" not in row else "equal" if row["mismatches"] == 0 else "differs"
+    ran = "mismatches" in row
+    right = f"{row['on_target'] * row['samples']:.0f}/{row['samples']}" if row.get("metric") == "top1" and ran else None
     return [
         row["path"],
         _percent(row.get("keras")),
         _percent(row.get("int8")),
-        f"{100 * row['drop']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]" if "drop" in row else "",
-        f"{equal}, {row['samples']}" if equal else "",
-        f"{row['mismatches']} / {row['sim_mismatches']}" if "mismatches" in row else "",
+        f"{100 * row['drop']:+.1f}" if "drop" in row else "",
+        f"{100 * row['low']:+.1f} {100 * row['high']:+.1f}" if "drop" in row else "",
+        right or _percent(row.get("on_target")),
+        f"{row['mismatches']} / {row['sim_mismatches']}" if ran else "",
         (f"{row['cycles']:,}" if "cycles" in row else "") + ("*" if row["cpu_operators"] else ""),
         f"{row['ms']:.3f}" if "ms" in row else "",
         _kib(row["sram"]),
@@ -154,16 +160,13 @@ def _cells(row: Row) -> list[str]:
 def _change(row: Row, baseline: Row | None) -> str:
     if baseline is None or row is baseline:
         return ""
-    parts = []
-    for key, name in (("cycles", "cycles"), ("weights", "weights")):
-        if row.get(key) and baseline.get(key):
-            parts.append(f"{100 * (row[key] / baseline[key] - 1):+.0f} % {name}")
-    return ", ".join(parts)
+    known = [key for key in ("cycles", "weights") if row.get(key) and baseline.get(key)]
+    return ", ".join(f"{100 * (row[key] / baseline[key] - 1):+.0f} %" for key in known)
 
 
 def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f} %"
+    return "" if value is None else f"{100 * value:.1f}"
 
 
 def _kib(size: int) -> str:
-    return f"{size / 1024:.1f} KiB"
+    return f"{size / 1024:.1f}"
