@@ -145,9 +145,19 @@ class Padding:
         return bool(self.top or self.left or self.bottom or self.right)
 
 
+class Function(IntEnum):
+    """Activations that need no table of the program's own."""
+
+    NONE = 0
+    TANH = 3
+    SIGMOID = 4
+
+
 @dataclass(frozen=True)
 class Activation:
     """The last stage: clamp to `minimum`..`maximum`, then a table if `lut` names one of its eight slots.
+
+    `function` in place of both is the hardware's own TANH or SIGMOID for 16-bit outputs.
 
     `wraps`: a 32-bit output without a forced range is not clamped, it wraps.  `index_signed`: how an 8-bit value
     indexes the table; None where the value has 16 bits and the table interpolates.
@@ -158,6 +168,7 @@ class Activation:
     wraps: bool
     lut: Range | None
     index_signed: bool | None
+    function: Function = Function.NONE
 
 
 @dataclass(frozen=True)
@@ -345,9 +356,11 @@ class _Reader:
     def _activation(self, command: Command, ofm: FeatureMap) -> Activation:
         registers, at = command.registers, command.word_offset
         function, clip = registers["ACTIVATION"] & 0xFFF, registers["ACTIVATION"] >> 12
-        if clip not in _CLIP_RANGES or (function and not 16 <= function <= 23):
-            what = {3: "TANH", 4: "SIGMOID"}.get(function, f"{registers['ACTIVATION']:#x}")
-            raise StreamError(f"activation {what} is not modelled", word_offset=at)
+        if clip not in _CLIP_RANGES or not (function in (0, 3, 4) or 16 <= function <= 23):
+            raise StreamError(f"activation {registers['ACTIVATION']:#x} is not known", word_offset=at)
+        if function in (3, 4) and ofm.dtype != np.int16:
+            name = Function(function).name
+            raise StreamError(f"activation {name} of {ofm.dtype}, which only 16 bits have", word_offset=at)
         limits = np.iinfo(ofm.dtype)
         low, high = _CLIP_RANGES[clip] or (int(limits.min), int(limits.max))
         minimum, maximum = registers["ACTIVATION_MIN"], registers["ACTIVATION_MAX"]
@@ -355,7 +368,7 @@ class _Reader:
             minimum, maximum = minimum & 0xFFFF, maximum & 0xFFFF
         low, high = max(low, minimum), min(high, maximum)
         lut, index_signed = None, None
-        if function:
+        if function >= 16:
             narrow = ofm.dtype.itemsize == 1 or clip in (2, 3)
             length = 256 * ofm.dtype.itemsize if narrow else 2048
             base = self.accelerator.shram_bytes - LUT_BYTES + (function - 16) * 256
@@ -365,7 +378,8 @@ class _Reader:
                 raise StreamError("the lookup table reaches over the end of SHRAM", word_offset=at)
             if not narrow and ofm.dtype != np.int16:
                 raise StreamError(f"a lookup table for {ofm.dtype} without a forced range", word_offset=at)
-        return Activation(low, high, ofm.dtype == np.int32 and clip == 0, lut, index_signed)
+        own = Function(function) if function < 16 else Function.NONE
+        return Activation(low, high, ofm.dtype == np.int32 and clip == 0, lut, index_signed, own)
 
     def _window(self, command: Command) -> _WindowFields:
         """Kernel, padding, upscale, and the input that they imply."""

@@ -50,7 +50,7 @@ def _reduce(operation: Windowed, padded: Array, function: np.ufunc) -> Array:
     """`function` over the kernel's elements, whichever way round takes fewer steps."""
     view = windows(operation, padded)
     out_h, out_w, kernel_h, kernel_w = view.shape[1:5]
-    result = np.ascontiguousarray(view[:, :, :, 0, 0])
+    result: Array = view[:, :, :, 0, 0].copy()
     if kernel_h * kernel_w <= out_h * out_w:
         for y, x in np.ndindex(kernel_h, kernel_w):
             if y or x:

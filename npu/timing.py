@@ -10,7 +10,8 @@ and what its traffic needs on each port.  Traffic: every output block fetches it
 convolution once per block of output channels; its weights once per block of rows and columns; and writes its output.
 Short bursts waste bandwidth.  The command stream itself is read through the port of the constants.  DMAs run beside
 block operations, one after the other.  The command stream says what waits for what: DMA_WAIT holds back until a DMA is
-done, KERNEL_WAIT until block operations are.  Block operations do not overlap each other here, whatever BLOCKDEP allows.
+done, KERNEL_WAIT until block operations are.  Block operations do not overlap each other here, whatever BLOCKDEP
+allows.
 """
 
 from __future__ import annotations

@@ -1,0 +1,168 @@
+"""What the tests of the NPU share: Vela, the oracle, and small models made here."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hil.npu.compiled import CompiledModel, NpuOperator, read_compiled
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+DEDICATED = """
+[System_Config.With_Dram]
+core_clock=500e6
+axi0_port=Sram
+axi1_port=Dram
+Sram_clock_scale=1.0
+Sram_burst_length=32
+Sram_read_latency=32
+Sram_write_latency=32
+Sram_max_reads=4
+Sram_max_writes=4
+Dram_clock_scale=0.46875
+Dram_burst_length=128
+Dram_read_latency=500
+Dram_write_latency=250
+Dram_max_reads=12
+Dram_max_writes=6
+[Memory_Mode.Dedicated]
+const_mem_area=Axi1
+arena_mem_area=Axi1
+cache_mem_area=Axi0
+arena_cache_size=65536
+"""
+"""A system configuration of the user's own: Vela has none with which a U55 takes Dedicated_Sram."""
+
+
+@pytest.fixture(scope="session")
+def vela(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
+    """`vela(model, accelerator, memory_mode, *options)`: Vela's output for an int8 model, kept for the session."""
+    folder = tmp_path_factory.mktemp("vela")
+    config = folder / "own.ini"
+    config.write_text(DEDICATED)
+    done: dict[tuple[Any, ...], bytes] = {}
+
+    def compile_model(model: bytes, accelerator: str, memory_mode: str = "Shared_Sram", *options: str) -> bytes:
+        from ethosu.vela import vela as program
+
+        key = (hash(model), accelerator, memory_mode, options)
+        if key not in done:
+            source = folder / f"m{len(done)}.tflite"
+            source.write_bytes(model)
+            system, configs = "Ethos_U55_High_End_Embedded", []
+            if memory_mode == "Dedicated":
+                system, configs = "With_Dram", ["--config", str(config)]
+            arguments = [str(source), "--accelerator-config", accelerator, "--memory-mode", memory_mode, *configs]
+            arguments += ["--system-config", system, "--output-dir", str(folder), *options]
+            with contextlib.redirect_stdout(io.StringIO()):
+                program.main(arguments)
+            done[key] = (folder / f"{source.stem}_vela.tflite").read_bytes()
+        return done[key]
+
+    return compile_model
+
+
+@pytest.fixture(scope="session")
+def random_inputs() -> Callable[..., list[Array]]:
+    """`random_inputs(model, samples, seed)`: one array a model input, over the whole range of its type."""
+
+    def make(model: bytes, samples: int, seed: int = 0) -> list[Array]:
+        generator = np.random.default_rng(seed)
+        inputs = []
+        for detail in _interpreter(model).get_input_details():
+            limits = np.iinfo(detail["dtype"])
+            shape = (samples, *detail["shape"][1:])
+            inputs.append(generator.integers(limits.min, limits.max, shape, detail["dtype"], endpoint=True))
+        return inputs
+
+    return make
+
+
+def _interpreter(model: bytes) -> Any:
+    import tensorflow as tf
+
+    resolver = tf.lite.experimental.OpResolverType.BUILTIN_REF
+    interpreter = tf.lite.Interpreter(model_content=model, experimental_op_resolver_type=resolver)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Callable[[bytes, list[Array]], list[Array]]:
+    """TensorFlow Lite's reference kernels: outputs with a leading sample axis, every sample from a fresh state."""
+
+    def run(model: bytes, inputs: list[Array]) -> list[Array]:
+        interpreter = _interpreter(model)
+        rows = []
+        for sample in range(len(inputs[0])):
+            interpreter.reset_all_variables()
+            for detail, values in zip(interpreter.get_input_details(), inputs, strict=True):
+                interpreter.set_tensor(detail["index"], values[sample : sample + 1])
+            interpreter.invoke()
+            rows.append([interpreter.get_tensor(detail["index"])[0] for detail in interpreter.get_output_details()])
+        return [np.stack(column) for column in zip(*rows, strict=True)]
+
+    return run
+
+
+def run_npu(compiled: bytes, inputs: list[Array]) -> list[Array]:
+    """Runs a model that is one NPU operator on a batch; outputs in the model's order."""
+    model = read_compiled(compiled)
+    (operator,) = model.main.operators
+    assert isinstance(operator, NpuOperator)
+    arena = np.zeros((len(inputs[0]), model.arena_bytes), np.uint8)
+    for index, values in zip(model.main.inputs, inputs, strict=True):
+        place(model, arena, index, values)
+    operator.bind(model).run(arena)
+    return [fetch(model, arena, index) for index in model.main.outputs]
+
+
+def place(model: CompiledModel, arena: NDArray[np.uint8], index: int, values: Array) -> None:
+    """Writes an input, shape (batch, ...), into the arena."""
+    tensor = model.main.tensors[index]
+    assert tensor.offset is not None
+    arena[:, tensor.offset : tensor.offset + tensor.bytes] = (
+        np.ascontiguousarray(values).reshape(len(arena), -1).view(np.uint8)
+    )
+
+
+def fetch(model: CompiledModel, arena: NDArray[np.uint8], index: int) -> Array:
+    """Reads an output, shape (batch, ...), from the arena."""
+    tensor = model.main.tensors[index]
+    assert tensor.offset is not None
+    raw = np.ascontiguousarray(arena[:, tensor.offset : tensor.offset + tensor.bytes])
+    return raw.view(tensor.dtype).reshape(len(arena), *tensor.shape[1:])
+
+
+@pytest.fixture(scope="session")
+def npu() -> Callable[[bytes, list[Array]], list[Array]]:
+    """`npu(compiled, inputs)`: outputs of a compiled model that is one NPU operator."""
+    return run_npu
+
+
+@pytest.fixture(scope="session")
+def small_models() -> Callable[[str], bytes]:
+    """`small_models(name)`: a quantized model made here with random weights, of `tests/npu/networks.py`."""
+    import importlib.util
+
+    path = Path(__file__).with_name("networks.py")
+    spec = importlib.util.spec_from_file_location("npu_test_networks", path)
+    assert spec
+    assert spec.loader
+    networks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(networks)
+    made: dict[str, bytes] = {}
+
+    def make(name: str) -> bytes:
+        if name not in made:
+            made[name] = networks.make(name)
+        return made[name]
+
+    return make
