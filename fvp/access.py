@@ -3,15 +3,14 @@
     access = decode(bytes.fromhex("53f8041f"))          # LDR r1, [r3, #4]!
     access.address(registers), access.registers, access.written_base(registers)
 
-A debugger's watchpoint stops QEMU *before* an access to the NPU's registers and does not say what the instruction is.  So
-it is decoded here, the device is asked, and the result is put into the CPU's registers as the instruction would have
-done.  All Armv8-M loads and stores of core registers are known: byte, half word, word, double word and multiple; immediate,
-register and PC-relative offsets; pre- and post-indexed; signed; unprivileged, exclusive, acquire and release.
-Vector and floating-point transfers are not: no driver touches device registers with them.
+A debugger's watchpoint stops QEMU *before* an access to the NPU's registers and does not say what the instruction
+is.  So it is decoded here, the device is asked, and the result is put into the CPU's registers as the instruction
+would have done.  All Armv8-M loads and stores of core registers are known: byte, half word, word, double word and
+multiple; immediate, register and PC-relative offsets; pre- and post-indexed; signed; unprivileged, exclusive, acquire
+and release. Vector and floating-point transfers are not: no driver touches device registers with them.
 
-Inside an IT block the skipped instruction must also be counted in xPSR (`next_xpsr`), or the following one would run under its
-condition.  Sources: Armv8-M Architecture Reference Manual (DDI 0553), capstone for the encodings.
-"""
+Inside an IT block the skipped instruction must also be counted in xPSR (`next_xpsr`), or the following one would run
+under its condition.  Sources: Armv8-M Architecture Reference Manual (DDI 0553), capstone for the encodings."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import capstone
+import capstone  # type: ignore[import-untyped]
 from capstone import arm
 
 from hil.fvp.errors import FaultError

@@ -104,36 +104,31 @@ _FLAGS = {
     "--stat": "stat", "-q": "quiet", "--quiet": "quiet", "-l": "list_params", "--list-params": "list_params",
     "--version": "version",
 }  # fmt: skip
-_INSTANCE = re.compile(r"cpu0=")
 
 
 def parse(argv: Sequence[str]) -> CommandLine:
     """Reads a command line (without the program's name); raises `BadInputError` for what no FVP would take."""
-    applications: list[Path] = []
+    given: dict[str, list[str]] = {option: [] for option in (*_WITH_VALUE.values(), *_FLAGS.values())}
     parameters: dict[str, Value] = {}
-    data: list[Data] = []
-    dumps: list[Dump] = []
-    limits: dict[str, float] = {}
-    flags: dict[str, bool] = {}
     for option, value in _options(argv):
-        if option == "application":
-            applications.append(Path(_INSTANCE.sub("", value, count=1) if _INSTANCE.match(value) else value))
-        elif option == "parameter":
+        given[option].append(value)
+        if option == "parameter":
             parameters.update([_parameter(value)])
         elif option == "config":
             parameters.update(_config_file(Path(value)))
-        elif option == "data":
-            data.append(_data(value))
-        elif option == "dump":
-            dumps.append(_dump(value))
-        elif option in ("timelimit", "simlimit"):
-            limits[option] = _seconds(option, value)
-        elif option != "quantum":
-            flags[option] = True
-    if len(applications) > 1:
+    if len(given["application"]) > 1:
         raise BadInputError("more than one application; this platform has one CPU")
     line = CommandLine(
-        applications[0] if applications else None, parameters, tuple(data), tuple(dumps), **limits, **flags
+        application=next((Path(value.removeprefix("cpu0=")) for value in given["application"]), None),
+        parameters=parameters,
+        data=tuple(map(_data, given["data"])),
+        dumps=tuple(map(_dump, given["dump"])),
+        timelimit=_seconds("timelimit", given["timelimit"]),
+        simlimit=_seconds("simlimit", given["simlimit"]),
+        stat=bool(given["stat"]),
+        quiet=bool(given["quiet"]),
+        list_params=bool(given["list_params"]),
+        version=bool(given["version"]),
     )
     if line.macs not in MACS:
         raise BadInputError(f"ethosu.num_macs={line.macs} is no Ethos-U55", hint="it has 32, 64, 128 or 256")
@@ -223,11 +218,14 @@ def _number(text: str, where: str) -> int:
     return number
 
 
-def _seconds(option: str, text: str) -> float:
+def _seconds(option: str, given: list[str]) -> float | None:
+    """The last of the values given, None if there is none."""
+    if not given:
+        return None
     try:
-        seconds = float(text)
+        seconds = float(given[-1])
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise BadInputError(f"--{option} takes seconds, not {text!r}")
+        raise BadInputError(f"--{option} takes seconds, not {given[-1]!r}")
     return seconds

@@ -3,9 +3,9 @@
     device = Device(accelerator, memory_system, memory, irq)
     device.serve(access, registers)         # does one load or store of the CPU; gives the registers it changes
 
-The driver writes where the command stream and the eight memory regions lie, and starts the NPU.  The stream is read from
-memory, decoded, and run on the memory itself: regions in DDR in place, regions in SRAM on a copy of what the stream reaches,
-of which only the changes go back.
+The driver writes where the command stream and the eight memory regions lie, and starts the NPU.  The stream is read
+from memory, decoded, and run on the memory itself: regions in DDR in place, regions in SRAM on a copy of what the
+stream reaches, of which only the changes go back.
 
 Register window and interrupt: secure 0x5810_2000, non-secure 0x4810_2000, interrupt 56 = expansion interrupt 24 of the
 SSE-300 (Arm's ml-embedded-evaluation-kit).

@@ -4,9 +4,9 @@
     gdb.resume()
     if gdb.stopped(0.002): registers, xpsr = gdb.registers()
 
-A packet is `$data#checksum`.  QEMU takes several in one write and needs no acknowledgement, so what follows an access (registers,
-PC, go on) is one round trip.  Two traps: writing registers works only after `target.xml` was read, and while the machine
-runs any byte stops it, so *go on* is the last packet of a write.
+A packet is `$data#checksum`.  QEMU takes several in one write and needs no acknowledgement, so what follows an access
+(registers, PC, go on) is one round trip.  Two traps: writing registers works only after `target.xml` was read, and
+while the machine runs any byte stops it, so *go on* is the last packet of a write.
 
 Source: "Debugging with GDB", appendix E; QEMU's `gdbstub.c` for the traps.
 """

@@ -1,8 +1,8 @@
 """Ties a child process to its parent's life, so that a killed parent leaves nothing running.
 
-A parent that ends in an orderly way ends its children itself.  One that is killed (SIGKILL, out of memory) cannot; Linux can
-be asked to send a process a signal when the thread that started it ends (`PR_SET_PDEATHSIG`).  Elsewhere there is no such thing and
-`tie` does nothing.
+A parent that ends in an orderly way ends its children itself.  One that is killed (SIGKILL, out of memory) cannot;
+Linux can be asked to send a process a signal when the thread that started it ends (`PR_SET_PDEATHSIG`).  Elsewhere
+there is no such thing and `tie` does nothing.
 
 A program that is not ours is started through this file:  `python lifeline.py PARENT_PID PROGRAM ARGUMENT...`
 """

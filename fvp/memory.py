@@ -3,9 +3,8 @@
     memory = GuestMemory(qemu.ddr, qemu.qtest)
     memory.read(0x93000000, 12)
 
-DDR, where models lie, is shared with QEMU and costs nothing.  The SRAMs, where a firmware has its arena, are inside QEMU;
-`fetch` brings a copy and `store` takes back only what has changed.  The CPU must be stopped.
-"""
+DDR, where models lie, is shared with QEMU and costs nothing.  The SRAMs, where a firmware has its arena, are inside
+QEMU; `fetch` brings a copy and `store` takes back only what has changed.  The CPU must be stopped."""
 
 from __future__ import annotations
 
@@ -46,7 +45,7 @@ class GuestMemory:
     def view(self, address: int, size: int) -> Bytes | None:
         """The bytes themselves if they lie in DDR, else None."""
         start = address - DDR_BASE
-        return self._ddr[start : start + size] if 0 <= start and start + size <= DDR_SIZE else None
+        return self._ddr[start : start + size] if start >= 0 and start + size <= DDR_SIZE else None
 
     def fetch(self, address: int, size: int) -> Bytes:
         """The bytes themselves if they lie in DDR, else a copy that `store` takes back."""

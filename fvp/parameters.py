@@ -8,8 +8,8 @@ here that it could change.  Any other name is an error, as on the FVP: a misspel
 
 Those that start with `open.` are this program's own: Arm's NPU model has no use for them.
 
-Names and defaults are from public command lines (MLEK, TFLM, TVM, MLonMCU, ExecuTorch, Zephyr, MLIA) and `--list-params` listings.
-"""
+Names and defaults are from public command lines (MLEK, TFLM, TVM, MLonMCU, ExecuTorch, Zephyr, MLIA) and
+`--list-params` listings."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ _NO_HEAP = "the firmware's own library decides"
 def _honoured() -> list[Parameter]:
     rows = [
         Parameter("ethosu.num_macs", 128, "MAC units of the Ethos-U55: 32, 64, 128 or 256"),
-        Parameter("open.system_config", "Ethos_U55_High_End_Embedded", "Vela's system configuration that cycles assume"),
+        Parameter(
+            "open.system_config", "Ethos_U55_High_End_Embedded", "Vela's system configuration that cycles assume"
+        ),
         Parameter("open.memory_mode", "Shared_Sram", "Vela's memory mode that cycles assume"),
         Parameter("open.vela_config", "", "Vela configuration file to look both up in; empty is Vela's own"),
         Parameter("cpu0.semihosting-enable", False, "serve the firmware's semihosting calls"),

@@ -6,10 +6,9 @@
 QEMU's machine `mps3-an547` is Arm's FPGA image of the Corstone-300: a Cortex-M55 with Helium, its memories and UARTs.
 Where the NPU is, it reads as zero.
 
-Nothing of a run is on disk: the connections are socket pairs, DDR is an anonymous file that QEMU and this process both map, so
-there is nothing to be left behind.  QEMU itself is killed when the `with` ends, and by the kernel when this process
-is killed (see `lifeline`).
-"""
+Nothing of a run is on disk: the connections are socket pairs, DDR is an anonymous file that QEMU and this process
+both map, so there is nothing to be left behind.  QEMU itself is killed when the `with` ends, and by the kernel when
+this process is killed (see `lifeline`)."""
 
 from __future__ import annotations
 
@@ -128,9 +127,7 @@ def start(firmware: Path, uarts: Sequence[int], semihosting: Semihosting | None 
     )
 
 
-def _arguments(
-    firmware: Path, memory: int, sockets: dict[str, int], semihosting: Semihosting | None
-) -> Iterator[str]:
+def _arguments(firmware: Path, memory: int, sockets: dict[str, int], semihosting: Semihosting | None) -> Iterator[str]:
     yield from ("-M", f"{MACHINE},memory-backend=ddr", "-S")
     yield from ("-nodefaults", "-no-user-config", "-display", "none", "-nic", "none")
     yield from ("-object", f"memory-backend-file,id=ddr,size={DDR_SIZE},mem-path=/dev/fd/{memory},share=on")

@@ -61,7 +61,9 @@ class UartSink:
             try:
                 self._file = Path(uart.out_file).open("wb")  # noqa: SIM115 - closed by `close`
             except OSError as error:
-                raise BadInputError(f"UART {uart.number}: {uart.out_file} cannot be written: {error.strerror}") from None
+                raise BadInputError(
+                    f"UART {uart.number}: {uart.out_file} cannot be written: {error.strerror}"
+                ) from None
 
     def drain(self, sock: socket.socket) -> None:
         """Takes all that has arrived on `sock`, without waiting."""
