@@ -6,11 +6,12 @@
 A debugger's watchpoint stops QEMU *before* an access to the NPU's registers and does not say what the instruction
 is.  So it is decoded here, the device is asked, and the result is put into the CPU's registers as the instruction
 would have done.  All Armv8-M loads and stores of core registers are known: byte, half word, word, double word and
-multiple; immediate, register and PC-relative offsets; pre- and post-indexed; signed; unprivileged, exclusive, acquire
-and release. Vector and floating-point transfers are not: no driver touches device registers with them.
+multiple; immediate, register and PC-relative offsets; pre- and post-indexed; signed; unprivileged, acquire
+and release.  Vector and floating-point transfers are not, nor exclusive ones, which a device has no monitor for.
 
 Inside an IT block the skipped instruction must also be counted in xPSR (`next_xpsr`), or the following one would run
-under its condition.  Sources: Armv8-M Architecture Reference Manual (DDI 0553), capstone for the encodings."""
+under its condition.  Sources: Armv8-M Architecture Reference Manual (DDI 0553), capstone for the encodings.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +44,7 @@ class Access:
     """One load or store.
 
     It moves `registers`, `width` bytes each, one after the other from `base + (index << shift) + displacement`;
-    `writeback` is what is added to the base afterwards (None: nothing), `status` the register in which an exclusive
-    store reports success.  `size` is the instruction's own, in bytes.
+    `writeback` is what is added to the base afterwards (None: nothing).  `size` is the instruction's own, in bytes.
     """
 
     size: int
@@ -57,7 +57,6 @@ class Access:
     shift: int = 0
     displacement: int = 0
     writeback: int | None = None
-    status: int | None = None
 
     def address(self, registers: Sequence[int]) -> int:
         """Where it starts, given r0 to r15 as they were before it."""
@@ -120,11 +119,12 @@ def _access(instruction: capstone.CsInsn) -> Access | None:
     if name in _MULTIPLE:
         return _multiple(instruction, name, registers)
     known = _single(name)
+    if PC in registers:
+        return None  # A jump.
     memory = next((o for o in operands if o.type == arm.ARM_OP_MEM), None)
     if known is None or memory is None or memory.mem.base not in core:
         return None
-    is_load, exclusive, (width, signed) = known
-    status = registers.pop(0) if exclusive and not is_load else None
+    is_load, (width, signed) = known
     after = sum(o.imm for o in operands if o.type == arm.ARM_OP_IMM)  # The offset of a post-indexed access.
     displacement = memory.mem.disp
     writeback = None
@@ -132,18 +132,16 @@ def _access(instruction: capstone.CsInsn) -> Access | None:
         writeback = after if instruction.post_index else displacement
     return Access(
         instruction.size, is_load, tuple(registers), width, signed, core[memory.mem.base],
-        core.get(memory.mem.index), memory.shift.value or memory.mem.lshift, displacement, writeback, status,
+        core.get(memory.mem.index), memory.shift.value or memory.mem.lshift, displacement, writeback,
     )  # fmt: skip
 
 
-def _single(name: str) -> tuple[bool, bool, tuple[int, bool]] | None:
-    """(is a load, is exclusive, (width, signed)) of a transfer of one or two registers."""
+def _single(name: str) -> tuple[bool, tuple[int, bool]] | None:
+    """(is a load, (width, signed)) of a transfer of one or two registers."""
     for start in ("ldr", "str", "ld", "st"):
-        if name.startswith(start):
-            rest = name[len(start) :]
-            plain = rest.replace("ex", "", 1)
-            if plain in _SINGLE:
-                return start.startswith("ld"), plain != rest, _SINGLE[plain]
+        known = _SINGLE.get(name.removeprefix(start)) if name.startswith(start) else None
+        if known:
+            return start.startswith("ld"), known
     return None
 
 

@@ -4,7 +4,8 @@
         -C mps3_board.uart0.shutdown_on_eot=1 --data model_vela.tflite@0x90000000
 
 `contract` describes the command line and the exit codes, `machine` what runs.  Messages go to standard error, so that
-standard output holds what the UART sent. """
+standard output holds what the UART sent.
+"""
 
 from __future__ import annotations
 

@@ -75,8 +75,6 @@ class Device:
         base = access.written_base(registers)
         if base is not None:
             changed[access.base] = base
-        if access.status is not None:
-            changed[access.status] = 0
         changed[PC] = registers[PC] + access.size
         return changed
 

@@ -9,7 +9,8 @@ padding at another, runs one inference, copies all outputs, likewise, to a third
 0.
 
 Sources of the addresses: `build_configuration.cmake` and `UseCaseHandler.cc` of ml-embedded-evaluation-kit; tests
-compare with what the firmware prints."""
+compare with what the firmware prints.
+"""
 
 from __future__ import annotations
 

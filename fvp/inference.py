@@ -5,7 +5,8 @@
 
 Arm's runner firmware does one inference a boot, so every inference starts from a fresh state.  The FVP is a child
 process: model, inputs and outputs are anonymous files that it inherits, its UART is its standard output.  Both its own
-time limit and a watchdog here end it; it also ends with this process.  Runs in parallel threads do not meet."""
+time limit and a watchdog here end it; it also ends with this process.  Runs in parallel threads do not meet.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ _NPU = "NPU "
 @dataclass(frozen=True)
 class MemorySettings:
     """What the open engine's modelled cycles assume of the memories: Vela's names, and the text of a Vela configuration
-    (empty: Vela's own)."""
+    (empty: Vela's own).
+    """
 
     system_config: str = "Ethos_U55_High_End_Embedded"
     memory_mode: str = "Shared_Sram"
@@ -124,7 +126,8 @@ def run_inference(
 
 def _check(model: bytes, inputs: Sequence[bytes], output_sizes: Sequence[int], macs: int, firmware: Firmware) -> bool:
     """Whether the model uses the NPU; raises `BadInputError` for what can be seen to be wrong before anything
-    starts."""
+    starts.
+    """
     from hil.npu.compiled import is_compiled, read_compiled
 
     layout = firmware.layout

@@ -5,7 +5,8 @@
 
 The loop sleeps until the CPU stops at an NPU register, or for a few milliseconds; then it takes what the UARTs sent
 and looks at the limits.  While the NPU works, or a register is served, the CPU stands still, so simulated time is the
-time the CPU ran."""
+time the CPU ran.
+"""
 
 from __future__ import annotations
 

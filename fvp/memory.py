@@ -4,7 +4,8 @@
     memory.read(0x93000000, 12)
 
 DDR, where models lie, is shared with QEMU and costs nothing.  The SRAMs, where a firmware has its arena, are inside
-QEMU; `fetch` brings a copy and `store` takes back only what has changed.  The CPU must be stopped."""
+QEMU; `fetch` brings a copy and `store` takes back only what has changed.  The CPU must be stopped.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ here that it could change.  Any other name is an error, as on the FVP: a misspel
 Those that start with `open.` are this program's own: Arm's NPU model has no use for them.
 
 Names and defaults are from public command lines (MLEK, TFLM, TVM, MLonMCU, ExecuTorch, Zephyr, MLIA) and
-`--list-params` listings."""
+`--list-params` listings.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ Where the NPU is, it reads as zero.
 
 Nothing of a run is on disk: the connections are socket pairs, DDR is an anonymous file that QEMU and this process
 both map, so there is nothing to be left behind.  QEMU itself is killed when the `with` ends, and by the kernel when
-this process is killed (see `lifeline`)."""
+this process is killed (see `lifeline`).
+"""
 
 from __future__ import annotations
 

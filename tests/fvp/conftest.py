@@ -1,0 +1,120 @@
+"""What the FVP's tests share: the executable as users start it, compiled models, the oracle, a look for leftovers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.fvp import firmware as firmwares
+from hil.harness.vela import VelaSettings, compile_model
+from hil.npu.errors import UnavailableError
+from hil.targets import create
+from hil.targets.base import Array, Deployable
+
+COMMAND = (sys.executable, "-m", "hil.fvp.corstone300")
+UART_OUT = ("-C", "mps3_board.uart0.out_file=-", "-C", "mps3_board.uart0.shutdown_on_eot=1")
+
+Launch = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+def _missing(reason: str) -> None:
+    """Skips where something is not installed, and fails where CI says that it should be."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def qemu() -> None:
+    """The test runs QEMU."""
+    if shutil.which("qemu-system-arm") is None:
+        _missing("qemu-system-arm is not installed")
+
+
+@pytest.fixture(scope="session")
+def runner(qemu: None) -> firmwares.Firmware:
+    """Arm's inference runner."""
+    try:
+        return firmwares.runner()
+    except UnavailableError as error:
+        _missing(str(error))
+        raise
+
+
+@pytest.fixture
+def fvp(qemu: None, tmp_path: Path) -> Launch:
+    """Starts the executable with the given arguments in a folder of its own and waits for its end."""
+
+    def launch(*arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, timeout=60, cwd=tmp_path)
+
+    return launch
+
+
+@pytest.fixture(scope="session")
+def compiled(shared_models: Path) -> Callable[..., tuple[bytes, bytes]]:
+    """(int8, Vela's output) of a shared model for an accelerator."""
+
+    def compile_shared(name: str, accelerator: str = "ethos-u55-128") -> tuple[bytes, bytes]:
+        int8 = (shared_models / f"{name}.tflite").read_bytes()
+        return int8, compile_model(int8, VelaSettings(accelerator)).model
+
+    return compile_shared
+
+
+def oracle(int8: bytes, *inputs: Array) -> list[bytes]:
+    """What TensorFlow's reference kernels give for one sample, as bytes per output."""
+    run = create("host").run(Deployable(int8, None), [np.asarray(data)[None] for data in inputs])
+    return [output[0].tobytes() for output in run.outputs]
+
+
+def children_of(pid: int) -> list[str]:
+    """Command lines of the living processes below `pid`."""
+    found = []
+    parents = {int(stat.parent.name): _parent(stat) for stat in Path("/proc").glob("[0-9]*/stat")}
+    below = {pid}
+    for _ in range(4):
+        below |= {child for child, parent in parents.items() if parent in below}
+    for child in below - {pid}:
+        try:
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if command:
+            found.append(command.replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def _parent(stat: Path) -> int:
+    try:
+        return int(stat.read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return -1
+
+
+def running_with(text: str) -> list[int]:
+    """Ids of the living processes in whose command line `text` stands."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if text.encode() in file.read_bytes():
+                found.append(int(file.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_until_gone(text: str, seconds: float = 5.0) -> list[int]:
+    """Waits until no process has `text` in its command line; gives those that stayed."""
+    until = time.monotonic() + seconds
+    while (left := running_with(text)) and time.monotonic() < until:
+        time.sleep(0.02)
+    return left
