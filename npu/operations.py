@@ -75,7 +75,8 @@ _POOLS = (Kind.MAX_POOL, Kind.AVERAGE_POOL, Kind.REDUCE_SUM)
 _ELEMENTWISE = (Kind.MUL, Kind.ADD, Kind.SUB, Kind.MIN, Kind.MAX, Kind.LRELU, Kind.ABS, Kind.CLZ, Kind.SHR, Kind.SHL)
 UNARY = frozenset({Kind.LRELU, Kind.ABS, Kind.CLZ})
 UNSCALED = frozenset({Kind.MAX_POOL, Kind.MIN, Kind.MAX, Kind.LRELU, Kind.CLZ, Kind.SHR, Kind.SHL})
-"""Kinds whose output is not scaled (MAX_POOL: unless it has a scale; LRELU: the stage scales only what is negative)."""
+"""Kinds whose output is not scaled (MAX_POOL: unless it has a scale; LRELU: only what is negative, and earlier).  An
+average pool with padding divides by a count of its own."""
 
 
 class Rounding(IntEnum):
@@ -331,7 +332,8 @@ class _Reader:
         precision = registers["OFM_PRECISION"]
         scale = _scale(registers, "OFM_SCALE") if precision & 0x100 else None
         records = None
-        if scale is None and kind not in UNSCALED:
+        divides_by_count = kind is Kind.AVERAGE_POOL and _padding(registers)
+        if scale is None and kind not in UNSCALED and not divides_by_count:
             region = self.region(registers["SCALE_REGION"])
             records = Range(region, registers["SCALE_BASE"], SCALE_RECORD * shape[2])
         activation = self._activation(command, ofm)
@@ -385,7 +387,7 @@ class _Reader:
         """Kernel, padding, upscale, and the input that they imply."""
         registers, at = command.registers, command.word_offset
         kernel = _kernel(registers, at)
-        padding = Padding(*(registers[f"IFM_PAD_{side}"] & 0xFF for side in ("TOP", "LEFT", "BOTTOM", "RIGHT")))
+        padding = _padding(registers)
         upscale = registers["IFM_UPSCALE"]
         if upscale > 2:
             raise StreamError(f"upscale mode {upscale} is not known", word_offset=at)
@@ -487,6 +489,10 @@ def _rounding(precision: int, at: int) -> Rounding:
 
 def _scale(registers: Mapping[str, int], name: str) -> Scale:
     return Scale(registers[name], registers[name + "_SHIFT"])
+
+
+def _padding(registers: Mapping[str, int]) -> Padding:
+    return Padding(*(registers[f"IFM_PAD_{side}"] & 0xFF for side in ("TOP", "LEFT", "BOTTOM", "RIGHT")))
 
 
 def _kernel(registers: Mapping[str, int], at: int) -> Kernel:

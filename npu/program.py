@@ -78,10 +78,10 @@ def decode(
     """
     operations = decode_operations(words, accelerator, aliases)
     required = _requirements(operations)
+    sizes = {region: len(data) for region, data in constants.items()} | {SHRAM_REGION: accelerator.shram_bytes}
     for region, requirement in required.items():
-        data = constants.get(region)
-        if data is not None:
-            _check(region, requirement, len(data))
+        if region in sizes:
+            _check(region, requirement, sizes[region])
     for operation in operations:
         for region in _written(operation):
             if region in constants:

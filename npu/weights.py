@@ -21,6 +21,7 @@ Source: Vela's weight encoders (`EthosUWeightOrdering`, `mlw_reorder_encode`); t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -32,7 +33,8 @@ from hil.npu.errors import StreamError
 from hil.npu.operations import Convolution, Kind
 
 MAX_WEIGHTS = 1 << 26
-"""More weights (with padding) no operation may have here; bounds what a malformed stream costs."""
+"""More weights, or elements under the kernel along a row, no convolution may have here; bounds what a malformed
+stream costs."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,9 @@ def layout_of(operation: Convolution, accelerator: Accelerator) -> Layout:
         kernel.dilation_y,
         kernel.dilation_x,
     )
-    if layout.output_depth * layout.height * layout.width * layout.input_depth > MAX_WEIGHTS:
-        raise StreamError("the convolution has too many weights", word_offset=operation.word_offset)
+    window = layout.height * layout.width * layout.input_depth
+    if max(layout.output_depth, operation.ofm.shape[1]) * window > MAX_WEIGHTS:
+        raise StreamError("the convolution is too large", word_offset=operation.word_offset)
     return layout
 
 
@@ -87,6 +90,8 @@ def unpack(stream: NDArray[np.int16], layout: Layout) -> NDArray[np.int16]:
 
     Raises `StreamError` if the stream is shorter than the layout, or not zero where it pads.
     """
+    if len(stream) < math.prod(layout.shape):
+        raise StreamError(f"weight stream: {len(stream)} weights where {math.prod(layout.shape)} are needed")
     index = order(layout)
     if len(stream) < len(index):
         raise StreamError(f"weight stream: {len(stream)} weights where {len(index)} are needed")

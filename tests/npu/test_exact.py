@@ -26,7 +26,9 @@ def test_shared_models(shared_models, name, accelerator, mode, vela, npu, oracle
     assert_exact(model, vela(model, accelerator, mode), npu, oracle, random_inputs)
 
 
-@pytest.mark.parametrize("name", ["cnn", "misc", "shapes", "wide", "two_outputs", "cnn-int16", "wide-int16", "cnn-uint8"])
+@pytest.mark.parametrize(
+    "name", ["cnn", "misc", "shapes", "wide", "two_outputs", "cnn-int16", "wide-int16", "cnn-uint8"]
+)
 @pytest.mark.parametrize("accelerator", ACCELERATORS)
 def test_small_models(small_models, name, accelerator, vela, npu, oracle, random_inputs):
     model = small_models(name)

@@ -1,0 +1,81 @@
+"""Modelled cycles and traffic against Vela's estimates and published figures of Arm's simulator."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from hil.npu.compiled import read_compiled
+from hil.npu.errors import BadInputError
+from hil.npu.memory_system import MemorySystem
+from hil.npu.operations import Kind
+from hil.npu.timing import cycles
+
+SYSTEM = "Ethos_U55_High_End_Embedded"
+FVP = {32: 1_416_050, 64: 730_050, 128: 405_050, 256: 244_050}
+"""NPU cycles of kws_micronet_m on Arm's FVP as published (Shared_Sram, High_End; a personal repository's sweep)."""
+
+
+def _timing(compiled, mode="Shared_Sram"):
+    model = read_compiled(compiled)
+    return cycles(model.main.operators[0].bind(model).program, MemorySystem.from_vela(None, SYSTEM, mode))
+
+
+@pytest.mark.parametrize("macs", FVP)
+def test_within_a_tenth_of_the_published_simulator(shared_models, vela, macs):
+    timing = _timing(vela((shared_models / "kws_micronet_m.tflite").read_bytes(), f"ethos-u55-{macs}"))
+    assert timing.total == pytest.approx(FVP[macs], rel=0.1)
+
+
+def test_beats_near_the_published(shared_models, vela):
+    timing = _timing(vela((shared_models / "kws_micronet_m.tflite").read_bytes(), "ethos-u55-128"))
+    assert timing.axi0_read_beats + timing.axi0_write_beats == pytest.approx(176_428, rel=0.05)
+    assert timing.axi1_read_beats == pytest.approx(17_563, rel=0.05)
+    assert timing.axi1_write_beats == 0
+
+
+@pytest.mark.parametrize("mode", ["Shared_Sram", "Sram_Only"])
+@pytest.mark.parametrize("macs", FVP)
+@pytest.mark.parametrize("name", ["ad01_int8", "kws_ref_int8", "resnet8_int8", "kws_micronet_m"])
+def test_near_velas_estimate(shared_models, name, macs, mode, tmp_path):
+    from ethosu.vela import vela as program
+
+    program.main([str(shared_models / f"{name}.tflite"), "--accelerator-config", f"ethos-u55-{macs}", "--memory-mode",
+                  mode, "--system-config", SYSTEM, "--output-dir", str(tmp_path)])  # fmt: skip
+    with next(tmp_path.glob("*_summary_*.csv")).open() as file:
+        estimate = float(next(csv.DictReader(file))["cycles_total"])
+    timing = _timing((tmp_path / f"{name}_vela.tflite").read_bytes(), mode)
+    assert timing.total == pytest.approx(estimate, rel=0.15)
+
+
+def test_operations_are_in_order_and_waits_hold(shared_models, vela):
+    timing = _timing(vela((shared_models / "kws_micronet_m.tflite").read_bytes(), "ethos-u55-128"))
+    blocks = [t for t in timing.per_operation if t.operation.kind is not Kind.DMA]
+    copies = [t for t in timing.per_operation if t.operation.kind is Kind.DMA]
+    for row in (blocks, copies):
+        assert all(a.end <= b.start for a, b in zip(row, row[1:], strict=False))
+    assert timing.total == max(t.end for t in timing.per_operation)
+    assert timing.active + timing.idle == timing.total
+    assert any(c.start < b.end and b.start < c.end for c in copies for b in blocks), "copies run beside operations"
+    assert timing.events()[0x11] == timing.total
+
+
+def test_memory_systems(tmp_path: Path):
+    shared = MemorySystem.from_vela(None, SYSTEM, "Shared_Sram")
+    assert shared.clock_hz == 500e6
+    assert [shared.port_number(region) for region in (0, 1, 2)] == [1, 0, 0]
+    assert [port.bytes_per_cycle for port in shared.ports] == [8.0, 1.0]
+    assert MemorySystem.from_vela(None, SYSTEM, "Dedicated_Sram_512KB").port_number(1) == 1
+    assert shared.with_region_ports({0: 0, 1: 0}).port_number(0) == 0
+    for arguments in (
+        ("", SYSTEM, "Shared_Sram"),
+        (None, "Nothing", "Shared_Sram"),
+        (None, SYSTEM, "Nothing"),
+        ("no [ini", SYSTEM, "Shared_Sram"),
+        (f"[System_Config.{SYSTEM}]\n[Memory_Mode.M]\n", SYSTEM, "M"),
+        ("[System_Config.S]\ninherit=System_Config.S\n[Memory_Mode.M]\n", "S", "M"),
+    ):
+        with pytest.raises(BadInputError):
+            MemorySystem.from_vela(*arguments)
