@@ -39,6 +39,8 @@ METRICS = ("top1", "auc")
 REPAIRS = ("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels")
 """Names of the workarounds in `hil.harness.optimize.repairs`, which says what each repairs."""
 
+_SIBLINGS: dict[Path, set[Path]] = {}
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -170,7 +172,22 @@ class Model:
 
 def sibling(beside: str, name: str) -> ModuleType:
     """Loads the Python file `name`, relative to the file `beside` (pass `__file__`), without importing it by name."""
-    return _load((Path(beside).resolve().parent / name).resolve())
+    path = Path(beside).resolve()
+    wanted = (path.parent / name).resolve()
+    _SIBLINGS.setdefault(path, set()).add(wanted)
+    return _load(wanted)
+
+
+def source_files(model: Model) -> list[Path]:
+    """The model file and every file it loaded through `sibling`, sorted: the code that a number depends on."""
+    found: set[Path] = set()
+    waiting = [model.path]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting.extend(_SIBLINGS.get(path, ()))
+    return sorted(found)
 
 
 def load_model_file(path: str | Path, *, needs_weights: bool = True) -> Model:

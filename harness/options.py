@@ -9,6 +9,8 @@ after the conftest files were read, and each only if it is still free.  `pytest 
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +69,15 @@ def register_short(parser: pytest.Parser) -> None:
             group.addoption(f"--{name}", dest=_dest(name), **{**attributes, "help": f"same as --hil-{name}"})
 
 
+def values_of_short(args: Sequence[str]) -> set[str]:
+    """What follows our short names in `args`: not paths of tests, as pytest believes until it knows these names."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for name in _TABLE:
+        parser.add_argument(f"--{name}", action="append", nargs="?", default=[])
+    known, _ = parser.parse_known_args(args)
+    return {value for values in vars(known).values() for value in values}
+
+
 @dataclass(frozen=True)
 class Options:
     """What the user asked for; `target` is None when tests of deployments were not asked for in particular."""
@@ -114,7 +125,9 @@ def read(config: pytest.Config) -> Options:
         techniques=tuple(get("technique")),
         samples=get("samples"),
         store=Path(get("store")) if get("store") else None,
-        folder=config.rootpath / (get("models") or config.getini("hil_models")),
+        folder=config.invocation_params.dir / get("models")
+        if get("models")
+        else config.rootpath / config.getini("hil_models"),
     )
 
 

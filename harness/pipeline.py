@@ -240,7 +240,7 @@ class Pipeline:
         return _read_run(self.store.make(recipe, build))
 
     def _progress(self, text: str) -> Callable[[int, int, str], None]:
-        return lambda done, total, what: self.say(f"{text}: {what}" if what else text, done, total)
+        return lambda done, total, what: self.say(text, done, total)
 
 
 def surviving(artifact: Artifact) -> list[LayerWeights]:

@@ -37,7 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_load_initial_conftests(parser: pytest.Parser) -> Iterator[None]:
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Iterator[None]:
+    known = early_config.known_args_namespace
+    values = options.values_of_short(args)
+    known.file_or_dir = [path for path in known.file_or_dir if path not in values]
     yield
     options.register_short(parser)
 

@@ -1,8 +1,8 @@
 """What a person reads at the end of a run: one table a model, a row a path, and what was left out.
 
-path      Keras   int8  on target  mismatches  cycles   ms     SRAM  flash  weights  zeros  clusters  against ptq
-ptq       90.1 %  90.0 %  = 8/8        0 / 0   118,976  0.238  ...
-pcqat     89.6 %  89.5 %  = 8/8        0 / 0    86,464  0.173  ...                           -27 % cycles, -47 % weights
+path   Keras  int8       drop  on target  mismatches  cycles     ms  SRAM  flash  weights  zeros  unique  cycles
+ptq     91.6  91.6  +0.1 ±0.2        7/8       0 / 0  59,636  0.119   5.5   54.0     48.4    0.9     255
+prune   90.8  90.6  +1.0 ±0.4        7/8       0 / 0  41,780  0.084   5.5   36.6     31.0   50.0     218   -30 %
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 BASELINE = "ptq"
+TABLE_WIDTH = 130
 
 
 def header(options: Options) -> list[str]:
@@ -86,32 +87,34 @@ def _survivors(deployment: Deployment) -> Row:
 
 
 def render(rows: Sequence[Row], left_out: Mapping[str, str], reporter: pytest.TerminalReporter) -> str:
-    """The tables as text, as wide as the terminal."""
+    """The tables as text; wider than a narrow terminal rather than cut off."""
     from rich.console import Console
 
     text = StringIO()
     tw = reporter._tw
-    console = Console(file=text, width=max(tw.fullwidth, 150), force_terminal=tw.hasmarkup, legacy_windows=False)
+    width = max(tw.fullwidth, TABLE_WIDTH)
+    console = Console(file=text, width=width, force_terminal=tw.hasmarkup, legacy_windows=False, highlight=False)
     for model in dict.fromkeys(row["model"] for row in rows):
         console.print(_table(model, [row for row in rows if row["model"] == model]))
     for name, reason in sorted(left_out.items()):
-        console.print(f"left out: {name}: {reason}", markup=False, highlight=False)
-    return text.getvalue().rstrip()
+        console.print(f"left out: {name}: {reason}", markup=False)
+    return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
 
 
 def _table(model: str, rows: list[Row]) -> Any:
+    from rich import box
     from rich.table import Table
 
     table = Table(title=_title(model, rows), title_justify="left", caption=_caption(rows), caption_justify="left")
-    table.add_column("path")
-    for heading in ("Keras", "int8", "drop", "95 %", "on target", "mismatches", "NPU cycles", "ms"):
+    table.box = box.SIMPLE_HEAD
+    table.padding = (0, 1, 0, 0)
+    table.add_column("path", no_wrap=True)
+    headings = ("Keras", "int8", "drop", "on target", "mis-\nmatches", "NPU\ncycles", "ms", "SRAM", "flash")
+    for heading in (*headings, "encoded\nweights", "zeros", "unique", "cycles", "weights"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("SRAM", "flash", "weights", "zeros", "unique"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column(f"cycles, weights against {BASELINE}", no_wrap=True)
     baseline = next((row for row in rows if row["path"] == BASELINE), None)
     for row in rows:
-        table.add_row(*_cells(row), _change(row, baseline))
+        table.add_row(*_cells(row), *_change(row, baseline))
     return table
 
 
@@ -124,13 +127,16 @@ def _caption(rows: list[Row]) -> str:
     """What the columns stand on, said once."""
     notes = ["Keras, int8: accuracy in %"]
     if labelled := next((row["labelled"] for row in rows if "labelled" in row), None):
-        notes[0] += f" over {labelled} test samples (int8 on sim); drop in points against the float base"
+        notes[0] += f" over {labelled} test samples (int8 on sim); drop: points against the float base, 95 % interval"
     if ran := next((row for row in rows if "sim_samples" in row), None):
         notes.append(f"on target: {ran['samples']} samples that ran on {ran['target']}")
-        where = f"on {ran['target']} ({ran['samples']} samples) / on sim ({ran['sim_samples']} samples)"
+        where = f"on {ran['target']} ({ran['samples']} samples)"
+        if ran["target"] != "sim":
+            where += f" / on sim ({ran['sim_samples']} samples)"
         notes.append(f"mismatches: elements unlike the reference kernels {where}")
     if trust := next((row["trust"] for row in rows if "trust" in row), None):
-        notes.append(f"trust: cycles and ms {trust}, all else exact; SRAM, flash, encoded weights in KiB")
+        notes.append(f"cycles and ms are {trust}, all else exact; SRAM, flash and encoded weights in KiB")
+    notes.append(f"zeros: % of the weights; unique: most distinct weights in a layer; last columns: against {BASELINE}")
     if any(row["cpu_operators"] for row in rows):
         notes.append("*: operators left to the CPU are not in the cycles")
     return "\n".join(notes)
@@ -139,14 +145,14 @@ def _caption(rows: list[Row]) -> str:
 def _cells(row: Row) -> list[str]:
     ran = "mismatches" in row
     right = f"{row['on_target'] * row['samples']:.0f}/{row['samples']}" if row.get("metric") == "top1" and ran else None
+    mismatches = [str(row[key]) for key in ("mismatches", "sim_mismatches") if ran]
     return [
         row["path"],
         _percent(row.get("keras")),
         _percent(row.get("int8")),
-        f"{100 * row['drop']:+.1f}" if "drop" in row else "",
-        f"{100 * row['low']:+.1f} {100 * row['high']:+.1f}" if "drop" in row else "",
+        f"{100 * row['drop']:+.1f} \u00b1{50 * (row['high'] - row['low']):.1f}" if "drop" in row else "",
         right or _percent(row.get("on_target")),
-        f"{row['mismatches']} / {row['sim_mismatches']}" if ran else "",
+        " / ".join(mismatches[:1] if row["target"] == "sim" else mismatches),
         (f"{row['cycles']:,}" if "cycles" in row else "") + ("*" if row["cpu_operators"] else ""),
         f"{row['ms']:.3f}" if "ms" in row else "",
         _kib(row["sram"]),
@@ -157,11 +163,12 @@ def _cells(row: Row) -> list[str]:
     ]
 
 
-def _change(row: Row, baseline: Row | None) -> str:
+def _change(row: Row, baseline: Row | None) -> list[str]:
+    """Cycles and encoded weights against the baseline."""
     if baseline is None or row is baseline:
-        return ""
-    known = [key for key in ("cycles", "weights") if row.get(key) and baseline.get(key)]
-    return ", ".join(f"{100 * (row[key] / baseline[key] - 1):+.0f} %" for key in known)
+        return ["", ""]
+    known = [key if row.get(key) and baseline.get(key) else None for key in ("cycles", "weights")]
+    return [f"{100 * (row[key] / baseline[key] - 1):+.0f} %" if key else "" for key in known]
 
 
 def _percent(value: float | None) -> str:
