@@ -30,6 +30,25 @@ class QemuEndedError(FaultError):
     """QEMU closed the connection."""
 
 
+def send(sock: socket.socket, data: bytes) -> None:
+    """Sends all of `data`; raises `QemuEndedError` if nobody is there to take it."""
+    try:
+        sock.sendall(data)
+    except ConnectionError:
+        raise QemuEndedError("QEMU ended") from None
+
+
+def receive(sock: socket.socket) -> bytes:
+    """The next bytes; raises `QemuEndedError` if nobody is there to send any."""
+    try:
+        data = sock.recv(1 << 20)
+    except ConnectionError:
+        data = b""
+    if not data:
+        raise QemuEndedError("QEMU ended")
+    return data
+
+
 def _packet(text: str) -> bytes:
     data = text.encode()
     return b"$" + data + b"#%02x" % (sum(data) & 0xFF)
@@ -44,7 +63,7 @@ class Gdb:
 
     def connect(self, timeout: float) -> None:
         """Waits until QEMU answers; raises `BootError` if it does not within `timeout` seconds."""
-        self._socket.sendall(_packet("qXfer:features:read:target.xml:0,ffb"))
+        self._send(_packet("qXfer:features:read:target.xml:0,ffb"))
         if not self.stopped(timeout):
             raise BootError(f"QEMU did not start within {timeout:g} s")
         self._reply()
@@ -58,13 +77,13 @@ class Gdb:
         packets = [f"P{number:x}={struct.pack('<I', value).hex()}" for number, value in (changed or {}).items()]
         if xpsr is not None:
             packets.append(f"P{_XPSR:x}={struct.pack('<I', xpsr).hex()}")
-        self._socket.sendall(b"".join(map(_packet, [*packets, "c"])))
+        self._send(b"".join(map(_packet, [*packets, "c"])))
         for packet in packets:
             self._expect_ok(packet, self._reply())
 
     def interrupt(self, timeout: float) -> None:
         """Stops the CPU; raises `FaultError` if it does not within `timeout` seconds."""
-        self._socket.sendall(b"\x03")
+        self._send(b"\x03")
         if not self.stopped(timeout):
             raise FaultError(f"QEMU did not stop within {timeout:g} s")
         self._reply()
@@ -93,7 +112,7 @@ class Gdb:
         self._expect_ok(packet, self._ask_raw(packet))
 
     def _ask_raw(self, packet: str) -> str:
-        self._socket.sendall(_packet(packet))
+        self._send(_packet(packet))
         return self._reply()
 
     def _reply(self) -> str:
@@ -102,14 +121,11 @@ class Gdb:
         self._buffer = self._buffer[match.end() :]
         return match.group(1).decode("latin1")
 
+    def _send(self, data: bytes) -> None:
+        send(self._socket, data)
+
     def _receive(self) -> None:
-        try:
-            chunk = self._socket.recv(1 << 16)
-        except ConnectionError:
-            chunk = b""
-        if not chunk:
-            raise QemuEndedError("QEMU ended")
-        self._buffer += chunk
+        self._buffer += receive(self._socket)
 
     @staticmethod
     def _expect_ok(packet: str, reply: str) -> None:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _TICK = 0.002
 """Seconds between looks at UARTs and limits."""
 
+_ELF32, _ARM = b"\x7fELF\x01", b"\x28\x00"
+"""Start of an ELF file of 32 bits, and its machine number at byte 18."""
+
 _START_SECONDS, _STOP_SECONDS = 30.0, 10.0
 
 
@@ -50,8 +53,7 @@ class Machine:
     """
 
     def __init__(self, line: CommandLine) -> None:
-        if line.application is None or not line.application.is_file():
-            raise BadInputError(f"the application {line.application} is no file")
+        application = _application(line)
         loads = [(data, _contents(data)) for data in line.data]
         self.simulated_seconds = 0.0
         self.exit_code = 0
@@ -65,7 +67,7 @@ class Machine:
                 self._semihosting = qemu.Semihosting(
                     line.text("cpu0.semihosting-cmd_line"), line.text("cpu0.semihosting-cwd")
                 )
-            self._qemu = stack.enter_context(qemu.start(line.application, list(self._sinks), self._semihosting))
+            self._qemu = stack.enter_context(qemu.start(application, list(self._sinks), self._semihosting))
             self._load(loads)
             self._closing = stack.pop_all()
 
@@ -88,8 +90,7 @@ class Machine:
         try:
             self._qemu.gdb.connect(_START_SECONDS)
         except QemuEndedError:
-            self._qemu.process.wait(_STOP_SECONDS)
-            raise BootError(f"QEMU did not start: {self._qemu.messages()}") from None
+            raise BootError(f"QEMU did not start ({_how(*self._qemu.ended())})") from None
         self._memory = GuestMemory(self._qemu.ddr, self._qemu.qtest)
         for data, contents in loads:
             self._memory.write(data.address, contents)
@@ -149,15 +150,13 @@ class Machine:
 
     def _qemu_ended(self) -> End:
         self._drain()
-        code = self._qemu.process.wait(_STOP_SECONDS)
+        code, messages = self._qemu.ended()
         if self._semihosting is not None and code >= 0:
             self.exit_code = code
             return End.EXIT
-        messages = self._qemu.messages()
         if "Lockup" in messages:
             raise FaultError("the CPU locked up: a fault inside a fault handler", log=messages)
-        reason = f"signal {-code}" if code < 0 else f"exit code {code}"
-        raise FaultError(f"QEMU ended by itself ({reason}): {messages.splitlines()[0] if messages else 'no message'}")
+        raise FaultError(f"QEMU ended by itself ({_how(code, messages)})", log=messages)
 
     def _dump(self, end: End) -> None:
         if end is not End.EXIT:
@@ -169,6 +168,25 @@ class Machine:
                 dump.file.write_bytes(self._memory.read(dump.address, dump.size))
             except OSError as error:
                 raise BadInputError(f"{dump.file} cannot be written: {error.strerror}") from None
+
+
+def _application(line: CommandLine) -> Path:
+    """The ELF to run; QEMU itself would take anything else as raw code."""
+    path = line.application
+    try:
+        with (path or Path()).open("rb") as file:
+            start = file.read(20)
+    except OSError as error:
+        raise BadInputError(f"the application {path} cannot be read: {error.strerror}") from None
+    if start[:5] != _ELF32 or start[18:20] != _ARM:
+        raise BadInputError(f"the application {path} is no ELF file for a 32-bit Arm CPU")
+    return path or Path()
+
+
+def _how(code: int, messages: str) -> str:
+    """How QEMU ended, in a few words."""
+    first = messages.splitlines()[0] if messages else ""
+    return ": ".join(filter(None, [f"signal {-code}" if code < 0 else f"exit code {code}", first]))
 
 
 def _contents(data: Data) -> bytes:

@@ -38,7 +38,7 @@ MACHINE = "mps3-an547"
 DDR_BASE, DDR_SIZE = 0x6000_0000, 2 << 30
 """DDR; QEMU has it as one memory, whose parts at 0x7000_0000, 0x9000_0000... are the secure ones."""
 
-_START_SECONDS = 30.0
+_START_SECONDS, _END_SECONDS = 30.0, 10.0
 
 
 @dataclass
@@ -72,10 +72,12 @@ class Qemu:
         self.process.kill()
         self.process.wait()
 
-    def messages(self) -> str:
-        """What QEMU wrote to its standard error."""
+    def ended(self) -> tuple[int, str]:
+        """Waits for QEMU's end; gives its exit code (negative: a signal) and the errors it told, without warnings."""
+        code = self.process.wait(_END_SECONDS)
         self._messages.seek(0)
-        return self._messages.read().decode(errors="replace").strip()
+        lines = self._messages.read().decode(errors="replace").splitlines()
+        return code, "\n".join(line for line in lines if ": warning: " not in line)
 
 
 def find() -> str:

@@ -14,7 +14,7 @@ import base64
 import socket
 
 from hil.fvp.errors import FaultError
-from hil.fvp.gdb import QemuEndedError
+from hil.fvp.gdb import receive, send
 
 _SUBSYSTEM = "/machine/iotkit"
 """QEMU's object of the SSE-300, whose input EXP_IRQ n is interrupt 32 + n."""
@@ -48,13 +48,10 @@ class Qtest:
             self._ask(f"b64write {address + at:#x} {len(piece):#x} {base64.b64encode(piece).decode()}")
 
     def _ask(self, command: str) -> str:
-        self._socket.sendall(command.encode() + b"\n")
+        send(self._socket, command.encode() + b"\n")
         answer = bytearray()
         while not answer.endswith(b"\n"):
-            chunk = self._socket.recv(1 << 20)
-            if not chunk:
-                raise QemuEndedError("QEMU ended")
-            answer += chunk
+            answer += receive(self._socket)
         status, _, rest = answer.decode("latin1").strip().partition(" ")
         if status != "OK":
             raise FaultError(f"QEMU refused {command[:40]!r}: {answer.decode('latin1').strip()}")

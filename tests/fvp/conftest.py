@@ -76,21 +76,13 @@ def oracle(int8: bytes, *inputs: Array) -> list[bytes]:
     return [output[0].tobytes() for output in run.outputs]
 
 
-def children_of(pid: int) -> list[str]:
-    """Command lines of the living processes below `pid`."""
-    found = []
+def children_of(pid: int) -> list[int]:
+    """Ids of the living processes below `pid`."""
     parents = {int(stat.parent.name): _parent(stat) for stat in Path("/proc").glob("[0-9]*/stat")}
     below = {pid}
     for _ in range(4):
         below |= {child for child, parent in parents.items() if parent in below}
-    for child in below - {pid}:
-        try:
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if command:
-            found.append(command.replace(b"\0", b" ").decode(errors="replace"))
-    return found
+    return sorted(below - {pid})
 
 
 def _parent(stat: Path) -> int:

@@ -139,7 +139,7 @@ def test_an_access_that_is_not_modelled_ends_the_run_and_names_the_instruction(f
     program = Program()
     program.set(0, 0xE000_ED88)
     program.set(1, 0xF << 20)
-    program.code(0x6001)  # CPACR: floating point on
+    program.code(0x6001, 0xF3BF, 0x8F6F)  # STR r1, [r0]; ISB: floating point is on in CPACR
     program.set(0, 0x5810_2000)
     program.code(0xED90, 0x0A00)  # VLDR s0, [r0]
     program.end()

@@ -16,7 +16,8 @@ from hil.npu.errors import BadInputError
 
 PEERS = {
     "mlek": "-a app.axf -C mps3_board.visualisation.disable-visualisation=1"
-    " -C mps3_board.telnetterminal0.start_telnet=0 -C mps3_board.uart0.out_file=- -C mps3_board.uart0.shutdown_on_eot=1 --stat",
+    " -C mps3_board.telnetterminal0.start_telnet=0 -C mps3_board.uart0.out_file=-"
+    " -C mps3_board.uart0.shutdown_on_eot=1 --stat",
     "mlek dump": "-a app.axf --data model@0x90000000 --data ifm@0x92000000 --dump cpu0=out.bin@Memory:0x93000000,1024",
     "mlia": "-a app.axf --data m@0x90000000 -C ethosu.num_macs=256 -C mps3_board.telnetterminal0.start_telnet=0"
     " -C mps3_board.uart0.out_file='-' -C mps3_board.uart0.shutdown_on_eot=1"

@@ -1,0 +1,176 @@
+"""The executable from start to end: UARTs, memory, limits, and whatever goes wrong leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from hil.fvp.firmware import Firmware
+
+from .conftest import COMMAND, UART_OUT, Launch, children_of, wait_until_gone
+from .thumb import Program
+
+TEXT = b"over and out"
+
+
+def _speaker(path: Path) -> Path:
+    """Firmware that says `TEXT`, then EOT, and stands still."""
+    program = Program()
+    program.send(TEXT)
+    program.end()
+    path.write_bytes(program.elf())
+    return path
+
+
+def _loop(path: Path) -> Path:
+    """Firmware that does nothing for ever."""
+    program = Program()
+    program.code(0xE7FE)
+    path.write_bytes(program.elf())
+    return path
+
+
+def test_the_uart_goes_to_standard_output_until_eot(fvp: Launch, tmp_path: Path) -> None:
+    done = fvp("-a", _speaker(tmp_path / "a.elf"), *UART_OUT, "--timelimit", 30)
+    assert (done.returncode, done.stdout) == (0, TEXT), done.stderr
+
+
+def test_the_uart_goes_to_a_file(fvp: Launch, tmp_path: Path) -> None:
+    done = fvp("-a", _speaker(tmp_path / "a.elf"), "-C", "mps3_board.uart0.out_file='uart.txt'",
+               "-C", "mps3_board.uart0.shutdown_on_eot=1", "--timelimit", 30)  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, b""), done.stderr
+    assert (tmp_path / "uart.txt").read_bytes() == TEXT
+
+
+def test_a_tag_ends_the_simulation_and_what_follows_is_not_written(fvp: Launch, tmp_path: Path) -> None:
+    done = fvp("-a", _speaker(tmp_path / "a.elf"), "-C", "mps3_board.uart0.out_file=-",
+               "-C", "mps3_board.uart0.shutdown_tag='over and'", "--timelimit", 30)  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, b"over and"), done.stderr
+
+
+@pytest.mark.parametrize("option", ["--timelimit", "--simlimit"])
+def test_a_limit_ends_firmware_that_never_ends(fvp: Launch, tmp_path: Path, option: str) -> None:
+    done = fvp("-a", _loop(tmp_path / "a.elf"), option, 0.05)
+    assert done.returncode == 0
+    assert b"CPU time has been exceeded" in done.stderr
+
+
+def test_memory_of_every_kind_is_loaded_and_dumped(fvp: Launch, tmp_path: Path) -> None:
+    data = random.Random(1).randbytes(70_000)
+    (tmp_path / "in").write_bytes(data)
+    addresses = [0x3100_0040, 0x3000_0000, 0x7000_1000, 0x9000_0001]  # ISRAM, DTCM, DDR, and not aligned
+    places = [
+        word for at in addresses for word in ("--data", f"in@{at:#x}", "--dump", f"cpu0={at:x}@Memory:{at:#x},70000")
+    ]
+    done = fvp("-a", _speaker(tmp_path / "a.elf"), *UART_OUT, *places, "--timelimit", 30)
+    assert done.returncode == 0, done.stderr
+    for at in addresses:
+        assert (tmp_path / f"{at:x}").read_bytes() == data
+
+
+def test_statistics_say_what_they_are(fvp: Launch, tmp_path: Path) -> None:
+    done = fvp("-a", _speaker(tmp_path / "a.elf"), *UART_OUT, "--stat", "--timelimit", 30)
+    assert b"Simulated time" in done.stdout
+    assert b"instructions are not counted" in done.stdout
+
+
+def test_a_cpu_that_locks_up_is_told(fvp: Launch, tmp_path: Path) -> None:
+    (tmp_path / "a.elf").write_bytes(Program(entry=0x100).elf())  # No Thumb bit: a fault, whose handler is at 0.
+    done = fvp("-a", "a.elf", "--timelimit", 30)
+    assert done.returncode == 3
+    assert b"locked up" in done.stderr
+
+
+def test_a_file_that_is_no_elf_is_told(fvp: Launch, tmp_path: Path) -> None:
+    done = fvp("-a", __file__, "--timelimit", 5)
+    assert done.returncode == 1
+    assert b"no ELF file" in done.stderr
+
+
+def test_semihosting_exit_ends_with_its_code(fvp: Launch, tmp_path: Path) -> None:
+    program = Program()
+    program.set(0, 0x20)  # SYS_EXIT_EXTENDED
+    program.set(1, 0x7000_0000)
+    program.code(0xBEAB)
+    (tmp_path / "a.elf").write_bytes(program.elf())
+    (tmp_path / "block").write_bytes((0x20026).to_bytes(4, "little") + (7).to_bytes(4, "little"))
+    done = fvp("-a", "a.elf", "-C", "cpu0.semihosting-enable=1", "--data", "block@0x70000000", "--timelimit", 30)
+    assert done.returncode == 7, done.stderr
+
+
+def test_without_qemu_the_install_command_is_told(runner: Firmware, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "-a", str(runner.path)], capture_output=True, text=True, env={**os.environ, "PATH": str(tmp_path)}
+    )
+    assert done.returncode == 3
+    assert "apt-get install qemu-system-arm" in done.stderr
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_at_any_moment_leaves_nothing(qemu: None, tmp_path: Path, sign: signal.Signals) -> None:
+    firmware = _loop(tmp_path / f"endless-{sign.name}.elf")
+    shared = set(Path("/dev/shm").iterdir()) if Path("/dev/shm").is_dir() else set()
+    for delay in (0.0, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0):
+        child = subprocess.Popen(
+            [*COMMAND, "-a", str(firmware)], cwd=tmp_path, env={**os.environ, "TMPDIR": str(tmp_path)}
+        )
+        time.sleep(delay)
+        child.send_signal(sign)
+        assert child.wait(10) != 0
+    assert not wait_until_gone(str(firmware))
+    assert list(tmp_path.iterdir()) == [firmware]
+    if shared:
+        assert not [file for file in set(Path("/dev/shm").iterdir()) - shared if "corstone" in file.name]
+
+
+def test_a_killed_qemu_is_told(qemu: None, tmp_path: Path) -> None:
+    firmware = _loop(tmp_path / "endless.elf")
+    child = subprocess.Popen([*COMMAND, "-a", str(firmware)], stderr=subprocess.PIPE)
+    until = time.monotonic() + 20
+    while not (found := children_of(child.pid)) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert found
+    time.sleep(0.5)
+    os.kill(min(found), signal.SIGKILL)
+    _, said = child.communicate(timeout=20)
+    assert child.returncode == 3
+    assert b"(signal 9)" in said
+
+
+def test_a_killed_parent_takes_the_executable_and_qemu_along(runner: Firmware, tmp_path: Path) -> None:
+    firmware = _loop(tmp_path / "endless.elf")
+    code = (
+        "import sys; from pathlib import Path; from dataclasses import replace;"
+        "from hil.fvp.firmware import runner; from hil.fvp.inference import run_inference;"
+        "model = b'\\x1c\\0\\0\\0TFL3' + bytes(64);"
+        "run_inference(model, [b''], [4], firmware=replace(runner(), path=Path(sys.argv[1])))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(firmware)])
+    until = time.monotonic() + 20
+    while len(children_of(parent.pid)) < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    assert len(children_of(parent.pid)) >= 2
+    parent.kill()
+    parent.wait()
+    assert not wait_until_gone(str(firmware))
+
+
+def test_runs_in_parallel_do_not_meet(fvp: Launch, tmp_path: Path) -> None:
+    def one(number: int) -> bytes:
+        program = Program()
+        program.send(b"%d" % number)
+        program.end()
+        path = tmp_path / f"{number}.elf"
+        path.write_bytes(program.elf())
+        return fvp("-a", path, *UART_OUT, "--timelimit", 30).stdout
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(one, range(6))) == [b"%d" % number for number in range(6)]
