@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_operations_are_in_order_and_waits_hold(shared_models, vela):
     blocks = [t for t in timing.per_operation if t.operation.kind is not Kind.DMA]
     copies = [t for t in timing.per_operation if t.operation.kind is Kind.DMA]
     for row in (blocks, copies):
-        assert all(a.end <= b.start for a, b in zip(row, row[1:], strict=False))
+        assert all(a.end <= b.start for a, b in itertools.pairwise(row))
     assert timing.total == max(t.end for t in timing.per_operation)
     assert timing.active + timing.idle == timing.total
     assert any(c.start < b.end and b.start < c.end for c in copies for b in blocks), "copies run beside operations"
