@@ -35,7 +35,7 @@ MAC_MISMATCH = re.compile(r"npu\.macs_per_cc=(\d+), optimizer\.macs_per_cc=(\d+)
 _METRICS = re.compile(r"<metrics>(.*?)</metrics>", re.DOTALL)
 _ARENA = re.compile(r"tensor arena\) size used: (\d+)")
 _OUTPUT = re.compile(r"output tensor/s worth (\d+) bytes")
-_ERROR = re.compile(r"(?:ERROR - |(?<![A-Z])E: |TFLM - )(?=\S)(?!E: )([^\r\n]+?)(?=ERROR - |\r|\n|$)")
+_ERROR = re.compile(r"(?:ERROR - |(?<![A-Z])E: |TFLM - )+([^\r\n]+?)(?=ERROR - |\r|\n|$)")
 _UNUSABLE = re.compile(
     r"Didn't find op|allocation failed|[Ff]ailed to (?:allocate|resize|get registration|initialise model)|"
     r"[Mm]issing|schema version|not supported|unsupported|config mismatch|arch mismatch|buffer size insufficient"

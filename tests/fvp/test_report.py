@@ -1,0 +1,61 @@
+"""What the runner prints becomes counters and reasons."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from hil.fvp import report
+from hil.fvp.errors import ProtocolError
+
+
+def _record(groups: object) -> str:
+    return f"INFO - <metrics>{base64.b64encode(json.dumps(groups).encode()).decode()}</metrics>\r\n"
+
+
+def test_counters_come_from_the_record_and_not_from_the_lines() -> None:
+    groups = [{"profiling_group": "Inference", "count": 1, "samples": [{"name": "NPU TOTAL", "value": [7]}]}]
+    told = report.read("INFO - NPU TOTAL: 8 cycles\r\n" + _record(groups) + "INFO - Inference completed.\r\n")
+    assert told.counters == {"NPU TOTAL": 7}
+    assert told.completed
+    assert told.failure == ""
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "<metrics>not base64</metrics>",
+        "<metrics>bm90IGpzb24=</metrics>",
+        _record([{"samples": [{"name": "x"}]}]),
+        _record(3),
+    ],
+)
+def test_a_damaged_record_is_told(record: str) -> None:
+    with pytest.raises(ProtocolError, match="metrics"):
+        report.read(record)
+
+
+@pytest.mark.parametrize(
+    ("uart", "failure", "unusable"),
+    [
+        ("ERROR - Model's schema version 0 is not equal to supported version 3.ERROR - Failed to initialise model\r\n",
+         "Model's schema version 0 is not equal to supported version 3.; Failed to initialise model", True),
+        ("E: E: TFLM - Node ethos-u (number 0) failed to invoke with status 1\r\nTFLM - \r\n\r\nERROR - Invoke failed.",
+         "Node ethos-u (number 0) failed to invoke with status 1; Invoke failed.", False),
+        ("TFLM - Didn't find op for builtin opcode 'FFT'\r\nERROR - tensor allocation failed!\r\n",
+         "Didn't find op for builtin opcode 'FFT'; tensor allocation failed!", True),
+        ("INFO - ERRORS: none\r\nINFO - TYPE: x\r\n", "", False),
+    ],
+)  # fmt: skip
+def test_the_firmwares_own_words_are_the_reason(uart: str, failure: str, unusable: bool) -> None:
+    told = report.read(uart)
+    assert (told.failure, told.unusable, told.completed) == (failure, unusable, False)
+
+
+def test_the_drivers_complaint_of_other_macs_is_recognised() -> None:
+    line = "E: ethosu_device_u55_u65.c:1: NPU config mismatch. npu.macs_per_cc=7, optimizer.macs_per_cc=5"
+    match = report.MAC_MISMATCH.search(line)
+    assert match is not None
+    assert match.groups() == ("7", "5")
