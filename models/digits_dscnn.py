@@ -38,15 +38,15 @@ def build() -> Any:
     return keras.Model(mfcc, layers.Dense(10, name="logits")(x), name="digits_dscnn")
 
 
-_tune = FineTune(epochs=2, learning_rate=3e-4)
+_tune = FineTune(epochs=2, learning_rate=3e-4, samples=4000)
 model = Model(
     name="digits_dscnn",
     build=build,
     data=Dataset(loader.load, loader.files, cache=True),
     recipe=Recipe(
         batch_size=64,
-        base=FineTune(epochs=15, learning_rate=2e-3),
-        prune=FineTune(epochs=3, learning_rate=1e-3),
+        base=FineTune(epochs=20, learning_rate=2e-3),
+        prune=FineTune(epochs=3, learning_rate=1e-3, samples=4000),
         cluster=_tune,
         sparse_cluster=_tune,
         qat=_tune,

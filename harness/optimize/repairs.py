@@ -10,7 +10,7 @@ Measured on TensorFlow 2.19.1; `survival.check` catches each defect when its rep
 per_channel_guess   CQAT and PCQAT guess that a kernel was clustered per channel when all its channels have about the
                     same number of distinct weights.  That is normal for a wide layer clustered as a whole; it then
                     gets centroids of its own in every channel, 16 weights become thousands, and training is slow.
-                    Repair: a kernel of at most 255 distinct weights in all was clustered as a whole.
+                    Repair: a kernel is taken as a whole, since no technique here clusters per channel.
 shared_quantizer    CQAT and PCQAT share one weight quantizer among all Conv2D layers (and one among all Dense).  The
                     first layer without zeros switches off the preservation of zeros for all of them.
                     Repair: a quantizer for each layer.
@@ -36,8 +36,6 @@ from hil.harness.model import REPAIRS
 from hil.harness.optimize.keras2 import import_tfmot
 from hil.harness.optimize.layers import unwrapped
 
-MOST_CLUSTERS = 255
-"""`Recipe.clusters` allows no more."""
 _QUANTIZATION = "tensorflow_model_optimization.python.core.quantization.keras."
 _CLUSTER_PRESERVE = _QUANTIZATION + "collab_opts.cluster_preserve.cluster_preserve_quantize_registry"
 _TRANSFORMS = _QUANTIZATION + "default_8bit.default_8bit_transforms"
@@ -57,13 +55,10 @@ def repairs(enabled: Collection[str] = REPAIRS) -> Iterator[None]:
 
 def _per_channel_guess() -> Any:
     registry = importlib.import_module(_CLUSTER_PRESERVE)
-    original = registry.get_centroids
 
-    def get_centroids(layer: Any, weight: Any, data_format: Any) -> Any:
+    def get_centroids(_layer: Any, weight: Any, _data_format: Any) -> Any:
         values, indices = registry.get_unique(weight)
-        if len(values) <= MOST_CLUSTERS:
-            return values, len(values), indices, False
-        return original(layer, weight, data_format)
+        return values, len(values), indices, False
 
     return _replaced(registry, get_centroids=get_centroids)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hil.harness.model import Array, FineTune
-from hil.harness.optimize.keras2 import import_keras, quiet
+from hil.harness.optimize.keras2 import import_keras
 
 Progress = Callable[[int, int, str], None]
 """Called with (training steps done, in all, what is running)."""
@@ -67,9 +68,10 @@ def fit(model: Any, data: Data, plan: Plan, callbacks: Sequence[Any] = ()) -> No
     whole = used.sample(len(used.x) // batch * batch, plan.seed)
     total = plan.steps(len(data.x))
     rate = keras.optimizers.schedules.CosineDecay(plan.tune.learning_rate, max(1, total))
-    with quiet():
-        model.compile(keras.optimizers.Adam(rate), keras_loss(plan.loss))
-        extra = [] if plan.progress is None else [_report(plan.progress, total, plan.text)]
+    model.compile(keras.optimizers.Adam(rate), keras_loss(plan.loss))
+    extra = [] if plan.progress is None else [_report(plan.progress, total, plan.text)]
+    with warnings.catch_warnings():  # not `quiet`: a progress bar may be on the same stderr
+        warnings.simplefilter("ignore")
         model.fit(
             whole.x, whole.y, batch_size=batch, epochs=plan.tune.epochs, verbose=0, callbacks=[*callbacks, *extra]
         )

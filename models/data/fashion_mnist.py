@@ -1,8 +1,8 @@
 """Fashion-MNIST: 60,000 training and 10,000 test images of clothes, 28x28 grey, 10 classes (MIT licence).
 
-Looked for, in this order: the folder that HIL_FASHION_MNIST names; `datasets/fashion-mnist` in the system's share
-folders, where Debian's and Ubuntu's package `dataset-fashion-mnist` puts it; the folder of Keras' own download.
-Set HIL_DOWNLOAD=1 to let Keras download it.  Source: Xiao, Rasul, Vollgraf, "Fashion-MNIST", 2017.
+Read from the folder that HIL_FASHION_MNIST names; if it is not set, from `datasets/fashion-mnist` in the system's share
+folders, where Debian's and Ubuntu's package `dataset-fashion-mnist` puts it, or from Keras' own download.  Set
+HIL_DOWNLOAD=1 to let Keras download it.  Source: Xiao, Rasul, Vollgraf, "Fashion-MNIST", 2017.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def files() -> list[Path]:
         found = [folder / name for name in NAMES]
         if all(file.is_file() for file in found):
             return found
-    if os.environ.get("HIL_DOWNLOAD") == "1":
+    if os.environ.get("HIL_DOWNLOAD") == "1" and not os.environ.get("HIL_FASHION_MNIST"):
         return _download()
     raise UnavailableError("Fashion-MNIST is not on this machine", hint=HINT)
 
@@ -63,7 +63,7 @@ def _folders() -> list[Path]:
     share = [Path(sys.prefix) / "share", Path("/usr/local/share"), Path("/usr/share")]
     system = [folder / "datasets" / "fashion-mnist" for folder in share]
     keras = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "datasets" / "fashion-mnist"
-    return [*([Path(named)] if named else []), *system, keras]
+    return [Path(named)] if named else [*system, keras]
 
 
 def _download() -> list[Path]:

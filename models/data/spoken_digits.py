@@ -1,8 +1,8 @@
 """Free Spoken Digit Dataset: 3,000 recordings of the digits 0 to 9 by six speakers (CC-BY-SA-4.0), as MFCC.
 
-Looked for, in this order: the folder that HIL_FSDD names; `data/fsdd` in the folder that HIL_TEST_DATA names; with
-HIL_DOWNLOAD=1, TensorFlow Datasets' `spoken_digit`, if `tensorflow-datasets` is installed.  A folder holds the WAV
-files `{digit}_{speaker}_{take}.wav` (8 kHz, mono, 16 bits), itself or in `recordings/`.
+Read from the folder that HIL_FSDD names; if it is not set, from `data/fsdd` in the folder that HIL_TEST_DATA names;
+with HIL_DOWNLOAD=1, from TensorFlow Datasets' `spoken_digit`, if `tensorflow-datasets` is installed.  A folder holds
+the WAV files `{digit}_{speaker}_{take}.wav` (8 kHz, mono, 16 bits), itself or in `recordings/`.
 
 Four speakers train, two others test: what is measured is understanding a stranger.  The training set holds each
 recording four times: as it is, and three times changed in speed, place, loudness and noise, always the same way.
@@ -46,13 +46,11 @@ def load(split: str) -> tuple[Array, Array]:
 def files() -> list[Path]:
     """All recordings, sorted; raises `UnavailableError` when there are none on this machine."""
     named, shared = os.environ.get("HIL_FSDD", ""), os.environ.get("HIL_TEST_DATA", "")
-    folders = [Path(named)] if named else []
-    if shared:
-        folders.append(Path(shared) / "data" / "fsdd")
+    folders = [Path(named)] if named else [Path(shared) / "data" / "fsdd"] if shared else []
     for folder in [place for parent in folders for place in (parent, parent / "recordings")]:
         if found := sorted(folder.glob("[0-9]_*_*.wav")):
             return found
-    if os.environ.get("HIL_DOWNLOAD") == "1":
+    if os.environ.get("HIL_DOWNLOAD") == "1" and not named:
         return _download()
     raise UnavailableError("the Free Spoken Digit Dataset is not on this machine", hint=HINT)
 

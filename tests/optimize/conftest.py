@@ -1,0 +1,74 @@
+"""A network small enough to take every technique in seconds, with its data and its whole tree, made once a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hil.harness.model import FineTune, Recipe
+from hil.harness.optimize import steps
+from hil.harness.optimize.keras2 import import_keras, seeded
+from hil.harness.optimize.paths import Node
+from hil.harness.optimize.training import Plan, fit
+
+TUNE = FineTune(epochs=2, learning_rate=1e-3)
+RECIPE = Recipe(
+    batch_size=32, clusters=5, prune=TUNE, cluster=TUNE, sparse_cluster=TUNE, qat=TUNE, pqat=TUNE, cqat=TUNE, pcqat=TUNE
+)
+
+
+def normalized(x: Any, name: str) -> Any:
+    layers = import_keras().layers
+    return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(momentum=0.8, name=f"{name}_bn")(x))
+
+
+def small_network() -> Any:
+    """Convolution, depthwise, pointwise 32 -> 24, dense: one of each kind that the rules tell apart."""
+    keras = import_keras()
+    layers = keras.layers
+    image = x = layers.Input((8, 8, 1), name="image")
+    x = normalized(layers.Conv2D(32, 3, strides=2, padding="same", use_bias=False, name="conv")(x), "conv")
+    x = normalized(layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="dw")(x), "dw")
+    x = normalized(layers.Conv2D(24, 1, use_bias=False, name="pw")(x), "pw")
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    return keras.Model(image, layers.Dense(4, name="logits")(x), name="small")
+
+
+def trained(network: Any, data: steps.Data, epochs: int = 6) -> Any:
+    with seeded(0):
+        fit(network, data, Plan(FineTune(epochs, 3e-3), 32, 0))
+    return network
+
+
+@dataclass
+class Tree:
+    """Keras models by node of the deployment tree, trained when first asked for."""
+
+    data: steps.Data
+    recipe: Recipe
+    models: dict[Node, Any] = field(default_factory=dict)
+
+    def model(self, node: Node) -> Any:
+        if node not in self.models:
+            self.models[node] = steps.apply(node[-1], self.model(node[:-1]), self.data, self.recipe)
+        return self.models[node]
+
+
+@pytest.fixture(scope="session")
+def data() -> steps.Data:
+    """Four textures in noise."""
+    random = np.random.default_rng(0)
+    textures = random.normal(size=(4, 8, 8, 1))
+    classes = random.integers(0, 4, 384)
+    images = textures[classes] + random.normal(size=(384, 8, 8, 1))
+    return steps.Data(images.astype(np.float32), classes)
+
+
+@pytest.fixture(scope="session")
+def tree(data: steps.Data) -> Tree:
+    with seeded(1):
+        network = small_network()
+    return Tree(data, RECIPE, {(): trained(network, data)})

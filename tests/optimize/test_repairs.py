@@ -1,0 +1,124 @@
+"""Each silent defect of TFMOT: shown with its repair switched off (and caught), gone with it switched on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hil.harness.convert import to_tflite
+from hil.harness.errors import ConvertError, LostError
+from hil.harness.model import REPAIRS, FineTune, Recipe
+from hil.harness.optimize import steps, survival
+from hil.harness.optimize.keras2 import import_keras, import_tfmot, seeded
+from hil.harness.optimize.repairs import repairs
+from hil.harness.optimize.survival import check
+
+from .conftest import trained
+
+BRIEF = FineTune(epochs=1, learning_rate=1e-3, samples=64)
+
+
+def without(recipe: Recipe, repair: str) -> Recipe:
+    """All repairs but one; two training steps are enough for a defect to show."""
+    recipe = replace(recipe, pqat=BRIEF, cqat=BRIEF, pcqat=BRIEF)
+    return replace(recipe, repairs=tuple(name for name in REPAIRS if name != repair))
+
+
+def test_cqat_takes_a_layer_clustered_as_a_whole_for_one_clustered_per_channel(tree: Any) -> None:
+    node, parent = ("cluster", "cqat"), tree.model(("cluster",))
+    broken = steps.apply("cqat", parent, tree.data, without(tree.recipe, "per_channel_guess"))
+    with pytest.raises(
+        LostError, match=r"layer pw lost its clusters after cqat: [0-9]{2,} distinct weights, 5"
+    ) as error:
+        check(broken, node, tree.recipe)
+    assert (error.value.layer, error.value.step) == ("pw", "cqat")
+    check(tree.model(node), node, tree.recipe)
+
+
+def test_one_layer_without_zeros_switches_off_the_zeros_of_all_others(tree: Any) -> None:
+    node = ("prune", "sparse_cluster", "pcqat")
+    recipe = replace(tree.recipe, keep=("conv",))
+    pruned = steps.apply("prune", tree.model(()), tree.data, recipe)
+    clustered = steps.apply("sparse_cluster", pruned, tree.data, recipe)
+    broken = steps.apply("pcqat", clustered, tree.data, without(recipe, "shared_quantizer"))
+    with pytest.raises(LostError, match="layer pw lost its zeros after pcqat"):
+        check(broken, node, recipe)
+    check(steps.apply("pcqat", clustered, tree.data, recipe), node, recipe)
+
+
+@pytest.fixture(scope="module")
+def relu_tree(data: steps.Data, tree: Any) -> Any:
+    """A network whose convolutions are followed by a separate ReLU, without batch normalization."""
+    keras = import_keras()
+    layers = keras.layers
+    with seeded(2):
+        network = keras.Sequential(
+            [
+                layers.Conv2D(16, 3, strides=2, input_shape=(8, 8, 1), name="conv"),
+                layers.ReLU(name="relu"),
+                layers.Conv2D(32, 1, name="pw"),
+                layers.Activation("relu", name="activation"),
+                layers.GlobalAveragePooling2D(),
+                layers.Dense(4, name="logits"),
+            ]
+        )
+    return type(tree)(data, tree.recipe, {(): trained(network, data)})
+
+
+def test_a_separate_relu_takes_the_weight_quantizer_away(relu_tree: Any) -> None:
+    node, parent = ("prune", "pqat"), relu_tree.model(("prune",))
+    broken = steps.apply("pqat", parent, relu_tree.data, without(relu_tree.recipe, "relu_layer"))
+    with pytest.raises(LostError, match="layer conv lost its zeros after pqat"):
+        check(broken, node, relu_tree.recipe)
+    check(relu_tree.model(node), node, relu_tree.recipe)
+    content = to_tflite(relu_tree.model(node), "qat", relu_tree.data.x)
+    survival.check_tflite(content, relu_tree.model(node), node, relu_tree.recipe)
+
+
+@pytest.fixture(scope="module")
+def dead_network(data: steps.Data) -> Any:
+    """A network with four channels whose weights are all zero but whose bias is not."""
+    keras = import_keras()
+    layers = keras.layers
+    with seeded(3):
+        network = keras.Sequential(
+            [
+                layers.Conv2D(12, 3, strides=2, activation="relu", input_shape=(8, 8, 1), name="conv"),
+                layers.GlobalAveragePooling2D(),
+                layers.Dense(4, name="logits"),
+            ]
+        )
+    kernel, bias = trained(network, data).get_layer("conv").get_weights()
+    kernel[..., :4], bias[:4] = 0.0, 1.0
+    network.get_layer("conv").set_weights([kernel, bias])
+    return network
+
+
+def test_an_all_zero_channel_gets_a_bias_that_does_not_fit(dead_network: Any, data: steps.Data, tree: Any) -> None:
+    broken = steps.apply("pqat", dead_network, data, without(tree.recipe, "dead_channels"))
+    with pytest.raises(ConvertError, match=r"a bias of .*conv.* does not fit 32 bits"):
+        to_tflite(broken, "qat", data.x)
+    repaired = steps.apply("pqat", dead_network, data, replace(without(tree.recipe, ""), repairs=REPAIRS))
+    assert np.array_equal(repaired.predict(data.x, verbose=0), broken.predict(data.x, verbose=0))
+    rows = survival.measure_tflite(to_tflite(repaired, "qat", data.x), repaired)
+    assert rows[0].layer == "conv"
+    assert rows[0].zeros >= 4 / 12
+
+
+def test_tfmot_is_as_it_was_after_the_block() -> None:
+    import_tfmot()
+    from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cluster_preserve import (
+        cluster_preserve_quantize_registry as registry,
+    )
+    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_transforms
+
+    owner = registry.ClusterPreserveQuantizeRegistry
+    before = (registry.get_centroids, owner.apply_cluster_preserve_quantize_config)
+    inherited = default_8bit_transforms.LayerReluActivationQuantize.replacement
+    with repairs():
+        assert registry.get_centroids is not before[0]
+    assert (registry.get_centroids, owner.apply_cluster_preserve_quantize_config) == before
+    assert default_8bit_transforms.LayerReluActivationQuantize.replacement is inherited

@@ -1,0 +1,97 @@
+"""Every technique on a small network: it does what it promises, and the int8 file still holds it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hil.harness.convert import to_tflite
+from hil.harness.errors import OptimizeError
+from hil.harness.model import FineTune
+from hil.harness.optimize import paths, steps, survival
+from hil.harness.optimize.keras2 import import_keras
+from hil.npu.errors import BadInputError
+
+NODES = paths.training_nodes(paths.PATHS)[1:]
+
+
+@pytest.mark.parametrize("node", NODES, ids="-".join)
+def test_a_step_holds_what_its_path_promises(tree: Any, node: paths.Node) -> None:
+    rows = {row.layer: row for row in survival.check(tree.model(node), node, tree.recipe)}
+    promised = survival.promises(tree.model(node), node, tree.recipe)
+    assert [promise.layer for promise in promised] == ([] if node == ("qat",) else ["conv", "pw", "logits"])
+    assert rows["dw"].zeros == 0  # depthwise: left as it is, by rule
+    assert rows["dw"].unique > tree.recipe.clusters
+
+
+@pytest.mark.parametrize("leaf", paths.PATHS)
+def test_the_int8_file_still_holds_it(tree: Any, leaf: str) -> None:
+    path = paths.path_of(leaf)
+    model = tree.model(paths.training_node(path))
+    content = to_tflite(model, paths.conversion(path), tree.data.x[:50])
+    rows = survival.check_tflite(content, model, path, tree.recipe)
+    assert [row.layer for row in rows] == ["conv", "dw", "pw", "logits"]
+    before = {row.layer: row for row in survival.measure(model)}
+    for promise in survival.promises(model, path, tree.recipe):
+        row = next(row for row in rows if row.layer == promise.layer)
+        assert row.zeros >= before[row.layer].zeros  # a zero stays a zero
+
+
+def test_training_learns_and_keeps_accuracy(tree: Any) -> None:
+    for node in [(), *NODES]:
+        outputs = tree.model(node).predict(tree.data.x, verbose=0)
+        assert np.mean(outputs.argmax(axis=1) == tree.data.y) > 0.85, node
+
+
+@pytest.mark.parametrize("technique", ["prune", "cluster", "qat"])
+def test_the_same_settings_give_the_same_weights_and_leave_the_model_alone(tree: Any, technique: str) -> None:
+    before = [weight.copy() for weight in tree.model(()).get_weights()]
+    first = tree.model((technique,)).get_weights()
+    again = steps.apply(technique, tree.model(()), tree.data, tree.recipe).get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(before, tree.model(()).get_weights(), strict=True))
+
+
+def test_settings_are_used(tree: Any) -> None:
+    recipe = replace(tree.recipe, sparsity=0.75, seed=3, prune=FineTune(1, 1e-3), keep=("logits",))
+    rows = {row.layer: row for row in survival.measure(steps.apply("prune", tree.model(()), tree.data, recipe))}
+    assert rows["pw"].zeros == pytest.approx(0.75, abs=1 / rows["pw"].size)
+    assert rows["logits"].zeros == 0
+
+
+def test_progress_ends_at_its_total_and_names_the_step(tree: Any) -> None:
+    seen: list[tuple[int, int, str]] = []
+    recipe = replace(tree.recipe, qat=FineTune(2, 1e-3, samples=128))
+    steps.apply("qat", tree.model(()), tree.data, recipe, progress=lambda *told: seen.append(told))
+    assert seen[-1] == (8, 8, "qat")
+
+
+def test_python_and_numpy_random_numbers_go_on_undisturbed(tree: Any) -> None:
+    np.random.seed(5)
+    expected = np.random.rand()
+    np.random.seed(5)
+    steps.apply("prune", tree.model(()), tree.data, replace(tree.recipe, prune=FineTune(1, 1e-3, samples=32)))
+    assert np.random.rand() == expected
+
+
+def test_a_layer_that_tfmot_cannot_quantize_is_one_clear_line(data: steps.Data) -> None:
+    keras = import_keras()
+    layers = keras.layers
+    network = keras.Sequential([layers.Reshape((8, 8), input_shape=(8, 8, 1)), layers.LSTM(4, name="memory")])
+    with pytest.raises(OptimizeError, match="qat: TFMOT cannot quantize this model: Layer memory"):
+        steps.apply("qat", network, data, steps.Recipe())
+
+
+def test_a_nested_model_is_one_clear_line(data: steps.Data) -> None:
+    keras = import_keras()
+    inner = keras.Sequential([keras.layers.Flatten(input_shape=(8, 8, 1)), keras.layers.Dense(4)])
+    with pytest.raises(OptimizeError, match="qat: TFMOT cannot quantize this model"):
+        steps.apply("qat", keras.Sequential([inner, keras.layers.Dense(4)]), data, steps.Recipe())
+
+
+def test_ptq_is_no_training_technique(tree: Any) -> None:
+    with pytest.raises(BadInputError, match="ptq is no training technique"):
+        steps.apply("ptq", tree.model(()), tree.data, tree.recipe)
