@@ -14,13 +14,15 @@ so `exact_type` decides from the weights themselves.  Beyond both, NumPy's int64
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from hil.npu import acceleration
 from hil.npu.featuremap import Memory
 from hil.npu.operations import Convolution, Kind, Upscale, Windowed
 from hil.npu.output import OutputStage
@@ -95,37 +97,73 @@ def windows(operation: Windowed, padded: Array) -> Array:
 class ConvolutionKernel:
     """Weights in the type they are multiplied in, and the output stage.
 
-    `weights` is (height*width*depth, output depth) for CONV, (height, width, depth) for DEPTHWISE.
+    `weights` is (height*width*depth, output depth) for CONV, (height, width, depth) for DEPTHWISE.  `_whole` and
+    `_whole_stage` are for compiled depthwise loops, which sum inputs as they are, in integers: what the zero point adds
+    to the sums is taken off the bias.
     """
 
     weights: Array
     stage: OutputStage
+    _compilable: bool
+    _whole: NDArray[np.int32] | None = None
+    _whole_stage: OutputStage | None = None
 
     @classmethod
     def prepare(cls, operation: Convolution, weights: NDArray[np.int16], stage: OutputStage) -> ConvolutionKernel:
         """Chooses the arithmetic for `weights` of shape (output depth, height, width, input depth)."""
-        dtype = exact_type(weights, largest_input(operation.ifm.dtype, operation.ifm_zero_point))
-        if operation.kind is Kind.DEPTHWISE:
-            ordered = np.moveaxis(weights[..., 0], 0, -1)
-        else:
+        limits = np.iinfo(operation.ifm.dtype)
+        zero_point = operation.ifm_zero_point
+        dtype = exact_type(weights, largest_input(operation.ifm.dtype, zero_point))
+        compilable = dtype is not np.int64 and limits.min <= zero_point <= limits.max
+        if operation.kind is Kind.CONV:
             ordered = weights.reshape(len(weights), -1).T
-        return cls(np.ascontiguousarray(ordered.astype(dtype)), stage)
+            return cls(np.ascontiguousarray(ordered.astype(dtype)), stage, compilable)
+        whole = np.ascontiguousarray(np.moveaxis(weights[..., 0], 0, -1).astype(np.int32))
+        sums = whole.sum(axis=(0, 1), dtype=np.int64)
+        shifted = replace(stage, bias=(0 if stage.bias is None else stage.bias) - zero_point * sums)
+        # Sums that are exact in float32 fit 32-bit integers too.
+        return cls(whole.astype(dtype), stage, compilable and dtype is np.float32, whole, shifted)
 
     def __call__(self, operation: Convolution, memory: Memory) -> None:
         """Computes the output of every sample of `memory`."""
-        padded = padded_input(operation, memory, self.weights.dtype, 0, operation.ifm_zero_point)
+        batch = len(memory[operation.ofm.region])
+        loops = acceleration.loops(batch * operation.ofm.elements)
+        compiled = loops if self._compilable else None
+        if compiled is None:
+            padded = padded_input(operation, memory, self.weights.dtype, 0, operation.ifm_zero_point)
+        else:
+            padded = padded_input(operation, memory, operation.ifm.dtype, operation.ifm_zero_point, 0)
         if operation.kind is Kind.DEPTHWISE:
-            operation.ofm.store(memory, self.stage(self._depthwise(operation, padded)))
+            if compiled is None:
+                values = self.stage(self._depthwise(operation, padded), loops)
+            else:
+                values = self._depthwise_compiled(operation, padded, compiled)
+            operation.ofm.store(memory, values)
             return
-        view = windows(operation, padded)
-        batch, out_h, out_w = view.shape[:3]
-        out_depth = self.weights.shape[1]
+        _, out_w, out_depth = operation.ofm.shape
         rows = max(1, COLUMN_ELEMENTS // (batch * out_w * max(self.weights.shape)))
-        for top in range(0, out_h, rows):
-            part = view[:, top : top + rows]
-            columns = np.ascontiguousarray(part).reshape(-1, self.weights.shape[0])
+        for top in range(0, operation.ofm.shape[0], rows):
+            columns = self._columns(operation, padded, top, rows, compiled)
             accumulator = columns @ self.weights
-            operation.ofm.store(memory, self.stage(accumulator).reshape(batch, -1, out_w, out_depth), top)
+            operation.ofm.store(memory, self.stage(accumulator, loops).reshape(batch, -1, out_w, out_depth), top)
+
+    def _columns(self, operation: Convolution, padded: Array, top: int, rows: int, loops: ModuleType | None) -> Array:
+        """The windows of output rows from `top` on, one a row of the result."""
+        size = self.weights.shape[0]
+        if loops is None:
+            return np.ascontiguousarray(windows(operation, padded)[:, top : top + rows]).reshape(-1, size)
+        kernel, (out_h, out_w, _) = operation.kernel, operation.ofm.shape
+        result = np.empty((len(padded), min(rows, out_h - top), out_w, size), self.weights.dtype)
+        loops.columns(
+            padded.reshape(*padded.shape[:2], -1),
+            padded.shape[3],
+            np.array([kernel.height, kernel.width, kernel.dilation_y, kernel.dilation_x]),
+            np.array([kernel.stride_y, kernel.stride_x]),
+            result.dtype.type(operation.ifm_zero_point),
+            top,
+            result,
+        )
+        return result.reshape(-1, size)
 
     def _depthwise(self, operation: Convolution, padded: Array) -> Array:
         view = windows(operation, padded)
@@ -136,3 +174,16 @@ class ConvolutionKernel:
                 np.multiply(view[:, :, :, y, x], self.weights[y, x], out=product)
                 accumulator += product
         return accumulator
+
+    def _depthwise_compiled(self, operation: Convolution, padded: Array, loops: ModuleType) -> Array:
+        assert self._whole_stage is not None
+        kernel = operation.kernel
+        accumulator = np.empty((len(padded), *operation.ofm.shape), np.int32)
+        loops.depthwise(
+            padded,
+            self._whole,
+            np.array([kernel.stride_y, kernel.stride_x]),
+            np.array([kernel.dilation_y, kernel.dilation_x]),
+            accumulator,
+        )
+        return self._whole_stage(accumulator, loops)

@@ -3,15 +3,16 @@
 ADD and SUB of 8 and 16 bits bring both operands to one scale first, as TensorFlow's reference kernels do.  Either both
 are multiplied by a factor of their own, or one is shifted left by 20 bits (15 for 16-bit elements) and scaled, the
 other shifted by one bit less (the reference halves it).  MUL of 32 bits uses only the shift of its scale: it is the
-high part of a Q31 product.  MIN, MAX, CLZ, SHR and SHL are not scaled; SHR rounds half up unless
-it truncates.  (All found by comparing with the reference.)
+high part of a Q31 product.  MIN, MAX, CLZ, SHR and SHL are not scaled; SHR rounds half up unless it truncates.  (All
+found by comparing with the reference.)
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from hil.npu.featuremap import Memory
+from hil.npu import acceleration
+from hil.npu.featuremap import FeatureMap, Memory
 from hil.npu.operations import UNARY, Elementwise, Kind, Rounding
 from hil.npu.output import OutputStage
 from hil.npu.scaling import Int64, rescale
@@ -19,10 +20,18 @@ from hil.npu.scaling import Int64, rescale
 
 def elementwise(operation: Elementwise, stage: OutputStage, memory: Memory) -> None:
     """Computes an elementwise operation of every sample of `memory`."""
-    first: Int64 = operation.ifm.read(memory, np.int64)
-    first -= operation.ifm_zero_point
-    result = _unary(operation, first) if operation.kind in UNARY else _binary(operation, first, memory)
-    operation.ofm.store(memory, stage(result))
+    if operation.kind in UNARY:
+        result = _unary(operation, _read(operation.ifm, operation.ifm_zero_point, memory))
+    else:
+        result = _binary(operation, memory)
+    loops = acceleration.loops(result.size)
+    operation.ofm.store(memory, stage(result, loops))
+
+
+def _read(feature_map: FeatureMap, zero_point: int, memory: Memory) -> Int64:
+    values: Int64 = feature_map.read(memory, np.int64)
+    values -= zero_point
+    return values
 
 
 def _unary(operation: Elementwise, values: Int64) -> Int64:
@@ -38,15 +47,9 @@ def _unary(operation: Elementwise, values: Int64) -> Int64:
     return np.where(values >= 0, values, scaled)
 
 
-def _binary(operation: Elementwise, first: Int64, memory: Memory) -> Int64:
-    second: Int64
-    if operation.ifm2 is None:
-        second = np.full((1, 1, 1, 1), operation.scalar, np.int64)
-    else:
-        second = operation.ifm2.read(memory, np.int64)
-    second = second - operation.ifm2_zero_point
-    if operation.kind in (Kind.ADD, Kind.SUB) and operation.ifm.dtype.itemsize < 4:
-        first, second = _common_scale(operation, first, second)
+def _binary(operation: Elementwise, memory: Memory) -> Int64:
+    first = _operand(operation, memory, 1)
+    second = _operand(operation, memory, 2)
     if operation.reversed_operands:
         first, second = second, first
     match operation.kind:
@@ -66,18 +69,32 @@ def _binary(operation: Elementwise, first: Int64, memory: Memory) -> Int64:
             return _shift_right(operation, first, np.clip(second, 0, 63))
 
 
-def _common_scale(operation: Elementwise, first: Int64, second: Int64) -> tuple[Int64, Int64]:
-    scale_a, scale_b = operation.scale_a, operation.scale_b
+def _operand(operation: Elementwise, memory: Memory, number: int) -> Int64:
+    """Operand 1 or 2 less its zero point, for ADD and SUB brought to the common scale."""
+    feature_map = operation.ifm if number == 1 else operation.ifm2
+    zero_point = operation.ifm_zero_point if number == 1 else operation.ifm2_zero_point
+    scales = operation.kind in (Kind.ADD, Kind.SUB) and operation.ifm.dtype.itemsize < 4
+    if feature_map is None:
+        assert operation.scalar is not None
+        values = np.full((1, 1, 1, 1), operation.scalar - zero_point, np.int64)
+        return _common_scale(operation, values, number) if scales else values
+    if not scales:
+        return _read(feature_map, zero_point, memory)
+    if feature_map.dtype.itemsize > 1:
+        return _common_scale(operation, _read(feature_map, zero_point, memory), number)
+    # Bytes have 256 values: scale those once, then look up.
+    every = np.arange(256, dtype=np.uint8).view(feature_map.dtype).astype(np.int64) - zero_point
+    return np.take(_common_scale(operation, every, number), feature_map.read(memory).view(np.uint8))
+
+
+def _common_scale(operation: Elementwise, values: Int64, number: int) -> Int64:
     if operation.scaled_operand == 0:
-        return first * scale_a.factor, second * scale_b.factor
+        return values * (operation.scale_a if number == 1 else operation.scale_b).factor
     bits = 20 if operation.ifm.dtype.itemsize == 1 else 15
-
-    def scaled(values: Int64) -> Int64:
-        return rescale(values << bits, scale_a.factor, min(scale_a.shift + bits, 62), operation.operand_rounding)
-
-    if operation.scaled_operand == 1:
-        return scaled(first), second << (bits - 1)
-    return first << (bits - 1), scaled(second)
+    if operation.scaled_operand != number:
+        return values << (bits - 1)
+    scale = operation.scale_a
+    return rescale(values << bits, scale.factor, min(scale.shift + bits, 62), operation.operand_rounding)
 
 
 def _multiply(operation: Elementwise, first: Int64, second: Int64) -> Int64:

@@ -3,8 +3,9 @@
     finish = OutputStage(operation, memory constants...)
     values = stage(accumulator)          # int64 (batch, h, w, c) -> the output's type
 
-Every block operation ends here.  An accumulator is scaled (`scaling`), the output's zero point is added, the sum is
-clamped, and where the activation is a table, looked up:
+Every block operation ends here.  Scaling is exact: in float64 where its 53 bits hold every value of the output's range
+(`OutputStage.fits_floats`), which is several times faster, else in int64.  An accumulator is scaled (`scaling`), the
+output's zero point is added, the sum is clamped, and where the activation is a table, looked up:
 
 * 8-bit: 256 entries, of the output's width; signed values index from -128;
 * 16-bit: 512 entries of (base, slope), both 16 bits: `base + ((slope*(v & 127) + 64) >> 7)`, entry `(v + 32768) >> 7`.
@@ -17,7 +18,9 @@ the logistic function, as TensorFlow Lite's reference kernels do it (all 65,536 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -27,6 +30,7 @@ from hil.npu.operations import Activation, BlockOperation, Function, Rounding
 from hil.npu.scaling import Int64, rescale
 
 Array = NDArray[Any]
+Floats = NDArray[np.float64]
 
 _ONE_HIGHER = (
     4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44, 45, 46, 49,
@@ -56,21 +60,91 @@ class OutputStage:
     activation: Activation
     table: Int64 | None = None
     slope: Int64 | None = None
+    _by_channel: dict[int, list[Floats]] = field(default_factory=dict, init=False)
 
-    def __call__(self, accumulator: Array) -> Array:
-        """Accumulators (any integer-valued type, last axis channels) to output elements."""
-        values = accumulator.astype(np.int64)
-        if self.bias is not None:
-            values += self.bias
-        if self.factor is not None and self.shift is not None:
-            values = rescale(values, self.factor, self.shift, self.rounding)
+    def __call__(self, accumulator: Array, loops: ModuleType | None = None) -> Array:
+        """Accumulators (any integer-valued type, last axis channels) to output elements.
+
+        `loops`: the compiled loops, where they pay.
+        """
+        if self.fits_floats:
+            if loops is not None:
+                return self._finish_compiled(accumulator, loops)
+            values = self._scaled_floats(accumulator)
+        else:
+            values = self._scaled(accumulator)
         values += self.zero_point
         if self.activation.function is not Function.NONE:
             return sigmoid_or_tanh(values, self.activation.function).astype(self.dtype)
         if self.activation.wraps:
             return self._look_up(((values + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)).astype(self.dtype)
-        np.clip(values, self.activation.minimum, max(self.activation.minimum, self.activation.maximum), out=values)
-        return self._look_up(values).astype(self.dtype)
+        np.clip(values, self.activation.minimum, self._highest, out=values)
+        return (values if self.table is None else self._look_up(values.astype(np.int64))).astype(self.dtype)
+
+    @property
+    def _highest(self) -> int:
+        return max(self.activation.minimum, self.activation.maximum)
+
+    def _finish_compiled(self, accumulator: Array, loops: ModuleType) -> Array:
+        channels = accumulator.shape[-1]
+        out = np.empty(accumulator.shape, self.dtype if self.table is None else np.int32)
+        if channels not in self._by_channel:
+            self._by_channel[channels] = [np.broadcast_to(part, channels).copy() for part in self.float_constants]
+        loops.finish(
+            accumulator.reshape(-1, channels), *self._by_channel[channels],
+            float(self.zero_point), float(self.activation.minimum), float(self._highest), out.reshape(-1, channels),
+        )  # fmt: skip
+        return out if self.table is None else self._look_up(out.astype(np.int64)).astype(self.dtype)
+
+    @cached_property
+    def fits_floats(self) -> bool:
+        """Whether float64 scales exactly.
+
+        Every scaled value is a multiple of 2**-shift (of less if the factor is even).  If those of the output's range
+        fit 53 bits, each step gives such a value exactly; what is out of range stays out, because rounding is
+        monotonic, and is clamped.
+        """
+        if self.factor is None or self.shift is None or self.rounding is Rounding.TRUNCATE:
+            return False
+        if self.activation.wraps or self.activation.function is not Function.NONE:
+            return False
+        largest = max(abs(self.activation.minimum - self.zero_point), abs(self.activation.maximum - self.zero_point))
+        lowest_bit = np.maximum(self.factor & -self.factor, 1)
+        fraction = self.shift - np.log2(lowest_bit).astype(np.int64)
+        if self.rounding is Rounding.TFL:
+            fraction = np.maximum(fraction, self.shift - 30)  # The nudge of its rounding.
+        return (largest + 1).bit_length() + int(fraction.max()) <= 52
+
+    @cached_property
+    def float_constants(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """(bias, multiplier, half, nudge): an accumulator a gives s = (a + bias)*multiplier and with that
+        `floor(s + half + copysign(nudge, s))`."""
+        assert self.factor is not None
+        assert self.shift is not None
+        shift = self.shift.astype(np.float64)
+        bias = np.zeros(1) if self.bias is None else self.bias.astype(np.float64)
+        half = np.where(self.shift > 0, 0.5, 0.0)
+        twice = (self.shift > 31) & (self.rounding is Rounding.TFL)
+        return bias, self.factor * np.exp2(-shift), half, np.where(twice, np.exp2(30 - shift), 0.0)
+
+    def _scaled_floats(self, accumulator: Array) -> Array:
+        bias, multiplier, half, nudge = self.float_constants
+        values = accumulator.astype(np.float64)
+        if self.bias is not None:
+            values += bias
+        values *= multiplier
+        if nudge.any():
+            half = np.copysign(nudge, values) + half
+        values += half
+        return np.floor(values, out=values)
+
+    def _scaled(self, accumulator: Array) -> Array:
+        values = accumulator.astype(np.int64)
+        if self.bias is not None:
+            values += self.bias
+        if self.factor is None or self.shift is None:
+            return values
+        return rescale(values, self.factor, self.shift, self.rounding)
 
     def _look_up(self, values: Int64) -> Int64:
         if self.table is None:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.npu.convolution import padded_input, windows
+from hil.npu import acceleration
+from hil.npu.convolution import largest_input, padded_input, windows
 from hil.npu.featuremap import Memory
 from hil.npu.operations import Kind, Windowed
 from hil.npu.output import OutputStage
@@ -29,14 +30,22 @@ def pool(operation: Windowed, stage: OutputStage, memory: Memory) -> None:
         padded = padded_input(operation, memory, operation.ifm.dtype, lowest, 0)
         result = _reduce(operation, padded, np.maximum).astype(np.int64) - operation.ifm_zero_point
     else:
-        padded = padded_input(operation, memory, np.int64, 0, operation.ifm_zero_point)
+        padded = padded_input(operation, memory, _sum_type(operation), 0, operation.ifm_zero_point)
         result = _reduce(operation, padded, np.add)
         if operation.kind is Kind.REDUCE_SUM:
             result = result.sum(axis=3, keepdims=True)
         elif operation.padding:
             factor, shift = reciprocal(_valid_counts(operation, padded.shape))
             result = rescale(result, factor, shift, operation.rounding)
-    operation.ofm.store(memory, stage(result))
+    loops = acceleration.loops(len(padded) * operation.ofm.elements)
+    operation.ofm.store(memory, stage(result, loops))
+
+
+def _sum_type(operation: Windowed) -> type[np.int32] | type[np.int64]:
+    """The integers that hold every sum."""
+    terms = operation.kernel.height * operation.kernel.width * operation.ifm.shape[2]
+    fits = terms * largest_input(operation.ifm.dtype, operation.ifm_zero_point) < 1 << 31
+    return np.int32 if fits else np.int64
 
 
 def reciprocal(count: Int64) -> tuple[Int64, Int64]:

@@ -83,6 +83,8 @@ def test_output_stage(values, bias, factor, shift, zero_point, rounding):
     expected = [min(max(reference(value + bias, factor, shift, rounding) + zero_point, -100), 120) for value in values]
     for dtype in (np.int64, np.float64):
         assert stage(np.array(values, dtype).reshape(1, 1, -1, 1)).ravel().tolist() == expected
+    if rounding is Rounding.TRUNCATE or shift <= 44:
+        assert stage.fits_floats == (rounding is not Rounding.TRUNCATE)
 
 
 def test_32_bit_outputs_wrap():

@@ -1,0 +1,86 @@
+"""The inner loops again, compiled with numba, for whole batches.
+
+    loops = acceleration.loops(elements)     # this module, or None while it does not pay
+    loops.finish(accumulator, bias, multiplier, half, nudge, zero_point, low, high, out)
+
+Each function computes what a NumPy expression elsewhere defines (named in its docstring), by the same operations in the
+same types in one pass, and tests hold the two equal.  Importing this module imports numba, which takes longer than many
+a small inference: only `acceleration` does that.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+_F = TypeVar("_F", bound=Callable[..., None])
+
+
+def _compiled(function: _F) -> _F:
+    numba = importlib.import_module("numba")
+    return cast(_F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+@_compiled
+def finish(
+    accumulator: Array, bias: Floats, multiplier: Floats, half: Floats, nudge: Floats,
+    zero_point: float, low: float, high: float, out: Array,
+) -> None:  # fmt: skip
+    """`OutputStage` without a table, where `fits_floats`; all arrays (rows, channels) or (channels,)."""
+    for row in range(accumulator.shape[0]):
+        for c in range(accumulator.shape[1]):
+            value = (np.float64(accumulator[row, c]) + bias[c]) * multiplier[c]
+            value = math.floor(value + (math.copysign(nudge[c], value) + half[c])) + zero_point
+            out[row, c] = min(max(value, low), high)
+
+
+@_compiled
+def columns(
+    padded: Array, depth: int, kernel: Array, strides: Array, zero_point: float, top: int, out: Array
+) -> None:  # fmt: skip
+    """`windows` of a padded input less its zero point, rows from `top` on, laid out as (batch, rows, width, elements).
+
+    `padded` is (batch, height, width*depth), `kernel` (height, width, dilation y, dilation x), `strides` (y, x); `out`
+    is float32 or float64.
+    """
+    pieces, run = kernel[1], depth
+    if kernel[3] == 1:  # A row of the kernel is one run of memory.
+        pieces, run = 1, kernel[1] * depth
+    for sample in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for ky in range(kernel[0]):
+                row = padded[sample, (top + y) * strides[0] + ky * kernel[2]]
+                for x in range(out.shape[2]):
+                    for piece in range(pieces):
+                        start = (x * strides[1] + piece * kernel[3]) * depth
+                        at = (ky * pieces + piece) * run
+                        source = row[start : start + run]
+                        target = out[sample, y, x, at : at + run]
+                        for i in range(run):
+                            target[i] = source[i] - zero_point
+
+
+@_compiled
+def depthwise(padded: Array, weights: Array, strides: Array, dilations: Array, out: Array) -> None:
+    """`ConvolutionKernel`'s depthwise sums, of inputs that are not less their zero point; `out` is int32.
+
+    `padded` (batch, height, width, depth), `weights` int32 (height, width, depth).
+    """
+    for sample in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for x in range(out.shape[2]):
+                target = out[sample, y, x]
+                target[:] = 0
+                for ky in range(weights.shape[0]):
+                    for kx in range(weights.shape[1]):
+                        source = padded[sample, y * strides[0] + ky * dilations[0], x * strides[1] + kx * dilations[1]]
+                        weight = weights[ky, kx]
+                        for c in range(out.shape[3]):
+                            target[c] += np.int32(source[c]) * weight[c]
