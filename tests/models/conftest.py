@@ -1,0 +1,37 @@
+"""The models of this repository, and their data where it is on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hil.harness.model import Model, load_model_file
+from hil.npu.errors import UnavailableError
+
+FOLDER = Path(__file__).resolve().parents[2] / "models"
+
+
+@pytest.fixture(scope="session")
+def fashion() -> Model:
+    """The image classifier; its data is a system package, so in CI it must be there."""
+    model = load_model_file(FOLDER / "fashion_cnn.py")
+    try:
+        model.data.files()
+    except UnavailableError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(error))
+    return model
+
+
+@pytest.fixture(scope="session")
+def digits() -> Model:
+    """The keyword spotter; a public clone does not have its recordings."""
+    model = load_model_file(FOLDER / "digits_dscnn.py")
+    try:
+        model.data.files()
+    except UnavailableError as error:
+        pytest.skip(str(error))
+    return model

@@ -1,0 +1,110 @@
+"""Conversion: what comes out is quantized, of one sample, quiet, and computes what the Keras model computes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hil.harness.convert import check_quantized, to_tflite
+from hil.harness.errors import ConvertError
+from hil.harness.optimize import steps
+from hil.harness.optimize.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
+from hil.npu.errors import BadInputError
+
+
+def interpreter(content: bytes) -> Any:
+    tf = import_tensorflow()
+    with quiet():
+        made = tf.lite.Interpreter(model_content=content)
+        made.allocate_tensors()
+    return made
+
+
+def classes(content: bytes, x: Any) -> Any:
+    made = interpreter(content)
+    (inputs,), (outputs,) = made.get_input_details(), made.get_output_details()
+    scale, zero = inputs["quantization"]
+    limits = np.iinfo(inputs["dtype"])
+    found = []
+    for sample in np.clip(np.round(x / scale) + zero, limits.min, limits.max).astype(inputs["dtype"]):
+        made.set_tensor(inputs["index"], sample[None])
+        made.invoke()
+        found.append(int(made.get_tensor(outputs["index"]).argmax()))
+    return np.array(found)
+
+
+@pytest.mark.parametrize(
+    ("node", "conversion", "kind"),
+    [((), "ptq", np.int8), (("qat",), "qat", np.int8), ((), "int16x8", np.int16)],
+    ids=["ptq", "qat", "int16x8"],
+)
+def test_one_sample_quantized_and_the_same_classes(tree: Any, node: Any, conversion: str, kind: Any) -> None:
+    model, x = tree.model(node), tree.data.x[:100]
+    content = to_tflite(model, conversion, tree.data.x[100:200])
+    made = interpreter(content)
+    for detail in (*made.get_input_details(), *made.get_output_details()):
+        assert detail["dtype"] == kind
+        assert detail["shape_signature"][0] == 1
+    assert np.mean(classes(content, x) == model.predict(x, verbose=0).argmax(axis=1)) >= 0.97
+
+
+def test_conversion_writes_nothing_to_the_terminal(tree: Any, capfd: Any) -> None:
+    to_tflite(tree.model(()), "ptq", tree.data.x[:10])
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""
+
+
+def test_the_same_model_gives_the_same_bytes(tree: Any) -> None:
+    assert to_tflite(tree.model(()), "ptq", tree.data.x[:10]) == to_tflite(tree.model(()), "ptq", tree.data.x[:10])
+
+
+def test_what_stays_in_float_is_named(tree: Any) -> None:
+    tf, quantization = import_tensorflow(), import_tfmot().quantization.keras
+    with quiet():
+        content = tf.lite.TFLiteConverter.from_keras_model(tree.model(())).convert()
+    with pytest.raises(ConvertError, match=r"operator CONV_2D .* was left in float"):
+        check_quantized(content)
+    keras = import_keras()
+    layers = keras.layers
+    half = keras.Sequential(
+        [layers.Flatten(input_shape=(8, 8, 1)), layers.Dense(8, activation="tanh"), layers.Dense(4)]
+    )
+    half = keras.models.clone_model(half, clone_function=lambda layer: _annotated(quantization, layer))
+    with pytest.raises(ConvertError, match=r"operator .* was left in float"):
+        to_tflite(quantization.quantize_apply(half), "qat", tree.data.x)
+
+
+def _annotated(quantization: Any, layer: Any) -> Any:
+    """Only the last layer of a model is to be quantized."""
+    return quantization.quantize_annotate_layer(layer) if getattr(layer, "units", 0) == 4 else layer
+
+
+def test_a_float_model_is_not_taken_for_a_quantization_aware_one(tree: Any) -> None:
+    with pytest.raises(ConvertError, match="TensorFlow cannot convert the model"):
+        to_tflite(tree.model(()), "qat", tree.data.x)
+
+
+def test_a_layer_tensorflow_cannot_quantize_is_one_clear_line(data: steps.Data) -> None:
+    keras, tf = import_keras(), import_tensorflow()
+    network = keras.Sequential([keras.layers.Lambda(tf.math.erf, input_shape=(8, 8, 1)), keras.layers.Flatten()])
+    with pytest.raises(ConvertError) as error:
+        to_tflite(network, "ptq", data.x[:10])
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_free_axes_several_inputs_and_wrong_samples_are_refused(data: steps.Data) -> None:
+    keras = import_keras()
+    layers = keras.layers
+    free = keras.Sequential([layers.Conv2D(2, 1, input_shape=(None, 8, 1))])
+    with pytest.raises(ConvertError, match=r"input shape .* is not fixed"):
+        to_tflite(free, "ptq", data.x)
+    one, two = layers.Input((4,)), layers.Input((4,))
+    with pytest.raises(ConvertError, match="more than one input"):
+        to_tflite(keras.Model([one, two], layers.Add()([one, two])), "ptq", data.x)
+    flat = keras.Sequential([layers.Dense(2, input_shape=(4,))])
+    with pytest.raises(BadInputError, match="calibration samples of shape"):
+        to_tflite(flat, "ptq", data.x)
+    with pytest.raises(BadInputError, match="unknown conversion fp16"):
+        to_tflite(flat, "fp16", data.x)

@@ -1,0 +1,176 @@
+"""Model files, trained bases and Keras files: what is read back, and what is refused with one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hil.harness.model import Dataset, FineTune, Model, Recipe, discover, load_model_file, sibling, source_files
+from hil.harness.optimize import base, keras_file, steps
+from hil.npu.errors import BadInputError, UnavailableError
+
+from .conftest import small_network
+
+GOOD = """
+from hil.harness.model import Dataset, Model, sibling
+loader = sibling(__file__, "data/loader.py")
+model = Model("{name}", build=lambda: None, data=Dataset(loader.load, loader.files))
+"""
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def small_model(data: steps.Data, **settings: Any) -> Model:
+    return Model("small", build=small_network, data=Dataset(lambda _split: (data.x, data.y), lambda: []), **settings)
+
+
+def test_the_models_of_a_folder_are_found_with_all_their_source_files(tmp_path: Path) -> None:
+    write(tmp_path, "data/loader.py", "def load(split): ...\ndef files(): return []\n")
+    write(tmp_path, "_helper.py", "raise RuntimeError('not a model file')")
+    for name in ("b", "a"):
+        write(tmp_path, f"{name}.py", GOOD.format(name=name))
+    models = discover(tmp_path)
+    assert [model.name for model in models] == ["a", "b"]
+    assert source_files(models[0]) == [tmp_path / "a.py", tmp_path / "data/loader.py"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("this is no Python", "cannot be loaded: SyntaxError"),
+        ("import nothing_of_that_name", "cannot be loaded: ModuleNotFoundError: No module named"),
+        ("raise SystemExit(3)", "cannot be loaded: SystemExit: 3"),
+        ("model = 3", r"defines no `model = Model\(...\)`"),
+        (GOOD.format(name="x"), "loader.py cannot be loaded: FileNotFoundError"),
+        (
+            "from hil.harness.model import *\nmodel = Model('x', data=Dataset(len, len))",
+            "model x: give either build or tflite",
+        ),
+        (
+            "from hil.harness.model import *\nmodel = Model('x', data=Dataset(len, len), tflite='gone.tflite')",
+            "gone.tflite does not exist",
+        ),
+        ("from hil.harness.model import *\nRecipe(sparsity=50)", "sparsity 50 is not between 0 and 1"),
+        ("from hil.harness.model import *\nRecipe(repairs=('all',))", "unknown repair all"),
+    ],
+)
+def test_a_broken_model_file_is_one_clear_line(tmp_path: Path, text: str, line: str) -> None:
+    path = write(tmp_path, "broken.py", text)
+    with pytest.raises(BadInputError, match=line) as error:
+        load_model_file(path)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_missing_data_set_stays_what_it_is(tmp_path: Path) -> None:
+    text = "from hil.npu.errors import UnavailableError\nraise UnavailableError('no data', hint='install it')"
+    with pytest.raises(UnavailableError, match="install it"):
+        load_model_file(write(tmp_path, "x.py", text))
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no model file"):
+        load_model_file(tmp_path / "x.py")
+    with pytest.raises(BadInputError, match="no folder"):
+        discover(tmp_path / "models")
+
+
+def test_a_sibling_is_loaded_once_and_never_by_name(tmp_path: Path) -> None:
+    path = write(tmp_path, "json.py", "value = []")
+    loaded = sibling(str(tmp_path / "model.py"), "json.py")
+    assert loaded is sibling(str(path), "json.py")
+    assert sys.modules["json"] is json
+
+
+def test_a_recipe_is_hashable_and_json_able_and_says_what_a_step_depends_on() -> None:
+    recipe = Recipe(keep=("conv",))
+    assert json.loads(json.dumps(recipe.as_json()))["prune"]["epochs"] == 2
+    assert hash(recipe) == hash(Recipe(keep=("conv",)))
+    assert recipe.settings_of("ptq") == {"calibration": 200}
+    sparser = Recipe(keep=("conv",), sparsity=0.7)
+    changed = [name for name in (*steps.STEPS, "ptq") if recipe.settings_of(name) != sparser.settings_of(name)]
+    assert changed == ["prune"]
+
+
+def test_listing_models_imports_no_tensorflow() -> None:
+    code = "import sys, hil.harness.convert, hil.harness.optimize.base, hil.harness.optimize.survival\n"
+    code += "sys.exit(any(name.split('.')[0] in ('tensorflow', 'tf_keras') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_base_is_trained_written_and_read_back(tmp_path: Path, data: steps.Data) -> None:
+    model = small_model(data, recipe=Recipe(batch_size=32, base=FineTune(1, 1e-3)))
+    network = base.base_model(model, data)
+    base.save_weights(network, tmp_path / "small.npz")
+    again = base.base_model(small_model(data, weights=tmp_path / "small.npz"), None)
+    assert np.array_equal(network.predict(data.x, verbose=0), again.predict(data.x, verbose=0))
+    base.save_weights(again, tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "small.npz").read_bytes()
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path, data: steps.Data) -> None:
+    path = tmp_path / "w.npz"
+    model = small_model(data, weights=path)
+    path.write_text("no weights")
+    with pytest.raises(BadInputError, match="holds no weights"):
+        base.base_model(model, None)
+    np.savez(path, x=np.array([{}], dtype=object))  # a pickle inside
+    with pytest.raises(BadInputError, match="holds no weights"):
+        base.base_model(model, None)
+    base.save_weights(small_network(), path)
+    with np.load(path) as file:
+        values = dict(file)
+    np.savez(path, **{**values, "pw/kernel:0": np.zeros((2, 2))})
+    with pytest.raises(BadInputError, match=r"pw/kernel:0 should have shape .* but there is shape \(2, 2\)"):
+        base.base_model(model, None)
+    np.savez(path, **values, more=np.zeros(1))
+    with pytest.raises(BadInputError, match="the network has no weight more"):
+        base.base_model(model, None)
+
+
+def test_without_weights_and_data_there_is_no_base(data: steps.Data) -> None:
+    with pytest.raises(BadInputError, match="no weights and no training data"):
+        base.base_model(small_model(data), None)
+
+
+def test_the_command_trains_and_writes(tmp_path: Path, data: steps.Data, capsys: Any) -> None:
+    np.savez(tmp_path / "xy.npz", x=data.x, y=data.y)
+    text = f"""
+import numpy as np
+from hil.harness.model import Dataset, FineTune, Model, Recipe
+def build():
+    import tf_keras as keras
+    return keras.Sequential([keras.layers.Flatten(input_shape=(8, 8, 1)), keras.layers.Dense(4, name="fc")])
+def load(split):
+    with np.load({str(tmp_path / "xy.npz")!r}) as file:
+        return file["x"], file["y"]
+model = Model("tiny", build=build, data=Dataset(load, lambda: []), recipe=Recipe(base=FineTune(3, 1e-2)),
+              weights="weights/tiny.npz")
+"""
+    path = write(tmp_path, "tiny.py", text)
+    with pytest.raises(BadInputError, match=r"tiny.npz does not exist"):
+        load_model_file(path)
+    assert base.main([str(path)]) == 0
+    assert "test accuracy 0.9" in capsys.readouterr().out
+    assert base.base_model(load_model_file(path), None).get_layer("fc").get_weights()[0].shape == (64, 4)
+    assert base.main([str(tmp_path / "gone.py")]) == 2
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no HDF5 file"])
+def test_what_is_no_keras_file_is_one_clear_line(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "m.h5"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadInputError, match="Keras") as error:
+        keras_file.load_model(path)
+    assert len(str(error.value).splitlines()) == 1
