@@ -29,6 +29,7 @@ Source: the format as Vela's `mlw_codec` reads it (Apache-2.0); tests compare wi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,6 @@ from numpy.typing import NDArray
 from hil.npu.errors import StreamError
 
 _ZDIV_PLAIN, _ZDIV_END, _WDIV_PLAIN = 6, 7, 7
-_WINDOW = 8
 _ONES = tuple(bin(i).count("1") for i in range(1 << 12))
 
 
@@ -71,26 +71,27 @@ class _Palette:
 
 
 class _Bits:
-    """A position in the stream; reads past the end raise."""
+    """A position in the stream; reads past the end raise.
+
+    `words` holds for every byte the 32 bits that start there, so that any field of up to 25 bits is one look-up.
+    """
 
     def __init__(self, data: bytes) -> None:
-        self.data = data + bytes(_WINDOW)
         self.length = len(data) * 8
         self.position = 0
-        self.bits: NDArray[np.uint8] = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
+        padded = np.frombuffer(data + bytes(8), np.uint8).astype(np.uint32)
+        self.windows: NDArray[Any] = padded[:-3] | padded[1:-2] << 8 | padded[2:-1] << 16 | padded[3:] << 24
+        self.words: list[int] = self.windows.tolist()
 
     def take(self, count: int) -> int:
         position = self.position
-        self.position = position + count
-        if self.position > self.length:
-            raise StreamError("weight stream: ends early")
-        word = int.from_bytes(self.data[position >> 3 : (position >> 3) + _WINDOW], "little")
-        return word >> (position & 7) & ((1 << count) - 1)
+        self.move(position + count)
+        return self.words[position >> 3] >> (position & 7) & ((1 << count) - 1)
 
-    def skip(self, count: int) -> None:
-        self.position += count
-        if self.position > self.length:
+    def move(self, position: int) -> None:
+        if position > self.length:
             raise StreamError("weight stream: ends early")
+        self.position = position
 
     def align(self) -> None:
         self.position = -(-self.position // 8) * 8
@@ -100,35 +101,32 @@ class _Bits:
 
     def gather(self, positions: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         """The `count`-bit numbers at `positions`."""
-        result = np.zeros(len(positions), np.int64)
-        for bit in range(count):
-            result |= self.bits[positions + bit].astype(np.int64) << bit
+        words = np.take(self.windows, positions >> 3).astype(np.int64)
+        result: NDArray[np.int64] = words >> (positions & 7) & ((1 << count) - 1)
         return result
 
 
 @dataclass
-class _Remainders:
-    """Where the remainders of one kind of symbols lie: per chunk the first bit and how many follow."""
+class _Symbols:
+    """Where the symbols of one code lie: per chunk its unary bits, the first bit of its remainders, how many follow.
+
+    `width` is the size of a remainder in bits, `limit` the number of symbols, `per_chunk` how many a chunk has at most.
+    """
 
     width: int
     limit: int
+    per_chunk: int
+    unary0: list[int] = field(default_factory=list)
+    unary1: list[int] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
-    read: int = 0
-    pending: int = 0
 
-    def flush(self, reader: _Bits) -> None:
-        count = min(self.pending, self.limit - self.read)
-        self.starts.append(reader.position)
-        self.counts.append(count)
-        reader.skip(count * self.width)
-        self.read += count
-        self.pending = 0
-
-    def gather(self, reader: _Bits) -> NDArray[np.int64]:
+    def remainders(self, reader: _Bits) -> NDArray[np.int64]:
         counts = np.array(self.counts, np.int64)
-        inside = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        return reader.gather(np.repeat(np.array(self.starts, np.int64), counts) + inside * self.width, self.width)
+        before = np.cumsum(counts) - counts
+        positions = np.repeat(np.array(self.starts, np.int64) - before * self.width, counts)
+        positions += np.arange(len(positions)) * self.width
+        return reader.gather(positions, self.width)
 
 
 def _read_palette(reader: _Bits, zero_runs: bool) -> _Palette:
@@ -150,13 +148,12 @@ def _decode_slice(reader: _Bits, zdiv: int, palette: _Palette | None) -> tuple[N
         raise StreamError(f"weight stream: weight divisor 6 at bit {reader.position}")
     if plain:
         wdiv = (len(palette.entries) - 1).bit_length() if len(palette.entries) else palette.bits
-    weights = _Remainders(wdiv, length)
-    zeros = _Remainders(zdiv if zero_runs else 0, length + fresh if zero_runs else 0)
-    unary0, unary1, zero_unary = _walk(reader, weights, zeros, plain, truncated)
+    weights = _Symbols(wdiv, length, 8 if plain and wdiv > 5 else 12)
+    zeros = _Symbols(zdiv, length + fresh, 12 if zdiv < 3 else 8) if zero_runs else _Symbols(0, 0, 0)
+    end = _walk(reader, weights, zeros, 0 if plain else 12, truncated)
+    reader.move(end)
 
-    per_chunk = 8 if plain and wdiv > 5 else 12
-    quotients = _weight_quotients(unary0, unary1, per_chunk, truncated)[:length]
-    symbols = (quotients << wdiv) + weights.gather(reader)
+    symbols = (_weight_quotients(weights, truncated)[:length] << wdiv) + weights.remainders(reader)
     if int(symbols.max(initial=0)) >= 512:
         raise StreamError(f"weight stream: a weight of more than 9 bits before bit {reader.position}")
     size = len(palette.entries)
@@ -164,62 +161,72 @@ def _decode_slice(reader: _Bits, zdiv: int, palette: _Palette | None) -> tuple[N
     values = np.where(symbols < size, palette.entries[np.minimum(symbols, size - 1)], direct) if size else direct
     result = np.where(values & 1, -(values >> 1), values >> 1).astype(np.int16)
     if zero_runs:
-        runs = (_run_quotients(zero_unary, _unary_bits(zdiv))[: zeros.limit] << zdiv) + zeros.gather(reader)
+        runs = (_run_quotients(zeros)[: zeros.limit] << zdiv) + zeros.remainders(reader)
         result = _spread(result, runs, fresh)
     return result, palette
 
 
-def _unary_bits(zdiv: int) -> int:
-    return 12 if zdiv < 3 else 8
+def _walk(reader: _Bits, weights: _Symbols, zeros: _Symbols, unary_bits: int, truncated: bool) -> int:
+    """First pass: notes in `weights` and `zeros` where each chunk's parts lie; gives the position behind the slice.
 
-
-def _walk(
-    reader: _Bits, weights: _Remainders, zeros: _Remainders, plain: bool, truncated: bool
-) -> tuple[list[int], list[int], list[int]]:
-    """First pass: the unary parts of every chunk, and in `weights` and `zeros` where the remainders lie."""
-    unary0: list[int] = []
-    unary1: list[int] = []
-    zero_unary: list[int] = []
-    per_chunk = 8 if plain and weights.width > 5 else 12
-    zero_bits = _unary_bits(zeros.width)
-    weight_count = zero_count = 0
+    This loop is most of the time of decoding: it works on local names, and checks bounds once a chunk.
+    """
+    words, ones, limit = reader.words, _ONES, reader.length
+    position = reader.position
+    weight_limit, weight_width, per_chunk = weights.limit, weights.width, weights.per_chunk
+    zero_limit, zero_width, zero_bits = zeros.limit, zeros.width, zeros.per_chunk
+    weight_count = zero_count = weights_pending = zeros_pending = 0
     while True:
         # The two codes throttle each other, so that neither runs far ahead.
-        ahead = weight_count - zero_count if zeros.limit else 0
-        take_weights = ahead < 8 and weight_count < weights.limit
-        take_zeros = ahead >= 0 and zero_count < zeros.limit
-        bits0 = reader.take(12) if take_weights and not plain else 0
-        pending_zeros = 0
+        ahead = weight_count - zero_count if zero_limit else 0
+        take_weights = ahead < 8 and weight_count < weight_limit
+        take_zeros = ahead >= 0 and zero_count < zero_limit
+        if position + 64 > limit and position + 12 * take_weights + zero_bits * take_zeros > limit:
+            raise StreamError("weight stream: ends early")
+        bits0 = fresh_weights = fresh_zeros = 0
+        if take_weights and unary_bits:
+            bits0 = words[position >> 3] >> (position & 7) & 0xFFF
+            position += 12
         if take_zeros:
-            bits = reader.take(zero_bits)
-            zero_unary.append(bits)
-            pending_zeros = zero_bits - _ONES[bits]
-            zero_count += pending_zeros
-        pending_weights = 0
+            bits = words[position >> 3] >> (position & 7) & ((1 << zero_bits) - 1)
+            position += zero_bits
+            zeros.unary0.append(bits)
+            fresh_zeros = zero_bits - ones[bits]
         if take_weights:
-            bits1 = reader.take(_ONES[bits0])
-            unary0.append(bits0)
-            unary1.append(bits1)
-            pending_weights = per_chunk if truncated else per_chunk - _ONES[bits1]
-            weight_count += pending_weights
-        weights.flush(reader)
-        zeros.flush(reader)
+            extra = ones[bits0]
+            bits1 = words[position >> 3] >> (position & 7) & ((1 << extra) - 1)
+            position += extra
+            weights.unary0.append(bits0)
+            weights.unary1.append(bits1)
+            fresh_weights = per_chunk if truncated else per_chunk - ones[bits1]
+        # The remainders of the chunk before; the last chunk may have more symbols than are wanted.
+        weights.starts.append(position)
+        weights.counts.append(weights_pending)
+        position += weights_pending * weight_width
+        zeros.starts.append(position)
+        zeros.counts.append(zeros_pending)
+        position += zeros_pending * zero_width
+        if position > limit:
+            raise StreamError("weight stream: ends early")
         if not take_weights and not take_zeros:
-            return unary0, unary1, zero_unary
-        weights.pending, zeros.pending = pending_weights, pending_zeros
+            return position
+        weights_pending = min(fresh_weights, weight_limit - weight_count) if take_weights else 0
+        zeros_pending = min(fresh_zeros, zero_limit - zero_count) if take_zeros else 0
+        weight_count += fresh_weights
+        zero_count += fresh_zeros
 
 
-def _weight_quotients(unary0: list[int], unary1: list[int], per_chunk: int, truncated: bool) -> NDArray[np.int64]:
-    places = np.arange(per_chunk)
-    first = np.array(unary0, np.int64)[:, None] >> places & 1
-    rank = np.cumsum(first, axis=1) - first
-    codes = (first + (first & np.array(unary1, np.int64)[:, None] >> rank)).ravel()
+def _weight_quotients(weights: _Symbols, truncated: bool) -> NDArray[np.int64]:
+    places = np.arange(weights.per_chunk, dtype=np.int16)
+    first = np.array(weights.unary0, np.int16)[:, None] >> places & 1
+    rank = np.cumsum(first, axis=1, dtype=np.int16) - first
+    codes = (first + (first & np.array(weights.unary1, np.int16)[:, None] >> rank)).ravel()
     ends = np.arange(len(codes)) if truncated else np.flatnonzero(codes < 2)
-    return np.diff(np.cumsum(codes)[ends], prepend=0)
+    return np.diff(np.cumsum(codes, dtype=np.int64)[ends], prepend=0)
 
 
-def _run_quotients(unary: list[int], bits: int) -> NDArray[np.int64]:
-    codes = (np.array(unary, np.int64)[:, None] >> np.arange(bits) & 1).ravel()
+def _run_quotients(zeros: _Symbols) -> NDArray[np.int64]:
+    codes = (np.array(zeros.unary0, np.int64)[:, None] >> np.arange(zeros.per_chunk) & 1).ravel()
     return np.diff(np.cumsum(codes)[np.flatnonzero(codes == 0)], prepend=0)
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
 _F = TypeVar("_F", bound=Callable[..., None])
 
 
@@ -39,6 +40,23 @@ def finish(
             value = (np.float64(accumulator[row, c]) + bias[c]) * multiplier[c]
             value = math.floor(value + (math.copysign(nudge[c], value) + half[c])) + zero_point
             out[row, c] = min(max(value, low), high)
+
+
+@_compiled
+def finish_whole(
+    accumulator: Array, bias: Whole, factor: Whole, shift: Whole, twice: Whole,
+    zero_point: int, low: int, high: int, out: Array,
+) -> None:  # fmt: skip
+    """`OutputStage` without a table, by `rescale`, where float64 does not fit.
+
+    `twice` is 2**30 for channels that TFL rounds twice, else 0; all arrays (rows, channels) or (channels,).
+    """
+    for row in range(accumulator.shape[0]):
+        for c in range(accumulator.shape[1]):
+            product = (np.int64(accumulator[row, c]) + bias[c]) * factor[c]
+            half = (np.int64(1) << shift[c]) >> 1
+            product += half + (twice[c] if product >= 0 else -twice[c])
+            out[row, c] = min(max((product >> shift[c]) + zero_point, low), high)
 
 
 @_compiled

@@ -60,19 +60,16 @@ class OutputStage:
     activation: Activation
     table: Int64 | None = None
     slope: Int64 | None = None
-    _by_channel: dict[int, list[Floats]] = field(default_factory=dict, init=False)
+    _by_channel: dict[int, list[Array]] = field(default_factory=dict, init=False)
 
     def __call__(self, accumulator: Array, loops: ModuleType | None = None) -> Array:
         """Accumulators (any integer-valued type, last axis channels) to output elements.
 
         `loops`: the compiled loops, where they pay.
         """
-        if self.fits_floats:
-            if loops is not None:
-                return self._finish_compiled(accumulator, loops)
-            values = self._scaled_floats(accumulator)
-        else:
-            values = self._scaled(accumulator)
+        if loops is not None and self._compilable:
+            return self._finish_compiled(accumulator, loops)
+        values = self._scaled_floats(accumulator) if self.fits_floats else self._scaled(accumulator)
         values += self.zero_point
         if self.activation.function is not Function.NONE:
             return sigmoid_or_tanh(values, self.activation.function).astype(self.dtype)
@@ -85,16 +82,32 @@ class OutputStage:
     def _highest(self) -> int:
         return max(self.activation.minimum, self.activation.maximum)
 
+    @cached_property
+    def _compilable(self) -> bool:
+        special = self.activation.wraps or self.activation.function is not Function.NONE
+        return self.factor is not None and self.rounding is not Rounding.TRUNCATE and not special
+
     def _finish_compiled(self, accumulator: Array, loops: ModuleType) -> Array:
         channels = accumulator.shape[-1]
-        out = np.empty(accumulator.shape, self.dtype if self.table is None else np.int32)
         if channels not in self._by_channel:
-            self._by_channel[channels] = [np.broadcast_to(part, channels).copy() for part in self.float_constants]
-        loops.finish(
-            accumulator.reshape(-1, channels), *self._by_channel[channels],
-            float(self.zero_point), float(self.activation.minimum), float(self._highest), out.reshape(-1, channels),
-        )  # fmt: skip
+            constants = self.float_constants if self.fits_floats else self._whole_constants()
+            self._by_channel[channels] = [np.broadcast_to(part, channels).copy() for part in constants]
+        limits = (self.zero_point, self.activation.minimum, self._highest)
+        out = np.empty(accumulator.shape, self.dtype if self.table is None else np.int32)
+        rows = accumulator.reshape(-1, channels), *self._by_channel[channels]
+        if self.fits_floats:
+            loops.finish(*rows, *(float(limit) for limit in limits), out.reshape(-1, channels))
+        else:
+            loops.finish_whole(*rows, *limits, out.reshape(-1, channels))
         return out if self.table is None else self._look_up(out.astype(np.int64)).astype(self.dtype)
+
+    def _whole_constants(self) -> tuple[Int64, Int64, Int64, Int64]:
+        """(bias, factor, shift, 2**30 where TFL rounds twice)."""
+        assert self.factor is not None
+        assert self.shift is not None
+        twice = (self.shift > 31) & (self.rounding is Rounding.TFL)
+        bias = np.zeros(1, np.int64) if self.bias is None else self.bias
+        return bias, self.factor, self.shift, np.where(twice, np.int64(1) << 30, 0)
 
     @cached_property
     def fits_floats(self) -> bool:

@@ -12,6 +12,14 @@ Short bursts waste bandwidth.  The command stream itself is read through the por
 block operations, one after the other.  The command stream says what waits for what: DMA_WAIT holds back until a DMA is
 done, KERNEL_WAIT until block operations are.  Block operations do not overlap each other here, whatever BLOCKDEP
 allows.
+
+How good it is, with Vela 5.2 and Ethos_U55_High_End_Embedded; nothing is tuned to a model:
+
+* against the cycles that Arm's FVP is published to need for kws_micronet_m in Shared_Sram (a personal repository's
+  sweep): -0.7 %, -0.8 %, +0.8 %, +2.9 % at 32, 64, 128, 256 MACs; beats at 128 MACs -1.1 % (AXI0) and 0.0 % (AXI1);
+* against Vela's own estimate for four networks in Shared_Sram and Sram_Only at all sizes: -10 % to +4 %.
+
+Vela calls its estimate approximate and the FVP its NPU "cycle approximate"; nothing here was compared with silicon.
 """
 
 from __future__ import annotations

@@ -67,21 +67,27 @@ _NETWORKS: dict[str, Callable[[Any], Any]] = {
 
 
 def make(name: str) -> bytes:
-    """The network `name` as a quantized TFLite file; `-int16` at its end makes it int16x8, `-uint8` uint8 outside."""
+    """The network `name` as a quantized TFLite file; `-int16` at its end makes it int16x8, `-uint8` uint8 outside.
+
+    `sigmoid:S` and `tanh:S` are that function alone, of inputs from -S to S.
+    """
     network, _, kind = name.partition("-")
-    function = tf.function(_NETWORKS[network], input_signature=[tf.TensorSpec([1, 16, 16, 4], tf.float32)])
+    if ":" in network:
+        function, scale = network.split(":")
+        samples = np.linspace(-float(scale), float(scale), 1 << 16).reshape(1, 1, 256, 256, 1).astype(np.float32)
+        return _convert(getattr(tf, function), samples, kind)
+    return _convert(_NETWORKS[network], np.random.default_rng(3).normal(0, 1, (20, 1, 16, 16, 4)), kind)
+
+
+def _convert(network: Callable[[Any], Any], samples: Any, kind: str) -> bytes:
+    function = tf.function(network, input_signature=[tf.TensorSpec(samples.shape[1:], tf.float32)])
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    samples = np.random.default_rng(3).normal(0, 1, (20, 1, 16, 16, 4)).astype(np.float32)
-    converter.representative_dataset = lambda: ([sample] for sample in samples)
-    outside = tf.int8
+    converter.representative_dataset = lambda: ([sample.astype(np.float32)] for sample in samples)
+    outside = {"int16": tf.int16, "uint8": tf.uint8}.get(kind, tf.int8)
+    operators = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
     if kind == "int16":
         operators = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-        outside = tf.int16
-    else:
-        operators = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
-    if kind == "uint8":
-        outside = tf.uint8
     converter.target_spec.supported_ops = [operators]
     converter.inference_input_type = converter.inference_output_type = outside
     return converter.convert()

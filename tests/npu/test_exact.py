@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+
+from hil.npu import acceleration
 
 MODELS = ("ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8")
 ACCELERATORS = tuple(f"ethos-u55-{macs}" for macs in (32, 64, 128, 256))
 MODES = ("Sram_Only", "Shared_Sram", "Dedicated")
+TYPES = ("cnn", "misc", "wide", "cnn-int16", "wide-int16", "cnn-uint8")
 LEGACY = "--debug-force-legacy-core"
 
 
@@ -40,3 +46,49 @@ def test_small_models(small_models, name, accelerator, vela, npu, oracle, random
 def test_other_compilers(small_models, name, options, vela, npu, oracle, random_inputs):
     model = small_models(name)
     assert_exact(model, vela(model, "ethos-u55-128", "Sram_Only", *options), npu, oracle, random_inputs)
+
+
+@pytest.fixture
+def numpy_only():
+    """NumPy alone within the test, whatever ran before."""
+    acceleration.unload()
+    yield
+    acceleration.unload()
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_compiled_loops_equal_numpy(small_models, name, vela, npu, random_inputs, numpy_only, monkeypatch):
+    pytest.importorskip("numba", exc_type=ImportError)
+    model = small_models(name)
+    compiled, inputs = vela(model, "ethos-u55-128"), random_inputs(model, 5)
+    acceleration.load()
+    fast = npu(compiled, inputs)
+    acceleration.unload()
+    monkeypatch.setattr(acceleration, "loops", lambda elements: None)
+    for got, expected in zip(fast, npu(compiled, inputs), strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_batch_is_a_loop_of_singles(small_models, name, vela, npu, random_inputs):
+    model = small_models(name)
+    compiled, inputs = vela(model, "ethos-u55-256", "Sram_Only"), random_inputs(model, 19)
+    singles = [npu(compiled, [values[i : i + 1] for values in inputs]) for i in range(19)]
+    for index, whole in enumerate(npu(compiled, inputs)):
+        np.testing.assert_array_equal(whole, np.concatenate([single[index] for single in singles]))
+
+
+def test_importing_needs_no_numba():
+    """A small inference must not pay for what only batches need."""
+    imports = "import sys, hil.npu.compiled, hil.npu.timing, hil.npu.registers"
+    check = "assert not {'numba', 'tensorflow', 'ethosu'} & {*sys.modules}"
+    subprocess.run([sys.executable, "-c", f"{imports}; {check}"], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("scale", [0.7, 9.0, 40.0])
+def test_16_bit_activations_over_all_inputs(small_models, kind, scale, vela, npu, oracle):
+    model = small_models(f"{kind}:{scale}-int16")
+    inputs = [np.arange(-32768, 32768).astype(np.int16).reshape(1, 256, 256, 1)]
+    for got, expected in zip(npu(vela(model, "ethos-u55-128"), inputs), oracle(model, inputs), strict=True):
+        np.testing.assert_array_equal(got, expected)

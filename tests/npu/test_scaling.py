@@ -31,7 +31,7 @@ FACTORS = st.one_of(st.integers(0, 0x8000_0001), st.sampled_from([0, 1, 1 << 30,
 VALUES = st.one_of(st.integers(-(1 << 30), 1 << 30), st.integers(-300, 300))
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(VALUES, FACTORS, st.integers(0, 62), st.sampled_from(Rounding))
 def test_rescale(value, factor, shift, rounding):
     assert int(rescale(np.array([value]), factor, shift, rounding)[0]) == reference(value, factor, shift, rounding)
@@ -69,7 +69,7 @@ def _stage(dtype, factor, shift, zero_point, low, high, rounding=Rounding.TFL, b
     return OutputStage(np.dtype(dtype), rounding, one(bias), one(factor), one(shift), zero_point, activation)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     st.lists(st.integers(-(1 << 24), 1 << 24), min_size=1, max_size=40),
     st.integers(-(1 << 20), 1 << 20),
@@ -82,7 +82,8 @@ def test_output_stage(values, bias, factor, shift, zero_point, rounding):
     stage = _stage(np.int8, factor, shift, zero_point, -100, 120, rounding, bias)
     expected = [min(max(reference(value + bias, factor, shift, rounding) + zero_point, -100), 120) for value in values]
     for dtype in (np.int64, np.float64):
-        assert stage(np.array(values, dtype).reshape(1, 1, -1, 1)).ravel().tolist() == expected
+        for loops in (None, pytest.importorskip("hil.npu.loops", exc_type=ImportError)):
+            assert stage(np.array(values, dtype).reshape(1, 1, -1, 1), loops).ravel().tolist() == expected
     if rounding is Rounding.TRUNCATE or shift <= 44:
         assert stage.fits_floats == (rounding is not Rounding.TRUNCATE)
 
