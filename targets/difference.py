@@ -60,7 +60,7 @@ class Difference:
 def first_difference(model: Deployable, mapping: Sequence[MappedCommand], inputs: Sequence[Array]) -> Difference | None:
     """Runs one sample (arrays with a leading axis of 1) on the oracle and on the executable NPU.
 
-    None if the outputs are equal.  Raises `BadInputError` without both files of the model.
+    None if everything that can be compared is equal.  Raises `BadInputError` without both files of the model.
     """
     if model.int8 is None or model.compiled is None:
         raise BadInputError("to find a difference takes the int8 model and what Vela made of it")
@@ -68,14 +68,15 @@ def first_difference(model: Deployable, mapping: Sequence[MappedCommand], inputs
     expected = oracle.intermediate(inputs)
     follower = _Follower({(entry.stream, entry.word_offset): entry for entry in mapping}, expected)
     outputs = read_graph(model.compiled).run([array[:1] for array in inputs], State(), follower)
+    if follower.found is not None:
+        return follower.found
     for spec, output in zip(oracle.signature.outputs, outputs, strict=True):
         reference = expected[spec.name].reshape(output[0].shape)
         at = _first(output[0], reference)
         if at is not None:
             index = oracle.signature.operator_outputs.index(spec.name)
             kind = oracle.signature.operators[index]
-            at_output = Difference(index, kind, spec.name, at, int(output[0][at]), int(reference[at]))
-            return follower.found or at_output
+            return Difference(index, kind, spec.name, at, int(output[0][at]), int(reference[at]))
     return None
 
 

@@ -3,8 +3,9 @@
     graph = read_graph(compiled)
     outputs = graph.run([x], State())          # x: (samples, ...)
 
-Each NPU operator gets an arena of its own, filled with its inputs at the addresses Vela gave them; between operators
-the values of tensors are kept by tensor.  What lives from one inference to the next is kept apart, as *state*:
+All tensors that have an address lie in one arena, as on the chip: an NPU operator may leave half of a concatenation
+there, which a later one completes without naming it as an input.  What CPU operators read and write is kept by
+tensor as well.  What lives from one inference to the next is kept apart, as *state*:
 
 - resources: VAR_HANDLE names one, READ_VARIABLE and ASSIGN_VARIABLE read and write it, CALL_ONCE names the subgraph
   that sets its initial value;
@@ -14,12 +15,22 @@ the values of tensors are kept by tensor.  What lives from one inference to the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from hil.npu.compiled import BoundOperator, CompiledModel, CpuOperator, NpuOperator, Tensor, read_compiled
+from hil.npu.compiled import (
+    SCRATCH,
+    SCRATCH_FAST,
+    BoundOperator,
+    CompiledModel,
+    CpuOperator,
+    NpuOperator,
+    Tensor,
+    read_compiled,
+)
 from hil.npu.errors import BadInputError
 from hil.npu.operations import Operation
 from hil.targets.base import Array
@@ -29,6 +40,9 @@ from hil.targets.resources import Resources, read_resources
 
 Trace = Callable[[int, Operation, Array], None]
 """Called after each block operation: which NPU operator, the operation, its output (samples, height, width, depth)."""
+
+
+_MOST_MEMORY = 1 << 31  # bytes; more is no microcontroller's, but a damaged file's
 
 
 @dataclass
@@ -60,62 +74,94 @@ class Graph:
 
     def run(self, inputs: Sequence[Array], state: State, trace: Trace | None = None) -> tuple[Array, ...]:
         """Outputs in the model's order, each (samples, ...); `state` is changed to what the inference leaves."""
-        main = self.model.main
-        samples = len(inputs[0])
-        values = dict(zip(main.inputs, inputs, strict=True))
-        stream = 0
+        inference = _Inference(self, len(inputs[0]), state, trace)
+        for index, array in zip(self.model.main.inputs, inputs, strict=True):
+            inference.store(index, array)
         for step in self.steps:
             if isinstance(step, BoundOperator):
-                self._run_npu(step, values, samples, state, trace, stream)
-                stream += 1
+                inference.run_npu(step)
             elif isinstance(step, CpuOperator):
-                self._run_resource(step, values, samples, state)
+                inference.access_resource(step)
             else:
-                wanted = [_shaped(values[index], main.tensors[index]) for index in step.inputs]
-                outputs = run_piece(self.data, step, wanted, samples, resume=state.resumed)
-                values.update(zip(step.outputs, outputs, strict=True))
+                inference.run_cpu(step)
         state.resumed = True
-        return tuple(_sampled(values[index], main.tensors[index]) for index in main.outputs)
+        return tuple(_sampled(inference.load(i), self.model.main.tensors[i]) for i in self.model.main.outputs)
 
-    def _run_npu(
-        self,
-        step: BoundOperator,
-        values: dict[int, Array],
-        samples: int,
-        state: State,
-        trace: Trace | None,
-        stream: int,
-    ) -> None:
-        tensors = self.model.main.tensors
-        arena = np.zeros((samples, self.model.arena_bytes), np.uint8)
-        variables = [tensors[index] for index in step.operator.inputs if tensors[index].is_variable]
-        for index in step.operator.inputs:
-            tensor = tensors[index]
-            if tensor.is_variable:
-                _place(arena, tensor, state.variables.get(tensor.name, _reset(tensor, samples)))
-            elif tensor.data is None:
-                _place(arena, tensor, values[index])
-            elif tensor.offset is not None:
-                _place(arena, tensor, np.broadcast_to(tensor.data, (samples, len(tensor.data))))
-        step.run(arena, None if trace is None else lambda operation, ofm: trace(stream, operation, ofm))
-        values.update((index, _fetch(arena, tensors[index])) for index in step.operator.outputs)
-        state.variables.update((tensor.name, _fetch(arena, tensor)) for tensor in variables)
 
-    def _run_resource(self, step: CpuOperator, values: dict[int, Array], samples: int, state: State) -> None:
-        """READ_VARIABLE and ASSIGN_VARIABLE; the other two have no effect in a step."""
-        name = self.resources.handles[step.inputs[0]]
-        if step.outputs:
-            values[step.outputs[0]] = state.resources.get(name, self._initial(name, samples))
+class _Inference:
+    """One inference of a batch under way: the arena, and the value of each tensor that was written."""
+
+    def __init__(self, graph: Graph, samples: int, state: State, trace: Trace | None) -> None:
+        self._graph = graph
+        self._tensors = graph.model.main.tensors
+        self._samples = samples
+        self._state = state
+        self._trace = trace
+        self._values: dict[int, Array] = {}
+        self._streams = 0
+        bound = [step for step in graph.steps if isinstance(step, BoundOperator)]
+        self._arena = np.zeros((samples, graph.model.arena_bytes), np.uint8)
+        self._fast = np.zeros((samples, max((step.fast_bytes for step in bound), default=0)), np.uint8)
+
+    def load(self, index: int) -> Array:
+        """The value of a tensor, shape (samples, *tensor shape)."""
+        tensor = self._tensors[index]
+        if index not in self._values:
+            raise BadInputError(f"the compiled model reads its tensor {tensor.name!r} before anything has written it")
+        value = self._values[index]
+        if value.size != self._samples * math.prod(tensor.shape):
+            raise BadInputError(
+                f"the compiled model's tensor {tensor.name!r} gets {value.shape[1:]}, not {tensor.shape}"
+            )
+        return value.reshape(self._samples, *tensor.shape)
+
+    def store(self, index: int, value: Array) -> None:
+        """Sets a tensor, also in the arena: an NPU operator may work on what lies there without naming it."""
+        tensor = self._tensors[index]
+        self._values[index] = value
+        if tensor.offset is not None:
+            _place(self._arena, tensor, value)
+
+    def run_npu(self, step: BoundOperator) -> None:
+        state = self._state.variables
+        tensors = [self._tensors[index] for index in step.operator.inputs]
+        variables = [tensor for tensor in tensors if tensor.is_variable]
+        for tensor in variables:
+            _place(self._arena, tensor, state.get(tensor.name, _reset(tensor, self._samples)))
+        for tensor in tensors:
+            if tensor.data is not None and tensor.offset is not None:
+                _place(self._arena, tensor, _constant(tensor, self._samples))
+        start, size = step.scratch_offset, step.scratch_bytes
+        memory = {SCRATCH: self._arena[:, start : start + size]}
+        if step.fast_bytes:
+            memory[SCRATCH_FAST] = self._fast[:, : step.fast_bytes]
+        stream, trace = self._streams, self._trace
+        step.program.run(memory, None if trace is None else lambda operation, ofm: trace(stream, operation, ofm))
+        self._streams += 1
+        for index in step.operator.outputs:
+            self._values[index] = _fetch(self._arena, self._tensors[index])
+        state.update((tensor.name, _fetch(self._arena, tensor)) for tensor in variables)
+
+    def run_cpu(self, piece: Piece) -> None:
+        inputs = [self.load(index) for index in piece.inputs]
+        outputs = run_piece(self._graph.data, piece, inputs, self._samples, resume=self._state.resumed)
+        for index, output in zip(piece.outputs, outputs, strict=True):
+            self.store(index, output)
+
+    def access_resource(self, operator: CpuOperator) -> None:
+        """READ_VARIABLE or ASSIGN_VARIABLE."""
+        name = self._graph.resources.handles.get(operator.inputs[0], "")
+        resources = self._state.resources
+        if operator.outputs:
+            if name not in resources and name not in self._graph.resources.initial:
+                raise BadInputError(f"the model reads its variable {name!r} before anything was assigned to it")
+            initial = self._graph.resources.initial.get(name)
+            value = resources[name] if initial is None or name in resources else _constant(initial, self._samples)
+            self.store(operator.outputs[0], value)
         else:
-            value = self.model.main.tensors[step.inputs[1]]
-            constant = value.data is not None and value.dtype is not None
-            data = _constant(value, samples) if constant else values[step.inputs[1]]
-            state.resources[name] = data
-
-    def _initial(self, name: str, samples: int) -> Array:
-        if name not in self.resources.initial:
-            raise BadInputError(f"the model reads its variable {name!r} before anything was assigned to it")
-        return _constant(self.resources.initial[name], samples)
+            tensor = self._tensors[operator.inputs[1]]
+            constant = tensor.data is not None and tensor.dtype is not None
+            resources[name] = _constant(tensor, self._samples) if constant else self.load(tensor.index)
 
 
 def read_graph(data: bytes) -> Graph:
@@ -124,8 +170,25 @@ def read_graph(data: bytes) -> Graph:
     Raises `StreamError` for a file that is damaged or uses what is not modelled.
     """
     model = read_compiled(data)
+    _check(model)
     resources = read_resources(data, model)
     return Graph(data, model, _steps(model, resources), resources)
+
+
+def _check(model: CompiledModel) -> None:
+    """Raises `BadInputError` for tensors and operators that no model has, but a damaged file may."""
+    operators = [operator for operator in model.main.operators if isinstance(operator, NpuOperator)]
+    fast = [model.main.tensors[operator.scratch_fast].bytes for operator in operators]
+    if max((model.arena_bytes, *fast)) > _MOST_MEMORY:
+        raise BadInputError(f"the compiled model asks for an arena of {model.arena_bytes} bytes")
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            if any(length < 0 for length in tensor.shape):
+                raise BadInputError(f"the compiled model's tensor {tensor.name!r} has the shape {tensor.shape}")
+            if tensor.data is not None and tensor.dtype is not None and len(tensor.data) != tensor.bytes:
+                raise BadInputError(f"the compiled model's constant {tensor.name!r} has {len(tensor.data)} bytes")
+        if min((*graph.inputs, *graph.outputs), default=0) < 0:
+            raise BadInputError("the compiled model has an input or output that is no tensor")
 
 
 def _steps(model: CompiledModel, resources: Resources) -> tuple[BoundOperator | CpuOperator | Piece, ...]:
@@ -142,6 +205,9 @@ def _steps(model: CompiledModel, resources: Resources) -> tuple[BoundOperator | 
             end_run()
             steps.append(operator.bind(model))
         elif operator.index in resources.accesses:
+            needed = 1 if operator.outputs else 2
+            if len(operator.inputs) < needed or min(operator.inputs) < 0 or min(operator.outputs, default=0) < 0:
+                raise BadInputError(f"operator {operator.index} of the compiled model names no variable or no value")
             end_run()
             steps.append(operator)
         elif operator.index not in resources.silent:
@@ -180,6 +246,8 @@ def _fetch(arena: Array, tensor: Tensor) -> Array:
 def _reset(tensor: Tensor, samples: int) -> Array:
     """The initial value of a variable tensor, as TFLite's `ResetVariableTensors`: the zero point if int8, else 0."""
     zero = tensor.quantization.zero_points[0] if tensor.dtype == np.int8 and tensor.quantization.zero_points else 0
+    if not -128 <= zero <= 127:
+        raise BadInputError(f"the compiled model's tensor {tensor.name!r} has the zero point {zero}")
     return np.full((samples, *tensor.shape), zero, tensor.dtype)
 
 
@@ -187,10 +255,6 @@ def _constant(tensor: Tensor, samples: int) -> Array:
     assert tensor.data is not None
     assert tensor.dtype is not None
     return np.broadcast_to(tensor.data.view(tensor.dtype).reshape(tensor.shape), (samples, *tensor.shape))
-
-
-def _shaped(value: Array, tensor: Tensor) -> Array:
-    return value.reshape(len(value), *tensor.shape)
 
 
 def _sampled(value: Array, tensor: Tensor) -> Array:

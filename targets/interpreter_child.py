@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hil.npu.errors import BadInputError
+from hil.npu.errors import BadInputError, InfrastructureError
 from hil.targets.base import Array
 from hil.targets.pieces import Piece, cut
-from hil.targets.tensors import read_signature
+from hil.targets.tensors import DAMAGE, read_signature
 
 _MODULES = {
     "tensorflow": "tensorflow.lite.python.interpreter",
@@ -72,8 +72,8 @@ def run(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], lis
     ]
     try:
         named = _run(header, blobs[0], inputs)
-    except (ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
+    except (RuntimeError, *DAMAGE) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise BadInputError(f"TFLite's reference kernels do not take the model: {reason}") from error
     described = [{"key": key, "dtype": array.dtype.str, "shape": array.shape} for key, array in named.items()]
     return {"outputs": described}, [np.ascontiguousarray(array).tobytes() for array in named.values()]
@@ -106,7 +106,7 @@ def _get(model: bytes, name: str, piece: dict[str, list[int]] | None, every_tens
     key = f"{hashlib.sha256(model).hexdigest()} {name} {piece} {every_tensor}"
     if key not in _prepared:
         if resume:
-            raise LookupError("the state of the last call is gone: the process was started anew")
+            raise InfrastructureError("the model's state is lost: its process was started anew in between")
         if piece is not None:
             schema = importlib.import_module(_MODULES[name].replace("interpreter", "schema_py_generated"))
             model = cut(model, Piece(**{part: tuple(indices) for part, indices in piece.items()}), schema)

@@ -42,8 +42,8 @@ NPU_OPERATOR = "ethos-u"
 """The custom operator in which Vela puts what runs on the NPU."""
 
 _T = TypeVar("_T")
-# What flatbuffers, struct and NumPy raise when an offset or a length is wild.
-_DAMAGE = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, KeyError)
+DAMAGE = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, KeyError)
+"""What flatbuffers, struct and NumPy raise when an offset or a length is wild."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def guarded(model: bytes, name: str, read: Callable[[Any], _T]) -> _T:
         raise BadInputError(f"{name} is no TFLite model", hint="give a .tflite file")
     try:
         return read(Model.GetRootAsModel(bytearray(model), 0))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise BadInputError(f"{name} is a damaged TFLite file: {error or type(error).__name__}") from error
 
 

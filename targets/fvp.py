@@ -1,0 +1,178 @@
+"""`fvp`: Arm's inference-runner firmware on a Corstone-300, one boot a sample.
+
+    run = create("fvp", engine="open").run(Deployable(int8=int8, compiled=vela), [x])
+    run.measurements        # npu_cycles, arena_used_bytes ... as the firmware printed them
+
+The firmware is Arm's, unmodified; what plays the board is Arm's FVP or the open Corstone-300 (`hil.fvp`).  Every sample
+starts from a freshly booted board.  The NPU's counters are `simulated` on Arm's FVP and `modelled` on the open one; the
+CPU's cycles are `untrusted` on either.  An int8 model that Vela has not seen runs on the firmware's CPU kernels.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from hil.fvp.engine import find
+from hil.fvp.firmware import runner
+from hil.fvp.inference import Inference, MemorySettings, run_inference
+from hil.npu.accelerator import Accelerator
+from hil.npu.errors import BadInputError
+from hil.npu.memory_system import MemorySystem
+from hil.targets.base import Array, Deployable, Measurement, Progress, Run, Trust
+from hil.targets.placement import check_accelerator, model_file
+from hil.targets.tensors import Signature, TensorSpec, check_inputs, read_signature, require_quantized
+
+_NPU = "NPU "
+"""How the firmware's names of the NPU's counters begin."""
+
+_TOTAL = "npu_cycles"
+_NAMES = {
+    "NPU TOTAL": _TOTAL,
+    "NPU ACTIVE": "npu_active_cycles",
+    "NPU IDLE": "npu_idle_cycles",
+    "NPU AXI0_RD_DATA_BEAT_RECEIVED": "axi0_read_beats",
+    "NPU AXI0_WR_DATA_BEAT_WRITTEN": "axi0_write_beats",
+    "NPU AXI1_RD_DATA_BEAT_RECEIVED": "axi1_read_beats",
+}
+"""The firmware's names of counters, and those of all targets."""
+
+
+class FvpTarget:
+    """`engine` is `open`, `arm` or `auto`; `executable` is Arm's FVP if it is not where it is looked for.
+
+    `time_limit_s` is for one sample, boot included; `jobs` samples run at a time (default: as many as there are cores).
+    """
+
+    name = "fvp"
+
+    def __init__(
+        self,
+        *,
+        engine: str = "auto",
+        executable: Path | None = None,
+        time_limit_s: float = 120.0,
+        jobs: int | None = None,
+    ) -> None:
+        self._engine = engine
+        self._executable = executable
+        self._time_limit_s = time_limit_s
+        self._jobs = jobs or os.cpu_count() or 1
+
+    def identity(self) -> dict[str, str]:
+        """Engine, its version, and the firmware.  Raises `UnavailableError` where one of them is missing."""
+        program = find(self._engine, self._executable)
+        return {"engine": program.name, "engine_version": program.version, "firmware": runner().sha256}
+
+    def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
+        """See `Target.run`; the log is the UART's of all samples."""
+        data = model_file(model)
+        signature = read_signature(data)
+        require_quantized(signature)
+        samples = check_inputs(signature, inputs)
+        if signature.compiled:
+            check_accelerator(data, model.accelerator)
+        identity = self.identity()
+        inferences = self._all(data, signature, model, inputs, samples, progress)
+        identity["npu"] = model.accelerator if inferences[0].used_npu else "none: the firmware's CPU kernels"
+        return Run(
+            tuple(_outputs(spec, place, inferences) for place, spec in enumerate(signature.outputs)),
+            _measurements(inferences, len(signature.cpu_operators), _clock(model)),
+            identity,
+            "\n".join(f"--- sample {number}\n{inference.uart}" for number, inference in enumerate(inferences)),
+        )
+
+    def _all(
+        self,
+        data: bytes,
+        signature: Signature,
+        model: Deployable,
+        inputs: Sequence[Array],
+        samples: int,
+        progress: Progress | None,
+    ) -> list[Inference]:
+        """Every sample, `jobs` at a time; the first failure ends what has not begun."""
+        macs = Accelerator.from_name(model.accelerator).macs
+        memory = MemorySettings(model.system_config, model.memory_mode, model.vela_config)
+        sizes = [int(np.prod(spec.shape)) * spec.dtype.itemsize for spec in signature.outputs]
+        done, told = 0, threading.Lock()
+
+        def one(sample: int) -> Inference:
+            nonlocal done
+            inference = run_inference(
+                data,
+                [np.ascontiguousarray(array[sample]).tobytes() for array in inputs],
+                sizes,
+                macs=macs,
+                time_limit_s=self._time_limit_s,
+                engine=self._engine,
+                executable=self._executable,
+                memory=memory,
+            )
+            with told:
+                done += 1
+                if progress:
+                    progress(done, samples)
+            return inference
+
+        with ThreadPoolExecutor(min(self._jobs, samples)) as pool:
+            try:
+                return list(pool.map(one, range(samples)))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _outputs(spec: TensorSpec, place: int, inferences: Sequence[Inference]) -> Array:
+    rows = [np.frombuffer(inference.outputs[place], spec.dtype) for inference in inferences]
+    return np.stack([row.reshape(spec.sample_shape) for row in rows])
+
+
+def _clock(model: Deployable) -> float:
+    try:
+        return MemorySystem.from_vela(model.vela_config or None, model.system_config, model.memory_mode).clock_hz
+    except BadInputError:  # names that only a model on the NPU needs
+        return 0.0
+
+
+def _measurements(inferences: Sequence[Inference], cpu_operators: int, clock_hz: float) -> tuple[Measurement, ...]:
+    """The median over the samples of each counter, as the firmware printed it."""
+    npu_trust = Trust.MODELLED if inferences[0].modelled else Trust.SIMULATED
+    made = []
+    for counter in inferences[0].counters:
+        values = [inference.counters.get(counter, 0) for inference in inferences]
+        is_npu = counter.startswith(_NPU)
+        made.append(
+            Measurement(
+                _NAMES.get(counter, _name(counter)),
+                statistics.median(values),
+                "beats" if "BEAT" in counter else "cycles",
+                npu_trust if is_npu else Trust.UNTRUSTED,
+                _spread(counter, values),
+            )
+        )
+    cycles = next((m for m in made if m.name == _TOTAL), None)
+    if cycles is not None and clock_hz:
+        note = f"NPU operators alone, at {clock_hz / 1e6:g} MHz"
+        made.append(Measurement("npu_ms", cycles.value / clock_hz * 1e3, "ms", npu_trust, note))
+    arena = [inference.arena_used for inference in inferences if inference.arena_used is not None]
+    if arena:
+        made.append(Measurement("arena_used_bytes", max(arena), "bytes", Trust.EXACT, "as the firmware reports it"))
+    note = "run on the CPU, not in the NPU's cycles"
+    return (*made, Measurement("cpu_operators", cpu_operators, "operators", Trust.EXACT, note))
+
+
+def _name(counter: str) -> str:
+    return "_".join(counter.lower().removeprefix(_NPU.lower()).split())
+
+
+def _spread(counter: str, values: Sequence[int]) -> str:
+    if min(values) == max(values):
+        return counter
+    return f"{counter}, median of {len(values)} samples, {min(values)} to {max(values)}"

@@ -1,0 +1,116 @@
+"""`fvp` boots Arm's firmware for every sample and gives back what it computed and counted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from hil.fvp.errors import HangError
+from hil.harness.vela import VelaSettings, compile_model
+from hil.npu.errors import BadInputError, UnavailableError
+from hil.targets import create
+from hil.targets.base import Array, Deployable, Target, Trust
+from hil.targets.fvp import FvpTarget
+from hil.targets.tensors import read_signature
+
+Made = Callable[[str], bytes]
+
+
+@pytest.fixture
+def fvp() -> Target:
+    target = create("fvp", engine="open")
+    try:
+        target.identity()
+    except UnavailableError as missing:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(missing))
+    return target
+
+
+def random_inputs(int8: bytes, samples: int) -> list[Array]:
+    generator = np.random.default_rng(0)
+    specs = read_signature(int8).inputs
+    return [generator.integers(-128, 128, (samples, *spec.sample_shape)).astype(spec.dtype) for spec in specs]
+
+
+@pytest.mark.parametrize(("name", "options"), [("two", ()), ("mixed", ("--ignore-ops LEAKY_RELU,LOGISTIC",))])
+def test_the_firmware_computes_what_sim_and_host_do(
+    fvp: Target, made: Made, name: str, options: tuple[str, ...]
+) -> None:
+    int8 = made(name)
+    compiled = compile_model(int8, VelaSettings(options=options))
+    model = Deployable(int8, compiled.model)
+    inputs = random_inputs(int8, 3)
+    told: list[tuple[int, int]] = []
+    run = fvp.run(model, inputs, progress=lambda done, of: told.append((done, of)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    sim = create("sim").run(model, inputs)
+    host = create("host").run(model, inputs)
+    for got, left, right in zip(run.outputs, sim.outputs, host.outputs, strict=True):
+        np.testing.assert_array_equal(got, left)
+        np.testing.assert_array_equal(got, right)
+    measured = {m.name: m for m in run.measurements}
+    modelled = {m.name: m for m in sim.measurements}
+    for figure in ("npu_cycles", "axi0_read_beats", "axi1_read_beats", "cpu_operators"):
+        assert measured[figure].value == modelled[figure].value
+        assert measured[figure].unit == modelled[figure].unit
+    assert measured["npu_cycles"].trust is Trust.MODELLED
+    assert measured["arena_used_bytes"].value >= compiled.summary.sram_bytes
+    assert run.log.count("--- sample") == 3
+    assert "program terminating" in run.log
+    assert run.identity["engine"] == "open"
+    assert len(run.identity["firmware"]) == 64
+
+
+def test_a_model_that_vela_has_not_seen_runs_on_the_cpu(fvp: Target, made: Made) -> None:
+    model = Deployable(made("two"), None)
+    inputs = random_inputs(made("two"), 2)
+    run = fvp.run(model, inputs)
+    for got, expected in zip(run.outputs, create("host").run(model, inputs).outputs, strict=True):
+        np.testing.assert_array_equal(got, expected)
+    assert not any(m.name.startswith("npu") for m in run.measurements)
+    assert all(m.trust in (Trust.UNTRUSTED, Trust.EXACT) for m in run.measurements)
+    assert run.identity["npu"] == "none: the firmware's CPU kernels"
+
+
+def test_an_lstm_on_the_npu_equals_the_firmwares_own_kernels(fvp: Target, made: Made) -> None:
+    """TFLite's LSTM is not TFLite Micro's, which looks sigmoid and tanh up in tables, as the NPU does.
+
+    Outputs of the two differ by one step here and there, so the firmware's kernels are the reference.
+    """
+    int8 = made("lstm")
+    model = Deployable(int8, compile_model(int8, VelaSettings()).model)
+    inputs = random_inputs(int8, 4)
+    expected = fvp.run(Deployable(int8, None), inputs).outputs[0]
+    np.testing.assert_array_equal(create("sim").run(model, inputs).outputs[0], expected)
+    np.testing.assert_array_equal(fvp.run(model, inputs).outputs[0], expected)
+
+
+def test_bad_input_is_refused_before_anything_boots(fvp: Target, made: Made) -> None:
+    compiled = compile_model(made("two"), VelaSettings("ethos-u55-64")).model
+    inputs = random_inputs(made("two"), 1)
+    with pytest.raises(BadInputError, match="compiled for ethos-u55-64, and ethos-u55-128 is to run it"):
+        fvp.run(Deployable(None, compiled), inputs)
+    with pytest.raises(BadInputError, match="takes 2 inputs"):
+        fvp.run(Deployable(made("two"), None), inputs[:1])
+    with pytest.raises(BadInputError, match="no fully quantized model"):
+        fvp.run(Deployable(made("floats"), None), [np.zeros((1, 4), np.float32)])
+    with pytest.raises(BadInputError, match="no engine is called 'fast'"):
+        create("fvp", engine="fast").identity()
+
+
+def test_what_the_firmware_cannot_do_is_said_in_its_words(fvp: Target, made: Made) -> None:
+    compiled = compile_model(made("variable"), VelaSettings()).model
+    with pytest.raises(BadInputError, match="requires resource variables") as caught:
+        fvp.run(Deployable(made("variable"), compiled), random_inputs(made("variable"), 2))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_sample_that_does_not_end_is_ended(fvp: Target, made: Made) -> None:
+    hasty = FvpTarget(engine="open", time_limit_s=0.05)
+    with pytest.raises(HangError):
+        hasty.run(Deployable(made("mixed"), None), random_inputs(made("mixed"), 1))

@@ -1,0 +1,120 @@
+"""`host` is the oracle: it says what it is, refuses what it cannot run, and survives damaged files."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from hil.harness.vela import VelaSettings, compile_model
+from hil.npu.errors import BadInputError, HilError, UnavailableError
+from hil.targets import NAMES, create, interpreter
+from hil.targets.base import Array, Deployable
+from hil.targets.interpreter import Interpreter
+from hil.targets.tensors import read_signature
+
+Made = Callable[[str], bytes]
+
+
+def inputs_of(int8: bytes, samples: int) -> list[Array]:
+    generator = np.random.default_rng(0)
+    specs = read_signature(int8).inputs
+    return [generator.integers(-128, 128, (samples, *spec.sample_shape)).astype(spec.dtype) for spec in specs]
+
+
+def test_outputs_without_a_latency(made: Made) -> None:
+    run = create("host").run(Deployable(made("two"), None), inputs_of(made("two"), 3))
+    assert [output.shape for output in run.outputs] == [(3, 8, 8, 4), (3, 5)]
+    assert run.measurements == ()
+    assert run.identity["latency"].startswith("none")
+    assert run.identity["engine"] == "tensorflow, reference kernels"
+
+
+def test_it_equals_tensorflow_itself(made: Made) -> None:
+    import tensorflow as tf
+
+    kind = tf.lite.experimental.OpResolverType.BUILTIN_REF
+    reference = tf.lite.Interpreter(model_content=made("two"), experimental_op_resolver_type=kind)
+    reference.allocate_tensors()
+    inputs = inputs_of(made("two"), 2)
+    outputs = Interpreter(made("two")).run(inputs)
+    for sample in range(2):
+        for detail, array in zip(reference.get_input_details(), inputs, strict=True):
+            reference.set_tensor(detail["index"], array[sample : sample + 1])
+        reference.invoke()
+        for detail, output in zip(reference.get_output_details(), outputs, strict=True):
+            np.testing.assert_array_equal(reference.get_tensor(detail["index"])[0], output[sample])
+
+
+def test_litert_gives_outputs_too(made: Made) -> None:
+    try:
+        target = create("host", interpreter="litert")
+        identity = target.identity()
+    except UnavailableError as missing:
+        pytest.skip(str(missing))
+    assert identity["engine"] == "litert, reference kernels"
+    run = target.run(Deployable(made("two"), None), inputs_of(made("two"), 2))
+    assert [output.shape for output in run.outputs] == [(2, 8, 8, 4), (2, 5)]
+
+
+def test_unknown_names_are_refused(made: Made) -> None:
+    with pytest.raises(BadInputError, match="no interpreter is called 'torch'"):
+        create("host", interpreter="torch").run(Deployable(made("two"), None), inputs_of(made("two"), 1))
+    with pytest.raises(BadInputError, match=r"no target is called 'hots' \(did you mean host\?\)"):
+        create("hots")
+    with pytest.raises(BadInputError, match="unexpected keyword argument 'speed'"):
+        create("host", speed=3)
+    assert NAMES == ("host", "sim", "fvp")
+
+
+def test_an_output_of_vela_is_refused(made: Made) -> None:
+    compiled = compile_model(made("two"), VelaSettings()).model
+    for model in (Deployable(None, compiled), Deployable(compiled, None)):
+        with pytest.raises(BadInputError, match=r"output of Vela .*give the \.tflite it was made from"):
+            create("host").run(model, inputs_of(made("two"), 1))
+
+
+def test_a_float_model_is_refused(made: Made) -> None:
+    for name in ("host", "sim"):
+        with pytest.raises(BadInputError, match="no fully quantized model"):
+            create(name).run(Deployable(made("floats"), None), [np.zeros((1, 4), np.float32)])
+
+
+def test_every_tensor_of_the_graph_by_name(made: Made) -> None:
+    inputs = inputs_of(made("two"), 1)
+    oracle = Interpreter(made("two"))
+    tensors = oracle.intermediate(inputs)
+    for spec, output in zip(oracle.signature.outputs, oracle.run(inputs), strict=True):
+        np.testing.assert_array_equal(tensors[spec.name], output)
+    assert set(oracle.signature.operator_outputs) <= set(tensors)
+
+
+def test_damaged_files_end_in_typed_errors_and_the_next_run_works(made: Made) -> None:
+    whole = made("two")
+    inputs = inputs_of(whole, 1)
+    expected = Interpreter(whole).run(inputs)
+    generator = np.random.default_rng(4)
+    failed = 0
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for position in generator.integers(8, len(whole), 3):
+            damaged[position] ^= 1 << int(generator.integers(8))
+        try:
+            create("host").run(Deployable(bytes(damaged), None), inputs)
+        except HilError as error:
+            failed += "\n" not in str(error)
+    assert failed > 10
+    for got, want in zip(Interpreter(whole).run(inputs), expected, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+def test_a_killed_interpreter_is_started_again(made: Made) -> None:
+    inputs = inputs_of(made("two"), 1)
+    first = Interpreter(made("two")).run(inputs)
+    pid = interpreter._worker().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    np.testing.assert_array_equal(Interpreter(made("two")).run(inputs)[0], first[0])
