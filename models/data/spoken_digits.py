@@ -39,6 +39,8 @@ def load(split: str) -> tuple[Array, Array]:
         random = np.random.default_rng(0)
         waves = waves + [changed(samples, random) for _copy in range(COPIES) for samples in waves]
         digits = np.tile(digits, COPIES + 1)
+        mixed = random.permutation(len(waves))  # files are sorted by digit; a first part must hold all of them
+        waves, digits = [waves[place] for place in mixed], digits[mixed]
     features = mfcc.mfcc(np.stack([mfcc.one_second(samples, SOURCE_RATE) for samples in waves]))
     return features[..., None], digits
 
