@@ -23,8 +23,9 @@ import capstone  # type: ignore[import-untyped]
 from capstone import arm
 
 from hil.fvp.errors import FaultError
+from hil.fvp.gdb import PC
 
-PC, SP = 15, 13
+SP = 13
 
 _WORD, _HALF, _BYTE = 4, 2, 1
 _SINGLE = {

@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (None: this process's) and gives the exit code."""
     # QEMU ends with this process (see `qemu`), whatever ends it: the default of dying at once leaves nothing behind.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # Threads cost more than they give on matrices this small.
     if parent := os.environ.pop(lifeline.PARENT, ""):
         lifeline.tie(int(parent))
     try:
@@ -93,7 +94,7 @@ def _simulate(line: contract.CommandLine) -> int:
         elif not line.quiet:
             _inform(f"simulation stopped: {end.value}")
         if line.stat:
-            print(_statistics(machine.simulated_seconds, time.monotonic() - started, machine.device.accesses))
+            print(_statistics(machine.simulated_seconds, time.monotonic() - started, machine.accesses))
         return machine.exit_code
 
 

@@ -22,6 +22,9 @@ import time
 from hil.fvp.errors import BootError, FaultError
 
 _PACKET = re.compile(rb"\$([^#]*)#..", re.DOTALL)
+PC = 15
+"""Number of the program counter."""
+
 _XPSR = 25
 """Number that gdb gives to xPSR."""
 

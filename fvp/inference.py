@@ -228,12 +228,12 @@ def _judge(uart: str, code: int | None, said: str, limit: float) -> None:
         last = uart.strip().splitlines()[-1].strip()
         raise HangError(f"the firmware did not end in {limit:g} s; its last line: {last}", log=log)
     if code:
-        message = said.strip().splitlines()[-1].removeprefix("Error: ") if said.strip() else "it said nothing"
+        message = said.strip().splitlines()[-1] if said.strip() else "it said nothing"
+        message = message.removeprefix("Error: ").removeprefix("corstone300-open: ")
         if code == contract.EXIT_USAGE:
             raise BadInputError(f"the FVP refused its command line: {message}", log=log)
-        how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
         kind: type[FvpError] = FaultError if uart.strip() else BootError
-        raise kind(f"the FVP {how}: {message}", log=log)
+        raise kind(f"the FVP ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}: {message}", log=log)
 
 
 def _result(

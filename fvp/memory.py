@@ -2,22 +2,27 @@
 
     memory = GuestMemory(qemu.ddr, qemu.qtest)
     memory.read(0x93000000, 12)
+    with memory.borrowed(0x31000000, 1000) as data: data[:] = 0
 
 DDR, where models lie, is shared with QEMU and costs nothing.  The SRAMs, where a firmware has its arena, are inside
-QEMU; `fetch` brings a copy and `store` takes back only what has changed.  The CPU must be stopped.
+QEMU: what is borrowed of them is a copy, of which only what has changed goes back.  The CPU must be stopped.
 """
 
 from __future__ import annotations
 
+import contextlib
 import mmap
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from hil.fvp.qemu import DDR_BASE, DDR_SIZE
 from hil.fvp.qtest import Qtest
 
-Bytes = NDArray[np.uint8]
+if TYPE_CHECKING:  # The executable loads and starts the machine before it has imported NumPy.
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Bytes = NDArray[np.uint8]
 
 _BLOCK = 64
 """Bytes of the pieces in which changes are looked for."""
@@ -27,42 +32,48 @@ class GuestMemory:
     """Physical memory by address."""
 
     def __init__(self, ddr: mmap.mmap, qtest: Qtest) -> None:
-        self._ddr = np.frombuffer(ddr, np.uint8)
+        self._ddr = memoryview(ddr)
         self._qtest = qtest
+
+    @staticmethod
+    def is_mapped(address: int, size: int) -> bool:
+        """Whether all `size` bytes from `address` lie in DDR."""
+        return address >= DDR_BASE and address + size <= DDR_BASE + DDR_SIZE
 
     def read(self, address: int, size: int) -> bytes:
         """`size` bytes from `address`."""
-        view = self.view(address, size)
-        return self._qtest.read(address, size) if view is None else view.tobytes()
+        return bytes(self._mapped(address, size)) if self.is_mapped(address, size) else self._qtest.read(address, size)
 
     def write(self, address: int, data: bytes) -> None:
         """Puts `data` at `address`."""
-        view = self.view(address, len(data))
-        if view is None:
-            self._qtest.write(address, data)
+        if self.is_mapped(address, len(data)):
+            self._mapped(address, len(data))[:] = data
         else:
-            view[:] = np.frombuffer(data, np.uint8)
+            self._qtest.write(address, data)
 
-    def view(self, address: int, size: int) -> Bytes | None:
-        """The bytes themselves if they lie in DDR, else None."""
-        start = address - DDR_BASE
-        return self._ddr[start : start + size] if start >= 0 and start + size <= DDR_SIZE else None
+    @contextlib.contextmanager
+    def borrowed(self, address: int, size: int) -> Iterator[Bytes]:
+        """The bytes as an array to work on; what was changed is in memory when the `with` ends without an error."""
+        import numpy as np
 
-    def fetch(self, address: int, size: int) -> Bytes:
-        """The bytes themselves if they lie in DDR, else a copy that `store` takes back."""
-        view = self.view(address, size)
-        return np.frombuffer(bytearray(self._qtest.read(address, size)), np.uint8) if view is None else view
-
-    def store(self, address: int, before: Bytes, after: Bytes) -> None:
-        """Writes what differs between `before` and `after`, both of memory from `address` that is not DDR."""
-        for start, end in _differences(before, after):
+        if self.is_mapped(address, size):
+            yield np.frombuffer(self._mapped(address, size), np.uint8)
+            return
+        before = self._qtest.read(address, size)
+        after = np.frombuffer(bytearray(before), np.uint8)
+        yield after
+        for start, end in _differences(np.frombuffer(before, np.uint8), after):
             self._qtest.write(address + start, after[start:end].tobytes())
+
+    def _mapped(self, address: int, size: int) -> memoryview:
+        return self._ddr[address - DDR_BASE : address - DDR_BASE + size]
 
 
 def _differences(before: Bytes, after: Bytes) -> list[tuple[int, int]]:
     """Start and end of the runs of blocks in which the two differ."""
+    import numpy as np
+
     size = len(before)
-    padded = -size % _BLOCK
-    changed = np.pad(before != after, (0, padded)).reshape(-1, _BLOCK).any(1)
+    changed = np.pad(before != after, (0, -size % _BLOCK)).reshape(-1, _BLOCK).any(1)
     edges = np.flatnonzero(np.diff(np.pad(changed.astype(np.int8), 1)))
     return [(int(start) * _BLOCK, min(int(end) * _BLOCK, size)) for start, end in edges.reshape(-1, 2)]

@@ -91,7 +91,7 @@ def _honoured() -> list[Parameter]:
         Parameter(
             "open.system_config", "Ethos_U55_High_End_Embedded", "Vela's system configuration that cycles assume"
         ),
-        Parameter("open.memory_mode", "Shared_Sram", "Vela's memory mode that cycles assume"),
+        Parameter("open.memory_mode", "Shared_Sram", "memory mode to read with it; ports are as the driver sets them"),
         Parameter("open.vela_config", "", "Vela configuration file to look both up in; empty is Vela's own"),
         Parameter("cpu0.semihosting-enable", False, "serve the firmware's semihosting calls"),
         Parameter("cpu0.semihosting-cmd_line", "", "command line that semihosting gives to the firmware"),

@@ -4,7 +4,7 @@
         qemu.gdb, qemu.qtest, qemu.uarts[0], qemu.ddr
 
 QEMU's machine `mps3-an547` is Arm's FPGA image of the Corstone-300: a Cortex-M55 with Helium, its memories and UARTs.
-Where the NPU is, it reads as zero.
+Where the NPU is, it reads as zero.  Addresses and interrupt of the NPU are those of Arm's ml-embedded-evaluation-kit.
 
 Nothing of a run is on disk: the connections are socket pairs, DDR is an anonymous file that QEMU and this process
 both map, so there is nothing to be left behind.  QEMU itself is killed when the `with` ends, and by the kernel when
@@ -17,10 +17,8 @@ import contextlib
 import functools
 import mmap
 import os
-import shutil
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +35,12 @@ MACHINE = "mps3-an547"
 
 DDR_BASE, DDR_SIZE = 0x6000_0000, 2 << 30
 """DDR; QEMU has it as one memory, whose parts at 0x7000_0000, 0x9000_0000... are the secure ones."""
+
+NPU_WINDOWS, NPU_WINDOW = (0x5810_2000, 0x4810_2000), 0x1000
+"""Where the Ethos-U55's registers are, secure and non-secure, and their size in bytes."""
+
+NPU_INTERRUPT = 24
+"""The NPU's expansion interrupt of the SSE-300, the CPU's interrupt 56."""
 
 _START_SECONDS, _END_SECONDS = 30.0, 10.0
 
@@ -62,6 +66,7 @@ class Qemu:
     uarts: dict[int, socket.socket]
     ddr: mmap.mmap
     _messages: IO[bytes]
+    _sockets: tuple[socket.socket, ...]
 
     def __enter__(self) -> Qemu:
         return self
@@ -71,6 +76,9 @@ class Qemu:
     ) -> None:
         self.process.kill()
         self.process.wait()
+        self._messages.close()
+        for connection in self._sockets:
+            connection.close()
 
     def ended(self) -> tuple[int, str]:
         """Waits for QEMU's end; gives its exit code (negative: a signal) and the errors it told, without warnings."""
@@ -80,20 +88,16 @@ class Qemu:
         return code, "\n".join(line for line in lines if ": warning: " not in line)
 
 
-def find() -> str:
-    """QEMU's path; raises `UnavailableError` if it is not installed."""
-    path = shutil.which(PROGRAM)
-    if path is None:
-        raise UnavailableError(f"{PROGRAM} is not installed", hint="apt-get install qemu-system-arm")
-    return path
-
-
 @functools.cache
 def version() -> str:
     """QEMU's version, such as `7.2.22`; raises `UnavailableError` if it is not installed or does not start."""
     try:
-        done = subprocess.run([find(), "--version"], capture_output=True, text=True, timeout=_START_SECONDS, check=True)
+        done = subprocess.run(
+            [PROGRAM, "--version"], capture_output=True, text=True, timeout=_START_SECONDS, check=True
+        )
         return done.stdout.split("version", 1)[1].split()[0]
+    except FileNotFoundError:
+        raise _missing() from None
     except (OSError, subprocess.SubprocessError, IndexError) as error:
         raise UnavailableError(
             f"{PROGRAM} does not say its version: {error}", hint="apt-get install --reinstall qemu-system-arm"
@@ -105,29 +109,33 @@ def start(firmware: Path, uarts: Sequence[int], semihosting: Semihosting | None 
 
     `uarts` are the UARTs whose output is wanted.  Raises `UnavailableError` if QEMU is not installed.
     """
-    program = find()
-    memory = _anonymous_file(DDR_SIZE)
-    messages = tempfile.TemporaryFile()  # noqa: SIM115 - read when QEMU has ended; it has no name on disk
+    memory, messages = _anonymous_file(DDR_SIZE), os.fdopen(_anonymous_file(0), "r+b")
     ours: dict[str, socket.socket] = {}
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, memory)
+        ddr = mmap.mmap(memory, DDR_SIZE)
         theirs: dict[str, int] = {}
         for name in ["gdb", "qtest", *(f"uart{uart}" for uart in uarts)]:
             ours[name], other = socket.socketpair()
             theirs[name] = stack.enter_context(other).fileno()
         parent = os.getpid()
-        process = subprocess.Popen(
-            [program, *_arguments(firmware, memory, theirs, semihosting)],
-            pass_fds=[memory, *theirs.values()],
-            stdin=subprocess.DEVNULL,
-            stderr=messages,
-            cwd=semihosting.cwd or None if semihosting else None,
-            preexec_fn=lambda: tie(parent),
-        )
-        ddr = mmap.mmap(memory, DDR_SIZE)
-    return Qemu(
-        process, Gdb(ours["gdb"]), Qtest(ours["qtest"]), {uart: ours[f"uart{uart}"] for uart in uarts}, ddr, messages
-    )
+        try:
+            process = subprocess.Popen(
+                [PROGRAM, *_arguments(firmware, memory, theirs, semihosting)],
+                pass_fds=[memory, *theirs.values()],
+                stdin=subprocess.DEVNULL,
+                stderr=messages,
+                cwd=semihosting.cwd or None if semihosting else None,
+                preexec_fn=lambda: tie(parent),
+            )
+        except FileNotFoundError:
+            raise _missing() from None
+    connected = {uart: ours[f"uart{uart}"] for uart in uarts}
+    return Qemu(process, Gdb(ours["gdb"]), Qtest(ours["qtest"]), connected, ddr, messages, tuple(ours.values()))
+
+
+def _missing() -> UnavailableError:
+    return UnavailableError(f"{PROGRAM} is not installed", hint="apt-get install qemu-system-arm")
 
 
 def _arguments(firmware: Path, memory: int, sockets: dict[str, int], semihosting: Semihosting | None) -> Iterator[str]:
@@ -149,8 +157,10 @@ def _arguments(firmware: Path, memory: int, sockets: dict[str, int], semihosting
 def _anonymous_file(size: int) -> int:
     """A descriptor of a sparse file of `size` bytes without a name, in memory where the system can do that."""
     if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("corstone300-ddr")
+        descriptor = os.memfd_create("corstone300")
     else:
+        import tempfile
+
         descriptor, name = tempfile.mkstemp()
         os.unlink(name)  # noqa: PTH108 - the shortest time between having a name and not
     os.ftruncate(descriptor, size)

@@ -63,6 +63,16 @@ def test_a_limit_ends_firmware_that_never_ends(fvp: Launch, tmp_path: Path, opti
     assert b"CPU time has been exceeded" in done.stderr
 
 
+def test_a_limit_ends_firmware_that_polls_the_npu_for_ever(fvp: Launch, tmp_path: Path) -> None:
+    program = Program()
+    program.set(0, 0x5810_2000)
+    program.code(0x6841, 0xE7FD)  # LDR r1, [r0, #4]; B back to it
+    (tmp_path / "a.elf").write_bytes(program.elf())
+    done = fvp("-a", "a.elf", "--timelimit", 0.3, "--dump", "out@0x31000000,4")
+    assert done.returncode == 0
+    assert b"CPU time has been exceeded" in done.stderr
+
+
 def test_memory_of_every_kind_is_loaded_and_dumped(fvp: Launch, tmp_path: Path) -> None:
     data = random.Random(1).randbytes(70_000)
     (tmp_path / "in").write_bytes(data)
