@@ -3,8 +3,8 @@
     python benchmarks/npu_throughput.py MODEL.tflite [...] [--batch 64] [--accelerator ethos-u55-128]
 
 Prints one row a model: milliseconds per inference of each, and how many times as fast as each peer `npu` is.  `npu`
-runs the whole batch at once, the peers sample by sample.  The best of a few rounds counts, taken in turn.  The geometric
-mean of the ratios is over models with convolutions.
+runs the whole batch at once, the peers sample by sample.  The best of a few rounds counts, taken in turn.  The
+geometric mean of the ratios is over models with convolutions.
 """
 
 from __future__ import annotations

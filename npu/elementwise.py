@@ -48,8 +48,10 @@ def _unary(operation: Elementwise, values: Int64) -> Int64:
 
 
 def _binary(operation: Elementwise, memory: Memory) -> Int64:
-    first = _operand(operation, memory, 1)
-    second = _operand(operation, memory, 2)
+    # The scales belong to the place in the operation, not to the feature map.
+    places = (2, 1) if operation.reversed_operands else (1, 2)
+    first = _operand(operation, operation.ifm, operation.ifm_zero_point, places[0], memory)
+    second = _operand(operation, operation.ifm2, operation.ifm2_zero_point, places[1], memory)
     if operation.reversed_operands:
         first, second = second, first
     match operation.kind:
@@ -69,29 +71,30 @@ def _binary(operation: Elementwise, memory: Memory) -> Int64:
             return _shift_right(operation, first, np.clip(second, 0, 63))
 
 
-def _operand(operation: Elementwise, memory: Memory, number: int) -> Int64:
-    """Operand 1 or 2 less its zero point, for ADD and SUB brought to the common scale."""
-    feature_map = operation.ifm if number == 1 else operation.ifm2
-    zero_point = operation.ifm_zero_point if number == 1 else operation.ifm2_zero_point
+def _operand(
+    operation: Elementwise, feature_map: FeatureMap | None, zero_point: int, place: int, memory: Memory
+) -> Int64:
+    """An operand (None: the scalar) less its zero point, for ADD and SUB brought to the common scale."""
     scales = operation.kind in (Kind.ADD, Kind.SUB) and operation.ifm.dtype.itemsize < 4
     if feature_map is None:
         assert operation.scalar is not None
         values = np.full((1, 1, 1, 1), operation.scalar - zero_point, np.int64)
-        return _common_scale(operation, values, number) if scales else values
+        return _common_scale(operation, values, place) if scales else values
     if not scales:
         return _read(feature_map, zero_point, memory)
     if feature_map.dtype.itemsize > 1:
-        return _common_scale(operation, _read(feature_map, zero_point, memory), number)
+        return _common_scale(operation, _read(feature_map, zero_point, memory), place)
     # Bytes have 256 values: scale those once, then look up.
     every = np.arange(256, dtype=np.uint8).view(feature_map.dtype).astype(np.int64) - zero_point
-    return np.take(_common_scale(operation, every, number), feature_map.read(memory).view(np.uint8))
+    return np.take(_common_scale(operation, every, place), feature_map.read(memory).view(np.uint8))
 
 
-def _common_scale(operation: Elementwise, values: Int64, number: int) -> Int64:
+def _common_scale(operation: Elementwise, values: Int64, place: int) -> Int64:
+    """`values` of the operand at `place` (1 or 2) of the sum or difference."""
     if operation.scaled_operand == 0:
-        return values * (operation.scale_a if number == 1 else operation.scale_b).factor
+        return values * (operation.scale_a if place == 1 else operation.scale_b).factor
     bits = 20 if operation.ifm.dtype.itemsize == 1 else 15
-    if operation.scaled_operand != number:
+    if operation.scaled_operand != place:
         return values << (bits - 1)
     scale = operation.scale_a
     return rescale(values << bits, scale.factor, min(scale.shift + bits, 62), operation.operand_rounding)
