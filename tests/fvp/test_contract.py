@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.fvp.contract import CommandLine, Data, Dump, arguments, parse
@@ -137,6 +137,7 @@ def _lines(draw: st.DrawFn) -> CommandLine:
     )
 
 
+@settings(deadline=None)
 @given(_lines())
 def test_what_is_written_is_read_back(line: CommandLine) -> None:
     assert parse(arguments(line)) == line

@@ -67,10 +67,21 @@ def test_a_model_that_vela_never_saw_runs_on_the_cpu_and_reports_no_npu_cycles(
 
 
 @pytest.fixture(scope="session")
-def two_inputs(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    path = tmp_path_factory.mktemp("models") / "two_inputs.tflite"
-    subprocess.run([sys.executable, str(Path(__file__).with_name("network.py")), str(path)], check=True)
-    return path.read_bytes()
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the models that `network.py` makes."""
+    folder = tmp_path_factory.mktemp("models")
+    subprocess.run([sys.executable, str(Path(__file__).with_name("network.py")), str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture
+def two_inputs(networks: Path) -> bytes:
+    return (networks / "two_inputs.tflite").read_bytes()
+
+
+@pytest.fixture
+def too_large(networks: Path) -> bytes:
+    return (networks / "too_large.tflite").read_bytes()
 
 
 @pytest.mark.parametrize("use_npu", [True, False], ids=["npu", "cpu"])
@@ -143,6 +154,14 @@ def test_wrong_sizes_are_refused(
         run_inference(model, [bytes(size) for size in inputs], outputs)
 
 
+def test_a_model_too_large_for_the_arena_is_told_with_the_firmwares_words(
+    runner: firmware.Firmware, too_large: bytes
+) -> None:
+    with pytest.raises(BadInputError, match=r"did not complete the inference: .*(allocat|arena|resize)") as caught:
+        run_inference(too_large, [bytes(512 * 512 * 4)], [512 * 512 * 4])
+    assert "Allocating tensors" in caught.value.log
+
+
 def test_an_operator_that_the_firmware_lacks_is_named(runner: firmware.Firmware, compiled: Compile) -> None:
     int8, _ = compiled("kws_ref_int8")
     softmax, embedding_lookup_sparse = 25, 33
@@ -187,7 +206,7 @@ def test_firmware_that_stops_in_the_middle_hangs_and_its_last_line_is_told(
     stuck.code(0xE7FE)
     int8, _ = compiled("kws_ref_int8")
     with pytest.raises(HangError, match="last line: INFO - Allocating tensors") as caught:
-        run_inference(int8, [bytes(490)], [12], time_limit_s=0.5, firmware=_with_firmware(tmp_path / "a.elf", stuck))
+        run_inference(int8, [bytes(490)], [12], time_limit_s=2, firmware=_with_firmware(tmp_path / "a.elf", stuck))
     assert "Allocating" in caught.value.log
     assert not _fvps()
 
@@ -248,6 +267,26 @@ def test_an_fvp_named_by_the_user_is_preferred_and_started_the_same_way(
     inference = run_inference(model, [data.tobytes()], [12], engine="auto")
     assert list(inference.outputs) == oracle(int8, data)
     assert inference.engine == "arm"
+
+
+def test_arms_own_mlia_runs_on_the_open_executable(
+    runner: firmware.Firmware, compiled: Compile, tmp_path: Path
+) -> None:
+    """MLIA builds its command line, runs it, and reads the counters, all unmodified."""
+    performance = pytest.importorskip("mlia.backend.corstone.performance")
+    shim = tmp_path / engine.EXECUTABLES[0]
+    shim.write_text(f'#!/bin/sh\nexec {sys.executable} -m hil.fvp.corstone300 "$@"\n')
+    shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
+    _, model = compiled("kws_ref_int8", "ethos-u55-256")
+    (tmp_path / "model.tflite").write_bytes(model)
+    metrics = performance.get_metrics(
+        performance.CorstoneRunConfig(
+            output_dir=tmp_path, backend_path=tmp_path, fvp="corstone-300", target="ethos-u55", mac=256,
+            model=tmp_path / "model.tflite", is_pte=False,
+        )
+    )  # fmt: skip
+    counters = run_inference(model, [bytes(490)], [12], macs=256).counters
+    assert metrics.npu_model_stats.npu_total_cycles == counters["NPU TOTAL"] > 0
 
 
 def test_an_engine_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, qemu: None) -> None:
