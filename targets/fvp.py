@@ -26,7 +26,7 @@ from hil.npu.accelerator import Accelerator
 from hil.npu.errors import BadInputError
 from hil.npu.memory_system import MemorySystem
 from hil.targets.base import Array, Deployable, Measurement, Progress, Run, Trust
-from hil.targets.placement import check_accelerator, model_file
+from hil.targets.placement import check_accelerator, model_file, refuse_fast_memory
 from hil.targets.tensors import Signature, TensorSpec, check_inputs, read_signature, require_quantized
 
 _NPU = "NPU "
@@ -78,6 +78,7 @@ class FvpTarget:
         samples = check_inputs(signature, inputs)
         if signature.compiled:
             check_accelerator(data, model.accelerator)
+            refuse_fast_memory(data)
         identity = self.identity()
         inferences = self._all(data, signature, model, inputs, samples, progress)
         identity["npu"] = model.accelerator if inferences[0].used_npu else "none: the firmware's CPU kernels"

@@ -103,6 +103,15 @@ def test_bad_input_is_refused_before_anything_boots(fvp: Target, made: Made) -> 
         create("fvp", engine="fast").identity()
 
 
+def test_a_memory_that_the_firmware_does_not_set_up_is_refused(
+    fvp: Target, made: Made, with_dram: dict[str, str]
+) -> None:
+    names = with_dram["memory_mode"], with_dram["system_config"], with_dram["vela_config"]
+    compiled = compile_model(made("two"), VelaSettings("ethos-u55-128", *names)).model
+    with pytest.raises(BadInputError, match="compiled for Dedicated_Sram"):
+        fvp.run(Deployable(made("two"), compiled, **with_dram), random_inputs(made("two"), 1))
+
+
 def test_what_the_firmware_cannot_do_is_said_in_its_words(fvp: Target, made: Made) -> None:
     compiled = compile_model(made("variable"), VelaSettings()).model
     with pytest.raises(BadInputError, match="requires resource variables") as caught:

@@ -100,6 +100,18 @@ def test_two_inputs_and_two_outputs(made: Made, options: tuple[str, ...]) -> Non
     assert_equal(got, expected)
 
 
+@pytest.mark.parametrize("options", [(), ("--ignore-ops MEAN,LEAKY_RELU",)])
+def test_a_fast_memory_of_its_own(made: Made, with_dram: dict[str, str], options: tuple[str, ...]) -> None:
+    int8 = made("mixed")
+    names = with_dram["memory_mode"], with_dram["system_config"], with_dram["vela_config"]
+    compiled = compile_model(int8, VelaSettings("ethos-u55-128", *names, options))
+    assert compiled.summary.dram_bytes > 0
+    got, expected = both(Deployable(int8, compiled.model, **with_dram), random_inputs(int8, 3))
+    assert_equal(got, expected)
+    measured = {m.name: m.value for m in got.measurements}
+    assert measured["npu_ms"] == pytest.approx(measured["npu_cycles"] / 400e6 * 1e3)
+
+
 @pytest.mark.parametrize("name", ["variable", "lstm"])
 def test_every_sample_starts_fresh_unless_state_is_kept(made: Made, name: str) -> None:
     int8 = made(
