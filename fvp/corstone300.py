@@ -24,14 +24,18 @@ NAME = "corstone300-open"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (None: this process's) and gives the exit code."""
-    # QEMU ends with this process (see `qemu`), whatever ends it: the default of dying at once leaves nothing behind.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # On Linux QEMU ends with this process (see `lifeline`), so dying at once leaves nothing; elsewhere it must not.
+    if sys.platform == "linux":
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    else:
+        signal.signal(signal.SIGTERM, lambda sign, frame: sys.exit(128 + sign))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # Threads cost more than they give on matrices this small.
     if parent := os.environ.pop(lifeline.PARENT, ""):
         lifeline.tie(int(parent))
     try:
         return run(contract.parse(sys.argv[1:] if argv is None else argv))
-    except BrokenPipeError:
+    except BrokenPipeError:  # Who read our output is gone; what is left of it must not be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return contract.EXIT_FAILED
     except BadInputError as error:
         print(f"Error: {NAME}: {error}", file=sys.stderr)

@@ -34,6 +34,9 @@ _WATCHDOG_SECONDS = 30.0
 _FAULT_SECONDS = 0.5
 """How long a fault handler may still print before it is ended."""
 
+_LINE = 512
+"""Bytes that a line of a fault handler has at most."""
+
 _NPU = "NPU "
 """Start of the names of the NPU's counters."""
 
@@ -199,7 +202,7 @@ def _listen(stream: IO[bytes], deadline: float) -> tuple[str, bool]:
         if not chunk:
             return received.decode(errors="replace"), True
         received += chunk
-        if report.FAULT.search(received.decode(errors="replace")):
+        if report.FAULT.search(received[-len(chunk) - _LINE :].decode(errors="replace")):
             deadline = min(deadline, time.monotonic() + _FAULT_SECONDS)
     return received.decode(errors="replace"), False
 

@@ -17,6 +17,9 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 
+_NOT_STARTED = 127
+"""Exit code for a program that cannot be started, as shells have it."""
+
 PARENT = "HIL_FVP_PARENT"
 """Environment variable that tells our own executable whose child it is."""
 
@@ -45,7 +48,8 @@ def main(argv: Sequence[str]) -> None:
     try:
         os.execv(argv[1], list(argv[1:]))
     except OSError as error:
-        sys.exit(f"Error: {argv[1]} cannot be started: {error.strerror}")
+        print(f"Error: {argv[1]} cannot be started: {error.strerror}", file=sys.stderr)
+        sys.exit(_NOT_STARTED)
 
 
 if __name__ == "__main__":

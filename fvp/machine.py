@@ -67,11 +67,7 @@ class Machine:
             self._sinks = {uart.number: UartSink(uart) for uart in settings(line)}
             for sink in self._sinks.values():
                 stack.callback(sink.close)
-            self._semihosting = None
-            if line.flag("cpu0.semihosting-enable"):
-                self._semihosting = qemu.Semihosting(
-                    line.text("cpu0.semihosting-cmd_line"), line.text("cpu0.semihosting-cwd")
-                )
+            self._semihosting = _semihosting(line)
             self._qemu = stack.enter_context(qemu.start(application, list(self._sinks), self._semihosting))
             self._load(loads)
             self._closing = stack.pop_all()
@@ -197,6 +193,15 @@ def _how(code: int, messages: str) -> str:
     """How QEMU ended, in a few words."""
     first = messages.splitlines()[0] if messages else ""
     return ": ".join(filter(None, [f"signal {-code}" if code < 0 else f"exit code {code}", first]))
+
+
+def _semihosting(line: CommandLine) -> qemu.Semihosting | None:
+    if not line.flag("cpu0.semihosting-enable"):
+        return None
+    cwd = line.text("cpu0.semihosting-cwd")
+    if cwd and not Path(cwd).is_dir():
+        raise BadInputError(f"cpu0.semihosting-cwd={cwd} is no folder")
+    return qemu.Semihosting(line.text("cpu0.semihosting-cmd_line"), cwd)
 
 
 def _contents(data: Data) -> bytes:

@@ -42,6 +42,9 @@ NPU_WINDOWS, NPU_WINDOW = (0x5810_2000, 0x4810_2000), 0x1000
 NPU_INTERRUPT = 24
 """The NPU's expansion interrupt of the SSE-300, the CPU's interrupt 56."""
 
+_TCG = "tcg,tb-size=32"
+"""Room for translated code in MiB: a firmware needs less, and QEMU's default of a GiB costs time to set up."""
+
 _START_SECONDS, _END_SECONDS = 30.0, 10.0
 
 
@@ -144,7 +147,7 @@ def _arguments(firmware: Path, memory: int, sockets: dict[str, int], semihosting
     yield from ("-object", f"memory-backend-file,id=ddr,size={DDR_SIZE},mem-path=/dev/fd/{memory},share=on")
     for name, descriptor in sockets.items():
         yield from ("-chardev", f"socket,id={name},fd={descriptor}")
-    yield from ("-gdb", "chardev:gdb", "-accel", "tcg", "-qtest", "chardev:qtest", "-qtest-log", os.devnull)
+    yield from ("-gdb", "chardev:gdb", "-accel", _TCG, "-qtest", "chardev:qtest", "-qtest-log", os.devnull)
     connected = [int(name.removeprefix("uart")) for name in sockets if name.startswith("uart")]
     for uart in range(max(connected, default=0) + 1):
         yield from ("-serial", f"chardev:uart{uart}" if uart in connected else "null")

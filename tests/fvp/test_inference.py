@@ -18,8 +18,10 @@ from hil.fvp import engine, firmware
 from hil.fvp.errors import BootError, FaultError, HangError
 from hil.fvp.inference import MemorySettings, run_inference
 from hil.harness.vela import VelaSettings, compile_model
-from hil.npu.compiled import read_compiled
+from hil.npu.compiled import CpuOperator, NpuOperator, read_compiled
 from hil.npu.errors import BadInputError, UnavailableError
+from hil.targets import create
+from hil.targets.base import Deployable
 
 from .conftest import children_of, oracle
 from .thumb import Program
@@ -64,6 +66,20 @@ def test_a_model_that_vela_never_saw_runs_on_the_cpu_and_reports_no_npu_cycles(
     assert list(inference.outputs) == oracle(int8, data)
     assert not inference.used_npu
     assert not [name for name in inference.counters if name.startswith("NPU")]
+
+
+def test_operators_on_the_cpu_between_npu_operators(runner: firmware.Firmware, compiled: Compile) -> None:
+    int8, _ = compiled("resnet8_int8")
+    model = compile_model(int8, VelaSettings(options=("--ignore-ops ADD",))).model
+    kinds = [type(operator) for operator in read_compiled(model).main.operators]
+    assert kinds.count(NpuOperator) > 1
+    assert CpuOperator in kinds
+    data = _input("resnet8_int8")
+    inference = run_inference(model, [data.tobytes()], [10])
+    assert list(inference.outputs) == oracle(int8, data)
+    sim = create("sim").run(Deployable(int8, model), [data[None]])
+    cycles = next(found.value for found in sim.measurements if found.name == "npu_cycles")
+    assert inference.counters["NPU TOTAL"] == cycles  # The sum over all NPU operators.
 
 
 @pytest.fixture(scope="session")

@@ -116,6 +116,19 @@ def test_semihosting_exit_ends_with_its_code(fvp: Launch, tmp_path: Path) -> Non
     assert done.returncode == 7, done.stderr
 
 
+def test_a_reader_that_goes_away_is_no_traceback(qemu: None, tmp_path: Path) -> None:
+    firmware = _speaker(tmp_path / "a.elf")
+    child = subprocess.Popen(
+        [*COMMAND, "-a", str(firmware), *UART_OUT, "--timelimit", "30"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    child.stdout.close()
+    assert child.wait(30) == 3
+    assert child.stderr is not None
+    assert child.stderr.read() == b""
+    child.stderr.close()
+
+
 def test_without_qemu_the_install_command_is_told(runner: Firmware, tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "-a", str(runner.path)], capture_output=True, text=True, env={**os.environ, "PATH": str(tmp_path)}
@@ -155,7 +168,10 @@ def test_a_killed_qemu_is_told(qemu: None, tmp_path: Path) -> None:
     assert b"(signal 9)" in said
 
 
-def test_a_killed_parent_takes_the_executable_and_qemu_along(runner: Firmware, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_parent_that_is_ended_takes_the_executable_and_qemu_along(
+    runner: Firmware, tmp_path: Path, sign: signal.Signals
+) -> None:
     firmware = _loop(tmp_path / "endless.elf")
     code = (
         "import sys; from pathlib import Path; from dataclasses import replace;"
@@ -163,13 +179,13 @@ def test_a_killed_parent_takes_the_executable_and_qemu_along(runner: Firmware, t
         "model = b'\\x1c\\0\\0\\0TFL3' + bytes(64);"
         "run_inference(model, [b''], [4], firmware=replace(runner(), path=Path(sys.argv[1])))"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code, str(firmware)])
+    parent = subprocess.Popen([sys.executable, "-c", code, str(firmware)], stderr=subprocess.DEVNULL)
     until = time.monotonic() + 20
     while len(children_of(parent.pid)) < 2 and time.monotonic() < until:
         time.sleep(0.02)
     assert len(children_of(parent.pid)) >= 2
-    parent.kill()
-    parent.wait()
+    parent.send_signal(sign)
+    assert parent.wait(20) != 0
     assert not wait_until_gone(str(firmware))
 
 
