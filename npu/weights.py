@@ -103,8 +103,8 @@ def unpack(stream: NDArray[np.int16], layout: Layout) -> NDArray[np.int16]:
     return weights
 
 
-@lru_cache(maxsize=32)
-def order(layout: Layout) -> NDArray[np.int64]:
+@lru_cache(maxsize=16)
+def order(layout: Layout) -> NDArray[np.int32]:
     """For each element of the stream its flat index in `layout.shape`, or -1 where it is padding."""
     input_block = 16 if layout.part_first or layout.ifm_bits == 16 else 32
     parts = [
@@ -114,7 +114,7 @@ def order(layout: Layout) -> NDArray[np.int64]:
         for top in range(0, layout.height, 8 // layout.dilation_y)
         for left in range(0, layout.width, 8 // layout.dilation_x)
     ]
-    result = np.concatenate(parts)
+    result = np.concatenate(parts, dtype=np.int32)
     result.setflags(write=False)
     return result
 

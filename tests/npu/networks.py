@@ -58,12 +58,17 @@ def _two_outputs(x: Any) -> Any:
     }
 
 
+def _softmax(x: Any) -> Any:
+    return tf.nn.softmax(x * 4)
+
+
 _NETWORKS: dict[str, Callable[[Any], Any]] = {
     "cnn": _cnn,
     "misc": _misc,
     "shapes": _shapes,
     "wide": _wide,
     "two_outputs": _two_outputs,
+    "softmax": _softmax,
 }
 
 

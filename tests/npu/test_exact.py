@@ -41,7 +41,7 @@ def test_small_models(small_models, name, accelerator, vela, npu, oracle, random
     assert_exact(model, vela(model, accelerator, "Shared_Sram"), npu, oracle, random_inputs)
 
 
-@pytest.mark.parametrize("name", ["cnn", "misc", "cnn-int16"])
+@pytest.mark.parametrize("name", ["cnn", "misc", "softmax", "cnn-int16"])
 @pytest.mark.parametrize("options", [(LEGACY,), ("--optimise", "Size"), (LEGACY, "--optimise", "Size")])
 def test_other_compilers(small_models, name, options, vela, npu, oracle, random_inputs):
     model = small_models(name)
