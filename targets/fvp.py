@@ -152,7 +152,7 @@ def _measurements(inferences: Sequence[Inference], cpu_operators: int, clock_hz:
         made.append(
             Measurement(
                 _NAMES.get(counter, _name(counter)),
-                statistics.median(values),
+                statistics.median_low(values),
                 "beats" if "BEAT" in counter else "cycles",
                 npu_trust if is_npu else Trust.UNTRUSTED,
                 _spread(counter, values),
