@@ -96,6 +96,8 @@ def render(rows: Sequence[Row], left_out: Mapping[str, str], reporter: pytest.Te
     console = Console(file=text, width=width, force_terminal=tw.hasmarkup, legacy_windows=False, highlight=False)
     for model in dict.fromkeys(row["model"] for row in rows):
         console.print(_table(model, [row for row in rows if row["model"] == model]))
+    if rows:
+        console.print(_legend(rows), style="italic", markup=False)
     for name, reason in sorted(left_out.items()):
         console.print(f"left out: {name}: {reason}", markup=False)
     return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
@@ -105,9 +107,7 @@ def _table(model: str, rows: list[Row]) -> Any:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=_title(model, rows), title_justify="left", caption=_caption(rows), caption_justify="left")
-    table.box = box.SIMPLE_HEAD
-    table.padding = (0, 1, 0, 0)
+    table = Table(title=_title(model, rows), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("path", no_wrap=True)
     headings = ("Keras", "int8", "drop", "on target", "mis-\nmatches", "NPU\ncycles", "ms", "SRAM", "flash")
     for heading in (*headings, "encoded\nweights", "zeros", "unique", "cycles", "weights"):
@@ -120,20 +120,21 @@ def _table(model: str, rows: list[Row]) -> Any:
 
 def _title(model: str, rows: list[Row]) -> str:
     base = next((row for row in rows if "base" in row), None)
-    return f"{model}: float base {base['metric']} {_percent(base['base'])} %" if base else model
+    if base is None:
+        return model
+    return f"{model}: float base {base['metric']} {_percent(base['base'])} % of {base['labelled']} test samples"
 
 
-def _caption(rows: list[Row]) -> str:
+def _legend(rows: Sequence[Row]) -> str:
     """What the columns stand on, said once."""
-    notes = ["Keras, int8: accuracy in %"]
-    if labelled := next((row["labelled"] for row in rows if "labelled" in row), None):
-        notes[0] += f" over {labelled} test samples (int8 on sim); drop: points against the float base, 95 % interval"
+    notes = [
+        "Keras, int8: accuracy in % over the test set (int8 on sim); drop: points against the float base, 95 % interval"
+    ]
     if ran := next((row for row in rows if "sim_samples" in row), None):
+        on_target = f"{ran['target']} ({ran['samples']} samples)"
+        on_sim = "" if ran["target"] == "sim" else f" / on sim ({ran['sim_samples']} samples)"
         notes.append(f"on target: {ran['samples']} samples that ran on {ran['target']}")
-        where = f"on {ran['target']} ({ran['samples']} samples)"
-        if ran["target"] != "sim":
-            where += f" / on sim ({ran['sim_samples']} samples)"
-        notes.append(f"mismatches: elements unlike the reference kernels {where}")
+        notes.append(f"mismatches: elements unlike the reference kernels on {on_target}{on_sim}")
     if trust := next((row["trust"] for row in rows if "trust" in row), None):
         notes.append(f"cycles and ms are {trust}, all else exact; SRAM, flash and encoded weights in KiB")
     notes.append(f"zeros: % of the weights; unique: most distinct weights in a layer; last columns: against {BASELINE}")

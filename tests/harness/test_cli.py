@@ -133,13 +133,9 @@ def test_qemu_missing(blobs_int8: Path) -> None:
 
 def test_firmware_missing(blobs_int8: Path) -> None:
     hide = (
-        "import importlib.metadata as m\n"
-        "known = m.distribution\n"
-        "def distribution(name):\n"
-        "    if name == 'mlia-ethos-u':\n"
-        "        raise m.PackageNotFoundError(name)\n"
-        "    return known(name)\n"
-        "m.distribution = distribution\n"
+        "import importlib.util as u\n"
+        "known = u.find_spec\n"
+        "u.find_spec = lambda name, package=None: None if name == 'mlia' else known(name, package)\n"
         "from hil.harness.cli import main\n"
         "main()\n"
     )
