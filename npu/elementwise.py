@@ -3,8 +3,8 @@
 ADD and SUB of 8 and 16 bits bring both operands to one scale first, as TensorFlow's reference kernels do.  Either both
 are multiplied by a factor of their own, or one is shifted left by 20 bits (15 for 16-bit elements) and scaled, the
 other shifted by one bit less (the reference halves it).  MUL of 32 bits uses only the shift of its scale: it is the
-high part of a Q31 product, and it saturates where other 32-bit results wrap.  MIN, MAX, CLZ, SHR and SHL are not scaled;
-SHR rounds half up unless it truncates.  (All found by comparing with the reference.)
+high part of a Q31 product, and it saturates where other 32-bit results wrap.  MIN, MAX, CLZ, SHR and SHL are not
+scaled; SHR rounds half up unless it truncates.  (All found by comparing with the reference.)
 """
 
 from __future__ import annotations

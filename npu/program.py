@@ -26,6 +26,7 @@ from hil.npu.accelerator import Accelerator
 from hil.npu.codec import decode_stream
 from hil.npu.constants import Bytes, KnownMemory
 from hil.npu.convolution import ConvolutionKernel
+from hil.npu.decoder import decode_operations
 from hil.npu.elementwise import elementwise
 from hil.npu.errors import StreamError
 from hil.npu.featuremap import FeatureMap, Memory
@@ -39,7 +40,6 @@ from hil.npu.operations import (
     Operation,
     Range,
     Windowed,
-    decode_operations,
 )
 from hil.npu.output import OutputStage, parse_table
 from hil.npu.payload import Words
