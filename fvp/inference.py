@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -94,37 +94,47 @@ def run_inference(
     firmware = firmware or runner()
     used_npu = _check(model, inputs, output_sizes, macs, firmware)
     program = engines.find(engine, executable)
-    total = sum(output_sizes)
     with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(_anonymous(data)) for data in (model, b"".join(inputs), bytes(total))]
-        layout = firmware.layout
-        parameters: dict[str, Value] = {
-            "ethosu.num_macs": macs,
-            "mps3_board.visualisation.disable-visualisation": True,
-            "mps3_board.telnetterminal0.start_telnet": False,
-            "mps3_board.uart0.out_file": contract.STDOUT,
-            "mps3_board.uart0.unbuffered_output": True,
-            "mps3_board.uart0.shutdown_on_eot": True,
-        }
-        if program.name == "open" and memory is not None:
-            parameters |= {"open.system_config": memory.system_config, "open.memory_mode": memory.memory_mode}
-            if memory.vela_config:
-                files.append(stack.enter_context(_anonymous(memory.vela_config.encode())))
-                parameters["open.vela_config"] = str(_path(files[-1]))
-        line = contract.CommandLine(
-            application=firmware.path,
-            parameters=parameters,
-            data=(
-                contract.Data(_path(files[0]), layout.model.address),
-                contract.Data(_path(files[1]), layout.inputs.address),
-            ),
-            dumps=(contract.Dump(_path(files[2]), layout.outputs.address, total),),
-            timelimit=time_limit_s,
-        )
+        given = [model, b"".join(inputs), bytes(sum(output_sizes))]
+        if memory is not None and memory.vela_config:
+            given.append(memory.vela_config.encode())
+        files = [stack.enter_context(_anonymous(data)) for data in given]
+        line = _command_line(firmware, program, macs, memory, [_path(file) for file in files], len(given[2]))
+        line = replace(line, timelimit=time_limit_s)
         uart = _launch(program, line, [file.fileno() for file in files], time_limit_s)
         files[2].seek(0)
-        output = files[2].read(total)
+        output = files[2].read(len(given[2]))
     return _result(uart, output, output_sizes, program, firmware, used_npu)
+
+
+def _command_line(
+    firmware: Firmware,
+    program: engines.Engine,
+    macs: int,
+    memory: MemorySettings | None,
+    files: Sequence[Path],
+    output_bytes: int,
+) -> contract.CommandLine:
+    """What starts an inference; `files` are model, inputs, outputs, and the Vela configuration if there is one."""
+    parameters: dict[str, Value] = {
+        "ethosu.num_macs": macs,
+        "mps3_board.visualisation.disable-visualisation": True,
+        "mps3_board.telnetterminal0.start_telnet": False,
+        "mps3_board.uart0.out_file": contract.STDOUT,
+        "mps3_board.uart0.unbuffered_output": True,
+        "mps3_board.uart0.shutdown_on_eot": True,
+    }
+    if program.modelled and memory is not None:
+        parameters |= {"open.system_config": memory.system_config, "open.memory_mode": memory.memory_mode}
+        if memory.vela_config:
+            parameters["open.vela_config"] = str(files[3])
+    layout = firmware.layout
+    return contract.CommandLine(
+        application=firmware.path,
+        parameters=parameters,
+        data=(contract.Data(files[0], layout.model.address), contract.Data(files[1], layout.inputs.address)),
+        dumps=(contract.Dump(files[2], layout.outputs.address, output_bytes),),
+    )
 
 
 def _check(model: bytes, inputs: Sequence[bytes], output_sizes: Sequence[int], macs: int, firmware: Firmware) -> bool:
