@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.npu.accelerator import Accelerator
+from hil.npu.blas import one_thread
 from hil.npu.codec import decode_stream
 from hil.npu.constants import Bytes, KnownMemory
 from hil.npu.convolution import ConvolutionKernel
@@ -142,11 +143,12 @@ class Program:
                 views[region] = data
         if SHRAM_REGION in self.required:
             views[SHRAM_REGION] = np.zeros((batch, self.accelerator.shram_bytes), np.uint8)
-        for operation, step in zip(self.operations, self._steps, strict=True):
-            if step is not None:
-                _run_chunked(operation, step, views, batch)
-            if trace is not None and isinstance(operation, BlockOperation):
-                trace(operation, operation.ofm.read(views))
+        with one_thread():
+            for operation, step in zip(self.operations, self._steps, strict=True):
+                if step is not None:
+                    _run_chunked(operation, step, views, batch)
+                if trace is not None and isinstance(operation, BlockOperation):
+                    trace(operation, operation.ofm.read(views))
 
     def _step(self, operation: Operation, known: KnownMemory, read_late: list[tuple[int, int, int]]) -> Step | None:
         """What runs `operation`; notes in `read_late` (region, start, end) which memory it will read then."""
