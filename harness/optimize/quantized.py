@@ -1,8 +1,9 @@
 """Quantization-aware training: plain, and preserving zeros (PQAT), clusters (CQAT) or both (PCQAT).
 
 TFMOT wraps every layer in one that rounds weights and activations as int8 would.  The preserving schemes hold more
-variables while they train (masks, centroids, indices); `settle` writes what they computed into the kernels and gives a
-model with TFMOT's default quantizers, which computes the same and is saved, loaded and converted like any other.
+variables while they train (masks, centroids, indices).  Once trained, the kernels hold what those say: a masked weight
+gets no gradient and stays zero, a clustered kernel is assigned at every step.  So `settle` gives a model with TFMOT's
+default quantizers, which computes the same and is saved, loaded and converted like any other.
 """
 
 from __future__ import annotations
@@ -49,9 +50,6 @@ def settle(trained: Any, enabled: Collection[str]) -> Any:
         plain = keras.models.clone_model(trained)
     for source, target in zip(trained.layers, plain.layers, strict=True):
         values = {_key(v): v.numpy() for v in source.weights}
-        for weight, _quantizer, variables in getattr(source, "_weight_vars", []):
-            if "sparsity_mask" in variables:
-                values[_key(weight)] = weight.numpy() * variables["sparsity_mask"].numpy()
         for variable in target.weights:
             variable.assign(values[_key(variable)])
     revive(plain, enabled)

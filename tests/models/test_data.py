@@ -40,6 +40,7 @@ def test_fashion_mnist_is_the_official_split(fashion: Model) -> None:
         gzip.compress(struct.pack(">HBBI", 0, 8, 1, 9) + bytes(8)),
         gzip.compress(bytes(100))[:20],
     ],
+    ids=["no_gzip", "empty", "floats", "short", "cut"],
 )
 def test_a_damaged_idx_file_is_one_clear_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.gz").write_bytes(content)

@@ -126,7 +126,11 @@ def test_what_is_saved_is_what_was_checked(tree: Any, tmp_path: Any) -> None:
     assert to_tflite(again, "qat", tree.data.x) == to_tflite(tree.model(node), "qat", tree.data.x)
 
 
-@pytest.mark.parametrize("content", [b"", b"a text file, and a long one", b"\x1c\x00\x00\x00TFL3" + b"\xff" * 64])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"a text file, and a long one", b"\x1c\x00\x00\x00TFL3" + b"\xff" * 64],
+    ids=["empty", "text", "head"],
+)
 def test_what_is_no_tflite_file_is_one_clear_line(content: bytes) -> None:
     with pytest.raises(BadInputError, match="TFLite"):
         read_tflite(content)
