@@ -19,7 +19,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import capstone  # type: ignore[import-untyped]
+import capstone
 from capstone import arm
 
 from hil.fvp.errors import FaultError
