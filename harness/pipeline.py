@@ -24,6 +24,7 @@ import numpy as np
 from hil.harness.model import Array, Model
 from hil.harness.optimize.paths import Node, conversion, path_of, training_node
 from hil.harness.optimize.survival import LayerWeights
+from hil.harness.sources import source_digest
 from hil.harness.store import Artifact, Recipe, Store, code_version, digest, digest_files, library_versions
 from hil.harness.vela import Compiled, VelaSettings, compile_model
 from hil.npu.errors import BadInputError
@@ -31,6 +32,8 @@ from hil.targets import create
 from hil.targets.base import Deployable, Measurement, Run, Trust
 
 KERAS = "model.h5"
+OPTIMIZING = ("steps", "training", "quantized", "layers", "repairs", "survival", "keras2")
+"""The modules that make an optimized Keras model."""
 TFLITE = "model.tflite"
 WEIGHTS = "weights.json"
 ARRAYS = "arrays.npz"
@@ -77,12 +80,19 @@ class Pipeline:
         return self._base(model) if not node else self._optimized(model, node)
 
     def _base(self, model: Model) -> Artifact:
-        inputs = {"file": digest_files([model.path])}
+        inputs, settings = {"source": source_digest(model)}, {}
         if model.weights:
             inputs["weights"] = digest_files([model.file(model.weights)])
         else:
             inputs["data"] = self.data_digest(model)
-        recipe = Recipe("base", inputs, {}, code_version("hil.harness.optimize.base"), _training_versions())
+            settings = {**model.recipe.settings_of("base"), "loss": _name(model.loss)}
+        recipe = Recipe(
+            "base",
+            inputs,
+            settings,
+            code_version("hil.harness.optimize.base", "hil.harness.optimize.training"),
+            _training_versions(),
+        )
 
         def build(folder: Path) -> None:
             from hil.harness.optimize.base import base_model
@@ -100,7 +110,7 @@ class Pipeline:
             node[-1],
             {"parent": parent.digest(KERAS), "data": self.data_digest(model)},
             {**model.recipe.settings_of(node[-1]), "promised": node, "loss": _name(model.loss)},
-            code_version("hil.harness.optimize.steps", "hil.harness.optimize.repairs", "hil.harness.optimize.survival"),
+            code_version(*(f"hil.harness.optimize.{name}" for name in OPTIMIZING)),
             _training_versions(),
         )
 
@@ -126,7 +136,7 @@ class Pipeline:
             summary = self.compiled(int8, VelaSettings()).summary
             return summary.weights_original, summary.macs
         code = code_version("hil.harness.optimize.size")
-        recipe = Recipe("size", {"file": digest_files([model.path])}, {}, code, _training_versions())
+        recipe = Recipe("size", {"source": source_digest(model)}, {}, code, _training_versions())
 
         def build(folder: Path) -> dict[str, int]:
             from hil.harness.optimize.size import count
@@ -166,24 +176,26 @@ class Pipeline:
             {"keras": keras.digest(KERAS), "data": self.data_digest(model)},
             {
                 **model.recipe.settings_of("ptq"),
+                "seed": model.recipe.seed,
                 "conversion": conversion(path),
                 "promised": path,
                 "sparsity": model.recipe.sparsity,
                 "clusters": model.recipe.clusters,
                 "keep": list(model.recipe.keep),
             },
-            code_version("hil.harness.convert", "hil.harness.optimize.survival"),
+            code_version("hil.harness.convert", "hil.harness.tflite_file", "hil.harness.optimize.survival"),
             _training_versions(),
         )
 
         def build(folder: Path) -> None:
             from hil.harness.convert import to_tflite
             from hil.harness.optimize.keras_file import load_model
+            from hil.harness.optimize.steps import Data
             from hil.harness.optimize.survival import check_tflite
 
             self.say(f"{model.name}: converting {leaf}", 0, 0)
             loaded = load_model(keras.path(KERAS))
-            calibration = self.samples(model, "train")[0][: model.recipe.calibration]
+            calibration = Data(*self.samples(model, "train")).sample(model.recipe.calibration, model.recipe.seed).x
             tflite = to_tflite(loaded, conversion(path), calibration)
             (folder / TFLITE).write_bytes(tflite)
             weights = check_tflite(tflite, loaded, path, model.recipe)
@@ -255,8 +267,7 @@ def _loaded(load: Callable[[str], tuple[Array, Array]], split: str) -> tuple[Arr
 
 @lru_cache(maxsize=64)
 def _data_digest(model: Model) -> str:
-    sources = sorted({Path(function.__code__.co_filename) for function in (model.data.load, model.data.files)})
-    return digest(f"{digest_files(model.data.files())}{digest_files(sources)}".encode())
+    return digest(f"{digest_files(model.data.files())}{source_digest(model)}".encode())
 
 
 def _training_versions() -> Mapping[str, str]:
