@@ -35,10 +35,15 @@ def header(options: Options) -> list[str]:
         identity = create(target, **({"engine": options.engine} if target == "fvp" else {})).identity()
     except HilError as error:
         identity = {"not usable": str(error)}
-    described = ", ".join(f"{key} {value}" for key, value in identity.items() if key != "target")
+    described = ", ".join(f"{key} {_short(value)}" for key, value in identity.items() if key != "target")
     configuration = f"{options.accelerator}, {options.memory_mode}, {options.system_config}"
     vela = importlib.metadata.version("ethos-u-vela")
     return [f"hil: target {target} ({described})", f"hil: {configuration}, Vela {vela}"]
+
+
+def _short(value: str) -> str:
+    """Twelve digits are enough of a hash."""
+    return value[:12] if len(value) == 64 and set(value) <= set("0123456789abcdef") else value
 
 
 def row(deployment: Deployment) -> Row:
