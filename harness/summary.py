@@ -104,7 +104,7 @@ def render(rows: Sequence[Row], left_out: Mapping[str, str], reporter: pytest.Te
     if rows:
         console.print(_legend(rows), style="italic", markup=False)
     for name, reason in sorted(left_out.items()):
-        console.print(f"left out: {name}: {reason}", markup=False)
+        console.print(f"left out: {name}: {reason}", markup=False, soft_wrap=True)
     return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
 
 
@@ -174,7 +174,7 @@ def _change(row: Row, baseline: Row | None) -> list[str]:
     if baseline is None or row is baseline:
         return ["", ""]
     known = [key if row.get(key) and baseline.get(key) else None for key in ("cycles", "weights")]
-    return [f"{100 * (row[key] / baseline[key] - 1):+.0f} %" if key else "" for key in known]
+    return [f"{round(100 * (row[key] / baseline[key] - 1)):+d} %" if key else "" for key in known]
 
 
 def _percent(value: float | None) -> str:
