@@ -79,15 +79,16 @@ def compare(
 
     Outputs are float (n, ...); `on_target` holds the indices of the samples that ran on the target.
     """
-    function, name = (METRICS[metric], metric) if isinstance(metric, str) else (metric, metric.__name__)
+    function = METRICS[metric] if isinstance(metric, str) else metric
+    name = metric if isinstance(metric, str) else str(getattr(metric, "__name__", "metric"))
     if function is top1:
         low, high = _paired_wald(_correct(reference, labels), _correct(candidate, labels))
     else:
         low, high = _paired_bootstrap(function, labels, reference, candidate)
-    before, between, after = (function(outputs, labels) for outputs in (reference, keras, candidate))
+    before, between, after = (float(function(outputs, labels)) for outputs in (reference, keras, candidate))
     try:
-        measured = function(candidate[on_target], labels[on_target])
-    except HilError:  # too few samples for this metric
+        measured = float(function(candidate[on_target], labels[on_target]))
+    except (HilError, ArithmeticError, ValueError, IndexError):  # too few samples for this metric
         measured = math.nan
     return Accuracy(name, after, before, between, low, high, len(labels), measured, len(on_target))
 
@@ -108,11 +109,11 @@ def _paired_wald(reference: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> 
 
 def _paired_bootstrap(function: Metric, labels: Array, reference: Array, candidate: Array) -> tuple[float, float]:
     rng = np.random.default_rng(0)
-    drops = []
+    drops: list[float] = []
     while len(drops) < RESAMPLES:
         pick = rng.integers(0, len(labels), len(labels))
-        if len(np.unique(labels)) > 1 and len(np.unique(labels[pick])) < 2:
+        if function is auc and len(np.unique(labels[pick])) < 2:
             continue  # a resample of one class has no AUC
-        drops.append(function(reference[pick], labels[pick]) - function(candidate[pick], labels[pick]))
+        drops.append(float(function(reference[pick], labels[pick])) - float(function(candidate[pick], labels[pick])))
     low, high = np.quantile(drops, [0.025, 0.975])
     return float(low), float(high)

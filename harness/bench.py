@@ -12,7 +12,7 @@ slow too) checks both on its own share.  Every result says how many samples it s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from hil.harness.optimize.survival import LayerWeights
 from hil.harness.parity import Parity
 from hil.harness.pipeline import TFLITE, Pipeline, surviving
 from hil.harness.vela import Compiled, VelaSettings
+from hil.npu.errors import BadInputError
 from hil.targets import create
 from hil.targets.base import Deployable, Run, Target
 from hil.targets.tensors import Signature, dequantize, quantize, read_signature
@@ -77,13 +78,15 @@ class Deployment:
 class Outcome:
     """What ran: the target on the test samples `picked`, with the oracle's outputs of the same samples.
 
-    `sim_mismatches` counts the elements in which `sim` differs from the oracle, on `sim_samples` samples.
+    `sim` holds the whole test set; `sim_mismatches` counts the elements in which it differs from the oracle, on
+    `sim_samples` samples.
     """
 
     picked: Array
     inputs: list[Array]
     run: Run
     oracle: tuple[Array, ...]
+    sim: Run
     sim_mismatches: int
     sim_samples: int
 
@@ -132,42 +135,42 @@ class Bench:
         return latency_of(self.outcome(deployment).run, deployment.compiled.summary, self.target_name)
 
     def memory(self, deployment: Deployment) -> Memory:
-        """Bytes of SRAM and flash as Vela placed them, and what the target reports of its arena."""
-        run = deployment.known["outcome"].run if "outcome" in deployment.known else None
+        """Bytes of SRAM and flash as Vela placed them, and on `fvp` what the firmware used of its arena."""
+        run = self.outcome(deployment).run if self.target_name == "fvp" else None
         return memory_of(deployment.compiled.summary, run)
 
     # -- one measurement each
 
     def _outcome(self, deployment: Deployment) -> Outcome:
         x = self._test_inputs(deployment)
-        checked = _spread(len(x[0]), ORACLE_SAMPLES)
-        picked = _spread(len(checked), self.samples or (FVP_SAMPLES if self.target_name == "fvp" else ORACLE_SAMPLES))
-        oracle = self._on("host", deployment, [array[checked] for array in x]).outputs
-        sim = [output[checked] for output in self._whole_set(deployment).outputs]
-        inputs = [array[checked[picked]] for array in x]
+        default = FVP_SAMPLES if self.target_name == "fvp" else ORACLE_SAMPLES
+        wanted = self.samples or default
+        checked = _spread(len(x), max(wanted, ORACLE_SAMPLES))
+        picked = _spread(len(checked), wanted)
+        oracle = self._on("host", deployment, x[checked]).outputs
+        whole = self._on("sim", deployment, x)
+        inputs = x[checked[picked]]
         return Outcome(
-            checked[picked],
-            inputs,
-            self._run(deployment, inputs),
-            tuple(output[picked] for output in oracle),
-            sum(int(np.count_nonzero(got != want)) for got, want in zip(sim, oracle, strict=True)),
-            len(checked),
+            picked=checked[picked],
+            inputs=[inputs],
+            run=self._run(deployment, inputs, _part(whole, checked[picked])),
+            oracle=tuple(output[picked] for output in oracle),
+            sim=whole,
+            sim_mismatches=parity.count(_part(whole, checked).outputs, oracle),
+            sim_samples=len(checked),
         )
 
-    def _run(self, deployment: Deployment, inputs: list[Array]) -> Run:
-        if self.target_name != "fvp":
-            return self._on(self.target_name, deployment, inputs)
-        say = self.pipeline.say
-        return self.target.run(
-            deployment.deployable, inputs, progress=lambda done, of: say(f"{deployment.name} on fvp", done, of)
-        )
+    def _run(self, deployment: Deployment, inputs: Array, sim: Run) -> Run:
+        """The target on `inputs`; `sim` is what that target gives of them."""
+        if self.target_name == "sim":
+            return sim
+        if self.target_name == "host":
+            return self._on("host", deployment, inputs)
+        text, say = f"{deployment.name} on {self.target_name}", self.pipeline.say
+        return self.target.run(deployment.deployable, [inputs], progress=lambda done, of: say(text, done, of))
 
-    def _whole_set(self, deployment: Deployment) -> Run:
-        """`sim` on the whole test set."""
-        return self._on("sim", deployment, self._test_inputs(deployment))
-
-    def _on(self, target: str, deployment: Deployment, inputs: list[Array]) -> Run:
-        return self.pipeline.outputs(target, deployment.deployable, inputs, deployment.name)
+    def _on(self, target: str, deployment: Deployment, inputs: Array) -> Run:
+        return self.pipeline.outputs(target, deployment.deployable, [inputs], deployment.name)
 
     def _parity(self, deployment: Deployment) -> Parity:
         outcome = self.outcome(deployment)
@@ -175,28 +178,42 @@ class Bench:
         if deployment.model.build is not None:
             keras = self.pipeline.predictions(deployment.model, training_node(path_of(deployment.path)))[outcome.picked]
         floats = dequantize(deployment.signature.outputs[0], outcome.run.outputs[0])
-        return parity.compare(outcome.run.outputs, outcome.oracle, keras, floats)
+        found = parity.compare(outcome.run.outputs, outcome.oracle, keras, floats)
+        return replace(found, sim_mismatches=outcome.sim_mismatches, sim_samples=outcome.sim_samples)
 
     def _accuracy(self, deployment: Deployment) -> Accuracy:
+        """`sim` may stand in for the target, and the oracle, only where it computed the same."""
         model, outcome = deployment.model, self.outcome(deployment)
-        _, labels = self.pipeline.samples(model, "test")
-        outputs = self._whole_set(deployment).outputs[0]
-        if not np.array_equal(outputs[outcome.picked], outcome.run.outputs[0]):
+        if outcome.sim_mismatches:
+            raise MismatchError(
+                f"{deployment.name}: sim differs from the reference in {outcome.sim_mismatches} elements "
+                f"of {outcome.sim_samples} samples, so its accuracy is not the model's"
+            )
+        if parity.count(_part(outcome.sim, outcome.picked).outputs, outcome.run.outputs):
             raise MismatchError(f"{deployment.name}: {self.target_name} and sim differ, so sim cannot stand in for it")
+        _, labels = self.pipeline.samples(model, "test")
         node = training_node(path_of(deployment.path))
         return accuracy.compare(
             model.metric,
             labels,
             reference=self.pipeline.predictions(model, ()),
             keras=self.pipeline.predictions(model, node),
-            candidate=dequantize(deployment.signature.outputs[0], outputs),
+            candidate=dequantize(deployment.signature.outputs[0], outcome.sim.outputs[0]),
             on_target=outcome.picked,
         )
 
-    def _test_inputs(self, deployment: Deployment) -> list[Array]:
+    def _test_inputs(self, deployment: Deployment) -> Array:
+        tensors = deployment.signature.inputs
+        if len(tensors) != 1:
+            name = deployment.model.name
+            raise BadInputError(f"{name} takes {len(tensors)} inputs, a model file feeds one", hint="see hil run")
         x, _ = self.pipeline.samples(deployment.model, "test")
-        arrays = x if isinstance(x, tuple | list) else [x]
-        return [quantize(tensor, array) for array, tensor in zip(arrays, deployment.signature.inputs, strict=True)]
+        return quantize(tensors[0], x)
+
+
+def _part(run: Run, samples: Array) -> Run:
+    """A run's outputs of some samples."""
+    return replace(run, outputs=tuple(output[samples] for output in run.outputs))
 
 
 def _once(deployment: Deployment, what: str, measure: Callable[[], T]) -> T:

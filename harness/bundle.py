@@ -1,16 +1,19 @@
 """The bundle of a mismatch: a folder that reproduces it without the test, the training or the data.
 
-hil-failures/fashion_cnn-pcqat-fvp/
-    int8.tflite  vela.tflite      the model before and after Vela
-    inputs.npz                    the samples that differ, quantized, by tensor name
-    target.npz  oracle.npz        what came out, and what should have
-    identity.json                 everything the numbers depend on
-    README.txt                    where it differs first, and the command that shows it again
+    hil-failures/fashion_cnn-pcqat-fvp-ethos-u55-128-Shared_Sram/
+        int8.tflite  vela.tflite      the model before and after Vela
+        inputs.npz                    the samples that differ, quantized, by tensor name
+        target.npz  oracle.npz        what came out, and what should have
+        identity.json                 everything the numbers depend on
+        README.txt                    where it differs first, and the command that shows it again
+
+`explain_mismatch` writes it and says what is in it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 from dataclasses import asdict
@@ -37,8 +40,15 @@ def explain_mismatch(bench: Bench, deployment: Deployment, root: Path) -> str:
 def _explain(bench: Bench, deployment: Deployment, root: Path) -> str:
     outcome = bench.outcome(deployment)
     parity = bench.parity(deployment)
+    if not parity.mismatches:
+        return (
+            f"sim differs from the reference in {parity.sim_mismatches} elements of {parity.sim_samples} samples, more "
+            f"than ran on {deployment.target}; run the same with --target sim for the bundle"
+        )
     different = _different_samples(outcome)
-    folder = root / FOLDER / f"{deployment.name}-{deployment.target}"
+    vela = deployment.vela
+    name = f"{deployment.name}-{deployment.target}-{vela.accelerator}-{vela.memory_mode}"
+    folder = root / FOLDER / re.sub(r"[^\w.-]", "_", name)
     lines = [
         f"{parity.mismatches} of {parity.elements} output elements differ on {deployment.target}, "
         f"by at most {parity.largest}, in {len(different)} of {parity.samples} samples",

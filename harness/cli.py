@@ -10,14 +10,14 @@ interrupted.  An error is one line on stderr; tables go to stdout, and with `--j
 
 from __future__ import annotations
 
-import os
 import sys
+import traceback
 
 import typer
 
 from hil.harness.commands import compile as compiling
 from hil.harness.commands import doctor, models, optimize, run, store
-from hil.npu.errors import HilError
+from hil.npu.errors import EXIT_INFRASTRUCTURE, HilError
 
 EXIT_INTERRUPTED = 130
 
@@ -49,9 +49,10 @@ def main() -> None:
     except KeyboardInterrupt:
         print("hil: interrupted; what was finished is kept", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read our output has left
-        sys.exit(0)
+    except Exception:
+        traceback.print_exc()
+        print("hil: this is a defect of hil, not of your model", file=sys.stderr)
+        sys.exit(EXIT_INFRASTRUCTURE)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,9 @@ def bench(request: pytest.FixtureRequest) -> Bench:
         chosen.vela_options,
     )
     pipeline = Pipeline(Store(chosen.store or default_root()), PytestProgress(request.config))
-    return Bench(pipeline, chosen.target or "sim", settings, chosen.samples, chosen.engine)
+    made = Bench(pipeline, chosen.target or "sim", settings, chosen.samples, chosen.engine)
+    made.target.identity()  # a target that cannot run is known before anything is trained
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +62,7 @@ def deployment(request: pytest.FixtureRequest, bench: Bench) -> Deployment:
 def parity(request: pytest.FixtureRequest, bench: Bench, deployment: Deployment) -> Parity:
     """Target against oracle; a mismatch leaves a bundle that reproduces it and says where it lies."""
     result = bench.parity(deployment)
-    if result.mismatches:
+    if result.mismatches or result.sim_mismatches:
         from hil.harness.bundle import explain_mismatch
 
         request.node.add_report_section("call", "parity", explain_mismatch(bench, deployment, request.config.rootpath))

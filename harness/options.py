@@ -20,13 +20,10 @@ import pytest
 from hil.npu.errors import BadInputError
 
 GROUP = "hil"
-TARGETS = ("host", "sim", "fvp")
-ENGINES = ("auto", "arm", "open")
-
 # name, then what argparse is told
 _TABLE: dict[str, dict[str, Any]] = {
-    "target": {"metavar": "TARGET", "help": f"run only tests of deployments, on one of {', '.join(TARGETS)} (sim)"},
-    "engine": {"default": "auto", "metavar": "ENGINE", "help": f"what plays the FVP: {', '.join(ENGINES)} (auto)"},
+    "target": {"metavar": "TARGET", "help": "run only tests of deployments, on host, sim or fvp (sim)"},
+    "engine": {"default": "auto", "metavar": "ENGINE", "help": "what plays the FVP: auto, arm or open (auto)"},
     "accelerator": {
         "default": "ethos-u55-128",
         "metavar": "NAME",
@@ -47,7 +44,7 @@ _TABLE: dict[str, dict[str, Any]] = {
         "metavar": "NAME",
         "help": "only this leaf of the deployment tree; may be repeated",
     },
-    "samples": {"type": int, "metavar": "N", "help": "samples that run on the target (fvp: 8, others: the test set)"},
+    "samples": {"type": int, "metavar": "N", "help": "samples that run on the target (fvp: 8, sim and host: 500)"},
     "store": {"metavar": "FOLDER", "help": "folder of artifacts (HIL_STORE, or the user's cache folder)"},
     "models": {"metavar": "FOLDER", "help": "folder of model files (models)"},
 }
@@ -106,8 +103,6 @@ def read(config: pytest.Config) -> Options:
     def get(name: str) -> Any:
         return config.getoption(_dest(name))
 
-    _check("target", get("target"), TARGETS)
-    _check("engine", get("engine"), ENGINES)
     if get("samples") is not None and get("samples") < 1:
         raise BadInputError(f"--samples {get('samples')}: at least 1")
     vela_config = config.invocation_params.dir / get("vela-config") if get("vela-config") else None
@@ -129,11 +124,6 @@ def read(config: pytest.Config) -> Options:
         if get("models")
         else config.rootpath / config.getini("hil_models"),
     )
-
-
-def _check(name: str, value: str | None, known: tuple[str, ...]) -> None:
-    if value is not None and value not in known:
-        raise BadInputError(f"--{name} {value}: must be one of {', '.join(known)}")
 
 
 def _dest(name: str) -> str:

@@ -8,7 +8,7 @@ result.sqnr_db               # signal to quantization noise against Keras
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ class Parity:
 
     `largest` is the largest absolute difference in quantized steps, `agreement` the fraction of samples with the same
     largest output as Keras, `sqnr_db` in decibel, `error` the largest absolute difference in the output's own unit;
-    the last three are NaN where there is no Keras model.
+    these three are None where there is no Keras model.  `sim_mismatches` counts the elements in which `sim`, which
+    stands in for slower targets, differs from the oracle on `sim_samples` samples.
     """
 
     elements: int
@@ -41,9 +42,16 @@ class Parity:
     mismatches: int
     largest: int
     first: Difference | None
-    agreement: float = float("nan")
-    sqnr_db: float = float("nan")
-    error: float = float("nan")
+    agreement: float | None = None
+    sqnr_db: float | None = None
+    error: float | None = None
+    sim_mismatches: int = 0
+    sim_samples: int = 0
+
+
+def count(some: Sequence[Array], others: Sequence[Array]) -> int:
+    """How many elements of the one differ from those of the other."""
+    return sum(int(np.count_nonzero(one != other)) for one, other in zip(some, others, strict=True))
 
 
 def compare(target: Sequence[Array], oracle: Sequence[Array], keras: Array | None, dequantized: Array | None) -> Parity:
@@ -63,7 +71,7 @@ def compare(target: Sequence[Array], oracle: Sequence[Array], keras: Array | Non
     result = Parity(elements, len(target[0]), mismatches, largest, first)
     if keras is None or dequantized is None:
         return result
-    return Parity(**{**result.__dict__, **_against_keras(keras, dequantized)})
+    return replace(result, **_against_keras(keras, dequantized))
 
 
 def _against_keras(keras: Array, candidate: Array) -> dict[str, float]:

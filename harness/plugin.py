@@ -13,6 +13,7 @@ tests run.  Nothing is imported here that a pytest run without deployments would
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Names on the command line that nothing has end the run before it starts."""
     chosen = session.config.stash[OPTIONS]
-    if chosen.target or chosen.models or chosen.techniques:
+    if chosen.target or chosen.models or chosen.techniques or chosen.engine != "auto":
         from hil.harness.selection import check
 
         try:
@@ -89,8 +90,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     except BadInputError as error:
         pytest.fail(str(error), pytrace=False)
     config.stash[LEFT_OUT].update(selection.left_out)
-    names = [f"{model.name}-{path}" for model, path in selection.chosen]
-    metafunc.parametrize("deployment", selection.chosen, indirect=True, scope="session", ids=names)
+    parameters = [_parameter(config, model.name, path, (model, path)) for model, path in selection.chosen]
+    metafunc.parametrize("deployment", parameters, indirect=True, scope="session")
+
+
+def _parameter(config: pytest.Config, model: str, path: str, value: object) -> Any:
+    """A deployment's tests stay on one worker of pytest-xdist (`--dist loadgroup`), which then measures it once."""
+    name = f"{model}-{path}"
+    marks = [pytest.mark.xdist_group(name)] if config.pluginmanager.hasplugin("xdist") else []
+    return pytest.param(value, id=name, marks=marks)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -11,6 +11,7 @@ reason.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from hil.harness.model import Model, discover
-from hil.harness.optimize.paths import PATHS, path_of
+from hil.harness.optimize.paths import PATHS
 from hil.harness.options import Options
 from hil.npu.errors import BadInputError, UnavailableError
 
@@ -35,27 +36,36 @@ class Selection:
 
 
 def check(options: Options) -> None:
-    """Raises `BadInputError` for a model or technique on the command line that there is not."""
-    known = [model.name for model in _models(options.folder)]
-    for name in options.models:
-        if name not in known:
-            raise BadInputError(f"no model {name}", hint=f"there are: {', '.join(known) or 'none'}")
-    for leaf in options.techniques:
-        path_of(leaf)
+    """Raises `BadInputError` for a name on the command line that nothing has."""
+    from hil.fvp.engine import NAMES as ENGINES
+    from hil.npu.accelerator import ALL
+    from hil.targets import NAMES as TARGETS
+
+    _known("target", [options.target] if options.target else [], TARGETS)
+    _known("engine", [options.engine], ENGINES)
+    _known("accelerator", [options.accelerator], [accelerator.name for accelerator in ALL])
+    _known("model", options.models, [model.name for model in _models(options.folder)])
+    _known("technique", options.techniques, [*PATHS, GIVEN])
 
 
 def select(options: Options, item: pytest.Item) -> Selection:
-    """The deployments of one test function."""
+    """The deployments of one test function; raises `BadInputError` for a mark that names what there is not."""
+    models = _models(options.folder)
     marked_models, marked_leaves = _marked(item, "hil_models"), _marked(item, "hil_techniques")
+    _known("model", marked_models, [model.name for model in models])
+    _known("technique", marked_leaves, [*PATHS, GIVEN])
     selection = Selection([])
-    for model in _models(options.folder):
+    for model in models:
         if (options.models and model.name not in options.models) or (marked_models and model.name not in marked_models):
             continue
         if reason := unavailable(model):
             selection.left_out[model.name] = reason
             continue
+        leaves = leaves_of(model)
+        if options.techniques and not set(leaves) & set(options.techniques):
+            selection.left_out[model.name] = f"it has only {', '.join(leaves)}"
         wanted = [set(names) for names in (options.techniques, marked_leaves) if names]
-        selection.chosen.extend((model, leaf) for leaf in leaves_of(model) if all(leaf in names for names in wanted))
+        selection.chosen.extend((model, leaf) for leaf in leaves if all(leaf in names for names in wanted))
     return selection
 
 
@@ -83,3 +93,9 @@ def _models(folder: Path) -> tuple[Model, ...]:
 
 def _marked(item: pytest.Item, mark: str) -> tuple[str, ...]:
     return tuple(str(name) for found in item.iter_markers(mark) for name in found.args)
+
+
+def _known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise BadInputError(f"no {what} {name}", hint=f"there are: {', '.join(known) or 'none'}")

@@ -25,6 +25,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -33,6 +34,8 @@ from typing import Any
 
 import platformdirs
 from filelock import FileLock, Timeout
+
+from hil.npu.errors import InfrastructureError
 
 MANIFEST = "manifest.json"
 
@@ -157,7 +160,8 @@ class Store:
         artifact = self._load(self._folder(recipe))
         if artifact is None or not artifact.intact():
             return None
-        (artifact.folder / MANIFEST).touch()
+        with suppress(OSError):  # a store that may only be read
+            (artifact.folder / MANIFEST).touch()
         return artifact
 
     def make(self, recipe: Recipe, build: Callable[[Path], Mapping[str, Any] | None]) -> Artifact:
@@ -169,6 +173,7 @@ class Store:
             return found
         folder = self._folder(recipe)
         work = self.root / "unfinished" / recipe.key
+        self._check_writable()
         with self._lock(recipe.key):
             if found := self.find(recipe):
                 return found
@@ -190,9 +195,13 @@ class Store:
                 yield artifact
 
     def remove(self, artifact: Artifact) -> None:
-        """Removes one artifact; a run that needs it makes it again."""
+        """Removes one artifact, at once for whoever looks for it; a run that needs it makes it again."""
+        self._check_writable()
         with self._lock(artifact.key):
-            shutil.rmtree(artifact.folder, ignore_errors=True)
+            doomed = self.root / "unfinished" / artifact.key
+            with suppress(FileNotFoundError):
+                artifact.folder.rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
 
     def tidy(self) -> None:
         """Removes what killed runs left unfinished; what a living process makes at the moment stays."""
@@ -203,6 +212,14 @@ class Store:
                     shutil.rmtree(work, ignore_errors=True)
             except Timeout:
                 continue
+
+    def _check_writable(self) -> None:
+        try:
+            (self.root / "unfinished").mkdir(parents=True, exist_ok=True)
+            (self.root / "locks").mkdir(exist_ok=True)
+        except OSError as error:
+            message = f"the store {self.root} cannot be written: {error.strerror}"
+            raise InfrastructureError(message, hint="name another with --store or HIL_STORE") from error
 
     def _build(self, recipe: Recipe, build: Callable[[Path], Mapping[str, Any] | None], work: Path) -> None:
         start = time.monotonic()
@@ -224,9 +241,7 @@ class Store:
         return self.root / recipe.step / recipe.key
 
     def _lock(self, key: str) -> FileLock:
-        locks = self.root / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        return FileLock(locks / f"{key}.lock")
+        return FileLock(self.root / "locks" / f"{key}.lock")
 
     @staticmethod
     def _load(folder: Path) -> Artifact | None:

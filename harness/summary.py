@@ -76,8 +76,6 @@ def row(deployment: Deployment) -> Row:
             found |= {"cycles": int(cycles.value), "ms": milliseconds, "trust": cycles.trust.value}
     if "parity" in known:
         found |= {"mismatches": known["parity"].mismatches, "elements": known["parity"].elements}
-        if not math.isnan(known["parity"].sqnr_db):
-            found |= {"sqnr": known["parity"].sqnr_db}
     return found
 
 
@@ -135,17 +133,23 @@ def _legend(rows: Sequence[Row]) -> str:
     notes = [
         "Keras, int8: accuracy in % over the test set (int8 on sim); drop: points against the float base, 95 % interval"
     ]
-    if ran := next((row for row in rows if "sim_samples" in row), None):
-        on_target = f"{ran['target']} ({ran['samples']} samples)"
-        on_sim = "" if ran["target"] == "sim" else f" / on sim ({ran['sim_samples']} samples)"
-        notes.append(f"on target: {ran['samples']} samples that ran on {ran['target']}")
-        notes.append(f"mismatches: elements unlike the reference kernels on {on_target}{on_sim}")
-    if trust := next((row["trust"] for row in rows if "trust" in row), None):
-        notes.append(f"cycles and ms are {trust}, all else exact; SRAM, flash and encoded weights in KiB")
+    target = rows[0]["target"]
+    if samples := _range(rows, "samples"):
+        on_sim = "" if target == "sim" else f" / on sim ({_range(rows, 'sim_samples')} samples)"
+        notes.append(f"on target: {samples} samples that ran on {target}")
+        notes.append(f"mismatches: elements unlike the reference kernels on {target} ({samples} samples){on_sim}")
+    if trusts := sorted({row["trust"] for row in rows if "trust" in row}):
+        notes.append(f"cycles and ms are {', '.join(trusts)}, all else exact; SRAM, flash and encoded weights in KiB")
     notes.append(f"zeros: % of the weights; unique: most distinct weights in a layer; last columns: against {BASELINE}")
     if any(row["cpu_operators"] for row in rows):
         notes.append("*: operators left to the CPU are not in the cycles")
     return "\n".join(notes)
+
+
+def _range(rows: Sequence[Row], key: str) -> str:
+    """The number that all rows have, or the smallest and largest."""
+    found = sorted({row[key] for row in rows if key in row})
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}" if found else ""
 
 
 def _cells(row: Row) -> list[str]:

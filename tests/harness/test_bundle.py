@@ -61,7 +61,7 @@ def test_a_wrong_bit_is_found_named_and_kept(tmp_path: Path, fresh_store: Path) 
     assert done.returncode == 1, done.stdout + done.stderr
     assert "first operator that differs: CONV_2D, operator 1" in done.stdout
     assert "pointwise" in done.stdout
-    bundle = folder / "hil-failures" / "blobs-ptq-sim"
+    bundle = folder / "hil-failures" / "blobs-ptq-sim-ethos-u55-128-Shared_Sram"
     assert str(bundle) in done.stdout
     assert json.loads((bundle / "identity.json").read_text())["vela"]["accelerator"] == "ethos-u55-128"
     target, oracle = dict(np.load(bundle / "target.npz")), dict(np.load(bundle / "oracle.npz"))

@@ -136,12 +136,13 @@ def test_a_model_without_data_is_left_out_with_the_way_to_get_it(tmp_path: Path,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--target", "nowhere"), "--target nowhere: must be one of host, sim, fvp"),
+        (("--target", "nowhere"), "no target nowhere (there are: host, sim, fvp)"),
         (("--target", "sim", "--model", "nobody"), "no model nobody (there are: blobs)"),
-        (("--target", "sim", "--technique", "magic"), "unknown technique magic"),
+        (("--target", "sim", "--technique", "magic"), "no technique magic"),
+        (("--target", "sim", "--accelerator", "ethos-u99"), "no accelerator ethos-u99"),
         (("--target", "sim", "--samples", "0"), "--samples 0: at least 1"),
         (("--target", "sim", "--vela-config", "none.ini"), "none.ini"),
-        (("--target", "fvp", "--engine", "steam"), "--engine steam: must be one of"),
+        (("--target", "fvp", "--engine", "steam"), "no engine steam"),
         (("--target", "sim", "--models", "nowhere"), "no folder"),
     ],
 )
@@ -166,8 +167,13 @@ def test_budget(deployment, budget):
 def test_not_on_blobs(deployment):
     raise AssertionError
 """
-    done = run(repository(tmp_path, {"test_deployment.py": marked}), store, "--target", "sim")
+    another = {"models/another.py": model_file("another", 'raise UnavailableError("gone")')}
+    done = run(repository(tmp_path, {"test_deployment.py": marked, **another}), store, "--target", "sim")
     assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
+    typo = marked.replace('"ptq"', '"ptg"')
+    wrong = run(repository(tmp_path, {"test_deployment.py": typo}), store, "--target", "sim")
+    assert "no technique ptg" in wrong.stdout
+    assert wrong.returncode != 0
 
 
 def test_infrastructure_alone_ends_with_6(tmp_path: Path, store: Path) -> None:

@@ -6,6 +6,7 @@ pytest --target fvp --model fashion_cnn --technique pcqat
 
 def test_computes_exactly_what_the_reference_computes(parity):
     assert parity.mismatches == 0
+    assert parity.sim_mismatches == 0
 
 
 def test_is_still_right(accuracy, budget):
@@ -13,7 +14,7 @@ def test_is_still_right(accuracy, budget):
 
 
 def test_follows_the_float_model(parity):
-    assert parity.sqnr_db >= 10
+    assert parity.sqnr_db is None or parity.sqnr_db >= 10  # None: the model came as an int8 file
 
 
 def test_is_fast_enough(latency, budget):
