@@ -1,7 +1,9 @@
 """What this machine has of all that the harness can use; each finding names its remedy.
 
-for finding in examine():
-    print(finding.name, finding.version or finding.remedy)
+    for finding in examine():
+        print(finding.name, finding.version or finding.remedy)
+
+Versions are asked for without importing anything heavy.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """Is it the same: a target against the oracle bit by bit, and against the float model by what quantization may change.
 
-result = compare(target=[y], oracle=[r], scale=..., zero_point=..., keras=[k])
-result.mismatches            # elements that are not equal; the only good number is 0
-result.sqnr_db               # signal to quantization noise against Keras
+    result = compare(target=[y], oracle=[r], keras=k, dequantized=real)
+    result.mismatches            # elements that are not equal; the only good number is 0
+    result.sqnr_db               # signal to quantization noise against Keras
+
+The only good number of mismatches is 0.
 """
 
 from __future__ import annotations

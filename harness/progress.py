@@ -1,8 +1,10 @@
 """What a person sees while something takes long: one line that moves on a terminal, a line a step elsewhere.
 
-say = LineProgress()
-say("fashion_cnn: prune: fine-tuning", 120, 400)
-say.close()
+    say = LineProgress()
+    say("fashion_cnn: prune: fine-tuning", 120, 400)
+    say.close()
+
+Whoever makes something slow calls it with a text, the steps done and the steps in all.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """What a person reads at the end of a run: one table a model, a row a path, and what was left out.
 
-path   Keras  int8       drop  on target  mismatches  cycles     ms  SRAM  flash  weights  zeros  unique  cycles
-ptq     91.6  91.6  +0.1 ±0.2        7/8       0 / 0  59,636  0.119   5.5   54.0     48.4    0.9     255
-prune   90.8  90.6  +1.0 ±0.4        7/8       0 / 0  41,780  0.084   5.5   36.6     31.0   50.0     218   -30 %
+    path   Keras  int8       drop  on target  mismatches  cycles     ms  SRAM  flash  weights  zeros  unique  cycles
+    ptq     91.6  91.6  +0.1 ±0.2        7/8       0 / 0  59,636  0.119   5.5   54.0     48.4    0.9     255
+    prune   90.8  90.6  +1.0 ±0.4        7/8       0 / 0  41,780  0.084   5.5   36.6     31.0   50.0     218   -30 %
+
+Rows are made where a test ran (`row`) and drawn where the terminal is (`render`).
 """
 
 from __future__ import annotations

@@ -65,7 +65,8 @@ def run(
         progress.close()
     if outputs:
         _write_outputs(signature, outputs, result)
-    record = _record(target, signature, result, data, settings)
+    compiled_here = deployable.int8 is not None and deployable.compiled is not None
+    record = _record(target, signature, result, data, settings, compiled_here=compiled_here)
     print(json.dumps(record)) if as_json else _show(str(model), record)
 
 
@@ -136,7 +137,9 @@ def _write_outputs(signature: Signature, path: Path, result: Run) -> None:
         raise BadInputError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _record(target: str, signature: Signature, result: Run, data: bytes, settings: VelaSettings) -> dict[str, Any]:
+def _record(
+    target: str, signature: Signature, result: Run, data: bytes, settings: VelaSettings, *, compiled_here: bool
+) -> dict[str, Any]:
     from hil.harness.store import digest
     from hil.harness.vela import vela_version
 
@@ -145,14 +148,14 @@ def _record(target: str, signature: Signature, result: Run, data: bytes, setting
         for spec, output in zip(signature.outputs, result.outputs, strict=True)
     ]
     measurements = [{**asdict(m), "trust": m.trust.value} for m in result.measurements]
-    identity = {
-        "target": target,
-        "model_sha256": digest(data),
-        "vela": vela_version(),
-        "memory_mode": settings.memory_mode,
-        "system_config": settings.system_config,
-        **result.identity,
-    }
+    identity = {"target": target, "model_sha256": digest(data)}
+    if compiled_here:
+        identity |= {"vela": vela_version(), "accelerator": settings.accelerator, "memory_mode": settings.memory_mode}
+        identity |= {"system_config": settings.system_config, "vela_options": " ".join(settings.options)}
+        identity |= {"vela_config_sha256": digest(settings.config_text.encode()) if settings.config_text else ""}
+    elif signature.compiled:
+        identity |= {"vela": "unknown: the model was compiled elsewhere"}
+    identity |= result.identity
     return {"outputs": outputs, "measurements": measurements, "identity": identity}
 
 
