@@ -20,7 +20,7 @@ def doctor(as_json: arguments.Json = False) -> None:
 
     table = Table()
     for heading in ("", "what", "version", "makes possible", "how to get it"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for found in findings:
         mark = "[green]yes[/]" if found.version else "[red]no[/]" if found.needed else "[yellow]no[/]"
         table.add_row(mark, found.name, found.version, found.purpose, "" if found.version else found.remedy)

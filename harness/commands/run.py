@@ -36,6 +36,9 @@ def run(
     vela_config: arguments.VelaConfig = None,
     vela_option: arguments.VelaOption = None,
     engine: Annotated[str, typer.Option(help="Which program plays the FVP: auto, arm or open.")] = "auto",
+    interpreter: Annotated[
+        str, typer.Option(help="Which kernels host runs: tensorflow (the oracle), litert or tflite-runtime.")
+    ] = "tensorflow",
     cpu: Annotated[bool, typer.Option("--cpu", help="Do not compile: run on the target's CPU kernels.")] = False,
     keep_state: Annotated[
         bool, typer.Option("--keep-state", help="Samples are one sequence: variables keep their values (host, sim).")
@@ -49,7 +52,7 @@ def run(
     settings = arguments.vela_settings(
         accelerator or arguments.DEFAULT_ACCELERATOR, memory_mode, system_config, vela_config, vela_option
     )
-    chosen = create(target, **_options(target, engine, keep_state))
+    chosen = create(target, **_options(target, engine, interpreter, keep_state))
     data = arguments.read_model(model)
     signature = read_signature(data, str(model))
     arrays = _read_inputs(signature, inputs) if inputs else _random_inputs(signature, samples)
@@ -70,14 +73,17 @@ def run(
     print(json.dumps(record)) if as_json else _show(str(model), record)
 
 
-def _options(target: str, engine: str, keep_state: bool) -> dict[str, Any]:
+def _options(target: str, engine: str, interpreter: str, keep_state: bool) -> dict[str, Any]:
+    """The options of the target that was chosen; what is another target's is refused."""
     from hil.npu.errors import BadInputError
 
+    if interpreter != "tensorflow" and target != "host":
+        raise BadInputError(f"--interpreter {interpreter}: only host has interpreters to choose from")
     if target == "fvp":
         if keep_state:
             raise BadInputError("--keep-state: the firmware boots anew for each sample", hint="use host or sim")
         return {"engine": engine}
-    return {"keep_state": True} if keep_state else {}
+    return {"keep_state": keep_state, **({"interpreter": interpreter} if target == "host" else {})}
 
 
 def _deployable(
