@@ -95,6 +95,8 @@ def _request(model: bytes, inputs: Sequence[Array], samples: int, header: dict[s
     try:
         answer, results = _worker().request(message, blobs, timeout=_START_S + _SAMPLE_S * samples)
     except WorkerDiedError as death:
+        if not death.crashed:  # Too slow, or killed: that says nothing of the model.
+            raise
         raise BadInputError(
             f"the model crashed TFLite's reference kernels: {death.args[0]}", hint="the file may be damaged"
         ) from death

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import threading
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from hil.harness.vela import VelaSettings, compile_model
-from hil.npu.errors import BadInputError, HilError, UnavailableError
+from hil.npu.errors import BadInputError, HilError, InfrastructureError, UnavailableError
 from hil.targets import NAMES, create, interpreter
 from hil.targets.base import Array, Deployable
 from hil.targets.interpreter import Interpreter
@@ -109,6 +111,28 @@ def test_damaged_files_end_in_typed_errors_and_the_next_run_works(made: Made) ->
     assert failed > 10
     for got, want in zip(Interpreter(whole).run(inputs), expected, strict=True):
         np.testing.assert_array_equal(got, want)
+
+
+def test_an_interpreter_that_somebody_kills_again_and_again_is_no_bad_input(made: Made) -> None:
+    model, inputs, done = made("two"), inputs_of(made("two"), 1), threading.Event()
+    interpreter._worker().close()  # the next one takes seconds to start, in which it is killed
+
+    def kill() -> None:
+        while not done.wait(0.05):
+            pid = interpreter._worker().pid
+            if pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        with pytest.raises(InfrastructureError, match="died of signal 9"):
+            Interpreter(model).run(inputs)
+    finally:
+        done.set()
+        killer.join()
+    assert Interpreter(model).run(inputs)[0].shape[0] == 1
 
 
 def test_a_killed_interpreter_is_started_again(made: Made) -> None:
