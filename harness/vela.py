@@ -17,6 +17,7 @@ import csv
 import functools
 import io
 import shlex
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -24,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from hil.harness.vela_debug import read_mapping
+from hil.npu.accelerator import Accelerator
 from hil.npu.errors import EXIT_USAGE, BadInputError, HilError
-from hil.npu.worker import Worker, WorkerDiedError, WorkerError
+from hil.npu.worker import Worker, WorkerDiedError
 from hil.targets.mapping import MappedCommand
 from hil.targets.tensors import Signature, read_signature, require_quantized
 
@@ -145,6 +147,7 @@ def compile_model(int8: bytes, settings: VelaSettings, *, name: str = "the model
     Raises `BadInputError` for a file that is no such model and for settings that Vela does not know, `CompileError`
     when Vela gives up on the model (with Vela's text as `log`).
     """
+    Accelerator.from_name(settings.accelerator)
     signature = read_signature(int8, name)
     require_quantized(signature, name)
     if signature.compiled:
@@ -153,11 +156,11 @@ def compile_model(int8: bytes, settings: VelaSettings, *, name: str = "the model
     try:
         answer, blobs = _ask(request, int8)
     except WorkerDiedError as death:
+        if not death.crashed:  # Too slow, or killed: that says nothing of the model.
+            raise
         raise CompileError(
             f"Vela crashed on {name}: {death.args[0]}", hint="the file may be damaged", log=death.log
         ) from death
-    except WorkerError as error:
-        raise CompileError(f"Vela failed on {name}: {error.args[0]}", log=error.log) from error
     _refuse(answer, name, settings)
     return _compiled(signature, blobs, answer["log"])
 
@@ -178,14 +181,16 @@ def _request(settings: VelaSettings) -> dict[str, Any]:
 
 
 def _ask(request: dict[str, Any], int8: bytes) -> tuple[dict[str, Any], list[bytes]]:
-    if _LEGACY_CORE not in request["options"]:
-        return _worker().request(request, [int8], timeout=TIME_LIMIT_S)
-    # The Python core keeps its debug database in a class: a second model would find the first one's tables in it.
-    once = Worker(_HANDLER)
-    try:
-        return once.request(request, [int8], timeout=TIME_LIMIT_S)
-    finally:
-        once.close()
+    with tempfile.TemporaryDirectory(prefix="hil-vela-") as folder:
+        placed = {**request, "folder": folder}
+        if _LEGACY_CORE not in request["options"]:
+            return _worker().request(placed, [int8], timeout=TIME_LIMIT_S)
+        # The Python core keeps its debug database in a class: a second model would find the first one's tables in it.
+        once = Worker(_HANDLER)
+        try:
+            return once.request(placed, [int8], timeout=TIME_LIMIT_S)
+        finally:
+            once.close()
 
 
 def _refuse(answer: Mapping[str, Any], name: str, settings: VelaSettings) -> None:

@@ -18,19 +18,16 @@ Answer = dict[str, Any]
 def compile_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[Answer, list[bytes]]:
     """Handler: `header` has Vela's settings, `blobs` the int8 model.
 
+    `header["folder"]` is where to make files; the caller removes it, as this process may not live to do it.
     Answers `outcome` (`compiled`, `settings` for what Vela's options or configuration do not allow, `model` for
     what the model does not), `reason` (one line) and `log`, with the compiled model, summary CSV and debug XML.
     """
-    with tempfile.TemporaryDirectory(prefix="hil-vela-") as folder:
-        return _compile(Path(folder), header, blobs[0])
-
-
-def _compile(folder: Path, header: dict[str, Any], int8: bytes) -> tuple[Answer, list[bytes]]:
     from ethosu.vela import vela
     from ethosu.vela.errors import CliOptionError, ConfigOptionError, InputFileError, VelaError
 
+    folder = Path(tempfile.mkdtemp(dir=header["folder"]))
     model = folder / "model.tflite"
-    model.write_bytes(int8)
+    model.write_bytes(blobs[0])
     said = io.StringIO()
     outcome, reason = "compiled", ""
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):

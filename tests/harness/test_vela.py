@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 
 from hil.harness import vela
 from hil.harness.vela import Compiled, CompileError, VelaSettings, compile_model, read_config, vela_version
-from hil.npu.errors import BadInputError, HilError
+from hil.npu.errors import BadInputError, HilError, InfrastructureError
 from hil.targets.tensors import read_signature
 
 # Arm's own U55 configurations have no DRAM, which Dedicated_Sram wants.
@@ -100,7 +103,8 @@ def test_what_is_stored_can_be_read_back(resnet: bytes) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (VelaSettings("ethos-u99"), "invalid choice: 'ethos-u99'"),
+        (VelaSettings("ethos-u99"), r"no accelerator is called 'ethos-u99' \(known are ethos-u55-32"),
+        (VelaSettings("ethos-u85-256"), "no accelerator is called 'ethos-u85-256'"),
         (VelaSettings(memory_mode="Fast"), "Memory_Mode.Fast not found"),
         (VelaSettings(memory_mode="Dedicated_Sram"), "configuration file of your own"),
         (VelaSettings(system_config="Mine"), "System_Config.Mine not found"),
@@ -126,7 +130,10 @@ def test_files_that_are_no_quantized_model(resnet: bytes) -> None:
         compile_model(compile_model(resnet, VelaSettings()).model, VelaSettings())
 
 
-def test_damaged_models_end_in_a_typed_error_or_a_model(resnet: bytes) -> None:
+def test_damaged_models_end_in_a_typed_error_or_a_model(
+    resnet: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     generator = np.random.default_rng(2)
     errors: list[HilError] = []
     tables = 78_000  # from here on are the graph's tables; before them are weights, any value of which is fine
@@ -138,9 +145,35 @@ def test_damaged_models_end_in_a_typed_error_or_a_model(resnet: bytes) -> None:
             compile_model(bytes(damaged), VelaSettings())
         except HilError as error:
             errors.append(error)
+    assert list(tmp_path.iterdir()) == [], "a crash of the compiler leaves its folder"
     assert {type(error) for error in errors} == {BadInputError, CompileError}
     assert not any("\n" in str(error) for error in errors)
     assert compile_model(resnet, VelaSettings()).summary.cycles_total == 201_747
+
+
+def test_a_compiler_that_is_killed_again_and_again_is_no_defect_of_the_model(
+    resnet: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    done = threading.Event()
+    vela._worker().close()  # the next one takes a third of a second to start, in which it is killed
+
+    def kill() -> None:
+        while not done.wait(0.05):
+            pid = vela._worker().pid
+            if pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        with pytest.raises(InfrastructureError, match="died of signal 9"):
+            compile_model(resnet, VelaSettings())
+    finally:
+        done.set()
+        killer.join()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_killed_compiler_is_started_again(resnet: bytes) -> None:
