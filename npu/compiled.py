@@ -148,15 +148,15 @@ class BoundOperator:
     scratch_bytes: int
     fast_bytes: int
 
-    def region_address(self, tensor: Tensor) -> int | None:
-        """Address of a tensor of the arena in region 1; None if it is not in the arena."""
-        return None if tensor.offset is None else tensor.offset - self.scratch_offset
+    def run(self, arena: Bytes, trace: Trace | None = None, fast: Bytes | None = None) -> None:
+        """Runs on `arena`, shape (batch, bytes), in place.
 
-    def run(self, arena: Bytes, trace: Trace | None = None) -> None:
-        """Runs on `arena`, shape (batch, bytes), in place.  Scratch_fast starts as zeros."""
+        `fast` is the memory of region 2, at least (batch, `fast_bytes`); without it that starts as zeros.
+        """
         memory = {SCRATCH: arena[:, self.scratch_offset : self.scratch_offset + self.scratch_bytes]}
         if self.fast_bytes:
-            memory[SCRATCH_FAST] = np.zeros((len(arena), self.fast_bytes), np.uint8)
+            given = np.zeros((len(arena), self.fast_bytes), np.uint8) if fast is None else fast
+            memory[SCRATCH_FAST] = given[:, : self.fast_bytes]
         self.program.run(memory, trace)
 
 

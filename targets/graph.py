@@ -22,8 +22,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hil.npu.compiled import (
-    SCRATCH,
-    SCRATCH_FAST,
     BoundOperator,
     CompiledModel,
     CpuOperator,
@@ -131,12 +129,9 @@ class _Inference:
         for tensor in tensors:
             if tensor.data is not None and tensor.offset is not None:
                 _place(self._arena, tensor, _constant(tensor, self._samples))
-        start, size = step.scratch_offset, step.scratch_bytes
-        memory = {SCRATCH: self._arena[:, start : start + size]}
-        if step.fast_bytes:
-            memory[SCRATCH_FAST] = self._fast[:, : step.fast_bytes]
         stream, trace = self._streams, self._trace
-        step.program.run(memory, None if trace is None else lambda operation, ofm: trace(stream, operation, ofm))
+        follow = None if trace is None else lambda operation, ofm: trace(stream, operation, ofm)
+        step.run(self._arena, follow, self._fast)
         self._streams += 1
         for index in step.operator.outputs:
             self._values[index] = _fetch(self._arena, self._tensors[index])
