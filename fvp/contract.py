@@ -36,7 +36,14 @@ from pathlib import Path
 from hil.fvp.parameters import MACS, PARAMETERS, Value
 from hil.npu.errors import BadInputError
 
-EXIT_OK, EXIT_USAGE, EXIT_FAILED = 0, 1, 3
+EXIT_OK, EXIT_USAGE, EXIT_FAILED = 0, 2, 3
+"""Exit codes of the open executable.  1 is Python's own for an error that nobody caught, and never meant."""
+
+OPEN_NAME = "corstone300-open"
+"""What the open executable calls itself, and begins its version with."""
+
+OPEN_PARENT = "HIL_FVP_PARENT"
+"""Environment variable that tells the open executable whose child it is, to end with it."""
 
 LIMIT_REACHED = "CPU time has been exceeded"
 """Part of the line that any FVP prints when --timelimit or --simlimit ended it."""

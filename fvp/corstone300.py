@@ -14,12 +14,14 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
-from hil.fvp import contract, lifeline
+from hil.fvp import contract
 from hil.fvp.parameters import PARAMETERS
+from hil.npu import lifeline
 from hil.npu.errors import BadInputError, HilError
 
-NAME = "corstone300-open"
+NAME = contract.OPEN_NAME
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         signal.signal(signal.SIGTERM, lambda sign, frame: sys.exit(128 + sign))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # Threads cost more than they give on matrices this small.
-    if parent := os.environ.pop(lifeline.PARENT, ""):
+    if parent := os.environ.pop(contract.OPEN_PARENT, ""):
         lifeline.tie(int(parent))
     try:
         return run(contract.parse(sys.argv[1:] if argv is None else argv))
@@ -42,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return contract.EXIT_USAGE
     except HilError as error:
         print(f"Error: {NAME}: {error}", file=sys.stderr)
+        return contract.EXIT_FAILED
+    except Exception as error:  # A defect of this program's own must not pass for anything else.
+        print(f"Error: {NAME}: internal error: {_describe(error)}", file=sys.stderr)
         return contract.EXIT_FAILED
 
 
@@ -100,6 +105,15 @@ def _simulate(line: contract.CommandLine) -> int:
         if line.stat:
             print(_statistics(machine.simulated_seconds, time.monotonic() - started, machine.accesses))
         return machine.exit_code
+
+
+def _describe(error: Exception) -> str:
+    """One line for a report: the error and where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" ({Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno})" if trace else ""
+    return " ".join(f"{type(error).__name__}: {error}".split()) + where
 
 
 def _statistics(simulated: float, wall: float, accesses: int) -> str:

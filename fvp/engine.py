@@ -11,8 +11,9 @@ arm     Arm's own FVP or AVH model, if this machine has it: `FVP_CORSTONE300`, P
 auto    `arm` if it is found, else `open`
 ======= =====================================================================================================
 
-All take the same command line.  The `arm` engine's detection and start are written to Arm's documentation; Arm's
-program itself was not at hand to try them with.
+All take the same command line.  An open executable that bears Arm's name (other tools' scripts look for one) says
+itself what it is: it is started as it was found, and called `open`.  The `arm` engine's detection and start are written
+to Arm's documentation; Arm's program itself was not at hand to try them with.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from hil.fvp import contract
 from hil.npu.errors import BadInputError, UnavailableError
 
 NAMES = ("open", "arm", "auto")
@@ -50,6 +52,9 @@ _FOLDERS = (
 )
 _VERSION_SECONDS = 60
 
+OPEN_COMMAND = (sys.executable, "-m", "hil.fvp.corstone300")
+"""How it is started where no other executable is named."""
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -73,13 +78,16 @@ def find(name: str = "auto", executable: Path | None = None) -> Engine:
         raise BadInputError(f"no engine is called {name!r}", hint=f"known are {', '.join(NAMES)}")
     arm = None if name == "open" else find_arm(executable)
     if arm is not None:
-        return Engine("arm", _arm_version(arm), (str(arm),), modelled=False)
+        said = _said_version(arm)
+        if contract.OPEN_NAME in said:
+            return Engine("open", said.splitlines()[0], (str(arm),), modelled=True)
+        return Engine("arm", _arm_version(arm, said), (str(arm),), modelled=False)
     if name == "arm":
         raise UnavailableError(
             "Arm's Corstone-300 FVP is not on this machine",
             hint=f"download it from developer.arm.com and put it on PATH, or name it in {VARIABLE}",
         )
-    return Engine("open", _open_version(), (sys.executable, "-m", "hil.fvp.corstone300"), modelled=True)
+    return Engine("open", _open_version(), OPEN_COMMAND, modelled=True)
 
 
 def find_arm(executable: Path | None = None) -> Path | None:
@@ -113,19 +121,23 @@ def _open_version() -> str:
 
 
 @functools.cache
-def _arm_version(path: Path) -> str:
-    """The version that Arm's program prints; raises `UnavailableError` with its own words if it does not start."""
+def _said_version(path: Path) -> str:
+    """What the program prints as its version; raises `UnavailableError` with its own words if it does not start."""
     try:
         done = subprocess.run(
             [path, "--version"], capture_output=True, text=True, errors="replace", timeout=_VERSION_SECONDS
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise UnavailableError(f"{path} does not start: {error}") from None
-    text = done.stdout + done.stderr
+    text = (done.stdout + done.stderr).strip()
     if done.returncode:
-        raise UnavailableError(f"{path} does not start: {text.strip()[:300]}", hint=_remedy(text))
-    match = re.search(r"(?:Fast Models|FVP|VHT)?.*\[(\d[\w.]*) ", text)
-    return f"{path.name} {match[1]}" if match else f"{path.name} {text.strip().splitlines()[0] if text.strip() else ''}"
+        raise UnavailableError(f"{path} does not start: {text[:300]}", hint=_remedy(text))
+    return text
+
+
+def _arm_version(path: Path, said: str) -> str:
+    match = re.search(r"\[(\d[\w.]*) ", said)
+    return f"{path.name} {match[1] if match else said.partition(chr(10))[0]}"
 
 
 def _remedy(text: str) -> str:

@@ -7,6 +7,7 @@ BootError       the simulator did not start, or the firmware printed nothing the
 HangError       the firmware did not end within its time                     the end of the UART log
 FaultError      the firmware faulted or gave up, or the NPU met an error     the firmware's line, in the message
 ProtocolError   the firmware ended well but its record cannot be read        the firmware's version
+StoppedError    nothing: who started the run wanted it no more               why that was
 =============== ============================================================ =========================
 
 Each carries the UART log in `log`.
@@ -31,6 +32,10 @@ class HangError(FvpError):
 
 class FaultError(FvpError):
     """The firmware faulted, or gave up with an error of its own, or the simulated hardware met an error."""
+
+
+class StoppedError(FvpError):
+    """The run was ended by who started it, before its own end."""
 
 
 class ProtocolError(FvpError):

@@ -2,7 +2,7 @@
 
     gdb = Gdb(sock); gdb.connect(deadline); gdb.watch(0x58102000, 0x1000)
     gdb.resume()
-    if gdb.stopped(0.002): registers, xpsr = gdb.registers()
+    if gdb.stopped(0.002): gdb.reason(); registers, xpsr = gdb.registers()
 
 A packet is `$data#checksum`.  QEMU takes several in one write and needs no acknowledgement, so what follows an access
 (registers, PC, go on) is one round trip.  Two traps: writing registers works only after `target.xml` was read, and
@@ -89,7 +89,7 @@ class Gdb:
         self._send(b"\x03")
         if not self.stopped(timeout):
             raise FaultError(f"QEMU did not stop within {timeout:g} s")
-        self._reply()
+        self.reason()
 
     def stopped(self, timeout: float) -> bool:
         """Whether a packet came (when the CPU runs: that it stopped) within `timeout` seconds; leaves it to be read."""
@@ -101,9 +101,16 @@ class Gdb:
             self._receive()
         return True
 
+    def reason(self) -> str:
+        """Why the CPU stopped: `T...` at a watchpoint, `F...` for a semihosting call, `W...` when it ended itself."""
+        return self._reply()
+
+    def answer(self, packet: str) -> None:
+        """Answers a semihosting call, after which the CPU goes on."""
+        self._send(_packet(packet))
+
     def registers(self) -> tuple[list[int], int]:
         """r0 to r15 and xPSR of the CPU that has stopped."""
-        self._reply()  # Why it stopped: there is only the watchpoint.
         values = struct.unpack("<17I", bytes.fromhex(self._ask_raw("g")[: 17 * 8]))
         return list(values[:16]), values[16]
 

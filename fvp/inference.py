@@ -15,17 +15,19 @@ import os
 import select
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from hil.fvp import contract, lifeline, report
+from hil.fvp import contract, report
 from hil.fvp import engine as engines
-from hil.fvp.errors import BootError, FaultError, FvpError, HangError, ProtocolError
+from hil.fvp.errors import BootError, FaultError, FvpError, HangError, ProtocolError, StoppedError
 from hil.fvp.firmware import Firmware, runner
 from hil.fvp.parameters import Value
+from hil.npu import lifeline
 from hil.npu.errors import BadInputError, HilError
 
 _WATCHDOG_SECONDS = 30.0
@@ -33,6 +35,9 @@ _WATCHDOG_SECONDS = 30.0
 
 _FAULT_SECONDS = 0.5
 """How long a fault handler may still print before it is ended."""
+
+_LOOK_SECONDS = 0.2
+"""How soon a run ends that is wanted no more."""
 
 _LINE = 512
 """Bytes that a line of a fault handler has at most."""
@@ -84,12 +89,15 @@ def run_inference(
     executable: Path | None = None,
     memory: MemorySettings | None = None,
     firmware: Firmware | None = None,
+    stop: threading.Event | None = None,
 ) -> Inference:
     """Runs `model` (an int8 TFLite file, or Vela's output) once; gives `output_sizes` bytes of each output.
 
-    `executable` is Arm's FVP for the engine `arm`.  Raises `BadInputError` for a model that this machine or its
-    firmware cannot run (compiled for other MACs, too large, an operator the firmware lacks), `UnavailableError` if
-    something is not installed, and `BootError`, `HangError`, `FaultError`, `ProtocolError` with the log.
+    `executable` is Arm's FVP for the engine `arm`; the run is ended once another thread sets `stop`.
+
+    Raises `BadInputError` for a model that this machine or its firmware cannot run (compiled for other MACs, too
+    large, an operator the firmware lacks), `UnavailableError` if something is not installed, and with the log
+    `BootError`, `HangError`, `FaultError`, `ProtocolError`, and `StoppedError` after `stop`.
     """
     firmware = firmware or runner()
     used_npu = _check(model, inputs, output_sizes, macs, firmware)
@@ -101,7 +109,7 @@ def run_inference(
         files = [stack.enter_context(_anonymous(data)) for data in given]
         line = _command_line(firmware, program, macs, memory, [_path(file) for file in files], len(given[2]))
         line = replace(line, timelimit=time_limit_s)
-        uart = _launch(program, line, [file.fileno() for file in files], time_limit_s)
+        uart = _launch(program, line, [file.fileno() for file in files], time_limit_s, stop or threading.Event())
         files[2].seek(0)
         output = files[2].read(len(given[2]))
     return _result(uart, output, output_sizes, program, firmware, used_npu)
@@ -171,12 +179,14 @@ def _check(model: bytes, inputs: Sequence[bytes], output_sizes: Sequence[int], m
     return True
 
 
-def _launch(program: engines.Engine, line: contract.CommandLine, descriptors: list[int], limit: float) -> str:
+def _launch(
+    program: engines.Engine, line: contract.CommandLine, descriptors: list[int], limit: float, stop: threading.Event
+) -> str:
     """Runs the FVP to its end and gives what its UART sent; raises what it ended with if that was no ordinary end."""
     command = [*program.command, *contract.arguments(line)]
     environment = dict(os.environ)
-    if program.name == "open":
-        environment[lifeline.PARENT] = str(os.getpid())
+    if program.command == engines.OPEN_COMMAND:
+        environment[contract.OPEN_PARENT] = str(os.getpid())
         command.append("-q")
     else:
         command = lifeline.through(os.getpid(), command)
@@ -190,7 +200,7 @@ def _launch(program: engines.Engine, line: contract.CommandLine, descriptors: li
             raise BootError(f"{command[0]} cannot be started: {error.strerror}") from None
         try:
             assert child.stdout is not None
-            uart, in_time = _listen(child.stdout, time.monotonic() + limit + _WATCHDOG_SECONDS)
+            uart, in_time = _listen(child.stdout, time.monotonic() + limit + _WATCHDOG_SECONDS, stop)
             code = child.wait(_WATCHDOG_SECONDS) if in_time else None
         except subprocess.TimeoutExpired:
             code = None
@@ -198,15 +208,17 @@ def _launch(program: engines.Engine, line: contract.CommandLine, descriptors: li
             _end(child)
         messages.seek(0)
         said = messages.read().decode(errors="replace")
+    if stop.is_set():
+        raise StoppedError("the run was ended by who started it", log=uart)
     _judge(uart, code, said, limit)
     return uart
 
 
-def _listen(stream: IO[bytes], deadline: float) -> tuple[str, bool]:
-    """What comes on `stream` until it ends; and whether it ended by itself before `deadline`."""
+def _listen(stream: IO[bytes], deadline: float, stop: threading.Event) -> tuple[str, bool]:
+    """What comes on `stream` until it ends; and whether it ended by itself before `deadline` or `stop`."""
     received = bytearray()
-    while (left := deadline - time.monotonic()) > 0:
-        if not select.select([stream], [], [], left)[0]:
+    while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
+        if not select.select([stream], [], [], min(left, _LOOK_SECONDS))[0]:
             continue
         chunk = os.read(stream.fileno(), 1 << 16)
         if not chunk:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import sys
 import threading
 import time
 from enum import Enum
@@ -24,6 +25,7 @@ from hil.fvp.contract import CommandLine, Data
 from hil.fvp.errors import BootError, FaultError
 from hil.fvp.gdb import PC, QemuEndedError
 from hil.fvp.memory import GuestMemory
+from hil.fvp.semihosting import Console
 from hil.fvp.uart import UartSink, settings
 from hil.npu.errors import BadInputError
 
@@ -67,8 +69,10 @@ class Machine:
             self._sinks = {uart.number: UartSink(uart) for uart in settings(line)}
             for sink in self._sinks.values():
                 stack.callback(sink.close)
-            self._semihosting = _semihosting(line)
-            self._qemu = stack.enter_context(qemu.start(application, list(self._sinks), self._semihosting))
+            self._semihosting = line.flag("cpu0.semihosting-enable")
+            self._console = Console(_print, _refused)
+            told = line.text("cpu0.semihosting-cmd_line") if self._semihosting else None
+            self._qemu = stack.enter_context(qemu.start(application, list(self._sinks), told))
             self._load(loads)
             self._closing = stack.pop_all()
 
@@ -122,10 +126,16 @@ class Machine:
                         return end
                 if stopped:
                     self.simulated_seconds += now - resumed
-                    npu = npu or self._npu()
-                    registers, xpsr = gdb.registers()
-                    gdb.resume(*npu.serve(gdb.read(registers[PC], 4), registers, xpsr))
-                    self.accesses += 1
+                    reason = gdb.reason()
+                    if reason.startswith("F"):
+                        gdb.answer(self._console.serve(reason, gdb.read))
+                    elif reason.startswith("W"):
+                        return self._qemu_ended()
+                    else:
+                        npu = npu or self._npu()
+                        registers, xpsr = gdb.registers()
+                        gdb.resume(*npu.serve(gdb.read(registers[PC], 4), registers, xpsr))
+                        self.accesses += 1
                     resumed = time.monotonic()
         except QemuEndedError:
             return self._qemu_ended()
@@ -157,7 +167,7 @@ class Machine:
     def _qemu_ended(self) -> End:
         self._drain()
         code, messages = self._qemu.ended()
-        if self._semihosting is not None and code >= 0:
+        if self._semihosting and code >= 0:
             self.exit_code = code
             return End.EXIT
         if "Lockup" in messages:
@@ -195,13 +205,13 @@ def _how(code: int, messages: str) -> str:
     return ": ".join(filter(None, [f"signal {-code}" if code < 0 else f"exit code {code}", first]))
 
 
-def _semihosting(line: CommandLine) -> qemu.Semihosting | None:
-    if not line.flag("cpu0.semihosting-enable"):
-        return None
-    cwd = line.text("cpu0.semihosting-cwd")
-    if cwd and not Path(cwd).is_dir():
-        raise BadInputError(f"cpu0.semihosting-cwd={cwd} is no folder")
-    return qemu.Semihosting(line.text("cpu0.semihosting-cmd_line"), cwd)
+def _print(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _refused(call: str) -> None:
+    print(f"Warning: semihosting call {call!r} is refused: firmware has a console here, no files", file=sys.stderr)
 
 
 def _contents(data: Data) -> bytes:

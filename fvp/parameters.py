@@ -82,6 +82,7 @@ class Table:
 _NO_WINDOW = "there is no window"
 _NO_TELNET = "there is no telnet terminal"
 _FIXED = "the machine has it as it is"
+_NO_FILES = "firmware is given no files"
 _NO_HEAP = "the firmware's own library decides"
 
 
@@ -93,9 +94,8 @@ def _honoured() -> list[Parameter]:
         ),
         Parameter("open.memory_mode", "Shared_Sram", "memory mode to read with it; ports are as the driver sets them"),
         Parameter("open.vela_config", "", "Vela configuration file to look both up in; empty is Vela's own"),
-        Parameter("cpu0.semihosting-enable", False, "serve the firmware's semihosting calls"),
+        Parameter("cpu0.semihosting-enable", False, "serve semihosting: console, exit, time, command line; no files"),
         Parameter("cpu0.semihosting-cmd_line", "", "command line that semihosting gives to the firmware"),
-        Parameter("cpu0.semihosting-cwd", "", "folder that semihosting opens files in; empty is the current one"),
     ]
     for uart in UARTS:
         at = f"mps3_board.uart{uart}"
@@ -123,6 +123,7 @@ def _ignored() -> list[Parameter]:
         Parameter("cpu0.FPU", True, "floating point", _FIXED),
         Parameter("cpu0.MVE", 2, "vector extension: 0 none, 1 integer, 2 floating point", _FIXED),
         Parameter("cpu0.semihosting-Thumb_SVC", 0xAB, "number of the semihosting call", _FIXED),
+        Parameter("cpu0.semihosting-cwd", "", "folder that semihosting opens files in", _NO_FILES),
         Parameter("cpu0.semihosting-heap_base", 0, "heap's start", _NO_HEAP),
         Parameter("cpu0.semihosting-heap_limit", 0, "heap's end", _NO_HEAP),
         Parameter("cpu0.semihosting-stack_base", 0, "stack's start", _NO_HEAP),

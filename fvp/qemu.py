@@ -8,7 +8,7 @@ Where the NPU is, it reads as zero.  Addresses and interrupt of the NPU are thos
 
 Nothing of a run is on disk: the connections are socket pairs, DDR is an anonymous file that QEMU and this process
 both map, so there is nothing to be left behind.  QEMU itself is killed when the `with` ends, and by the kernel when
-this process is killed (see `lifeline`).
+this process is killed (see `hil.npu.lifeline`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from types import TracebackType
 from typing import IO
 
 from hil.fvp.gdb import Gdb
-from hil.fvp.lifeline import tie
 from hil.fvp.qtest import Qtest
 from hil.npu.errors import UnavailableError
+from hil.npu.lifeline import tie
 
 PROGRAM = "qemu-system-arm"
 MACHINE = "mps3-an547"
@@ -46,14 +46,6 @@ _TCG = "tcg,tb-size=32"
 """Room for translated code in MiB: a firmware needs less, and QEMU's default of a GiB costs time to set up."""
 
 _START_SECONDS, _END_SECONDS = 30.0, 10.0
-
-
-@dataclass
-class Semihosting:
-    """Semihosting calls go to the host: files are opened in `cwd`, the firmware is given `command_line`."""
-
-    command_line: str = ""
-    cwd: str = ""
 
 
 @dataclass
@@ -107,10 +99,11 @@ def version() -> str:
         ) from None
 
 
-def start(firmware: Path, uarts: Sequence[int], semihosting: Semihosting | None = None) -> Qemu:
+def start(firmware: Path, uarts: Sequence[int], semihosting: str | None = None) -> Qemu:
     """Starts QEMU with `firmware` (an ELF) loaded and the CPU held; `gdb.connect` waits until it answers.
 
-    `uarts` are the UARTs whose output is wanted.  Raises `UnavailableError` if QEMU is not installed.
+    `uarts` are the UARTs whose output is wanted.  With a command line for the firmware, `semihosting`, its semihosting
+    calls come to the debugger; without, they are faults.  Raises `UnavailableError` if QEMU is not installed.
     """
     memory, messages = _anonymous_file(DDR_SIZE), os.fdopen(_anonymous_file(0), "r+b")
     ours: dict[str, socket.socket] = {}
@@ -128,7 +121,6 @@ def start(firmware: Path, uarts: Sequence[int], semihosting: Semihosting | None 
                 pass_fds=[memory, *theirs.values()],
                 stdin=subprocess.DEVNULL,
                 stderr=messages,
-                cwd=semihosting.cwd or None if semihosting else None,
                 preexec_fn=lambda: tie(parent),
             )
         except FileNotFoundError:
@@ -141,7 +133,7 @@ def _missing() -> UnavailableError:
     return UnavailableError(f"{PROGRAM} is not installed", hint="apt-get install qemu-system-arm")
 
 
-def _arguments(firmware: Path, memory: int, sockets: dict[str, int], semihosting: Semihosting | None) -> Iterator[str]:
+def _arguments(firmware: Path, memory: int, sockets: dict[str, int], semihosting: str | None) -> Iterator[str]:
     yield from ("-M", f"{MACHINE},memory-backend=ddr", "-S")
     yield from ("-nodefaults", "-no-user-config", "-display", "none", "-nic", "none")
     yield from ("-object", f"memory-backend-file,id=ddr,size={DDR_SIZE},mem-path=/dev/fd/{memory},share=on")
@@ -152,8 +144,9 @@ def _arguments(firmware: Path, memory: int, sockets: dict[str, int], semihosting
     for uart in range(max(connected, default=0) + 1):
         yield from ("-serial", f"chardev:uart{uart}" if uart in connected else "null")
     if semihosting is not None:
-        words = "".join(",arg=" + word.replace(",", ",,") for word in semihosting.command_line.split())
-        yield from ("-semihosting-config", f"enable=on,target=native{words}")
+        words = "".join(",arg=" + word.replace(",", ",,") for word in semihosting.split())
+        # Not `native`: QEMU would open whatever file the firmware names.
+        yield from ("-semihosting-config", f"enable=on,target=gdb{words}")
     yield from ("-kernel", str(firmware.absolute()))
 
 

@@ -1,7 +1,7 @@
 """A kept-warm child process for native code that may end its process.
 
-    worker = Worker("hil.npu.mlw_handler:decode")
-    head, blobs = worker.request({}, [weight_stream])
+    worker = Worker("hil.harness.vela_child:compile_in_child")
+    answer, blobs = worker.request(settings, [int8_model])
 
 Vela's native modules treat malformed input as a bug of theirs: `regor` dies of a segmentation fault, `mlw_codec` calls
 `exit(1)`.  A harness that feeds them a user's file must survive both, so the calls go to a child.  It is started
@@ -36,11 +36,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hil.npu import errors
-from hil.npu.errors import HilError, InfrastructureError, StreamError
+from hil.npu.errors import HilError, InfrastructureError
 from hil.npu.worker_frames import Blobs, Header, read_frame, write_frame
 
 DEFAULT_TIMEOUT_S = 60.0
@@ -56,12 +53,17 @@ class WorkerError(InfrastructureError):
 
 
 class WorkerDiedError(WorkerError):
-    """The child ended while it worked on a request (native code crashed), or was ended at the time limit."""
+    """The child ended while it worked on a request: native code crashed, or somebody or the time limit ended it."""
 
     def __init__(self, message: str, *, log: str, returncode: int | None, timed_out: bool) -> None:
         super().__init__(message, log=log)
         self.returncode = returncode
         self.timed_out = timed_out
+
+    @property
+    def crashed(self) -> bool:
+        """Whether the child ended by what it did: neither the time limit nor somebody else ended it."""
+        return not self.timed_out and self.returncode not in _KILLED
 
 
 class Worker:
@@ -94,7 +96,7 @@ class Worker:
             try:
                 answer, result = self._attempt(dict(header), blobs, timeout)
             except WorkerDiedError as death:
-                if death.timed_out or death.returncode not in _KILLED:
+                if death.timed_out or death.crashed:
                     raise
                 answer, result = self._attempt(dict(header), blobs, timeout)
         if "error" in answer:
@@ -238,22 +240,3 @@ atexit.register(_close_all)
 _register_at_fork: Callable[..., None] | None = getattr(os, "register_at_fork", None)  # not on Windows
 if _register_at_fork is not None:
     _register_at_fork(after_in_child=_after_fork)
-
-
-@functools.cache
-def _mlw_worker() -> Worker:
-    return Worker("hil.npu.worker_child:decode_mlw")
-
-
-def decode_weights(stream: bytes) -> NDArray[np.int16]:
-    """Unpacks an Ethos-U weight stream with Arm's `mlw_codec`, in a child process.
-
-    Gives the 9-bit weights (zero point subtracted) in hardware order.  Raises `StreamError` for a stream that the
-    codec gives up on.
-    """
-    try:
-        _, (weights,) = _mlw_worker().request({}, [stream])
-    except WorkerDiedError as death:
-        reason = death.log.strip().splitlines()[-1:] or [str(death)]
-        raise StreamError(f"a weight stream of {len(stream)} bytes cannot be decoded: {reason[0]}") from death
-    return np.frombuffer(weights, np.int16)

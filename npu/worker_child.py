@@ -7,7 +7,6 @@ whatever a handler prints goes to stderr, which the parent keeps and shows when 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import os
 import signal
@@ -17,16 +16,16 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from hil.npu.errors import HilError
+from hil.npu.lifeline import tie
 from hil.npu.worker_frames import Blobs, Header, read_frame, write_frame
 
 Handler = Callable[[Header, Blobs], tuple[Header, Blobs]]
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main() -> None:
     """Serves until the parent closes the pipe."""
     handler_name, parent = sys.argv[1], int(sys.argv[2])
-    _end_with_parent(parent)
+    tie(parent)  # native code that hangs would overlook that stdin has closed
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
     requests = os.fdopen(os.dup(0), "rb", buffering=0)
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
@@ -37,15 +36,6 @@ def main() -> None:
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             _serve(handler, requests, answers)
-
-
-def decode_mlw(_header: Header, blobs: Blobs) -> tuple[Header, Blobs]:
-    """Handler: unpacks one weight stream; answers the weights as little-endian int16."""
-    from array import array
-
-    from ethosu import mlw_codec
-
-    return {}, [array("h", mlw_codec.decode(bytearray(blobs[0]))).tobytes()]
 
 
 def _serve(handler: Handler, requests: BinaryIO | object, answers: BinaryIO | object) -> None:
@@ -65,16 +55,6 @@ def _described(error: Exception) -> dict[str, str]:
     if isinstance(error, HilError):
         return {"class": type(error).__name__, "message": str(error.args[0]), "hint": error.hint, "log": error.log}
     return {"class": type(error).__name__, "message": str(error), "hint": "", "log": traceback.format_exc()}
-
-
-def _end_with_parent(parent: int) -> None:
-    """Linux: asks for SIGKILL when the parent dies, which native code that hangs cannot overlook."""
-    if not sys.platform.startswith("linux"):
-        return
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked
-        sys.exit(0)
 
 
 def _no_stdin() -> None:

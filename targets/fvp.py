@@ -14,7 +14,7 @@ import os
 import statistics
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
@@ -98,11 +98,11 @@ class FvpTarget:
         samples: int,
         progress: Progress | None,
     ) -> list[Inference]:
-        """Every sample, `jobs` at a time; the first failure ends what has not begun."""
+        """Every sample, `jobs` at a time; the first failure, or Ctrl-C, ends all others."""
         macs = Accelerator.from_name(model.accelerator).macs
         memory = MemorySettings(model.system_config, model.memory_mode, model.vela_config)
         sizes = [int(np.prod(spec.shape)) * spec.dtype.itemsize for spec in signature.outputs]
-        done, told = 0, threading.Lock()
+        done, told, stop = 0, threading.Lock(), threading.Event()
 
         def one(sample: int) -> Inference:
             nonlocal done
@@ -115,6 +115,7 @@ class FvpTarget:
                 engine=self._engine,
                 executable=self._executable,
                 memory=memory,
+                stop=stop,
             )
             with told:
                 done += 1
@@ -123,11 +124,15 @@ class FvpTarget:
             return inference
 
         with ThreadPoolExecutor(min(self._jobs, samples)) as pool:
+            futures = [pool.submit(one, sample) for sample in range(samples)]
             try:
-                return list(pool.map(one, range(samples)))
+                for finished in as_completed(futures):
+                    finished.result()
             except BaseException:
+                stop.set()  # Leaving the `with` waits for those that run.
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        return [future.result() for future in futures]
 
 
 def _outputs(spec: TensorSpec, place: int, inferences: Sequence[Inference]) -> Array:

@@ -149,17 +149,17 @@ def _run(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_wrong_command_line_ends_with_one_line_and_code_1() -> None:
+def test_a_wrong_command_line_ends_with_one_line_and_code_2() -> None:
     done = _run("-C", "ethosu.num_mac=128")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "'ethosu.num_mac' does not exist" in done.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["-a", "nothing.axf"], ["--data", "nothing@0x90000000", "-a", sys.executable]])
-def test_a_missing_file_ends_with_one_line_and_code_1(words: list[str]) -> None:
+def test_a_missing_file_ends_with_one_line_and_code_2(words: list[str]) -> None:
     done = _run(*words)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
 
 
 def test_parameters_are_listed_with_what_is_ignored() -> None:

@@ -101,19 +101,24 @@ def test_a_cpu_that_locks_up_is_told(fvp: Launch, tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_elf_is_told(fvp: Launch, tmp_path: Path) -> None:
     done = fvp("-a", __file__, "--timelimit", 5)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert b"no ELF file" in done.stderr
 
 
-def test_semihosting_exit_ends_with_its_code(fvp: Launch, tmp_path: Path) -> None:
+def test_a_defect_of_the_executable_is_no_usage_error(fvp: Launch, tmp_path: Path) -> None:
+    """Its decoder is damaged here, so that serving the NPU's register fails in a way that nobody foresaw."""
     program = Program()
-    program.set(0, 0x20)  # SYS_EXIT_EXTENDED
-    program.set(1, 0x7000_0000)
-    program.code(0xBEAB)
+    program.set(0, 0x5810_2000)
+    program.code(0x6841)  # LDR r1, [r0, #4]
+    program.end()
     (tmp_path / "a.elf").write_bytes(program.elf())
-    (tmp_path / "block").write_bytes((0x20026).to_bytes(4, "little") + (7).to_bytes(4, "little"))
-    done = fvp("-a", "a.elf", "-C", "cpu0.semihosting-enable=1", "--data", "block@0x70000000", "--timelimit", 30)
-    assert done.returncode == 7, done.stderr
+    code = "import sys; from hil.fvp import access, corstone300; access._SINGLE = None; sys.exit(corstone300.main())"
+    command = [sys.executable, "-c", code, "-a", "a.elf", "--timelimit", "30"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.startswith("Error: corstone300-open: internal error: AttributeError:")
+    assert "access.py, line" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_reader_that_goes_away_is_no_traceback(qemu: None, tmp_path: Path) -> None:

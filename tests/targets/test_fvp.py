@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hil.fvp.errors import HangError
+from hil.fvp.errors import BootError, HangError
 from hil.harness.vela import VelaSettings, compile_model
 from hil.npu.errors import BadInputError, UnavailableError
 from hil.targets import create
@@ -121,5 +121,6 @@ def test_what_the_firmware_cannot_do_is_said_in_its_words(fvp: Target, made: Mad
 
 def test_a_sample_that_does_not_end_is_ended(fvp: Target, made: Made) -> None:
     hasty = FvpTarget(engine="open", time_limit_s=0.05)
-    with pytest.raises(HangError):
+    # Whether the firmware printed anything in that time is up to the machine.
+    with pytest.raises((HangError, BootError), match=r"in 0\.05 s"):
         hasty.run(Deployable(made("mixed"), None), random_inputs(made("mixed"), 1))

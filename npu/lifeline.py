@@ -20,9 +20,6 @@ _PR_SET_PDEATHSIG = 1
 _NOT_STARTED = 127
 """Exit code for a program that cannot be started, as shells have it."""
 
-PARENT = "HIL_FVP_PARENT"
-"""Environment variable that tells our own executable whose child it is."""
-
 
 def tie(parent: int, sign: signal.Signals = signal.SIGKILL) -> None:
     """Has the kernel send `sign` to this process when its parent ends; ends it now if the parent has ended already."""
