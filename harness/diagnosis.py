@@ -15,7 +15,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil.npu.errors import UnavailableError
+from hil.npu.errors import HilError, UnavailableError
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,16 @@ def _data(folder: Path) -> list[Finding]:
         return []
     from hil.harness.model import discover
 
+    try:
+        models = discover(folder)
+    except HilError as error:
+        return [Finding(f"models in {folder}", "", "what is tested", str(error))]
     findings = []
-    for model in discover(folder):
+    for model in models:
         version, remedy = "here", ""
         try:
-            model.data.files()
-        except UnavailableError as error:
+            model.data.present()
+        except HilError as error:
             version, remedy = "", error.hint or str(error)
         findings.append(Finding(f"data of {model.name}", version, f"the model {model.name}", remedy))
     return findings

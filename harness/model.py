@@ -17,9 +17,10 @@ TensorFlow is only imported inside the functions: listing the models of a folder
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from math import inf
@@ -29,7 +30,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from hil.npu.errors import BadInputError, HilError
+from hil.npu.errors import BadInputError, HilError, UnavailableError
 
 Array = NDArray[Any]
 Metric = Callable[[Array, Array], float]
@@ -38,8 +39,6 @@ LOSSES = ("logits", "probabilities", "mse")
 METRICS = ("top1", "auc")
 REPAIRS = ("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels")
 """Names of the workarounds in `hil.harness.optimize.repairs`, which says what each repairs."""
-
-_SIBLINGS: dict[Path, set[Path]] = {}
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,16 @@ class Dataset:
     files: Callable[[], list[Path]]
     cache: bool = False
 
+    def present(self) -> list[Path]:
+        """What `files` names; raises `UnavailableError` for the first that is not on this machine."""
+        found = [Path(file) for file in self.files()]
+        for file in found:
+            if file.is_dir():
+                raise BadInputError(f"the data is a folder: {file}", hint="let Dataset.files name every file in it")
+            if not file.is_file():
+                raise UnavailableError(f"the data is not on this machine: no file {file}")
+        return found
+
 
 @dataclass(frozen=True)
 class FineTune:
@@ -67,7 +76,7 @@ class FineTune:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every setting of training and optimization; hashable, and JSON-able through `as_json`.
+    """Every setting of training and optimization.
 
     `sparsity` is the share of zeros that pruning leaves in each kernel, `clusters` the number of distinct weights that
     clustering leaves in each kernel (at most 255: more would not survive int8), `keep` the layers that neither touches.
@@ -103,10 +112,6 @@ class Recipe:
         tune: FineTune = getattr(self, technique)
         return tune
 
-    def as_json(self) -> dict[str, Any]:
-        """All settings as plain dictionaries, lists and numbers."""
-        return asdict(self)
-
     def settings_of(self, technique: str) -> dict[str, Any]:
         """Only what a step's result depends on, so that a changed setting redoes only the steps that use it."""
         if technique in ("ptq", "int16x8"):
@@ -120,6 +125,17 @@ class Recipe:
             used["clusters"] = self.clusters
         if technique in ("qat", "pqat", "cqat", "pcqat"):
             used["repairs"] = sorted(self.repairs)
+        return used
+
+    def promised(self, path: Sequence[str]) -> dict[str, Any]:
+        """What the promises of a path depend on: its steps, and the settings of those that make zeros and clusters."""
+        used: dict[str, Any] = {"path": list(path)}
+        if "prune" in path:
+            used["sparsity"] = self.sparsity
+        if "cluster" in path or "sparse_cluster" in path:
+            used["clusters"] = self.clusters
+        if len(used) > 1:
+            used["keep"] = list(self.keep)
         return used
 
 
@@ -136,7 +152,7 @@ class Budget:
     max_flash_bytes: float = inf
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is its own key: what it holds of functions need not be hashable
 class Model:
     """What is tested: a Keras network (`build`) or an existing int8 TFLite file (`tflite`), with its data.
 
@@ -171,23 +187,12 @@ class Model:
 
 
 def sibling(beside: str, name: str) -> ModuleType:
-    """Loads the Python file `name`, relative to the file `beside` (pass `__file__`), without importing it by name."""
-    path = Path(beside).resolve()
-    wanted = (path.parent / name).resolve()
-    _SIBLINGS.setdefault(path, set()).add(wanted)
-    return _load(wanted)
+    """Loads the Python file `name`, relative to the file `beside` (pass `__file__`), without importing it by name.
 
-
-def source_files(model: Model) -> list[Path]:
-    """The model file and every file it loaded through `sibling`, sorted: the code that a number depends on."""
-    found: set[Path] = set()
-    waiting = [model.path]
-    while waiting:
-        path = waiting.pop()
-        if path not in found:
-            found.add(path)
-            waiting.extend(_SIBLINGS.get(path, ()))
-    return sorted(found)
+    In a model file, and in what it loads, both arguments stand there literally: a result depends on that file, and
+    `hil.harness.sources` finds it in the text.
+    """
+    return _load((Path(beside).resolve().parent / name).resolve())
 
 
 def load_model_file(path: str | Path, *, needs_weights: bool = True) -> Model:
@@ -201,6 +206,11 @@ def load_model_file(path: str | Path, *, needs_weights: bool = True) -> Model:
     model = getattr(_load(path), "model", None)
     if not isinstance(model, Model):
         raise BadInputError(f"{path} defines no `model = Model(...)`")
+    return _at(path, model, needs_weights)
+
+
+def _at(path: Path, model: Model, needs_weights: bool) -> Model:
+    """`model` with the place of its file, and the files beside it checked."""
     model = replace(model, path=path)
     for name in (model.weights if needs_weights else None, model.tflite):
         if name is not None and not model.file(name).is_file():
@@ -209,11 +219,18 @@ def load_model_file(path: str | Path, *, needs_weights: bool = True) -> Model:
 
 
 def discover(folder: str | Path) -> list[Model]:
-    """The models of a folder, by file name; files that start with an underscore are not model files."""
+    """The models of a folder, by file name.
+
+    A repository may keep other code in its `models`: a file whose text binds no `model`, or whose `model` is none of
+    ours, is passed over; the first kind is not even loaded.  A model file that cannot be loaded is an error.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise BadInputError(f"no folder {folder}")
-    models = [load_model_file(file) for file in sorted(folder.glob("*.py")) if not file.name.startswith("_")]
+    models = []
+    for path in sorted(file.resolve() for file in folder.glob("*.py") if not file.name.startswith("_")):
+        if _may_define_model(path) and isinstance(model := getattr(_load(path), "model", None), Model):
+            models.append(_at(path, model, needs_weights=True))
     names = [model.name for model in models]
     if twice := {name for name in names if names.count(name) > 1}:
         raise BadInputError(f"{folder}: two model files define {sorted(twice)[0]}")
@@ -228,6 +245,29 @@ def find(name: str, folder: str | Path) -> Model:
     if name not in models:
         raise BadInputError(f"no model {name} in {folder}", hint=f"there are: {', '.join(models) or 'none'}")
     return models[name]
+
+
+def _may_define_model(path: Path) -> bool:
+    """Whether a file's own statements, outside functions and classes, bind `model`; true if it cannot be read."""
+    try:
+        waiting: list[ast.AST] = [ast.parse(path.read_bytes())]
+    except (OSError, SyntaxError, ValueError):
+        return True
+    while waiting:
+        node = waiting.pop()
+        if "model" in _binds(node):
+            return True
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+    return False
+
+
+def _binds(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    elif isinstance(node, ast.ImportFrom | ast.Import):
+        for alias in node.names:
+            yield alias.asname or alias.name
 
 
 def _load(path: Path) -> ModuleType:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -24,19 +24,37 @@ import numpy as np
 from hil.harness.model import Array, Model
 from hil.harness.optimize.paths import Node, conversion, path_of, training_node
 from hil.harness.optimize.survival import LayerWeights
-from hil.harness.sources import source_digest
-from hil.harness.store import Artifact, Recipe, Store, code_version, digest, digest_files, library_versions
+from hil.harness.sources import source_digest, source_versions, versions
+from hil.harness.store import Artifact, Recipe, Store, code_version, digest, digest_files
 from hil.harness.vela import Compiled, VelaSettings, compile_model
 from hil.npu.errors import BadInputError
 from hil.targets import create
 from hil.targets.base import Deployable, Measurement, Run, Trust
 
 KERAS = "model.h5"
-OPTIMIZING = ("steps", "training", "quantized", "layers", "repairs", "survival", "keras2")
-"""The modules that make an optimized Keras model."""
 TFLITE = "model.tflite"
 WEIGHTS = "weights.json"
 ARRAYS = "arrays.npz"
+
+# What each arrow's result depends on: modules of this project, and libraries.
+_KERAS_CODE = tuple(f"hil.harness.optimize.{name}" for name in ("keras_file", "keras2"))
+_BASE_CODE = (*_KERAS_CODE, *(f"hil.harness.optimize.{name}" for name in ("base", "training")))
+_SURVIVAL_CODE = (
+    *("hil.harness.optimize.survival", "hil.harness.optimize.layers"),
+    *("hil.harness.tflite_file", "hil.targets.tensors"),
+)
+_STEP_CODE = (
+    *(*_KERAS_CODE, *_SURVIVAL_CODE),
+    *(f"hil.harness.optimize.{name}" for name in ("steps", "training", "quantized", "repairs")),
+)
+_TFLITE_CODE = ("hil.harness.convert", "hil.harness.optimize.training", *_KERAS_CODE, *_SURVIVAL_CODE)
+_VELA_CODE = (
+    *("hil.harness.vela", "hil.harness.vela_child", "hil.harness.vela_debug"),
+    *("hil.targets.mapping", "hil.targets.tensors"),
+)
+_TRAINING = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
+_RUNNING = ("tensorflow", "numpy", "ethos-u-vela", "numba")
+"""Vela's own configuration file gives `sim` its clocks and memory speeds."""
 
 Say = Callable[[str, int, int], None]
 """Progress: what is being made, steps done, steps in all (0 = unknown)."""
@@ -58,8 +76,9 @@ class Pipeline:
     def samples(self, model: Model, split: str) -> tuple[Array, Array]:
         """(x float32 (n, ...), y (n, ...)) of "train" or "test"; `UnavailableError` if the data is not here."""
         if not model.data.cache:
-            return _loaded(model.data.load, split)
-        recipe = Recipe("data", {"data": self.data_digest(model)}, {"split": split}, versions=library_versions("numpy"))
+            return _loaded(model, split)
+        libraries = {**versions("numpy"), **source_versions(model)}
+        recipe = Recipe("data", {"data": self.data_digest(model)}, {"split": split}, versions=libraries)
 
         def build(folder: Path) -> None:
             self.say(f"{model.name}: reading the {split} data", 0, 0)
@@ -85,14 +104,9 @@ class Pipeline:
             inputs["weights"] = digest_files([model.file(model.weights)])
         else:
             inputs["data"] = self.data_digest(model)
-            settings = {**model.recipe.settings_of("base"), "loss": _name(model.loss)}
-        recipe = Recipe(
-            "base",
-            inputs,
-            settings,
-            code_version("hil.harness.optimize.base", "hil.harness.optimize.training"),
-            _training_versions(),
-        )
+            settings = model.recipe.settings_of("base")
+        libraries = {**versions(*_TRAINING), **source_versions(model)}
+        recipe = Recipe("base", inputs, settings, code_version(*_BASE_CODE), libraries)
 
         def build(folder: Path) -> None:
             from hil.harness.optimize.base import base_model
@@ -109,9 +123,9 @@ class Pipeline:
         recipe = Recipe(
             node[-1],
             {"parent": parent.digest(KERAS), "data": self.data_digest(model)},
-            {**model.recipe.settings_of(node[-1]), "promised": node, "loss": _name(model.loss)},
-            code_version(*(f"hil.harness.optimize.{name}" for name in OPTIMIZING)),
-            _training_versions(),
+            {**model.recipe.settings_of(node[-1]), "promised": model.recipe.promised(node)},
+            code_version(*_STEP_CODE),
+            versions(*_TRAINING),
         )
 
         def build(folder: Path) -> None:
@@ -135,8 +149,9 @@ class Pipeline:
             int8 = model.file(model.tflite).read_bytes()
             summary = self.compiled(int8, VelaSettings()).summary
             return summary.weights_original, summary.macs
-        code = code_version("hil.harness.optimize.size")
-        recipe = Recipe("size", {"source": source_digest(model)}, {}, code, _training_versions())
+        code = code_version("hil.harness.optimize.size", "hil.harness.optimize.layers")
+        libraries = {**versions(*_TRAINING), **source_versions(model)}
+        recipe = Recipe("size", {"source": source_digest(model)}, {}, code, libraries)
 
         def build(folder: Path) -> dict[str, int]:
             from hil.harness.optimize.size import count
@@ -151,9 +166,7 @@ class Pipeline:
         """Float outputs of a node's Keras model on the whole test set (n, ...)."""
         keras = self.keras(model, node)
         inputs = {"keras": keras.digest(KERAS), "data": self.data_digest(model)}
-        recipe = Recipe(
-            "predictions", inputs, {}, code_version("hil.harness.optimize.keras_file"), _training_versions()
-        )
+        recipe = Recipe("predictions", inputs, {}, code_version(*_KERAS_CODE), versions(*_TRAINING))
 
         def build(folder: Path) -> None:
             from hil.harness.optimize.keras_file import load_model
@@ -178,13 +191,10 @@ class Pipeline:
                 **model.recipe.settings_of("ptq"),
                 "seed": model.recipe.seed,
                 "conversion": conversion(path),
-                "promised": path,
-                "sparsity": model.recipe.sparsity,
-                "clusters": model.recipe.clusters,
-                "keep": list(model.recipe.keep),
+                "promised": model.recipe.promised(path),
             },
-            code_version("hil.harness.convert", "hil.harness.tflite_file", "hil.harness.optimize.survival"),
-            _training_versions(),
+            code_version(*_TFLITE_CODE),
+            versions(*_TRAINING),
         )
 
         def build(folder: Path) -> None:
@@ -209,8 +219,8 @@ class Pipeline:
             "vela",
             {"model": digest(int8)},
             asdict(settings),
-            code_version("hil.harness.vela", "hil.harness.vela_child", "hil.harness.vela_debug"),
-            library_versions("ethos-u-vela"),
+            code_version(*_VELA_CODE),
+            versions("ethos-u-vela"),
         )
 
         def build(folder: Path) -> None:
@@ -241,7 +251,7 @@ class Pipeline:
                 **options,
             },
             code_version("hil.targets", "hil.npu"),
-            library_versions("numpy", "tensorflow"),
+            versions(*_RUNNING),
         )
 
         def build(folder: Path) -> None:
@@ -261,21 +271,13 @@ def surviving(artifact: Artifact) -> list[LayerWeights]:
 
 
 @lru_cache(maxsize=4)
-def _loaded(load: Callable[[str], tuple[Array, Array]], split: str) -> tuple[Array, Array]:
-    return load(split)
+def _loaded(model: Model, split: str) -> tuple[Array, Array]:
+    return model.data.load(split)
 
 
 @lru_cache(maxsize=64)
 def _data_digest(model: Model) -> str:
-    return digest(f"{digest_files(model.data.files())}{source_digest(model)}".encode())
-
-
-def _training_versions() -> Mapping[str, str]:
-    return library_versions("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
-
-
-def _name(loss: Any) -> str:
-    return loss if isinstance(loss, str) else str(loss.__qualname__)
+    return digest(f"{digest_files(model.data.present())}{source_digest(model)}".encode())
 
 
 def _write_json(path: Path, value: Any) -> None:
