@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
-from hil.harness.model import Dataset, FineTune, Model, Recipe, discover, load_model_file, sibling, source_files
+from hil.harness.model import Dataset, FineTune, Model, Recipe, discover, load_model_file, sibling
 from hil.harness.optimize import base, keras_file, steps
+from hil.harness.optimize.keras2 import import_keras, import_tensorflow
+from hil.harness.sources import source_files
 from hil.npu.errors import BadInputError, UnavailableError
 
 from .conftest import small_network
@@ -43,6 +46,29 @@ def test_the_models_of_a_folder_are_found_with_all_their_source_files(tmp_path: 
     models = discover(tmp_path)
     assert [model.name for model in models] == ["a", "b"]
     assert source_files(models[0]) == [tmp_path / "a.py", tmp_path / "data/loader.py"]
+
+
+def test_other_code_in_the_folder_is_passed_over(tmp_path: Path) -> None:
+    """A user's repository has a `models` package of its own."""
+    write(tmp_path, "data/loader.py", "def load(split): ...\ndef files(): return []\n")
+    write(tmp_path, "a.py", GOOD.format(name="a"))
+    write(tmp_path, "__init__.py", "from .net import Net\n")
+    write(tmp_path, "layers.py", "from . import net\nfrom .net import *\n\nraise RuntimeError('loaded')\n")
+    write(tmp_path, "train.py", "def main():\n    model = 3\nif True:\n    raise RuntimeError('loaded')\n")
+    write(tmp_path, "net.py", "model = [1, 2]\n")
+    assert [model.name for model in discover(tmp_path)] == ["a"]
+    write(tmp_path, "broken.py", "if True:\n    model = undefined\n")
+    with pytest.raises(BadInputError, match=r"broken.py cannot be loaded: NameError"):
+        discover(tmp_path)
+
+
+def test_data_that_is_not_there_is_named(tmp_path: Path) -> None:
+    here, gone = write(tmp_path, "x.npy", ""), tmp_path / "y.npy"
+    assert Dataset(len, lambda: [here]).present() == [here]
+    with pytest.raises(UnavailableError, match=r"not on this machine: no file .*y.npy"):
+        Dataset(len, lambda: [here, gone]).present()
+    with pytest.raises(BadInputError, match="the data is a folder"):
+        Dataset(len, lambda: [tmp_path]).present()
 
 
 @pytest.mark.parametrize(
@@ -92,14 +118,14 @@ def test_a_sibling_is_loaded_once_and_never_by_name(tmp_path: Path) -> None:
     assert sys.modules["json"] is json
 
 
-def test_a_recipe_is_hashable_and_json_able_and_says_what_a_step_depends_on() -> None:
+def test_a_recipe_says_what_a_step_depends_on() -> None:
     recipe = Recipe(keep=("conv",))
-    assert json.loads(json.dumps(recipe.as_json()))["prune"]["epochs"] == 2
-    assert hash(recipe) == hash(Recipe(keep=("conv",)))
     assert recipe.settings_of("ptq") == {"calibration": 200}
     sparser = Recipe(keep=("conv",), sparsity=0.7)
     changed = [name for name in (*steps.STEPS, "ptq") if recipe.settings_of(name) != sparser.settings_of(name)]
     assert changed == ["prune"]
+    assert recipe.promised(("cluster", "ptq")) == sparser.promised(("cluster", "ptq"))
+    assert recipe.promised(("prune", "ptq")) != sparser.promised(("prune", "ptq"))
 
 
 def test_listing_models_imports_no_tensorflow() -> None:
@@ -174,3 +200,41 @@ def test_what_is_no_keras_file_is_one_clear_line(tmp_path: Path, content: bytes 
     with pytest.raises(BadInputError, match="Keras") as error:
         keras_file.load_model(path)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_file_that_carries_code_runs_none_of_it(tmp_path: Path) -> None:
+    """Keras runs the code of a Lambda layer in an HDF5 file while it loads it, whatever its `safe_mode`."""
+    keras, path, proof = import_keras(), tmp_path / "m.h5", tmp_path / "proof"
+    layers = keras.layers
+
+    def hostile(x: Any, command: str = f"touch {proof}") -> Any:
+        __import__("os").system(command)
+        return x
+
+    hostile.__name__ = "<lambda>"  # Keras keeps the code of such functions
+    inner = keras.Sequential([layers.Lambda(hostile, input_shape=(4,))])
+    network = keras.Sequential([layers.Dense(4, input_shape=(4,)), inner])
+    network.save(str(path), save_format="h5")
+    proof.unlink()
+    keras.models.load_model(str(path), compile=False, safe_mode=True)
+    assert proof.exists()
+    proof.unlink()
+    with pytest.raises(BadInputError, match=r"m.h5 is not loaded: it carries code \(Lambda\)"):
+        keras_file.load_model(path)
+    assert not proof.exists()
+    with pytest.raises(BadInputError, match=r"cannot be kept in a file: it holds code \(Lambda\)"):
+        keras_file.save_model(network, tmp_path / "mine.h5")
+    assert not (tmp_path / "mine.h5").exists()
+
+
+def test_tensorflow_functions_that_compute_are_kept_and_others_are_not(tmp_path: Path) -> None:
+    keras, tf, path = import_keras(), import_tensorflow(), tmp_path / "m.h5"
+    image = keras.layers.Input((4, 4, 1))
+    network = keras.Model(image, tf.nn.relu(tf.reshape(image[..., 0] * 2.0, (-1, 16))))
+    keras_file.save_model(network, path)
+    x = np.random.default_rng(0).normal(size=(3, 4, 4, 1)).astype(np.float32)
+    assert np.array_equal(keras_file.load_model(path).predict(x, verbose=0), network.predict(x, verbose=0))
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = file.attrs["model_config"].replace("nn.relu", "io.read_file")
+    with pytest.raises(BadInputError, match=r"it carries code \(TFOpLambda io.read_file\)"):
+        keras_file.load_model(path)

@@ -145,4 +145,4 @@ def test_a_file_cut_short_is_read_or_refused_and_never_a_traceback(tree: Any) ->
         except BadInputError as error:
             lines.append(str(error))
     assert lines
-    assert all(line.startswith("damaged TFLite file") and len(line.splitlines()) == 1 for line in lines)
+    assert all(line.startswith("the file is a damaged TFLite file") and len(line.splitlines()) == 1 for line in lines)
