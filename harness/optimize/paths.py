@@ -16,8 +16,6 @@ the tree.  Source: TFMOT's guide to collaborative optimization.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from hil.npu.errors import BadInputError
 
 Node = tuple[str, ...]
@@ -35,7 +33,7 @@ PATHS: dict[str, Node] = {
 }
 """Leaf name -> its techniques, in the order in which tables list them."""
 
-CONVERSIONS = ("ptq", "int16x8")
+CONVERTING = ("ptq", "int16x8")
 """Techniques that only convert; all others train and give a Keras model."""
 QUANTIZING = ("qat", "pqat", "cqat", "pcqat")
 """Techniques that train with quantization in the graph, whose model the converter takes as it is."""
@@ -50,17 +48,7 @@ def path_of(leaf: str) -> Node:
 
 def training_node(path: Node) -> Node:
     """The node whose Keras model is converted: the path without a last step that only converts."""
-    return path[:-1] if path and path[-1] in CONVERSIONS else path
-
-
-def training_nodes(leaves: Iterable[str]) -> list[Node]:
-    """Every Keras model the leaves need, parents before children, each once; () is the base."""
-    nodes: dict[Node, None] = {}
-    for leaf in leaves:
-        node = training_node(path_of(leaf))
-        for depth in range(len(node) + 1):
-            nodes.setdefault(node[:depth])
-    return list(nodes)
+    return path[:-1] if path and path[-1] in CONVERTING else path
 
 
 def conversion(path: Node) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from hil.harness.errors import OptimizeError
 from hil.harness.optimize.keras2 import import_keras, import_tfmot, quiet
+from hil.harness.optimize.layers import weight_name
 from hil.harness.optimize.repairs import repairs, revive
 
 
@@ -36,7 +37,7 @@ def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]
     except (RuntimeError, ValueError) as error:
         raise OptimizeError(
             f"{technique}: TFMOT cannot quantize this model: {_first_line(error)}",
-            hint="Conv2D, DepthwiseConv2D and Dense with batch normalization and ReLU work; nested models do not",
+            hint="Conv2D, DepthwiseConv2D and Dense with batch normalization and ReLU work",
         ) from error
 
 
@@ -49,16 +50,11 @@ def settle(trained: Any, enabled: Collection[str]) -> Any:
     with quiet(), quantization.quantize_scope():
         plain = keras.models.clone_model(trained)
     for source, target in zip(trained.layers, plain.layers, strict=True):
-        values = {_key(v): v.numpy() for v in source.weights}
+        values = {weight_name(v): v.numpy() for v in source.weights}
         for variable in target.weights:
-            variable.assign(values[_key(variable)])
+            variable.assign(values[weight_name(variable)])
     revive(plain, enabled)
     return plain
-
-
-def _key(variable: Any) -> str:
-    """A weight's own name, without the names of layers around it, which differ between copies."""
-    return str(variable.name).split("/")[-1].split(":")[0]
 
 
 def _first_line(error: Exception) -> str:

@@ -34,7 +34,7 @@ import numpy as np
 
 from hil.harness.model import REPAIRS
 from hil.harness.optimize.keras2 import import_tfmot
-from hil.harness.optimize.layers import unwrapped
+from hil.harness.optimize.layers import unwrapped, weight_name
 
 _QUANTIZATION = "tensorflow_model_optimization.python.core.quantization.keras."
 _CLUSTER_PRESERVE = _QUANTIZATION + "collab_opts.cluster_preserve.cluster_preserve_quantize_registry"
@@ -129,7 +129,7 @@ def revive(model: Any, enabled: Collection[str] = REPAIRS) -> list[str]:
         return []
     changed = []
     for outer in model.layers:
-        variables = {v.name.split("/")[-1].split(":")[0]: v for v in outer.weights}
+        variables = {weight_name(v): v for v in outer.weights}
         low, high = variables.get("kernel_min"), variables.get("kernel_max")
         if low is None or high is None or len(low.shape) != 1:
             continue

@@ -12,8 +12,9 @@ from math import prod
 from typing import Any
 
 from hil.harness.model import Model
+from hil.harness.optimize.layers import KERNELS, weight_name
 
-KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel", "recurrent_kernel")
+USED = (*KERNELS, "recurrent_kernel")
 
 
 def count(model: Model) -> tuple[int, int]:
@@ -28,10 +29,10 @@ def count(model: Model) -> tuple[int, int]:
 
 def _macs(layer: Any) -> int:
     """Each weight of a kernel is used once per output position of its layer (once per time step if recurrent)."""
-    weights = sum(int(prod(weight.shape)) for weight in layer.weights if _name(weight) in KERNELS)
+    weights = sum(int(prod(weight.shape)) for weight in layer.weights if weight_name(weight) in USED)
     if not weights:
         return 0
-    recurrent = any(_name(weight) == "recurrent_kernel" for weight in layer.weights)
+    recurrent = any(weight_name(weight) == "recurrent_kernel" for weight in layer.weights)
     shape = layer.input_shape[1:-1] if recurrent else _positions(layer)
     return weights * prod(shape)
 
@@ -41,7 +42,3 @@ def _positions(layer: Any) -> tuple[int, ...]:
     transposed = "Transpose" in type(layer).__name__
     shape: tuple[int, ...] = layer.input_shape if transposed else layer.output_shape
     return shape[1:-1]
-
-
-def _name(weight: Any) -> str:
-    return str(weight.name).split("/")[-1].split(":")[0]

@@ -17,7 +17,7 @@ from typing import Any
 from hil.harness.errors import OptimizeError
 from hil.harness.model import Recipe
 from hil.harness.optimize.keras2 import import_keras, import_tfmot, quiet, seeded
-from hil.harness.optimize.layers import is_clusterable, is_prunable
+from hil.harness.optimize.layers import TOUCHED, is_clusterable, is_prunable, refuse_nested
 from hil.harness.optimize.quantized import make_quantization_aware, settle
 from hil.harness.optimize.training import Data, Plan, Progress, fit, mask_interval
 from hil.npu.errors import BadInputError
@@ -39,7 +39,7 @@ def prune(model: Any, data: Data, recipe: Recipe, plan: Plan) -> Any:
             return layer
         return sparsity.prune_low_magnitude(layer, pruning_schedule=schedule)
 
-    wrapped = _rewrapped(model, wrap)
+    wrapped = _rewrapped(model, wrap, "prune")
     fit(wrapped, data, plan, [sparsity.UpdatePruningStep()])
     with quiet():
         return sparsity.strip_pruning(wrapped)
@@ -70,7 +70,7 @@ def _cluster(model: Any, data: Data, recipe: Recipe, plan: Plan, *, preserve_spa
             preserve_sparsity=preserve_sparsity,
         )
 
-    wrapped = _rewrapped(model, wrap)
+    wrapped = _rewrapped(model, wrap, plan.text)
     fit(wrapped, data, plan)
     with quiet():
         return clustering.strip_clustering(wrapped)
@@ -99,24 +99,39 @@ def apply(
 ) -> Any:
     """Applies one training technique, seeded by the recipe.
 
-    Raises `BadInputError` for a name that is no training technique, `OptimizeError` if TFMOT cannot take the model.
+    Raises `BadInputError` for a name that is no training technique, `OptimizeError` if TFMOT cannot take the model, if
+    it holds another model, or if there is no layer for the technique to touch.
     """
     if technique not in STEPS:
         raise BadInputError(f"{technique} is no training technique", hint=f"known: {', '.join(STEPS)}")
+    refuse_nested(model, technique)
     tune = recipe.fine_tune(technique)
     plan = Plan(tune, recipe.batch_size, recipe.seed, loss, progress, technique)
     with seeded(recipe.seed):
         return STEPS[technique](model, data, recipe, plan)
 
 
-def _rewrapped(model: Any, wrap: Callable[[Any], Any]) -> Any:
-    """A copy of `model` with `wrap` applied to its layers, weights included."""
+def _rewrapped(model: Any, wrap: Callable[[Any], Any], technique: str) -> Any:
+    """A copy of `model` with `wrap` applied to its layers, weights included; `OptimizeError` if it wraps none."""
+    touched = []
+
+    def noted(layer: Any) -> Any:
+        wrapped = wrap(layer)
+        touched.extend([layer] if wrapped is not layer else [])
+        return wrapped
+
     models = import_keras().models
     try:
         with quiet():
             copy = models.clone_model(model)
             copy.set_weights(model.get_weights())
-            return models.clone_model(copy, clone_function=wrap)
+            made = models.clone_model(copy, clone_function=noted)
     except (RuntimeError, ValueError) as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise OptimizeError(f"TFMOT cannot wrap this model: {line}") from error
+        raise OptimizeError(f"{technique}: TFMOT cannot wrap this model: {line}") from error
+    if not touched:
+        raise OptimizeError(
+            f"{technique} would change no layer of this model",
+            hint=f"it touches {', '.join(TOUCHED)}, unless Recipe.keep names them or they are tiny",
+        )
+    return made

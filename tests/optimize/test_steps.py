@@ -15,7 +15,7 @@ from hil.harness.optimize import paths, steps, survival
 from hil.harness.optimize.keras2 import import_keras
 from hil.npu.errors import BadInputError
 
-NODES = paths.training_nodes(paths.PATHS)[1:]
+NODES = sorted({paths.training_node(path) for path in paths.PATHS.values()} - {()})
 
 
 @pytest.mark.parametrize("node", NODES, ids="-".join)
@@ -85,11 +85,28 @@ def test_a_layer_that_tfmot_cannot_quantize_is_one_clear_line(data: steps.Data) 
         steps.apply("qat", network, data, steps.Recipe())
 
 
-def test_a_nested_model_is_one_clear_line(data: steps.Data) -> None:
+@pytest.mark.parametrize("technique", steps.STEPS)
+def test_a_nested_model_is_one_clear_line(data: steps.Data, technique: str) -> None:
+    """TFMOT would prune and cluster none of its kernels, without a word."""
     keras = import_keras()
-    inner = keras.Sequential([keras.layers.Flatten(input_shape=(8, 8, 1)), keras.layers.Dense(4)])
-    with pytest.raises(OptimizeError, match="qat: TFMOT cannot quantize this model"):
-        steps.apply("qat", keras.Sequential([inner, keras.layers.Dense(4)]), data, steps.Recipe())
+    inner = keras.Sequential([keras.layers.Flatten(input_shape=(8, 8, 1)), keras.layers.Dense(4)], name="inner")
+    around = keras.Sequential([keras.layers.TimeDistributed(inner, input_shape=(2, 8, 8, 1), name="around")])
+    with pytest.raises(OptimizeError, match=f"{technique}: inner is a model inside the model"):
+        steps.apply(technique, keras.Sequential([inner, keras.layers.Dense(4)]), data, steps.Recipe())
+    with pytest.raises(OptimizeError, match=f"{technique}: around is a model inside the model"):
+        steps.apply(technique, around, data, steps.Recipe())
+
+
+@pytest.mark.parametrize("technique", ["prune", "cluster", "sparse_cluster"])
+def test_a_step_that_would_change_nothing_is_an_error(tree: Any, technique: str) -> None:
+    kept = replace(tree.recipe, keep=("conv", "pw", "logits"))
+    with pytest.raises(OptimizeError, match=f"{technique} would change no layer of this model"):
+        steps.apply(technique, tree.model(()), tree.data, kept)
+    keras = import_keras()
+    layers = keras.layers
+    separable = keras.Sequential([layers.SeparableConv2D(4, 3, input_shape=(8, 8, 1)), layers.Flatten()])
+    with pytest.raises(OptimizeError, match=f"{technique} would change no layer of this model"):
+        steps.apply(technique, separable, tree.data, tree.recipe)
 
 
 def test_ptq_is_no_training_technique(tree: Any) -> None:
