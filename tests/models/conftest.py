@@ -33,5 +33,5 @@ def digits() -> Model:
     try:
         model.data.files()
     except UnavailableError as error:
-        pytest.skip(str(error))
+        pytest.skip(f"HIL_TEST_DATA names no folder with recordings: {error}")
     return model

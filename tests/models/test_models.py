@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hil.harness.model import Model, discover
-from hil.harness.optimize import base, paths
+from hil.harness.optimize import base, steps
 from hil.npu.errors import UnavailableError
 
 from .conftest import FOLDER
@@ -45,8 +45,8 @@ def test_weights_fit_the_network_without_any_data(name: str) -> None:
 
 def test_every_leaf_has_settings() -> None:
     for model in discover(FOLDER):
-        for node in paths.training_nodes(paths.PATHS)[1:]:
-            assert model.recipe.fine_tune(node[-1]).epochs > 0
+        for technique in steps.STEPS:
+            assert model.recipe.fine_tune(technique).epochs > 0
 
 
 def test_data_that_is_missing_says_how_to_get_it(monkeypatch: Any, tmp_path: Path) -> None:
