@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from hil.fvp import engine, firmware
 from hil.fvp.errors import BootError, FaultError, HangError
@@ -29,23 +30,19 @@ from .thumb import Program
 Compile = Callable[..., tuple[bytes, bytes]]
 
 SHAPES = {"ad01_int8": (640,), "kws_micronet_m": (49, 10, 1), "kws_ref_int8": (49, 10, 1), "resnet8_int8": (32, 32, 3)}
-OUTPUTS = {"ad01_int8": 640, "kws_micronet_m": 12, "kws_ref_int8": 12, "resnet8_int8": 10}
 
 
 def _input(name: str, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(-128, 128, SHAPES[name], np.int8)
 
 
-@pytest.mark.parametrize(
-    ("name", "macs"),
-    [("kws_micronet_m", 128), ("kws_ref_int8", 32), ("resnet8_int8", 256), ("ad01_int8", 64)],
-)
-def test_a_compiled_model_gives_the_oracles_outputs(
-    runner: firmware.Firmware, compiled: Compile, name: str, macs: int
+def test_a_compiled_model_gives_the_oracles_outputs_and_its_counters(
+    runner: firmware.Firmware, compiled: Compile
 ) -> None:
-    int8, model = compiled(name, f"ethos-u55-{macs}")
-    data = _input(name)
-    inference = run_inference(model, [data.tobytes()], [OUTPUTS[name]], macs=macs)
+    """One of many: `test_conformance` has every model and accelerator."""
+    int8, model = compiled("ad01_int8", "ethos-u55-64")
+    data = _input("ad01_int8")
+    inference = run_inference(model, [data.tobytes()], [640], macs=64)
     assert list(inference.outputs) == oracle(int8, data)
     assert inference.used_npu
     assert inference.counters["NPU TOTAL"] == inference.counters["NPU ACTIVE"] + inference.counters["NPU IDLE"]
@@ -84,9 +81,14 @@ def test_operators_on_the_cpu_between_npu_operators(runner: firmware.Firmware, c
 
 @pytest.fixture(scope="session")
 def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the models that `network.py` makes."""
-    folder = tmp_path_factory.mktemp("models")
-    subprocess.run([sys.executable, str(Path(__file__).with_name("network.py")), str(folder)], check=True)
+    """Folder of the models that `network.py` makes; workers of one run share it."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent / f"fvp-{run}" if run else base / "fvp"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not (folder / "too_large.tflite").exists():  # the last one that is made
+            subprocess.run([sys.executable, str(Path(__file__).with_name("network.py")), str(folder)], check=True)
     return folder
 
 

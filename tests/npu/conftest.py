@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from hil.npu.compiled import CompiledModel, NpuOperator, read_compiled
@@ -79,13 +82,13 @@ def vela(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
 
 
 @pytest.fixture(scope="session")
-def random_inputs() -> Callable[..., list[Array]]:
+def random_inputs(interpreter: Callable[[bytes], Any]) -> Callable[..., list[Array]]:
     """`random_inputs(model, samples, seed)`: one array a model input, over the whole range of its type."""
 
     def make(model: bytes, samples: int, seed: int = 0) -> list[Array]:
         generator = np.random.default_rng(seed)
         inputs = []
-        for detail in _interpreter(model).get_input_details():
+        for detail in interpreter(model).get_input_details():
             limits = np.iinfo(detail["dtype"])
             shape = (samples, *detail["shape"][1:])
             inputs.append(generator.integers(limits.min, limits.max, shape, detail["dtype"], endpoint=True))
@@ -94,31 +97,45 @@ def random_inputs() -> Callable[..., list[Array]]:
     return make
 
 
-def _interpreter(model: bytes) -> Any:
-    import tensorflow as tf
+@pytest.fixture(scope="session")
+def interpreter() -> Callable[[bytes], Any]:
+    """`interpreter(model)`: a model on TensorFlow Lite's reference kernels, kept for the session."""
 
-    resolver = tf.lite.experimental.OpResolverType.BUILTIN_REF
-    interpreter = tf.lite.Interpreter(model_content=model, experimental_op_resolver_type=resolver)
-    interpreter.allocate_tensors()
-    return interpreter
+    @functools.cache
+    def make(model: bytes) -> Any:
+        import tensorflow as tf
+
+        resolver = tf.lite.experimental.OpResolverType.BUILTIN_REF
+        made = tf.lite.Interpreter(model_content=model, experimental_op_resolver_type=resolver)
+        made.allocate_tensors()
+        return made
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def oracle() -> Callable[[bytes, list[Array]], list[Array]]:
-    """TensorFlow Lite's reference kernels: outputs with a leading sample axis, every sample from a fresh state."""
+def oracle(interpreter: Callable[[bytes], Any]) -> Callable[[bytes, list[Array]], list[Array]]:
+    """The reference kernels' outputs with a leading sample axis, every sample from a fresh state."""
+    done: dict[tuple[bytes, ...], list[Array]] = {}
 
     def run(model: bytes, inputs: list[Array]) -> list[Array]:
-        interpreter = _interpreter(model)
-        rows = []
-        for sample in range(len(inputs[0])):
-            interpreter.reset_all_variables()
-            for detail, values in zip(interpreter.get_input_details(), inputs, strict=True):
-                interpreter.set_tensor(detail["index"], values[sample : sample + 1])
-            interpreter.invoke()
-            rows.append([interpreter.get_tensor(detail["index"])[0] for detail in interpreter.get_output_details()])
-        return [np.stack(column) for column in zip(*rows, strict=True)]
+        key = (model, *(values.tobytes() for values in inputs))
+        if key not in done:
+            done[key] = _reference(interpreter(model), inputs)
+        return done[key]
 
     return run
+
+
+def _reference(kernels: Any, inputs: list[Array]) -> list[Array]:
+    rows = []
+    for sample in range(len(inputs[0])):
+        kernels.reset_all_variables()
+        for detail, values in zip(kernels.get_input_details(), inputs, strict=True):
+            kernels.set_tensor(detail["index"], values[sample : sample + 1])
+        kernels.invoke()
+        rows.append([kernels.get_tensor(detail["index"])[0] for detail in kernels.get_output_details()])
+    return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
 def run_npu(compiled: bytes, inputs: list[Array]) -> list[Array]:
@@ -157,8 +174,11 @@ def npu() -> Callable[[bytes, list[Array]], list[Array]]:
 
 
 @pytest.fixture(scope="session")
-def small_models() -> Callable[[str], bytes]:
-    """`small_models(name)`: a quantized model made here with random weights, of `tests/npu/networks.py`."""
+def small_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
+    """`small_models(name)`: a quantized model made here with random weights, of `tests/npu/networks.py`.
+
+    Workers of one run share the files.
+    """
     import importlib.util
 
     path = Path(__file__).with_name("networks.py")
@@ -167,11 +187,17 @@ def small_models() -> Callable[[str], bytes]:
     assert spec.loader
     networks = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(networks)
-    made: dict[str, bytes] = {}
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent / f"npu-{run}" if run else base / "npu"
+    folder.mkdir(exist_ok=True)
 
+    @functools.cache
     def make(name: str) -> bytes:
-        if name not in made:
-            made[name] = networks.make(name)
-        return made[name]
+        path = folder / f"{name.replace(':', '-')}.tflite"
+        with FileLock(f"{path}.lock"):
+            if not path.exists():
+                path.write_bytes(networks.make(name))
+            return path.read_bytes()
 
     return make
