@@ -18,12 +18,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import capstone
-from capstone import arm
+from typing import TYPE_CHECKING
 
 from hil.fvp.errors import FaultError
 from hil.fvp.gdb import PC
+
+if TYPE_CHECKING:  # Imported where it is needed: it costs as much as the rest of this program.
+    import capstone
 
 SP = 13
 
@@ -87,6 +88,9 @@ def next_xpsr(xpsr: int) -> int:
 @functools.lru_cache(1024)
 def decode(code: bytes) -> Access:
     """The load or store at the start of `code` (4 bytes); raises `FaultError` if there is none."""
+    access = _usual(code)
+    if access is not None:
+        return access
     instruction = next(_disassembler().disasm(code, 0, 1), None)
     access = None if instruction is None else _access(instruction)
     if access is None:
@@ -95,8 +99,30 @@ def decode(code: bytes) -> Access:
     return access
 
 
+def _usual(code: bytes) -> Access | None:
+    """The words that Arm's driver moves: LDR and STR with an immediate (T1, T3) or shifted register (T2).
+
+    They need no disassembler, whose import costs a boot as much as a tenth of the NPU's work.
+    """
+    first, second = int.from_bytes(code[:2], "little"), int.from_bytes(code[2:4], "little")
+    if first >> 12 == 0b0110:
+        return Access(
+            2, bool(first >> 11 & 1), (first & 7,), _WORD, False, first >> 3 & 7, displacement=first >> 4 & 0x7C
+        )
+    base, target, is_load = first & 15, second >> 12, bool(first >> 4 & 1)
+    if PC in (base, target):
+        return None
+    if first & 0xFFE0 == 0xF8C0:
+        return Access(4, is_load, (target,), _WORD, False, base, displacement=second & 0xFFF)
+    if first & 0xFFE0 == 0xF840 and not second & 0xFC0 and second & 15 not in (SP, PC):
+        return Access(4, is_load, (target,), _WORD, False, base, second & 15, second >> 4 & 3)
+    return None
+
+
 @functools.cache
 def _disassembler() -> capstone.Cs:
+    import capstone
+
     mode = capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS | capstone.CS_MODE_V8
     disassembler = capstone.Cs(capstone.CS_ARCH_ARM, mode)
     disassembler.detail = True
@@ -106,11 +132,15 @@ def _disassembler() -> capstone.Cs:
 @functools.cache
 def _numbers() -> dict[int, int]:
     """capstone's register names to numbers."""
+    from capstone import arm
+
     names = {getattr(arm, f"ARM_REG_R{number}"): number for number in range(13)}
     return names | {arm.ARM_REG_SP: SP, arm.ARM_REG_LR: 14, arm.ARM_REG_PC: PC}
 
 
 def _access(instruction: capstone.CsInsn) -> Access | None:
+    from capstone import arm
+
     name = instruction.mnemonic.removesuffix(".w")
     core = _numbers()
     operands = instruction.operands

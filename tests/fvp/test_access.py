@@ -7,14 +7,19 @@ read as they were written, like memory) and once on SRAM, and reports all core r
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hil.fvp import access
 from hil.fvp.access import decode, next_xpsr
 from hil.fvp.errors import FaultError
+from hil.fvp.firmware import Firmware
 
 from .conftest import UART_OUT, Launch
 from .thumb import Program
@@ -155,6 +160,41 @@ def test_what_is_no_load_or_store_is_refused() -> None:
     for code in ("00bf00bf", "0020fee7", "ffffffff", exclusive):
         with pytest.raises(FaultError, match=code):
             decode(bytes.fromhex(code))
+
+
+def test_what_is_decoded_without_the_disassembler_is_what_it_says() -> None:
+    """All 16-bit forms; each 32-bit form with all registers and shifts, and a few immediates."""
+    codes = [struct.pack("<2H", first, 0xBF00) for first in range(0x6000, 0x7000)]
+    for opcode in (0xF8C0, 0xF8D0):
+        codes += [
+            struct.pack("<2H", opcode | base, target << 12 | offset)
+            for base in range(16)
+            for target in range(16)
+            for offset in (0, 4, 0xFFF)
+        ]
+    for opcode in (0xF840, 0xF850):
+        codes += [struct.pack("<2H", opcode | base, second) for base in (0, 13, 15) for second in range(0, 0x10000, 7)]
+    known = 0
+    for code in codes:
+        usual = access._usual(code)
+        if usual is not None:
+            known += 1
+            instruction = next(access._disassembler().disasm(code, 0, 1))
+            assert usual == access._access(instruction), f"{code.hex()} {instruction.mnemonic} {instruction.op_str}"
+    assert known > 5000
+
+
+def test_arms_driver_needs_no_disassembler(runner: Firmware, compiled: Callable[..., tuple[bytes, bytes]]) -> None:
+    """Its import costs a boot dearly; a firmware that needs it only runs slower."""
+    _, model = compiled("kws_ref_int8")
+    code = (
+        "import sys; from hil.fvp.corstone300 import main; code = main(); "
+        "sys.exit(code or 4 * ('capstone' in sys.modules) or 5 * ('hil.npu.program' not in sys.modules))"
+    )
+    words = [*UART_OUT, "-a", str(runner.path), "--timelimit", "60", "--data", "/dev/stdin@0x90000000"]
+    done = subprocess.run([sys.executable, "-c", code, *words], input=model, capture_output=True, timeout=90)
+    assert done.returncode == 0, done.stderr
+    assert b"Inference completed" in done.stdout
 
 
 @settings(deadline=None)
