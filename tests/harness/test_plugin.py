@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -68,8 +69,8 @@ def table(done: subprocess.CompletedProcess[str]) -> dict[str, TableRow]:
 
 
 def test_a_users_repository_with_packages_of_the_same_names(tmp_path: Path, store: Path) -> None:
-    packages = {"targets/__init__.py": "MINE = 1\n", "models/__init__.py": "", "fvp/__init__.py": ""}
-    uses = "import targets, models, fvp\ndef test_mine():\n    assert targets.MINE == 1\n"
+    packages = {"targets/__init__.py": "MINE = 1\n", "models/__init__.py": "", "models/net.py": "DEPTH = 3\n"}
+    uses = "import targets\nfrom models import net\ndef test_mine():\n    assert (targets.MINE, net.DEPTH) == (1, 3)\n"
     folder = repository(tmp_path, {**packages, "test_packages.py": uses})
     done = run(folder, store)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -88,6 +89,27 @@ def test_the_target_selects_the_tests_of_deployments_and_heads_the_run(tmp_path:
     head = done.stdout.split("collected")[0]
     for part in ("target sim", "ethos-u55-128", "Shared_Sram", "Vela 5.2"):
         assert part in head
+
+
+def test_a_model_that_came_as_an_int8_file(tmp_path: Path, store: Path, blobs_int8: Path) -> None:
+    given = """
+from pathlib import Path
+import numpy as np
+from hil.harness.model import Dataset, Model
+
+def load(split):
+    return np.random.default_rng(0).normal(0, 1, (20, 8, 8, 1)).astype("float32"), np.zeros(20)
+
+model = Model("given", tflite="int8.tflite", data=Dataset(load, lambda: [Path(__file__)]))
+"""
+    folder = repository(tmp_path, {"models/given.py": given})
+    shutil.copy(blobs_int8, folder / "models/int8.tflite")
+    tests = "def test_equal(parity, memory):\n    assert parity.mismatches == 0\n    assert memory.sram_bytes\n"
+    (folder / "test_deployment.py").write_text(tests + "def test_right(accuracy):\n    assert accuracy.value\n")
+    done = run(folder, store, "--target", "fvp", "--technique", "int8", "--samples", "2", "-rs")
+    assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
+    assert "there is no Keras reference" in done.stdout
+    assert "left out: blobs: it has only ptq, pqat" in done.stdout
 
 
 def test_fvp_gives_what_sim_gives(tmp_path: Path, store: Path) -> None:
