@@ -24,7 +24,9 @@ Bools = NDArray[np.bool_]
 PLACES = 12
 """Codes that a chunk has at most."""
 
-ONES = np.array([bin(i).count("1") for i in range(1 << PLACES)])
+ONES: Ints = (
+    np.unpackbits(np.arange(1 << PLACES, dtype="<u2").view(np.uint8)).reshape(-1, 16).sum(axis=1, dtype=np.int64)
+)
 """Number of ones of each number of 12 bits."""
 
 
