@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,16 @@ arena_cache_size=65536
 @pytest.fixture(scope="module")
 def resnet(shared_models: Path) -> bytes:
     return (shared_models / "resnet8_int8.tflite").read_bytes()
+
+
+@pytest.fixture
+def temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where this process, and a compiler process that is started within the test, have their temporary files."""
+    vela._worker().close()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    yield tmp_path
+    vela._worker().close()
 
 
 def test_the_figures_are_velas_own(resnet: bytes) -> None:
@@ -130,10 +141,7 @@ def test_files_that_are_no_quantized_model(resnet: bytes) -> None:
         compile_model(compile_model(resnet, VelaSettings()).model, VelaSettings())
 
 
-def test_damaged_models_end_in_a_typed_error_or_a_model(
-    resnet: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+def test_damaged_models_end_in_a_typed_error_or_a_model(resnet: bytes, temporary_files: Path) -> None:
     generator = np.random.default_rng(2)
     errors: list[HilError] = []
     tables = 78_000  # from here on are the graph's tables; before them are weights, any value of which is fine
@@ -145,18 +153,16 @@ def test_damaged_models_end_in_a_typed_error_or_a_model(
             compile_model(bytes(damaged), VelaSettings())
         except HilError as error:
             errors.append(error)
-    assert list(tmp_path.iterdir()) == [], "a crash of the compiler leaves its folder"
+    assert list(temporary_files.iterdir()) == [], "a crash of the compiler leaves its folder"
     assert {type(error) for error in errors} == {BadInputError, CompileError}
     assert not any("\n" in str(error) for error in errors)
     assert compile_model(resnet, VelaSettings()).summary.cycles_total == 201_747
 
 
 def test_a_compiler_that_is_killed_again_and_again_is_no_defect_of_the_model(
-    resnet: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    resnet: bytes, temporary_files: Path
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    done = threading.Event()
-    vela._worker().close()  # the next one takes a third of a second to start, in which it is killed
+    done = threading.Event()  # the compiler takes a third of a second to start, in which it is killed
 
     def kill() -> None:
         while not done.wait(0.05):
@@ -173,7 +179,7 @@ def test_a_compiler_that_is_killed_again_and_again_is_no_defect_of_the_model(
     finally:
         done.set()
         killer.join()
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary_files.iterdir()) == []
 
 
 def test_a_killed_compiler_is_started_again(resnet: bytes) -> None:
