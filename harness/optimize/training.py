@@ -69,6 +69,9 @@ def fit(model: Any, data: Data, plan: Plan, callbacks: Sequence[Any] = ()) -> No
     total = plan.steps(len(data.x))
     rate = keras.optimizers.schedules.CosineDecay(plan.tune.learning_rate, max(1, total))
     model.compile(keras.optimizers.Adam(rate), keras_loss(plan.loss))
+    model.optimizer.build(
+        model.trainable_variables
+    )  # else TensorFlow traces the first step twice to find its variables
     extra = [] if plan.progress is None else [_report(plan.progress, total, plan.text)]
     with warnings.catch_warnings():  # not `quiet`: a progress bar may be on the same stderr
         warnings.simplefilter("ignore")
