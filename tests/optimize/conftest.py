@@ -1,16 +1,20 @@
-"""A network small enough to take every technique in seconds, with its data and its whole tree, made once a session."""
+"""A network small enough to take every technique in seconds, with its data and its whole tree, made once a run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from hil.harness.model import FineTune, Recipe
 from hil.harness.optimize import steps
 from hil.harness.optimize.keras2 import import_keras, seeded
+from hil.harness.optimize.keras_file import load_model, save_model
 from hil.harness.optimize.paths import Node
 from hil.harness.optimize.training import Plan, fit
 
@@ -45,15 +49,25 @@ def trained(network: Any, data: steps.Data, epochs: int = 6) -> Any:
 
 @dataclass
 class Tree:
-    """Keras models by node of the deployment tree, trained when first asked for."""
+    """Keras models by node of the deployment tree, trained when first asked for, by one worker of a parallel run."""
 
     data: steps.Data
     recipe: Recipe
+    network: Callable[[], Any]
+    folder: Path
     models: dict[Node, Any] = field(default_factory=dict)
 
     def model(self, node: Node) -> Any:
         if node not in self.models:
-            self.models[node] = steps.apply(node[-1], self.model(node[:-1]), self.data, self.recipe)
+            path = self.folder / f"{'-'.join(node) or 'base'}.h5"
+            before = self.model(node[:-1]) if node and not path.exists() else None
+            self.folder.mkdir(exist_ok=True)
+            with FileLock(path.with_suffix(".lock")):
+                if not path.exists():
+                    made = steps.apply(node[-1], before, self.data, self.recipe) if node else self.network()
+                    save_model(made, path.with_suffix(".part"))
+                    path.with_suffix(".part").rename(path)
+            self.models[node] = load_model(path)
         return self.models[node]
 
 
@@ -68,7 +82,11 @@ def data() -> steps.Data:
 
 
 @pytest.fixture(scope="session")
-def tree(data: steps.Data) -> Tree:
-    with seeded(1):
-        network = small_network()
-    return Tree(data, RECIPE, {(): trained(network, data)})
+def tree(data: steps.Data, tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    def network() -> Any:
+        with seeded(1):
+            return trained(small_network(), data)
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-") else base  # each worker has a folder of its own
+    return Tree(data, RECIPE, network, shared / "optimize-tree")

@@ -14,7 +14,7 @@ import pytest
 
 from hil.harness.model import Dataset, FineTune, Model, Recipe, discover, load_model_file, sibling
 from hil.harness.optimize import base, keras_file, steps
-from hil.harness.optimize.keras2 import import_keras, import_tensorflow
+from hil.harness.optimize.keras2 import import_keras, import_tensorflow, quiet
 from hil.harness.sources import source_files
 from hil.npu.errors import BadInputError, UnavailableError
 
@@ -214,7 +214,8 @@ def test_a_file_that_carries_code_runs_none_of_it(tmp_path: Path) -> None:
     hostile.__name__ = "<lambda>"  # Keras keeps the code of such functions
     inner = keras.Sequential([layers.Lambda(hostile, input_shape=(4,))])
     network = keras.Sequential([layers.Dense(4, input_shape=(4,)), inner])
-    network.save(str(path), save_format="h5")
+    with quiet():
+        network.save(str(path), save_format="h5")
     proof.unlink()
     keras.models.load_model(str(path), compile=False, safe_mode=True)
     assert proof.exists()

@@ -16,7 +16,7 @@ from hil.harness.optimize.keras2 import import_keras, import_tfmot, seeded
 from hil.harness.optimize.repairs import repairs
 from hil.harness.optimize.survival import check
 
-from .conftest import trained
+from .conftest import RECIPE, trained
 
 BRIEF = FineTune(epochs=1, learning_rate=1e-3, samples=64)
 
@@ -40,9 +40,11 @@ def test_cqat_takes_a_layer_clustered_as_a_whole_for_one_clustered_per_channel(t
 
 def test_one_layer_without_zeros_switches_off_the_zeros_of_all_others(tree: Any) -> None:
     node = ("prune", "sparse_cluster", "pcqat")
-    recipe = replace(tree.recipe, keep=("conv",))
-    pruned = steps.apply("prune", tree.model(()), tree.data, recipe)
-    clustered = steps.apply("sparse_cluster", pruned, tree.data, recipe)
+    recipe = replace(tree.recipe, keep=("conv",), pcqat=BRIEF)
+    clustered = import_keras().models.clone_model(tree.model(node[:-1]))
+    clustered.set_weights(tree.model(node[:-1]).get_weights())
+    (kernel,) = clustered.get_layer("conv").get_weights()
+    clustered.get_layer("conv").set_weights([np.where(kernel == 0, kernel.max(), kernel)])
     broken = steps.apply("pcqat", clustered, tree.data, without(recipe, "shared_quantizer"))
     with pytest.raises(LostError, match="layer pw lost its zeros after pcqat"):
         check(broken, node, recipe)
@@ -50,8 +52,8 @@ def test_one_layer_without_zeros_switches_off_the_zeros_of_all_others(tree: Any)
 
 
 @pytest.fixture(scope="module")
-def relu_tree(data: steps.Data, tree: Any) -> Any:
-    """A network whose convolutions are followed by a separate ReLU, without batch normalization."""
+def relu_network(data: steps.Data) -> Any:
+    """A pruned network whose convolutions are followed by a separate ReLU, without batch normalization."""
     keras = import_keras()
     layers = keras.layers
     with seeded(2):
@@ -65,17 +67,17 @@ def relu_tree(data: steps.Data, tree: Any) -> Any:
                 layers.Dense(4, name="logits"),
             ]
         )
-    return type(tree)(data, tree.recipe, {(): trained(network, data)})
+    return steps.apply("prune", network, data, replace(RECIPE, prune=BRIEF))
 
 
-def test_a_separate_relu_takes_the_weight_quantizer_away(relu_tree: Any) -> None:
-    node, parent = ("prune", "pqat"), relu_tree.model(("prune",))
-    broken = steps.apply("pqat", parent, relu_tree.data, without(relu_tree.recipe, "relu_layer"))
+def test_a_separate_relu_takes_the_weight_quantizer_away(relu_network: Any, data: steps.Data) -> None:
+    node = ("prune", "pqat")
+    broken = steps.apply("pqat", relu_network, data, without(RECIPE, "relu_layer"))
     with pytest.raises(LostError, match="layer conv lost its zeros after pqat"):
-        check(broken, node, relu_tree.recipe)
-    check(relu_tree.model(node), node, relu_tree.recipe)
-    content = to_tflite(relu_tree.model(node), "qat", relu_tree.data.x)
-    survival.check_tflite(content, relu_tree.model(node), node, relu_tree.recipe)
+        check(broken, node, RECIPE)
+    repaired = steps.apply("pqat", relu_network, data, replace(RECIPE, pqat=BRIEF))
+    check(repaired, node, RECIPE)
+    survival.check_tflite(to_tflite(repaired, "qat", data.x), repaired, node, RECIPE)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def dead_network(data: steps.Data) -> Any:
                 layers.Dense(4, name="logits"),
             ]
         )
-    kernel, bias = trained(network, data).get_layer("conv").get_weights()
+    kernel, bias = trained(network, data, epochs=1).get_layer("conv").get_weights()
     kernel[..., :4], bias[:4] = 0.0, 1.0
     network.get_layer("conv").set_weights([kernel, bias])
     return network

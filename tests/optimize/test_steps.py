@@ -55,25 +55,35 @@ def test_the_same_settings_give_the_same_weights_and_leave_the_model_alone(tree:
     assert all(np.array_equal(a, b) for a, b in zip(before, tree.model(()).get_weights(), strict=True))
 
 
-def test_settings_are_used(tree: Any) -> None:
+@pytest.fixture
+def dense() -> Any:
+    """Two layers, for what depends on no layer in particular."""
+    keras = import_keras()
+    layers = keras.layers
+    return keras.Sequential(
+        [layers.Flatten(input_shape=(8, 8, 1)), layers.Dense(16, name="pw"), layers.Dense(4, name="logits")]
+    )
+
+
+def test_settings_are_used(dense: Any, data: steps.Data, tree: Any) -> None:
     recipe = replace(tree.recipe, sparsity=0.75, seed=3, prune=FineTune(1, 1e-3), keep=("logits",))
-    rows = {row.layer: row for row in survival.measure(steps.apply("prune", tree.model(()), tree.data, recipe))}
+    rows = {row.layer: row for row in survival.measure(steps.apply("prune", dense, data, recipe))}
     assert rows["pw"].zeros == pytest.approx(0.75, abs=1 / rows["pw"].size)
     assert rows["logits"].zeros == 0
 
 
-def test_progress_ends_at_its_total_and_names_the_step(tree: Any) -> None:
+def test_progress_ends_at_its_total_and_names_the_step(dense: Any, data: steps.Data, tree: Any) -> None:
     seen: list[tuple[int, int, str]] = []
     recipe = replace(tree.recipe, qat=FineTune(2, 1e-3, samples=128))
-    steps.apply("qat", tree.model(()), tree.data, recipe, progress=lambda *told: seen.append(told))
+    steps.apply("qat", dense, data, recipe, progress=lambda *told: seen.append(told))
     assert seen[-1] == (8, 8, "qat")
 
 
-def test_python_and_numpy_random_numbers_go_on_undisturbed(tree: Any) -> None:
+def test_python_and_numpy_random_numbers_go_on_undisturbed(dense: Any, data: steps.Data, tree: Any) -> None:
     np.random.seed(5)
     expected = np.random.rand()
     np.random.seed(5)
-    steps.apply("prune", tree.model(()), tree.data, replace(tree.recipe, prune=FineTune(1, 1e-3, samples=32)))
+    steps.apply("prune", dense, data, replace(tree.recipe, prune=FineTune(1, 1e-3, samples=32)))
     assert np.random.rand() == expected
 
 

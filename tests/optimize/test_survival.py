@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,14 @@ import pytest
 
 from hil.harness.convert import to_tflite
 from hil.harness.errors import LostError
-from hil.harness.model import Recipe
+from hil.harness.model import FineTune, Recipe
 from hil.harness.optimize import steps, survival
 from hil.harness.optimize.keras2 import import_keras, seeded
 from hil.harness.optimize.keras_file import load_model, save_model
 from hil.harness.tflite_file import read_tflite
 from hil.npu.errors import BadInputError
 
-from .conftest import RECIPE, trained
+from .conftest import RECIPE
 
 TEN = Recipe(sparsity=0.5, clusters=10)
 
@@ -94,10 +95,12 @@ def test_a_layer_that_feeds_a_concatenation_is_caught(data: steps.Data) -> None:
         left = layers.Conv2D(8, 3, activation="relu", name="left")(image)
         right = layers.Conv2D(8, 3, activation="relu", name="right")(image)
         pooled = layers.GlobalAveragePooling2D()(layers.Concatenate()([left, right]))
-        network = trained(keras.Model(image, layers.Dense(4, name="logits")(pooled)), data, epochs=1)
-    pruned = steps.apply("prune", network, data, RECIPE)
+        network = keras.Model(image, layers.Dense(4, name="logits")(pooled))
+    brief = FineTune(epochs=1, learning_rate=1e-3, samples=64)
+    recipe = replace(RECIPE, prune=brief, pqat=brief)
+    pruned = steps.apply("prune", network, data, recipe)
     with pytest.raises(LostError, match=r"layer left lost its zeros after pqat.*Concatenate"):
-        survival.check(steps.apply("pqat", pruned, data, RECIPE), ("prune", "pqat"), RECIPE)
+        survival.check(steps.apply("pqat", pruned, data, recipe), ("prune", "pqat"), recipe)
 
 
 def test_branches_of_the_same_shape_keep_their_names(data: steps.Data) -> None:
