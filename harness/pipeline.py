@@ -36,22 +36,28 @@ TFLITE = "model.tflite"
 WEIGHTS = "weights.json"
 ARRAYS = "arrays.npz"
 
-# What each arrow's result depends on: modules of this project, and libraries.
-_KERAS_CODE = tuple(f"hil.harness.optimize.{name}" for name in ("keras_file", "keras2"))
-_BASE_CODE = (*_KERAS_CODE, *(f"hil.harness.optimize.{name}" for name in ("base", "training")))
-_SURVIVAL_CODE = (
+_KERAS_FILES = ("hil.harness.optimize.keras_file", "hil.harness.optimize.keras2")
+_TRAINER = ("hil.harness.optimize.training", *_KERAS_FILES)
+_SURVIVAL = (
     *("hil.harness.optimize.survival", "hil.harness.optimize.layers"),
     *("hil.harness.tflite_file", "hil.targets.tensors"),
 )
-_STEP_CODE = (
-    *(*_KERAS_CODE, *_SURVIVAL_CODE),
-    *(f"hil.harness.optimize.{name}" for name in ("steps", "training", "quantized", "repairs")),
-)
-_TFLITE_CODE = ("hil.harness.convert", "hil.harness.optimize.training", *_KERAS_CODE, *_SURVIVAL_CODE)
-_VELA_CODE = (
-    *("hil.harness.vela", "hil.harness.vela_child", "hil.harness.vela_debug"),
-    *("hil.targets.mapping", "hil.targets.tensors"),
-)
+CODE = {
+    "base": ("hil.harness.optimize.base", *_TRAINER),
+    "technique": (
+        *("hil.harness.optimize.steps", "hil.harness.optimize.quantized", "hil.harness.optimize.repairs"),
+        *(*_TRAINER, *_SURVIVAL),
+    ),
+    "size": ("hil.harness.optimize.size", "hil.harness.optimize.layers", "hil.harness.optimize.keras2"),
+    "predictions": _KERAS_FILES,
+    "tflite": ("hil.harness.convert", *_TRAINER, *_SURVIVAL),
+    "vela": (
+        *("hil.harness.vela", "hil.harness.vela_child", "hil.harness.vela_debug"),
+        *("hil.targets.mapping", "hil.targets.tensors", "hil.npu.accelerator"),
+    ),
+    "run": ("hil.targets", "hil.npu"),
+}
+"""Arrow -> the modules of this project that its result depends on."""
 _TRAINING = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
 _RUNNING = ("tensorflow", "numpy", "ethos-u-vela", "numba")
 """Vela's own configuration file gives `sim` its clocks and memory speeds."""
@@ -106,7 +112,7 @@ class Pipeline:
             inputs["data"] = self.data_digest(model)
             settings = model.recipe.settings_of("base")
         libraries = {**versions(*_TRAINING), **source_versions(model)}
-        recipe = Recipe("base", inputs, settings, code_version(*_BASE_CODE), libraries)
+        recipe = Recipe("base", inputs, settings, code_version(*CODE["base"]), libraries)
 
         def build(folder: Path) -> None:
             from hil.harness.optimize.base import base_model
@@ -124,7 +130,7 @@ class Pipeline:
             node[-1],
             {"parent": parent.digest(KERAS), "data": self.data_digest(model)},
             {**model.recipe.settings_of(node[-1]), "promised": model.recipe.promised(node)},
-            code_version(*_STEP_CODE),
+            code_version(*CODE["technique"]),
             versions(*_TRAINING),
         )
 
@@ -149,7 +155,7 @@ class Pipeline:
             int8 = model.file(model.tflite).read_bytes()
             summary = self.compiled(int8, VelaSettings()).summary
             return summary.weights_original, summary.macs
-        code = code_version("hil.harness.optimize.size", "hil.harness.optimize.layers")
+        code = code_version(*CODE["size"])
         libraries = {**versions(*_TRAINING), **source_versions(model)}
         recipe = Recipe("size", {"source": source_digest(model)}, {}, code, libraries)
 
@@ -166,7 +172,7 @@ class Pipeline:
         """Float outputs of a node's Keras model on the whole test set (n, ...)."""
         keras = self.keras(model, node)
         inputs = {"keras": keras.digest(KERAS), "data": self.data_digest(model)}
-        recipe = Recipe("predictions", inputs, {}, code_version(*_KERAS_CODE), versions(*_TRAINING))
+        recipe = Recipe("predictions", inputs, {}, code_version(*CODE["predictions"]), versions(*_TRAINING))
 
         def build(folder: Path) -> None:
             from hil.harness.optimize.keras_file import load_model
@@ -193,7 +199,7 @@ class Pipeline:
                 "conversion": conversion(path),
                 "promised": model.recipe.promised(path),
             },
-            code_version(*_TFLITE_CODE),
+            code_version(*CODE["tflite"]),
             versions(*_TRAINING),
         )
 
@@ -219,7 +225,7 @@ class Pipeline:
             "vela",
             {"model": digest(int8)},
             asdict(settings),
-            code_version(*_VELA_CODE),
+            code_version(*CODE["vela"]),
             versions("ethos-u-vela"),
         )
 
@@ -250,7 +256,7 @@ class Pipeline:
                 "shapes": [list(x.shape) for x in inputs],
                 **options,
             },
-            code_version("hil.targets", "hil.npu"),
+            code_version(*CODE["run"]),
             versions(*_RUNNING),
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import pytest
 
 from hil.harness.accuracy import top1
 from hil.harness.model import Model, load_model_file
-from hil.harness.pipeline import KERAS, TFLITE, Pipeline
+from hil.harness.pipeline import CODE, KERAS, TFLITE, Pipeline
 from hil.harness.store import Store
 from hil.npu.errors import UnavailableError
 
@@ -45,6 +47,26 @@ def say(text, done, total):
 signal.signal(signal.SIGINT, signal.default_int_handler)
 Pipeline(Store(Path(sys.argv[2])), say).int8(load_model_file(sys.argv[1]), "prune")
 """
+
+
+WITHOUT_EFFECT = {
+    *("hil.harness.errors", "hil.npu.errors", "hil.harness.model", "hil.harness.optimize.paths", "hil.targets.base"),
+    *("hil.npu.worker", "hil.npu.lifeline"),
+}
+"""Modules that say what goes wrong, hold settings (which a recipe names) or start processes, and change no result."""
+
+
+@pytest.mark.parametrize("arrow", CODE)
+def test_an_arrow_names_every_module_that_its_result_depends_on(arrow: str) -> None:
+    named = set(CODE[arrow])
+    for module in named:
+        spec = importlib.util.find_spec(module)
+        assert spec is not None
+        assert spec.origin is not None
+        for node in ast.walk(ast.parse(Path(spec.origin).read_bytes())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hil."):
+                package = str(node.module).rpartition(".")[0]
+                assert {node.module, package} & (named | WITHOUT_EFFECT), f"{module} imports {node.module}"
 
 
 def model(folder: Path, *replacements: tuple[str, str], data: str = "blobs") -> Model:
