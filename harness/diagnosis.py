@@ -51,10 +51,9 @@ def examine() -> list[Finding]:
 
 
 def _distribution(name: str, purpose: str, needed: bool) -> Finding:
-    try:
-        version = importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        version = ""
+    from hil.harness.sources import versions
+
+    version = ", ".join(versions(name).values())
     return Finding(name, version, purpose, f"pip install {name}", needed)
 
 
