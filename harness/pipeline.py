@@ -48,7 +48,10 @@ CODE = {
         *("hil.harness.optimize.steps", "hil.harness.optimize.quantized", "hil.harness.optimize.repairs"),
         *(*_TRAINER, *_SURVIVAL),
     ),
-    "size": ("hil.harness.optimize.size", "hil.harness.optimize.layers", "hil.harness.optimize.keras2"),
+    "size": (
+        *("hil.harness.optimize.size", "hil.harness.optimize.layers", "hil.harness.optimize.base"),
+        *_TRAINER,
+    ),
     "predictions": _KERAS_FILES,
     "tflite": ("hil.harness.convert", *_TRAINER, *_SURVIVAL),
     "vela": (

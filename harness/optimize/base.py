@@ -19,6 +19,8 @@ from hil.harness.optimize.keras2 import import_keras, seeded
 from hil.harness.optimize.training import Data, Plan, Progress, fit
 from hil.npu.errors import BadInputError, HilError
 
+_HINT = "import tf_keras as keras, in build; TFMOT takes no Keras 3"
+
 
 def base_model(model: Model, data: Data | None, progress: Progress | None = None) -> Any:
     """The trained Keras base: built and filled from `model.weights`, or trained by `model.recipe.base`.
@@ -30,7 +32,7 @@ def base_model(model: Model, data: Data | None, progress: Progress | None = None
         if data is None:
             raise BadInputError(f"model {model.name} has no weights and no training data to make them")
         return train_base(model, data, progress)
-    network = _built(model)
+    network = built(model)
     load_weights(network, model.file(model.weights))
     return network
 
@@ -39,7 +41,7 @@ def train_base(model: Model, data: Data, progress: Progress | None = None) -> An
     """Trains the network from nothing, seeded by the recipe."""
     recipe = model.recipe
     with seeded(recipe.seed):
-        network = _built(model)
+        network = built(model)
         fit(network, data, Plan(recipe.base, recipe.batch_size, recipe.seed, model.loss, progress, "base"))
     return network
 
@@ -67,12 +69,26 @@ def load_weights(network: Any, path: Path) -> None:
         raise BadInputError(f"{path}: the network has no weight {sorted(values)[0]}")
 
 
-def _built(model: Model) -> Any:
-    """The network, fresh: Keras numbers unnamed layers anew, so weight names do not depend on what was built before."""
+def built(model: Model) -> Any:
+    """The network, fresh: Keras numbers unnamed layers anew, so weight names do not depend on what was built before.
+
+    Raises `BadInputError` if `build` fails or gives anything but a Keras 2 model.
+    """
     if model.build is None:
         raise BadInputError(f"model {model.name} is an int8 file: it has no Keras base")
-    import_keras().backend.reset_uids()
-    return model.build()
+    keras = import_keras()
+    keras.backend.reset_uids()
+    try:
+        network = model.build()
+    except HilError:
+        raise
+    except Exception as error:
+        line = (str(error).strip().splitlines() or [""])[0]
+        raise BadInputError(f"build of the model {model.name} failed: {type(error).__name__}: {line}") from error
+    if not isinstance(network, keras.Model):
+        kind = f"{type(network).__module__.split('.')[0]} {type(network).__name__}"
+        raise BadInputError(f"build of the model {model.name} gives no tf_keras model but a {kind}", hint=_HINT)
+    return network
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,6 +12,7 @@ from math import prod
 from typing import Any
 
 from hil.harness.model import Model
+from hil.harness.optimize.base import built
 from hil.harness.optimize.layers import KERNELS, weight_name
 
 USED = (*KERNELS, "recurrent_kernel")
@@ -19,11 +20,7 @@ USED = (*KERNELS, "recurrent_kernel")
 
 def count(model: Model) -> tuple[int, int]:
     """(parameters, MACs) of a model file's network."""
-    from hil.harness.optimize.keras2 import import_keras
-
-    import_keras()
-    assert model.build is not None, "a model that came as an int8 file has no Keras network"
-    network = model.build()
+    network = built(model)
     return int(network.count_params()), sum(_macs(layer) for layer in network.layers)
 
 

@@ -164,6 +164,22 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, data: steps.Data) -
         base.base_model(model, None)
 
 
+def broken() -> Any:
+    return [][0]
+
+
+def test_a_build_that_gives_no_keras_2_model_is_one_clear_line() -> None:
+    import keras as keras_3
+
+    for build, line in (
+        (broken, "build of the model x failed: IndexError: list index out of range"),
+        (lambda: 1, "build of the model x gives no tf_keras model but a builtins int"),
+        (lambda: keras_3.Sequential([keras_3.layers.Dense(1)]), r"but a keras Sequential \(import tf_keras as keras"),
+    ):
+        with pytest.raises(BadInputError, match=line):
+            base.built(Model("x", build=build, data=Dataset(len, list)))
+
+
 def test_without_weights_and_data_there_is_no_base(data: steps.Data) -> None:
     with pytest.raises(BadInputError, match="no weights and no training data"):
         base.base_model(small_model(data), None)
