@@ -12,17 +12,14 @@ for any other metric a bootstrap over samples with a fixed seed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.harness.model import Array, Metric
 from hil.npu.errors import BadInputError, HilError
 
-Array = NDArray[Any]
-Metric = Callable[[Array, Array], float]
 Z95 = 1.959963984540054
 RESAMPLES = 1000
 

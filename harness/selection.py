@@ -80,7 +80,7 @@ def leaves_of(model: Model) -> tuple[str, ...]:
 def unavailable(model: Model) -> str:
     """Why a model cannot be used here, with the way to change that; empty if it can."""
     try:
-        model.data.files()
+        model.data.present()
     except UnavailableError as error:
         return str(error)
     return ""

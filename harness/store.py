@@ -18,7 +18,6 @@ that was damaged is made anew, never used.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -69,11 +68,6 @@ def code_version(*modules: str) -> str:
         origin = Path(spec.origin)
         origins.extend(sorted(origin.parent.glob("*.py")) if spec.submodule_search_locations else [origin])
     return digest_files(origins)
-
-
-def library_versions(*distributions: str) -> dict[str, str]:
-    """Installed versions by distribution name."""
-    return {name: importlib.metadata.version(name) for name in distributions}
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def build():
     image = layers.Input((8, 8, 1))
     x = layers.Conv2D(8, 3, strides=2, padding="same", activation="relu", name="conv")(image)
     x = layers.Conv2D(16, 1, activation="relu", name="pointwise")(x)
-    return keras.Model(image, layers.Dense(3, name="logits")(layers.GlobalAveragePooling2D()(x)))
+    return keras.Model(image, layers.Dense(3, name="logits")(layers.Flatten()(x)))
 
 
 quick = FineTune(epochs=1, learning_rate=1e-3)
@@ -43,7 +43,7 @@ model = Model(
     "{name}",
     build=build,
     data=Dataset(load, files),
-    recipe=Recipe(base=FineTune(epochs=4, learning_rate=1e-2), qat=quick, prune=quick, pqat=quick, calibration=64),
+    recipe=Recipe(base=FineTune(4, 1e-2), qat=quick, prune=quick, pqat=quick, batch_size=32, calibration=64),
     budget=Budget(max_accuracy_drop=0.5, max_latency_ms=1.0, max_sram_bytes=65536),
     techniques=("ptq", "pqat"),
 )

@@ -159,8 +159,8 @@ def test_models_are_listed_with_their_sizes(tmp_path: Path, store: Path) -> None
     write(tmp_path, {"models/blobs.py": model_file()})
     (listed,) = json.loads(hil("models", "--json", "--store", store, cwd=tmp_path).stdout)
     assert listed["name"] == "blobs"
-    assert listed["params"] == 9 * 8 + 8 + 8 * 16 + 16 + 16 * 3 + 3
-    assert listed["macs"] == 16 * (9 * 8 + 8 * 16) + 16 * 3
+    assert listed["params"] == 9 * 8 + 8 + 8 * 16 + 16 + 16 * 16 * 3 + 3
+    assert listed["macs"] == 16 * (9 * 8 + 8 * 16) + 16 * 16 * 3
 
 
 def test_optimizing_twice_gives_the_same_file(tmp_path: Path, store: Path, blobs_int8: Path) -> None:

@@ -22,12 +22,11 @@ from hil.npu.errors import UnavailableError
 
 from .blobs import model_file, write
 
-RECIPE = "recipe=Recipe(clusters=5, sparse_cluster=quick, batch_size=32, "
+RECIPE = "recipe=Recipe(clusters=5, sparse_cluster=quick, "
 TEXT = (
     model_file()
     .replace("recipe=Recipe(", RECIPE)
     .replace("[Path(__file__)]", "[Path(__file__).with_name('blobs.dat')]")
-    .replace("GlobalAveragePooling2D", "Flatten")
 )
 LEAVES = ("ptq", "prune", "sparse_cluster")
 TOLD = {"base": "blobs: base", "prune": "blobs: prune", "tflite": "blobs: converting prune"}
