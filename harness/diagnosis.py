@@ -85,12 +85,16 @@ def _firmware() -> Finding:
 
 
 def _arm_fvp() -> Finding:
-    from hil.fvp.engine import find_arm
+    from hil.fvp.engine import find
 
     remedy = "download the Corstone-300 FVP from developer.arm.com and put it on PATH, or name it in FVP_CORSTONE300"
     purpose = "Arm's own FVP (target fvp, engine arm): simulated cycles"
-    found = find_arm()
-    return Finding("FVP_Corstone_SSE-300", str(found) if found else "", purpose, remedy, needed=False)
+    try:
+        engine = find("arm")  # the open one may stand there under Arm's name
+        version = engine.version if engine.name == "arm" else ""
+    except UnavailableError:
+        version = ""
+    return Finding("FVP_Corstone_SSE-300", version, purpose, remedy, needed=False)
 
 
 def _data(folder: Path) -> list[Finding]:
