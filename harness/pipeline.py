@@ -244,19 +244,16 @@ class Pipeline:
 
     def outputs(self, target: str, model: Deployable, inputs: Sequence[Array], label: str = "", **options: Any) -> Run:
         """A run whose outputs depend on nothing but these arguments: `host` or `sim`.  `label` is for people."""
-        runs = {"host": model.int8, "sim": model.compiled or model.int8}
-        if runs[target] is None:
-            raise BadInputError(f"{target} needs {'an int8 TFLite model' if target == 'host' else 'a model'}")
-        what = digest(runs[target] or b"")
+        oracle = target == "host"  # which knows nothing of accelerators
+        what = model.int8 if oracle else model.compiled or model.int8
+        if what is None:
+            raise BadInputError(f"{target} needs {'an int8 TFLite model' if oracle else 'a model'}")
         recipe = Recipe(
             target,
-            {"model": what, "inputs": digest(b"".join(digest(x.tobytes()).encode() for x in inputs))},
+            {"model": digest(what), "inputs": digest(b"".join(digest(x.tobytes()).encode() for x in inputs))},
             {
-                "accelerator": model.accelerator,
-                "memory_mode": model.memory_mode,
-                "system_config": model.system_config,
-                "vela_config": digest(model.vela_config.encode()),
                 "shapes": [list(x.shape) for x in inputs],
+                "configuration": None if oracle else _configuration(model),
                 **options,
             },
             code_version(*CODE["run"]),
@@ -272,6 +269,12 @@ class Pipeline:
 
     def _progress(self, text: str) -> Callable[[int, int, str], None]:
         return lambda done, total, what: self.say(text, done, total)
+
+
+def _configuration(model: Deployable) -> list[str]:
+    """What `sim` takes from a deployment beside the model: it decides clocks and memory speeds."""
+    config = digest(model.vela_config.encode())
+    return [model.accelerator, model.memory_mode, model.system_config, config]
 
 
 def surviving(artifact: Artifact) -> list[LayerWeights]:
