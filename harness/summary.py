@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 BASELINE = "ptq"
-TABLE_WIDTH = 130
+TABLE_WIDTH = 140
 
 
 def header(options: Options) -> list[str]:
