@@ -1,0 +1,24 @@
+"""All cases, from the files `*_cases.py` of this folder."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Mapping
+
+from benchmarks.operators.case import Case
+
+FAMILIES = ("pooling",)
+"""Files of cases, without `_cases`: each has a function `cases()`."""
+
+
+@functools.cache
+def all_cases() -> Mapping[str, Case]:
+    """Every case by its key, in the families' order.  Raises `ValueError` if two have the same key."""
+    found: dict[str, Case] = {}
+    for family in FAMILIES:
+        for case in importlib.import_module(f"benchmarks.operators.{family}_cases").cases():
+            if case.key in found:
+                raise ValueError(f"two cases are called {case.key}")
+            found[case.key] = case
+    return found

@@ -1,0 +1,69 @@
+"""Runs many cases, on all processors that are asked for.
+
+    for run in run_all(pairs, jobs=2):           # pairs of (case, setting)
+        print(run.case.key, run.setting, run.outcome.kind)
+
+Each job is a process of its own, with a warm Vela and a warm oracle as its children.  It is handed the key of a case
+and all its settings, so that the oracle runs once a case.  Leaving the loop, by Ctrl-C too, ends them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from benchmarks.operators.case import Case
+from benchmarks.operators.families import all_cases
+from benchmarks.operators.outcome import Outcome, outcome, prepare
+from benchmarks.operators.settings import Setting
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What became of `case` under `setting`."""
+
+    case: Case
+    setting: Setting
+    outcome: Outcome
+
+
+def run_all(pairs: Iterable[tuple[Case, Setting]], jobs: int = 1) -> Iterator[Run]:
+    """Runs each pair; in this process if `jobs` is 1.  Runs of a case come together, cases in any order."""
+    work: dict[str, list[Setting]] = {}
+    for case, setting in pairs:
+        work.setdefault(case.key, []).append(setting)
+    if jobs == 1:
+        for item in work.items():
+            yield from _runs(*item, _run_case(item))
+        return
+    for name in _THREADS:  # Read by the libraries of the new processes when they load.
+        os.environ[name] = "1"
+    with multiprocessing.get_context("spawn").Pool(jobs, _ignore_interrupts) as pool:
+        for key, outcomes in pool.imap_unordered(_keyed, work.items()):
+            yield from _runs(key, work[key], outcomes)
+
+
+def _runs(key: str, settings: list[Setting], outcomes: list[Outcome]) -> Iterator[Run]:
+    for setting, result in zip(settings, outcomes, strict=True):
+        yield Run(all_cases()[key], setting, result)
+
+
+def _keyed(item: tuple[str, list[Setting]]) -> tuple[str, list[Outcome]]:
+    return item[0], _run_case(item)
+
+
+def _run_case(item: tuple[str, list[Setting]]) -> list[Outcome]:
+    key, settings = item
+    case = all_cases()[key]
+    prepared = prepare(case)
+    return [outcome(case, prepared, setting) for setting in settings]
+
+
+def _ignore_interrupts() -> None:
+    """Ctrl-C goes to all processes of the terminal; the first one ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

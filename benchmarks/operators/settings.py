@@ -1,0 +1,85 @@
+"""How a case is compiled: accelerator, memory mode, which of Vela's two compilers, and for what it optimises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from hil.harness.vela import VelaSettings
+from hil.npu import accelerator
+
+from benchmarks.operators.case import Case
+
+ACCELERATORS = tuple(member.name for member in accelerator.ALL)
+MODES = ("Sram_Only", "Shared_Sram", "Dedicated_Sram")
+LEGACY = "--debug-force-legacy-core"
+COMPILERS = {"regor": (), "regor-size": ("--optimise Size",), "legacy": (LEGACY,)}
+COMPILERS["legacy-size"] = (LEGACY, "--optimise Size")
+
+_U55_WITH_DRAM = """
+[System_Config.With_Dram]
+core_clock=500e6
+axi0_port=Sram
+axi1_port=Dram
+Sram_clock_scale=1.0
+Sram_burst_length=32
+Sram_read_latency=32
+Sram_write_latency=32
+Dram_clock_scale=0.46875
+Dram_burst_length=128
+Dram_read_latency=500
+Dram_write_latency=250
+
+[Memory_Mode.Dedicated]
+const_mem_area=Axi1
+arena_mem_area=Axi1
+cache_mem_area=Axi0
+arena_cache_size=65536
+"""
+"""A user's configuration: Vela has none of its own with which a U55 takes a dedicated SRAM."""
+
+
+@dataclass(frozen=True, order=True)
+class Setting:
+    """One way to compile a case; `mode` is one of `MODES`, `compiler` a name of `COMPILERS`."""
+
+    accelerator: str
+    mode: str
+    compiler: str
+
+    def vela(self) -> VelaSettings:
+        """The same for Vela."""
+        options = COMPILERS[self.compiler]
+        if self.mode != "Dedicated_Sram":
+            return VelaSettings(self.accelerator, self.mode, self._system("Embedded"), options=options)
+        if self.accelerator.startswith("ethos-u55"):
+            return VelaSettings(self.accelerator, "Dedicated", "With_Dram", _U55_WITH_DRAM, options)
+        return VelaSettings(self.accelerator, "Dedicated_Sram_256KB", self._system("High_End"), options=options)
+
+    def _system(self, kind: str) -> str:
+        u55 = self.accelerator.startswith("ethos-u55")
+        return "Ethos_U55_High_End_Embedded" if u55 else f"Ethos_U65_{kind}"
+
+
+def settings_of(case: Case, accelerator_name: str, count: int) -> Iterator[Setting]:
+    """`count` of all settings for an accelerator, which ones by turns over cases and accelerators.
+
+    The smaller counts are contained in the larger.
+    """
+    every = [Setting(accelerator_name, mode, compiler) for compiler, mode in product(COMPILERS, MODES)]
+    start = case.number + ACCELERATORS.index(accelerator_name)
+    for turn in range(min(count, len(every))):
+        yield every[(start + 5 * turn) % len(every)]  # 5 has no factor in common with 12: no setting comes twice.
+
+
+def fast(cases: Sequence[Case], per_cell: int) -> Iterator[tuple[Case, Setting]]:
+    """At most `per_cell` cases for each operator, type and accelerator, under one setting each, spread over the cases."""
+    cells: dict[tuple[str, str], list[Case]] = {}
+    for case in cases:
+        cells.setdefault((case.operator, case.dtype), []).append(case)
+    for members in cells.values():
+        for place, name in enumerate(ACCELERATORS):
+            picked = {(len(members) * turn // per_cell + place) % len(members) for turn in range(per_cell)}
+            for index in sorted(picked):
+                yield from ((members[index], setting) for setting in settings_of(members[index], name, 1))
