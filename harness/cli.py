@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 import traceback
 
+import click
 import typer
 
 from hil.harness.commands import compile as compiling
@@ -40,13 +41,16 @@ app.add_typer(store.app, name="store")
 def main() -> None:
     """Entry point; turns every error of the family into one line and its exit code."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except click.ClickException as error:  # wrong use
+        error.show()
+        sys.exit(error.exit_code)
     except HilError as error:
         print(f"hil: {error}", file=sys.stderr)
         if error.log:
             print(error.log.rstrip(), file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         print("hil: interrupted; what was finished is kept", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except Exception:

@@ -16,6 +16,7 @@ import numpy as np
 
 from hil.harness.errors import ConvertError
 from hil.harness.model import Array
+from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras2 import import_tensorflow, quiet
 from hil.harness.tflite_file import read_tflite
 from hil.npu.errors import BadInputError
@@ -35,7 +36,7 @@ def to_tflite(keras_model: Any, conversion: str, calibration: Array) -> bytes:
     shape = _sample_shape(keras_model)
     if conversion != "qat" and (len(calibration) == 0 or calibration.shape[1:] != shape):
         raise BadInputError(f"calibration samples of shape {calibration.shape}, the model takes (n, {shape})")
-    with quiet() as log:
+    with deferred_interrupt(), quiet() as log:
         try:
             content = bytes(_converter(keras_model, conversion, shape, calibration).convert())
         except Exception as error:

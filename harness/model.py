@@ -28,6 +28,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from hil.npu.errors import BadInputError, HilError, UnavailableError
@@ -63,6 +64,24 @@ class Dataset:
             if not file.is_file():
                 raise UnavailableError(f"the data is not on this machine: no file {file}")
         return found
+
+    def read(self, split: str) -> tuple[Array, Array]:
+        """What `load` gives, checked; raises `BadInputError` with one line if it fails or gives anything else."""
+        try:
+            loaded = self.load(split)
+        except HilError:
+            raise
+        except Exception as error:
+            raise BadInputError(f"the {split} data cannot be loaded: {type(error).__name__}: {error}") from error
+        if not (
+            isinstance(loaded, tuple) and len(loaded) == 2 and all(isinstance(part, np.ndarray) for part in loaded)
+        ):
+            raise BadInputError(f"the loader's {split} data is no pair (x, y) of arrays")
+        x, y = loaded
+        if x.ndim < 2 or x.dtype.kind not in "fiu" or len(x) == 0 or y.ndim == 0 or len(x) != len(y):
+            given = f"x {x.dtype}{list(x.shape)} and y {y.dtype}{list(y.shape)}"
+            raise BadInputError(f"the {split} data is {given}", hint="x: numbers (n, ...), y: (n, ...), n at least 1")
+        return np.asarray(x, np.float32), y
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,9 @@ def read(config: pytest.Config) -> Options:
     vela_config = config.invocation_params.dir / get("vela-config") if get("vela-config") else None
     if vela_config and not vela_config.is_file():
         raise BadInputError(f"--vela-config: no file {vela_config}")
+    store = Path(get("store")) if get("store") else None
+    if store and store.is_file():
+        raise BadInputError(f"--store: {store} is no folder")
     return Options(
         target=get("target"),
         engine=get("engine"),
@@ -119,7 +122,7 @@ def read(config: pytest.Config) -> Options:
         models=tuple(get("model")),
         techniques=tuple(get("technique")),
         samples=get("samples"),
-        store=Path(get("store")) if get("store") else None,
+        store=store,
         folder=config.invocation_params.dir / get("models")
         if get("models")
         else config.rootpath / config.getini("hil_models"),

@@ -52,7 +52,7 @@ CODE = {
         *("hil.harness.optimize.size", "hil.harness.optimize.layers", "hil.harness.optimize.base"),
         *_TRAINER,
     ),
-    "predictions": _KERAS_FILES,
+    "predictions": _TRAINER,
     "tflite": ("hil.harness.convert", *_TRAINER, *_SURVIVAL),
     "vela": (
         *("hil.harness.vela", "hil.harness.vela_child", "hil.harness.vela_debug"),
@@ -91,7 +91,7 @@ class Pipeline:
 
         def build(folder: Path) -> None:
             self.say(f"{model.name}: reading the {split} data", 0, 0)
-            x, y = model.data.load(split)
+            x, y = model.data.read(split)
             np.savez(folder / ARRAYS, x=x, y=y)
 
         with np.load(self.store.make(recipe, build).path(ARRAYS), allow_pickle=False) as arrays:
@@ -179,10 +179,13 @@ class Pipeline:
 
         def build(folder: Path) -> None:
             from hil.harness.optimize.keras_file import load_model
+            from hil.harness.optimize.training import check_samples
 
             self.say(f"{model.name}: Keras outputs of {' > '.join(node) or 'base'}", 0, 0)
             x, _ = self.samples(model, "test")
-            np.savez(folder / ARRAYS, y=load_model(keras.path(KERAS)).predict(x, batch_size=256, verbose=0))
+            network = load_model(keras.path(KERAS))
+            check_samples(network, x)
+            np.savez(folder / ARRAYS, y=network.predict(x, batch_size=256, verbose=0))
 
         return _arrays(self.store.make(recipe, build))["y"]
 
@@ -284,7 +287,7 @@ def surviving(artifact: Artifact) -> list[LayerWeights]:
 
 @lru_cache(maxsize=4)
 def _loaded(model: Model, split: str) -> tuple[Array, Array]:
-    return model.data.load(split)
+    return model.data.read(split)
 
 
 @lru_cache(maxsize=64)

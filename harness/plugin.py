@@ -12,7 +12,7 @@ tests run.  Nothing is imported here that a pytest run without deployments would
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -25,6 +25,8 @@ from hil.npu.errors import BadInputError
 
 __all__ = ["accuracy", "bench", "budget", "deployment", "latency", "memory", "parity"]
 
+WRONG_USE = pytest.StashKey[str]()
+"""What cannot be meant, found while tests were collected."""
 MARKS = (
     "hil_models(*names): run this test on these models only",
     "hil_techniques(*names): run this test on these leaves of the deployment tree only",
@@ -88,10 +90,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         selection = select(config.stash[OPTIONS], metafunc.definition)
     except BadInputError as error:
-        pytest.fail(str(error), pytrace=False)
+        if hasattr(config, "workerinput"):  # a worker of pytest-xdist cannot end the run
+            pytest.fail(str(error), pytrace=False)
+        config.stash[WRONG_USE] = str(error)
+        return
     config.stash[LEFT_OUT].update(selection.left_out)
     parameters = [_parameter(config, model.name, path, (model, path)) for model, path in selection.chosen]
+    if not parameters:
+        parameters = [pytest.param(None, id="none", marks=pytest.mark.skip(reason=_why_none(selection.left_out)))]
     metafunc.parametrize("deployment", parameters, indirect=True, scope="session")
+
+
+def _why_none(left_out: Mapping[str, str]) -> str:
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(left_out.items()))
+    return f"no deployment to run on: {reasons or 'options and marks leave none'}"
 
 
 def _parameter(config: pytest.Config, model: str, path: str, value: object) -> Any:
@@ -102,7 +114,9 @@ def _parameter(config: pytest.Config, model: str, path: str, value: object) -> A
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `--target`, only tests of deployments run."""
+    """Wrong use ends the run before its first test.  With `--target`, only tests of deployments run."""
+    if wrong := config.stash.get(WRONG_USE, ""):
+        raise pytest.UsageError(wrong)
     if config.stash[OPTIONS].target is None:
         return
     unwanted = [item for item in items if "deployment" not in getattr(item, "fixturenames", ())]

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from hil.harness.options import OPTIONS
 from hil.npu.errors import HilError, InfrastructureError
 
 EXIT_ONLY_INFRASTRUCTURE = 6
@@ -65,7 +64,7 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         left_out = self.config.stash[LEFT_OUT]
-        if not self.rows and (self.config.stash[OPTIONS].target is None or not left_out):
+        if not self.rows and not left_out:
             return
         from hil.harness.summary import render
 

@@ -12,13 +12,13 @@ reason.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
-from hil.harness.model import Model, discover
+from hil.harness.model import Budget, Model, discover
 from hil.harness.optimize.paths import PATHS
 from hil.harness.options import Options
 from hil.npu.errors import BadInputError, UnavailableError
@@ -44,12 +44,23 @@ def check(options: Options) -> None:
     _known("target", [options.target] if options.target else [], TARGETS)
     _known("engine", [options.engine], ENGINES)
     _known("accelerator", [options.accelerator], [accelerator.name for accelerator in ALL])
-    _known("model", options.models, [model.name for model in _models(options.folder)])
+    models = _models(options.folder)
+    _known("model", options.models, [model.name for model in models])
     _known("technique", options.techniques, [*PATHS, GIVEN])
+    asked = [model for model in models if not options.models or model.name in options.models]
+    for model in asked:
+        if options.models and (reason := unavailable(model)):
+            raise BadInputError(f"--model {model.name}: {reason}")
+    for technique in options.techniques:
+        if not any(technique in leaves_of(model) for model in asked):
+            leaves = "; ".join(f"{model.name} has {', '.join(leaves_of(model))}" for model in asked)
+            raise BadInputError(f"--technique {technique}: no model here takes it", hint=leaves)
 
 
 def select(options: Options, item: pytest.Item) -> Selection:
     """The deployments of one test function; raises `BadInputError` for a mark that names what there is not."""
+    limits = [field.name for field in fields(Budget)]
+    _known("limit", [name for found in item.iter_markers("hil_budget") for name in found.kwargs], limits)
     models = _models(options.folder)
     marked_models, marked_leaves = _marked(item, "hil_models"), _marked(item, "hil_techniques")
     _known("model", marked_models, [model.name for model in models])

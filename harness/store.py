@@ -34,7 +34,7 @@ from typing import Any
 import platformdirs
 from filelock import FileLock, Timeout
 
-from hil.npu.errors import InfrastructureError
+from hil.npu.errors import BadInputError, InfrastructureError
 
 MANIFEST = "manifest.json"
 
@@ -147,6 +147,8 @@ class Store:
     """Artifacts below one folder; safe for many processes at once."""
 
     def __init__(self, root: Path) -> None:
+        if root.exists() and not root.is_dir():
+            raise BadInputError(f"the store {root} is no folder", hint="name a folder by --store or HIL_STORE")
         self.root = root
 
     def find(self, recipe: Recipe) -> Artifact | None:

@@ -36,7 +36,7 @@ def header(options: Options) -> list[str]:
     try:
         identity = create(target, **({"engine": options.engine} if target == "fvp" else {})).identity()
     except HilError as error:
-        identity = {"not usable": str(error)}
+        identity = {"not usable:": str(error)}
     described = ", ".join(f"{key} {_short(value)}" for key, value in identity.items() if key != "target")
     configuration = f"{options.accelerator}, {options.memory_mode}, {options.system_config}"
     vela = importlib.metadata.version("ethos-u-vela")
@@ -156,7 +156,8 @@ def _range(rows: Sequence[Row], key: str) -> str:
 
 def _cells(row: Row) -> list[str]:
     ran = "mismatches" in row
-    right = f"{row['on_target'] * row['samples']:.0f}/{row['samples']}" if row.get("metric") == "top1" and ran else None
+    counted = row.get("metric") == "top1" and "samples" in row and row.get("on_target") is not None
+    right = f"{row['on_target'] * row['samples']:.0f}/{row['samples']}" if counted else None
     mismatches = [str(row[key]) for key in ("mismatches", "sim_mismatches") if ran]
     return [
         row["path"],

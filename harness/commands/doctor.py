@@ -19,7 +19,9 @@ def doctor(as_json: arguments.Json = False) -> None:
     from rich.table import Table
 
     table = Table()
-    for heading in ("", "what", "version", "makes possible", "how to get it"):
+    table.add_column("")
+    table.add_column("what", no_wrap=True)
+    for heading in ("version", "makes possible", "how to get it"):
         table.add_column(heading, overflow="fold")
     for found in findings:
         mark = "[green]yes[/]" if found.version else "[red]no[/]" if found.needed else "[yellow]no[/]"

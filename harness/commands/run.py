@@ -46,15 +46,20 @@ def run(
     as_json: arguments.Json = False,
 ) -> None:
     """Run a model on a target."""
+    from hil.npu.errors import BadInputError
     from hil.targets import create
     from hil.targets.tensors import read_signature
 
+    if outputs and not outputs.resolve().parent.is_dir():
+        raise BadInputError(f"--outputs {outputs}: there is no folder {outputs.parent}")
     settings = arguments.vela_settings(
         accelerator or arguments.DEFAULT_ACCELERATOR, memory_mode, system_config, vela_config, vela_option
     )
     chosen = create(target, **_options(target, engine, interpreter, keep_state))
     data = arguments.read_model(model)
     signature = read_signature(data, str(model))
+    if cpu and signature.compiled:
+        raise BadInputError(f"--cpu: {model} is a Vela output, which needs the NPU", hint="give the int8 model")
     arrays = _read_inputs(signature, inputs) if inputs else _random_inputs(signature, samples)
     deployable = _deployable(data, signature, settings, str(model), accelerator, compiled=not cpu and target != "host")
     from hil.harness.progress import LineProgress

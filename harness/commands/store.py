@@ -56,6 +56,10 @@ def prune(
     if unused_days is None and not step and not everything:
         raise BadInputError("nothing said what to remove", hint="give --unused-days, --step or --all")
     opened = arguments.open_store(store)
+    known = sorted({artifact.step for artifact in opened.artifacts()})
+    for name in step or ():
+        if name not in known:
+            raise BadInputError(f"--step {name}: the store has no such artifacts", hint=f"it has: {', '.join(known)}")
     before = datetime.now(timezone.utc) - timedelta(days=unused_days or 0)
     doomed = [
         artifact

@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         model = load_model_file(options.model, needs_weights=False)
-        x, y = model.data.load("train")
+        x, y = model.data.read("train")
         network = train_base(model, Data(x, y), lambda done, total, text: print(f"\r{text} {done}/{total}", end=""))
         default = f"weights/{model.name}.npz" if model.weights is None else model.weights
         output = options.output or model.file(default)
@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     print(f"\n{output}: {network.count_params()} parameters")
     if model.loss == "logits":
-        x, y = model.data.load("test")
+        x, y = model.data.read("test")
         correct = network.predict(x, batch_size=500, verbose=0).argmax(axis=1) == y
         print(f"test accuracy {correct.mean():.4f} of {len(y)} samples")
     return 0

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from hil.harness.model import Array, FineTune
+from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras2 import import_keras
+from hil.npu.errors import BadInputError
 
 Progress = Callable[[int, int, str], None]
 """Called with (training steps done, in all, what is running)."""
@@ -61,8 +63,14 @@ def keras_loss(loss: str | Callable[[], Any]) -> Any:
 
 
 def fit(model: Any, data: Data, plan: Plan, callbacks: Sequence[Any] = ()) -> None:
-    """Trains `model` in place.  Samples beyond the last whole batch are left out of each epoch, by a fixed draw."""
+    """Trains `model` in place.  Samples beyond the last whole batch are left out of each epoch, by a fixed draw.
+
+    Raises `BadInputError` if the samples or classes do not fit the network.  SIGINT ends it after a batch.
+    """
     keras = import_keras()
+    check_samples(model, data.x)
+    if plan.loss in ("logits", "probabilities"):
+        _check_classes(model, data.y)
     used = data.sample(plan.tune.samples, plan.seed)
     batch = min(plan.batch_size, len(used.x))
     whole = used.sample(len(used.x) // batch * batch, plan.seed)
@@ -72,27 +80,43 @@ def fit(model: Any, data: Data, plan: Plan, callbacks: Sequence[Any] = ()) -> No
     model.optimizer.build(
         model.trainable_variables
     )  # else TensorFlow traces the first step twice to find its variables
-    extra = [] if plan.progress is None else [_report(plan.progress, total, plan.text)]
-    with warnings.catch_warnings():  # not `quiet`: a progress bar may be on the same stderr
+    with warnings.catch_warnings(), deferred_interrupt() as pending:  # not `quiet`: a progress bar may be on stderr
         warnings.simplefilter("ignore")
-        model.fit(
-            whole.x, whole.y, batch_size=batch, epochs=plan.tune.epochs, verbose=0, callbacks=[*callbacks, *extra]
-        )
+        every = [*callbacks, _after_batches(plan, total, pending)]
+        model.fit(whole.x, whole.y, batch_size=batch, epochs=plan.tune.epochs, verbose=0, callbacks=every)
 
 
-def _report(progress: Progress, total: int, text: str) -> Any:
-    """A Keras callback that reports every few steps and at the end."""
+def check_samples(model: Any, x: Array) -> None:
+    """Raises `BadInputError` unless samples (n, ...) are of the shape that the network takes."""
+    shape = tuple(model.input_shape)[1:]
+    if (
+        any(size not in (None, given) for size, given in zip(shape, x.shape[1:], strict=False))
+        or len(shape) != x.ndim - 1
+    ):
+        raise BadInputError(f"the data's samples have shape {x.shape[1:]}, the network takes {shape}")
+
+
+def _check_classes(model: Any, y: Array) -> None:
+    """Classes are numbers below the network's count of outputs; any other would train on nonsense."""
+    classes = model.output_shape[-1]
+    if y.size and not (np.issubdtype(y.dtype, np.number) and y.min() >= 0 and y.max() < classes):
+        raise BadInputError(f"the data's classes are {y.min()} to {y.max()}, the network knows 0 to {classes - 1}")
+
+
+def _after_batches(plan: Plan, total: int, pending: Callable[[], None]) -> Any:
+    """A Keras callback: after a batch the training can be interrupted; every few batches it reports."""
     keras = import_keras()
 
-    class Report(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+    class AfterBatches(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
         done = 0
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            pending()
             self.done += 1
-            if self.done % REPORT_EVERY == 0 or self.done == total:
-                progress(self.done, total, text)
+            if plan.progress is not None and (self.done % REPORT_EVERY == 0 or self.done == total):
+                plan.progress(self.done, total, plan.text)
 
-    return Report()
+    return AfterBatches()
 
 
 def mask_interval(total: int) -> tuple[int, int]:

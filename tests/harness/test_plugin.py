@@ -166,6 +166,9 @@ def test_a_model_without_data_is_left_out_with_the_way_to_get_it(tmp_path: Path,
         (("--target", "sim", "--vela-config", "none.ini"), "none.ini"),
         (("--target", "fvp", "--engine", "steam"), "no engine steam"),
         (("--target", "sim", "--models", "nowhere"), "no folder"),
+        (("--models", "nowhere"), "no folder"),
+        (("--technique", "int8"), "--technique int8: no model here takes it (blobs has ptq, pqat)"),
+        (("--store", "test_other.py"), "is no folder"),
     ],
 )
 def test_wrong_use_is_one_line(tmp_path: Path, store: Path, arguments: tuple[str, ...], message: str) -> None:
@@ -192,10 +195,54 @@ def test_not_on_blobs(deployment):
     another = {"models/another.py": model_file("another", 'raise UnavailableError("gone")')}
     done = run(repository(tmp_path, {"test_deployment.py": marked, **another}), store, "--target", "sim")
     assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
-    typo = marked.replace('"ptq"', '"ptg"')
-    wrong = run(repository(tmp_path, {"test_deployment.py": typo}), store, "--target", "sim")
-    assert "no technique ptg" in wrong.stdout
-    assert wrong.returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("mark", "message"),
+    [
+        ('hil_techniques("ptg")', "no technique ptg (there are: ptq"),
+        ('hil_models("blob")', "no model blob (there are: blobs)"),
+        ("hil_budget(max_sram=1)", "no limit max_sram (there are: max_accuracy_drop"),
+    ],
+)
+def test_a_typo_in_a_mark_ends_the_run(tmp_path: Path, store: Path, mark: str, message: str) -> None:
+    marked = f"import pytest\n@pytest.mark.{mark}\ndef test_it(deployment, budget):\n    pass\n"
+    done = run(repository(tmp_path, {"test_deployment.py": marked}), store)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("target", [(), ("--target", "sim")])
+def test_a_model_asked_for_by_name_is_never_passed_over(tmp_path: Path, store: Path, target: tuple[str, ...]) -> None:
+    folder = repository(
+        tmp_path, {"models/blobs.py": model_file(missing='raise UnavailableError("gone", hint="get it")')}
+    )
+    named = run(folder, store, *target, "--model", "blobs")
+    assert named.returncode == 4, named.stdout + named.stderr
+    assert "--model blobs: gone (get it)" in named.stderr
+    assert "1 skipped" in (silent := run(folder, store, "-rs").stdout)
+    assert "no deployment to run on: blobs: gone (get it)" in silent
+    assert "left out: blobs: gone (get it)" in silent
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("    return x, y", "    raise OSError('cut short')", "data cannot be loaded: OSError: cut short"),
+        ("    return x, y", "    return x[:5], y", "data is x float32[5, 8, 8, 1] and y int64["),
+        ("    return x, y", "    return x[:, :7], y", "have shape (7, 8, 1), the network takes (8, 8, 1)"),
+        ("    return x, y", "    return x, y + 1", "the data's classes are 1 to 3, the network knows 0 to 2"),
+    ],
+)
+def test_wrong_data_is_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    text = model_file()
+    assert old in text
+    write(tmp_path, {"models/blobs.py": text.replace(old, new)})
+    command = [sys.executable, "-m", "hil.harness.cli", "optimize", "blobs", "--store", "store"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_infrastructure_alone_ends_with_6(tmp_path: Path, store: Path) -> None:
