@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hil.fvp import contract
+from hil.fvp.options import OPTIONS, usage
 from hil.fvp.parameters import PARAMETERS
 from hil.npu import lifeline
 from hil.npu.errors import BadInputError, HilError
@@ -52,10 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(line: contract.CommandLine) -> int:
     """Does what `line` asks and gives the exit code; raises `HilError` where `main` prints it."""
-    if line.version:
+    if line.help:
+        print(usage(NAME))
+    elif line.version:
         print(version())
-    elif line.list_params:
-        print("\n".join(_describe_parameters()))
+    elif line.list_params or line.list_instances:
+        _write_list(_parameters(line) if line.list_params else _instances(), line.output)
     elif line.application is None:
         raise BadInputError("no application", hint="-a FILE; --list-params lists the parameters")
     else:
@@ -74,37 +77,61 @@ def version() -> str:
         own = package_version("ethosu-hil")
     except PackageNotFoundError:
         own = "unknown"
-    return f"{NAME} {own} (QEMU {qemu.version()}, {qemu.MACHINE}; Ethos-U55 modelled)"
+    return f"{NAME} {own} (QEMU {qemu.version()}, {qemu.MACHINE}; Ethos-U modelled)"
 
 
-def _describe_parameters() -> list[str]:
-    lines = [f"# Parameters of {NAME}: name=default  # meaning"]
-    for parameter in PARAMETERS:
-        value = f'"{parameter.default}"' if isinstance(parameter.default, str) else int(parameter.default)
-        lines.append(
-            f"{parameter.name}={value}  # {parameter.text}"
-            + (f"; ignored here: {parameter.ignored}" if parameter.ignored else "")
-        )
-    return lines
+def _parameters(line: contract.CommandLine) -> list[str]:
+    return [
+        "# Parameters:",
+        "# instance.parameter=value       #(type, mode) default = 'def value' : description",
+        *(parameter.listing(line.parameter(parameter.name)) for parameter in PARAMETERS),
+    ]
+
+
+def _instances() -> list[str]:
+    return sorted({parameter.name.rpartition(".")[0] for parameter in PARAMETERS})
+
+
+def _write_list(rows: list[str], output: Path | None) -> None:
+    text = "\n".join(rows) + "\n"
+    if output is None:
+        print(text, end="")
+        return
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise BadInputError(f"{output} cannot be written: {error.strerror}") from None
 
 
 def _simulate(line: contract.CommandLine) -> int:
     from hil.fvp.machine import End, Machine
 
     started = time.monotonic()
-    for name in line.parameters:
-        reason = PARAMETERS.find(name).ignored
-        if reason and not line.quiet:
-            _inform(f"parameter {name} is ignored: {reason}")
+    if not line.quiet:
+        _tell_ignored(line)
     with Machine(line) as machine:
         end = machine.run()
-        if end in (End.TIME_LIMIT, End.SIM_LIMIT):
-            print(f"Warning: {NAME}: {contract.LIMIT_REACHED} ({end.value})", file=sys.stderr)
+        limits = {
+            End.TIME_LIMIT: contract.LIMIT_REACHED,
+            End.SIM_LIMIT: contract.LIMIT_REACHED,
+            End.CYCLE_LIMIT: contract.CYCLES_REACHED,
+        }
+        if end in limits:
+            print(f"Warning: {NAME}: Simulation is stopping. Reason: {limits[end]} ({end.value})", file=sys.stderr)
         elif not line.quiet:
             _inform(f"simulation stopped: {end.value}")
         if line.stat:
             print(_statistics(machine.simulated_seconds, time.monotonic() - started, machine.accesses))
         return machine.exit_code
+
+
+def _tell_ignored(line: contract.CommandLine) -> None:
+    reasons = {option.names[-1]: option.ignored for option in OPTIONS}
+    for name in line.ignored:
+        _inform(f"option {name} is ignored: {reasons[name]}")
+    for name in line.parameters:
+        if reason := PARAMETERS.find(name).ignored:
+            _inform(f"parameter {name} is ignored: {reason}")
 
 
 def _describe(error: Exception) -> str:

@@ -25,6 +25,7 @@ from hil.fvp.contract import CommandLine, Data
 from hil.fvp.errors import BootError, FaultError
 from hil.fvp.gdb import PC, QemuEndedError
 from hil.fvp.memory import GuestMemory
+from hil.fvp.options import CPU_HZ
 from hil.fvp.semihosting import Console
 from hil.fvp.uart import UartSink, settings
 from hil.npu.errors import BadInputError
@@ -48,6 +49,7 @@ class End(str, Enum):
     UART = "a UART sent the sign to end"
     TIME_LIMIT = "the time limit on the host"
     SIM_LIMIT = "the limit of simulated time"
+    CYCLE_LIMIT = "the limit of cycles"
     EXIT = "the firmware ended through semihosting"
 
 
@@ -158,6 +160,8 @@ class Machine:
             return End.TIME_LIMIT
         if self._line.simlimit is not None and simulated >= self._line.simlimit:
             return End.SIM_LIMIT
+        if self._line.cyclelimit is not None and simulated * CPU_HZ >= self._line.cyclelimit:
+            return End.CYCLE_LIMIT
         return None
 
     def _drain(self) -> None:
@@ -229,4 +233,4 @@ def _memory_system(line: CommandLine) -> MemorySystem:
         text = Path(path).read_text() if path else None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"the Vela configuration {path} cannot be read: {error}") from None
-    return MemorySystem.from_vela(text, line.text("open.system_config"), line.text("open.memory_mode"))
+    return MemorySystem.from_vela(text, line.system_config, line.memory_mode)

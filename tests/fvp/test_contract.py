@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.fvp.contract import CommandLine, Data, Dump, arguments, parse
+from hil.fvp.engine import Engine
+from hil.fvp.firmware import RUNNER_LAYOUT, Firmware
+from hil.fvp.inference import MemorySettings, _command_line
+from hil.fvp.options import OPTIONS
 from hil.fvp.parameters import PARAMETERS, Parameter
 from hil.npu.errors import BadInputError
+
+from .arm_command_line import complaints
 
 PEERS = {
     "mlek": "-a app.axf -C mps3_board.visualisation.disable-visualisation=1"
@@ -34,6 +41,12 @@ PEERS = {
     " --timelimit 120",
     "zephyr": "-C mps3_board.uart1.out_file=- -C mps3_board.uart2.unbuffered_output=1"
     " -C mps3_board.telnetterminal2.start_telnet=0 -a app.axf",
+    "openmv": "-C cpu0.CFGITCMSZ=14 -C cpu0.semihosting-enable=1 -C mps3_board.FPGA_SRAM_SIZE=8"
+    " -C mps3_board.sse300.NUMVMBANK=2 -C mps3_board.sse300.VM_BANK_SIZE=4096 -C mps3_board.uart0.rx_overrun_mode=1"
+    " -C mps3_board.telnetterminal0.start_telnet=1 -C mps3_board.telnetterminal0.start_port=5555"
+    " -C mps3_board.telnetterminal0.mode=raw --stat -q --data romfs0.img@0x90000000 -a app.axf",
+    "avh": "-q --cyclelimit 100000000 app.axf",
+    "tf-m": "-a cpu0*=app.axf --data cpu0*=tfm.bin@0x38000000 -C mps3_board.uart0.rx_overrun_mode=0",
     "interactive": "-a cpu0=app.axf -C mps3_board.telnetterminal0.mode=raw"
     " -C mps3_board.telnetterminal0.start_port=5000 -Q 10",
 }
@@ -86,6 +99,9 @@ def test_an_address_may_be_written_in_any_of_the_fvps_ways(text: str) -> None:
         (["-C", "mps3_board.uart0.shutdown_on_eot=maybe"], "0 or 1"),
         (["-C"], "needs a value"),
         (["--cores", "2"], "does not exist"),
+        (["--cyclelimit", "some"], "cycles"),
+        (["--quiet=1"], "does not exist"),
+        (["-C", "open.npu=ethos-u99"], "one of ethos-u55"),
         (["--data", "model"], "FILE@ADDRESS"),
         (["--data", "model@there"], "no number"),
         (["--data", "model@0x123456789"], "32 bits"),
@@ -103,7 +119,7 @@ def test_what_no_fvp_would_take_is_one_clear_error(words: list[str], said: str) 
 
 def test_a_configuration_file_gives_parameters_and_names_the_wrong_line(tmp_path: Path) -> None:
     file = tmp_path / "fvp.txt"
-    file.write_text('# board\nmps3_board.uart0.out_file="-"   # console\n\nethosu.num_macs=32\n')
+    file.write_text("# board\nmps3_board.uart0.out_file=\"-\"   # console, not '-'\n\nethosu.num_macs=32\n")
     line = parse(["-f", str(file)])
     assert (line.text("mps3_board.uart0.out_file"), line.macs) == ("-", 32)
     file.write_text("ethosu.num_macs=32\nethosu.macs=3\n")
@@ -112,13 +128,14 @@ def test_a_configuration_file_gives_parameters_and_names_the_wrong_line(tmp_path
 
 
 def _values(parameter: Parameter) -> st.SearchStrategy[object]:
-    if parameter.name == "ethosu.num_macs":
-        return st.sampled_from([32, 64, 128, 256])
+    chosen = {"ethosu.num_macs": [32, 64, 128, 256], "open.npu": ["ethos-u55"]}
+    if parameter.name in chosen:
+        return st.sampled_from(chosen[parameter.name])
     if isinstance(parameter.default, bool):
         return st.booleans()
     if isinstance(parameter.default, int):
         return st.integers(0, 1 << 32)
-    return st.text("abc-/._= ", min_size=1, max_size=9).map(str.strip)
+    return st.text("abc-/._= '#\"", min_size=1, max_size=9)
 
 
 @st.composite
@@ -133,7 +150,14 @@ def _lines(draw: st.DrawFn) -> CommandLine:
         tuple(draw(st.lists(st.builds(Dump, file, number, number), max_size=2))),
         draw(limit),
         draw(limit),
-        *(draw(st.booleans()) for _ in range(4)),
+        draw(st.none() | st.integers(0, 1 << 40)),
+        stat=draw(st.booleans()),
+        quiet=draw(st.booleans()),
+        output=draw(st.none() | file),
+        list_params=draw(st.booleans()),
+        list_instances=draw(st.booleans()),
+        help=draw(st.booleans()),
+        version=draw(st.booleans()),
     )
 
 
@@ -163,10 +187,72 @@ def test_a_missing_file_ends_with_one_line_and_code_2(words: list[str]) -> None:
 
 
 def test_parameters_are_listed_with_what_is_ignored() -> None:
-    listing = _run("--list-params").stdout
-    assert "ethosu.num_macs=128" in listing
+    listing = _run("--list-params", "-C", "ethosu.num_macs=64").stdout
+    assert "ethosu.num_macs=0x40 " in listing
     assert "telnetterminal0.start_telnet=1" in listing
-    assert "ignored here: there is no telnet terminal" in listing
+    assert "ignored here: there is no window" in listing
+
+
+def test_a_listing_is_a_configuration_file_that_sets_what_it_says(tmp_path: Path) -> None:
+    file = tmp_path / "listed.txt"
+    chosen = {"mps3_board.uart0.out_file": "-", "ethosu.num_macs": 64, "cpu0.semihosting-cmd_line": "run # 'twice'"}
+    words = [word for name, value in chosen.items() for word in ("-C", f"{name}={value}")]
+    assert _run("--list-params", "--output", str(file), *words).stdout == ""
+    given = parse(["-f", str(file)]).parameters
+    assert given == {parameter.name: chosen.get(parameter.name, parameter.default) for parameter in PARAMETERS}
+
+
+def test_the_help_and_the_instances_name_what_there_is() -> None:
+    told = _run("--help").stdout
+    assert all(name in told for option in OPTIONS for name in option.names)
+    assert {"cpu0", "ethosu", "mps3_board.uart5"} <= set(_run("--list-instances").stdout.split())
+
+
+@pytest.mark.parametrize("words", [["-I"], ["--plugin", "trace.so"], ["-b", "0x100"]])
+def test_a_debugger_or_plugin_that_would_never_answer_is_refused(words: list[str]) -> None:
+    with pytest.raises(BadInputError, match="cannot be had here"):
+        parse(words)
+
+
+def test_the_larger_npu_has_its_own_sizes_and_memories() -> None:
+    line = parse(["-C", "open.npu=ethos-u65"])
+    assert (line.macs, line.memory_mode) == (256, "Dedicated_Sram")
+    assert parse(["-C", "open.npu=ethos-u65", "-C", "ethosu.num_macs=512"]).macs == 512
+    with pytest.raises(BadInputError, match="128 is no Ethos-U65"):
+        parse(["-C", "ethosu.num_macs=128", "-C", "open.npu=ethos-u65"])
+
+
+@pytest.mark.parametrize("engine", ["arm", "open"])
+def test_what_runs_an_inference_is_what_arms_fvp_takes(engine: str, tmp_path: Path) -> None:
+    firmware = Firmware(tmp_path / "a.axf", "", RUNNER_LAYOUT)
+    files = [tmp_path / name for name in ("model", "inputs", "outputs")]
+    for file in (firmware.path, *files):
+        file.touch()
+    program = Engine(engine, "", (engine,), modelled=engine == "open")
+    memory = MemorySettings("Ethos_U55_Deep_Embedded", "Sram_Only")
+    words = arguments(replace(_command_line(firmware, program, 64, memory, files, 12), timelimit=9.0))
+    said = complaints(words)
+    assert [text for text in said if not text.startswith("open.")] == []
+    assert bool(said) == (engine == "open")  # Arm's knows nothing of our own parameters.
+    assert parse(words).macs == 64
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-a nothing.axf",
+        "-a {0} -a {0}",
+        "-a {0} -C ethosu.num_macs=129",
+        "-a {0} -C open.npu=ethos-u55",
+        "-a {0} -C mps3_board.uart0.out_file='-'",
+        "-a {0} --data {0}@model",
+        "-a {0} --dump out@0x0",
+        "-a {0} --cores 2",
+        "--stat",
+    ],
+)
+def test_the_stand_in_for_arms_parser_complains(words: str) -> None:
+    assert complaints(words.format(__file__).split())
 
 
 def test_the_version_names_this_program_and_qemu(qemu: None) -> None:
