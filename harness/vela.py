@@ -50,6 +50,7 @@ _OWN_OPTIONS = (
     "--version",
 )
 _HANDLER = "hil.harness.vela_child:compile_in_child"
+_LEGACY_HANDLER = "hil.harness.vela_child:compile_in_copy"
 _LEGACY_CORE = "--debug-force-legacy-core"
 
 
@@ -183,14 +184,8 @@ def _request(settings: VelaSettings) -> dict[str, Any]:
 def _ask(request: dict[str, Any], int8: bytes) -> tuple[dict[str, Any], list[bytes]]:
     with tempfile.TemporaryDirectory(prefix="hil-vela-") as folder:
         placed = {**request, "folder": folder}
-        if _LEGACY_CORE not in request["options"]:
-            return _worker().request(placed, [int8], timeout=TIME_LIMIT_S)
-        # The Python core keeps its debug database in a class: a second model would find the first one's tables in it.
-        once = Worker(_HANDLER)
-        try:
-            return once.request(placed, [int8], timeout=TIME_LIMIT_S)
-        finally:
-            once.close()
+        legacy = _LEGACY_CORE in request["options"]
+        return (_legacy_worker if legacy else _worker)().request(placed, [int8], timeout=TIME_LIMIT_S)
 
 
 def _refuse(answer: Mapping[str, Any], name: str, settings: VelaSettings) -> None:
@@ -237,3 +232,9 @@ def _compiled(source: Signature, blobs: list[bytes], log: str) -> Compiled:
 @functools.cache
 def _worker() -> Worker:
     return Worker(_HANDLER)
+
+
+@functools.cache
+def _legacy_worker() -> Worker:
+    """A process of its own: the C++ core may have started threads in the other, which a fork would lose."""
+    return Worker(_LEGACY_HANDLER)
