@@ -21,15 +21,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks.operators.case import Array, Case
+from benchmarks.operators.settings import Setting
 from hil.harness.vela import CompileError, compile_model
 from hil.npu.errors import BadInputError
 from hil.targets.base import Deployable
 from hil.targets.interpreter import Interpreter
 from hil.targets.sim import SimTarget
 from hil.targets.tensors import read_signature
-
-from benchmarks.operators.case import Array, Case
-from benchmarks.operators.settings import Setting
 
 KINDS = ("equal", "differs", "cpu", "refused", "crashed", "no oracle")
 

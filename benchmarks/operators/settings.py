@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from benchmarks.operators.case import Case
 from hil.harness.vela import VelaSettings
 from hil.npu import accelerator
-
-from benchmarks.operators.case import Case
 
 ACCELERATORS = tuple(member.name for member in accelerator.ALL)
 MODES = ("Sram_Only", "Shared_Sram", "Dedicated_Sram")
@@ -74,7 +73,7 @@ def settings_of(case: Case, accelerator_name: str, count: int) -> Iterator[Setti
 
 
 def fast(cases: Sequence[Case], per_cell: int) -> Iterator[tuple[Case, Setting]]:
-    """At most `per_cell` cases for each operator, type and accelerator, under one setting each, spread over the cases."""
+    """At most `per_cell` cases for each operator, type and accelerator, spread over the cases, one setting each."""
     cells: dict[tuple[str, str], list[Case]] = {}
     for case in cases:
         cells.setdefault((case.operator, case.dtype), []).append(case)
