@@ -8,7 +8,12 @@ from collections.abc import Mapping
 
 from benchmarks.operators.case import Case
 
-FAMILIES = ("pooling",)
+FAMILIES = (
+    "convolution",
+    "fully_connected",
+    "transpose_conv",
+    "pooling",
+)
 """Files of cases, without `_cases`: each has a function `cases()`."""
 
 
