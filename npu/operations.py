@@ -129,7 +129,7 @@ class Function(IntEnum):
 class Activation:
     """The last stage: clamp to `minimum`..`maximum`, then a table if `lut` names one of its eight slots.
 
-    `function` in place of both is the hardware's own TANH or SIGMOID for 16-bit outputs.
+    `function` is the hardware's own TANH or SIGMOID for 16-bit outputs, which comes before the clamp and has no table.
 
     `wraps`: a 32-bit output without a forced range is not clamped, it wraps.  `index_signed`: how an 8-bit value
     indexes the table; None where the value has 16 bits and the table interpolates.

@@ -72,7 +72,8 @@ class OutputStage:
         values = self._scaled_floats(accumulator) if self.fits_floats else self._scaled(accumulator)
         values += self.zero_point
         if self.activation.function is not Function.NONE:
-            return sigmoid_or_tanh(values, self.activation.function).astype(self.dtype)
+            values = sigmoid_or_tanh(values, self.activation.function)
+            return np.clip(values, self.activation.minimum, self._highest, out=values).astype(self.dtype)
         if self.activation.wraps:
             return self._look_up(((values + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)).astype(self.dtype)
         np.clip(values, self.activation.minimum, self._highest, out=values)
