@@ -17,7 +17,7 @@ import click
 import typer
 
 from hil.harness.commands import compile as compiling
-from hil.harness.commands import doctor, models, optimize, run, store
+from hil.harness.commands import disasm, doctor, models, optimize, run, store
 from hil.npu.errors import EXIT_INFRASTRUCTURE, HilError
 
 EXIT_INTERRUPTED = 130
@@ -35,13 +35,14 @@ app.command()(models.models)
 app.command()(optimize.optimize)
 app.command("compile")(compiling.compile_)
 app.command()(run.run)
+app.command()(disasm.disasm)
 app.add_typer(store.app, name="store")
 
 
 def main() -> None:
     """Entry point; turns every error of the family into one line and its exit code."""
     try:
-        sys.exit(app(standalone_mode=False))
+        code = app(standalone_mode=False)
     except click.ClickException as error:  # wrong use
         error.show()
         sys.exit(error.exit_code)
@@ -50,13 +51,13 @@ def main() -> None:
         if error.log:
             print(error.log.rstrip(), file=sys.stderr)
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        print("hil: interrupted; what was finished is kept", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
     except Exception:
         traceback.print_exc()
         print("hil: this is a defect of hil, not of your model", file=sys.stderr)
         sys.exit(EXIT_INFRASTRUCTURE)
+    if code == EXIT_INTERRUPTED:  # what typer makes of KeyboardInterrupt
+        print("hil: interrupted; what was finished is kept", file=sys.stderr)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

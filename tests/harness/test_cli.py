@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -185,5 +186,20 @@ def test_the_store_is_listed_and_pruned(tmp_path: Path) -> None:
     refused(hil("store", "prune", "--store", tmp_path), 2, "--unused-days")
     assert "would remove 2" in hil("store", "prune", "--all", "--dry-run", "--store", tmp_path).stdout
     assert "removed 1" in hil("store", "prune", "--step", "vela", "--store", tmp_path).stdout
+    refused(hil("store", "prune", "--step", "typo", "--store", tmp_path), 2, "--step typo")
+    refused(hil("store", "list", "--store", Path(__file__)), 2, "is no folder")
     (left,) = json.loads(hil("store", "list", "--json", "--store", tmp_path).stdout)
     assert left["step"] == "tflite"
+
+
+def test_ctrl_c_ends_a_training_with_a_line(tmp_path: Path) -> None:
+    long = model_file().replace("base=FineTune(4, 1e-2)", "base=FineTune(100_000, 1e-2)")
+    write(tmp_path, {"models/blobs.py": long})
+    command = [sys.executable, "-m", "hil.harness.cli", "optimize", "blobs", "--store", "store"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        assert child.stderr.readline().strip() == "blobs: base"  # in the middle of the training
+        child.send_signal(signal.SIGINT)
+        _, told = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert told == "hil: interrupted; what was finished is kept\n"
