@@ -162,10 +162,10 @@ def arguments(line: CommandLine) -> list[str]:
     for dump in line.dumps:
         words += ["--dump", f"cpu0={dump.file}@Memory:{dump.address:#x},{dump.size}"]
     for option in OPTIONS:
-        value = getattr(line, option.key, None)
-        if option.key in ("timelimit", "simlimit", "cyclelimit", "output") and value is not None:
-            words += [option.names[-1], f"{value:g}" if isinstance(value, float) else str(value)]
-        elif value is True:
+        asked = getattr(line, option.key, None)
+        if option.key in ("timelimit", "simlimit", "cyclelimit", "output") and asked is not None:
+            words += [option.names[-1], f"{asked:g}" if isinstance(asked, float) else str(asked)]
+        elif asked is True:
             words.append(option.names[-1])
     return words
 

@@ -29,6 +29,10 @@ _XPSR = 25
 """Number that gdb gives to xPSR."""
 
 
+_PIECE = 1 << 10
+"""Bytes of memory moved by one packet; QEMU takes a little less than 2 KiB."""
+
+
 class QemuEndedError(FaultError):
     """QEMU closed the connection."""
 
@@ -115,8 +119,20 @@ class Gdb:
         return list(values[:16]), values[16]
 
     def read(self, address: int, size: int) -> bytes:
-        """A few bytes of memory as the CPU sees it."""
-        return bytes.fromhex(self._ask_raw(f"m{address:x},{size:x}"))
+        """`size` bytes of memory as the CPU sees it; raises `FaultError` where there is none."""
+        data = b""
+        for at in range(0, size, _PIECE):
+            reply = self._ask_raw(f"m{address + at:x},{min(_PIECE, size - at):x}")
+            if reply.startswith("E"):
+                raise FaultError(f"there is no memory at {address + at:#010x}")
+            data += bytes.fromhex(reply)
+        return data
+
+    def write(self, address: int, data: bytes) -> None:
+        """Puts `data` into memory as the CPU sees it."""
+        for at in range(0, len(data), _PIECE):
+            piece = data[at : at + _PIECE]
+            self._ask(f"M{address + at:x},{len(piece):x}:{piece.hex()}")
 
     def _ask(self, packet: str) -> None:
         self._expect_ok(packet, self._ask_raw(packet))

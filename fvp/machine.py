@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING
 from hil.fvp import qemu
 from hil.fvp.contract import CommandLine, Data
 from hil.fvp.errors import BootError, FaultError
+from hil.fvp.files import Folder
 from hil.fvp.gdb import PC, QemuEndedError
-from hil.fvp.memory import GuestMemory
+from hil.fvp.memory import CpuView, GuestMemory
 from hil.fvp.options import CPU_HZ
-from hil.fvp.semihosting import Console
+from hil.fvp.semihosting import Semihosting
 from hil.fvp.uart import UartSink, settings
 from hil.npu.errors import BadInputError
 
@@ -72,7 +73,10 @@ class Machine:
             for sink in self._sinks.values():
                 stack.callback(sink.close)
             self._semihosting = line.flag("cpu0.semihosting-enable")
-            self._console = Console(_print, _refused)
+            cwd = line.text("cpu0.semihosting-cwd") if self._semihosting else ""
+            folder = stack.enter_context(Folder(Path(cwd))) if cwd else None
+            self._host = Semihosting(_print, _refused, folder)
+            stack.callback(self._host.close)
             told = line.text("cpu0.semihosting-cmd_line") if self._semihosting else None
             self._qemu = stack.enter_context(qemu.start(application, list(self._sinks), told))
             self._load(loads)
@@ -130,7 +134,7 @@ class Machine:
                     self.simulated_seconds += now - resumed
                     reason = gdb.reason()
                     if reason.startswith("F"):
-                        gdb.answer(self._console.serve(reason, gdb.read))
+                        gdb.answer(self._host.serve(reason, CpuView(self._memory, gdb)))
                     elif reason.startswith("W"):
                         return self._qemu_ended()
                     else:
@@ -214,8 +218,8 @@ def _print(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _refused(call: str) -> None:
-    print(f"Warning: semihosting call {call!r} is refused: firmware has a console here, no files", file=sys.stderr)
+def _refused(reason: str) -> None:
+    print(f"Warning: {reason}", file=sys.stderr)
 
 
 def _contents(data: Data) -> bytes:

@@ -15,6 +15,7 @@ import mmap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from hil.fvp.gdb import Gdb
 from hil.fvp.qemu import DDR_BASE, DDR_SIZE
 from hil.fvp.qtest import Qtest
 
@@ -67,6 +68,24 @@ class GuestMemory:
 
     def _mapped(self, address: int, size: int) -> memoryview:
         return self._ddr[address - DDR_BASE : address - DDR_BASE + size]
+
+
+class CpuView:
+    """Memory as the CPU sees it: DDR mapped, which is the same to every bus, the rest through the debugger."""
+
+    def __init__(self, memory: GuestMemory, gdb: Gdb) -> None:
+        self._memory = memory
+        self._gdb = gdb
+
+    def read(self, address: int, size: int) -> bytes:
+        """`size` bytes from `address`."""
+        mapped = self._memory.is_mapped(address, size)
+        return self._memory.read(address, size) if mapped else self._gdb.read(address, size)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Puts `data` at `address`."""
+        mapped = self._memory.is_mapped(address, len(data))
+        (self._memory if mapped else self._gdb).write(address, data)
 
 
 def _differences(before: Bytes, after: Bytes) -> list[tuple[int, int]]:

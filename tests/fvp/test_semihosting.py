@@ -1,18 +1,23 @@
-"""Firmware that asks for semihosting gets a console and its exit, and nothing of this machine's files."""
+"""Firmware that asks for semihosting gets a console, its exit and the files of one folder, and no other."""
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from hil.fvp.semihosting import Console
+from hil.fvp.files import Folder
+from hil.fvp.semihosting import MAX_FILES, MAX_TRANSFER, MAX_WRITTEN, Semihosting
 
 from .conftest import Launch
 from .thumb import Program
 
-OPEN, WRITE0, WRITE, SYSTEM, EXIT_EXTENDED = 0x01, 0x04, 0x05, 0x12, 0x20
+OPEN, CLOSE, WRITE0, WRITE, READ, ISTTY, SEEK, FLEN = 0x01, 0x02, 0x04, 0x05, 0x06, 0x09, 0x0A, 0x0C
+TMPNAM, REMOVE, RENAME, SYSTEM, GET_CMDLINE, EXIT_EXTENDED = 0x0D, 0x0E, 0x0F, 0x12, 0x15, 0x20
 DATA = 0x7000_0000
 RESULTS = 0x7000_0800
 ENABLED = ("-C", "cpu0.semihosting-enable=1", "--data", f"block@{DATA:#x}", "--timelimit", 30)
@@ -68,19 +73,138 @@ def test_the_console_is_standard_output(fvp: Launch, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (7, b"hello world"), done.stderr
 
 
+def _words(path: Path) -> tuple[int, ...]:
+    return struct.unpack(f"<{path.stat().st_size // 4}i", path.read_bytes())
+
+
 @pytest.mark.parametrize("mode", [0, 4, 8], ids=["read", "write", "append"])
-def test_no_file_is_opened(fvp: Launch, tmp_path: Path, mode: int) -> None:
-    secret = tmp_path / "secret"
-    secret.write_bytes(b"mine")
-    name = str(secret if mode == 0 else tmp_path / "made").encode()
+def test_without_a_folder_no_file_is_opened(fvp: Launch, tmp_path: Path, mode: int) -> None:
+    (tmp_path / "secret").write_bytes(b"mine")
+    name = b"secret" if mode == 0 else b"made"
     firmware = _Firmware()
     firmware.call(OPEN, firmware.words(firmware.put(name + b"\0"), mode, len(name)))
     firmware.save(tmp_path)
     done = fvp("-a", "a.elf", *ENABLED, "--dump", f"out@{RESULTS:#x},4")
     assert done.returncode == 7, done.stderr
-    assert (tmp_path / "out").read_bytes() == b"\xff\xff\xff\xff"
-    assert b"semihosting call 'open' is refused" in done.stderr
+    assert _words(tmp_path / "out") == (-1,)
+    assert b"name a folder of files with cpu0.semihosting-cwd" in done.stderr
     assert not (tmp_path / "made").exists()
+
+
+def test_files_of_the_folder_are_read_written_and_renamed(fvp: Launch, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "in").write_bytes(bytes(range(200)) * 30)
+    firmware = _Firmware()
+    read, written = 0x7001_0000, firmware.put(b"written")
+    name, out, new = (firmware.put(text + b"\0") for text in (b"in", b"out", b"new"))
+    handle = firmware.put(bytes(4))
+    firmware.call(OPEN, firmware.words(name, 1, 2))  # "rb"
+    firmware.call(FLEN, firmware.words(1))
+    firmware.call(SEEK, firmware.words(1, 1000))
+    firmware.call(READ, firmware.words(1, read, 6000))
+    firmware.call(ISTTY, firmware.words(1))
+    firmware.call(OPEN, firmware.words(out, 4, 3))  # "w"
+    firmware.call(WRITE, firmware.words(2, written, 7))
+    firmware.call(CLOSE, firmware.words(2))
+    firmware.call(RENAME, firmware.words(out, 3, new, 3))
+    firmware.call(OPEN, firmware.words(new, 8, 3))  # "a"
+    firmware.call(WRITE, firmware.words(2, written, 5))
+    firmware.call(REMOVE, firmware.words(name, 2))
+    firmware.call(TMPNAM, firmware.words(handle, 7, 4))
+    firmware.save(tmp_path)
+    done = fvp("-a", "a.elf", *ENABLED, "-C", "cpu0.semihosting-cwd=run", "--dump", f"out@{RESULTS:#x},48",
+               "--dump", f"read@{read:#x},5000")  # fmt: skip
+    assert done.returncode == 7, done.stderr
+    assert _words(tmp_path / "out") == (1, 6000, 0, 1000, 0, 2, 0, 0, 0, 2, 0, 0)
+    assert (tmp_path / "read").read_bytes() == (bytes(range(200)) * 30)[1000:]
+    assert {file.name: file.read_bytes() for file in (tmp_path / "run").iterdir()} == {"new": b"writtenwritt"}
+
+
+@pytest.mark.parametrize("name", ["../secret", "link", "away/secret", "{root}/secret", "/etc/passwd", "pipe", "."])
+def test_no_name_leads_out_of_the_folder(fvp: Launch, tmp_path: Path, name: str) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (tmp_path / "secret").write_bytes(b"mine")
+    (run / "link").symlink_to("../secret")
+    (run / "away").symlink_to("..")
+    os.mkfifo(run / "pipe")
+    text = name.format(root=tmp_path).encode()
+    firmware = _Firmware()
+    for mode in (0, 4, 8):
+        firmware.call(OPEN, firmware.words(firmware.put(text + b"\0"), mode, len(text)))
+    firmware.save(tmp_path)
+    done = fvp("-a", "a.elf", *ENABLED, "-C", f"cpu0.semihosting-cwd={run}", "--dump", f"out@{RESULTS:#x},12")
+    assert done.returncode == 7, done.stderr
+    assert _words(tmp_path / "out") == (-1, -1, -1)
+    assert (tmp_path / "secret").read_bytes() == b"mine"
+
+
+def test_the_command_line_reaches_the_firmware(fvp: Launch, tmp_path: Path) -> None:
+    firmware = _Firmware()
+    got = firmware.put(bytes(64))
+    block = firmware.words(got, 64)
+    firmware.call(GET_CMDLINE, block)
+    firmware.save(tmp_path)
+    told = "executor_runner -m model.pte, -i i0.bin"
+    done = fvp("-a", "a.elf", *ENABLED, "-C", f"cpu0.semihosting-cmd_line='{told}'", "--dump", f"out@{got:#x},64")
+    assert done.returncode == 7, done.stderr
+    assert (tmp_path / "out").read_bytes().rstrip(b"\0").decode() == told
+
+
+def test_a_folder_that_is_none_is_told(fvp: Launch, tmp_path: Path) -> None:
+    firmware = _Firmware()
+    firmware.save(tmp_path)
+    done = fvp("-a", "a.elf", *ENABLED, "-C", "cpu0.semihosting-cwd=nowhere")
+    assert done.returncode == 2
+    assert b"nowhere is no folder to open" in done.stderr
+
+
+class _Memory:
+    """Memory that holds one name everywhere."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def read(self, address: int, size: int) -> bytes:
+        return (self._content + bytes(size))[:size]
+
+    def write(self, address: int, data: bytes) -> None:
+        self.written = data
+
+
+def test_files_and_bytes_of_a_run_are_limited(tmp_path: Path) -> None:
+    with Folder(tmp_path) as folder:
+        host = Semihosting(print, print, folder)
+        for number in range(MAX_FILES):
+            assert host.serve("Fopen,0/4,601,1a4", _Memory(b"%03d" % number)) == f"F{number + 3:x}"
+        assert host.serve("Fopen,0/4,601,1a4", _Memory(b"one")) == "F-1,18"  # EMFILE
+        assert host.serve("Fclose,5", _Memory(b"")) == "F0"
+        assert host.serve("Fopen,0/4,0,1a4", _Memory(b"000")) == "F5"
+        for _ in range(MAX_WRITTEN // MAX_TRANSFER):
+            host.serve("Flseek,3,0,0", _Memory(b""))
+            assert host.serve(f"Fwrite,3,0,{MAX_TRANSFER:x}", _Memory(b"")) == f"F{MAX_TRANSFER:x}"
+        assert host.serve("Fwrite,3,0,1", _Memory(b"")) == "F-1,1c"  # ENOSPC
+        host.close()
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.sampled_from(["..", ".", "", "in", "sub", "link", "up", "a\\b", "/"]), max_size=6).map("/".join))
+def test_names_of_any_form_stay_in_the_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    root = tmp_path_factory.getbasetemp() / "names"
+    if not root.exists():
+        (root / "run" / "sub").mkdir(parents=True)
+        (root / "run" / "sub" / "link").symlink_to("/etc")
+        (root / "run" / "up").symlink_to("..")
+        (root / "run" / "in").touch()
+        (root / "in").touch()
+    with Folder(root / "run") as folder:
+        try:
+            descriptor = folder.open(name, os.O_RDONLY)
+        except OSError:
+            return
+        opened = Path(f"/proc/self/fd/{descriptor}").readlink()
+        os.close(descriptor)
+        assert opened.is_relative_to(root / "run")
 
 
 def test_no_program_is_run(fvp: Launch, tmp_path: Path) -> None:
@@ -103,15 +227,20 @@ def test_no_program_is_run(fvp: Launch, tmp_path: Path) -> None:
         ("Fread,5,71000000,10", "F-1,9"),
         ("Fisatty,1", "F1"),
         ("Fisatty,7", "F0"),
+        ("Fclose,7", "F-1,9"),
+        ("Flseek,7,0,0", "F-1,9"),
+        ("Ffstat,7,71000000", "F-1,9"),
         ("Fopen,71000000/6,0,1a4", "F-1,d"),
+        ("Fopen,71000000/fffff,0,1a4", "F-1,5b"),
         ("Frename,71000000/6,71000000/6", "F-1,d"),
-        ("Fwrite", "F-1,9"),
+        ("Funlink,71000000/6", "F-1,d"),
+        ("Fwrite", "F-1,d"),
         ("F", "F-1,d"),
+        ("Fsystem,71000000/6", "F-1,d"),
+        ("Fclose,close", "F-1,16"),
     ],
 )
 def test_every_call_has_an_answer(packet: str, answer: str) -> None:
-    written: list[bytes] = []
     refused: list[str] = []
-    console = Console(written.append, refused.append)
-    assert console.serve(packet, lambda address, size: bytes(size)) == answer
+    assert Semihosting(lambda data: None, refused.append).serve(packet, _Memory(b"name")) == answer
     assert bool(refused) == (answer == "F-1,d")
