@@ -33,8 +33,9 @@ class Case:
 
     `operator` is TFLite's name of the operator under test: if Vela leaves one of that name to the CPU, the case is not
     placed.  `limits` gives the range (lowest, highest) of an input by its number, where that is not its type's.
-    `arithmetic` computes the right outputs where the oracle does not, from the inputs as (samples, ...): see
-    `known_differences.OWN_ARITHMETIC`, which says why.
+    `sweep`: the first input runs through every value of its range, in order, again and again.
+    `arithmetic` computes the right outputs where the oracle does not, from the model and the inputs as (samples, ...):
+    see `known_differences.OWN_ARITHMETIC`, which says why.
     """
 
     operator: str
@@ -43,7 +44,8 @@ class Case:
     build: Callable[[Generator], bytes]
     samples: int = 6
     limits: Mapping[int, tuple[int, int]] = field(default_factory=dict, hash=False)
-    arithmetic: Callable[[Sequence[Array]], Sequence[Array]] | None = None
+    sweep: bool = False
+    arithmetic: Callable[[bytes, Sequence[Array]], Sequence[Array]] | None = None
 
     @property
     def key(self) -> str:
@@ -71,6 +73,8 @@ class Case:
         shape = (self.samples, *spec.sample_shape)
         if spec.dtype == np.bool_:
             return generator.integers(0, 2, shape).astype(np.bool_)
+        if self.sweep and number == 0:
+            return np.resize(np.arange(low, high + 1), shape).astype(spec.dtype)
         values: Array = generator.integers(low, high, shape, spec.dtype, endpoint=True)
         zero = min(max(spec.zero_point, low), high)
         for sample, value in zip(range(self.samples - 1), (low, high, zero, high if number % 2 else low), strict=False):

@@ -58,7 +58,7 @@ def prepare(case: Case) -> Prepared:
     model = case.model()
     inputs = case.inputs(model)
     if case.arithmetic is not None:
-        return Prepared(model, inputs, case.arithmetic(inputs))
+        return Prepared(model, inputs, case.arithmetic(model, inputs))
     try:
         return Prepared(model, inputs, Interpreter(model).run(inputs))
     except BadInputError as error:
