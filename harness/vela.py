@@ -194,6 +194,8 @@ def _refuse(answer: Mapping[str, Any], name: str, settings: VelaSettings) -> Non
         if settings.memory_mode == "Dedicated_Sram" and not settings.config_text:
             hint = "Dedicated_Sram needs a configuration file of your own whose system configuration has DRAM"
         raise BadInputError(f"Vela does not take these settings: {answer['reason']}", hint=hint)
+    if answer["outcome"] == "crashed":
+        raise CompileError(f"Vela crashed on {name}: {answer['reason']}", hint="the file may be damaged")
     if answer["outcome"] != "compiled":
         raise CompileError(f"Vela does not compile {name}: {answer['reason']}", log=answer["log"])
 

@@ -40,7 +40,7 @@ def compile_in_copy(header: dict[str, Any], blobs: list[bytes]) -> tuple[Answer,
     _, status = os.waitpid(copy, 0)
     if not answer:
         reason = f"its process ended with code {os.waitstatus_to_exitcode(status)}"
-        answer = {"outcome": "model", "reason": reason, "log": ""}
+        answer = {"outcome": "crashed", "reason": reason, "log": ""}
     return answer, results
 
 

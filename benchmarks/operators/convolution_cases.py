@@ -16,7 +16,7 @@ from benchmarks.operators.shapes import window_output
 from benchmarks.operators.weighted import PLAIN, Weighting, output_of, weights_of
 
 Pair = tuple[int, int]
-_FUSED = ("RELU", "RELU6", "RELU_N1_TO_1", "TANH")
+_FUSED = ("RELU", "RELU6", "RELU_N1_TO_1")
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,9 @@ def _convolutions(dtype: str) -> Iterator[tuple[str, Window]]:
     for depth, out in ((130, 70), (20, 264), (64, 128)):
         yield f"depth{depth}-{out}", replace(base, shape=(4, 4, depth), depth=out)
     yield from _weightings(base, dtype)
+    if dtype == "int16":
+        yield "bias32", replace(base, how=Weighting(bias_type="int32"))
+        yield "bias32-extreme", replace(base, how=Weighting(bias_type="int32", extreme=True))
     for kernel in ((64, 64), (64, 1), (1, 64), (20, 9), (9, 20), (1, 65), (65, 1)):
         shape = (max(kernel[0], 4) + 1, max(kernel[1], 4) + 1, 2)
         yield f"kernel{kernel[0]}x{kernel[1]}", Window(shape, 3, kernel, padding="VALID")
@@ -103,15 +106,12 @@ def _windows(base: Window) -> Iterator[tuple[str, Window]]:
 
 def _weightings(base: Window, dtype: str) -> Iterator[tuple[str, Window]]:
     yield "per-tensor", replace(base, how=Weighting(per_channel=False))
-    yield "no-bias", replace(base, how=Weighting(bias=""))
+    yield "no-bias", replace(base, how=Weighting(bias=False))
     yield "extreme", replace(base, how=Weighting(extreme=True))
     yield "zeros", replace(base, how=Weighting(zeros=0.9))
-    yield "all-zero", replace(base, how=Weighting(zeros=1.0, spread=100.0))
+    yield "all-zero", replace(base, how=Weighting(zeros=1.0))
     for spread in (0.01, 0.1, 10.0, 1000.0):
         yield f"spread{spread:g}", replace(base, how=Weighting(spread=spread))
-    if dtype == "int16":
-        yield "bias64", replace(base, how=Weighting(bias="int64"))
-        yield "bias64-extreme", replace(base, how=Weighting(bias="int64", extreme=True))
     if dtype == "int8":
         yield "int4", replace(base, how=Weighting(bits=4))
 
@@ -137,7 +137,10 @@ def _model(operator: str, dtype: str, window: Window, random: Generator) -> byte
     }
     if depthwise:
         options["depth_multiplier"] = window.depth
-    return build(*front, Op(operator, (padded, weights, bias), (y,), **options))
+    elif window.how.bias_type:
+        options["quantized_bias_type"] = window.how.bias_type.upper()
+    inputs = (padded, weights) if bias is None else (padded, weights, bias)
+    return build(*front, Op(operator, inputs, (y,), **options))
 
 
 def _padded(x: Tensor, pad: tuple[int, int, int, int]) -> tuple[Tensor, list[Op]]:
@@ -166,7 +169,7 @@ def _random(operator: str, dtype: str, random: Generator) -> bytes:
         str(random.choice(["SAME", "VALID"])),
         str(random.choice(["NONE", "RELU", "RELU6"])),
         Weighting(
-            bool(random.random() < 0.7), "int32", float(2 ** random.uniform(-3, 3)), zeros=float(random.random())
+            bool(random.random() < 0.7), True, "", float(2 ** random.uniform(-3, 3)), zeros=float(random.random())
         ),
     )
     return _model(operator, dtype, window, random)

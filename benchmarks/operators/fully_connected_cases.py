@@ -41,14 +41,14 @@ def cases() -> Iterator[Case]:
         for fused in ("RELU", "RELU6", "RELU_N1_TO_1"):
             yield case(fused, (1, 40), 20, fused=fused)
         yield case("per-channel", (1, 40), 20, Weighting())
-        yield case("no-bias", (1, 40), 20, Weighting(per_channel=False, bias=""))
+        yield case("no-bias", (1, 40), 20, Weighting(per_channel=False, bias=False))
         yield case("extreme", (1, 200), 20, Weighting(per_channel=False, extreme=True))
         yield case("zeros", (1, 200), 20, Weighting(per_channel=False, zeros=0.9))
-        yield case("all-zero", (1, 20), 20, Weighting(per_channel=False, zeros=1.0, spread=100.0))
+        yield case("all-zero", (1, 20), 20, Weighting(per_channel=False, zeros=1.0))
         for spread in (0.01, 0.1, 10.0, 1000.0):
             yield case(f"spread{spread:g}", (1, 40), 20, Weighting(per_channel=False, spread=spread))
         if dtype == "int16":
-            yield case("bias64", (1, 40), 20, Weighting(per_channel=False, bias="int64"))
+            yield case("bias32", (1, 40), 20, Weighting(per_channel=False, bias_type="int32"))
         if dtype == "int8":
             yield case("int4", (1, 40), 20, Weighting(per_channel=False, bits=4))
 
@@ -63,5 +63,8 @@ def _model(
         rows *= length
     result = (*shape[:-1], outputs) if keep else (rows, outputs)
     y = output_of(random, x, weights, result, shape[-1], how)
-    operator = Op("FULLY_CONNECTED", (x, weights, bias), (y,), fused_activation_function=fused, keep_num_dims=keep)
+    options = {"quantized_bias_type": how.bias_type.upper()} if how.bias_type else {}
+    operator = Op(
+        "FULLY_CONNECTED", (x, weights, bias), (y,), fused_activation_function=fused, keep_num_dims=keep, **options
+    )
     return build(operator)

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.operators.builder import Op, Tensor, build
 from benchmarks.operators.case import Case, Generator
 from benchmarks.operators.quantization import activation_tensor
-from benchmarks.operators.weighted import Weighting, output_of, weights_of
+from benchmarks.operators.weighted import PLAIN, Weighting, output_of, weights_of
 
 Pair = tuple[int, int]
 
@@ -31,7 +31,7 @@ def cases() -> Iterator[Case]:
             fused: str = "NONE",
             dtype: str = dtype,
         ) -> Case:
-            made = how or Weighting(bias="int64" if dtype == "int16" else "int32")
+            made = how or PLAIN
             build_model = partial(_model, dtype, shape, depth, kernel, stride, padding, made, fused)
             return Case("TRANSPOSE_CONV", dtype, name, build_model)
 
@@ -49,8 +49,8 @@ def cases() -> Iterator[Case]:
         yield case("kernel9", (6, 6, 4), 3, (9, 9), (2, 2), "SAME")
         yield case("stride3", (4, 4, 4), 3, (3, 3), (3, 3), "SAME")
         yield case("RELU", (4, 4, 4), 5, (3, 3), (2, 2), "SAME", fused="RELU")
-        yield case("no-bias", (4, 4, 4), 5, (3, 3), (2, 2), "SAME", Weighting(bias=""))
-        yield case("per-tensor", (4, 4, 4), 5, (3, 3), (2, 2), "SAME", Weighting(per_channel=False, bias=""))
+        yield case("no-bias", (4, 4, 4), 5, (3, 3), (2, 2), "SAME", Weighting(bias=False))
+        yield case("per-tensor", (4, 4, 4), 5, (3, 3), (2, 2), "SAME", Weighting(per_channel=False, bias=False))
 
 
 def _model(

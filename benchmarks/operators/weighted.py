@@ -16,13 +16,15 @@ from benchmarks.operators.quantization import zero_point
 class Weighting:
     """How weights are quantized.
 
-    `per_channel`: a scale an output channel, else one.  `bias`: its type, empty for none.  `spread`: scale of the
+    `per_channel`: a scale an output channel, else one.  `bias`: whether there is one; `bias_type`: its type (default:
+    int64 for int16 inputs, else int32).  `spread`: scale of the
     output over that which just holds it, so that 0.1 saturates often and 1000 leaves little.  `extreme`: weights
     are lowest and highest values alone.  `zeros`: share of weights that are zero.
     """
 
     per_channel: bool = True
-    bias: str = "int32"
+    bias: bool = True
+    bias_type: str = ""
     spread: float = 1.0
     extreme: bool = False
     zeros: float = 0.0
@@ -51,10 +53,11 @@ def weights_of(
     )
     if not how.bias:
         return weights, None
+    usual = "int64" if x.dtype == "int16" else "int32"
     reach = 1 << 20 if x.dtype == "int16" else 1 << 14
     bias: Array = random.integers(-reach, reach, channels, np.int64)
     scale = tuple((np.float32(x.scales[0]) * np.asarray(weights.scales, np.float32)).tolist())
-    return weights, Tensor((channels,), how.bias, scale, 0, bias)
+    return weights, Tensor((channels,), how.bias_type or usual, scale, 0, bias)
 
 
 def output_of(
@@ -62,6 +65,6 @@ def output_of(
 ) -> Tensor:
     """The output tensor of sums of `terms` products."""
     span = 32767 if x.dtype == "int16" else 127
-    weight = float(np.mean(weights.scales)) * 64 * (1 - how.zeros)
+    weight = float(np.mean(weights.scales)) * 64 * max(1 - how.zeros, 0.01)
     scale = x.scales[0] * 0.6 * span * weight * math.sqrt(terms) / span * how.spread
     return Tensor(shape, x.dtype, scale * float(random.uniform(0.7, 2.0)), zero_point(random, x.dtype))
