@@ -1,12 +1,15 @@
 """Which operator of the user's model a command of the NPU belongs to.
 
-Vela's debug database says it; `hil.harness.vela` reads that, and `hil.targets.difference` names with it the first
-operator that differs.
+Vela's debug database says it; `hil.harness.vela` reads that, `hil.targets.difference` names with it the first operator
+that differs, and a disassembly the tensors (`sources`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from hil.npu.listing import Source
 
 
 @dataclass(frozen=True)
@@ -32,3 +35,16 @@ class MappedCommand:
     origin: tuple[int, ...] = ()
     part: tuple[int, ...] = ()
     step: int = 0
+
+
+def sources(mapping: Sequence[MappedCommand]) -> tuple[Source, ...]:
+    """The same by stream, as `hil.npu.listing` takes it."""
+    streams = 1 + max((entry.stream for entry in mapping), default=-1)
+    writes: list[dict[int, str]] = [{} for _ in range(streams)]
+    origins: list[dict[int, str]] = [{} for _ in range(streams)]
+    for entry in mapping:
+        if entry.tensor:
+            writes[entry.stream][entry.word_offset] = entry.tensor
+        index = f" {entry.operator_index}" if entry.operator_index >= 0 else ""
+        origins[entry.stream][entry.word_offset] = entry.operator + index
+    return tuple(Source(*pair) for pair in zip(writes, origins, strict=True))

@@ -1,0 +1,170 @@
+"""`hil disasm VELA.tflite`: a command stream as an engineer reads it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hil.harness.commands import arguments
+
+if TYPE_CHECKING:
+    from hil.npu.disassembly import Instruction
+    from hil.npu.listing import Listing
+
+PAYLOAD = b"COP1"
+
+
+def disasm(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A Vela output, an int8 model (it is compiled), or a driver payload."),
+    ],
+    operation: Annotated[
+        list[int] | None, typer.Option("--operation", min=0, metavar="N", help="Only this operation; may be repeated.")
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option("--range", metavar="FIRST-LAST", help="Only these operations, both included.")
+    ] = None,
+    stream: Annotated[int | None, typer.Option(min=0, metavar="N", help="Only this command stream.")] = None,
+    registers: Annotated[
+        bool, typer.Option("--registers", help="Also the registers set since the operation before.")
+    ] = False,
+    accelerator: Annotated[str, typer.Option(help="Vela's accelerator configuration.")] = arguments.DEFAULT_ACCELERATOR,
+    memory_mode: arguments.MemoryMode = "Shared_Sram",
+    system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
+    vela_config: arguments.VelaConfig = None,
+    vela_option: arguments.VelaOption = None,
+    as_json: arguments.Json = False,
+) -> None:
+    """Show the operations of a command stream."""
+    settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, vela_option)
+    listings = _read(model, settings)
+    if stream is not None:
+        listings = [listing for listing in listings if listing.stream == stream]
+        _require(listings, f"{model} has no stream {stream}")
+    chosen = [(listing, _choose(listing, operation or [], only)) for listing in listings]
+    _require([found for _, found in chosen if found], f"{model} has no such operation")
+    if as_json:
+        print(json.dumps({"model": str(model), "streams": [_record(*pair) for pair in chosen]}))
+    else:
+        _show(model, chosen, registers=registers)
+
+
+def _read(path: Path, settings: Any) -> list[Listing]:
+    from hil.npu.compiled import is_compiled, read_compiled
+    from hil.npu.listing import list_compiled, list_payload
+
+    data = arguments.read_model(path)
+    if data[:4] == PAYLOAD:
+        return [list_payload(data)]
+    if is_compiled(data):
+        return list(list_compiled(read_compiled(data)))
+    from hil.harness.vela import compile_model
+    from hil.npu.errors import BadInputError
+    from hil.targets.mapping import sources
+
+    compiled = compile_model(data, settings, name=str(path))
+    if not is_compiled(compiled.model):
+        raise BadInputError(f"Vela placed nothing of {path} on the NPU")
+    return list(list_compiled(read_compiled(compiled.model), sources(compiled.mapping)))
+
+
+def _choose(listing: Listing, numbers: list[int], only: str | None) -> list[Instruction]:
+    wanted = set(numbers)
+    if only is not None:
+        first, last = _bounds(only)
+        wanted |= set(range(first, min(last + 1, len(listing.instructions))))
+    everything = not numbers and only is None
+    return [found for found in listing.instructions if everything or found.index in wanted]
+
+
+def _bounds(text: str) -> tuple[int, int]:
+    from hil.npu.errors import BadInputError
+
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise BadInputError(f"--range {text!r} is no range", hint="give the first and the last operation, as in 3-12")
+    return int(first), int(last)
+
+
+def _require(found: list[Any], message: str) -> None:
+    from hil.npu.errors import BadInputError
+
+    if not found:
+        raise BadInputError(message)
+
+
+def _record(listing: Listing, instructions: Iterable[Instruction]) -> dict[str, Any]:
+    from hil.npu.disassembly import as_record
+
+    return {
+        "stream": listing.stream,
+        "operator": listing.operator,
+        "accelerator": listing.accelerator.name,
+        "words": listing.words,
+        "regions": [asdict(region) for region in listing.regions],
+        "inputs": [asdict(tensor) for tensor in listing.inputs],
+        "outputs": [asdict(tensor) for tensor in listing.outputs],
+        "operations": [as_record(instruction) for instruction in instructions],
+    }
+
+
+def _show(model: Path, chosen: list[tuple[Listing, list[Instruction]]], *, registers: bool) -> None:
+    from hil.npu.disassembly_text import lines
+
+    texts: list[str] = []
+    for listing, instructions in chosen:
+        if instructions:
+            texts += _header(model, listing)
+            for instruction in instructions:
+                texts += lines(instruction, registers=registers)
+            texts.append("")
+    if sys.stdout.isatty():
+        _print_coloured(texts)
+    else:
+        sys.stdout.write("\n".join(texts))
+
+
+def _header(model: Path, listing: Listing) -> list[str]:
+    from hil.npu.disassembly_text import WIDTH, address, short_name
+
+    operator = f", operator {listing.operator}" if listing.operator >= 0 else ""
+    counted = f"{listing.words:,} words, {len(listing.instructions)} operations"
+    texts = [f"{model}: stream {listing.stream}{operator}, {listing.accelerator.name}, {counted}"]
+    texts += [f"  region {region.number}  {region.name:<12} {region.bytes:>9,} bytes" for region in listing.regions]
+    for kind, tensors in (("input", listing.inputs), ("output", listing.outputs)):
+        for tensor in tensors:
+            shape = "x".join(map(str, tensor.shape))
+            text = f"  {kind:<9} {shape:<16} {tensor.dtype:<7} {address(tensor.place):<10} "
+            texts.append(text + short_name(tensor.name, WIDTH - len(text)))
+    return [*texts, ""]
+
+
+def _print_coloured(texts: list[str]) -> None:
+    from rich.console import Console
+    from rich.highlighter import RegexHighlighter
+    from rich.text import Text
+    from rich.theme import Theme
+
+    class Listed(RegexHighlighter):
+        """The number and kind of an operation, its addresses, and register names."""
+
+        base_style = "hil."
+        highlights = (
+            r"^ {0,5}(?P<number>\d+) +\d+  (?P<kind>\w+)",
+            r"(?P<address>\b(\d|shram):0x[0-9a-f]+)",
+            r"^ {16}(?P<label>\w+)",
+            r"(?P<register>NPU_SET_\w+)",
+        )
+
+    styles = {"number": "bold", "kind": "bold cyan", "address": "green", "label": "dim", "register": "magenta"}
+    console = Console(theme=Theme({f"hil.{name}": style for name, style in styles.items()}), soft_wrap=True)
+    highlight = Listed()
+    for text in texts:
+        console.print(highlight(Text(text)))

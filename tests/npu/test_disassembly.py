@@ -1,0 +1,254 @@
+"""A listing says what the stream does: every register, every name, every figure can be traced to its source."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import ethosu.vela.ethos_u55_regs.ethos_u55_regs as vela_registers
+import numpy as np
+import pytest
+
+from hil.npu.codec import decode_stream as decode_weights
+from hil.npu.compiled import CompiledModel, NpuOperator, read_compiled
+from hil.npu.contents import Contents
+from hil.npu.disassembly import Instruction, as_record
+from hil.npu.disassembly_text import WIDTH, lines
+from hil.npu.errors import StreamError
+from hil.npu.listing import Listing, list_compiled, list_payload
+from hil.npu.operations import BlockOperation, Convolution, Dma, Kind, Operation, Range, Wait
+from hil.npu.payload import parse_payload
+from hil.npu.program import decode
+from hil.npu.register_fields import FIELDS, describe
+from hil.npu.scaling import scale_records
+from hil.npu.stream import Op, decode_stream
+from hil.npu.weights import layout_of, unpack
+
+Vela = Callable[..., bytes]
+Models = Callable[[str], bytes]
+
+
+def payload_of(model: CompiledModel) -> bytes:
+    operator = model.main.operators[0]
+    assert isinstance(operator, NpuOperator)
+    data = model.main.tensors[operator.command_stream].data
+    assert data is not None
+    return data.tobytes()
+
+
+@pytest.fixture(scope="module")
+def model(vela: Vela, small_models: Models) -> CompiledModel:
+    return read_compiled(vela(small_models("misc"), "ethos-u55-128"))
+
+
+@pytest.fixture(scope="module")
+def listing(model: CompiledModel) -> Listing:
+    (found,) = list_compiled(model)
+    return found
+
+
+def test_registers_add_up_to_what_every_operation_sees(model: CompiledModel, listing: Listing) -> None:
+    _, words = parse_payload(payload_of(model))
+    commands = {command.word_offset: command for command in decode_stream(words)}
+    registers: dict[str, int] = {}
+    for instruction in listing.instructions:
+        for write in instruction.registers:
+            registers[write.register] = write.value
+            if write.shift is not None:
+                registers[f"{write.register}_SHIFT"] = write.shift
+        command = commands.pop(instruction.operation.word_offset)
+        if not isinstance(instruction.operation, Wait):
+            seen = command.registers
+            assert {name: seen[name] for name in registers} == registers
+            assert not any(value for name, value in seen.items() if name not in registers)
+    assert {command.op for command in commands.values()} <= {Op.STOP, Op.IRQ}
+
+
+def test_inputs_and_outputs_have_the_files_names(model: CompiledModel, listing: Listing) -> None:
+    inputs = {name for instruction in listing.instructions for names in instruction.inputs for name in names}
+    assert model.main.tensors[model.main.inputs[0]].name in inputs
+    named = [instruction.output for instruction in listing.instructions if instruction.output]
+    assert set(named) == {model.main.tensors[model.main.outputs[0]].name}
+
+
+def test_what_an_operation_reads_is_what_the_named_one_wrote(listing: Listing) -> None:
+    """Through every `#n` the same bytes, and nobody wrote them in between."""
+    followed = 0
+    instructions = listing.instructions
+    for instruction in instructions:
+        operation = instruction.operation
+        if not isinstance(operation, BlockOperation) or len(instruction.inputs[0]) != 1:
+            continue
+        (label,) = instruction.inputs[0]
+        if label.startswith("#"):
+            source = instructions[int(label[1:])].operation
+            assert isinstance(source, BlockOperation)
+            assert source.ofm.address <= operation.ifm.address < source.ofm.extent()[1]
+            between = [found.operation for found in instructions[int(label[1:]) + 1 : instruction.index]]
+            assert not any(touches(other, operation.ifm.address) for other in between)
+            followed += 1
+    assert followed > 5
+
+
+def touches(operation: Operation, address: int) -> bool:
+    if isinstance(operation, BlockOperation):
+        low, high = operation.ofm.extent()
+        return low <= address < high
+    return isinstance(operation, Dma) and any(
+        start <= address < start + operation.length for start in operation.destinations if operation.destination_region
+    )
+
+
+def test_weights_and_scales_are_those_that_run(model: CompiledModel, listing: Listing) -> None:
+    operator = model.main.operators[0]
+    assert isinstance(operator, NpuOperator)
+    constants = model.main.tensors[operator.read_only].data
+    assert constants is not None
+    seen = 0
+    for instruction in listing.instructions:
+        operation, figures = instruction.operation, instruction.weights
+        if not isinstance(operation, Convolution):
+            continue
+        assert figures is not None
+        place = figures.origin or operation.weights
+        assert place.region == 0
+        encoded = constants[place.address : place.end].tobytes()
+        weights = unpack(decode_weights(encoded), layout_of(operation, listing.accelerator))
+        assert (figures.bytes, figures.elements) == (len(encoded), weights.size)
+        assert figures.zeros == int((weights == 0).sum())
+        assert instruction.records is not None
+        # Vela lays the records in front of the weights.
+        bias, factor, shift = scale_records(
+            constants[place.address - 16 * -(-10 * weights.shape[0] // 16) :][: 10 * weights.shape[0]]
+        )
+        assert instruction.records.count == operation.ofm.shape[2]
+        assert instruction.records.bias == (bias.min(), bias.max())
+        assert instruction.records.scale[1] == max(int(f) / 2.0 ** int(s) for f, s in zip(factor, shift, strict=True))
+        seen += figures.origin is not None
+    assert seen, "no weights were copied by a DMA; take another model"
+
+
+def test_a_copy_names_its_user(listing: Listing) -> None:
+    copies = [found for found in listing.instructions if found.operation.kind is Kind.DMA]
+    assert copies
+    for copy in copies:
+        assert copy.used_by is not None
+        assert copy.used_by > copy.index
+
+
+@pytest.mark.parametrize(
+    ("network", "options", "parts"),
+    [
+        ("cnn", (), ("depthwise 5x3", "stride 2", "pad 0 0 1 1", "average_pool 3x3", "table    shram:", "constant ")),
+        ("misc", (), ("dilation 2", "upscale zeros", "strides y ", "depth-first")),
+        ("wide", ("--optimise", "Size"), ("conv 3x3", "ofm      1x16x48")),
+        ("cnn-int16", (), ("40-bit accumulators", "int16 ", "interpolated")),
+    ],
+)
+def test_lines_fit_and_say_it(
+    vela: Vela, small_models: Models, network: str, options: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    compiled = read_compiled(vela(small_models(network), "ethos-u55-128", "Shared_Sram", *options))
+    (listing,) = list_compiled(compiled)
+    text = [line for found in listing.instructions for line in lines(found, registers=True)]
+    assert max(map(len, text)) <= WIDTH
+    for part in parts:
+        assert part in "\n".join(text)
+
+
+def test_every_field_is_in_the_record(listing: Listing) -> None:
+    for instruction in listing.instructions:
+        record = json.loads(json.dumps(as_record(instruction)))
+        for name in vars(instruction.operation):
+            assert name in record
+    convolution = next(found for found in listing.instructions if found.operation.kind is Kind.CONV)
+    record = as_record(convolution)
+    assert record["ifm"]["dtype"] == "int8"
+    assert record["rounding"] == "tfl"
+    assert record["kernel"]["height"] == 3
+
+
+def test_a_bare_payload_can_be_read(model: CompiledModel, listing: Listing) -> None:
+    bare = list_payload(payload_of(model))
+    assert [kinds(found) for found in bare.instructions] == [kinds(found) for found in listing.instructions]
+    assert all(found.weights is None or found.weights.zeros is None for found in bare.instructions)
+    assert lines(bare.instructions[0])
+    with pytest.raises(StreamError, match="does not start with COP1"):
+        list_payload(b"no payload at all")
+
+
+def kinds(instruction: Instruction) -> tuple[Kind, int]:
+    return instruction.operation.kind, instruction.operation.word_offset
+
+
+def test_damaged_streams_are_listed_or_refused_at_a_word(model: CompiledModel) -> None:
+    payload = payload_of(model)
+    generator = np.random.default_rng(3)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(payload)
+        for position in generator.integers(32, len(damaged), 2):
+            damaged[position] ^= 1 << int(generator.integers(8))
+        try:
+            for instruction in list_payload(bytes(damaged)).instructions:
+                lines(instruction, registers=True)
+        except StreamError as error:
+            refused += error.word_offset is not None
+    assert refused > 20
+
+
+def test_fields_are_velas() -> None:
+    """Names, places and values of bit fields, as Vela's generated module has them."""
+    enumerations = {
+        "precision": {"IFM": vela_registers.ifm_precision, "OFM": vela_registers.ofm_precision},
+        "format": vela_registers.data_format,
+        "scale_mode": vela_registers.ifm_scale_mode,
+        "round_mode": vela_registers.rounding,
+        "rounding": vela_registers.rounding,
+        "stride_mode": vela_registers.stride_mode,
+        "act_clip_range": vela_registers.clip_range,
+        "mode": vela_registers.resampling_mode,
+        "acc_format": vela_registers.acc_format,
+    }
+    for register, fields in FIELDS.items():
+        if register != "KERNEL_STRIDE":  # its bits have no names there
+            layout, low = {}, -16
+            structure = getattr(vela_registers, f"npu_set_{register.lower()}_t")
+            for name, _, width in structure._fields_:
+                layout["acc_format" if (register, name) == ("ACC_FORMAT", "param") else name] = (low, width)
+                low += width
+            assert {field.name: (field.low, field.width) for field in fields}.items() <= layout.items()
+        for field in fields:
+            known: Any = enumerations.get(field.name)
+            if known is not None:
+                known = known[register[:3]] if isinstance(known, dict) else known
+                assert dict(field.values) == {entry.value: entry.name for entry in known}
+    activation = {entry.name: entry.value for entry in vela_registers.activation}
+    assert describe("ACTIVATION", activation["LUT_START"]).startswith("type LUT 0")
+    assert describe("ACTIVATION", activation["TANH"]).startswith("type TANH")
+    assert describe("KERNEL_STRIDE", 1 << 6 | 1 << 2).startswith("stride_x_lsb 0, stride_y_lsb 0, weight_order PART")
+
+
+def test_contents_follow_overlapping_writes_and_copies() -> None:
+    contents = Contents()
+    contents.put(Range(1, 0, 100), "a")
+    contents.put(Range(1, 40, 20), "b", origin=Range(0, 1000, 20))
+    assert contents.labels(Range(1, 0, 100)) == ("a", "b")
+    assert contents.labels(Range(1, 30, 10)) == ("a",)
+    assert contents.labels(Range(1, 100, 10)) == contents.labels(Range(2, 0, 10)) == ()
+    assert contents.origin(Range(1, 44, 8)) == Range(0, 1004, 8)
+    assert contents.origin(Range(1, 30, 20)) is None
+    contents.put(Range(1, 50, 60), "c")
+    assert contents.origin(Range(1, 40, 10)) == Range(0, 1000, 10)
+    assert contents.labels(Range(1, 39, 12)) == ("a", "b", "c")
+
+
+def test_a_program_runs_what_is_listed(model: CompiledModel, listing: Listing) -> None:
+    accelerator, words = parse_payload(payload_of(model))
+    operator = model.main.operators[0]
+    assert isinstance(operator, NpuOperator)
+    constants = model.main.tensors[operator.read_only].data
+    assert constants is not None
+    program = decode(words, accelerator, {0: constants}, {2: 1})
+    assert program.operations == tuple(found.operation for found in listing.instructions)
