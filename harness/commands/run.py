@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hil.harness.commands import arguments
+from hil.harness.commands.inputs import random_inputs, read_inputs
 
 if TYPE_CHECKING:
     from hil.harness.vela import VelaSettings
-    from hil.targets.base import Array, Deployable, Run
+    from hil.targets.base import Deployable, Run
     from hil.targets.tensors import Signature
 
 
@@ -60,7 +59,7 @@ def run(
     signature = read_signature(data, str(model))
     if cpu and signature.compiled:
         raise BadInputError(f"--cpu: {model} is a Vela output, which needs the NPU", hint="give the int8 model")
-    arrays = _read_inputs(signature, inputs) if inputs else _random_inputs(signature, samples)
+    arrays = read_inputs(signature, inputs) if inputs else random_inputs(signature, samples)
     deployable = _deployable(data, signature, settings, str(model), accelerator, compiled=not cpu and target != "host")
     from hil.harness.progress import LineProgress
 
@@ -103,36 +102,6 @@ def _deployable(
         return Deployable(None, data, accelerator or read_compiled(data).accelerator.name, *configuration)
     made = compile_model(data, settings, name=name).model if compiled else None
     return Deployable(data, made, settings.accelerator, *configuration)
-
-
-def _read_inputs(signature: Signature, path: Path) -> list[Array]:
-    import numpy as np
-
-    from hil.npu.errors import BadInputError
-    from hil.targets.tensors import take_inputs
-
-    data = arguments.read_model(path)
-    try:
-        loaded = np.load(io.BytesIO(data), allow_pickle=False)
-        given: Array | Mapping[str, Array] = loaded if isinstance(loaded, np.ndarray) else dict(loaded)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise BadInputError(f"{path} holds no arrays: {error}", hint="write it with numpy.savez") from error
-    return take_inputs(signature, given)
-
-
-def _random_inputs(signature: Signature, samples: int) -> list[Array]:
-    import numpy as np
-
-    from hil.targets.tensors import require_quantized
-
-    require_quantized(signature)
-    rng = np.random.default_rng(0)
-    arrays = []
-    for spec in signature.inputs:
-        limits = np.iinfo(spec.dtype)
-        shape = (samples, *spec.sample_shape)
-        arrays.append(rng.integers(limits.min, limits.max, shape, spec.dtype, endpoint=True))
-    return arrays
 
 
 def _write_outputs(signature: Signature, path: Path, result: Run) -> None:
