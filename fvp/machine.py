@@ -157,7 +157,8 @@ class Machine:
         )
 
     def _ended(self, elapsed: float, simulated: float) -> End | None:
-        self._drain()
+        if self._drain():
+            self._qemu.qtest.wake()
         if any(sink.ended for sink in self._sinks.values()):
             return End.UART
         if self._line.timelimit is not None and elapsed >= self._line.timelimit:
@@ -168,9 +169,9 @@ class Machine:
             return End.CYCLE_LIMIT
         return None
 
-    def _drain(self) -> None:
-        for number, sink in self._sinks.items():
-            sink.drain(self._qemu.uarts[number])
+    def _drain(self) -> bool:
+        """Whether input waits for a UART."""
+        return any([sink.drain(self._qemu.uarts[number]) for number, sink in self._sinks.items()])
 
     def _qemu_ended(self) -> End:
         self._drain()

@@ -122,9 +122,10 @@ def _honoured() -> list[Parameter]:
             Parameter(f"{at}.unbuffered_output", False, "write every byte at once, as is always done here"),
             Parameter(f"{at}.shutdown_on_eot", False, "end the simulation when the UART sends EOT (0x04)"),
             Parameter(f"{at}.shutdown_tag", "", "end the simulation when the UART sends this text"),
-            Parameter(f"{terminal}.start_telnet", True, "serve the UART on a port of this machine, if it is asked for"),
-            Parameter(f"{terminal}.start_port", 5000, "first port tried; 0 takes any, and asks for it"),
-            Parameter(f"{terminal}.mode", "telnet", "raw asks for the port; telnet is served raw too"),
+            Parameter(
+                f"{terminal}.start_port", 5000, "first port tried, on loopback; any other than 5000 asks for one"
+            ),
+            Parameter(f"{terminal}.mode", "telnet", "raw asks for a port, too; telnet is served as raw"),
         ]
     return rows
 
@@ -155,6 +156,7 @@ def _ignored() -> list[Parameter]:
         rows += [
             Parameter(f"mps3_board.uart{uart}.rx_overrun_mode", "", "what a lost byte does", "no byte is lost"),
             Parameter(f"mps3_board.uart{uart}.untimed_fifos", False, "no baud rate", "there is no baud rate"),
+            Parameter(f"{terminal}.start_telnet", True, "start a terminal", "no program is started"),
             Parameter(f"{terminal}.quiet", False, "say nothing about the port", "the port must be told"),
             Parameter(f"{terminal}.terminal_command", "", "program of the terminal", "no program is started"),
         ]

@@ -33,6 +33,10 @@ class Qtest:
         """Sets the subsystem's expansion interrupt `line` (0 is interrupt 32 of the CPU)."""
         self._ask(f"set_irq_in {_SUBSYSTEM} EXP_IRQ {line} {int(level)}")
 
+    def wake(self) -> None:
+        """Makes QEMU look at its UARTs' input: it does not when firmware enables a receiver, and sleeps."""
+        self._ask("endianness")
+
     def read(self, address: int, size: int) -> bytes:
         """`size` bytes of physical memory."""
         pieces = [

@@ -1,4 +1,6 @@
-"""Where a UART's output goes, and the two signs in it that end a simulation.
+"""Where a UART's output goes and its input comes from, and the two signs that end a simulation.
+
+Output goes to a file, to standard output, or to the client of a TCP port (`terminal`), from which the input comes.
 
 `shutdown_on_eot` ends it on the byte EOT (0x04), which Arm's firmware sends last; `shutdown_tag` on a text.  Bytes
 behind the sign are not written.
@@ -6,14 +8,19 @@ behind the sign are not written.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import socket
 import sys
+import termios
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from hil.fvp.contract import STDOUT, CommandLine
-from hil.fvp.parameters import UARTS
+from hil.fvp.errors import FvpError
+from hil.fvp.parameters import PARAMETERS, UARTS
+from hil.fvp.terminal import Terminal
 from hil.npu.errors import BadInputError
 
 EOT = 4
@@ -28,6 +35,8 @@ class UartSettings:
     unbuffered: bool
     shutdown_on_eot: bool
     shutdown_tag: bytes
+    first_port: int | None
+    """TCP port from which on a free one is looked for; None: no port is asked for."""
 
 
 def settings(line: CommandLine) -> list[UartSettings]:
@@ -41,20 +50,33 @@ def settings(line: CommandLine) -> list[UartSettings]:
             line.flag(f"{at}.unbuffered_output"),
             line.flag(f"{at}.shutdown_on_eot"),
             line.text(f"{at}.shutdown_tag").encode(),
+            _first_port(line, number),
         )
-        if uart.out_file or uart.shutdown_on_eot or uart.shutdown_tag:
+        if uart.out_file or uart.shutdown_on_eot or uart.shutdown_tag or uart.first_port is not None:
             found.append(uart)
     return found
 
 
+def _first_port(line: CommandLine, number: int) -> int | None:
+    """Arm's FVP always listens.  Here that is for whoever asks: by mode `raw`, or by a port that is not the usual."""
+    terminal = f"mps3_board.telnetterminal{number}"
+    name = f"{terminal}.start_port"
+    asked = line.text(f"{terminal}.mode") == "raw" or line.parameter(name) != PARAMETERS.find(name).default
+    return int(line.parameter(name)) if asked else None
+
+
 class UartSink:
-    """Writes what one UART sends; `ended` once it sent a sign that ends the simulation."""
+    """Passes on what one UART sends and receives; `ended` once it sent a sign that ends the simulation."""
 
     def __init__(self, uart: UartSettings) -> None:
         self.ended = False
         self._settings = uart
         self._tail = b""
         self._file: IO[bytes] | None = None
+        self._terminal = None if uart.first_port is None else Terminal(uart.number, uart.first_port)
+        if self._terminal is not None:
+            told = f"telnetterminal{uart.number}: Listening for serial connection on port {self._terminal.port}"
+            print(told, flush=True)
         if uart.out_file == STDOUT:
             self._file = sys.stdout.buffer
         elif uart.out_file:
@@ -65,16 +87,23 @@ class UartSink:
                     f"UART {uart.number}: {uart.out_file} cannot be written: {error.strerror}"
                 ) from None
 
-    def drain(self, sock: socket.socket) -> None:
-        """Takes all that has arrived on `sock`, without waiting."""
-        while not self.ended:
+    def drain(self, sock: socket.socket) -> bool:
+        """Takes all that has arrived on `sock`, and gives it what was typed, without waiting.
+
+        Whether there is input that the UART has not taken.
+        """
+        while not self.ended and not (self._terminal and self._terminal.is_full):
             try:
                 data = sock.recv(1 << 16, socket.MSG_DONTWAIT)
             except (BlockingIOError, ConnectionError):
-                return
+                break
             if not data:
-                return
+                break
             self.take(data)
+        if self._terminal is None:
+            return False
+        self._terminal.exchange(sock)
+        return _unread(sock)
 
     def take(self, data: bytes) -> None:
         """Writes `data` up to a sign that ends the simulation."""
@@ -88,11 +117,34 @@ class UartSink:
                 end = behind if end < 0 else min(end, behind)
             self._tail = seen[-len(tag) :]
         self.ended = end >= 0
+        sent = data if end < 0 else data[:end]
         if self._file:
-            self._file.write(data if end < 0 else data[:end])
-            self._file.flush()
+            self._store(self._file, sent)
+        if self._terminal:
+            self._terminal.send(sent)
+
+    def _store(self, file: IO[bytes], data: bytes) -> None:
+        try:
+            file.write(data)
+            file.flush()
+        except BrokenPipeError:  # Whoever read our standard output is gone, which is no error of the machine's.
+            raise
+        except OSError as error:
+            name = self._settings.out_file
+            raise FvpError(f"UART {self._settings.number}: {name} cannot be written: {error.strerror}") from None
 
     def close(self) -> None:
-        """Completes the file."""
+        """Completes the file, and what the client gets."""
+        if self._terminal:
+            self._terminal.close()
         if self._file and self._file is not sys.stdout.buffer:
-            self._file.close()
+            with contextlib.suppress(OSError):  # What could not be written was told when it was tried.
+                self._file.close()
+
+
+def _unread(sock: socket.socket) -> bool:
+    """Whether the other end has not yet read all that was sent."""
+    try:
+        return fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)) != bytes(4)
+    except OSError:
+        return False
