@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -64,7 +64,7 @@ class Inference:
     `outputs`: one piece per output, in the model's order.  `counters`: by the firmware's names (`NPU TOTAL`, `NPU
     ACTIVE`, ...), none of the NPU's if `used_npu` is False, that is if Vela had not compiled the model and CPU
     kernels ran it.  `arena_used` in bytes, None if the firmware does not tell.  `modelled`: cycles are the timing
-    model's, not those of Arm's simulator.
+    model's, not those of Arm's simulator.  `untrusted` says why they mean nothing at all, empty if they do.
     """
 
     outputs: tuple[bytes, ...]
@@ -76,6 +76,7 @@ class Inference:
     firmware_sha256: str
     used_npu: bool
     modelled: bool
+    untrusted: str = ""
 
 
 def run_inference(
@@ -85,15 +86,16 @@ def run_inference(
     *,
     macs: int = 128,
     time_limit_s: float = 120.0,
-    engine: str = "open",
-    executable: Path | None = None,
+    engine: str | engines.Engine = "open",
     memory: MemorySettings | None = None,
     firmware: Firmware | None = None,
+    parameters: Mapping[str, Value] | None = None,
     stop: threading.Event | None = None,
 ) -> Inference:
     """Runs `model` (an int8 TFLite file, or Vela's output) once; gives `output_sizes` bytes of each output.
 
-    `executable` is Arm's FVP for the engine `arm`; the run is ended once another thread sets `stop`.
+    `engine` is a name, or what `engine.find` gave.  `parameters` are the user's, set after those set here; with
+    `ethosu.extra_args=--fast` among them the cycles are `untrusted`.  Another thread ends the run by setting `stop`.
 
     Raises `BadInputError` for a model that this machine or its firmware cannot run (compiled for other MACs, too
     large, an operator the firmware lacks), `UnavailableError` if something is not installed, and with the log
@@ -101,18 +103,28 @@ def run_inference(
     """
     firmware = firmware or runner()
     used_npu = _check(model, inputs, output_sizes, macs, firmware)
-    program = engines.find(engine, executable)
+    program = engines.find(engine) if isinstance(engine, str) else engine
     with contextlib.ExitStack() as stack:
         given = [model, b"".join(inputs), bytes(sum(output_sizes))]
         if memory is not None and memory.vela_config:
             given.append(memory.vela_config.encode())
         files = [stack.enter_context(_anonymous(data)) for data in given]
         line = _command_line(firmware, program, macs, memory, [_path(file) for file in files], len(given[2]))
-        line = replace(line, timelimit=time_limit_s)
+        line = replace(line, parameters={**line.parameters, **(parameters or {})}, timelimit=time_limit_s)
         uart = _launch(program, line, [file.fileno() for file in files], time_limit_s, stop or threading.Event())
         files[2].seek(0)
         output = files[2].read(len(given[2]))
-    return _result(uart, output, output_sizes, program, firmware, used_npu)
+    result = _result(uart, output, output_sizes, program, firmware, used_npu)
+    return replace(result, untrusted=_UNTRUSTED_FAST) if _is_fast(line) else result
+
+
+_EXTRA_ARGS = "ethosu.extra_args"
+_UNTRUSTED_FAST = f"{_EXTRA_ARGS} has --fast, with which the NPU model's cycles mean nothing"
+
+
+def _is_fast(line: contract.CommandLine) -> bool:
+    """Whether the user has the NPU's timing left out; nothing here ever asks for that."""
+    return "--fast" in line.text(_EXTRA_ARGS)
 
 
 def _command_line(
@@ -184,8 +196,8 @@ def _launch(
 ) -> str:
     """Runs the FVP to its end and gives what its UART sent; raises what it ended with if that was no ordinary end."""
     command = [*program.command, *contract.arguments(line)]
-    environment = dict(os.environ)
-    if program.command == engines.OPEN_COMMAND:
+    environment = {**os.environ, **program.environment}
+    if program.tied:
         environment[contract.OPEN_PARENT] = str(os.getpid())
         command.append("-q")
     else:

@@ -59,7 +59,8 @@ def latency_of(run: Run, summary: VelaSummary, target: str) -> Latency:
     """Cycles that the target counted, at the clock of Vela's system configuration."""
     cycles = next((m for m in run.measurements if m.name == "npu_cycles"), None)
     if cycles is None or cycles.trust is Trust.UNTRUSTED:
-        raise UntrustedError(f"{target} measures no latency", hint="use sim, fvp or a board")
+        why = f": {cycles.note}" if cycles is not None and cycles.note else ""
+        raise UntrustedError(f"{target} measures no latency{why}", hint="use sim, fvp or a board")
     return Latency(int(cycles.value), summary.clock_hz, cycles.trust, len(summary.cpu_operators))
 
 

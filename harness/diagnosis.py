@@ -46,7 +46,7 @@ def examine() -> list[Finding]:
     """Everything, in the order of a model's way to the target."""
     found = [Finding("python", platform.python_version(), "everything", "")]
     found += [_distribution(*entry) for entry in DISTRIBUTIONS]
-    found += [_qemu(), _firmware(), _arm_fvp(), *_data(Path("models"))]
+    found += [_qemu(), _firmware(), _arm_fvp(), _docker(), *_data(Path("models"))]
     return found
 
 
@@ -87,14 +87,25 @@ def _firmware() -> Finding:
 def _arm_fvp() -> Finding:
     from hil.fvp.engine import find
 
-    remedy = "download the Corstone-300 FVP from developer.arm.com and put it on PATH, or name it in FVP_CORSTONE300"
     purpose = "Arm's own FVP (target fvp, engine arm): simulated cycles"
+    version, remedy = "", "`hil fvp install` fetches it; or name it in FVP_CORSTONE300"
     try:
         engine = find("arm")  # the open one may stand there under Arm's name
         version = engine.version if engine.name == "arm" else ""
-    except UnavailableError:
-        version = ""
+    except UnavailableError as error:
+        if "not on this machine" not in str(error):  # one that is there and does not start
+            remedy = str(error)
     return Finding("FVP_Corstone_SSE-300", version, purpose, remedy, needed=False)
+
+
+def _docker() -> Finding:
+    from hil.fvp.engine import find
+
+    purpose = "an FVP in a container (target fvp, engine docker)"
+    try:
+        return Finding("docker", find("docker").version, purpose, "", needed=False)
+    except HilError as error:
+        return Finding("docker", "", purpose, str(error), needed=False)
 
 
 def _data(folder: Path) -> list[Finding]:

@@ -10,6 +10,7 @@ CPU's cycles are `untrusted` on either.  An int8 model that Vela has not seen ru
 
 from __future__ import annotations
 
+import functools
 import os
 import statistics
 import threading
@@ -19,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hil.fvp.engine import find
+from hil.fvp import contract
+from hil.fvp.engine import Engine, find
 from hil.fvp.firmware import runner
 from hil.fvp.inference import Inference, MemorySettings, run_inference
 from hil.npu.accelerator import Accelerator
@@ -45,9 +47,10 @@ _NAMES = {
 
 
 class FvpTarget:
-    """`engine` is `open`, `arm` or `auto`; `executable` is Arm's FVP if it is not where it is looked for.
+    """`engine` is `auto`, `arm`, `docker` or `open`; `executable` is Arm's FVP if it is not where it is looked for.
 
-    `time_limit_s` is for one sample, boot included; `jobs` samples run at a time (default: as many as there are cores).
+    `parameters` are the FVP's, as `-C` takes them, besides those that a run needs.  `time_limit_s` is for one sample,
+    boot included; `jobs` samples run at a time (default: as many as there are cores).
     """
 
     name = "fvp"
@@ -59,16 +62,30 @@ class FvpTarget:
         executable: Path | None = None,
         time_limit_s: float = 120.0,
         jobs: int | None = None,
+        parameters: Sequence[str] = (),
     ) -> None:
         self._engine = engine
         self._executable = executable
         self._time_limit_s = time_limit_s
         self._jobs = jobs or os.cpu_count() or 1
+        self._parameters = contract.parse([word for setting in parameters for word in ("-C", setting)]).parameters
+
+    @functools.cached_property
+    def _program(self) -> Engine:
+        return find(self._engine, self._executable)
 
     def identity(self) -> dict[str, str]:
-        """Engine, its version, and the firmware.  Raises `UnavailableError` where one of them is missing."""
-        program = find(self._engine, self._executable)
-        return {"engine": program.name, "engine_version": program.version, "firmware": runner().sha256}
+        """Engine, its version, how `auto` came to it, forced parameters, and the firmware.
+
+        Raises `UnavailableError` where one of them is missing.
+        """
+        program = self._program
+        found = {"engine": program.name, "engine_version": program.version, "firmware": runner().sha256}
+        if program.why:
+            found["engine_choice"] = program.why
+        if self._parameters:
+            found["fvp_parameters"] = " ".join(f"{name}={value}" for name, value in sorted(self._parameters.items()))
+        return found
 
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
         """See `Target.run`; the log is the UART's of all samples."""
@@ -112,9 +129,9 @@ class FvpTarget:
                 sizes,
                 macs=macs,
                 time_limit_s=self._time_limit_s,
-                engine=self._engine,
-                executable=self._executable,
+                engine=self._program,
                 memory=memory,
+                parameters=self._parameters,
                 stop=stop,
             )
             with told:
@@ -150,6 +167,8 @@ def _clock(model: Deployable) -> float:
 def _measurements(inferences: Sequence[Inference], cpu_operators: int, clock_hz: float) -> tuple[Measurement, ...]:
     """The median over the samples of each counter, as the firmware printed it."""
     npu_trust = Trust.MODELLED if inferences[0].modelled else Trust.SIMULATED
+    if inferences[0].untrusted:
+        npu_trust = Trust.UNTRUSTED
     made = []
     for counter in inferences[0].counters:
         values = [inference.counters.get(counter, 0) for inference in inferences]
@@ -160,7 +179,7 @@ def _measurements(inferences: Sequence[Inference], cpu_operators: int, clock_hz:
                 statistics.median_low(values),
                 "beats" if "BEAT" in counter else "cycles",
                 npu_trust if is_npu else Trust.UNTRUSTED,
-                _spread(counter, values),
+                inferences[0].untrusted if is_npu and inferences[0].untrusted else _spread(counter, values),
             )
         )
     cycles = next((m for m in made if m.name == _TOTAL), None)

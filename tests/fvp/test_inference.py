@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,12 +14,12 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from hil.fvp import engine, firmware
+from hil.fvp import firmware
 from hil.fvp.errors import BootError, FaultError, HangError
 from hil.fvp.inference import MemorySettings, run_inference
 from hil.harness.vela import VelaSettings, compile_model
 from hil.npu.compiled import CpuOperator, NpuOperator, read_compiled
-from hil.npu.errors import BadInputError, UnavailableError
+from hil.npu.errors import BadInputError
 from hil.targets import create
 from hil.targets.base import Deployable
 
@@ -267,58 +266,6 @@ def test_without_its_wheel_the_install_command_is_told(monkeypatch: pytest.Monke
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)}
     )
     assert "pip install mlia-ethos-u" in done.stderr.splitlines()[-1]
-
-
-def test_an_fvp_named_by_the_user_is_preferred_and_started_the_same_way(
-    runner: firmware.Firmware, compiled: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The open executable under Arm's name: other tools' scripts find it, and its cycles stay what they are."""
-    arm = tmp_path / engine.EXECUTABLES[0]
-    arm.write_text(f'#!/bin/sh\nexec {sys.executable} -m hil.fvp.corstone300 "$@"\n')
-    arm.chmod(arm.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert engine.find_arm() == arm
-    found = engine.find("auto")
-    assert (found.name, found.modelled, found.command) == ("open", True, (str(arm),))
-    assert found.version == engine.find("open").version
-    int8, model = compiled("kws_ref_int8")
-    data = _input("kws_ref_int8")
-    inference = run_inference(model, [data.tobytes()], [12], engine="auto")
-    assert list(inference.outputs) == oracle(int8, data)
-    assert (inference.engine, inference.modelled) == ("open", True)
-
-
-def test_arms_own_mlia_runs_on_the_open_executable(
-    runner: firmware.Firmware, compiled: Compile, tmp_path: Path
-) -> None:
-    """MLIA builds its command line, runs it, and reads the counters, all unmodified."""
-    performance = pytest.importorskip("mlia.backend.corstone.performance")
-    shim = tmp_path / engine.EXECUTABLES[0]
-    shim.write_text(f'#!/bin/sh\nexec {sys.executable} -m hil.fvp.corstone300 "$@"\n')
-    shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
-    _, model = compiled("kws_ref_int8", "ethos-u55-256")
-    (tmp_path / "model.tflite").write_bytes(model)
-    metrics = performance.get_metrics(
-        performance.CorstoneRunConfig(
-            output_dir=tmp_path, backend_path=tmp_path, fvp="corstone-300", target="ethos-u55", mac=256,
-            model=tmp_path / "model.tflite", is_pte=False,
-        )
-    )  # fmt: skip
-    counters = run_inference(model, [bytes(490)], [12], macs=256).counters
-    assert metrics.npu_model_stats.npu_total_cycles == counters["NPU TOTAL"] > 0
-
-
-def test_an_engine_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, qemu: None) -> None:
-    monkeypatch.delenv(engine.VARIABLE, raising=False)
-    if engine.find_arm() is None:
-        with pytest.raises(UnavailableError, match="not on this machine"):
-            engine.find("arm")
-        assert engine.find("auto").name == "open"
-    monkeypatch.setenv(engine.VARIABLE, str(tmp_path))
-    with pytest.raises(UnavailableError, match="no executable"):
-        engine.find("arm")
-    with pytest.raises(BadInputError, match="docker"):
-        engine.find("docker")
 
 
 def _fvps() -> list[int]:

@@ -1,0 +1,251 @@
+"""The Docker side of the engine `docker`: daemon, image, the box a program runs in, and what killed runs left behind.
+
+    image = find_image(("FVP_Corstone_SSE-300_Ethos-U55",))
+    with box(connect(), image.id, ["FVP_Corstone_SSE-300_Ethos-U55", "--version"], scratch_bytes=0) as container: ...
+
+=============== ==========================================================================================
+a container has because
+=============== ==========================================================================================
+no network      firmware and simulator have nobody to talk to
+no writing      its root is read-only; `SCRATCH` and /dev/shm are memory, of bounded size
+no privileges   user 65534, no capabilities, none to be gained
+limits          memory, processes, processors (`Limits`); its time is the run's, and ends with its client
+nothing of host but the folders in `HIL_FVP_MOUNTS`, read-only
+=============== ==========================================================================================
+
+The daemon removes a container when its program ends, and its program ends when its client does (see `session`).  What a
+client left that was killed before it started its container, `sweep` removes at the next run; the label `LABEL` says
+whose a container is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import platform
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hil.fvp import contract
+from hil.npu.errors import BadInputError, UnavailableError
+
+IMAGE = "hil-fvp"
+"""Name of the image that the README's `docker build` makes."""
+
+IMAGE_VARIABLE = "HIL_FVP_IMAGE"
+"""Environment variable that names another image."""
+
+MOUNTS_VARIABLE = "HIL_FVP_MOUNTS"
+"""Environment variable with folders of this machine, separated by colons, that containers see read-only at the same
+path: an installed FVP, with the libraries that it needs, runs in an image that has none.
+"""
+
+LABEL = "org.ethosu-hil.fvp"
+"""Label of this project's containers; its value says which process of which machine started one."""
+
+SCRATCH = "/scratch"
+"""Folder in the container that may be written: memory that ends with it."""
+
+_SPARE = 256 << 20
+"""Bytes of scratch beside what is known to lie there."""
+
+_CONNECT_SECONDS = 60
+_BUILD = "docker build --build-arg ARM_LICENCE_ACCEPTED=yes -t hil-fvp FOLDER-OF-hil/fvp, see docs/fvp.md"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a container may take: bytes of memory (scratch included), processes and threads, processors."""
+
+    memory: int = 4 << 30
+    processes: int = 256
+    processors: float = 2.0
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that has an FVP: its id, the program's path in it, and what that program says it is."""
+
+    id: str
+    program: str
+    version: str
+    is_open: bool
+
+
+def connect() -> Any:
+    """A client of the Docker daemon (`docker.DockerClient`); raises `UnavailableError` where there is none."""
+    try:
+        import docker
+    except ImportError:
+        raise UnavailableError("the Docker SDK is not installed", hint="pip install 'ethosu-hil[docker]'") from None
+    try:
+        client = docker.from_env(timeout=_CONNECT_SECONDS)
+        client.ping()
+    except Exception as error:  # requests', urllib3's and the SDK's own, by the kind of connection
+        said = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise UnavailableError(f"no Docker daemon answers: {said}", hint="start it, or set DOCKER_HOST") from None
+    return client
+
+
+def find_image(names: Sequence[str]) -> Image:
+    """The image with one of Arm's executables `names`; raises `UnavailableError` for want of daemon, image, program."""
+    client = connect()
+    try:
+        wanted = os.environ.get(IMAGE_VARIABLE) or IMAGE
+        return _ask(client, _image_id(client, wanted), wanted, tuple(names), _mounts())
+    finally:
+        client.close()
+
+
+def _image_id(client: Any, wanted: str) -> str:
+    import docker.errors
+
+    try:
+        return str(client.images.get(wanted).id)
+    except docker.errors.ImageNotFound:
+        raise UnavailableError(f"there is no Docker image {wanted}", hint=_BUILD) from None
+    except docker.errors.DockerException as error:
+        raise UnavailableError(f"Docker does not give the image {wanted}: {error}") from None
+
+
+_FIND = 'for name in "$@"; do if command -v "$name"; then exec "$name" --version; fi; done; exit 127'
+_ASKED: dict[tuple[object, ...], Image] = {}
+
+
+def _ask(client: Any, identity: str, wanted: str, names: tuple[str, ...], mounts: tuple[str, ...]) -> Image:
+    """Runs the image's program once for its version; an image's id stands for its content, so once is enough."""
+    key = (identity, names, mounts)
+    if key not in _ASKED:
+        from hil.fvp.engines import session
+
+        said = bytearray()
+        ended = session.run(client, identity, ["sh", "-c", _FIND, "sh", *names], said.extend, limit_s=_CONNECT_SECONDS)
+        text = said.decode(errors="replace").strip()
+        if ended.code == 127 or not text:
+            raise UnavailableError(f"the Docker image {wanted} has none of {', '.join(names)} on its PATH", hint=_BUILD)
+        program, _, version = text.partition("\n")
+        if ended.code:
+            raise UnavailableError(f"{program} in the image {wanted} does not start: {(ended.said or version)[:300]}")
+        number = re.search(r"\[(\d[\w.]*) ", version)
+        is_open = contract.OPEN_NAME in version
+        told = version.splitlines()[0] if is_open or number is None else f"{Path(program).name} {number[1]}"
+        short = identity.removeprefix("sha256:")[:12]
+        _ASKED[key] = Image(identity, program, f"{told}, image {short}", is_open)
+    return _ASKED[key]
+
+
+@contextlib.contextmanager
+def box(
+    client: Any, image: str, command: Sequence[str], scratch_bytes: int, limits: Limits | None = None
+) -> Iterator[Any]:
+    """A container that is not started yet, gone at the end whatever happens (`docker.models.containers.Container`)."""
+    import docker.errors
+
+    limits = limits or Limits()
+    try:
+        container = client.containers.create(image, **_settings(command, scratch_bytes, limits))
+    except docker.errors.DockerException as error:
+        raise UnavailableError(f"Docker makes no container of {image}: {error}") from None
+    try:
+        yield container
+    finally:
+        _remove(container)
+
+
+def _settings(command: Sequence[str], scratch_bytes: int, limits: Limits) -> dict[str, Any]:
+    folder = f"rw,nosuid,nodev,size={scratch_bytes + _SPARE},uid={_NOBODY},gid={_NOBODY},mode=700"
+    return {
+        "entrypoint": [],
+        "command": list(command),
+        "environment": {"HOME": SCRATCH, "TMPDIR": SCRATCH},
+        "working_dir": "/",
+        "network_mode": "none",
+        "read_only": True,
+        "tmpfs": {SCRATCH: folder},
+        "shm_size": limits.memory,
+        "user": f"{_NOBODY}:{_NOBODY}",
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "ipc_mode": "private",
+        "mem_limit": limits.memory,
+        "memswap_limit": limits.memory,
+        "pids_limit": limits.processes,
+        "nano_cpus": int(min(limits.processors, os.cpu_count() or 1) * 1e9),
+        "log_config": {"type": "none"},
+        "volumes": {folder: {"bind": folder, "mode": "ro"} for folder in _mounts()},
+        "labels": {LABEL: owner()},
+        "auto_remove": True,
+        "stdin_open": True,
+    }
+
+
+_NOBODY = 65534
+
+
+def _mounts() -> tuple[str, ...]:
+    folders = tuple(filter(None, os.environ.get(MOUNTS_VARIABLE, "").split(":")))
+    for folder in folders:
+        if not Path(folder).is_absolute() or not Path(folder).is_dir():
+            raise BadInputError(f"{MOUNTS_VARIABLE} names {folder}, which is no folder", hint="full paths, by colons")
+    return folders
+
+
+def _remove(container: Any) -> None:
+    """Ends and removes a container; where the daemon is at it already, waits until it is gone."""
+    import docker.errors
+
+    try:
+        container.remove(force=True, v=True)
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError as error:
+        if error.status_code != 409:
+            raise
+        with contextlib.suppress(docker.errors.NotFound):
+            container.wait(condition="removed", timeout=_CONNECT_SECONDS)
+
+
+# -- whose a container is
+
+
+def owner(pid: int | None = None) -> str:
+    """What `LABEL` says: the machine, its process namespace, and one process by id and time of start."""
+    pid = os.getpid() if pid is None else pid
+    return f"{_machine()} {pid} {_started(pid)}"
+
+
+@functools.cache
+def _machine() -> str:
+    """This machine since its start, and the namespace in which process ids count."""
+    try:
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}/{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return platform.node()
+
+
+def _started(pid: int) -> str:
+    """When a process started, in the kernel's ticks; empty if there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def sweep(client: Any) -> int:
+    """Removes the containers that killed runs of this machine left; gives how many."""
+    import docker.errors
+
+    removed = 0
+    with contextlib.suppress(docker.errors.DockerException):
+        for container in client.api.containers(all=True, filters={"label": LABEL}):
+            machine, _, process = container["Labels"][LABEL].partition(" ")
+            pid, _, started = process.partition(" ")
+            if machine == _machine() and not (pid.isdigit() and started and _started(int(pid)) == started):
+                with contextlib.suppress(docker.errors.NotFound):
+                    client.api.remove_container(container["Id"], force=True, v=True)
+                    removed += 1
+    return removed

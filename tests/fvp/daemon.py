@@ -1,0 +1,154 @@
+"""A Docker daemon of the tests' own, on a private socket, and images without a registry.
+
+    with Daemon(folder) as daemon:
+        daemon.load("hil-test", tree({"opt/fvp/program": b"#!/bin/sh ..."}))
+
+Its data, socket and networks are its own: it makes no bridge, no firewall rule, and leaves nothing when it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+class NoDaemonError(Exception):
+    """This machine cannot run one; the text says why."""
+
+
+class Daemon:
+    """`dockerd` while the `with` lasts; `host` is what DOCKER_HOST should be."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.host = f"unix://{folder}/sock"
+        self._log = folder / "log"
+
+    def __enter__(self) -> Daemon:
+        if shutil.which("dockerd") is None:
+            raise NoDaemonError("dockerd is not installed")
+        at = self.folder
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                ["dockerd", "--data-root", at / "data", "--exec-root", at / "exec", "--pidfile", at / "pid",
+                 "--host", self.host, "--bridge", "none", "--iptables=false", "--ip-forward=false"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        until = time.monotonic() + 30
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > until:
+                self._stop()
+                raise NoDaemonError(f"dockerd does not start: {self._log.read_text(errors='replace')[-600:]}")
+            time.sleep(0.05)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for container in self.client.api.containers(all=True):
+            self.client.api.remove_container(container["Id"], force=True)
+        self.client.close()
+        self._stop()
+
+    def _answers(self) -> bool:
+        import docker
+        import docker.errors
+
+        try:
+            self.client: Any = docker.DockerClient(base_url=self.host, timeout=60)
+            return bool(self.client.ping())
+        except docker.errors.DockerException:
+            return False
+        except OSError:
+            return False
+
+    def _stop(self) -> None:
+        """Ends the daemon, whose end is containerd's too, and takes away its data and what it still has mounted."""
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for mount in reversed(mounts_below(self.folder)):
+            subprocess.run(["umount", "--lazy", mount], check=False)
+        shutil.rmtree(self.folder / "data", ignore_errors=True)
+
+    def load(self, name: str, root: bytes) -> None:
+        """Makes the image `name` of the file system `root`, a tar archive."""
+        self.client.api.import_image_from_data(root, repository=name, tag="latest")
+
+    def containers(self) -> list[str]:
+        """Ids of all containers, running or not."""
+        return [found["Id"] for found in self.client.api.containers(all=True)]
+
+
+def mounts_below(folder: Path) -> list[str]:
+    """Mount points below `folder`."""
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return [point for line in lines if (point := line.split(" ")[1]).startswith(f"{folder}/")]
+
+
+def tree(files: Mapping[str, bytes], links: Mapping[str, str] | None = None, folders: Sequence[str] = ()) -> bytes:
+    """A root file system as a tar archive: executable files, symbolic links, empty folders, owned by root."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name in ("dev", "etc", "proc", "scratch", "sys", "tmp", *folders):
+            archive.addfile(_entry(name, tarfile.DIRTYPE))
+        for name, target in (links or {}).items():
+            entry = _entry(name, tarfile.SYMTYPE)
+            entry.linkname = target
+            archive.addfile(entry)
+        for name, data in files.items():
+            entry = _entry(name, tarfile.REGTYPE)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return made.getvalue()
+
+
+def _entry(name: str, kind: bytes) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = kind, 0o755
+    return entry
+
+
+def with_libraries(*programs: str) -> dict[str, bytes]:
+    """Programs of this machine at `/bin`, with the libraries they are linked to and the loader."""
+    files = {}
+    for program in programs:
+        found = shutil.which(program)
+        if found is None:
+            raise NoDaemonError(f"{program} is not installed")
+        path = Path(found).resolve()
+        files[f"bin/{program}"] = path.read_bytes()
+        listing = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
+        for word in listing.split():
+            if word.startswith("/"):
+                files[word.lstrip("/")] = Path(word).read_bytes()
+    return files
+
+
+def python_folders() -> list[str]:
+    """Folders of this machine without which its Python, this project and QEMU do not run elsewhere."""
+    import hil.npu
+
+    import_roots = {Path(sys.prefix), Path(sys.base_prefix), Path(hil.npu.__file__).parent.parent, Path("/usr")}
+    resolved = {root.resolve() for root in import_roots}
+    return sorted(str(root) for root in resolved if not any(other in root.parents for other in resolved))
+
+
+@contextlib.contextmanager
+def served_by(daemon: Daemon, monkeypatch: Any) -> Any:
+    """`DOCKER_HOST` names `daemon` while the `with` lasts."""
+    with monkeypatch.context() as patch:
+        patch.setenv("DOCKER_HOST", daemon.host)
+        yield daemon

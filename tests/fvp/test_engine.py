@@ -1,0 +1,342 @@
+"""Which program plays the FVP: where it is found, whether it starts, what `auto` says, and what a user may force."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.fvp import engine, firmware
+from hil.fvp.engines import search, shim
+from hil.fvp.inference import run_inference
+from hil.npu.errors import BadInputError, UnavailableError
+from hil.targets import create
+from hil.targets.base import Deployable, Trust
+
+from .conftest import oracle
+
+Compile = Callable[..., tuple[bytes, bytes]]
+U55, U65 = search.EXECUTABLES["ethos-u55"], search.EXECUTABLES["ethos-u65"]
+
+FAST_MODELS = "Fast Models [11.27.42 (Dec  9 2024)]"
+STACK = "libarmctmodel.so: cannot enable executable stack as shared object requires: Invalid argument"
+PYTHON = "error while loading shared libraries: libpython3.9.so.1.0: cannot open shared object file: No such file"
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine on which nothing is installed: an empty home, a PATH without Arm's names, no daemon; gives the home."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-daemon")
+    for variable in search.VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    if search.first() is not None:
+        pytest.skip("this machine has an FVP where Arm installs it")
+    return home
+
+
+def program(path: Path, *lines: str) -> Path:
+    """An executable shell script."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+    return path
+
+
+def arm(path: Path) -> Path:
+    """Something that answers as Arm's program does, and starts no further."""
+    return program(path, f"echo '{FAST_MODELS}'", "echo 'Copyright 2000-2024 ARM Limited.'")
+
+
+# -- where
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        f"FVP_Corstone_SSE-300/models/Linux64_GCC-9.3/{U55[0]}",
+        f"FVP_Corstone_SSE-300/{U55[0]}",
+        f".mlia/backends/corstone_300/{U55[0]}",
+        f"FVP_Corstone_SSE-300/bin/{U55[2]}",
+        f"FVP_Corstone_SSE-300/bin/{U55[3]}",
+    ],
+)
+def test_arms_program_is_found_where_it_is_installed(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    path = arm(machine / place)
+    found = engine.find("arm")
+    assert found == engine.Engine("arm", f"{path.name} 11.27.42", (str(path),), modelled=False)
+    assert found.why == ""
+    assert str(path.parent) in engine.find("auto").why
+
+
+def test_of_several_builds_the_newest_of_this_processor_counts(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = machine / "FVP_Corstone_SSE-300" / "models"
+    for build in ("Linux64_GCC-6.4", "Linux64_GCC-10.2", "Linux64_GCC-9.3", "Linux64_armv8l_GCC-9.3"):
+        arm(models / build / U55[0])
+    for processor, build in (("x86_64", "Linux64_GCC-10.2"), ("aarch64", "Linux64_armv8l_GCC-9.3")):
+        monkeypatch.setattr(platform, "machine", lambda name=processor: name)
+        assert engine.find("arm").command == (str(models / build / U55[0]),)
+
+
+def test_what_the_user_names_goes_before_variables_path_and_folders(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = arm(machine / "FVP_Corstone_SSE-300" / U55[0])
+    assert engine.find("arm").command == (str(installed),)
+    on_path = arm(tmp_path / "bin" / U55[2])
+    monkeypatch.setenv("PATH", f"{on_path.parent}{os.pathsep}{os.environ['PATH']}")
+    assert engine.find("arm").command == (str(on_path),)
+    for variable, folder in zip(reversed(search.VARIABLES), ("zephyr", "own"), strict=True):
+        by_variable = arm(tmp_path / folder / U55[1])
+        monkeypatch.setenv(variable, str(by_variable.parent))
+        assert engine.find("auto").command == (str(by_variable),)
+        assert variable in engine.find("auto").why
+    named = arm(tmp_path / "any name")
+    assert engine.find("arm", named).command == (str(named),)
+    assert engine.find("auto", named).command == (str(named),)
+
+
+def test_the_u65_has_executables_of_its_own(machine: Path) -> None:
+    folder = machine / "FVP_Corstone_SSE-300"
+    paths = [arm(folder / name) for name in (U55[0], U65[0])]
+    assert [engine.find("arm", npu=npu).command for npu in ("ethos-u55", "ethos-u65")] == [(str(p),) for p in paths]
+    with pytest.raises(BadInputError, match="no Corstone-300 has an ethos-u85"):
+        engine.find("arm", npu="ethos-u85")
+
+
+# -- whether it starts: scripts that fail as Arm's program is known to
+
+
+@pytest.mark.parametrize(
+    ("lines", "said", "hint"),
+    [
+        ([f"echo '{STACK}' >&2", "exit 1"], "cannot enable executable stack", "patchelf --clear-execstack"),
+        ([f"echo '{PYTHON}' >&2", "exit 127"], r"libpython3\.9", "install libpython3.9"),
+        (
+            [
+                "echo 'error while loading shared libraries: libatomic.so.1: cannot open shared object file' >&2",
+                "exit 127",
+            ],
+            "libatomic",
+            "libatomic1",
+        ),
+        (['echo "/lib/libc.so.6: version \\`GLIBC_2.34\' not found" >&2; exit 1'], "GLIBC", "--engine docker"),
+        (["echo 'ERROR: License check failed' >&2; exit 1"], "License", "the Ecosystem FVP needs none"),
+        (["kill -SEGV $$"], "does not start", ""),
+        (["echo hello"], "is no FVP: it answers 'hello'", "Fast Models"),
+        (["exit 0"], "is no FVP: it answers 'nothing'", "Fast Models"),
+    ],
+    ids=["executable stack", "libpython", "a library", "C library", "licence", "crash", "another program", "silence"],
+)
+def test_a_program_that_does_not_start_is_told_in_its_words_with_what_helps(
+    tmp_path: Path, lines: list[str], said: str, hint: str
+) -> None:
+    path = program(tmp_path / U55[0], *lines)
+    for name in ("arm", "auto"):  # Modelled cycles do not stand in for those of a program that the user named.
+        with pytest.raises(UnavailableError, match=said) as caught:
+            engine.find(name, path)
+        assert hint in caught.value.hint
+        assert str(path) in str(caught.value)
+
+
+def test_an_executable_stack_that_is_refused_is_asked_for_and_the_inference_too(
+    tmp_path: Path, runner: firmware.Firmware, compiled: Compile
+) -> None:
+    """The same variable that lets it start is there when it runs."""
+    start = shim.launcher("ethos-u55").splitlines()[-1]
+    path = program(
+        tmp_path / U55[0], 'case "$GLIBC_TUNABLES" in', f"*glibc.rtld.execstack=2) {start};;", "esac",
+        f"echo '{STACK}' >&2", "exit 1",
+    )  # fmt: skip
+    found = engine.find("arm", path)
+    assert found.environment == {"GLIBC_TUNABLES": "glibc.rtld.execstack=2"}
+    int8, model = compiled("kws_ref_int8")
+    data = np.random.default_rng(0).integers(-128, 128, (49, 10, 1), np.int8)
+    assert list(run_inference(model, [data.tobytes()], [12], engine=found).outputs) == oracle(int8, data)
+
+
+def test_its_own_python_library_is_found_in_its_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/nowhere")
+    root = tmp_path / "FVP"
+    (root / "python" / "lib").mkdir(parents=True)
+    (root / "python" / "lib" / "libpython3.9.so.1.0").touch()
+    wanted = f"{root}/python/lib:/nowhere"
+    path = program(
+        root / "models" / "Linux64_GCC-9.3" / U55[0],
+        f'[ "$LD_LIBRARY_PATH" = "{wanted}" ] && [ "$GLIBC_TUNABLES" ] && echo "{FAST_MODELS}" && exit',
+        f'[ "$LD_LIBRARY_PATH" = "{wanted}" ] && echo "{STACK}" >&2 && exit 1',
+        f'echo "{PYTHON}" >&2', "exit 127",
+    )  # fmt: skip
+    found = engine.find("arm", path)
+    assert found.environment == {"LD_LIBRARY_PATH": wanted, "GLIBC_TUNABLES": "glibc.rtld.execstack=2"}
+    assert found.version.endswith(" 11.27.42")
+
+
+def test_a_program_for_another_processor_names_both(tmp_path: Path) -> None:
+    path = tmp_path / U55[0]
+    foreign = {"x86_64": 0xB7}.get(platform.machine(), 0x3E)
+    path.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00" + foreign.to_bytes(2, "little") + bytes(44))
+    path.chmod(0o755)
+    with pytest.raises(UnavailableError, match=f"is built for .* and this machine is {platform.machine()}") as caught:
+        engine.find("arm", path)
+    assert "hil fvp install" in caught.value.hint
+
+
+def test_what_is_named_and_cannot_be_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = arm(tmp_path / U55[0])
+    path.chmod(0o644)
+    with pytest.raises(UnavailableError, match="is not executable") as caught:
+        engine.find("auto", path)
+    assert caught.value.hint == f"chmod +x {path}"
+    for name in ("arm", "auto"):
+        monkeypatch.setenv(search.VARIABLES[0], str(tmp_path / "nothing"))
+        with pytest.raises(UnavailableError, match="is no executable"):
+            engine.find(name)
+        monkeypatch.setenv(search.VARIABLES[0], str(tmp_path))
+        with pytest.raises(UnavailableError, match="has no executable of Arm's"):
+            engine.find(name)
+
+
+# -- auto
+
+
+def test_auto_takes_the_open_one_last_and_says_why(machine: Path, qemu: None) -> None:
+    found = engine.find("auto")
+    assert (found.name, found.command, found.modelled) == ("open", engine.OPEN_COMMAND, True)
+    assert found.why.startswith("arm: not on this machine; docker: ")
+    assert create("fvp").identity()["engine_choice"] == found.why
+    assert "engine_choice" not in create("fvp", engine="open").identity()
+
+
+def test_auto_passes_over_an_installed_program_that_does_not_start(machine: Path, qemu: None) -> None:
+    program(machine / "FVP_Corstone_SSE-300" / U55[0], f"echo '{PYTHON}' >&2", "exit 127")
+    found = engine.find("auto")
+    assert found.name == "open"
+    assert "libpython3.9.so.1.0" in found.why
+    with pytest.raises(UnavailableError, match=r"libpython3\.9"):
+        engine.find("arm")
+
+
+def test_an_engine_that_is_not_there_is_told(machine: Path) -> None:
+    with pytest.raises(UnavailableError, match="not on this machine") as caught:
+        engine.find("arm")
+    assert "hil fvp install" in caught.value.hint
+    with pytest.raises(UnavailableError, match="Docker"):
+        engine.find("docker")
+    with pytest.raises(BadInputError, match="no engine is called 'steam'"):
+        engine.find("steam")
+    with pytest.raises(BadInputError, match="open takes no executable"):
+        engine.find("open", machine)
+
+
+# -- the open executable under Arm's names
+
+
+def test_the_open_executable_under_arms_name_is_started_the_same_way_and_called_open(
+    runner: firmware.Firmware, compiled: Compile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shim.write(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    found = engine.find("auto")
+    assert (found.name, found.modelled, found.command) == ("open", True, (str(tmp_path / "bin" / U55[0]),))
+    assert found.version == engine.find("open").version
+    int8, model = compiled("kws_ref_int8")
+    data = np.random.default_rng(0).integers(-128, 128, (49, 10, 1), np.int8)
+    inference = run_inference(model, [data.tobytes()], [12], engine="arm")
+    assert list(inference.outputs) == oracle(int8, data)
+    assert (inference.engine, inference.modelled) == ("open", True)
+
+
+def test_cycles_with_fast_are_untrusted_and_no_latency_gate_passes_on_them(
+    runner: firmware.Firmware, compiled: Compile
+) -> None:
+    from hil.harness.cost import UntrustedError, latency_of
+    from hil.harness.vela import VelaSettings, compile_model
+
+    int8, model = compiled("kws_ref_int8")
+    data = np.zeros((1, 49, 10, 1), np.int8)
+    target = create("fvp", engine="open", parameters=["ethosu.extra_args=--fast"])
+    run = target.run(Deployable(int8, model), [data])
+    assert run.identity["fvp_parameters"] == "ethosu.extra_args=--fast"
+    npu = [found for found in run.measurements if found.name.startswith(("npu_", "axi"))]
+    assert npu
+    assert {found.trust for found in npu} == {Trust.UNTRUSTED}
+    with pytest.raises(UntrustedError, match="--fast"):
+        latency_of(run, compile_model(int8, VelaSettings()).summary, "fvp")
+    trusted = create("fvp", engine="open").run(Deployable(int8, model), [data])
+    assert latency_of(trusted, compile_model(int8, VelaSettings()).summary, "fvp").trust is Trust.MODELLED
+
+
+@pytest.mark.parametrize("setting", ["ethosu.extra_arg=--fast", "ethosu.extra_args"])
+def test_a_forced_parameter_that_no_fvp_has_is_refused(setting: str) -> None:
+    with pytest.raises(BadInputError):
+        create("fvp", engine="open", parameters=[setting])
+
+
+def test_launchers_replace_launchers_and_nothing_else(tmp_path: Path, qemu: None) -> None:
+    shim.write(tmp_path)
+    written = shim.write(tmp_path)
+    assert {path.name for path in written} == {*U55, *U65}
+    told = [subprocess.run([path, "--version"], capture_output=True, text=True, check=True) for path in written[:1]]
+    assert told[0].stdout.startswith("corstone300-open")
+    other = arm(tmp_path / U65[0])
+    with pytest.raises(BadInputError, match="is there already"):
+        shim.write(tmp_path)
+    assert FAST_MODELS in other.read_text()
+
+
+def test_arms_own_mlia_installs_the_launchers_as_its_backend_and_runs_on_them(
+    runner: firmware.Firmware, compiled: Compile, tmp_path: Path
+) -> None:
+    """MLIA finds Arm's installation, builds its command line, runs it and reads the counters, all unmodified."""
+    performance = pytest.importorskip("mlia.backend.corstone.performance")
+    from mlia.backend.corstone.install import get_corstone_installation
+    from mlia.backend.install import InstallFromPath
+
+    shim.write(tmp_path)
+    installation = get_corstone_installation("corstone-300")
+    assert installation is not None
+    assert installation.supports(InstallFromPath(tmp_path))
+    _, model = compiled("kws_ref_int8", "ethos-u55-256")
+    (tmp_path / "model.tflite").write_bytes(model)
+    metrics = performance.get_metrics(
+        performance.CorstoneRunConfig(
+            output_dir=tmp_path, backend_path=tmp_path / shim.LAYOUT, fvp="corstone-300", target="ethos-u55", mac=256,
+            model=tmp_path / "model.tflite", is_pte=False,
+        )
+    )  # fmt: skip
+    counters = run_inference(model, [bytes(490)], [12], macs=256).counters
+    assert metrics.npu_model_stats.npu_total_cycles == counters["NPU TOTAL"] > 0
+
+
+# -- the commands
+
+
+def hil(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hil.harness.cli", *map(str, words)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "200", **environment}
+    )
+
+
+def test_the_commands_list_engines_and_write_launchers(machine: Path, tmp_path: Path, qemu: None) -> None:
+    assert hil("fvp", "shim", tmp_path / "bin").returncode == 0
+    listed = {row["engine"]: row for row in json.loads(hil("fvp", "engines", "--json").stdout)}
+    assert [bool(listed[name]["version"]) for name in ("arm", "docker", "open")] == [False, False, True]
+    assert listed["auto"]["version"] == listed["open"]["version"]
+    named = hil("fvp", "engines", "--json", FVP_CORSTONE300=str(tmp_path / "bin"))
+    rows = {row["engine"]: row for row in json.loads(named.stdout)}
+    assert rows["arm"]["version"] == rows["open"]["version"]
+    assert "named by FVP_CORSTONE300" in rows["auto"]["why"]
