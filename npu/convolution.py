@@ -1,20 +1,18 @@
 """Convolutions as matrix products, in the cheapest arithmetic that is exact.
 
     kernel = ConvolutionKernel.prepare(operation, weights, stage)
-    kernel(operation, memory)
+    kernel(memory)
 
-A window of the input times the weights is a dot product.  BLAS computes those fast in floating point, and a
-floating-point sum of integers is exact, in any order, as long as no partial sum can exceed the type's contiguous
-integers: 2**24 for float32, 2**53 for float64.  No partial sum exceeds
-
-    max over output channels of sum |weight|  *  max |input - zero point|
-
-so `exact_type` decides from the weights themselves.  Beyond both, NumPy's int64 does it.
+A window of the input times the weights is a dot product.  BLAS computes those fast in floating point, and
+`exactness.exact_type` decides from the weights themselves whether float32 or float64 is exact; beyond both, NumPy's
+int64 does it.  In long runs compiled loops take over: a `BytePlan` where bytes and the CPU allow it, else BLAS with
+compiled loops around it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +21,8 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from hil.npu import acceleration
+from hil.npu.byteplan import BytePlan
+from hil.npu.exactness import exact_type, largest_input
 from hil.npu.featuremap import Memory
 from hil.npu.operations import Convolution, Kind, Upscale, Windowed
 from hil.npu.output import OutputStage
@@ -31,21 +31,6 @@ Array = NDArray[Any]
 
 COLUMN_ELEMENTS = 1 << 17
 """Elements of input windows laid out at a time: half a mebibyte in float32, so that they stay in the cache."""
-
-
-def largest_input(dtype: np.dtype[Any], zero_point: int) -> int:
-    """The largest |element - zero point| that elements of `dtype` can have."""
-    limits = np.iinfo(dtype)
-    return max(abs(int(limits.min) - zero_point), abs(int(limits.max) - zero_point))
-
-
-def exact_type(weights: NDArray[np.int16], largest: int) -> type[np.float32] | type[np.float64] | type[np.int64]:
-    """The cheapest type that is exact for `weights` (first axis output channels) and inputs up to `largest`."""
-    sums = np.abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1)
-    bound = int(sums.max(initial=0)) * largest
-    if bound < 1 << 24:
-        return np.float32
-    return np.float64 if bound < 1 << 53 else np.int64
 
 
 def padded_input(operation: Windowed, memory: Memory, dtype: Any, fill: int, subtract: int) -> Array:
@@ -95,93 +80,110 @@ def windows(operation: Windowed, padded: Array) -> Array:
 
 @dataclass(frozen=True)
 class ConvolutionKernel:
-    """Weights in the type they are multiplied in, and the output stage.
+    """Weights of shape (output depth, height, width, input depth), the output stage, the type of the products."""
 
-    `weights` is (height*width*depth, output depth) for CONV, (height, width, depth) for DEPTHWISE.  `_whole` and
-    `_whole_stage` are for compiled depthwise loops, which sum inputs as they are, in integers: what the zero point adds
-    to the sums is taken off the bias.
-    """
-
-    weights: Array
+    operation: Convolution
+    weights: NDArray[np.int16]
     stage: OutputStage
-    _compilable: bool
-    _whole: NDArray[np.int32] | None = None
-    _whole_stage: OutputStage | None = None
+    dtype: type[np.float32] | type[np.float64] | type[np.int64]
 
     @classmethod
     def prepare(cls, operation: Convolution, weights: NDArray[np.int16], stage: OutputStage) -> ConvolutionKernel:
-        """Chooses the arithmetic for `weights` of shape (output depth, height, width, input depth)."""
-        limits = np.iinfo(operation.ifm.dtype)
-        zero_point = operation.ifm_zero_point
-        dtype = exact_type(weights, largest_input(operation.ifm.dtype, zero_point))
-        compilable = dtype is not np.int64 and limits.min <= zero_point <= limits.max
-        if operation.kind is Kind.CONV:
-            ordered = weights.reshape(len(weights), -1).T
-            return cls(np.ascontiguousarray(ordered.astype(dtype)), stage, compilable)
-        whole = np.ascontiguousarray(np.moveaxis(weights[..., 0], 0, -1).astype(np.int32))
-        sums = whole.sum(axis=(0, 1), dtype=np.int64)
-        shifted = replace(stage, bias=(0 if stage.bias is None else stage.bias) - zero_point * sums)
-        # Sums that are exact in float32 fit 32-bit integers too.
-        return cls(whole.astype(dtype), stage, compilable and dtype is np.float32, whole, shifted)
+        """Chooses the arithmetic.  Raises `StreamError` if none is exact for `weights`."""
+        dtype = exact_type(weights, largest_input(operation.ifm.dtype, operation.ifm_zero_point))
+        return cls(operation, weights, stage, dtype)
 
-    def __call__(self, operation: Convolution, memory: Memory) -> None:
+    def __call__(self, memory: Memory) -> None:
         """Computes the output of every sample of `memory`."""
+        operation = self.operation
         batch = len(memory[operation.ofm.region])
         loops = acceleration.loops(batch * operation.ofm.elements)
+        if loops is not None and loops.bytes is not None and self._plan is not None:
+            self._plan(memory, loops.bytes)
+            return
         compiled = loops if self._compilable else None
         if compiled is None:
-            padded = padded_input(operation, memory, self.weights.dtype, 0, operation.ifm_zero_point)
+            padded = padded_input(operation, memory, self.dtype, 0, operation.ifm_zero_point)
         else:
             padded = padded_input(operation, memory, operation.ifm.dtype, operation.ifm_zero_point, 0)
         if operation.kind is Kind.DEPTHWISE:
             if compiled is None:
-                values = self.stage(self._depthwise(operation, padded), loops)
+                values = self.stage(self._depthwise(padded), loops)
             else:
-                values = self._depthwise_compiled(operation, padded, compiled)
+                values = self._depthwise_compiled(padded, compiled)
             operation.ofm.store(memory, values)
             return
         _, out_w, out_depth = operation.ofm.shape
-        rows = max(1, COLUMN_ELEMENTS // (batch * out_w * max(self.weights.shape)))
+        rows = max(1, COLUMN_ELEMENTS // (batch * out_w * max(self._matrix.shape)))
         for top in range(0, operation.ofm.shape[0], rows):
-            columns = self._columns(operation, padded, top, rows, compiled)
-            accumulator = columns @ self.weights
+            columns = self._columns(padded, top, rows, compiled)
+            accumulator = columns @ self._matrix
             operation.ofm.store(memory, self.stage(accumulator, loops).reshape(batch, -1, out_w, out_depth), top)
 
-    def _columns(self, operation: Convolution, padded: Array, top: int, rows: int, loops: ModuleType | None) -> Array:
+    @cached_property
+    def _compilable(self) -> bool:
+        limits = np.iinfo(self.operation.ifm.dtype)
+        if self.dtype is np.int64 or not limits.min <= self.operation.ifm_zero_point <= limits.max:
+            return False
+        # Sums that are exact in float32 fit 32-bit integers too, the zero point included.
+        return self.operation.kind is Kind.CONV or self.dtype is np.float32
+
+    @cached_property
+    def _plan(self) -> BytePlan | None:
+        return BytePlan.prepare(self.operation, self.weights, self.stage)
+
+    @cached_property
+    def _matrix(self) -> Array:
+        """(height*width*depth, output depth)"""
+        return np.ascontiguousarray(self.weights.reshape(len(self.weights), -1).T.astype(self.dtype))
+
+    @cached_property
+    def _taps(self) -> NDArray[np.int32]:
+        """(height, width, depth) of a depthwise convolution."""
+        return np.ascontiguousarray(np.moveaxis(self.weights[..., 0], 0, -1).astype(np.int32))
+
+    @cached_property
+    def _whole_stage(self) -> OutputStage:
+        """The stage for depthwise sums of inputs as they are: what the zero point adds is taken off the bias."""
+        sums = self._taps.sum(axis=(0, 1), dtype=np.int64)
+        bias = np.int64(0) if self.stage.bias is None else self.stage.bias
+        shifted = bias - self.operation.ifm_zero_point * sums
+        return replace(self.stage, bias=shifted, largest=2 * self.stage.largest)
+
+    def _columns(self, padded: Array, top: int, rows: int, loops: ModuleType | None) -> Array:
         """The windows of output rows from `top` on, one a row of the result."""
-        size = self.weights.shape[0]
+        size = self._matrix.shape[0]
         if loops is None:
-            return np.ascontiguousarray(windows(operation, padded)[:, top : top + rows]).reshape(-1, size)
-        kernel, (out_h, out_w, _) = operation.kernel, operation.ofm.shape
-        result = np.empty((len(padded), min(rows, out_h - top), out_w, size), self.weights.dtype)
+            return np.ascontiguousarray(windows(self.operation, padded)[:, top : top + rows]).reshape(-1, size)
+        kernel, (out_h, out_w, _) = self.operation.kernel, self.operation.ofm.shape
+        result = np.empty((len(padded), min(rows, out_h - top), out_w, size), self.dtype)
         loops.columns(
             padded.reshape(*padded.shape[:2], -1),
             padded.shape[3],
             np.array([kernel.height, kernel.width, kernel.dilation_y, kernel.dilation_x]),
             np.array([kernel.stride_y, kernel.stride_x]),
-            result.dtype.type(operation.ifm_zero_point),
+            result.dtype.type(self.operation.ifm_zero_point),
             top,
             result,
         )
         return result.reshape(-1, size)
 
-    def _depthwise(self, operation: Convolution, padded: Array) -> Array:
-        view = windows(operation, padded)
-        accumulator: Array = view[:, :, :, 0, 0] * self.weights[0, 0]
+    def _depthwise(self, padded: Array) -> Array:
+        view, weights = windows(self.operation, padded), self._taps.astype(self.dtype)
+        accumulator: Array = view[:, :, :, 0, 0] * weights[0, 0]
         product = np.empty_like(accumulator)
-        for y, x in np.ndindex(self.weights.shape[:2]):
+        for y, x in np.ndindex(weights.shape[:2]):
             if y or x:
-                np.multiply(view[:, :, :, y, x], self.weights[y, x], out=product)
+                np.multiply(view[:, :, :, y, x], weights[y, x], out=product)
                 accumulator += product
         return accumulator
 
-    def _depthwise_compiled(self, operation: Convolution, padded: Array, loops: ModuleType) -> Array:
-        assert self._whole_stage is not None
-        kernel = operation.kernel
-        accumulator = np.empty((len(padded), *operation.ofm.shape), np.int32)
+    def _depthwise_compiled(self, padded: Array, loops: ModuleType) -> Array:
+        kernel = self.operation.kernel
+        accumulator = np.empty((len(padded), *self.operation.ofm.shape), np.int32)
         loops.depthwise(
             padded,
-            self._whole,
+            self._taps,
             np.array([kernel.stride_y, kernel.stride_x]),
             np.array([kernel.dilation_y, kernel.dilation_x]),
             accumulator,

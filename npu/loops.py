@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -24,12 +25,13 @@ Whole = NDArray[np.int64]
 _F = TypeVar("_F", bound=Callable[..., None])
 
 
-def _compiled(function: _F) -> _F:
+def compiled(function: _F) -> _F:
+    """`function` compiled when it is first called, and kept on disk."""
     numba = importlib.import_module("numba")
     return cast(_F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
-@_compiled
+@compiled
 def finish(
     accumulator: Array, bias: Floats, multiplier: Floats, half: Floats, nudge: Floats,
     zero_point: float, low: float, high: float, out: Array,
@@ -42,7 +44,7 @@ def finish(
             out[row, c] = min(max(value, low), high)
 
 
-@_compiled
+@compiled
 def finish_whole(
     accumulator: Array, bias: Whole, factor: Whole, shift: Whole, twice: Whole,
     zero_point: int, low: int, high: int, out: Array,
@@ -59,7 +61,7 @@ def finish_whole(
             out[row, c] = min(max((product >> shift[c]) + zero_point, low), high)
 
 
-@_compiled
+@compiled
 def columns(
     padded: Array, depth: int, kernel: Array, strides: Array, zero_point: float, top: int, out: Array
 ) -> None:  # fmt: skip
@@ -85,7 +87,7 @@ def columns(
                             target[i] = source[i] - zero_point
 
 
-@_compiled
+@compiled
 def depthwise(padded: Array, weights: Array, strides: Array, dilations: Array, out: Array) -> None:
     """`ConvolutionKernel`'s depthwise sums, of inputs that are not less their zero point; `out` is int32.
 
@@ -102,3 +104,13 @@ def depthwise(padded: Array, weights: Array, strides: Array, dilations: Array, o
                         weight = weights[ky, kx]
                         for c in range(out.shape[3]):
                             target[c] += np.int32(source[c]) * weight[c]
+
+
+def _bytes() -> ModuleType | None:
+    """The loops that use this CPU's dot products of bytes; None if it has none."""
+    if not importlib.import_module("hil.npu.vectors").available():
+        return None
+    return importlib.import_module("hil.npu.byteloops")
+
+
+bytes = _bytes()  # noqa: A001

@@ -3,9 +3,9 @@
     finish = OutputStage(operation, memory constants...)
     values = stage(accumulator)          # int64 (batch, h, w, c) -> the output's type
 
-Every block operation ends here.  Scaling is exact: in float64 where its 53 bits hold every value of the output's range
-(`OutputStage.fits_floats`), which is several times faster, else in int64.  An accumulator is scaled (`scaling`), the
-output's zero point is added, the sum is clamped, and where the activation is a table, looked up:
+Every block operation ends here.  Scaling is exact: in float64 where that is proven (`exactness`), which is several
+times faster, else in int64, or in Python's integers where 64 bits may not do.  An accumulator is scaled (`scaling`),
+the output's zero point is added, the sum is clamped, and where the activation is a table, looked up:
 
 * 8-bit: 256 entries, of the output's width; signed values index from -128;
 * 16-bit: 512 entries of (base, slope), both 16 bits: `base + ((slope*(v & 127) + 64) >> 7)`, entry `(v + 32768) >> 7`.
@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.npu.exactness import fits_float64, fits_int64
 from hil.npu.operations import Activation, BlockOperation, Function, Rounding
 from hil.npu.scaling import Int64, rescale
 
@@ -48,6 +49,7 @@ class OutputStage:
     """What happens to the accumulators of one operation, with all constants read.
 
     `bias`, `factor`, `shift` are arrays by channel, or of one element; `factor` None: nothing is scaled.
+    `largest` is the largest magnitude that an accumulator can have (`exactness.largest_accumulator`).
     `table` holds the lookup table's entries, with `slope` beside it if it interpolates.
     """
 
@@ -58,6 +60,7 @@ class OutputStage:
     shift: Int64 | None
     zero_point: int
     activation: Activation
+    largest: int
     table: Int64 | None = None
     slope: Int64 | None = None
     _by_channel: dict[int, list[Array]] = field(default_factory=dict, init=False)
@@ -86,7 +89,7 @@ class OutputStage:
     @cached_property
     def _compilable(self) -> bool:
         special = self.activation.wraps or self.activation.function is not Function.NONE
-        return self.factor is not None and self.rounding is not Rounding.TRUNCATE and not special
+        return self.factor is not None and self.rounding is not Rounding.TRUNCATE and not special and not self.wide
 
     def _finish_compiled(self, accumulator: Array, loops: ModuleType) -> Array:
         channels = accumulator.shape[-1]
@@ -110,24 +113,46 @@ class OutputStage:
         bias = np.zeros(1, np.int64) if self.bias is None else self.bias
         return bias, self.factor, self.shift, np.where(twice, np.int64(1) << 30, 0)
 
+    @property
+    def _largest_sum(self) -> int:
+        """The largest |accumulator + bias|."""
+        return self.largest + (0 if self.bias is None else int(np.abs(self.bias).max(initial=0)))
+
     @cached_property
     def fits_floats(self) -> bool:
-        """Whether float64 scales exactly.
+        """Whether float64 scales exactly."""
+        special = self.activation.wraps or self.activation.function is not Function.NONE
+        if self.factor is None or self.shift is None or special:
+            return False
+        reach = max(abs(self.activation.minimum - self.zero_point), abs(self._highest - self.zero_point))
+        return fits_float64(self._largest_sum, self.factor, self.shift, self.rounding, reach)
 
-        Every scaled value is a multiple of 2**-shift (of less if the factor is even).  If those of the output's range
-        fit 53 bits, each step gives such a value exactly; what is out of range stays out, because rounding is
-        monotonic, and is clamped.
-        """
-        if self.factor is None or self.shift is None or self.rounding is Rounding.TRUNCATE:
+    @cached_property
+    def wide(self) -> bool:
+        """Whether scaling may need more than 64 bits."""
+        if self.factor is None or self.shift is None:
             return False
-        if self.activation.wraps or self.activation.function is not Function.NONE:
-            return False
-        largest = max(abs(self.activation.minimum - self.zero_point), abs(self.activation.maximum - self.zero_point))
-        lowest_bit = np.maximum(self.factor & -self.factor, 1)
-        fraction = self.shift - np.log2(lowest_bit).astype(np.int64)
-        if self.rounding is Rounding.TFL:
-            fraction = np.maximum(fraction, self.shift - 30)  # The nudge of its rounding.
-        return (largest + 1).bit_length() + int(fraction.max()) <= 52
+        return not fits_int64(self._largest_sum, self.factor, self.shift)
+
+    @cached_property
+    def fits_bytes(self) -> bool:
+        """Whether outputs are bytes that float64 scales and at most a table of bytes changes."""
+        tabled = self.table is None or (self.slope is None and self.activation.index_signed is not None)
+        return self.fits_floats and self.dtype.itemsize == 1 and tabled
+
+    @property
+    def byte_limits(self) -> tuple[int, int, int]:
+        """(zero point, lowest, highest output less the zero point)."""
+        return self.zero_point, self.activation.minimum - self.zero_point, self._highest - self.zero_point
+
+    @property
+    def byte_table(self) -> NDArray[np.uint8]:
+        """The table as bytes by byte; empty if there is none.  Needs `fits_bytes`."""
+        if self.table is None:
+            return np.zeros(0, np.uint8)
+        every = np.arange(256).astype(np.uint8)
+        values = every.view(np.int8) if self.activation.index_signed else every
+        return self._look_up(values.astype(np.int64)).astype(np.uint8)
 
     @cached_property
     def float_constants(self) -> tuple[Floats, Floats, Floats, Floats]:
@@ -154,11 +179,20 @@ class OutputStage:
 
     def _scaled(self, accumulator: Array) -> Array:
         values = accumulator.astype(np.int64)
+        if self.wide:
+            values = values.astype(object)
         if self.bias is not None:
             values += self.bias
         if self.factor is None or self.shift is None:
             return values
-        return rescale(values, self.factor, self.shift, self.rounding)
+        values = rescale(values, self.factor, self.shift, self.rounding)
+        return self._narrowed(values) if self.wide else values
+
+    def _narrowed(self, values: Array) -> Int64:
+        """Python's integers as int64: those that do not fit it wrap, or are clamped, as they will be anyway."""
+        if self.activation.wraps:
+            return (((values + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)).astype(np.int64)
+        return np.clip(values, -(1 << 40), 1 << 40).astype(np.int64)
 
     def _look_up(self, values: Int64) -> Int64:
         if self.table is None:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.npu import acceleration
-from hil.npu.convolution import largest_input, padded_input, windows
+from hil.npu.convolution import padded_input, windows
+from hil.npu.exactness import INT32, fits_int64, largest_accumulator
 from hil.npu.featuremap import Memory
 from hil.npu.operations import Kind, Windowed
 from hil.npu.output import OutputStage
@@ -36,16 +37,16 @@ def pool(operation: Windowed, stage: OutputStage, memory: Memory) -> None:
             result = result.sum(axis=3, keepdims=True)
         elif operation.padding:
             factor, shift = reciprocal(_valid_counts(operation, padded.shape))
-            result = rescale(result, factor, shift, operation.rounding)
+            if not fits_int64(largest_accumulator(operation), factor, shift):
+                result = result.astype(object)
+            result = rescale(result, factor, shift, operation.rounding).astype(np.int64)
     loops = acceleration.loops(len(padded) * operation.ofm.elements)
     operation.ofm.store(memory, stage(result, loops))
 
 
 def _sum_type(operation: Windowed) -> type[np.int32] | type[np.int64]:
     """The integers that hold every sum."""
-    terms = operation.kernel.height * operation.kernel.width * operation.ifm.shape[2]
-    fits = terms * largest_input(operation.ifm.dtype, operation.ifm_zero_point) < 1 << 31
-    return np.int32 if fits else np.int64
+    return np.int32 if largest_accumulator(operation) < INT32 else np.int64
 
 
 def reciprocal(count: Int64) -> tuple[Int64, Int64]:

@@ -30,6 +30,7 @@ from hil.npu.convolution import ConvolutionKernel
 from hil.npu.decoder import decode_operations
 from hil.npu.elementwise import elementwise
 from hil.npu.errors import StreamError
+from hil.npu.exactness import largest_accumulator
 from hil.npu.featuremap import FeatureMap, Memory
 from hil.npu.operations import (
     SHRAM_REGION,
@@ -182,11 +183,11 @@ class Program:
     def _kernel(self, operation: BlockOperation, data: list[Bytes]) -> Step:
         """What computes `operation`, from the bytes of `_constants_of(operation)`."""
         try:
-            stage = _stage(operation, data)
             if isinstance(operation, Convolution):
                 weights = unpack(decode_stream(data[0].tobytes()), layout_of(operation, self.accelerator))
-                kernel = ConvolutionKernel.prepare(operation, weights, stage)
-                return lambda memory: kernel(operation, memory)
+                stage = _stage(operation, data, largest_accumulator(operation, weights))
+                return ConvolutionKernel.prepare(operation, weights, stage)
+            stage = _stage(operation, data, largest_accumulator(operation))
         except StreamError as error:
             if error.word_offset is not None:
                 raise
@@ -203,7 +204,7 @@ def _constants_of(operation: BlockOperation) -> list[Range]:
     return parts + [part for part in (operation.records, operation.activation.lut) if part is not None]
 
 
-def _stage(operation: BlockOperation, data: list[Bytes]) -> OutputStage:
+def _stage(operation: BlockOperation, data: list[Bytes], largest: int) -> OutputStage:
     bias = factor = shift = table = slope = None
     if operation.records is not None:
         bias, factor, shift = scale_records(data[1 if isinstance(operation, Convolution) else 0])
@@ -219,6 +220,7 @@ def _stage(operation: BlockOperation, data: list[Bytes]) -> OutputStage:
         shift,
         operation.output_zero_point,
         operation.activation,
+        largest,
         table,
         slope,
     )

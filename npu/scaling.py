@@ -27,9 +27,11 @@ Int64 = NDArray[np.int64]
 def rescale(values: ArrayLike, factor: ArrayLike, shift: ArrayLike, rounding: Rounding) -> Int64:
     """`values * factor / 2**shift`, rounded; all broadcast against each other.
 
-    Exact while `|values * factor| + 2**shift` stays below 2**63.  `shift` is 0 to 62.
+    Exact where `exactness.fits_int64` says so, and always for an array of Python's integers (dtype object), which gives
+    such an array.  `shift` is 0 to 62.
     """
-    product = np.asarray(values, np.int64) * np.asarray(factor, np.int64)
+    values = np.asarray(values)
+    product = values.astype(values.dtype if values.dtype == object else np.int64) * np.asarray(factor, np.int64)
     shift = np.asarray(shift, np.int64)
     one = np.int64(1)
     if rounding is Rounding.TRUNCATE:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil.npu.convolution import exact_type, largest_input
+from hil.npu.exactness import exact_type, largest_input
 from hil.npu.operations import Activation, Rounding
 from hil.npu.output import OutputStage
 from hil.npu.pooling import reciprocal
@@ -66,7 +66,7 @@ def test_averages_divide(count, mean):
 def _stage(dtype, factor, shift, zero_point, low, high, rounding=Rounding.TFL, bias=0):
     activation = Activation(low, high, dtype == np.int32, None, None)
     one = lambda value: np.array([value], np.int64)  # noqa: E731
-    return OutputStage(np.dtype(dtype), rounding, one(bias), one(factor), one(shift), zero_point, activation)
+    return OutputStage(np.dtype(dtype), rounding, one(bias), one(factor), one(shift), zero_point, activation, 1 << 40)
 
 
 @settings(max_examples=300, deadline=None)
