@@ -248,6 +248,11 @@ class _Reader:
         mode = precision >> 8 & 3
         if mode > 2:
             raise StreamError("operand scaling mode 3 is not known", word_offset=at)
+        scales = _scale(registers, "OPA_SCALE"), _scale(registers, "OPB_SCALE")
+        wide = kind in (Kind.ADD, Kind.SUB) and precision >> 2 & 3 == 2
+        if wide and (mode or {scales[0].factor, scales[1].factor} != {1}):
+            _check_wide_sum(mode, scales, block["scale"], at)
+            scales, block["scale"] = (Scale(1, 0), Scale(1, 0)), Scale(1, 0)
         return Elementwise(
             kind,
             at,
@@ -259,8 +264,8 @@ class _Reader:
             reversed_operands=bool(broadcast & 0x40),
             scaled_operand=mode,
             operand_rounding=_rounding(precision, at),
-            scale_a=_scale(registers, "OPA_SCALE"),
-            scale_b=_scale(registers, "OPB_SCALE"),
+            scale_a=scales[0],
+            scale_b=scales[1],
         )
 
     def _dma(self, command: Command) -> Dma:
@@ -286,6 +291,13 @@ class _Reader:
             if min(sides[-1], default=0) < 0:
                 raise StreamError("a DMA reaches below its region", word_offset=at)
         return Dma(Kind.DMA, at, regions[0], regions[1], length, sides[0], sides[1])
+
+
+def _check_wide_sum(mode: int, operands: tuple[Scale, Scale], output: Scale | None, at: int) -> None:
+    """Of 32-bit operands Vela emits factors that the output's scale takes back: the sum as it is."""
+    same = operands[0].factor == operands[1].factor
+    if mode or not same or output is None or operands[0].factor * output.factor != 1 << output.shift:
+        raise StreamError("a sum of 32-bit operands of different scales is not modelled", word_offset=at)
 
 
 def _rounding(precision: int, at: int) -> Rounding:
