@@ -1,17 +1,20 @@
-"""The members of the Ethos-U55 family, and what of each a command stream depends on.
+"""The members of the families Ethos-U55 and Ethos-U65, and what of each a command stream depends on.
 
     >>> Accelerator.from_name("ethos-u55-128").macs
     128
 
-All U55 run the same commands.  They differ in
+All run the same commands.  They differ in
 
-* the MAC units, 32 to 256 multiplications of 8 bits a cycle;
+* the MAC units, 32 to 512 multiplications of 8 bits a cycle;
 * the *micro-block* ("ublock"): the piece of output that the MAC units work on at a time, height x width x depth, and
   the depth of input that they take for it.  Its two depths fix the order in which weights are stored;
-* SHRAM, the memory inside the NPU.  Its last 2 KiB hold the lookup tables of activations.
+* SHRAM, the memory inside the NPU.  Its last 2 KiB hold the lookup tables of activations;
+* the cores: the U65-512 has two of 256 MACs, each with a SHRAM of its own.  They share the work by output channel, the
+  even ones to the first and the odd ones to the second, so weights and scales come in two streams.
 
-The register CONFIG names the member: bits 0-3 log2 of the MACs, bits 8-15 SHRAM in KiB, bits 28-31 the product
-(0 = U55).  Sources: `config_r` of Vela's `ethos_u55_regs`, Vela's `architecture_features.py` (ublocks, SHRAM banks).
+The register CONFIG names the member: bits 0-3 log2 of the MACs, bits 8-15 SHRAM in KiB (of all cores), bits 28-31 the
+product (0 = U55, 1 = U65).  Sources: `config_r` of Vela's `ethos_u55_regs`, Vela's `architecture_features.py` (ublocks,
+SHRAM banks, cores) and `weight_compressor.py` (`core_deinterleave`).
 """
 
 from __future__ import annotations
@@ -26,13 +29,16 @@ LUT_BYTES = 2048
 ID_WORD = 0x1006_6001
 """Register ID: architecture 1.0.6, product version as Vela and the open models report it."""
 
+_U55, _U65 = 0, 1
+"""Products in CONFIG."""
+
 
 @dataclass(frozen=True)
 class Accelerator:
-    """One member of the family.
+    """One member.
 
     `ofm_ublock` is (height, width, depth) of the output micro-block, `ifm_ublock_depth` the input depth taken at a
-    time, `shram_bytes` the size of SHRAM.
+    time, `shram_bytes` the size of one core's SHRAM, `macs` those of all cores.
     """
 
     name: str
@@ -40,11 +46,14 @@ class Accelerator:
     shram_bytes: int
     ofm_ublock: tuple[int, int, int]
     ifm_ublock_depth: int = 8
+    cores: int = 1
+    product: int = _U55
 
     @property
     def config_word(self) -> int:
         """What register CONFIG reads, and what Vela writes into its output."""
-        return (self.macs.bit_length() - 1) | (self.shram_bytes // 1024) << 8
+        shram = self.shram_bytes // 1024 * self.cores
+        return (self.macs.bit_length() - 1) | shram << 8 | self.product << 28
 
     @classmethod
     def from_name(cls, name: str) -> Accelerator:
@@ -57,22 +66,33 @@ class Accelerator:
 
     @classmethod
     def from_config_word(cls, config: int) -> Accelerator:
-        """The member whose CONFIG is `config`; raises `StreamError` if it is none of this family."""
-        if config >> 28:
+        """The member whose CONFIG is `config`; raises `StreamError` if it is none of these."""
+        product, macs = config >> 28, 1 << (config & 15)
+        if product not in (_U55, _U65):
             raise StreamError(
-                f"the command stream is for product {config >> 28}, not for an Ethos-U55",
-                hint="compile with --accelerator-config ethos-u55-32, -64, -128 or -256",
+                f"the command stream is for product {product}, not for an Ethos-U55 or U65",
+                hint="compile with --accelerator-config " + ", ".join(a.name for a in ALL),
             )
         for accelerator in ALL:
-            if accelerator.macs == 1 << (config & 15):
+            if (accelerator.product, accelerator.macs) == (product, macs):
                 return accelerator
-        raise StreamError(f"no Ethos-U55 has {1 << (config & 15)} MACs (configuration word {config:#010x})")
+        name = ("Ethos-U55", "Ethos-U65")[product]
+        raise StreamError(f"no {name} has {macs} MACs (configuration word {config:#010x})")
 
 
-ALL = (
+U55 = (
     Accelerator("ethos-u55-32", 32, 16 * 1024, (1, 1, 4)),
     Accelerator("ethos-u55-64", 64, 16 * 1024, (1, 1, 8)),
     Accelerator("ethos-u55-128", 128, 24 * 1024, (1, 2, 8)),
     Accelerator("ethos-u55-256", 256, 48 * 1024, (2, 2, 8)),
 )
-"""The four members, smallest first."""
+"""The members of the U55 family, smallest first."""
+
+U65 = (
+    Accelerator("ethos-u65-256", 256, 48 * 1024, (2, 2, 8), product=_U65),
+    Accelerator("ethos-u65-512", 512, 48 * 1024, (2, 2, 8), cores=2, product=_U65),
+)
+"""The members of the U65 family."""
+
+ALL = U55 + U65
+"""All members."""

@@ -18,7 +18,7 @@ TensorFlow's reference kernels is marked.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 import numpy as np
@@ -221,17 +221,22 @@ class _Reader:
         window = self._window(command)
         if window["ifm"].dtype.itemsize > 2:
             raise StreamError("a convolution of 32-bit elements", word_offset=command.word_offset)
+        weights, weights1 = self._weights(registers, ""), None
+        records, records1 = block["records"], None
+        if self.accelerator.cores == 2 and registers["PARALLEL_MODE"] & 1:
+            channels = block["ofm"].shape[2]
+            weights1 = self._weights(registers, "1") if channels > 1 else None
+            if records is not None:
+                block["records"] = replace(records, length=SCALE_RECORD * -(-channels // 2))
+                length = SCALE_RECORD * (channels // 2)
+                records1 = Range(records.region, registers["SCALE1_BASE"], length) if length else None
         return Convolution(
-            kind,
-            command.word_offset,
-            **block,
-            **window,
-            weights=Range(
-                self.region(registers["WEIGHT_REGION"]),
-                registers["WEIGHT_BASE"],
-                registers["WEIGHT_LENGTH"] & 0xFFFFFFFF,
-            ),
+            kind, command.word_offset, **block, **window, weights=weights, weights1=weights1, records1=records1
         )
+
+    def _weights(self, registers: Mapping[str, int], core: str) -> Range:
+        length = registers[f"WEIGHT{core}_LENGTH"] & 0xFFFFFFFF
+        return Range(self.region(registers["WEIGHT_REGION"]), registers[f"WEIGHT{core}_BASE"], length)
 
     def _elementwise(self, command: Command) -> Elementwise:
         registers, at = command.registers, command.word_offset

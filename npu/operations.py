@@ -206,9 +206,25 @@ class Windowed(BlockOperation):
 
 @dataclass(frozen=True)
 class Convolution(Windowed):
-    """CONV or DEPTHWISE: its encoded weights lie in `weights`."""
+    """CONV or DEPTHWISE: its encoded weights lie in `weights`.
+
+    An accelerator of two cores has the weights and records of even output channels there and in `records`, those of odd
+    ones in `weights1` and `records1`.
+    """
 
     weights: Range
+    weights1: Range | None = None
+    records1: Range | None = None
+
+    @property
+    def weight_streams(self) -> tuple[Range, ...]:
+        """The encoded weights, a stream a core."""
+        return (self.weights,) if self.weights1 is None else (self.weights, self.weights1)
+
+    @property
+    def record_streams(self) -> tuple[Range, ...]:
+        """The records of scales, if there are any, a run a core."""
+        return tuple(part for part in (self.records, self.records1) if part is not None)
 
 
 @dataclass(frozen=True)

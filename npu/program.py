@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from hil.npu.accelerator import Accelerator
 from hil.npu.blas import one_thread
-from hil.npu.codec import decode_stream
 from hil.npu.constants import Bytes, KnownMemory
 from hil.npu.convolution import ConvolutionKernel
 from hil.npu.decoder import decode_operations
@@ -33,6 +32,7 @@ from hil.npu.errors import StreamError
 from hil.npu.exactness import largest_accumulator
 from hil.npu.featuremap import FeatureMap, Memory
 from hil.npu.operations import (
+    SCALE_RECORD,
     SHRAM_REGION,
     BlockOperation,
     Convolution,
@@ -47,7 +47,7 @@ from hil.npu.output import OutputStage, parse_table
 from hil.npu.payload import Words
 from hil.npu.pooling import pool
 from hil.npu.scaling import scale_records
-from hil.npu.weights import layout_of, unpack
+from hil.npu.weights import decode_weights
 
 Array = NDArray[Any]
 Trace = Callable[[Operation, Array], None]
@@ -184,7 +184,7 @@ class Program:
         """What computes `operation`, from the bytes of `_constants_of(operation)`."""
         try:
             if isinstance(operation, Convolution):
-                weights = unpack(decode_stream(data[0].tobytes()), layout_of(operation, self.accelerator))
+                weights = decode_weights(operation, self.accelerator, data[: len(operation.weight_streams)])
                 stage = _stage(operation, data, largest_accumulator(operation, weights))
                 return ConvolutionKernel.prepare(operation, weights, stage)
             stage = _stage(operation, data, largest_accumulator(operation))
@@ -200,14 +200,17 @@ class Program:
 
 def _constants_of(operation: BlockOperation) -> list[Range]:
     """What `operation` reads beside feature maps: weights, records, table, each if it has it, in this order."""
-    parts = [operation.weights] if isinstance(operation, Convolution) else []
-    return parts + [part for part in (operation.records, operation.activation.lut) if part is not None]
+    if isinstance(operation, Convolution):
+        parts = [*operation.weight_streams, *operation.record_streams]
+    else:
+        parts = [] if operation.records is None else [operation.records]
+    return parts if operation.activation.lut is None else [*parts, operation.activation.lut]
 
 
 def _stage(operation: BlockOperation, data: list[Bytes], largest: int) -> OutputStage:
     bias = factor = shift = table = slope = None
     if operation.records is not None:
-        bias, factor, shift = scale_records(data[1 if isinstance(operation, Convolution) else 0])
+        bias, factor, shift = scale_records(_records(operation, data))
     elif operation.scale is not None and _scales_output(operation):
         factor, shift = np.array([operation.scale.factor], np.int64), np.array([operation.scale.shift], np.int64)
     if operation.activation.lut is not None:
@@ -224,6 +227,17 @@ def _stage(operation: BlockOperation, data: list[Bytes], largest: int) -> Output
         table,
         slope,
     )
+
+
+def _records(operation: BlockOperation, data: list[Bytes]) -> Bytes:
+    """The bytes of one record a channel; the channels go to the cores by turns."""
+    if not isinstance(operation, Convolution):
+        return data[0]
+    cores, first = len(operation.record_streams), len(operation.weight_streams)
+    records = np.empty((operation.ofm.shape[2], SCALE_RECORD), np.uint8)
+    for core in range(cores):
+        records[core::cores] = data[first + core].reshape(-1, SCALE_RECORD)
+    return records.reshape(-1)
 
 
 def _scales_output(operation: BlockOperation) -> bool:

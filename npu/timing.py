@@ -28,7 +28,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from hil.npu.accelerator import U55, Accelerator
 from hil.npu.block_cycles import SUB_KERNEL, BlockCycles, block_cycles, clipped_block, ifm_block_depth
+from hil.npu.errors import BadInputError
 from hil.npu.featuremap import BRICK, FeatureMap
 from hil.npu.memory_system import BEAT_BYTES, MemorySystem, Port
 from hil.npu.operations import (
@@ -104,8 +106,18 @@ class Timing:
         }
 
 
+def is_modelled(accelerator: Accelerator) -> bool:
+    """Whether the cycles of `accelerator` are modelled: those of the U55 family are."""
+    return accelerator in U55
+
+
 def cycles(program: Program, memory: MemorySystem) -> Timing:
-    """Models one inference of `program` with `memory` around the NPU."""
+    """Models one inference of `program` with `memory` around the NPU.
+
+    Raises `BadInputError` for an accelerator that is not modelled.
+    """
+    if not is_modelled(program.accelerator):
+        raise BadInputError(f"the cycles of {program.accelerator.name} are not modelled, only those of an Ethos-U55")
     npu_free = dma_free = issue = 0
     timings: list[OperationTiming] = []
     dma_ends: list[int] = []

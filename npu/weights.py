@@ -1,6 +1,6 @@
 """Weight order: from the decoded stream to weights by output, kernel and input.
 
-    weights = unpack(stream, layout)        # shape (output depth, height, width, input depth)
+    weights = decode_weights(operation, accelerator, streams)    # (output depth, height, width, input depth)
 
 The NPU takes weights in the order in which its MAC units need them, so encoded weights only make sense for one
 accelerator and block depth.  From the outermost loop inwards:
@@ -16,19 +16,23 @@ accelerator and block depth.  From the outermost loop inwards:
 
 What falls outside the weights is a zero in the stream.  `order` runs these loops on indices.
 
+Two cores (U65-512) have a stream each: output channels go to them by turns, and a core's blocks have half the depth.
+
 Source: Vela's weight encoders (`EthosUWeightOrdering`, `mlw_reorder_encode`); tests compare with the latter.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil.npu.accelerator import Accelerator
+from hil.npu.codec import decode_stream
 from hil.npu.errors import StreamError
 from hil.npu.operations import Convolution, Kind
 
@@ -58,6 +62,26 @@ class Layout:
     def shape(self) -> tuple[int, int, int, int]:
         """Shape of the weights: output depth, height, width, input depth."""
         return self.output_depth, self.height, self.width, self.input_depth
+
+    def of_core(self, core: int, cores: int) -> Layout:
+        """The layout of one core's weights, where `cores` share the output channels by turns."""
+        block_depth = -(-(self.block_depth - core) // cores)
+        return replace(self, output_depth=-(-(self.output_depth - core) // cores), block_depth=block_depth)
+
+
+def decode_weights(
+    operation: Convolution, accelerator: Accelerator, encoded: Sequence[NDArray[np.uint8]]
+) -> NDArray[np.int16]:
+    """Weights (output depth, height, width, input depth) from the encoded streams of `operation.weight_streams`.
+
+    Raises `StreamError` if a stream is malformed, shorter than its layout, or not zero where it pads.
+    """
+    layout = layout_of(operation, accelerator)
+    cores = len(encoded)
+    weights = np.empty(layout.shape, np.int16)
+    for core, data in enumerate(encoded):
+        weights[core::cores] = unpack(decode_stream(data.tobytes()), layout.of_core(core, cores))
+    return weights
 
 
 def layout_of(operation: Convolution, accelerator: Accelerator) -> Layout:

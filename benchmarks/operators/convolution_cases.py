@@ -106,7 +106,6 @@ def _windows(base: Window) -> Iterator[tuple[str, Window]]:
 
 def _weightings(base: Window, dtype: str) -> Iterator[tuple[str, Window]]:
     yield "per-tensor", replace(base, how=Weighting(per_channel=False))
-    yield "no-bias", replace(base, how=Weighting(bias=False))
     yield "extreme", replace(base, how=Weighting(extreme=True))
     yield "zeros", replace(base, how=Weighting(zeros=0.9))
     yield "all-zero", replace(base, how=Weighting(zeros=1.0))

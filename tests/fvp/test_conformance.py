@@ -18,7 +18,7 @@ from hil.targets.base import Array, Deployable, Run
 from hil.targets.tensors import read_signature
 
 MODELS = ("ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8")
-ACCELERATORS = tuple(member.name for member in accelerator.ALL)
+ACCELERATORS = tuple(member.name for member in accelerator.U55)
 
 
 def _model(folder: Path, name: str) -> tuple[bytes, list[Array]]:

@@ -82,8 +82,9 @@ def test_configuration(accelerator):
 
     config = config_r()
     config.word = Registers(accelerator, lambda job: Counts(0), lambda level: None).read(r.CONFIG)
-    assert (1 << config.bits.macs_per_cc, config.bits.shram_size * 1024) == (accelerator.macs, accelerator.shram_bytes)
-    assert config.bits.product == 0
+    shram = accelerator.shram_bytes * accelerator.cores
+    assert (1 << config.bits.macs_per_cc, config.bits.shram_size * 1024) == (accelerator.macs, shram)
+    assert config.bits.product == (1 if "u65" in accelerator.name else 0)
     assert Accelerator.from_config_word(config.word) is accelerator
 
 
