@@ -1,6 +1,7 @@
 """The firmware that runs models on a Corstone-300, and where it wants its data.
 
-    firmware = runner()
+    firmware = runner("ethos-u55")                     # Arm's
+    firmware = load(Path("my_runner.toml"))            # the user's
     firmware.path, firmware.sha256, firmware.layout.model
 
 Arm's *inference runner* (ml-embedded-evaluation-kit: TFLM, CMSIS-NN with Helium, the Ethos-U driver) is in the PyPI
@@ -8,8 +9,10 @@ wheel `mlia-ethos-u`, ready built.  It takes a model at a fixed address of DDR, 
 padding at another, runs one inference, copies all outputs, likewise, to a third, and ends with the byte EOT on UART
 0.
 
-Sources of the addresses: `build_configuration.cmake` and `UseCaseHandler.cc` of ml-embedded-evaluation-kit; tests
-compare with what the firmware prints.
+A user's own firmware does the same at other addresses: `description` reads them from a small TOML.
+
+Sources of the addresses: `build_configuration.cmake` and `UseCaseHandler.cc` of ml-embedded-evaluation-kit, the
+program headers of the ELF files; tests compare with what the firmware prints.
 """
 
 from __future__ import annotations
@@ -17,16 +20,18 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hil.npu.errors import UnavailableError
+from hil.npu.errors import BadInputError, UnavailableError
 
 DISTRIBUTION = "mlia-ethos-u"
 
-_RUNNER = "resources/backends/applications/inference_runner-sse-300-26.03.0-tflm-ethos-U55-Default-noTA"
+_RUNNER = "resources/backends/applications/inference_runner-sse-300-26.03.0-tflm-{}-Default-noTA"
 _ELF = "mlek_inference_runner.axf"
 _HINT = f"pip install {DISTRIBUTION}"
+_MAGIC, _ARM = b"\x7fELF\x01", b"\x28\x00"
+"""Start of an ELF file of 32 bits, and its machine number at byte 18."""
 
 
 @dataclass(frozen=True)
@@ -41,42 +46,94 @@ class Region:
 class Layout:
     """Where a runner firmware has its data.
 
-    Inputs and outputs lie one after the other, without padding, in the model's order.
+    Inputs and outputs lie one after the other, without padding, in the model's order.  `fast` is the memory beside the
+    arena that the driver gives to a model of Vela's memory mode Dedicated_Sram; None if it gives none.
     """
 
     model: Region
     inputs: Region
     outputs: Region
     arena: Region
+    fast: Region | None = None
 
 
-RUNNER_LAYOUT = Layout(
+@dataclass(frozen=True)
+class Firmware:
+    """A runner: its ELF file, the file's SHA-256 (hexadecimal), its layout, and the NPU that its driver is for.
+
+    `memory_modes` are those of Vela's for which its memories are set up.  `metrics`: it prints the `<metrics>` record;
+    `completed` is the text on its UART that says that an inference went well, empty if its end says so.
+    """
+
+    path: Path
+    sha256: str
+    layout: Layout
+    npu: str = "ethos-u55"
+    memory_modes: tuple[str, ...] = ("Shared_Sram", "Sram_Only")
+    metrics: bool = True
+    completed: str = "Inference completed."
+
+
+_DATA = Layout(
     model=Region(0x9000_0000, 32 << 20),
     inputs=Region(0x9200_0000, 16 << 20),
     outputs=Region(0x9300_0000, 16 << 20),
     arena=Region(0x3100_0000, 2 << 20),
 )
-"""Layout of Arm's inference runner for the Corstone-300."""
+RUNNERS = {
+    "ethos-u55": Firmware(Path(_RUNNER.format("ethos-U55")), "", _DATA),
+    "ethos-u65": Firmware(
+        Path(_RUNNER.format("ethos-U65")),
+        "",
+        replace(_DATA, arena=Region(0x7000_0000, 2 << 20), fast=Region(0x3100_0000, 384 << 10)),
+        "ethos-u65",
+        ("Dedicated_Sram",),
+    ),
+}
+"""Arm's inference runners for the Corstone-300 by their NPU; `path` is the folder in the wheel's package."""
 
 
-@dataclass(frozen=True)
-class Firmware:
-    """A runner: its ELF file, the file's SHA-256 (hexadecimal), and its layout."""
+def runner(npu: str = "ethos-u55") -> Firmware:
+    """Arm's inference runner (TFLM) for `npu`.
 
-    path: Path
-    sha256: str
-    layout: Layout
-
-
-def runner() -> Firmware:
-    """Arm's inference runner (TFLM, Ethos-U55); raises `UnavailableError` if its wheel is not installed."""
+    Raises `UnavailableError` if its wheel is not installed, `BadInputError` if there is none for that NPU.
+    """
+    if npu not in RUNNERS:
+        raise BadInputError(f"there is no inference runner for {npu}", hint=f"there is one for {', '.join(RUNNERS)}")
+    known = RUNNERS[npu]
     # Finding the package does not import it: that would cost a second.
     spec = importlib.util.find_spec("mlia")
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / _RUNNER / _ELF
+        path = Path(folder) / known.path / _ELF
         if path.is_file():
-            return Firmware(path, _sha256(path, path.stat().st_mtime_ns), RUNNER_LAYOUT)
+            return replace(known, path=path, sha256=_sha256(path, path.stat().st_mtime_ns))
     raise UnavailableError(f"Arm's inference runner ({_ELF}) is not installed", hint=_HINT)
+
+
+def load(path: Path, npu: str = "ethos-u55") -> Firmware:
+    """The user's firmware: a TOML that describes it, or an ELF with the addresses of Arm's runner for `npu`.
+
+    Raises `BadInputError` for a file that is neither, or describes memory that cannot be.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(20)
+    except OSError as error:
+        raise BadInputError(f"the firmware {path} cannot be read: {error.strerror}") from None
+    if start[:5] == _MAGIC and start[18:20] == _ARM:
+        beside = path.with_suffix(".toml")
+        if not beside.is_file():
+            return replace(RUNNERS[npu], path=path, sha256=_sha256(path, path.stat().st_mtime_ns))
+        path = beside
+    elif path.suffix != ".toml":
+        raise BadInputError(f"{path} is no ELF file for a 32-bit Arm CPU", hint="give an ELF, or a TOML about one")
+    from hil.fvp import description
+
+    described = description.read(path)
+    elf = described.path
+    if not elf.is_file():
+        raise BadInputError(f"{path}: there is no file {elf}")
+    return replace(described, sha256=_sha256(elf, elf.stat().st_mtime_ns))
 
 
 @functools.lru_cache(8)

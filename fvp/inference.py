@@ -22,12 +22,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from hil.fvp import contract, report
+from hil.fvp import admission, contract, report
 from hil.fvp import engine as engines
 from hil.fvp.errors import BootError, FaultError, FvpError, HangError, ProtocolError, StoppedError
 from hil.fvp.firmware import Firmware, runner
 from hil.fvp.parameters import Value
 from hil.npu import lifeline
+from hil.npu.compiled import CompiledModel
 from hil.npu.errors import BadInputError, HilError
 
 _WATCHDOG_SECONDS = 30.0
@@ -63,8 +64,9 @@ class Inference:
 
     `outputs`: one piece per output, in the model's order.  `counters`: by the firmware's names (`NPU TOTAL`, `NPU
     ACTIVE`, ...), none of the NPU's if `used_npu` is False, that is if Vela had not compiled the model and CPU
-    kernels ran it.  `arena_used` in bytes, None if the firmware does not tell.  `modelled`: cycles are the timing
-    model's, not those of Arm's simulator.  `untrusted` says why they mean nothing at all, empty if they do.
+    kernels ran it, or if nobody models that NPU's cycles.  `arena_used` in bytes, None if the firmware does not tell.
+    `modelled`: cycles are the timing model's, not those of Arm's simulator.  `untrusted` says why they mean nothing at
+    all, empty if they do.
     """
 
     outputs: tuple[bytes, ...]
@@ -102,8 +104,8 @@ def run_inference(
     `BootError`, `HangError`, `FaultError`, `ProtocolError`, and `StoppedError` after `stop`.
     """
     firmware = firmware or runner()
-    used_npu = _check(model, inputs, output_sizes, macs, firmware)
-    program = engines.find(engine) if isinstance(engine, str) else engine
+    compiled = admission.check(model, list(map(len, inputs)), output_sizes, macs, firmware)
+    program = engines.find(engine, npu=firmware.npu) if isinstance(engine, str) else engine
     with contextlib.ExitStack() as stack:
         given = [model, b"".join(inputs), bytes(sum(output_sizes))]
         if memory is not None and memory.vela_config:
@@ -114,7 +116,7 @@ def run_inference(
         uart = _launch(program, line, [file.fileno() for file in files], time_limit_s, stop or threading.Event())
         files[2].seek(0)
         output = files[2].read(len(given[2]))
-    result = _result(uart, output, output_sizes, program, firmware, used_npu)
+    result = _result(uart, output, output_sizes, program, firmware, compiled)
     return replace(result, untrusted=_UNTRUSTED_FAST) if _is_fast(line) else result
 
 
@@ -144,6 +146,8 @@ def _command_line(
         "mps3_board.uart0.unbuffered_output": True,
         "mps3_board.uart0.shutdown_on_eot": True,
     }
+    if program.modelled:
+        parameters["open.npu"] = firmware.npu
     if program.modelled and memory is not None:
         parameters |= {"open.system_config": memory.system_config, "open.memory_mode": memory.memory_mode}
         if memory.vela_config:
@@ -155,40 +159,6 @@ def _command_line(
         data=(contract.Data(files[0], layout.model.address), contract.Data(files[1], layout.inputs.address)),
         dumps=(contract.Dump(files[2], layout.outputs.address, output_bytes),),
     )
-
-
-def _check(model: bytes, inputs: Sequence[bytes], output_sizes: Sequence[int], macs: int, firmware: Firmware) -> bool:
-    """Whether the model uses the NPU; raises `BadInputError` for what can be seen to be wrong before anything
-    starts.
-    """
-    from hil.npu.compiled import is_compiled, read_compiled
-
-    layout = firmware.layout
-    for what, size, region in (
-        ("model", len(model), layout.model),
-        ("inputs", sum(map(len, inputs)), layout.inputs),
-        ("outputs", sum(output_sizes), layout.outputs),
-    ):
-        if size > region.size:
-            raise BadInputError(f"the {what} of {size} bytes do not fit the firmware's {region.size} bytes")
-    if model[4:8] != b"TFL3":
-        raise BadInputError("the model is not a TFLite file")
-    if not is_compiled(model):
-        return False
-    compiled = read_compiled(model)
-    if compiled.accelerator.macs != macs:
-        raise BadInputError(
-            f"the model was compiled for {compiled.accelerator.name} and the NPU has {macs} MACs",
-            hint=f"compile it with --accelerator-config ethos-u55-{macs}",
-        )
-    main = compiled.main
-    for kind, wanted, given in (
-        ("inputs", [main.tensors[index].bytes for index in main.inputs], list(map(len, inputs))),
-        ("outputs", [main.tensors[index].bytes for index in main.outputs], list(output_sizes)),
-    ):
-        if wanted != given:
-            raise BadInputError(f"the model's {kind} have {wanted} bytes, not {given}")
-    return True
 
 
 def _launch(
@@ -274,30 +244,46 @@ def _judge(uart: str, code: int | None, said: str, limit: float) -> None:
 
 
 def _result(
-    uart: str, output: bytes, sizes: Sequence[int], program: engines.Engine, firmware: Firmware, used_npu: bool
+    uart: str,
+    output: bytes,
+    sizes: Sequence[int],
+    program: engines.Engine,
+    firmware: Firmware,
+    compiled: CompiledModel | None,
 ) -> Inference:
-    told = report.read(uart)
+    told = report.read(uart, firmware.completed)
     if mismatch := report.MAC_MISMATCH.search(uart):
-        raise BadInputError(f"the model was compiled for {mismatch[2]} MACs and the NPU has {mismatch[1]}", log=uart)
+        made, has = (1 << int(log2) for log2 in (mismatch[2], mismatch[1]))
+        raise BadInputError(f"the model was compiled for {made} MACs and the NPU has {has}", log=uart)
     if not told.completed:
         kind: type[HilError] = BadInputError if told.unusable else FaultError
         raise kind(f"the firmware did not complete the inference: {told.failure or 'it does not say why'}", log=uart)
-    if not told.counters:
+    if firmware.metrics and not told.counters:
         raise ProtocolError("the firmware printed no <metrics> record", log=uart)
     if told.output_bytes not in (None, sum(sizes)) or len(output) != sum(sizes):
         raise ProtocolError(f"the firmware gave {told.output_bytes} bytes of output, not {sum(sizes)}", log=uart)
     starts = [sum(sizes[:index]) for index in range(len(sizes))]
+    counted = _counted(program, compiled)
     return Inference(
         outputs=tuple(output[start : start + size] for start, size in zip(starts, sizes, strict=True)),
-        counters={name: value for name, value in told.counters.items() if used_npu or not name.startswith(_NPU)},
+        counters={name: value for name, value in told.counters.items() if counted or not name.startswith(_NPU)},
         arena_used=told.arena_used,
         uart=uart,
         engine=program.name,
         version=program.version,
         firmware_sha256=firmware.sha256,
-        used_npu=used_npu,
+        used_npu=compiled is not None,
         modelled=program.modelled,
     )
+
+
+def _counted(program: engines.Engine, compiled: CompiledModel | None) -> bool:
+    """Whether the NPU's counters say anything: it worked, and has a model of its cycles."""
+    if compiled is None or not program.modelled:
+        return compiled is not None
+    from hil.npu.timing import is_modelled
+
+    return is_modelled(compiled.accelerator)
 
 
 def _anonymous(data: bytes) -> IO[bytes]:

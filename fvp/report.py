@@ -24,9 +24,6 @@ from dataclasses import dataclass
 
 from hil.fvp.errors import ProtocolError
 
-ENDS = "Inference completed."
-"""Line of an inference that went well."""
-
 FAULT = re.compile(r"^.*(?:caught by function|[Hh]ard ?[Ff]ault|Assertion).*$", re.MULTILINE)
 """A line of a fault handler, behind which the firmware stands still."""
 
@@ -58,8 +55,11 @@ class Report:
     unusable: bool
 
 
-def read(uart: str) -> Report:
-    """Reads a UART log; raises `ProtocolError` if the record for programs is damaged."""
+def read(uart: str, completed: str = "Inference completed.") -> Report:
+    """Reads a UART log, in which `completed` stands if all went well.
+
+    Raises `ProtocolError` if the record for programs is damaged.
+    """
     arena, output = _ARENA.search(uart), _OUTPUT.search(uart)
     errors = list(dict.fromkeys(match.strip() for match in _ERROR.findall(uart)))
     failure = "; ".join(errors[:2])
@@ -67,7 +67,7 @@ def read(uart: str) -> Report:
         _counters(uart),
         int(arena[1]) if arena else None,
         int(output[1]) if output else None,
-        ENDS in uart,
+        completed in uart,
         failure,
         bool(_UNUSABLE.search("\n".join(errors))),
     )

@@ -21,19 +21,21 @@ from pathlib import Path
 import numpy as np
 
 from hil.fvp import contract
-from hil.fvp.engine import Engine, find
-from hil.fvp.firmware import runner
+from hil.fvp.admission import check_memory_mode
+from hil.fvp.engine import find
+from hil.fvp.firmware import Firmware, load, runner
 from hil.fvp.inference import Inference, MemorySettings, run_inference
 from hil.npu.accelerator import Accelerator
 from hil.npu.errors import BadInputError
 from hil.npu.memory_system import MemorySystem
 from hil.targets.base import Array, Deployable, Measurement, Progress, Run, Trust
-from hil.targets.placement import check_accelerator, model_file, refuse_fast_memory
+from hil.targets.placement import check_accelerator, model_file
 from hil.targets.tensors import Signature, TensorSpec, check_inputs, read_signature, require_quantized
 
 _NPU = "NPU "
 """How the firmware's names of the NPU's counters begin."""
 
+_USUAL_NPU = "ethos-u55"
 _TOTAL = "npu_cycles"
 _NAMES = {
     "NPU TOTAL": _TOTAL,
@@ -49,6 +51,7 @@ _NAMES = {
 class FvpTarget:
     """`engine` is `auto`, `arm`, `docker` or `open`; `executable` is Arm's FVP if it is not where it is looked for.
 
+    `firmware` is the user's (see `hil.fvp.firmware.load`); without, it is Arm's for the NPU that a model is for.
     `parameters` are the FVP's, as `-C` takes them, besides those that a run needs.  `time_limit_s` is for one sample,
     boot included; `jobs` samples run at a time (default: as many as there are cores).
     """
@@ -63,24 +66,31 @@ class FvpTarget:
         time_limit_s: float = 120.0,
         jobs: int | None = None,
         parameters: Sequence[str] = (),
+        firmware: Path | None = None,
     ) -> None:
-        self._engine = engine
-        self._executable = executable
+        self._program = functools.cache(lambda npu: find(engine, executable, npu))
+        self._named = firmware
         self._time_limit_s = time_limit_s
         self._jobs = jobs or os.cpu_count() or 1
         self._parameters = contract.parse([word for setting in parameters for word in ("-C", setting)]).parameters
 
-    @functools.cached_property
-    def _program(self) -> Engine:
-        return find(self._engine, self._executable)
+    def _firmware(self, npu: str) -> Firmware:
+        return load(self._named, npu) if self._named else runner(npu)
 
     def identity(self) -> dict[str, str]:
         """Engine, its version, how `auto` came to it, forced parameters, and the firmware.
 
         Raises `UnavailableError` where one of them is missing.
         """
-        program = self._program
-        found = {"engine": program.name, "engine_version": program.version, "firmware": runner().sha256}
+        return self._identity(_USUAL_NPU)
+
+    def _identity(self, npu: str) -> dict[str, str]:
+        program = self._program(npu)
+        found = {
+            "engine": program.name,
+            "engine_version": program.version,
+            "firmware": self._firmware(npu).sha256,
+        }
         if program.why:
             found["engine_choice"] = program.why
         if self._parameters:
@@ -95,10 +105,11 @@ class FvpTarget:
         samples = check_inputs(signature, inputs)
         if signature.compiled:
             check_accelerator(data, model.accelerator)
-            refuse_fast_memory(data)
-        identity = self.identity()
+            if not model.vela_config:
+                check_memory_mode(model.memory_mode, self._firmware(_npu(model)))
+        identity = self._identity(_npu(model))
         inferences = self._all(data, signature, model, inputs, samples, progress)
-        identity["npu"] = model.accelerator if inferences[0].used_npu else "none: the firmware's CPU kernels"
+        identity |= _placement(model, inferences[0])
         return Run(
             tuple(_outputs(spec, place, inferences) for place, spec in enumerate(signature.outputs)),
             _measurements(inferences, len(signature.cpu_operators), _clock(model)),
@@ -117,6 +128,7 @@ class FvpTarget:
     ) -> list[Inference]:
         """Every sample, `jobs` at a time; the first failure, or Ctrl-C, ends all others."""
         macs = Accelerator.from_name(model.accelerator).macs
+        program, firmware = self._program(_npu(model)), self._firmware(_npu(model))
         memory = MemorySettings(model.system_config, model.memory_mode, model.vela_config)
         sizes = [int(np.prod(spec.shape)) * spec.dtype.itemsize for spec in signature.outputs]
         done, told, stop = 0, threading.Lock(), threading.Event()
@@ -129,7 +141,8 @@ class FvpTarget:
                 sizes,
                 macs=macs,
                 time_limit_s=self._time_limit_s,
-                engine=self._program,
+                engine=program,
+                firmware=firmware,
                 memory=memory,
                 parameters=self._parameters,
                 stop=stop,
@@ -150,6 +163,22 @@ class FvpTarget:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return [future.result() for future in futures]
+
+
+def _npu(model: Deployable) -> str:
+    """The family of the model's accelerator, such as `ethos-u55`."""
+    return model.accelerator.rpartition("-")[0]
+
+
+def _placement(model: Deployable, inference: Inference) -> dict[str, str]:
+    """What a record says of the NPU: which, how many MACs, the memories that were assumed."""
+    if not inference.used_npu:
+        return {"npu": "none: the firmware's CPU kernels"}
+    macs = Accelerator.from_name(model.accelerator).macs
+    placed = {"npu": model.accelerator, "macs": str(macs), "memory_mode": model.memory_mode}
+    if not any(counter.startswith(_NPU) for counter in inference.counters):
+        placed["cycles"] = f"not modelled for {model.accelerator}"
+    return placed
 
 
 def _outputs(spec: TensorSpec, place: int, inferences: Sequence[Inference]) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hil.npu.compiled import NpuOperator, read_compiled
+from hil.npu.compiled import read_compiled
 from hil.npu.errors import BadInputError
 from hil.targets.base import Deployable
 
@@ -22,18 +22,4 @@ def check_accelerator(compiled: bytes, accelerator: str) -> None:
         raise BadInputError(
             f"the model was compiled for {made_for}, and {accelerator} is to run it",
             hint=f"take --accelerator {made_for}, or give the int8 model",
-        )
-
-
-def refuse_fast_memory(compiled: bytes) -> None:
-    """Raises `BadInputError` for a model that wants a fast memory beside the arena (memory mode Dedicated_Sram).
-
-    The driver must be built to set one up.  One that is not takes the model without a word, lets both memories overlap,
-    and computes wrong outputs.
-    """
-    operators = read_compiled(compiled).main.operators
-    if any(isinstance(op, NpuOperator) and op.scratch != op.scratch_fast for op in operators):
-        raise BadInputError(
-            "the model was compiled for Dedicated_Sram, for which Arm's prebuilt firmware sets up no memory",
-            hint="compile it for Shared_Sram or Sram_Only, or take --target sim",
         )

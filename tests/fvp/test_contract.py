@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hil.fvp.contract import CommandLine, Data, Dump, arguments, parse
 from hil.fvp.engine import Engine
-from hil.fvp.firmware import RUNNER_LAYOUT, Firmware
+from hil.fvp.firmware import RUNNERS, Firmware
 from hil.fvp.inference import MemorySettings, _command_line
 from hil.fvp.options import OPTIONS
 from hil.fvp.parameters import PARAMETERS, Parameter
@@ -224,7 +224,7 @@ def test_the_larger_npu_has_its_own_sizes_and_memories() -> None:
 
 @pytest.mark.parametrize("engine", ["arm", "open"])
 def test_what_runs_an_inference_is_what_arms_fvp_takes(engine: str, tmp_path: Path) -> None:
-    firmware = Firmware(tmp_path / "a.axf", "", RUNNER_LAYOUT)
+    firmware = Firmware(tmp_path / "a.axf", "", RUNNERS["ethos-u55"].layout)
     files = [tmp_path / name for name in ("model", "inputs", "outputs")]
     for file in (firmware.path, *files):
         file.touch()
