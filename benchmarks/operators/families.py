@@ -13,6 +13,8 @@ FAMILIES = (
     "fully_connected",
     "transpose_conv",
     "pooling",
+    "elementwise",
+    "unary",
 )
 """Files of cases, without `_cases`: each has a function `cases()`."""
 

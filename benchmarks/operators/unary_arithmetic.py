@@ -1,0 +1,50 @@
+"""What functions of one element give where the reference kernels do not take the operator or its type.
+
+RELU_N1_TO_1 and RELU_0_TO_1 of int16 are the rescaling and the clamp of their 8-bit kernels.  ELU of int8 is the table
+that TFLite's optimised kernel makes, in float32.  NEG of quantized types is the difference to the zero point with its
+sign turned; its input and output have one scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.operators.builder import Array
+from benchmarks.operators.described import Described, first_operator
+from benchmarks.operators.fixed_point import quantized, scaled
+
+
+def clamped(low: float, high: float, model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
+    """The input, rescaled, between `low` and `high` (real numbers)."""
+    x, y = _tensors(model)
+    lowest, highest = (y.zero_point + round(bound / y.scale) for bound in (low, high))
+    values = scaled(inputs[0].astype(np.int64) - x.zero_point, quantized(x.scale / y.scale)) + y.zero_point
+    return [_stored(np.clip(values, lowest, highest), y)]
+
+
+def negated(model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
+    """The input with its sign turned."""
+    x, y = _tensors(model)
+    return [_stored(x.zero_point - inputs[0].astype(np.int64) + y.zero_point, y)]
+
+
+def elu(model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
+    """The exponential linear unit."""
+    x, y = _tensors(model)
+    real = np.float32(x.scale) * (inputs[0].astype(np.float32) - np.float32(x.zero_point))
+    curved = np.where(real < 0, np.expm1(real.astype(np.float64)).astype(np.float32), real)
+    steps = curved * (np.float32(1) / np.float32(y.scale))
+    return [_stored(np.copysign(np.floor(np.abs(steps) + np.float32(0.5)), steps) + y.zero_point, y)]
+
+
+def _tensors(model: bytes) -> tuple[Described, Described]:
+    operator = first_operator(model)
+    assert operator.inputs[0] is not None
+    return operator.inputs[0], operator.outputs[0]
+
+
+def _stored(values: Array, tensor: Described) -> Array:
+    limits = np.iinfo(tensor.dtype)
+    return np.clip(values, limits.min, limits.max).astype(tensor.dtype)
