@@ -8,7 +8,7 @@ and Vela's debug database, for a model compiled here, which tensor each operatio
 order of the operations (`contents`): what an operation reads is what was last written there, by the operation `#12`
 if nobody has a name for it.
 
-`disassembly_text` makes lines of it, `as_record` plain values for JSON.
+`disassembly_text` makes lines of it, `instruction.as_record` plain values for JSON.
 
 Source: Vela's `register_command_stream_generator.py`, for the order in which it sets registers before an operation.
 """
@@ -16,10 +16,8 @@ Source: Vela's `register_command_stream_generator.py`, for the order in which it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from enum import Enum
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +28,18 @@ from hil.npu.contents import Contents, overlap
 from hil.npu.decoder import decode_operations
 from hil.npu.errors import StreamError
 from hil.npu.featuremap import FeatureMap
-from hil.npu.operations import BlockOperation, Convolution, Dma, Elementwise, Kind, Operation, Range, Wait
+from hil.npu.instruction import Instruction, RecordFigures, WeightFigures
+from hil.npu.operations import (
+    SCALE_RECORD,
+    BlockOperation,
+    Convolution,
+    Dma,
+    Elementwise,
+    Kind,
+    Operation,
+    Range,
+    Wait,
+)
 from hil.npu.payload import Words
 from hil.npu.register_writes import RegisterWrite, register_writes
 from hil.npu.scaling import scale_records
@@ -63,45 +72,6 @@ class Surroundings:
     origins: Mapping[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class WeightFigures:
-    """Encoded `bytes`, `elements` of the unpacked weights, `zeros` among them; `origin` if a DMA brought them."""
-
-    bytes: int
-    elements: int
-    zeros: int | None
-    origin: Range | None
-
-
-@dataclass(frozen=True)
-class RecordFigures:
-    """Smallest and largest scale factor (as a real number) and bias of the channels' records."""
-
-    count: int
-    scale: tuple[float, float]
-    bias: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Instruction:
-    """One operation: its number in the stream, the registers set since the one before, and what lies at its addresses.
-
-    Registers count to the next operation that takes them: waits take none.  `inputs` has the names of what each input
-    (IFM, IFM2 or the source of a DMA) holds, `output` that of the output.  `part_of` is the operator of the model, empty
-    if that is not known; `used_by` the operation that first reads what a DMA brings.
-    """
-
-    index: int
-    operation: Operation
-    registers: tuple[RegisterWrite, ...]
-    inputs: tuple[tuple[str, ...], ...]
-    output: str
-    part_of: str
-    used_by: int | None = None
-    weights: WeightFigures | None = None
-    records: RecordFigures | None = None
-
-
 def disassemble(
     words: Words,
     accelerator: Accelerator,
@@ -125,30 +95,6 @@ def disassemble(
     return tuple(instructions)
 
 
-def as_record(instruction: Instruction) -> dict[str, Any]:
-    """All that is known of an operation, as JSON can hold it; names of fields are those of the dataclasses."""
-    record = {"index": instruction.index, **asdict(instruction.operation)}
-    for part in ("inputs", "output", "part_of", "used_by"):
-        record[part] = getattr(instruction, part)
-    record["registers"] = [asdict(write) for write in instruction.registers]
-    record["weight_figures"] = instruction.weights and asdict(instruction.weights)
-    record["record_figures"] = instruction.records and asdict(instruction.records)
-    plain: dict[str, Any] = _plain(record)
-    return plain
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.dtype):
-        return value.name
-    if isinstance(value, Enum):
-        return value.value if isinstance(value.value, str) else value.name.lower()
-    return value
-
-
 class _Reader:
     """Goes through a stream and remembers what was written where."""
 
@@ -162,13 +108,15 @@ class _Reader:
 
     def instruction(self, index: int, operation: Operation, registers: tuple[RegisterWrite, ...]) -> Instruction:
         inputs: tuple[tuple[str, ...], ...] = ()
-        output, used_by, weights, records = "", None, None, None
+        output, used_by = "", None
+        weights: tuple[WeightFigures, ...] = ()
+        records: tuple[RecordFigures, ...] = ()
         at = operation.word_offset
         if isinstance(operation, BlockOperation):
             inputs = tuple(self._held(fm) for fm in inputs_of(operation))
             output = self._around.writes.get(at) or self._output_names.get(at) or ""
-            records = self._record_figures(operation)
-            weights = self._weight_figures(operation) if isinstance(operation, Convolution) else None
+            records = tuple(self._record_figures(place) for place in _records_of(operation))
+            weights = self._weight_figures(operation) if isinstance(operation, Convolution) else ()
             self._contents.put(place_of(operation.ofm), output or f"#{index}")
         elif isinstance(operation, Dma):
             inputs = (self._copy(index, operation),)
@@ -217,21 +165,25 @@ class _Reader:
         data = self._around.constants[origin.region]
         return data[origin.address : origin.end] if origin.end <= len(data) else None
 
-    def _weight_figures(self, operation: Convolution) -> WeightFigures:
-        kernel, place = operation.kernel, operation.weights
-        depth = 1 if operation.kind is Kind.DEPTHWISE else operation.ifm.shape[2]
-        elements = kernel.height * kernel.width * depth * operation.ofm.shape[2]
-        data = self._bytes(place)
-        zeros = None if data is None else _zeros(data.tobytes(), elements)
-        return WeightFigures(place.length, elements, zeros, self._contents.origin(place))
+    def _weight_figures(self, operation: Convolution) -> tuple[WeightFigures, ...]:
+        kernel, streams = operation.kernel, operation.weight_streams
+        a_channel = kernel.height * kernel.width * (1 if operation.kind is Kind.DEPTHWISE else operation.ifm.shape[2])
+        figures = []
+        for core, place in enumerate(streams):
+            elements = a_channel * len(range(core, operation.ofm.shape[2], len(streams)))
+            data = self._bytes(place)
+            zeros = None if data is None else _zeros(data.tobytes(), elements)
+            figures.append(WeightFigures(place, elements, zeros, self._contents.origin(place)))
+        return tuple(figures)
 
-    def _record_figures(self, operation: BlockOperation) -> RecordFigures | None:
-        data = None if operation.records is None else self._bytes(operation.records)
-        if data is None or not len(data):
-            return None
+    def _record_figures(self, place: Range) -> RecordFigures:
+        data, count = self._bytes(place), place.length // SCALE_RECORD
+        if data is None or not count:
+            return RecordFigures(place, count)
         bias, factor, shift = scale_records(data)
         scales = factor / np.exp2(shift)
-        return RecordFigures(len(bias), (float(scales.min()), float(scales.max())), (int(bias.min()), int(bias.max())))
+        ends = (float(scales.min()), float(scales.max())), (int(bias.min()), int(bias.max()))
+        return RecordFigures(place, count, *ends)
 
 
 @lru_cache(maxsize=64)  # Stripes of a cascade read the same weights again and again.
@@ -286,6 +238,13 @@ def _reads(operation: Operation) -> list[Range]:
         ]
     if not isinstance(operation, BlockOperation):
         return []
-    parts = [operation.records, operation.activation.lut]
-    parts += [operation.weights] if isinstance(operation, Convolution) else []
-    return [place_of(fm) for fm in inputs_of(operation)] + [part for part in parts if part is not None]
+    parts = [place_of(fm) for fm in inputs_of(operation)] + _records_of(operation)
+    parts += operation.weight_streams if isinstance(operation, Convolution) else []
+    return parts + ([] if operation.activation.lut is None else [operation.activation.lut])
+
+
+def _records_of(operation: BlockOperation) -> list[Range]:
+    """The records of scales, a run a core."""
+    if isinstance(operation, Convolution):
+        return list(operation.record_streams)
+    return [] if operation.records is None else [operation.records]

@@ -11,7 +11,8 @@
 Number, word offset and kind come first, then one line a subject.  Shapes are height x width x depth; an address is
 `region:offset`; `zero` is the zero point.  Strides are shown where they are not those of a feature map that fills its
 memory without gaps, tiles where there is more than one.  A scale is a real number, with `factor / 2^shift` where there
-is one for the whole output.  Of the names that TFLite joins for fused operators only the first is shown.
+is one for the whole output.  Of the names that TFLite joins for fused operators only the first is shown.  An
+accelerator of two cores has `weights1` and `scales1` too, those of the odd output channels.
 """
 
 from __future__ import annotations
@@ -19,12 +20,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from hil.npu.disassembly import Instruction, RecordFigures, WeightFigures
 from hil.npu.featuremap import BRICK, FeatureMap
+from hil.npu.instruction import Instruction, RecordFigures, WeightFigures
 from hil.npu.operations import (
     SHRAM_REGION,
     BlockOperation,
-    Convolution,
     Dma,
     Elementwise,
     Function,
@@ -132,9 +132,12 @@ def _subjects(instruction: Instruction) -> Iterator[tuple[str, str]]:
     yield from _feature_map("ofm", operation.ofm, operation.output_zero_point, short_name(instruction.output, _NAME))
     if isinstance(operation, Elementwise) and operation.kind in _SCALED_OPERANDS:
         yield "operands", _operands(operation)
-    if isinstance(operation, Convolution) and instruction.weights is not None:
-        yield "weights", _weights(operation.weights, instruction.weights)
-    yield from _scaling(operation, instruction.records)
+    for core, weights in enumerate(instruction.weights):
+        yield f"weights{core or ''}", _weights(weights)
+    if operation.scale is not None:
+        yield "scale", _real(operation.scale)
+    for core, records in enumerate(instruction.records):
+        yield f"scales{core or ''}", _records(records)
     yield from _activation(operation)
     height, width, depth = operation.block
     accumulator = _ACCUMULATORS.get(operation.accumulator, str(operation.accumulator))
@@ -170,27 +173,23 @@ def _fills(feature_map: FeatureMap) -> bool:
     return stride_x == depth * size and stride_y == width * depth * size
 
 
-def _weights(place: Range, figures: WeightFigures) -> str:
-    text = f"{address(place):<10} {figures.elements:,} in {figures.bytes:,} bytes"
+def _weights(figures: WeightFigures) -> str:
+    text = f"{address(figures.place):<10} {figures.elements:,} in {figures.place.length:,} bytes"
     if figures.elements:
-        text += f", {8 * figures.bytes / figures.elements:.1f} bits each"
+        text += f", {8 * figures.place.length / figures.elements:.1f} bits each"
     if figures.zeros is not None:
         text += f", {figures.zeros:,} are 0"
     return text + (f" (from {address(figures.origin)})" if figures.origin else "")
 
 
-def _scaling(operation: BlockOperation, records: RecordFigures | None) -> Iterator[tuple[str, str]]:
-    if operation.scale is not None:
-        yield "scale", _real(operation.scale)
-    elif operation.records is not None:
-        place = address(operation.records)
-        if records is None:
-            yield "scales", f"{place:<10} known only when it runs"
-            return
-        (low, high), (least, most) = records.scale, records.bias
-        scale = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
-        bias = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-        yield "scales", f"{place:<10} {records.count} channels, {scale}, bias {bias}"
+def _records(figures: RecordFigures) -> str:
+    text = f"{address(figures.place):<10} {figures.count} channels, "
+    if figures.scale is None or figures.bias is None:
+        return text + "known only when it runs"
+    (low, high), (least, most) = figures.scale, figures.bias
+    scale = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+    bias = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+    return f"{text}{scale}, bias {bias}"
 
 
 def _real(scale: Scale) -> str:

@@ -15,8 +15,9 @@ import numpy as np
 
 from hil.npu.accelerator import Accelerator
 from hil.npu.compiled import READ_ONLY, SCRATCH, SCRATCH_FAST, CompiledModel, NpuOperator, Subgraph
-from hil.npu.disassembly import Instruction, Named, Surroundings, disassemble
+from hil.npu.disassembly import Named, Surroundings, disassemble
 from hil.npu.errors import StreamError
+from hil.npu.instruction import Instruction
 from hil.npu.operations import Range
 from hil.npu.payload import parse_payload
 

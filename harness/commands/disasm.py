@@ -14,7 +14,7 @@ import typer
 from hil.harness.commands import arguments
 
 if TYPE_CHECKING:
-    from hil.npu.disassembly import Instruction
+    from hil.npu.instruction import Instruction
     from hil.npu.listing import Listing
 
 PAYLOAD = b"COP1"
@@ -101,7 +101,7 @@ def _require(found: list[Any], message: str) -> None:
 
 
 def _record(listing: Listing, instructions: Iterable[Instruction]) -> dict[str, Any]:
-    from hil.npu.disassembly import as_record
+    from hil.npu.instruction import as_record
 
     return {
         "stream": listing.stream,

@@ -13,11 +13,11 @@ import pytest
 from hil.npu.codec import decode_stream as decode_weights
 from hil.npu.compiled import CompiledModel, NpuOperator, read_compiled
 from hil.npu.contents import Contents
-from hil.npu.disassembly import Instruction, as_record
 from hil.npu.disassembly_text import WIDTH, lines
 from hil.npu.errors import StreamError
+from hil.npu.instruction import Instruction, as_record
 from hil.npu.listing import Listing, list_compiled, list_payload
-from hil.npu.operations import BlockOperation, Convolution, Dma, Kind, Operation, Range, Wait
+from hil.npu.operations import SCALE_RECORD, BlockOperation, Convolution, Dma, Kind, Operation, Range, Wait
 from hil.npu.payload import parse_payload
 from hil.npu.program import decode
 from hil.npu.register_fields import FIELDS, describe
@@ -107,26 +107,41 @@ def test_weights_and_scales_are_those_that_run(model: CompiledModel, listing: Li
     assert constants is not None
     seen = 0
     for instruction in listing.instructions:
-        operation, figures = instruction.operation, instruction.weights
+        operation = instruction.operation
         if not isinstance(operation, Convolution):
             continue
-        assert figures is not None
+        (figures,), (records,) = instruction.weights, instruction.records
         place = figures.origin or operation.weights
         assert place.region == 0
         encoded = constants[place.address : place.end].tobytes()
         weights = unpack(decode_weights(encoded), layout_of(operation, listing.accelerator))
-        assert (figures.bytes, figures.elements) == (len(encoded), weights.size)
+        assert (figures.place, figures.elements) == (operation.weights, weights.size)
         assert figures.zeros == int((weights == 0).sum())
-        assert instruction.records is not None
-        # Vela lays the records in front of the weights.
-        bias, factor, shift = scale_records(
-            constants[place.address - 16 * -(-10 * weights.shape[0] // 16) :][: 10 * weights.shape[0]]
-        )
-        assert instruction.records.count == operation.ofm.shape[2]
-        assert instruction.records.bias == (bias.min(), bias.max())
-        assert instruction.records.scale[1] == max(int(f) / 2.0 ** int(s) for f, s in zip(factor, shift, strict=True))
+        size = SCALE_RECORD * len(weights)  # Vela lays the records in front of the weights, which begin at 16 bytes.
+        bias, factor, shift = scale_records(constants[place.address - -(-size // 16) * 16 :][:size])
+        assert records.count == operation.ofm.shape[2]
+        assert records.bias == (bias.min(), bias.max())
+        assert records.scale is not None
+        assert records.scale[1] == max(int(f) / 2.0 ** int(s) for f, s in zip(factor, shift, strict=True))
         seen += figures.origin is not None
     assert seen, "no weights were copied by a DMA; take another model"
+
+
+def test_two_cores_share_the_channels(vela: Vela, small_models: Models) -> None:
+    """On an Ethos-U65-512 each core has a stream of its own: even channels in the one, odd ones in the other."""
+    data = small_models("misc")
+    one, two = (
+        list_compiled(read_compiled(vela(data, name, "Shared_Sram")))[0] for name in ("ethos-u65-256", "ethos-u65-512")
+    )
+    for listing, cores in ((one, 1), (two, 2)):
+        convolutions = [found for found in listing.instructions if isinstance(found.operation, Convolution)]
+        assert convolutions
+        for found in convolutions:
+            depth = found.operation.ofm.shape[2]
+            assert len(found.weights) == len(found.records) == min(cores, depth)
+            assert sum(records.count for records in found.records) == depth
+            assert all(figures.zeros is not None for figures in found.weights)
+            assert ("weights1 " in "\n".join(lines(found))) == (cores == 2)
 
 
 def test_a_copy_names_its_user(listing: Listing) -> None:
@@ -172,7 +187,7 @@ def test_every_field_is_in_the_record(listing: Listing) -> None:
 def test_a_bare_payload_can_be_read(model: CompiledModel, listing: Listing) -> None:
     bare = list_payload(payload_of(model))
     assert [kinds(found) for found in bare.instructions] == [kinds(found) for found in listing.instructions]
-    assert all(found.weights is None or found.weights.zeros is None for found in bare.instructions)
+    assert all(figures.zeros is None for found in bare.instructions for figures in found.weights)
     assert lines(bare.instructions[0])
     with pytest.raises(StreamError, match="does not start with COP1"):
         list_payload(b"no payload at all")
