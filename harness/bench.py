@@ -11,7 +11,7 @@ slow too) checks both on its own share.  Every result says how many samples it s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -95,18 +95,22 @@ class Bench:
     """Deployments on one target under one Vela configuration."""
 
     def __init__(
-        self, pipeline: Pipeline, target: str, vela: VelaSettings, samples: int | None = None, engine: str = "auto"
+        self,
+        pipeline: Pipeline,
+        target: str,
+        vela: VelaSettings,
+        samples: int | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.target_name = target
         self.vela = vela
         self.samples = samples
-        self._engine = engine
+        self._options = options or {}
 
     @cached_property
     def target(self) -> Target:
-        options = {"engine": self._engine} if self.target_name == "fvp" else {}
-        return create(self.target_name, **options)
+        return create(self.target_name, **self._options)
 
     def deploy(self, model: Model, path: str) -> Deployment:
         """Trains, converts and compiles whatever is not in the store yet."""

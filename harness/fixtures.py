@@ -47,7 +47,7 @@ def bench(request: pytest.FixtureRequest) -> Bench:
         chosen.vela_options,
     )
     pipeline = Pipeline(Store(chosen.store or default_root()), PytestProgress(request.config))
-    made = Bench(pipeline, chosen.target or "sim", settings, chosen.samples, chosen.engine)
+    made = Bench(pipeline, chosen.target or "sim", settings, chosen.samples, chosen.of_target())
     made.target.identity()  # a target that cannot run is known before anything is trained
     return made
 

@@ -23,7 +23,17 @@ GROUP = "hil"
 # name, then what argparse is told
 _TABLE: dict[str, dict[str, Any]] = {
     "target": {"metavar": "TARGET", "help": "run only tests of deployments, on host, sim or fvp (sim)"},
-    "engine": {"default": "auto", "metavar": "ENGINE", "help": "what plays the FVP: auto, arm or open (auto)"},
+    "engine": {"default": "auto", "metavar": "ENGINE", "help": "what plays the FVP: auto, arm, docker or open (auto)"},
+    "fvp-executable": {
+        "metavar": "FILE",
+        "help": "Arm's FVP, or its folder (FVP_CORSTONE300, PATH, the usual folders)",
+    },
+    "fvp-parameter": {
+        "action": "append",
+        "default": [],
+        "metavar": "NAME=VALUE",
+        "help": "passed to the FVP as -C; may be repeated",
+    },
     "accelerator": {
         "default": "ethos-u55-128",
         "metavar": "NAME",
@@ -81,6 +91,8 @@ class Options:
 
     target: str | None
     engine: str
+    fvp_executable: Path | None
+    fvp_parameters: tuple[str, ...]
     accelerator: str
     memory_mode: str
     system_config: str
@@ -91,6 +103,12 @@ class Options:
     samples: int | None
     store: Path | None
     folder: Path
+
+    def of_target(self) -> dict[str, Any]:
+        """What of these the target itself takes."""
+        if self.target != "fvp":
+            return {}
+        return {"engine": self.engine, "executable": self.fvp_executable, "parameters": self.fvp_parameters}
 
 
 OPTIONS = pytest.StashKey[Options]()
@@ -114,6 +132,8 @@ def read(config: pytest.Config) -> Options:
     return Options(
         target=get("target"),
         engine=get("engine"),
+        fvp_executable=config.invocation_params.dir / get("fvp-executable") if get("fvp-executable") else None,
+        fvp_parameters=tuple(get("fvp-parameter")),
         accelerator=get("accelerator"),
         memory_mode=get("memory-mode"),
         system_config=get("system-config"),

@@ -40,10 +40,13 @@ def check(options: Options) -> None:
     from hil.fvp.engine import NAMES as ENGINES
     from hil.npu.accelerator import ALL
     from hil.targets import NAMES as TARGETS
+    from hil.targets import create
 
     _known("target", [options.target] if options.target else [], TARGETS)
     _known("engine", [options.engine], ENGINES)
     _known("accelerator", [options.accelerator], [accelerator.name for accelerator in ALL])
+    if options.target == "fvp":
+        create("fvp", **options.of_target())  # which looks at its parameters, and starts nothing
     models = _models(options.folder)
     _known("model", options.models, [model.name for model in models])
     _known("technique", options.techniques, [*PATHS, GIVEN])

@@ -34,7 +34,7 @@ def header(options: Options) -> list[str]:
 
     target = options.target or "sim"
     try:
-        identity = create(target, **({"engine": options.engine} if target == "fvp" else {})).identity()
+        identity = create(target, **options.of_target()).identity()
     except HilError as error:
         identity = {"not usable:": str(error)}
     described = ", ".join(f"{key} {_short(value)}" for key, value in identity.items() if key != "target")

@@ -112,7 +112,7 @@ def _image_id(client: Any, wanted: str) -> str:
         raise UnavailableError(f"Docker does not give the image {wanted}: {error}") from None
 
 
-_FIND = 'for name in "$@"; do if command -v "$name"; then exec "$name" --version; fi; done; exit 127'
+_FIND = 'for name in "$@"; do if command -v "$name"; then exec "$name" --version; fi; done'
 _ASKED: dict[tuple[object, ...], Image] = {}
 
 
@@ -125,7 +125,7 @@ def _ask(client: Any, identity: str, wanted: str, names: tuple[str, ...], mounts
         said = bytearray()
         ended = session.run(client, identity, ["sh", "-c", _FIND, "sh", *names], said.extend, limit_s=_CONNECT_SECONDS)
         text = said.decode(errors="replace").strip()
-        if ended.code == 127 or not text:
+        if not text:
             raise UnavailableError(f"the Docker image {wanted} has none of {', '.join(names)} on its PATH", hint=_BUILD)
         program, _, version = text.partition("\n")
         if ended.code:

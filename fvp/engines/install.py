@@ -45,13 +45,14 @@ def install(archive: Archive, into: Path, progress: Progress | None = None, say:
         into.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(into.parent / f".{into.name}.lock", timeout=0)
         with lock:
-            made = _install(archive, into, progress, say)
-        Path(lock.lock_file).unlink(missing_ok=True)
+            try:
+                return _install(archive, into, progress, say)
+            finally:
+                Path(lock.lock_file).unlink(missing_ok=True)
     except Timeout:
         raise BadInputError(f"another installation into {into} is under way") from None
     except OSError as error:
         raise BadInputError(f"{into} cannot be made: {error.strerror or error}") from None
-    return made
 
 
 def _install(archive: Archive, into: Path, progress: Progress | None, say: Callable[[str], None]) -> Path:

@@ -26,6 +26,13 @@ VelaConfig = Annotated[
 VelaOption = Annotated[
     list[str] | None, typer.Option(metavar="OPTION", help="Passed to Vela, such as '--optimise Size'; may be repeated.")
 ]
+Engine = Annotated[str, typer.Option(help="Which program plays the FVP: auto, arm, docker or open.")]
+FvpExecutable = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Arm's FVP, or its folder (FVP_CORSTONE300, PATH, usual folders).")
+]
+FvpParameter = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="Passed to the FVP as -C; may be repeated.")
+]
 
 
 def open_store(folder: Path | None) -> Store:

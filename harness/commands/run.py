@@ -34,7 +34,9 @@ def run(
     system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
     vela_config: arguments.VelaConfig = None,
     vela_option: arguments.VelaOption = None,
-    engine: Annotated[str, typer.Option(help="Which program plays the FVP: auto, arm or open.")] = "auto",
+    engine: arguments.Engine = "auto",
+    fvp_executable: arguments.FvpExecutable = None,
+    fvp_parameter: arguments.FvpParameter = None,
     interpreter: Annotated[
         str, typer.Option(help="Which kernels host runs: tensorflow (the oracle), litert or tflite-runtime.")
     ] = "tensorflow",
@@ -54,7 +56,8 @@ def run(
     settings = arguments.vela_settings(
         accelerator or arguments.DEFAULT_ACCELERATOR, memory_mode, system_config, vela_config, vela_option
     )
-    chosen = create(target, **_options(target, engine, interpreter, keep_state))
+    fvp = {"engine": engine, "executable": fvp_executable, "parameters": tuple(fvp_parameter or ())}
+    chosen = create(target, **_options(target, fvp, interpreter, keep_state))
     data = arguments.read_model(model)
     signature = read_signature(data, str(model))
     if cpu and signature.compiled:
@@ -77,7 +80,7 @@ def run(
     print(json.dumps(record)) if as_json else _show(str(model), record)
 
 
-def _options(target: str, engine: str, interpreter: str, keep_state: bool) -> dict[str, Any]:
+def _options(target: str, fvp: dict[str, Any], interpreter: str, keep_state: bool) -> dict[str, Any]:
     """The options of the target that was chosen; what is another target's is refused."""
     from hil.npu.errors import BadInputError
 
@@ -86,7 +89,7 @@ def _options(target: str, engine: str, interpreter: str, keep_state: bool) -> di
     if target == "fvp":
         if keep_state:
             raise BadInputError("--keep-state: the firmware boots anew for each sample", hint="use host or sim")
-        return {"engine": engine}
+        return fvp
     return {"keep_state": keep_state, **({"interpreter": interpreter} if target == "host" else {})}
 
 

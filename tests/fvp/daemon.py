@@ -1,21 +1,20 @@
 """A Docker daemon of the tests' own, on a private socket, and images without a registry.
 
     with Daemon(folder) as daemon:
-        daemon.load("hil-test", tree({"opt/fvp/program": b"#!/bin/sh ..."}))
+        daemon.load("hil-test", tree({"opt/arm/bin/program": b"#!/bin/sh ..."}))
 
 Its data, socket and networks are its own: it makes no bridge, no firewall rule, and leaves nothing when it ends.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import shutil
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -72,20 +71,21 @@ class Daemon:
             return False
 
     def _stop(self) -> None:
-        """Ends the daemon, whose end is containerd's too, and takes away its data and what it still has mounted."""
+        """Ends the daemon, whose end is containerd's too, and takes away its data."""
         self._process.terminate()
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        for mount in reversed(mounts_below(self.folder)):
+        for mount in reversed(mounts_below(self.folder)):  # dockerd leaves its network namespace mounted
             subprocess.run(["umount", "--lazy", mount], check=False)
         shutil.rmtree(self.folder / "data", ignore_errors=True)
 
     def load(self, name: str, root: bytes) -> None:
         """Makes the image `name` of the file system `root`, a tar archive."""
-        self.client.api.import_image_from_data(root, repository=name, tag="latest")
+        path = "ENV PATH=/opt/arm/bin:/usr/bin:/bin"
+        self.client.api.import_image_from_data(root, repository=name, tag="latest", changes=[path])
 
     def containers(self) -> list[str]:
         """Ids of all containers, running or not."""
@@ -98,13 +98,17 @@ def mounts_below(folder: Path) -> list[str]:
     return [point for line in lines if (point := line.split(" ")[1]).startswith(f"{folder}/")]
 
 
-def tree(files: Mapping[str, bytes], links: Mapping[str, str] | None = None, folders: Sequence[str] = ()) -> bytes:
-    """A root file system as a tar archive: executable files, symbolic links, empty folders, owned by root."""
+MERGED = {"bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "sbin": "usr/sbin"}
+"""Links at the root of a file system whose programs are all below /usr, as Debian's are."""
+
+
+def tree(files: Mapping[str, bytes]) -> bytes:
+    """A root file system as a tar archive: executable files, all owned by root, and the folders that any needs."""
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as archive:
-        for name in ("dev", "etc", "proc", "scratch", "sys", "tmp", *folders):
+        for name in ("dev", "etc", "opt", "proc", "sys", "tmp", "usr"):
             archive.addfile(_entry(name, tarfile.DIRTYPE))
-        for name, target in (links or {}).items():
+        for name, target in MERGED.items():
             entry = _entry(name, tarfile.SYMTYPE)
             entry.linkname = target
             archive.addfile(entry)
@@ -122,18 +126,18 @@ def _entry(name: str, kind: bytes) -> tarfile.TarInfo:
 
 
 def with_libraries(*programs: str) -> dict[str, bytes]:
-    """Programs of this machine at `/bin`, with the libraries they are linked to and the loader."""
+    """Programs of this machine and all that they are linked to, below `usr`."""
     files = {}
     for program in programs:
         found = shutil.which(program)
         if found is None:
             raise NoDaemonError(f"{program} is not installed")
         path = Path(found).resolve()
-        files[f"bin/{program}"] = path.read_bytes()
+        files[f"usr/bin/{program}"] = path.read_bytes()
         listing = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
         for word in listing.split():
             if word.startswith("/"):
-                files[word.lstrip("/")] = Path(word).read_bytes()
+                files[f"usr/{word.removeprefix('/usr').lstrip('/')}"] = Path(word).read_bytes()
     return files
 
 
@@ -144,11 +148,3 @@ def python_folders() -> list[str]:
     import_roots = {Path(sys.prefix), Path(sys.base_prefix), Path(hil.npu.__file__).parent.parent, Path("/usr")}
     resolved = {root.resolve() for root in import_roots}
     return sorted(str(root) for root in resolved if not any(other in root.parents for other in resolved))
-
-
-@contextlib.contextmanager
-def served_by(daemon: Daemon, monkeypatch: Any) -> Any:
-    """`DOCKER_HOST` names `daemon` while the `with` lasts."""
-    with monkeypatch.context() as patch:
-        patch.setenv("DOCKER_HOST", daemon.host)
-        yield daemon
