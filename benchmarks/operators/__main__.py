@@ -10,75 +10,86 @@ from collections.abc import Iterator, Sequence
 from rich.progress import track
 
 from benchmarks.operators import cells, table
-from benchmarks.operators.case import Case
+from benchmarks.operators.case import TYPES
+from benchmarks.operators.cells import Cells
 from benchmarks.operators.families import all_cases
 from benchmarks.operators.run import Run, run_all
-from benchmarks.operators.settings import ACCELERATORS, Setting, fast, settings_of
-
-FAST_PER_CELL = 2
-ALL_SETTINGS = 12
-
-Pair = tuple[Case, Setting]
+from benchmarks.operators.settings import ACCELERATORS, ALL_SETTINGS, SETTINGS, Pair, fast, full
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs what is asked for; gives the exit code."""
-    options = _parser().parse_args(argv)
-    chosen = list(_chosen(options))
-    quick = [pair for pair in fast(list(all_cases().values()), FAST_PER_CELL) if _wanted(options, *pair)]
-    pairs = quick if options.fast else list(dict.fromkeys([*_full(chosen, options), *quick]))
+    """Runs what is asked for; gives the exit code: 1 for a difference or a cell that is worse, 2 for wrong use."""
+    options = _options(argv)
+    quick = [pair for pair in fast(tuple(all_cases().values())) if _wanted(pair, options)]
+    pairs = quick
+    if not options.fast:
+        whole = full(tuple(all_cases().values()), options.settings)
+        pairs = list(dict.fromkeys([*(pair for pair in whole if _wanted(pair, options)), *quick]))
     if not pairs:
         print("no case is called so", file=sys.stderr)
         return 2
     runs = list(_shown(run_all(pairs, options.jobs), len(pairs)))
     in_quick = set(quick)
-    quick_cells = cells.count(run for run in runs if (run.case, run.setting) in in_quick)
-    full_cells = cells.count(runs)
+    parts = {"fast": cells.count(run for run in runs if (run.case, run.setting) in in_quick)}
+    if not options.fast:
+        parts["full"] = cells.count(runs)
     if options.write:
-        cells.write({"full": full_cells, "fast": quick_cells})
-        table.PAGE.write_text(table.page(full_cells), encoding="utf-8")
+        _write(parts, options)
+        return 0
     if options.check:
-        expected = cells.read("fast" if options.fast else "full")
-        worse = cells.compare(quick_cells if options.fast else full_cells, expected)
-        print("\n".join(worse))
-        return int(bool(worse))
+        return _check(parts["fast" if options.fast else "full"], options)
     return int(any(run.outcome.kind == "differs" for run in runs))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.operators", description="Runs the conformance suite.")
     parser.add_argument("--operator", action="append", help="TFLite's name, such as CONV_2D; may be given again")
-    parser.add_argument("--type", action="append", dest="dtype", help="int8, uint8, int16 or int32")
+    parser.add_argument("--type", action="append", dest="dtype", choices=TYPES)
     parser.add_argument("--accelerator", action="append", choices=ACCELERATORS)
     parser.add_argument("--case", help="a part of the case's name")
-    parser.add_argument("--fast", action="store_true", help=f"{FAST_PER_CELL} cases a cell, one setting each")
-    parser.add_argument(
-        "--settings", type=int, default=ALL_SETTINGS, help="of memory mode x compiler, for each case (default: all 12)"
+    parser.add_argument("--fast", action="store_true", help="a few cases a cell, under one setting each")
+    settings = (
+        f"of memory mode x compiler, by turns, for each case and accelerator (default {SETTINGS} of {ALL_SETTINGS})"
     )
+    parser.add_argument("--settings", type=int, default=SETTINGS, help=settings)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: processors)")
     outcome = parser.add_mutually_exclusive_group()
-    outcome.add_argument("--write", action="store_true", help="keep the outcome in expected.json and the docs")
+    outcome.add_argument("--write", action="store_true", help="keep what comes of it in expected.json and the docs")
     outcome.add_argument("--check", action="store_true", help="end with 1 if a cell is worse than expected.json")
-    return parser
+    options = parser.parse_args(argv)
+    if (options.write or options.check) and (options.case or options.settings != SETTINGS):
+        parser.error("only whole cells can be kept or checked: leave out --case and --settings")
+    if options.write and options.fast:
+        parser.error("--write runs everything: leave out --fast")
+    return options
 
 
-def _wanted(options: argparse.Namespace, case: Case, setting: Setting | None = None) -> bool:
-    return (
-        (not options.operator or case.operator in options.operator)
-        and (not options.dtype or case.dtype in options.dtype)
-        and (not options.case or options.case in case.name)
-        and (not options.accelerator or setting is None or setting.accelerator in options.accelerator)
-    )
+def _wanted(pair: Pair, options: argparse.Namespace) -> bool:
+    case, setting = pair
+    named = options.case is None or options.case in case.name
+    return named and _in_cells(case.operator, case.dtype, setting.accelerator, options)
 
 
-def _chosen(options: argparse.Namespace) -> Iterator[Case]:
-    return (case for case in all_cases().values() if _wanted(options, case))
+def _in_cells(operator: str, dtype: str, accelerator: str, options: argparse.Namespace) -> bool:
+    chosen = ((operator, options.operator), (dtype, options.dtype), (accelerator, options.accelerator))
+    return all(not names or name in names for name, names in chosen)
 
 
-def _full(chosen: Sequence[Case], options: argparse.Namespace) -> Iterator[Pair]:
-    for case in chosen:
-        for name in options.accelerator or ACCELERATORS:
-            yield from ((case, setting) for setting in settings_of(case, name, options.settings))
+def _write(parts: dict[str, Cells], options: argparse.Namespace) -> None:
+    """Keeps the cells; those that were not asked for stay as they were."""
+    whole: dict[str, Cells] = {}
+    for part in ("full", "fast"):
+        others = {name: cell for name, cell in cells.read(part).items() if not _in_cells(*name.split(), options)}
+        whole[part] = dict(sorted((others | parts[part]).items()))
+    cells.write(whole)
+    table.PAGE.write_text(table.page(whole["full"]), encoding="utf-8")
+
+
+def _check(found: Cells, options: argparse.Namespace) -> int:
+    expected = cells.read("fast" if options.fast else "full")
+    worse = cells.compare(found, {name: cell for name, cell in expected.items() if _in_cells(*name.split(), options)})
+    print("\n".join(worse) if worse else f"{len(found)} cells, none worse than expected")
+    return int(bool(worse))
 
 
 def _shown(runs: Iterator[Run], total: int) -> Iterator[Run]:

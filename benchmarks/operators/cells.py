@@ -57,7 +57,7 @@ def count(runs: Iterable[Run]) -> Cells:
 
 
 def compare(cells: Mapping[str, Cell], expected: Mapping[str, Cell]) -> list[str]:
-    """A line for each cell that is worse than expected: fewer equal, more or larger differences, or not there."""
+    """A line for each cell that is worse than expected (fewer equal, more or larger differences) or is not expected."""
     worse = []
     for name, before in expected.items():
         now = cells.get(name, Cell())
@@ -73,9 +73,9 @@ def _told(cell: Cell) -> str:
 
 
 def read(part: str, path: Path = EXPECTED) -> Cells:
-    """The cells that are expected of a `part`: `full` or `fast`."""
-    held = json.loads(path.read_text(encoding="utf-8"))
-    return {name: Cell(**cell) for name, cell in held[part].items()}
+    """The cells that are expected of a `part`: `full` or `fast`; none if there is no file yet."""
+    held = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {name: Cell(**cell) for name, cell in held.get(part, {}).items()}
 
 
 def write(parts: Mapping[str, Cells], path: Path = EXPECTED) -> None:

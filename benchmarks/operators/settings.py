@@ -39,6 +39,16 @@ arena_cache_size=65536
 """A user's configuration: Vela has none of its own with which a U55 takes a dedicated SRAM."""
 
 
+ALL_SETTINGS = len(MODES) * len(COMPILERS)
+"""Ways to compile a case for an accelerator."""
+
+SETTINGS = 4
+"""How many of them the whole run takes for each case and accelerator, by turns."""
+
+_FAST_CASES = 2
+"""Cases a cell in the fast part."""
+
+
 @dataclass(frozen=True, order=True)
 class Setting:
     """One way to compile a case; `mode` is one of `MODES`, `compiler` a name of `COMPILERS`."""
@@ -61,6 +71,9 @@ class Setting:
         return "Ethos_U55_High_End_Embedded" if u55 else f"Ethos_U65_{kind}"
 
 
+Pair = tuple[Case, Setting]
+
+
 def settings_of(case: Case, accelerator_name: str, count: int) -> Iterator[Setting]:
     """`count` of all settings for an accelerator, which ones by turns over cases and accelerators.
 
@@ -72,13 +85,20 @@ def settings_of(case: Case, accelerator_name: str, count: int) -> Iterator[Setti
         yield every[(start + 5 * turn) % len(every)]  # 5 has no factor in common with 12: no setting comes twice.
 
 
-def fast(cases: Sequence[Case], per_cell: int) -> Iterator[tuple[Case, Setting]]:
-    """At most `per_cell` cases for each operator, type and accelerator, spread over the cases, one setting each."""
+def fast(cases: Sequence[Case]) -> Iterator[Pair]:
+    """A few cases for each operator, type and accelerator, spread over the cases, under one setting each."""
     cells: dict[tuple[str, str], list[Case]] = {}
     for case in cases:
         cells.setdefault((case.operator, case.dtype), []).append(case)
     for members in cells.values():
         for place, name in enumerate(ACCELERATORS):
-            picked = {(len(members) * turn // per_cell + place) % len(members) for turn in range(per_cell)}
+            picked = {(len(members) * turn // _FAST_CASES + place) % len(members) for turn in range(_FAST_CASES)}
             for index in sorted(picked):
                 yield from ((members[index], setting) for setting in settings_of(members[index], name, 1))
+
+
+def full(cases: Sequence[Case], count: int) -> Iterator[Pair]:
+    """Every case on every accelerator, under `count` of all settings each."""
+    for case in cases:
+        for name in ACCELERATORS:
+            yield from ((case, setting) for setting in settings_of(case, name, count))

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from benchmarks.operators.cells import Cell, Cells
 from benchmarks.operators.known_differences import DIFFERENCES, NO_CASES, OWN_ARITHMETIC
-from benchmarks.operators.settings import ACCELERATORS
+from benchmarks.operators.settings import ACCELERATORS, ALL_SETTINGS, SETTINGS
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 
-_INTRO = """# Conformance
+_INTRO = f"""# Conformance
 
 ```
 python -m benchmarks.operators --write      # runs all of it, and makes this page
@@ -21,13 +21,14 @@ python -m benchmarks.operators --fast       # the part that the tests run
 
 Small models of single operators, made from a description without a converter: shapes, strides, dilations, paddings,
 broadcasting, depths about the sizes of blocks, scales and zero points at random, fused activations. Vela 5.2 compiles
-each by both of its compilers (Regor and the legacy core), with and without `--optimise Size`, for three memory modes;
-`sim` runs what it made, and every element is compared with TensorFlow Lite's reference kernels. Inputs hold all lowest,
-all highest and all zero-point values as well as random ones.
+each for every accelerator under {SETTINGS} of {ALL_SETTINGS} settings, by turns: its two compilers (Regor and the
+legacy core), with and without `--optimise Size`, in three memory modes (`--settings {ALL_SETTINGS}` takes all). `sim`
+runs what Vela made, and every element is compared with TensorFlow Lite's reference kernels. Inputs hold all lowest, all
+highest and all zero-point values as well as random ones.
 
-A cell has the runs that were compared (case by compiler by memory mode). **n ≠** counts those of them in which an
-element differs, **≤ d** is the largest difference. Runs of which Vela leaves the operator to the CPU show nothing of
-the NPU and are counted apart, as are models that Vela refuses, or that crash it.
+A cell has the runs that were compared. **n ≠** counts those of them in which an element differs, **≤ d** is the largest
+difference. Runs of which Vela leaves the operator to the CPU show nothing of the NPU and are counted apart, as are
+models that Vela refuses, or that crash it. int16 stands for int16x8 where there are weights.
 """
 
 
