@@ -61,6 +61,20 @@ class Given(NamedTuple):
     high: int
 
 
+class Operand(NamedTuple):
+    """A feature map of bytes: address of its region's first sample; from a sample, from 16 channels to the next."""
+
+    address: int
+    sample_step: int
+    step: int
+
+
+@compiled
+def _address(array: Array) -> Any:
+    """Where `array` begins: signed, because numba adds an unsigned and a signed integer in float64."""
+    return np.int64(array.ctypes.data)
+
+
 @compiled
 def _take(source: int, pieces: Array, taken: Taken, target: int) -> None:
     for index in range(pieces.shape[1]):
@@ -71,29 +85,63 @@ def _take(source: int, pieces: Array, taken: Taken, target: int) -> None:
 
 
 @compiled
-def _look_up(staged: Array, table: Array, out: int, count: int) -> None:
-    for lane in range(count):
-        staged[lane] = table[staged[lane]]
-    vectors.move(staged.ctypes.data, out, count, 0)
+def _next(
+    memory: Memory, begin: int, count: int, size: int, buffer: int, rows: Array, at: int, addresses: Array, outs: Array
+) -> None:  # fmt: skip
+    """Addresses of the `ROWS` windows and outputs from number `at` on; behind the last, the first of them again."""
+    sample, place = divmod(at, rows.shape[1])
+    for row in range(ROWS):
+        if sample == count:
+            addresses[row], outs[row] = addresses[0], outs[0]
+            continue
+        addresses[row] = buffer + sample * size + rows[0, place]
+        outs[row] = memory.target + (begin + sample) * memory.target_step + rows[1, place]
+        place += 1
+        if place == rows.shape[1]:
+            sample, place = sample + 1, 0
+
+
+@compiled
+def _look_up(staged: Array, table: Array, outs: Array, given: Given) -> None:
+    """Results of `ROWS` rows, looked up and stored."""
+    for row in range(ROWS):
+        for c in range(given.depth):
+            staged[row, c] = table[staged[row, c]]
+        for c in range(0, given.depth, LANES):
+            out = outs[row] + c // LANES * given.step
+            vectors.move(_address(staged) + row * staged.shape[1] + c, out, min(LANES, given.depth - c), 0)
 
 
 @compiled
 def _multiply(
-    addresses: Array, runs: Array, groups: int, blocks: Array, weights: Array, first: Array, sums: Array
+    addresses: Array, outs: Array, step: int, given: Given, runs: Array, groups: int, blocks: Array, weights: Array,
+    first: Array, scales: Array,
 ) -> None:  # fmt: skip
     """Rows of bytes times weights, `blocks` saying how many vectors of sums are computed at a time."""
-    at, begin, result = weights.ctypes.data, first.ctypes.data, sums.ctypes.data
-    rows, width = addresses.ctypes.data, sums.shape[1]
-    for block in range(len(blocks)):
-        if blocks[block] == 3:
-            vectors.products(rows, runs.ctypes.data, len(runs), groups, at, 3, begin, result, width)
-        elif blocks[block] == 2:
-            vectors.products(rows, runs.ctypes.data, len(runs), groups, at, 2, begin, result, width)
+    at, vector = _address(weights), 0
+    for block in blocks:
+        start, scale, depth = (
+            _address(first) + 64 * vector,
+            _address(scales) + 128 * vector,
+            given.depth - LANES * vector,
+        )
+        if block == 3:
+            vectors.products(
+                _address(addresses), _address(runs), len(runs), groups, at, 3, start, scale, scales.strides[0],
+                given.zero_point, given.low, given.high, _address(outs), step * vector, step, depth,
+            )  # fmt: skip
+        elif block == 2:
+            vectors.products(
+                _address(addresses), _address(runs), len(runs), groups, at, 2, start, scale, scales.strides[0],
+                given.zero_point, given.low, given.high, _address(outs), step * vector, step, depth,
+            )  # fmt: skip
         else:
-            vectors.products(rows, runs.ctypes.data, len(runs), groups, at, 1, begin, result, width)
-        at += len(runs) * groups * 64 * blocks[block]
-        begin += 64 * blocks[block]
-        result += 64 * blocks[block]
+            vectors.products(
+                _address(addresses), _address(runs), len(runs), groups, at, 1, start, scale, scales.strides[0],
+                given.zero_point, given.low, given.high, _address(outs), step * vector, step, depth,
+            )  # fmt: skip
+        at += len(runs) * groups * 64 * block
+        vector += block
 
 
 @compiled
@@ -101,42 +149,28 @@ def convolve(
     memory: Memory, samples: int, taken: Taken, given: Given, pieces: Array, rows: Array, runs: Array, groups: int,
     blocks: Array, weights: Array, first: Array, scales: Array, table: Array,
 ) -> None:  # fmt: skip
-    """A convolution.  `pieces`, `rows`: int64, offsets of pieces in source and buffer, of windows in buffer and outputs
-    in target; `runs`: int64, offsets of a window's runs of `groups`*4 bytes; `weights`, `first` as `vectors.products`
-    takes them; `scales` as `vectors.scale_and_store` does; `table` (256 bytes, or none) is looked up at the end."""
+    """A convolution.
+
+    `pieces`, `rows`: int64, offsets of pieces in source and buffer, of windows in buffer and outputs in target; `runs`:
+    int64, offsets of a window's runs of `groups`*4 bytes; `weights`, `first` and `scales` as `vectors.products` takes
+    them, for `blocks` of vectors; `table` (256 bytes, or none) is looked up at the end.
+    """
     buffer = np.full(taken.group * taken.size + SLACK, taken.fill, np.uint8)
-    sums = np.empty((ROWS, len(first)), np.int32)
-    addresses, outs = np.zeros(ROWS, np.int64), np.zeros(ROWS, np.int64)
-    staged = np.empty(LANES, np.uint8)
+    addresses, outs = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
+    staged = np.empty((ROWS, len(first)), np.uint8)
+    stages = _address(staged) + np.arange(ROWS) * len(first)
     for begin in range(0, samples, taken.group):
         count = min(taken.group, samples - begin)
         for sample in range(count):
             source = memory.source + (begin + sample) * memory.source_step
-            _take(source, pieces, taken, buffer.ctypes.data + sample * taken.size)
-        sample = place = 0
-        total = count * rows.shape[1]
-        for at in range(0, total, ROWS):
-            live = min(ROWS, total - at)
-            for row in range(live):
-                addresses[row] = buffer.ctypes.data + sample * taken.size + rows[0, place]
-                outs[row] = memory.target + (begin + sample) * memory.target_step + rows[1, place]
-                place += 1
-                if place == rows.shape[1]:
-                    place = 0
-                    sample += 1
-            for row in range(live, ROWS):
-                addresses[row] = addresses[0]
-            _multiply(addresses, runs, groups, blocks, weights, first, sums)
-            for row in range(live):
-                for c in range(0, given.depth, LANES):
-                    lanes, out = min(LANES, given.depth - c), outs[row] + c // LANES * given.step
-                    vectors.scale_and_store(
-                        sums.ctypes.data + 4 * (row * sums.shape[1] + c), scales.ctypes.data + 8 * c,
-                        scales.strides[0], given.zero_point, given.low, given.high,
-                        staged.ctypes.data if len(table) else out, lanes,
-                    )  # fmt: skip
-                    if len(table):
-                        _look_up(staged, table, out, lanes)
+            _take(source, pieces, taken, _address(buffer) + sample * taken.size)
+        for at in range(0, count * rows.shape[1], ROWS):
+            _next(memory, begin, count, taken.size, _address(buffer), rows, at, addresses, outs)
+            if len(table):
+                _multiply(addresses, stages, LANES, given, runs, groups, blocks, weights, first, scales)
+                _look_up(staged, table, outs, given)
+            else:
+                _multiply(addresses, outs, given.step, given, runs, groups, blocks, weights, first, scales)
 
 
 @compiled
@@ -147,23 +181,49 @@ def depthwise(
     """As `convolve`, each channel for itself: `runs` are the offsets of a window's elements, `weights` int16 pairs
     (weight, 0), shape (elements, channels, 2)."""
     buffer = np.full(taken.group * taken.size + SLACK, taken.fill, np.uint8)
-    staged = np.empty(LANES, np.uint8)
+    addresses, outs = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
+    staged = np.empty((ROWS, len(first)), np.uint8)
+    stages = _address(staged) + np.arange(ROWS) * len(first)
     for begin in range(0, samples, taken.group):
         count = min(taken.group, samples - begin)
         for sample in range(count):
             source = memory.source + (begin + sample) * memory.source_step
-            _take(source, pieces, taken, buffer.ctypes.data + sample * taken.size)
-        for sample in range(count):
-            window = buffer.ctypes.data + sample * taken.size
-            target = memory.target + (begin + sample) * memory.target_step
-            for place in range(rows.shape[1]):
-                for c in range(0, given.depth, LANES):
-                    lanes = min(LANES, given.depth - c)
-                    out = target + rows[1, place] + c // LANES * given.step
-                    vectors.taps(
-                        window + rows[0, place] + c, runs.ctypes.data, len(runs), weights.ctypes.data + 4 * c,
-                        weights.strides[0], first.ctypes.data + 4 * c, scales.ctypes.data + 8 * c, scales.strides[0],
-                        given.zero_point, given.low, given.high, staged.ctypes.data if len(table) else out, lanes,
-                    )  # fmt: skip
-                    if len(table):
-                        _look_up(staged, table, out, lanes)
+            _take(source, pieces, taken, _address(buffer) + sample * taken.size)
+        for at in range(0, count * rows.shape[1], ROWS):
+            _next(memory, begin, count, taken.size, _address(buffer), rows, at, addresses, outs)
+            if len(table):
+                _tap(addresses, stages, LANES, given, runs, weights, first, scales)
+                _look_up(staged, table, outs, given)
+            else:
+                _tap(addresses, outs, given.step, given, runs, weights, first, scales)
+
+
+@compiled
+def _tap(
+    addresses: Array, outs: Array, step: int, given: Given, runs: Array, weights: Array, first: Array, scales: Array
+) -> None:  # fmt: skip
+    for c in range(0, given.depth, LANES):
+        vectors.taps(
+            _address(addresses), _address(runs), len(runs), _address(weights) + 4 * c, weights.strides[0],
+            _address(first) + 4 * c, _address(scales) + 8 * c, scales.strides[0], given.zero_point, given.low,
+            given.high, _address(outs), c // LANES * step, given.depth - c,
+        )  # fmt: skip
+        addresses += LANES
+
+
+@compiled
+def look_up_pairs(
+    first: Operand, second: Operand, out: Operand, samples: int, depth: int, places: Array, table: Array
+) -> None:  # fmt: skip
+    """Results of pairs of bytes by `table`; `places`: int64, offsets of each pixel in the three feature maps."""
+    for sample in range(samples):
+        a = first.address + sample * first.sample_step
+        b = second.address + sample * second.sample_step
+        target = out.address + sample * out.sample_step
+        for pixel in range(places.shape[1]):
+            for c in range(0, depth, LANES):
+                brick = c // LANES
+                vectors.pairs(
+                    a + places[0, pixel] + brick * first.step, b + places[1, pixel] + brick * second.step,
+                    target + places[2, pixel] + brick * out.step, _address(table), min(LANES, depth - c),
+                )  # fmt: skip

@@ -59,7 +59,7 @@ class BytePlan:
         if not stage.fits_bytes or (whole and (weights.min() < -128 or weights.max() > 127)):
             return None
         first = (0 if stage.bias is None else stage.bias) - fill * weights.sum(axis=(1, 2, 3), dtype=np.int64)
-        if not fits_dot_products(weights, first) or not (_inside(ifm) and _inside(ofm)):
+        if not fits_dot_products(weights, first) or not (inside(ifm) and inside(ofm)):
             return None
         taken, pieces = _taken(operation, offset, fill)
         rows, runs = _windows(operation, whole)
@@ -102,7 +102,7 @@ def offsets(feature_map: FeatureMap) -> NDArray[np.int64]:
     return result
 
 
-def _inside(feature_map: FeatureMap) -> bool:
+def inside(feature_map: FeatureMap) -> bool:
     """Whether all that the loops touch is within the extent that a program checks before it runs."""
     depth = feature_map.shape[2]
     starts = np.arange(0, depth, BRICK)
@@ -176,9 +176,9 @@ def _widened(values: Array, channels: int, dtype: Any) -> Array:
 
 
 def _scales(stage: OutputStage, channels: int) -> NDArray[np.float64]:
-    """Per channel the multiplier, what is added to negative products, and to others."""
+    """Per channel what `vectors.products` takes: the multiplier, what is added, what besides to negative sums."""
     _, multiplier, half, nudge = stage.float_constants
     result = np.zeros((3, channels))
     depth = channels if len(multiplier) == 1 else len(multiplier)
-    result[0, :depth], result[1, :depth], result[2, :depth] = multiplier, half - nudge, half + nudge
+    result[0, :depth], result[1, :depth], result[2, :depth] = multiplier, half + nudge, -2 * nudge
     return result

@@ -8,12 +8,15 @@ Vela's `quantise_pooling_scale`.)
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil.npu import acceleration
+from hil.npu.byteplan import BytePlan
 from hil.npu.convolution import padded_input, windows
 from hil.npu.exactness import INT32, fits_int64, largest_accumulator
 from hil.npu.featuremap import Memory
@@ -24,24 +27,47 @@ from hil.npu.scaling import Int64, rescale
 Array = NDArray[Any]
 
 
-def pool(operation: Windowed, stage: OutputStage, memory: Memory) -> None:
-    """Computes MAX_POOL, AVERAGE_POOL or REDUCE_SUM of every sample of `memory`."""
+@dataclass(frozen=True)
+class PoolKernel:
+    """A MAX_POOL, AVERAGE_POOL or REDUCE_SUM and its output stage."""
+
+    operation: Windowed
+    stage: OutputStage
+
+    def __call__(self, memory: Memory) -> None:
+        """Computes the output of every sample of `memory`."""
+        operation = self.operation
+        loops = acceleration.loops(len(memory[operation.ofm.region]) * operation.ofm.elements)
+        if loops is not None and loops.bytes is not None and self._plan is not None:
+            self._plan(memory, loops.bytes)
+        else:
+            operation.ofm.store(memory, self.stage(_pooled(operation, memory), loops))
+
+    @cached_property
+    def _plan(self) -> BytePlan | None:
+        """An average without padding is a depthwise convolution whose weights are 1."""
+        kernel = self.operation.kernel
+        if self.operation.kind is not Kind.AVERAGE_POOL or self.operation.padding:
+            return None
+        ones = np.ones((self.operation.ofm.shape[2], kernel.height, kernel.width, 1), np.int16)
+        return BytePlan.prepare(self.operation, ones, self.stage)
+
+
+def _pooled(operation: Windowed, memory: Memory) -> Array:
     if operation.kind is Kind.MAX_POOL:
         lowest = int(np.iinfo(operation.ifm.dtype).min)
         padded = padded_input(operation, memory, operation.ifm.dtype, lowest, 0)
-        result = _reduce(operation, padded, np.maximum).astype(np.int64) - operation.ifm_zero_point
-    else:
-        padded = padded_input(operation, memory, _sum_type(operation), 0, operation.ifm_zero_point)
-        result = _reduce(operation, padded, np.add)
-        if operation.kind is Kind.REDUCE_SUM:
-            result = result.sum(axis=3, keepdims=True)
-        elif operation.padding:
-            factor, shift = reciprocal(_valid_counts(operation, padded.shape))
-            if not fits_int64(largest_accumulator(operation), factor, shift):
-                result = result.astype(object)
-            result = rescale(result, factor, shift, operation.rounding).astype(np.int64)
-    loops = acceleration.loops(len(padded) * operation.ofm.elements)
-    operation.ofm.store(memory, stage(result, loops))
+        return _reduce(operation, padded, np.maximum).astype(np.int64) - operation.ifm_zero_point
+    padded = padded_input(operation, memory, _sum_type(operation), 0, operation.ifm_zero_point)
+    result = _reduce(operation, padded, np.add)
+    if operation.kind is Kind.REDUCE_SUM:
+        result = result.sum(axis=3, keepdims=True)
+    elif operation.padding:
+        factor, shift = reciprocal(_valid_counts(operation, padded.shape))
+        if not fits_int64(largest_accumulator(operation), factor, shift):
+            result = result.astype(object)
+        result = rescale(result, factor, shift, operation.rounding).astype(np.int64)
+    return result
 
 
 def _sum_type(operation: Windowed) -> type[np.int32] | type[np.int64]:

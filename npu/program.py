@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from hil.npu.accelerator import Accelerator
 from hil.npu.blas import one_thread
+from hil.npu.bytepairs import ElementwiseKernel
 from hil.npu.constants import Bytes, KnownMemory
 from hil.npu.convolution import ConvolutionKernel
 from hil.npu.decoder import decode_operations
-from hil.npu.elementwise import elementwise
 from hil.npu.errors import StreamError
 from hil.npu.exactness import largest_accumulator
 from hil.npu.featuremap import FeatureMap, Memory
@@ -45,7 +45,7 @@ from hil.npu.operations import (
 )
 from hil.npu.output import OutputStage, parse_table
 from hil.npu.payload import Words
-from hil.npu.pooling import pool
+from hil.npu.pooling import PoolKernel
 from hil.npu.scaling import scale_records
 from hil.npu.weights import decode_weights
 
@@ -107,7 +107,7 @@ class Program:
     constants: dict[int, NDArray[np.uint8]]
     stream_words: int
     _steps: list[Step | None] = field(default_factory=list)
-    _cache: dict[tuple[int, bytes], Step] = field(default_factory=dict)
+    _cache: dict[int, tuple[bytes, Step]] = field(default_factory=dict)
 
     def prepare(self) -> None:
         """Makes the steps; what reads only known bytes is resolved now, the rest when it runs."""
@@ -122,6 +122,20 @@ class Program:
         for index, copy in copies.items():
             if not _overlaps(copy, read_late):
                 self._steps[index] = None  # Only brings constants that are resolved already.
+
+    def foresee(self, constants: Mapping[int, NDArray[np.uint8]]) -> None:
+        """Unpacks ahead what the operations will read late if writable regions then hold `constants`.
+
+        That is compared when the program runs: nothing follows from a wrong guess but lost time.
+        """
+        known = KnownMemory(constants)
+        for operation in self.operations:
+            if isinstance(operation, BlockOperation):
+                data = [known.read(part) for part in _constants_of(operation)]
+                found = [part for part in data if part is not None]
+                if found and len(found) == len(data):
+                    self._late_kernel(operation, found)
+            _follow(operation, known)
 
     def run(self, memory: Mapping[int, NDArray[np.uint8]], trace: Trace | None = None) -> None:
         """Runs on `memory`: per writable region bytes of shape (batch, size), changed in place.
@@ -174,11 +188,15 @@ class Program:
                 self._run_late(operation, {k: data[sample : sample + 1] for k, data in memory.items()})
             return
         data = [np.ascontiguousarray(part[0]) for part in rows]
-        key = operation.word_offset, b"".join(part.tobytes() for part in data)
-        if key not in self._cache:
-            self._cache.clear()
-            self._cache[key] = self._kernel(operation, data)
-        self._cache[key](memory)
+        self._late_kernel(operation, data)(memory)
+
+    def _late_kernel(self, operation: BlockOperation, data: list[Bytes]) -> Step:
+        """What computes `operation` with these bytes; the last one is kept, as a program often runs again."""
+        key = b"".join(part.tobytes() for part in data)
+        kept = self._cache.get(operation.word_offset)
+        if kept is None or kept[0] != key:
+            kept = self._cache[operation.word_offset] = key, self._kernel(operation, data)
+        return kept[1]
 
     def _kernel(self, operation: BlockOperation, data: list[Bytes]) -> Step:
         """What computes `operation`, from the bytes of `_constants_of(operation)`."""
@@ -193,9 +211,9 @@ class Program:
                 raise
             raise StreamError(str(error.args[0]), word_offset=operation.word_offset) from error
         if isinstance(operation, Elementwise):
-            return lambda memory: elementwise(operation, stage, memory)
+            return ElementwiseKernel(operation, stage)
         assert isinstance(operation, Windowed)
-        return lambda memory: pool(operation, stage, memory)
+        return PoolKernel(operation, stage)
 
 
 def _constants_of(operation: BlockOperation) -> list[Range]:

@@ -1,6 +1,6 @@
 """Dot products of bytes and their scaling, in the CPU's own vector instructions (AVX-512 VNNI).
 
-    products(rows, runs, count, groups, weights, vectors, first, sums, width)         # in a numba function
+    products(rows, runs, count, groups, weights, 2, first, scales, ..., outs, step, depth)     # in a numba function
 
 LLVM does not find these instructions in loops, so each function here is a numba intrinsic that writes its LLVM code.
 `VPDPBUSD` adds four products of an unsigned and a signed byte to each of sixteen 32-bit sums, `VPDPWSSD` two of 16-bit
@@ -32,7 +32,10 @@ MOVED = 64
 """Bytes that `move` moves at most."""
 
 SCALES = 3
-"""Rows of float64 constants that `scale_and_store` reads: multiplier, what is added below zero, what from zero on."""
+"""Rows of float64 constants: multiplier, what is added, and what besides to negative sums."""
+
+_DOWN = 9
+"""Rounding towards minus infinity, without exceptions, of a conversion."""
 
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _SUMS = ir.VectorType(_I32, LANES)
@@ -65,31 +68,42 @@ def _typed(body: Callable[..., None], parameters: int) -> Any:
 
 @_intrinsic
 def products(  # type: ignore[no-untyped-def]
-    context, rows, runs, count, groups, weights, vectors, first, sums, width
+    context, rows, runs, count, groups, weights, vectors, first, scales, stride, zero_point, low, high, outs, offset,
+    step, depth,
 ):  # fmt: skip
-    """`ROWS` rows of bytes times `vectors` (1 to `WIDEST`, a literal) vectors of weights.
+    """`ROWS` rows of bytes times `vectors` (1 to `WIDEST`, a literal) vectors of weights, scaled and stored as bytes.
 
     `rows`: int64 addresses of the rows; a row is `count` runs of `groups`*4 bytes, `runs` their int64 offsets.
     `weights`: int8, per run and group and vector 16 sums x 4 bytes.  `first`: int32 sums to begin with, by column.
-    `sums`: int32 results, `width` in a row.
+
+    A result is floor(sum*multiplier + added), plus twice the nudge if the sum is negative, from `low` to `high`, plus
+    `zero_point`; `scales` are `SCALES` rows of these float64 constants by column, `stride` bytes apart.  `outs`: int64
+    addresses of the rows' results, of which `depth` are stored from `offset` on, `step` bytes from 16 to the next.
     """
     if not isinstance(vectors, types.IntegerLiteral):
         return None
     number = vectors.literal_value
 
-    def body(builder, rows, runs, count, groups, weights, vectors, first, sums, width):  # type: ignore[no-untyped-def]
-        _products(builder, number, rows, runs, count, groups, weights, first, sums, width)
+    def body(  # type: ignore[no-untyped-def]
+        builder, rows, runs, count, groups, weights, vectors, first, scales, stride, zero_point, low, high, outs,
+        offset, step, depth,
+    ):  # fmt: skip
+        totals = _products(builder, number, rows, runs, count, groups, weights, first)
+        finish = _Finish(builder, stride, zero_point, low, high, outs)
+        for v in range(number):
+            place = builder.add(offset, builder.mul(step, _int(v)))
+            finish(totals[v::number], builder.add(scales, _int(128 * v)), place, depth, LANES * v)
 
-    signature, generate = _typed(body, 9)
+    signature, generate = _typed(body, 16)
     places = list(signature.args)
     places[5] = vectors
     return types.void(*places), generate
 
 
 def _products(
-    builder: Builder, number: int, rows: Value, runs: Value, count: Value, groups: Value, weights: Value, first: Value,
-    sums: Value, width: Value,
-) -> None:  # fmt: skip
+    builder: Builder, number: int, rows: Value, runs: Value, count: Value, groups: Value, weights: Value, first: Value
+) -> list[Value]:
+    """`number` sums a row, row after row."""
     start = [_load(builder, _SUMS, first, 64 * v) for v in range(number)] * ROWS
     bases = [_load(builder, _I64, rows, 8 * m) for m in range(ROWS)]
 
@@ -110,73 +124,75 @@ def _products(
 
         return _loop(builder, groups, state, group)
 
-    totals = _loop(builder, count, [weights, *start], run)[1:]
-    for m in range(ROWS):
-        row = builder.add(sums, builder.mul(_int(4 * m), width))
-        for v in range(number):
-            _store(builder, totals[m * number + v], row, 64 * v)
-
-
-@_intrinsic
-def scale_and_store(context, sums, scales, stride, zero_point, low, high, out, count):  # type: ignore[no-untyped-def]
-    """Sixteen int32 sums scaled, `count` of them (at most 16) stored as bytes at `out`.
-
-    `scales`: `SCALES` rows of float64, `stride` bytes apart.  A result is floor(sum*multiplier + added) + zero point,
-    from `low` to `high` (less the zero point they come in).
-    """
-
-    def body(builder, sums, scales, stride, zero_point, low, high, out, count):  # type: ignore[no-untyped-def]
-        _scale_and_store(builder, _load(builder, _SUMS, sums), scales, stride, zero_point, low, high, out, count)
-
-    return _typed(body, 8)
-
-
-def _scale_and_store(
-    builder: Builder, sums: Value, scales: Value, stride: Value, zero_point: Value, low: Value, high: Value, out: Value,
-    count: Value,
-) -> None:  # fmt: skip
-    limits = [_splat(builder, builder.sitofp(limit, ir.DoubleType()), 8) for limit in (low, high)]
-    halves = []
-    for half in range(2):
-        values = builder.sitofp(_lanes(builder, sums, range(half * 8, half * 8 + 8)), _HALF)
-        rows = [builder.add(scales, builder.mul(stride, _int(row))) for row in range(SCALES)]
-        multiplier, below, above = (_load(builder, _HALF, row, half * 64) for row in rows)
-        values = builder.fmul(values, multiplier)
-        negative = builder.fcmp_ordered("<", values, ir.Constant(_HALF, [0.0] * 8))
-        values = builder.fadd(values, builder.select(negative, below, above))
-        values = _call(builder, "llvm.floor.v8f64", values)
-        values = builder.select(builder.fcmp_ordered(">", values, limits[0]), values, limits[0])
-        values = builder.select(builder.fcmp_ordered("<", values, limits[1]), values, limits[1])
-        halves.append(builder.fptosi(values, ir.VectorType(_I32, 8)))
-    every = ir.Constant(_SUMS, list(range(LANES)))
-    joined = builder.shuffle_vector(halves[0], halves[1], every)
-    joined = builder.add(joined, _splat(builder, builder.trunc(zero_point, _I32)))
-    _masked_store(builder, builder.trunc(joined, _BYTES), out, _mask(builder, count, LANES))
+    return _loop(builder, count, [weights, *start], run)[1:]
 
 
 @_intrinsic
 def taps(  # type: ignore[no-untyped-def]
-    context, source, offsets, number, weights, step, first, scales, stride, zero_point, low, high, out, count
+    context, rows, runs, count, weights, width, first, scales, stride, zero_point, low, high, outs, offset, depth
 ):  # fmt: skip
-    """Sixteen channels of a depthwise convolution, scaled and stored as `scale_and_store` does.
+    """Sixteen channels of `ROWS` windows, each channel for itself, scaled and stored as `products` does.
 
-    `number` taps: tap i reads 16 bytes at `source` + int64 `offsets[i]` and multiplies them with the 16 pairs of int16
-    (weight, 0) at `weights` + i*`step`.  `first`: int32 sums to begin with.
+    Element i of a window is at its row's address + int64 `runs[i]`, of `count`.  `weights`: pairs of int16 (weight, 0)
+    by channel, `width` bytes from an element to the next.
     """
 
     def body(  # type: ignore[no-untyped-def]
-        builder, source, offsets, number, weights, step, first, scales, stride, zero_point, low, high, out, count
+        builder, rows, runs, count, weights, width, first, scales, stride, zero_point, low, high, outs, offset, depth
     ):  # fmt: skip
+        bases = [_load(builder, _I64, rows, 8 * m) for m in range(ROWS)]
+
         def tap(index: Value, state: list[Value]) -> list[Value]:
-            offset = _load(builder, _I64, builder.add(offsets, builder.mul(index, _int(8))))
-            values = builder.zext(_load(builder, _BYTES, builder.add(source, offset)), _SUMS)
-            total = _call(builder, "llvm.x86.avx512.vpdpwssd.512", state[1], values, _load(builder, _SUMS, state[0]))
-            return [builder.add(state[0], step), total]
+            offset = _load(builder, _I64, builder.add(runs, builder.mul(index, _int(8))))
+            column, totals = _load(builder, _SUMS, state[0]), []
+            for base, total in zip(bases, state[1:], strict=True):
+                values = builder.zext(_load(builder, _BYTES, builder.add(base, offset)), _SUMS)
+                totals.append(_call(builder, "llvm.x86.avx512.vpdpwssd.512", total, values, column))
+            return [builder.add(state[0], width), *totals]
 
-        total = _loop(builder, number, [weights, _load(builder, _SUMS, first)], tap)[1]
-        _scale_and_store(builder, total, scales, stride, zero_point, low, high, out, count)
+        totals = _loop(builder, count, [weights, *[_load(builder, _SUMS, first)] * ROWS], tap)[1:]
+        _Finish(builder, stride, zero_point, low, high, outs)(totals, scales, offset, depth)
 
-    return _typed(body, 13)
+    return _typed(body, 14)
+
+
+class _Finish:
+    """Writes the code that scales and stores sixteen sums of each row."""
+
+    def __init__(
+        self, builder: Builder, stride: Value, zero_point: Value, low: Value, high: Value, outs: Value
+    ) -> None:
+        self._builder, self._stride = builder, stride
+        self._zero_point, self._low, self._high = (
+            _splat(builder, builder.trunc(value, _I32)) for value in (zero_point, low, high)
+        )
+        self._outs = [_load(builder, _I64, outs, 8 * m) for m in range(ROWS)]
+
+    def __call__(self, sums: list[Value], scales: Value, offset: Value, depth: Value, before: int = 0) -> None:
+        """`sums` of each row go to its output + `offset`; `depth` less `before` of them, if that is fewer."""
+        builder = self._builder
+        rows = [builder.add(scales, builder.mul(self._stride, _int(row))) for row in range(SCALES)]
+        constants = [[_load(builder, _HALF, row, 64 * half) for row in rows] for half in range(2)]
+        numbers = ir.Constant(_SUMS, list(range(before, before + LANES)))
+        mask = builder.icmp_signed("<", numbers, _splat(builder, builder.trunc(depth, _I32)))
+        for total, out in zip(sums, self._outs, strict=True):
+            parts = [self._scaled(_lanes(builder, total, half), *constants[half]) for half in range(2)]
+            values = builder.shuffle_vector(*parts, ir.Constant(_SUMS, list(range(LANES))))
+            values = builder.select(builder.icmp_signed(">", values, self._low), values, self._low)
+            values = builder.select(builder.icmp_signed("<", values, self._high), values, self._high)
+            values = builder.add(values, self._zero_point)
+            _masked_store(builder, builder.trunc(values, _BYTES), builder.add(out, offset), mask)
+
+    def _scaled(self, sums: Value, multiplier: Value, added: Value, nudge: Value) -> Value:
+        """Eight sums scaled, as int32."""
+        builder = self._builder
+        negative = builder.icmp_signed("<", sums, ir.Constant(sums.type, [0] * 8))
+        values = _call(builder, "llvm.fma.v8f64", builder.sitofp(sums, _HALF), multiplier, added)
+        values = builder.select(negative, builder.fadd(values, nudge), values)
+        kinds = [_HALF, sums.type, _I8, _I32]
+        convert = _declare(builder, "llvm.x86.avx512.mask.cvtpd2dq.512", sums.type, kinds)
+        nothing = ir.Constant(sums.type, [0] * 8)
+        return builder.call(convert, [values, nothing, ir.Constant(_I8, -1), ir.Constant(_I32, _DOWN)])
 
 
 @_intrinsic
@@ -184,16 +200,42 @@ def move(context, source, out, count, flip):  # type: ignore[no-untyped-def]
     """Copies `count` bytes (at most `MOVED`) from `source` to `out`, each xor `flip`."""
 
     def body(builder, source, out, count, flip):  # type: ignore[no-untyped-def]
-        mask = _mask(builder, count, MOVED)
-        kind = ir.VectorType(_I8, MOVED)
-        name = "llvm.masked.load.v64i8.p0"
-        load = _declare(builder, name, kind, [kind.as_pointer(), _I32, mask.type, kind])
-        pointer = builder.inttoptr(source, kind.as_pointer())
-        data = builder.call(load, [pointer, ir.Constant(_I32, 1), mask, ir.Constant(kind, [0] * MOVED)])
+        numbers = ir.Constant(ir.VectorType(_I8, MOVED), list(range(MOVED)))
+        mask = builder.icmp_signed("<", numbers, _splat(builder, builder.trunc(count, _I8), MOVED))
+        data = _masked_load(builder, ir.VectorType(_I8, MOVED), source, mask)
         data = builder.xor(data, _splat(builder, builder.trunc(flip, _I8), MOVED))
         _masked_store(builder, data, out, mask)
 
     return _typed(body, 4)
+
+
+@_intrinsic
+def pairs(context, first, second, out, table, count):  # type: ignore[no-untyped-def]
+    """`count` bytes (at most 16) at `out`: the entries 256*a + b of `table`, a and b the bytes at `first` and `second`.
+
+    `table` may be read 3 bytes beyond its 65,536.
+    """
+
+    def body(builder, first, second, out, table, count):  # type: ignore[no-untyped-def]
+        numbers = ir.Constant(_SUMS, list(range(LANES)))
+        mask = builder.icmp_signed("<", numbers, _splat(builder, builder.trunc(count, _I32)))
+        high, low = (builder.zext(_masked_load(builder, _BYTES, place, mask), _SUMS) for place in (first, second))
+        index = builder.or_(builder.shl(high, ir.Constant(_SUMS, [8] * LANES)), low)
+        kinds = [_SUMS, _I8.as_pointer(), _SUMS, mask.type, _I32]
+        gather = _declare(builder, "llvm.x86.avx512.mask.gather.dpi.512", _SUMS, kinds)
+        base = builder.inttoptr(table, _I8.as_pointer())
+        every = ir.Constant(mask.type, [1] * LANES)
+        found = builder.call(gather, [ir.Constant(_SUMS, [0] * LANES), base, index, every, ir.Constant(_I32, 1)])
+        _masked_store(builder, builder.trunc(found, _BYTES), out, mask)
+
+    return _typed(body, 5)
+
+
+def _masked_load(builder: Builder, kind: Any, source: Value, mask: Value) -> Value:
+    name = f"llvm.masked.load.v{kind.count}i8.p0"
+    load = _declare(builder, name, kind, [kind.as_pointer(), _I32, mask.type, kind])
+    pointer = builder.inttoptr(source, kind.as_pointer())
+    return builder.call(load, [pointer, ir.Constant(_I32, 1), mask, ir.Constant(kind, [0] * kind.count)])
 
 
 def _masked_store(builder: Builder, values: Value, out: Value, mask: Value) -> None:
@@ -202,12 +244,6 @@ def _masked_store(builder: Builder, values: Value, out: Value, mask: Value) -> N
         builder, f"llvm.masked.store.v{kind.count}i8.p0", ir.VoidType(), [kind, kind.as_pointer(), _I32, mask.type]
     )
     builder.call(store, [values, builder.inttoptr(out, kind.as_pointer()), ir.Constant(_I32, 1), mask])
-
-
-def _mask(builder: Builder, count: Value, lanes: int) -> Value:
-    """The first `count` lanes."""
-    numbers = ir.Constant(ir.VectorType(_I8, lanes), list(range(lanes)))
-    return builder.icmp_signed("<", numbers, _splat(builder, builder.trunc(count, _I8), lanes))
 
 
 def _int(value: int) -> Value:
@@ -219,19 +255,15 @@ def _load(builder: Builder, kind: Any, address: Value, offset: int = 0) -> Value
     return builder.load(pointer, align=1)
 
 
-def _store(builder: Builder, value: Value, address: Value, offset: int) -> None:
-    pointer = builder.inttoptr(builder.add(address, _int(offset)), value.type.as_pointer())
-    builder.store(value, pointer, align=1)
-
-
 def _splat(builder: Builder, value: Value, lanes: int = LANES) -> Value:
     kind = ir.VectorType(value.type, lanes)
     single = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(_I32, 0))
     return builder.shuffle_vector(single, single, ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes))
 
 
-def _lanes(builder: Builder, values: Value, chosen: range) -> Value:
-    return builder.shuffle_vector(values, values, ir.Constant(ir.VectorType(_I32, len(chosen)), list(chosen)))
+def _lanes(builder: Builder, values: Value, half: int) -> Value:
+    chosen = list(range(half * 8, half * 8 + 8))
+    return builder.shuffle_vector(values, values, ir.Constant(ir.VectorType(_I32, 8), chosen))
 
 
 def _declare(builder: Builder, name: str, result: Any, parameters: list[Any]) -> Value:
