@@ -15,7 +15,7 @@ kills the program, and the daemon removes the container.
 from __future__ import annotations
 
 import contextlib
-import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -89,15 +89,37 @@ def run(
     sizes = " ".join(str(len(data)) for data in inputs)
     words = ["/bin/sh", "-c", _SCRIPT, "sh", sizes, str(len(outputs)), *command]
     room = sum(map(len, inputs)) + sum(outputs)
-    with box(client, image, words, room, limits) as container, _deadline(limit_s):
+    with box(client, image, words, room, limits) as container:
         try:
             stream = container.attach_socket(params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             container.start()
         except docker.errors.APIError as error:
             raise BootError(f"the container does not start: {error.explanation or error}") from None
-        with contextlib.closing(stream):
+        with contextlib.closing(stream), _deadline(stream, limit_s) as expired:
             errors = _exchange(stream, inputs, uart, _HEADER + _SAID + sum(outputs))
+        if expired.is_set():
+            raise HangError(f"the container did not end in {limit_s:g} s")
     return _read(bytes(errors), outputs)
+
+
+@contextlib.contextmanager
+def _deadline(stream: Any, limit_s: float | None) -> Iterator[threading.Event]:
+    """After `limit_s` seconds the stream ends, whatever waits on it, and the event is set."""
+    expired = threading.Event()
+
+    def expire() -> None:
+        expired.set()
+        with contextlib.suppress(OSError):
+            getattr(stream, "_sock", stream).shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(limit_s or 0, expire)
+    timer.daemon = True
+    if limit_s is not None:
+        timer.start()
+    try:
+        yield expired
+    finally:
+        timer.cancel()
 
 
 def _exchange(stream: Any, inputs: Sequence[bytes], uart: Callable[[bytes], object], most: int) -> bytearray:
@@ -135,22 +157,3 @@ def _read(errors: bytes, outputs: Sequence[int]) -> Ended:
         pieces.append(body[:size])
         body = body[size:]
     return Ended(code, pieces[0].decode(errors="replace"), tuple(pieces[1:]))
-
-
-@contextlib.contextmanager
-def _deadline(limit_s: float | None) -> Iterator[None]:
-    """Raises `HangError` in the main thread once `limit_s` seconds have passed; elsewhere who started it watches."""
-    if limit_s is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def expired(sign: int, frame: object) -> None:
-        raise HangError(f"the container did not end in {limit_s:g} s")
-
-    before = signal.signal(signal.SIGALRM, expired)
-    signal.setitimer(signal.ITIMER_REAL, limit_s)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

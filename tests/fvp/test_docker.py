@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -40,7 +41,8 @@ PROGRAM = search.EXECUTABLES["ethos-u55"][0]
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[Daemon]:
     """A daemon with the image `hil-fvp`, in which the open executable bears Arm's name; nothing is left of it."""
-    pytest.importorskip("docker")
+    if importlib.util.find_spec("docker") is None:
+        _missing("the Docker SDK is not installed")
     folder = Path(tempfile.mkdtemp(prefix="hil-docker-"))  # Short: a socket's path has 107 bytes.
     try:
         with Daemon(folder) as running:

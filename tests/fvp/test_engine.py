@@ -241,6 +241,31 @@ def test_an_engine_that_is_not_there_is_told(machine: Path) -> None:
         engine.find("open", machine)
 
 
+# -- the way of engine `arm`: a program that answers as Arm's, takes what Arm's takes, and computes as the open one
+
+
+def test_arms_way_from_the_command_line_to_simulated_cycles(
+    runner: firmware.Firmware, compiled: Compile, tmp_path: Path
+) -> None:
+    checker = Path(__file__).with_name("arm_command_line.py")
+    check = f"import sys; sys.path.insert(0, {str(checker.parent)!r}); from arm_command_line import complaints"
+    path = program(
+        tmp_path / U55[0],
+        f"[ $1 = --version ] && echo '{FAST_MODELS}' && exit",
+        f'{sys.executable} -c "{check}; sys.exit(str(c) if (c := complaints(sys.argv[1:])) else 0)" "$@" || exit 2',
+        shim.launcher("ethos-u55").splitlines()[-1],
+    )
+    int8, model = compiled("kws_ref_int8")
+    data = np.random.default_rng(2).integers(-128, 128, (2, 49, 10, 1), np.int8)
+    run = create("fvp", engine="arm", executable=path).run(Deployable(int8, model), [data])
+    assert [row.tobytes() for row in run.outputs[0]] == [oracle(int8, sample)[0] for sample in data]
+    assert run.identity["engine_version"] == f"{path.name} 11.27.42"
+    assert next(m for m in run.measurements if m.name == "npu_cycles").trust is Trust.SIMULATED
+    twice = [path, "-a", runner.path, "-C", "cpu0.MVE=1", "-C", "cpu0.MVE=1"]
+    refused = subprocess.run(twice, capture_output=True, text=True, timeout=60)
+    assert (refused.returncode, "given twice" in refused.stderr) == (2, True)  # It does look.
+
+
 # -- the open executable under Arm's names
 
 
