@@ -9,6 +9,7 @@ standard output holds what the UART sent.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -104,12 +105,17 @@ def _write_list(rows: list[str], output: Path | None) -> None:
 
 
 def _simulate(line: contract.CommandLine) -> int:
-    from hil.fvp.machine import End, Machine
+    from hil.fvp.start import start
 
     started = time.monotonic()
     if not line.quiet:
         _tell_ignored(line)
-    with Machine(line) as machine:
+    with contextlib.ExitStack() as stack:
+        qemu = stack.enter_context(start(line))
+        from hil.fvp.limits import End  # These while QEMU starts.
+        from hil.fvp.machine import Machine
+
+        machine = stack.enter_context(Machine(line, qemu))
         end = machine.run()
         limits = {
             End.TIME_LIMIT: contract.LIMIT_REACHED,
@@ -163,5 +169,14 @@ def _inform(text: str) -> None:
     print(f"Info: {NAME}: {text}", file=sys.stderr)
 
 
+def program() -> None:
+    """The executable: `main`, then an end without taking Python apart piece by piece, which takes as long as a job."""
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # What could not be written was told when it was tried.
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

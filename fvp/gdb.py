@@ -33,27 +33,43 @@ _PIECE = 1 << 10
 """Bytes of memory moved by one packet; QEMU takes a little less than 2 KiB."""
 
 
+ANSWER_SECONDS = 30.0
+"""How long QEMU may take for any answer; it needs a millisecond."""
+
+
 class QemuEndedError(FaultError):
     """QEMU closed the connection."""
 
 
+class QemuHangsError(FaultError):
+    """QEMU is there and answers no more."""
+
+
 def send(sock: socket.socket, data: bytes) -> None:
-    """Sends all of `data`; raises `QemuEndedError` if nobody is there to take it."""
+    """Sends all of `data`; raises `QemuEndedError` if nobody is there to take it, `QemuHangsError` if nobody does."""
     try:
         sock.sendall(data)
     except ConnectionError:
         raise QemuEndedError("QEMU ended") from None
+    except TimeoutError:
+        raise _hangs() from None
 
 
 def receive(sock: socket.socket) -> bytes:
-    """The next bytes; raises `QemuEndedError` if nobody is there to send any."""
+    """The next bytes; raises `QemuEndedError` if nobody is there to send any, `QemuHangsError` if nobody does."""
     try:
         data = sock.recv(1 << 20)
     except ConnectionError:
         data = b""
+    except TimeoutError:
+        raise _hangs() from None
     if not data:
         raise QemuEndedError("QEMU ended")
     return data
+
+
+def _hangs() -> QemuHangsError:
+    return QemuHangsError(f"QEMU gave no answer for {ANSWER_SECONDS:g} s")
 
 
 def _packet(text: str) -> bytes:
@@ -67,6 +83,7 @@ class Gdb:
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._buffer = b""
+        self._unconfirmed: list[str] = []
 
     def connect(self, timeout: float) -> None:
         """Waits until QEMU answers; raises `BootError` if it does not within `timeout` seconds."""
@@ -76,8 +93,12 @@ class Gdb:
         self._reply()
 
     def watch(self, address: int, size: int) -> None:
-        """Stops the CPU before every access to `size` bytes (a power of two) at `address`."""
+        """Stops the CPU before every access to `size` bytes at `address`."""
         self._ask(f"Z4,{address:x},{size:x}")
+
+    def unwatch(self, address: int, size: int) -> None:
+        """Undoes `watch`."""
+        self._ask(f"z4,{address:x},{size:x}")
 
     def resume(self, changed: dict[int, int] | None = None, xpsr: int | None = None) -> None:
         """Sets registers by number (and xPSR) and lets the CPU run."""
@@ -85,8 +106,13 @@ class Gdb:
         if xpsr is not None:
             packets.append(f"P{_XPSR:x}={struct.pack('<I', xpsr).hex()}")
         self._send(b"".join(map(_packet, [*packets, "c"])))
-        for packet in packets:
-            self._expect_ok(packet, self._reply())
+        self._unconfirmed = packets  # Their answers are read with what comes next: one wait fewer an access.
+
+    def step(self, changed: dict[int, int]) -> None:
+        """Sets registers by number and lets the CPU do one instruction, which no interrupt precedes."""
+        for number, value in changed.items():
+            self._ask(f"P{number:x}={struct.pack('<I', value).hex()}")
+        self._ask_raw("s")
 
     def interrupt(self, timeout: float) -> None:
         """Stops the CPU; raises `FaultError` if it does not within `timeout` seconds."""
@@ -98,12 +124,19 @@ class Gdb:
     def stopped(self, timeout: float) -> bool:
         """Whether a packet came (when the CPU runs: that it stopped) within `timeout` seconds; leaves it to be read."""
         until = time.monotonic() + timeout
-        while not _PACKET.search(self._buffer):
+        while not self._packet():
             left = until - time.monotonic()
             if left < 0 or not select.select([self._socket], [], [], left)[0]:
                 return False
             self._receive()
         return True
+
+    def _packet(self) -> re.Match[bytes] | None:
+        """The first packet that is no answer to `resume`; such answers are taken off and checked."""
+        while (found := _PACKET.search(self._buffer)) and self._unconfirmed:
+            self._buffer = self._buffer[found.end() :]
+            self._expect_ok(self._unconfirmed.pop(0), found[1].decode("latin1"))
+        return found
 
     def reason(self) -> str:
         """Why the CPU stopped: `T...` at a watchpoint, `F...` for a semihosting call, `W...` when it ended itself."""
@@ -117,6 +150,10 @@ class Gdb:
         """r0 to r15 and xPSR of the CPU that has stopped."""
         values = struct.unpack("<17I", bytes.fromhex(self._ask_raw("g")[: 17 * 8]))
         return list(values[:16]), values[16]
+
+    def register(self, number: int) -> bytes:
+        """Any one register of the CPU that has stopped, by gdb's number."""
+        return bytes.fromhex(self._ask_raw(f"p{number:x}"))
 
     def read(self, address: int, size: int) -> bytes:
         """`size` bytes of memory as the CPU sees it; raises `FaultError` where there is none."""
@@ -142,10 +179,10 @@ class Gdb:
         return self._reply()
 
     def _reply(self) -> str:
-        while not (match := _PACKET.search(self._buffer)):
+        while not (found := self._packet()):
             self._receive()
-        self._buffer = self._buffer[match.end() :]
-        return match.group(1).decode("latin1")
+        self._buffer = self._buffer[found.end() :]
+        return found[1].decode("latin1")
 
     def _send(self, data: bytes) -> None:
         send(self._socket, data)

@@ -1,75 +1,81 @@
 """The open Corstone-300 at work: lets the CPU run, serves the NPU, watches for the end.
 
-    with Machine(line) as machine:
+    with start(line) as qemu, Machine(line, qemu) as machine:
         end = machine.run()
 
-The loop sleeps until the CPU stops at an NPU register, or for a few milliseconds; then it takes what the UARTs sent
-and looks at the limits.  While the NPU works, or a register is served, the CPU stands still, so simulated time is the
-time the CPU ran.
+The loop sleeps until the CPU stops at an NPU register, or for a moment; then it takes what the UARTs sent and looks at
+the limits.
+
+With `open.samples=N` the run is done for N samples.  What a firmware does before it first looks at its inputs does not
+depend on them: there the machine's state is kept (`snapshot`), and each further sample starts from it instead of from
+a reset.  Nothing else is shared between samples.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import sys
-import threading
-import time
-from enum import Enum
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from hil.fvp import qemu
-from hil.fvp.contract import CommandLine, Data
-from hil.fvp.errors import BootError, FaultError
+from hil.fvp import qemu, transfer
+from hil.fvp.contract import CommandLine
+from hil.fvp.device import Device
+from hil.fvp.errors import BootError, FaultError, FvpError
 from hil.fvp.files import Folder
 from hil.fvp.gdb import PC, QemuEndedError
+from hil.fvp.limits import End, Limits, TimeUpError
 from hil.fvp.memory import CpuView, GuestMemory
-from hil.fvp.options import CPU_HZ
+from hil.fvp.preparation import Preparation
+from hil.fvp.samples import Inputs
 from hil.fvp.semihosting import Semihosting
+from hil.fvp.stepped import Stepped, is_stepped
 from hil.fvp.uart import UartSink, settings
-from hil.npu.errors import BadInputError
+from hil.npu.accelerator import Accelerator
+from hil.npu.errors import BadInputError, HilError
 
 if TYPE_CHECKING:
-    from hil.fvp.device import Device
+    from hil.fvp.jobs import Jobs
     from hil.npu.memory_system import MemorySystem
+    from hil.npu.registers import Job
+    from hil.npu.timing import Timing
 
-_TICK = 0.002
-"""Seconds between looks at UARTs and limits."""
-
-_ELF32, _ARM = b"\x7fELF\x01", b"\x28\x00"
-"""Start of an ELF file of 32 bits, and its machine number at byte 18."""
+_FIRST_TICK, _LAST_TICK, _TICKS = 0.0005, 0.005, 200
+"""Seconds between looks at UARTs and limits: a 200th of the time that has passed, within these bounds."""
 
 _START_SECONDS, _STOP_SECONDS = 30.0, 10.0
 
 
-class End(str, Enum):
-    """Why a run ended."""
+@dataclass(frozen=True)
+class Kept:
+    """What belongs to a kept state beside QEMU's own: the NPU's, each UART's output so far, and simulated seconds."""
 
-    UART = "a UART sent the sign to end"
-    TIME_LIMIT = "the time limit on the host"
-    SIM_LIMIT = "the limit of simulated time"
-    CYCLE_LIMIT = "the limit of cycles"
-    EXIT = "the firmware ended through semihosting"
+    npu: dict[str, Any]
+    uarts: dict[int, bytes]
+    simulated: float
 
 
 class Machine:
-    """One Corstone-300, from its start to its end; a context manager that leaves nothing running.
+    """One Corstone-300 round a started QEMU, from its reset to its end; a context manager that closes its files.
 
-    `simulated_seconds` is the time the CPU ran, `accesses` how often it reached the NPU's registers, `exit_code` what
-    the firmware gave to a semihosting exit.
-    Raises `BadInputError` for files that cannot be read or written, `UnavailableError` without QEMU.
+    `accesses` is how often the CPU reached the NPU's registers, `exit_code` what the firmware gave to a semihosting
+    exit.  Raises `BadInputError` for files that cannot be read or written.
     """
 
-    def __init__(self, line: CommandLine) -> None:
-        application = _application(line)
-        loads = [(data, _contents(data)) for data in line.data]
-        self.simulated_seconds = 0.0
+    def __init__(self, line: CommandLine, started: qemu.Qemu) -> None:
+        self._qemu = started
+        self._inputs = Inputs(line)
+        accelerator = Accelerator.from_name(f"{line.npu}-{line.macs}")
+        self._preparation = Preparation(accelerator, [data for _, data in self._inputs.first])
         self.accesses = self.exit_code = 0
         self._line = line
+        self._limits = Limits(line)
+        self._kept: Kept | None = None
         with contextlib.ExitStack() as stack:
-            self._sinks = {uart.number: UartSink(uart) for uart in settings(line)}
+            self._sinks = {uart.number: UartSink(uart, self._inputs.samples > 1) for uart in settings(line)}
             for sink in self._sinks.values():
                 stack.callback(sink.close)
             self._semihosting = line.flag("cpu0.semihosting-enable")
@@ -77,9 +83,10 @@ class Machine:
             folder = stack.enter_context(Folder(Path(cwd))) if cwd else None
             self._host = Semihosting(_print, _refused, folder)
             stack.callback(self._host.close)
-            told = line.text("cpu0.semihosting-cmd_line") if self._semihosting else None
-            self._qemu = stack.enter_context(qemu.start(application, list(self._sinks), told))
-            self._load(loads)
+            self._memory = GuestMemory(self._qemu.ddr, self._qemu.qtest)
+            self._device = Device(accelerator, self._job, self._interrupt)
+            self._memory_system = _memory_system(line)
+            self._load()
             self._closing = stack.pop_all()
 
     def __enter__(self) -> Machine:
@@ -90,91 +97,156 @@ class Machine:
     ) -> None:
         self._closing.close()
 
-    def _load(self, loads: list[tuple[Data, bytes]]) -> None:
-        # NumPy and what else the NPU needs are imported while QEMU starts and the firmware boots.
-        threading.Thread(target=importlib.import_module, args=["hil.fvp.device"]).start()
-        self._memory = GuestMemory(self._qemu.ddr, self._qemu.qtest)
-        self._memory_system = _memory_system(self._line)
+    @property
+    def simulated_seconds(self) -> float:
+        """The time the CPU ran, for all samples."""
+        return self._limits.total_seconds
+
+    def _load(self) -> None:
         try:
             self._qemu.gdb.connect(_START_SECONDS)
-            for data, contents in loads:
-                self._memory.write(data.address, contents)
+            for address, data in self._inputs.first:
+                self._memory.write(address, data)
             for window in qemu.NPU_WINDOWS:
                 self._qemu.gdb.watch(window, qemu.NPU_WINDOW)
+            if self._inputs.watched:
+                self._qemu.gdb.watch(*self._inputs.watched)
         except QemuEndedError:
             raise BootError(f"QEMU did not start ({_how(*self._qemu.ended())})") from None
 
     def run(self) -> End:
         """Runs to the end; then the memory is saved as the command line asks.
 
-        Raises `FaultError` if the CPU locked up, QEMU was killed, or the NPU met an error.
+        Raises `FaultError` if the CPU locked up, QEMU was killed or hangs, or the NPU met an error; what the UARTs sent
+        until then is passed on.
         """
-        started = time.monotonic()
-        end = self._loop(started)
-        if self._line.dumps:
-            self._dump(end)
+        saved: list[list[bytes]] = [[] for _ in self._line.dumps]
+        for sample in range(self._inputs.samples):
+            if sample == 0:
+                self._limits.begin()
+            else:
+                self._start_again(sample)
+            try:
+                end = self._loop()
+            except HilError:
+                self._drain()
+                raise
+            for pieces, dump in zip(saved, self._line.dumps, strict=True):
+                pieces.append(self._saved(dump.address, dump.size, end))
+            if end is not End.UART:
+                break
+        for pieces, dump in zip(saved, self._line.dumps, strict=True):
+            transfer.save(dump.file, pieces)
         return end
 
-    def _loop(self, started: float) -> End:
-        gdb = self._qemu.gdb
-        npu: Device | None = None
-        looked = 0.0
+    def _loop(self) -> End:
+        gdb, limits, looked = self._qemu.gdb, self._limits, 0.0
         try:
-            gdb.resume()
-            resumed = time.monotonic()
+            self._resume()
             while True:
-                stopped = gdb.stopped(_TICK)
-                now = time.monotonic()
-                if not stopped or now - looked > _TICK:  # Firmware that polls the NPU for ever must meet its limit too.
-                    looked = now
-                    if end := self._ended(now - started, self.simulated_seconds + now - resumed):
-                        self.simulated_seconds += now - resumed
+                tick = min(max(limits.elapsed / _TICKS, _FIRST_TICK), _LAST_TICK)
+                stopped = gdb.stopped(tick)
+                if not stopped or limits.elapsed - looked > tick:  # Firmware may poll the NPU for ever.
+                    looked = limits.elapsed
+                    if end := self._ended():
+                        if stopped:
+                            gdb.reason()
+                            limits.stands_still()
                         return end
                 if stopped:
-                    self.simulated_seconds += now - resumed
-                    reason = gdb.reason()
-                    if reason.startswith("F"):
-                        gdb.answer(self._host.serve(reason, CpuView(self._memory, gdb)))
-                    elif reason.startswith("W"):
-                        return self._qemu_ended()
-                    else:
-                        npu = npu or self._npu()
-                        registers, xpsr = gdb.registers()
-                        gdb.resume(*npu.serve(gdb.read(registers[PC], 4), registers, xpsr))
-                        self.accesses += 1
-                    resumed = time.monotonic()
+                    limits.stands_still()
+                    if end := self._serve(gdb.reason()):
+                        return end
+        except TimeUpError:
+            return End.TIME_LIMIT
         except QemuEndedError:
             return self._qemu_ended()
 
-    def _npu(self) -> Device:
-        from hil.fvp.device import Device
+    def _serve(self, reason: str) -> End | None:
+        """Does what the CPU stopped for and lets it go on."""
+        gdb = self._qemu.gdb
+        if reason.startswith("F"):
+            gdb.answer(self._host.serve(reason, CpuView(self._memory, gdb)))
+            self._limits.goes_on()
+        elif reason.startswith("W"):
+            return self._qemu_ended()
+        elif self._inputs.is_hit(reason):
+            self._keep()
+            self._resume()
+        else:
+            registers, xpsr = gdb.registers()
+            code = gdb.read(registers[PC], 4)
+            if is_stepped(code):
+                self._resume(Stepped(self._device, gdb, self._memory).serve(code, registers))
+            else:
+                self._resume(*self._device.serve(code, registers, xpsr))
+            self.accesses += 1
+        return None
 
-        return Device(
-            self._line.macs,
-            self._memory_system,
-            self._memory,
-            lambda level: self._qemu.qtest.interrupt(qemu.NPU_INTERRUPT, level),
-        )
+    def _resume(self, changed: dict[int, int] | None = None, xpsr: int | None = None) -> None:
+        self._qemu.gdb.resume(changed, xpsr)
+        self._limits.goes_on()
 
-    def _ended(self, elapsed: float, simulated: float) -> End | None:
+    def _stop(self) -> None:
+        if self._limits.running:
+            self._qemu.gdb.interrupt(_STOP_SECONDS)
+            self._limits.stands_still()
+
+    def _interrupt(self, level: bool) -> None:
+        self._qemu.qtest.interrupt(qemu.NPU_INTERRUPT, level)
+
+    def _job(self, job: Job) -> Timing:
+        self._keep()  # It may read the inputs where they are.
+        with self._limits.guarding():
+            return self._jobs.run(job)
+
+    @cached_property
+    def _jobs(self) -> Jobs:
+        from hil.fvp.jobs import Jobs
+
+        return Jobs(self._preparation.programs(), self._memory_system, self._memory)
+
+    def _keep(self) -> None:
+        """Keeps the state for further samples, if there are any and it is not kept yet; the CPU stands still."""
+        snapshot = self._qemu.snapshot
+        if snapshot is None or self._kept is not None:
+            return
+        self._drain()
+        snapshot.take()
+        if self._inputs.watched:
+            self._qemu.gdb.unwatch(*self._inputs.watched)
+        self._drain()
+        uarts = {number: sink.written for number, sink in self._sinks.items()}
+        self._kept = Kept(self._device.state(), uarts, self._limits.simulated)
+
+    def _start_again(self, sample: int) -> None:
+        snapshot, kept = self._qemu.snapshot, self._kept
+        if snapshot is None or kept is None:
+            raise FaultError("the firmware ended without having read its inputs, so no sample differs from the first")
+        self._stop()
+        snapshot.restore()
+        self._device.restore(kept.npu)
+        self._memory.write(*self._inputs.of(sample))
+        self._drain()
+        for number, sink in self._sinks.items():
+            sink.start_again(kept.uarts[number])
+        self._limits.begin(kept.simulated)
+
+    def _ended(self) -> End | None:
         if self._drain():
             self._qemu.qtest.wake()
         if any(sink.ended for sink in self._sinks.values()):
             return End.UART
-        if self._line.timelimit is not None and elapsed >= self._line.timelimit:
-            return End.TIME_LIMIT
-        if self._line.simlimit is not None and simulated >= self._line.simlimit:
-            return End.SIM_LIMIT
-        if self._line.cyclelimit is not None and simulated * CPU_HZ >= self._line.cyclelimit:
-            return End.CYCLE_LIMIT
-        return None
+        return self._limits.reached()
 
     def _drain(self) -> bool:
         """Whether input waits for a UART."""
-        return any([sink.drain(self._qemu.uarts[number]) for number, sink in self._sinks.items()])
+        waiting = [sink.drain(self._qemu.uarts[number]) for number, sink in self._sinks.items()]
+        return any(waiting)
 
     def _qemu_ended(self) -> End:
         self._drain()
+        self._limits.stands_still()
         code, messages = self._qemu.ended()
         if self._semihosting and code >= 0:
             self.exit_code = code
@@ -183,29 +255,13 @@ class Machine:
             raise FaultError("the CPU locked up: a fault inside a fault handler", log=messages)
         raise FaultError(f"QEMU ended by itself ({_how(code, messages)})", log=messages)
 
-    def _dump(self, end: End) -> None:
-        if end is not End.EXIT:
-            self._qemu.gdb.interrupt(_STOP_SECONDS)
-        for dump in self._line.dumps:
-            if end is End.EXIT and not self._memory.is_mapped(dump.address, dump.size):
-                raise FaultError(f"{dump.address:#010x} is not in DDR and is gone with the firmware's exit")
-            try:
-                dump.file.write_bytes(self._memory.read(dump.address, dump.size))
-            except OSError as error:
-                raise BadInputError(f"{dump.file} cannot be written: {error.strerror}") from None
-
-
-def _application(line: CommandLine) -> Path:
-    """The ELF to run; QEMU itself would take anything else as raw code."""
-    path = line.application
-    try:
-        with (path or Path()).open("rb") as file:
-            start = file.read(20)
-    except OSError as error:
-        raise BadInputError(f"the application {path} cannot be read: {error.strerror}") from None
-    if start[:5] != _ELF32 or start[18:20] != _ARM:
-        raise BadInputError(f"the application {path} is no ELF file for a 32-bit Arm CPU")
-    return path or Path()
+    def _saved(self, address: int, size: int, end: End) -> bytes:
+        if end is End.EXIT:
+            if not self._memory.is_mapped(address, size):
+                raise FaultError(f"{address:#010x} is not in DDR and is gone with the firmware's exit")
+        else:
+            self._stop()
+        return self._memory.read(address, size)
 
 
 def _how(code: int, messages: str) -> str:
@@ -215,19 +271,17 @@ def _how(code: int, messages: str) -> str:
 
 
 def _print(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FvpError(f"standard output cannot be written: {error.strerror}", hint="is the disk full?") from None
 
 
 def _refused(reason: str) -> None:
     print(f"Warning: {reason}", file=sys.stderr)
-
-
-def _contents(data: Data) -> bytes:
-    try:
-        return data.file.read_bytes()
-    except OSError as error:
-        raise BadInputError(f"--data: {data.file} cannot be read: {error.strerror}") from None
 
 
 def _memory_system(line: CommandLine) -> MemorySystem:

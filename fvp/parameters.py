@@ -106,6 +106,8 @@ def _honoured() -> list[Parameter]:
         Parameter("open.npu", "ethos-u55", "the NPU: ethos-u55, or ethos-u65 as in Arm's executable of that name"),
         Parameter("open.system_config", "", "Vela's system configuration that cycles assume; empty is the NPU's usual"),
         Parameter("open.memory_mode", "", "memory mode to read with it; ports are as the driver sets them"),
+        Parameter("open.samples", 1, "number of samples whose inputs the --data at open.samples_address holds"),
+        Parameter("open.samples_address", 0, "where the firmware has its inputs"),
         Parameter("open.vela_config", "", "Vela configuration file to look both up in; empty is Vela's own"),
         Parameter(f"{semihosting}enable", False, "serve semihosting"),
         Parameter(f"{semihosting}cmd_line", "", "command line that semihosting gives to the firmware"),

@@ -1,7 +1,7 @@
 """Stock QEMU as a child process: the Corstone-300 but for its NPU.
 
     with start(firmware, uarts=[0]) as qemu:
-        qemu.gdb, qemu.qtest, qemu.uarts[0], qemu.ddr
+        qemu.gdb, qemu.qtest, qemu.uarts[0], qemu.ddr, qemu.snapshot
 
 QEMU's machine `mps3-an547` is Arm's FPGA image of the Corstone-300: a Cortex-M55 with Helium, its memories and UARTs.
 Where the NPU is, it reads as zero.  Addresses and interrupt of the NPU are those of Arm's ml-embedded-evaluation-kit.
@@ -23,12 +23,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from hil.fvp.gdb import Gdb
+from hil.fvp.errors import BootError
+from hil.fvp.gdb import ANSWER_SECONDS, Gdb
 from hil.fvp.qtest import Qtest
 from hil.npu.errors import UnavailableError
 from hil.npu.lifeline import tie
+
+if TYPE_CHECKING:
+    from hil.fvp.snapshot import Snapshot
 
 PROGRAM = "qemu-system-arm"
 MACHINE = "mps3-an547"
@@ -47,12 +51,16 @@ _TCG = "tcg,tb-size=32"
 
 _START_SECONDS, _END_SECONDS = 30.0, 10.0
 
+_UART_BUFFER = 1 << 20
+"""Bytes asked for in a UART's socket, each byte of which costs nearly a KiB.  When it is full, the firmware waits."""
+
 
 @dataclass
 class Qemu:
     """A started QEMU, stopped at the CPU's reset.
 
-    `uarts` are the connected sockets by UART number, `ddr` the DDR's bytes from `DDR_BASE`.
+    `uarts` are the connected sockets by UART number, `ddr` the DDR's bytes from `DDR_BASE`, `snapshot` keeps its state,
+    None if it was not started for that.
     """
 
     process: subprocess.Popen[bytes]
@@ -60,8 +68,9 @@ class Qemu:
     qtest: Qtest
     uarts: dict[int, socket.socket]
     ddr: mmap.mmap
+    snapshot: Snapshot | None
     _messages: IO[bytes]
-    _sockets: tuple[socket.socket, ...]
+    _closing: contextlib.ExitStack
 
     def __enter__(self) -> Qemu:
         return self
@@ -71,13 +80,15 @@ class Qemu:
     ) -> None:
         self.process.kill()
         self.process.wait()
-        self._messages.close()
-        for connection in self._sockets:
-            connection.close()
+        self._closing.close()
 
     def ended(self) -> tuple[int, str]:
         """Waits for QEMU's end; gives its exit code (negative: a signal) and the errors it told, without warnings."""
-        code = self.process.wait(_END_SECONDS)
+        try:
+            code = self.process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:  # It has closed its connections and hangs.
+            self.process.kill()
+            code = self.process.wait()
         self._messages.seek(0)
         lines = self._messages.read().decode(errors="replace").splitlines()
         return code, "\n".join(line for line in lines if ": warning: " not in line)
@@ -99,34 +110,56 @@ def version() -> str:
         ) from None
 
 
-def start(firmware: Path, uarts: Sequence[int], semihosting: str | None = None) -> Qemu:
+def start(firmware: Path, uarts: Sequence[int], semihosting: str | None = None, snapshots: bool = False) -> Qemu:
     """Starts QEMU with `firmware` (an ELF) loaded and the CPU held; `gdb.connect` waits until it answers.
 
     `uarts` are the UARTs whose output is wanted.  With a command line for the firmware, `semihosting`, its semihosting
-    calls come to the debugger; without, they are faults.  Raises `UnavailableError` if QEMU is not installed.
+    calls come to the debugger; without, they are faults.  Only with `snapshots` can its state be kept.
+    Raises `UnavailableError` if QEMU is not installed, `BootError` if it cannot be started.
     """
-    memory, messages = _anonymous_file(DDR_SIZE), os.fdopen(_anonymous_file(0), "r+b")
-    ours: dict[str, socket.socket] = {}
-    with contextlib.ExitStack() as stack:
-        stack.callback(os.close, memory)
+    with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+        memory = _anonymous_file(DDR_SIZE)
+        (ours if snapshots else theirs).callback(os.close, memory)
+        messages = ours.enter_context(os.fdopen(_anonymous_file(0), "r+b"))
         ddr = mmap.mmap(memory, DDR_SIZE)
-        theirs: dict[str, int] = {}
-        for name in ["gdb", "qtest", *(f"uart{uart}" for uart in uarts)]:
-            ours[name], other = socket.socketpair()
-            theirs[name] = stack.enter_context(other).fileno()
-        parent = os.getpid()
-        try:
-            process = subprocess.Popen(
-                [PROGRAM, *_arguments(firmware, memory, theirs, semihosting)],
-                pass_fds=[memory, *theirs.values()],
-                stdin=subprocess.DEVNULL,
-                stderr=messages,
-                preexec_fn=lambda: tie(parent),
-            )
-        except FileNotFoundError:
-            raise _missing() from None
-    connected = {uart: ours[f"uart{uart}"] for uart in uarts}
-    return Qemu(process, Gdb(ours["gdb"]), Qtest(ours["qtest"]), connected, ddr, messages, tuple(ours.values()))
+        sockets: dict[str, socket.socket] = {}
+        given: dict[str, int] = {}
+        for name in ["gdb", "qtest", *(f"uart{uart}" for uart in uarts), *(["monitor"] if snapshots else [])]:
+            sockets[name], other = socket.socketpair()
+            ours.enter_context(sockets[name])
+            given[name] = theirs.enter_context(other).fileno()
+            if name.startswith("uart"):
+                other.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UART_BUFFER)
+            else:
+                sockets[name].settimeout(ANSWER_SECONDS)
+        kept = _anonymous_file(0) if snapshots else None
+        if kept is not None:
+            theirs.callback(os.close, kept)
+        process = _spawn([*_arguments(firmware, memory, given, semihosting)], [memory, *given.values(), kept], messages)
+        snapshot = None
+        if kept is not None:
+            from hil.fvp.snapshot import Snapshot  # Most runs have one sample and need none.
+
+            snapshot = Snapshot(sockets["monitor"], kept, memory, ddr)
+        connected = {uart: sockets[f"uart{uart}"] for uart in uarts}
+        gdb, qtest = Gdb(sockets["gdb"]), Qtest(sockets["qtest"])
+        return Qemu(process, gdb, qtest, connected, ddr, snapshot, messages, ours.pop_all())
+
+
+def _spawn(arguments: list[str], descriptors: Sequence[int | None], messages: IO[bytes]) -> subprocess.Popen[bytes]:
+    parent = os.getpid()
+    try:
+        return subprocess.Popen(
+            [PROGRAM, *arguments],
+            pass_fds=[descriptor for descriptor in descriptors if descriptor is not None],
+            stdin=subprocess.DEVNULL,
+            stderr=messages,
+            preexec_fn=lambda: tie(parent),
+        )
+    except FileNotFoundError:
+        raise _missing() from None
+    except OSError as error:
+        raise BootError(f"{PROGRAM} cannot be started: {error.strerror}") from None
 
 
 def _missing() -> UnavailableError:
@@ -139,6 +172,8 @@ def _arguments(firmware: Path, memory: int, sockets: dict[str, int], semihosting
     yield from ("-object", f"memory-backend-file,id=ddr,size={DDR_SIZE},mem-path=/dev/fd/{memory},share=on")
     for name, descriptor in sockets.items():
         yield from ("-chardev", f"socket,id={name},fd={descriptor}")
+    if "monitor" in sockets:
+        yield from ("-mon", "chardev=monitor,mode=control")
     yield from ("-gdb", "chardev:gdb", "-accel", _TCG, "-qtest", "chardev:qtest", "-qtest-log", os.devnull)
     connected = [int(name.removeprefix("uart")) for name in sockets if name.startswith("uart")]
     for uart in range(max(connected, default=0) + 1):

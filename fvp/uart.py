@@ -15,13 +15,15 @@ import sys
 import termios
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from hil.fvp.contract import STDOUT, CommandLine
 from hil.fvp.errors import FvpError
 from hil.fvp.parameters import PARAMETERS, UARTS
-from hil.fvp.terminal import Terminal
 from hil.npu.errors import BadInputError
+
+if TYPE_CHECKING:
+    from hil.fvp.terminal import Terminal
 
 EOT = 4
 
@@ -66,14 +68,19 @@ def _first_port(line: CommandLine, number: int) -> int | None:
 
 
 class UartSink:
-    """Passes on what one UART sends and receives; `ended` once it sent a sign that ends the simulation."""
+    """Passes on what one UART sends and receives; `ended` once it sent a sign that ends the simulation.
 
-    def __init__(self, uart: UartSettings) -> None:
+    With `keeps` it remembers what it has `written`, so that a further sample can begin with it.
+    """
+
+    def __init__(self, uart: UartSettings, keeps: bool = False) -> None:
         self.ended = False
+        self.written = b""
+        self._keeps = keeps
         self._settings = uart
         self._tail = b""
         self._file: IO[bytes] | None = None
-        self._terminal = None if uart.first_port is None else Terminal(uart.number, uart.first_port)
+        self._terminal = None if uart.first_port is None else _terminal(uart.number, uart.first_port)
         if self._terminal is not None:
             told = f"telnetterminal{uart.number}: Listening for serial connection on port {self._terminal.port}"
             print(told, flush=True)
@@ -117,11 +124,21 @@ class UartSink:
                 end = behind if end < 0 else min(end, behind)
             self._tail = seen[-len(tag) :]
         self.ended = end >= 0
-        sent = data if end < 0 else data[:end]
+        self._write(data if end < 0 else data[:end])
+
+    def start_again(self, written: bytes) -> None:
+        """Begins the output of a further sample, which has `written` this much already, after an EOT."""
+        self._write(bytes([EOT]))
+        self.ended, self.written, self._tail = False, b"", written[-len(self._settings.shutdown_tag) or len(written) :]
+        self._write(written)
+
+    def _write(self, data: bytes) -> None:
+        if self._keeps:
+            self.written += data
         if self._file:
-            self._store(self._file, sent)
+            self._store(self._file, data)
         if self._terminal:
-            self._terminal.send(sent)
+            self._terminal.send(data)
 
     def _store(self, file: IO[bytes], data: bytes) -> None:
         try:
@@ -140,6 +157,12 @@ class UartSink:
         if self._file and self._file is not sys.stdout.buffer:
             with contextlib.suppress(OSError):  # What could not be written was told when it was tried.
                 self._file.close()
+
+
+def _terminal(number: int, first_port: int) -> Terminal:
+    from hil.fvp.terminal import Terminal  # Few runs have one.
+
+    return Terminal(number, first_port)
 
 
 def _unread(sock: socket.socket) -> bool:

@@ -21,9 +21,10 @@ firmware of `mlia-ethos-u`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from hil.npu.accelerator import ID_WORD, Accelerator
 from hil.npu.errors import StreamError
@@ -57,6 +58,9 @@ _STORED = frozenset(
      PMCCNTR_CFG, PMCAXI_CHAN, *PMEVTYPER]
 )  # fmt: skip
 """Registers that read as they were written."""
+
+_WIRING = ("accelerator", "_run", "_irq")
+"""Attributes of `Registers` that are not its state."""
 
 
 class BusError(Exception):
@@ -124,6 +128,14 @@ class Registers:
         aligned = offset & ~3
         kept = self._words.get(aligned, 0) & ~mask if aligned in _STORED else 0
         self._write_word(aligned, kept | (value << shift & mask))
+
+    def state(self) -> dict[str, Any]:
+        """All that a driver can change, for `restore`."""
+        return {name: copy.copy(value) for name, value in vars(self).items() if name not in _WIRING}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Brings back a `state`, without telling the interrupt line."""
+        vars(self).update({name: copy.copy(value) for name, value in state.items()})
 
     def _reset(self) -> None:
         self._words: dict[int, int] = {}

@@ -1,0 +1,91 @@
+"""What the NPU does when its driver starts it: reads a command stream from memory and runs it on that memory.
+
+    jobs = Jobs(programs, memory_system, memory)
+    timing = jobs.run(job)
+
+Regions in DDR are worked on in place, regions in SRAM on a copy of what the stream reaches, of which only the changes
+go back.
+
+This file stands apart from the registers (`device`) because it needs NumPy: the executable imports it while QEMU starts
+and the firmware boots.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.fvp.errors import FaultError
+from hil.fvp.memory import GuestMemory
+from hil.fvp.programs import Programs
+from hil.npu.memory_system import MemorySystem
+from hil.npu.program import Program
+from hil.npu.registers import BusError, Job
+from hil.npu.timing import Timing, cycles, is_modelled
+
+_MAX_STREAM = 4 << 24
+"""Bytes; no stream is longer: a payload counts its words in 24 bits."""
+
+_NO_TIMING = Timing(0, 0, 0, 0, 0, 0, 0, ())
+"""What the counters get where nobody models an NPU's cycles."""
+
+Bytes = NDArray[np.uint8]
+
+
+class Jobs:
+    """Runs the jobs of one NPU, whose cycles `memory_system` makes, on `memory`."""
+
+    def __init__(self, programs: Programs, memory_system: MemorySystem, memory: GuestMemory) -> None:
+        self._programs = programs
+        self._memory_system = memory_system
+        self._memory = memory
+
+    def run(self, job: Job) -> Timing:
+        """Does `job`; raises `StreamError`, and `BusError` for a stream that cannot be fetched.
+
+        Raises `FaultError` if this machine has not the memory that the job would need.
+        """
+        if job.queue_bytes % 4 or not 0 < job.queue_bytes <= _MAX_STREAM:
+            raise BusError(f"a command stream of {job.queue_bytes} bytes")
+        try:
+            stream = self._memory.read(job.queue_address, job.queue_bytes)
+            program = self._programs.find(stream, job.base_pointers)
+            self._execute(program, job.base_pointers)
+        except MemoryError:
+            raise FaultError("the NPU was given a job for which this machine has not enough memory") from None
+        if not is_modelled(program.accelerator):
+            return _NO_TIMING
+        ports = {region: job.port(region) for region in range(len(job.base_pointers))}
+        return cycles(program, self._memory_system.with_region_ports(ports))
+
+    def _execute(self, program: Program, bases: Sequence[int]) -> None:
+        ranges = {
+            region: (bases[region], bases[region] + needed.size)
+            for region, needed in program.required.items()
+            if region < len(bases)
+        }
+        with contextlib.ExitStack() as stack:
+            spans = [
+                (start, end, stack.enter_context(self._memory.borrowed(start, end - start)))
+                for start, end in _merged(ranges.values())
+            ]
+            regions: dict[int, Bytes] = {}
+            for region, (start, end) in ranges.items():
+                low, data = next((low, data) for low, high, data in spans if low <= start and end <= high)
+                regions[region] = data[start - low : end - low].reshape(1, -1)
+            if regions:
+                program.run(regions)
+
+
+def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """`ranges` (start, end) with those that overlap made one."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if merged and start < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
