@@ -12,6 +12,7 @@ DIFFERENCES: dict[tuple[str, str], str] = {
         "int16",
     ): "power-of-two scales (`pot_scale_int16`): TFLite rounds the smaller operand before it adds, Vela's "
     "stream rounds the sum",
+    ("CONV_2D", "int16"): "with a bias of 32 bits: the legacy core's stream rounds once, TFLite twice",
     (
         "EXP",
         "int16",
@@ -22,6 +23,10 @@ DIFFERENCES: dict[tuple[str, str], str] = {
         "int8",
     ): "the legacy core's stream lays the second operand wrongly if the first is broadcast",
     ("SUB", "int16"): "as ADD",
+    ("TRANSPOSE_CONV", "int8"): "stride 1 by the legacy core, which pads as for a convolution that is not transposed: its "
+    "stream reads beside the input",
+    ("TRANSPOSE_CONV", "uint8"): "as int8",
+    ("TRANSPOSE_CONV", "int16"): "as int8",
 }
 """Reason by (operator, type) for cells in which cases differ."""
 
