@@ -54,6 +54,9 @@ KERNEL_ELEMENTS = 1 << 16
 """More elements no kernel has (Vela: 64x64 for convolutions, 256x256 for average pools)."""
 
 
+PADDING_ELEMENTS = 1 << 24
+"""More elements padding may not add to an input; bounds what a small input costs under a large kernel."""
+
 DMA_PIECES = 1 << 16
 """More pieces no DMA may have here; bounds what a malformed stream costs."""
 
@@ -108,6 +111,8 @@ class _Reader:
             return self._convolution(command)
         if op is Op.POOL:
             kind = self._member(command, _POOLS)
+            if kind is Kind.REDUCE_SUM and command.registers["OFM_DEPTH_M1"]:
+                raise StreamError("a sum over depth with an output of more than one channel", word_offset=at)
             return Windowed(kind, at, **self._block(command, kind), **self._window(command))
         if op is Op.ELEMENTWISE:
             return self._elementwise(command)
@@ -200,13 +205,16 @@ class _Reader:
             raise StreamError(f"upscale mode {upscale} is not known", word_offset=at)
         height = registers["OFM_HEIGHT_M1"] * kernel.stride_y + (kernel.height - 1) * kernel.dilation_y + 1
         width = registers["OFM_WIDTH_M1"] * kernel.stride_x + (kernel.width - 1) * kernel.dilation_x + 1
+        padded = height * width
         height, width = height - padding.top - padding.bottom, width - padding.left - padding.right
         if height <= 0 or width <= 0:
             raise StreamError("the padding leaves nothing of the input", word_offset=at)
-        if upscale:
-            height, width = -(-height // 2), -(-width // 2)
         reads_all = command.op is Op.CONV or (command.op is Op.POOL and command.parameter == 2)
         depth = registers["IFM_DEPTH_M1" if reads_all else "OFM_DEPTH_M1"] + 1
+        if (padded - height * width) * depth > PADDING_ELEMENTS:
+            raise StreamError(f"padding of {(padded - height * width) * depth} elements", word_offset=at)
+        if upscale:
+            height, width = -(-height // 2), -(-width // 2)
         return {
             "ifm": self._feature_map(command, "IFM", (height, width, depth)),
             "kernel": kernel,

@@ -203,6 +203,14 @@ class Windowed(BlockOperation):
     padding: Padding
     upscale: Upscale
 
+    @property
+    def padded_elements(self) -> int:
+        """Elements of the input of one sample as the kernel moves over it: enlarged and padded."""
+        kernel, (out_h, out_w, _) = self.kernel, self.ofm.shape
+        height = (out_h - 1) * kernel.stride_y + (kernel.height - 1) * kernel.dilation_y + 1
+        width = (out_w - 1) * kernel.stride_x + (kernel.width - 1) * kernel.dilation_x + 1
+        return height * width * self.ifm.shape[2]
+
 
 @dataclass(frozen=True)
 class Convolution(Windowed):

@@ -152,10 +152,10 @@ class Program:
             if region == SHRAM_REGION:
                 continue
             constant = self.constants.get(region)
-            data = memory.get(region) if constant is None else np.broadcast_to(constant, (batch, len(constant)))
-            _check(region, requirement, 0 if data is None else data.shape[1])
-            if data is not None:
-                views[region] = data
+            missing = np.zeros((batch, 0), np.uint8)
+            data = memory.get(region, missing) if constant is None else np.broadcast_to(constant, (batch, len(constant)))
+            _check(region, requirement, data.shape[1])
+            views[region] = data
         if SHRAM_REGION in self.required:
             views[SHRAM_REGION] = np.zeros((batch, self.accelerator.shram_bytes), np.uint8)
         with one_thread():
@@ -270,7 +270,8 @@ def _run_chunked(operation: Operation, step: Step, memory: Memory, batch: int) -
     """Runs `step` on a few samples at a time."""
     samples = batch
     if isinstance(operation, BlockOperation):
-        samples = max(1, CHUNK_ELEMENTS // max(operation.ofm.elements, operation.ifm.elements))
+        padded = operation.padded_elements if isinstance(operation, Windowed) else 0
+        samples = max(1, CHUNK_ELEMENTS // max(operation.ofm.elements, operation.ifm.elements, padded))
     for first in range(0, batch, samples):
         step({region: data[first : first + samples] for region, data in memory.items()})
 
