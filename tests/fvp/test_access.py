@@ -26,7 +26,7 @@ from .thumb import Program
 
 SRAM = 0x3100_0000
 BASEP = 0x80
-STACK = 0x7001_0000
+STACK = 0x7002_0000
 WORDS = 16
 
 # Each: name, halfwords; r0 = base + 32, r5 = base + 32 as well, r6 = 2, r7 = 0; the other registers hold patterns.
@@ -90,26 +90,83 @@ CASES: dict[str, tuple[int, ...]] = {
     "stl r1, [r0]": (0xE8C0, 0x1FAF),
     "stlb r1, [r0]": (0xE8C0, 0x1F8F),
     "stlh r1, [r0]": (0xE8C0, 0x1F9F),
+    "ldrsbt r1, [r0, #3]": (0xF910, 0x1E03),
+    "ldrsht r1, [r0, #2]": (0xF930, 0x1E02),
+    "ldrht r1, [r0, #2]": (0xF830, 0x1E02),
+    "strht r1, [r0, #2]": (0xF820, 0x1E02),
+    "ldrb.w r1, [r0, r6]": (0xF810, 0x1006),
+    "ldrsb.w r1, [r0, r6]": (0xF910, 0x1006),
+    "ldrh.w r1, [r0, r6, lsl #1]": (0xF830, 0x1016),
+    "strb.w r1, [r0, r6, lsl #1]": (0xF800, 0x1016),
+    "strh.w r1, [r0, r6, lsl #1]": (0xF820, 0x1016),
+    "strh r1, [r5], #2": (0xF825, 0x1B02),
+    "ldrb r1, [r5, #-3]": (0xF815, 0x1C03),
+    "strb r1, [r5, #-3]!": (0xF805, 0x1D03),
+    "strd r2, r3, [r5], #-8": (0xE865, 0x2302),
+    "ldrd r2, r3, [r5, #8]!": (0xE9F5, 0x2302),
+    "ldmdb r5!, {r1, r8, lr}": (0xE935, 0x4102),
+    "vldr s3, [r0, #4]": (0xEDD0, 0x1A01),
+    "vldr d2, [r0, #8]": (0xED90, 0x2B02),
+    "vstr s3, [r0, #-4]": (0xED40, 0x1A01),
+    "vstr d2, [r0, #8]": (0xED80, 0x2B02),
+    "vldmia r5!, {d1, d2}": (0xECB5, 0x1B04),
+    "vstmia r5!, {s0, s1, s2}": (0xECA5, 0x0A03),
+    "vstmdb r5!, {d0}": (0xED25, 0x0B02),
+    "vstr fpscr, [r0, #4]": (0xED80, 0x2F81),
+    "vstr p0, [r0, #4]": (0xEDC0, 0xAF81),
+    "vldrw.u32 q1, [r0, #16]": (0xED90, 0x3F04),
+    "vldrw.u32 q1, [r5], #16": (0xECB5, 0x3F04),
+    "vldrw.u32 q1, [r5, #-16]!": (0xED35, 0x3F04),
+    "vldrh.u16 q1, [r0, #2]": (0xED90, 0x3E81),
+    "vldrb.u8 q1, [r0, #3]": (0xED90, 0x3E03),
+    "vldrb.s32 q1, [r0, #3]": (0xED90, 0x2F03),
+    "vldrh.u32 q1, [r0, #6]": (0xFD98, 0x2F03),
+    "vstrw.32 q0, [r0, #16]": (0xED80, 0x1F04),
+    "vstrw.32 q0, [r5], #16": (0xECA5, 0x1F04),
+    "vstrh.16 q0, [r0, #-6]": (0xED00, 0x1E83),
+    "vstrb.8 q0, [r0, #-7]": (0xED00, 0x1E07),
+    "vstrb.16 q0, [r0, #3]": (0xED80, 0x0E83),
+    "vstrh.32 q0, [r0, #6]": (0xED88, 0x0F03),
+    "vld20.32 {q0, q1}, [r0]": (0xFC90, 0x1F00),
+    "vst20.32 {q0, q1}, [r5]": (0xFC85, 0x1F00),
+    "vld41.8 {q0, q1, q2, q3}, [r0]": (0xFC90, 0x1E21),
+    "vldrw.u32 q1, [r0, q3]": (0xFC90, 0x2F46),
+    "vldrh.u32 q1, [r0, q3]": (0xFC90, 0x2F16),
+    "vstrw.32 q0, [r0, q3]": (0xEC80, 0x0F46),
+    "vstrb.32 q0, [r0, q3]": (0xEC80, 0x0F06),
+    "vpst; vstrwt.32 q0, [r0]": (0xFE71, 0x0F4D, 0xED80, 0x1F00),
+    "cmp r7, #0; itt eq; vstreq s3, [r0]; vldreq s5": (0x2F00, 0xBF04, 0xEDC0, 0x1A00, 0xEDD0, 0x2A02),
     "cmp r7, #0; itte eq; ldreq r1, [r0]; moveq r2, #5; movne r3, #7": (0x2F00, 0xBF06, 0x6801, 0x2205, 0x2307),
     "cmp r7, #0; iteet eq; streq; ldrne; movne; ldreq": (0x2F00, 0xBF0D, 0x6001, 0x6842, 0x2307, 0x6844),
     "cmp r7, #0; it ne; ldrne r1, [r0]": (0x2F00, 0xBF18, 0x6801),
 }
 
 
+def _enable_vectors(program: Program) -> None:
+    program.set(0, 0xE000_ED88)
+    program.set(1, 0xF << 20)
+    program.code(0x6001, 0xF3BF, 0x8F6F)  # STR r1, [r0]; ISB: CPACR allows floating point and vectors
+
+
 def _append(program: Program, base: int, code: tuple[int, ...]) -> None:
-    """Fills the words at `base`, runs `code`, and pushes the words and r0 to r12 on the stack."""
+    """Fills the words at `base`, runs `code`, and pushes r0 to r12, d0 to d7 and the words on the stack."""
     program.set(0, base)
     for index in range(WORDS):
         program.set(1, 0x8070_6050 + 0x0191_8171 * index & 0xFFFF_FFFF)
         program.code(0x6001 | index << 6)
     for register in range(1, 13):
         program.set(register, 0xF1E2_D3C4 - 0x0102_0304 * register)
+    program.code(0xEEED, 0x1A10)  # VMSR p0, r1
+    program.code(0xEC12, 0x0F01, 0xEC14, 0x0F13)  # VMOV: q0 = r1, r3, r2, r4
+    program.code(0xEC19, 0x2F08, 0xEC1B, 0x2F1A, 0xEF22, 0x4152)  # VMOV: q1 = r8, r10, r9, r11; q2 = q1
+    program.set(6, 0)
+    program.code(0xEE27, 0x6FEE)  # VIDUP.u32 q3, r6, #4: 0, 4, 8, 12
     program.set(0, base + 32)
     program.set(5, base + 32)
     program.set(6, 2)
     program.set(7, 0)
     program.code(*code)
-    program.code(0xE92D, 0x1FFF)  # PUSH {r0-r12}
+    program.code(0xE92D, 0x1FFF, 0xED2D, 0x0B10)  # PUSH {r0-r12}; VPUSH {d0-d7}
     program.set(0, base)
     for index in range(WORDS):
         program.code(0x6801 | index << 6, 0xB402)  # LDR r1, [r0, ...]; PUSH {r1}
@@ -118,12 +175,13 @@ def _append(program: Program, base: int, code: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("window", [0x5810_2000, 0x4810_2000], ids=["secure", "non-secure"])
 def test_every_encoding_does_to_the_npu_what_it_does_to_memory(fvp: Launch, tmp_path: Path, window: int) -> None:
     program = Program(STACK)
+    _enable_vectors(program)
     for code in CASES.values():
         _append(program, window + BASEP, code)
         _append(program, SRAM, code)
     program.end()
     (tmp_path / "cases.elf").write_bytes(program.elf())
-    record = 13 + WORDS
+    record = 13 + 16 + WORDS
     size = 4 * record * 2 * len(CASES)
     done = fvp("-a", "cases.elf", *UART_OUT, "--timelimit", 30, "--dump", f"out@{STACK - size:#x},{size}")
     assert done.returncode == 0, done.stderr
@@ -140,18 +198,27 @@ def test_every_encoding_does_to_the_npu_what_it_does_to_memory(fvp: Launch, tmp_
     assert not wrong
 
 
-def test_an_access_that_is_not_modelled_ends_the_run_and_names_the_instruction(fvp: Launch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ((0xE8D0, 0x1F4F), b"(ldrexb r1, [r0]) reaches the NPU in a way that is not modelled"),
+        ((0xFD96, 0x3E01), b"takes its addresses from a vector"),  # VLDRW.u32 q1, [q3, #4]
+        ((0xF8D0, 0xF004), b"not modelled"),  # LDR pc, [r0, #4]
+    ],
+)
+def test_an_access_that_is_not_modelled_ends_the_run_and_is_named(
+    fvp: Launch, tmp_path: Path, code: tuple[int, ...], said: bytes
+) -> None:
     program = Program()
-    program.set(0, 0xE000_ED88)
-    program.set(1, 0xF << 20)
-    program.code(0x6001, 0xF3BF, 0x8F6F)  # STR r1, [r0]; ISB: floating point is on in CPACR
+    _enable_vectors(program)
     program.set(0, 0x5810_2000)
-    program.code(0xED90, 0x0A00)  # VLDR s0, [r0]
+    program.code(0xEC40, 0x0B16, 0xEC40, 0x0B17)  # VMOV d6, r0, r0; VMOV d7, r0, r0: all of q3
+    program.code(*code)
     program.end()
-    (tmp_path / "vldr.elf").write_bytes(program.elf())
-    done = fvp("-a", "vldr.elf", *UART_OUT, "--timelimit", 30)
+    (tmp_path / "a.elf").write_bytes(program.elf())
+    done = fvp("-a", "a.elf", *UART_OUT, "--timelimit", 30)
     assert done.returncode == 3
-    assert b"vldr" in done.stderr
+    assert said in done.stderr
     assert done.stderr.count(b"\n") == 1
 
 
