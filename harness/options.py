@@ -34,6 +34,7 @@ _TABLE: dict[str, dict[str, Any]] = {
         "metavar": "NAME=VALUE",
         "help": "passed to the FVP as -C; may be repeated",
     },
+    "firmware": {"metavar": "FILE", "help": "an ELF, or a TOML about one, for target fvp (Arm's inference runner)"},
     "accelerator": {
         "default": "ethos-u55-128",
         "metavar": "NAME",
@@ -93,6 +94,7 @@ class Options:
     engine: str
     fvp_executable: Path | None
     fvp_parameters: tuple[str, ...]
+    firmware: Path | None
     accelerator: str
     memory_mode: str
     system_config: str
@@ -108,7 +110,12 @@ class Options:
         """What of these the target itself takes."""
         if self.target != "fvp":
             return {}
-        return {"engine": self.engine, "executable": self.fvp_executable, "parameters": self.fvp_parameters}
+        return {
+            "engine": self.engine,
+            "executable": self.fvp_executable,
+            "parameters": self.fvp_parameters,
+            "firmware": self.firmware,
+        }
 
 
 OPTIONS = pytest.StashKey[Options]()
@@ -134,6 +141,7 @@ def read(config: pytest.Config) -> Options:
         engine=get("engine"),
         fvp_executable=config.invocation_params.dir / get("fvp-executable") if get("fvp-executable") else None,
         fvp_parameters=tuple(get("fvp-parameter")),
+        firmware=config.invocation_params.dir / get("firmware") if get("firmware") else None,
         accelerator=get("accelerator"),
         memory_mode=get("memory-mode"),
         system_config=get("system-config"),

@@ -33,6 +33,9 @@ FvpExecutable = Annotated[
 FvpParameter = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="Passed to the FVP as -C; may be repeated.")
 ]
+Firmware = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="An ELF, or a TOML about one, for fvp (Arm's inference runner).")
+]
 
 
 def open_store(folder: Path | None) -> Store:

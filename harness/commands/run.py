@@ -37,6 +37,7 @@ def run(
     engine: arguments.Engine = "auto",
     fvp_executable: arguments.FvpExecutable = None,
     fvp_parameter: arguments.FvpParameter = None,
+    firmware: arguments.Firmware = None,
     interpreter: Annotated[
         str, typer.Option(help="Which kernels host runs: tensorflow (the oracle), litert or tflite-runtime.")
     ] = "tensorflow",
@@ -56,7 +57,12 @@ def run(
     settings = arguments.vela_settings(
         accelerator or arguments.DEFAULT_ACCELERATOR, memory_mode, system_config, vela_config, vela_option
     )
-    fvp = {"engine": engine, "executable": fvp_executable, "parameters": tuple(fvp_parameter or ())}
+    fvp = {
+        "engine": engine,
+        "executable": fvp_executable,
+        "parameters": tuple(fvp_parameter or ()),
+        "firmware": firmware,
+    }
     chosen = create(target, **_options(target, fvp, interpreter, keep_state))
     data = arguments.read_model(model)
     signature = read_signature(data, str(model))
@@ -86,6 +92,8 @@ def _options(target: str, fvp: dict[str, Any], interpreter: str, keep_state: boo
 
     if interpreter != "tensorflow" and target != "host":
         raise BadInputError(f"--interpreter {interpreter}: only host has interpreters to choose from")
+    if fvp["firmware"] and target != "fvp":
+        raise BadInputError(f"--firmware {fvp['firmware']}: only fvp runs firmware")
     if target == "fvp":
         if keep_state:
             raise BadInputError("--keep-state: the firmware boots anew for each sample", hint="use host or sim")
