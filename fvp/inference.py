@@ -263,7 +263,7 @@ def _result(
     if told.output_bytes not in (None, sum(sizes)) or len(output) != sum(sizes):
         raise ProtocolError(f"the firmware gave {told.output_bytes} bytes of output, not {sum(sizes)}", log=uart)
     starts = [sum(sizes[:index]) for index in range(len(sizes))]
-    counted = _counted(program, compiled)
+    counted = compiled is not None
     return Inference(
         outputs=tuple(output[start : start + size] for start, size in zip(starts, sizes, strict=True)),
         counters={name: value for name, value in told.counters.items() if counted or not name.startswith(_NPU)},
@@ -275,15 +275,6 @@ def _result(
         used_npu=compiled is not None,
         modelled=program.modelled,
     )
-
-
-def _counted(program: engines.Engine, compiled: CompiledModel | None) -> bool:
-    """Whether the NPU's counters say anything: it worked, and has a model of its cycles."""
-    if compiled is None or not program.modelled:
-        return compiled is not None
-    from hil.npu.timing import is_modelled
-
-    return is_modelled(compiled.accelerator)
 
 
 def _anonymous(data: bytes) -> IO[bytes]:
