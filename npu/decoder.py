@@ -57,8 +57,8 @@ KERNEL_ELEMENTS = 1 << 16
 PADDING_ELEMENTS = 1 << 24
 """More elements padding may not add to an input; bounds what a small input costs under a large kernel."""
 
-DMA_PIECES = 1 << 16
-"""More pieces no DMA may have here; bounds what a malformed stream costs."""
+DMA_PIECES = 1 << 18
+"""More pieces the DMAs of a stream may not have together; bounds what a malformed stream costs."""
 
 _CLIP_RANGES: dict[int, tuple[int, int] | None] = {0: None, 2: (0, 255), 3: (-128, 127), 5: (-32768, 32767)}
 """Ranges that bits 12-15 of ACTIVATION force; 0 is the output's own."""
@@ -97,7 +97,17 @@ def decode_operations(
     malformed or not modelled.
     """
     reader = _Reader(accelerator, aliases or {})
-    return tuple(op for command in decode_stream(words) if (op := reader.operation(command)) is not None)
+    operations: list[Operation] = []
+    pieces = 0
+    for command in decode_stream(words):
+        operation = reader.operation(command)
+        if isinstance(operation, Dma):
+            pieces += len(operation.sources)
+            if pieces > DMA_PIECES:
+                raise StreamError(f"DMAs of more than {DMA_PIECES} pieces", word_offset=command.word_offset)
+        if operation is not None:
+            operations.append(operation)
+    return tuple(operations)
 
 
 @dataclass(frozen=True)

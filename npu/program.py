@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from hil.npu.accelerator import Accelerator
 from hil.npu.blas import one_thread
 from hil.npu.bytepairs import ElementwiseKernel
-from hil.npu.constants import Bytes, KnownMemory
+from hil.npu.constants import Bytes, KnownMemory, Spans
 from hil.npu.convolution import ConvolutionKernel
 from hil.npu.decoder import decode_operations
 from hil.npu.errors import StreamError
@@ -119,8 +119,9 @@ class Program:
             if isinstance(operation, Dma) and _is_known(operation, known):
                 copies[index] = operation
             _follow(operation, known)
+        read = Spans(read_late)
         for index, copy in copies.items():
-            if not _overlaps(copy, read_late):
+            if not _overlaps(copy, read):
                 self._steps[index] = None  # Only brings constants that are resolved already.
 
     def foresee(self, constants: Mapping[int, NDArray[np.uint8]]) -> None:
@@ -297,12 +298,9 @@ def _is_known(operation: Dma, known: KnownMemory) -> bool:
     return all(known.read(piece) is not None for piece in pieces)
 
 
-def _overlaps(operation: Dma, read: list[tuple[int, int, int]]) -> bool:
-    return any(
-        region == operation.destination_region and low < start + operation.length and start < high
-        for region, low, high in read
-        for start in operation.destinations
-    )
+def _overlaps(operation: Dma, read: Spans) -> bool:
+    region, length = operation.destination_region, operation.length
+    return any(read.meet(region, start, start + length) for start in operation.destinations)
 
 
 def _inputs(operation: BlockOperation) -> list[FeatureMap]:

@@ -14,7 +14,7 @@ Source: the classes `cmd0` and `cmd1` of Vela's `ethos_u55_regs` (a test compare
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -117,6 +117,9 @@ REGISTERS_40 = {
 REGISTERS_SCALE = {0x24: "OFM_SCALE", 0x25: "OPA_SCALE", 0x26: "OPB_SCALE"}
 """Registers with a 32-bit scale, whose shift (6 bits) goes into the register of the same name + `_SHIFT`."""
 
+OPERATIONS = 1 << 16
+"""More operations no stream may have here: each holds many times the memory of its word."""
+
 SIGNED_16 = frozenset({"ACTIVATION_MIN", "ACTIVATION_MAX", "IFM2_SCALAR"}
                       | {f"{fm}_ZERO_POINT" for fm in ("IFM", "IFM2", "OFM")})  # fmt: skip
 SIGNED_40 = frozenset({f"{fm}_STRIDE_{axis}" for fm in ("IFM", "IFM2", "OFM") for axis in "XYC"}
@@ -147,14 +150,14 @@ def signed(value: int, bits: int) -> int:
     return value - (1 << bits) if value >> (bits - 1) else value
 
 
-def decode_stream(words: Words) -> list[Command]:
-    """All operation commands up to and including STOP.
+def decode_stream(words: Words) -> Iterator[Command]:
+    """All operation commands up to and including STOP, one by one: each is as large as all registers.
 
-    Raises `StreamError` with the word offset for a code that is not known, a payload that is missing, and a stream
-    that does not end in STOP.
+    Raises `StreamError` with the word offset for a code that is not known, a payload that is missing, more than
+    `OPERATIONS` operations, and a stream that does not end in STOP.
     """
     registers = dict(_RESET)
-    commands: list[Command] = []
+    operations = 0
     values = words.tolist()
     at = 0
     while at < len(values):
@@ -163,9 +166,12 @@ def decode_stream(words: Words) -> list[Command]:
         if kind == 0 and code < 0x100:
             if code not in Op._value2member_map_:
                 raise StreamError(f"unknown operation {code:#x}", word_offset=at)
-            commands.append(Command(Op(code), parameter, at, dict(registers)))
+            operations += 1
+            if operations > OPERATIONS:
+                raise StreamError(f"more than {OPERATIONS} operations", word_offset=at)
+            yield Command(Op(code), parameter, at, dict(registers))
             if code == Op.STOP:
-                return commands
+                return
             at += 1
         elif kind == 0:
             _set_16(registers, code, parameter, at)

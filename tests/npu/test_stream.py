@@ -69,7 +69,7 @@ def test_a_copy_runs():
 
 
 def test_registers_keep_their_values():
-    commands = decode_stream(assemble(("IFM_BASE0", 5), (Op.POOL, 0), ("IFM_ZERO_POINT", -3), (Op.POOL, 1)))
+    commands = list(decode_stream(assemble(("IFM_BASE0", 5), (Op.POOL, 0), ("IFM_ZERO_POINT", -3), (Op.POOL, 1))))
     assert [c.registers["IFM_BASE0"] for c in commands] == [5, 5, 5]
     assert [c.registers["IFM_ZERO_POINT"] for c in commands] == [0, -3, -3]
     assert [c.word_offset for c in commands] == [2, 4, 5]
@@ -130,12 +130,12 @@ def test_strided_copies():
 def test_streams_that_are_cut_or_unknown():
     whole = assemble(*POOL, (Op.POOL, 0))
     with pytest.raises(StreamError, match="does not end in STOP") as caught:
-        decode_stream(whole[:-1])
+        list(decode_stream(whole[:-1]))
     assert caught.value.word_offset == len(whole) - 1
     with pytest.raises(StreamError, match="ends before the command's payload"):
-        decode_stream(whole[:-3][: np.flatnonzero(whole == CODES["OFM_BASE0"] | 1 << 14)[0] + 1])
+        list(decode_stream(whole[:-3][: np.flatnonzero(whole == CODES["OFM_BASE0"] | 1 << 14)[0] + 1]))
     with pytest.raises(StreamError, match="unknown operation 0x4") as caught:
-        decode_stream(np.array([0x104, 0x4], np.uint32))
+        list(decode_stream(np.array([0x104, 0x4], np.uint32)))
     assert caught.value.word_offset == 1
 
 
