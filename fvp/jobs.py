@@ -24,13 +24,10 @@ from hil.fvp.programs import Programs
 from hil.npu.memory_system import MemorySystem
 from hil.npu.program import Program
 from hil.npu.registers import BusError, Job
-from hil.npu.timing import Timing, cycles, is_modelled
+from hil.npu.timing import Timing, cycles
 
 _MAX_STREAM = 4 << 24
 """Bytes; no stream is longer: a payload counts its words in 24 bits."""
-
-_NO_TIMING = Timing(0, 0, 0, 0, 0, 0, 0, ())
-"""What the counters get where nobody models an NPU's cycles."""
 
 Bytes = NDArray[np.uint8]
 
@@ -56,8 +53,6 @@ class Jobs:
             self._execute(program, job.base_pointers)
         except MemoryError:
             raise FaultError("the NPU was given a job for which this machine has not enough memory") from None
-        if not is_modelled(program.accelerator):
-            return _NO_TIMING
         ports = {region: job.port(region) for region in range(len(job.base_pointers))}
         return cycles(program, self._memory_system.with_region_ports(ports))
 

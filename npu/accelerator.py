@@ -10,7 +10,8 @@ All run the same commands.  They differ in
   the depth of input that they take for it.  Its two depths fix the order in which weights are stored;
 * SHRAM, the memory inside the NPU.  Its last 2 KiB hold the lookup tables of activations;
 * the cores: the U65-512 has two of 256 MACs, each with a SHRAM of its own.  They share the work by output channel, the
-  even ones to the first and the odd ones to the second, so weights and scales come in two streams.
+  even ones to the first and the odd ones to the second, so weights and scales come in two streams;
+* the width of the two AXI ports, 64 bits (U55) or 128 (U65).
 
 The register CONFIG names the member: bits 0-3 log2 of the MACs, bits 8-15 SHRAM in KiB (of all cores), bits 28-31 the
 product (0 = U55, 1 = U65).  Sources: `config_r` of Vela's `ethos_u55_regs`, Vela's `architecture_features.py` (ublocks,
@@ -54,6 +55,11 @@ class Accelerator:
         """What register CONFIG reads, and what Vela writes into its output."""
         shram = self.shram_bytes // 1024 * self.cores
         return (self.macs.bit_length() - 1) | shram << 8 | self.product << 28
+
+    @property
+    def beat_bytes(self) -> int:
+        """Bytes that one beat moves on each of the two AXI ports."""
+        return 16 if self.product == _U65 else 8
 
     @classmethod
     def from_name(cls, name: str) -> Accelerator:

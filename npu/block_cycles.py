@@ -9,6 +9,7 @@ units go on with the next block.  So an operation takes the slower of the two fo
   cycle, at least 4.
 * Where a block is a single micro-block, each step waits for the accumulators.
 * The output unit needs a fixed number of cycles an element, by operation and accelerator.
+* Two cores (U65-512) share the channels of a block, and so its cycles.
 
 Facts from Vela's performance estimators (`npu_performance.py`, `architecture_features.py`).
 """
@@ -31,12 +32,14 @@ _OUTPUT_CYCLES = {
     64: (1.0, 1.5, 1.5, 1.5, 2.0, 3.0, 0.5, 1.0),
     128: (0.75, 1.25, 0.75, 0.75, 1.0, 1.5, 0.25, 0.5),
     256: (0.625, 1.125, 0.5, 0.375, 0.5, 0.75, 0.125, 0.25),
+    512: (0.3125, 0.5625, 0.25, 0.1875, 0.25, 0.375, 0.0625, 0.125),
 }
 """By MACs, cycles an output element: 32-bit unary, 32-bit binary, MUL to 32 bits, MUL or 40-bit accumulators, plain
 ADD, scaled ADD, MAX_POOL, all else."""
 
-_CLAMP_CYCLES = {32: 1.0, 64: 1.0, 128: 0.5, 256: 0.25}
+_CLAMP_CYCLES = {32: 1.0, 64: 1.0, 128: 0.5, 256: 0.25, 512: 0.125}
 _TABLE_CYCLES = 1.0
+"""Of one core; two do an element each."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ def block_cycles(operation: BlockOperation, accelerator: Accelerator) -> BlockCy
     ublock = _micro_block(operation, accelerator)
     counts = tuple(-(-b // u) for b, u in zip(block, ublock, strict=True))
     total = math.prod(-(-s // u) for s, u in zip(operation.ofm.shape, ublock, strict=True))
-    return BlockCycles(_mac_cycles(operation, accelerator, counts, ublock[2]), output, total / math.prod(counts))
+    mac = _mac_cycles(operation, accelerator, counts, ublock[2]) / accelerator.cores
+    return BlockCycles(mac, output, total / math.prod(counts))
 
 
 def output_cycles(operation: BlockOperation, accelerator: Accelerator) -> float:
@@ -92,7 +96,7 @@ def output_cycles(operation: BlockOperation, accelerator: Accelerator) -> float:
     else:
         cycles = table[6] if kind is Kind.MAX_POOL else table[7]
     if operation.activation.lut is not None:
-        return max(cycles, _TABLE_CYCLES)
+        return max(cycles, _TABLE_CYCLES / accelerator.cores)
     limits = np.iinfo(operation.ofm.dtype)
     if operation.activation.minimum > limits.min or operation.activation.maximum < limits.max:
         return max(cycles, _CLAMP_CYCLES[accelerator.macs])

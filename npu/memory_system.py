@@ -3,8 +3,8 @@
     memory = MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", "Shared_Sram")
     memory.port_of(1).bytes_per_cycle
 
-An Ethos-U55 has two AXI ports of 64 bits.  A *system configuration* says which memory is behind each and how fast it
-is; a *memory mode* says what lies where: constants (region 0), the arena (region 1), the cache (region 2).
+An NPU has two AXI ports, of 64 bits (U55) or 128 (U65).  A *system configuration* says which memory is behind each and
+how fast it is; a *memory mode* says what lies where: constants (region 0), the arena (region 1), the cache (region 2).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from hil.npu.errors import BadInputError, UnavailableError
 
-BEAT_BYTES = 8
+_U55_BEAT_BYTES = 8
 """Bytes that one beat moves on a port of an Ethos-U55."""
 
 
@@ -35,15 +35,16 @@ class Port:
 
 @dataclass(frozen=True)
 class MemorySystem:
-    """Two ports, the core's clock in Hz, and which port (0 or 1) serves each region."""
+    """Two ports, the core's clock in Hz, which port (0 or 1) serves each region, and the bytes of a beat."""
 
     clock_hz: float
     ports: tuple[Port, Port]
     region_ports: Mapping[int, int]
+    beat_bytes: int = _U55_BEAT_BYTES
 
     @classmethod
     def from_vela(cls, ini_text: str | None, system_config: str, memory_mode: str) -> MemorySystem:
-        """Reads a Vela configuration (None: the file that comes with Vela).
+        """Reads a Vela configuration (None: the file that comes with Vela), for the ports of a U55.
 
         Raises `BadInputError` if the text has no such system configuration or memory mode, or lacks a value.
         """
@@ -60,6 +61,12 @@ class MemorySystem:
     def with_region_ports(self, region_ports: Mapping[int, int]) -> MemorySystem:
         """The same memories with other regions behind the ports, as a driver's REGIONCFG has it."""
         return replace(self, region_ports=dict(region_ports))
+
+    def of_width(self, beat_bytes: int) -> MemorySystem:
+        """The same memories behind ports of which a beat moves `beat_bytes`, one a cycle of their clock."""
+        factor = beat_bytes / self.beat_bytes
+        first, second = (replace(port, bytes_per_cycle=port.bytes_per_cycle * factor) for port in self.ports)
+        return replace(self, ports=(first, second), beat_bytes=beat_bytes)
 
     def port_number(self, region: int) -> int:
         """The AXI port that serves `region`."""
@@ -115,7 +122,7 @@ def _port(system: Mapping[str, str], key: str, where: str) -> Port:
     scale = float(_value(system, f"{memory}_clock_scale", where))
     return Port(
         memory,
-        BEAT_BYTES * scale,
+        _U55_BEAT_BYTES * scale,
         int(system.get(f"{memory}_read_latency".lower(), "0")),
         int(system.get(f"{memory}_write_latency".lower(), "0")),
         int(system.get(f"{memory}_burst_length".lower(), "1")),

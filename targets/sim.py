@@ -18,7 +18,7 @@ import numpy as np
 
 from hil.npu.compiled import BoundOperator
 from hil.npu.memory_system import MemorySystem
-from hil.npu.timing import cycles, is_modelled
+from hil.npu.timing import cycles
 from hil.targets.base import Array, Deployable, Measurement, Progress, Run, Trust
 from hil.targets.graph import Graph, State, read_graph
 from hil.targets.interpreter import Interpreter, interpreter_version
@@ -58,8 +58,6 @@ class SimTarget:
         outputs = self._outputs(graph, inputs, samples, progress)
         measurements = (*measure(graph, model), _cpu_operators(len(signature.cpu_operators)))
         identity = {**self.identity(), "npu": graph.model.accelerator.name}
-        if not is_modelled(graph.model.accelerator):
-            identity["cycles"] = f"not modelled for {graph.model.accelerator.name}"
         if signature.cpu_operators:
             identity |= _cpu_engine()
         return Run(outputs, measurements, identity)
@@ -80,12 +78,7 @@ class SimTarget:
 
 
 def measure(graph: Graph, model: Deployable) -> tuple[Measurement, ...]:
-    """Modelled cycles of one inference, all NPU operators together, and the time they take at the configured clock.
-
-    None for an accelerator whose cycles are not modelled.
-    """
-    if not is_modelled(graph.model.accelerator):
-        return ()
+    """Modelled cycles of one inference, all NPU operators together, and the time they take at the configured clock."""
     memory = MemorySystem.from_vela(model.vela_config or None, model.system_config, model.memory_mode)
     timings = [cycles(step.program, memory) for step in graph.steps if isinstance(step, BoundOperator)]
 

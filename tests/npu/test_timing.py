@@ -19,9 +19,9 @@ FVP = {32: 1_416_050, 64: 730_050, 128: 405_050, 256: 244_050}
 """NPU cycles of kws_micronet_m on Arm's FVP as published (Shared_Sram, High_End; a personal repository's sweep)."""
 
 
-def _timing(compiled, mode="Shared_Sram"):
+def _timing(compiled, mode="Shared_Sram", system=SYSTEM):
     model = read_compiled(compiled)
-    return cycles(model.main.operators[0].bind(model).program, MemorySystem.from_vela(None, SYSTEM, mode))
+    return cycles(model.main.operators[0].bind(model).program, MemorySystem.from_vela(None, system, mode))
 
 
 @pytest.mark.parametrize("macs", FVP)
@@ -37,18 +37,34 @@ def test_beats_near_the_published(shared_models, vela):
     assert timing.axi1_write_beats == 0
 
 
-@pytest.mark.parametrize("mode", ["Shared_Sram", "Sram_Only"])
-@pytest.mark.parametrize("macs", FVP)
-@pytest.mark.parametrize("name", ["ad01_int8", "kws_ref_int8", "resnet8_int8", "kws_micronet_m"])
-def test_near_velas_estimate(shared_models, name, macs, mode, tmp_path):
+def _near_velas_estimate(model, accelerator, system, mode, folder, within):
     from ethosu.vela import vela as program
 
-    program.main([str(shared_models / f"{name}.tflite"), "--accelerator-config", f"ethos-u55-{macs}", "--memory-mode",
-                  mode, "--system-config", SYSTEM, "--output-dir", str(tmp_path)])  # fmt: skip
-    with next(tmp_path.glob("*_summary_*.csv")).open() as file:
+    program.main([str(model), "--accelerator-config", accelerator, "--memory-mode", mode, "--system-config", system,
+                  "--output-dir", str(folder)])  # fmt: skip
+    with next(folder.glob("*_summary_*.csv")).open() as file:
         estimate = float(next(csv.DictReader(file))["cycles_total"])
-    timing = _timing((tmp_path / f"{name}_vela.tflite").read_bytes(), mode)
-    assert timing.total == pytest.approx(estimate, rel=0.15)
+    timing = _timing((folder / f"{model.stem}_vela.tflite").read_bytes(), mode, system)
+    assert timing.total == pytest.approx(estimate, rel=within)
+
+
+NETWORKS = ("ad01_int8", "kws_ref_int8", "resnet8_int8", "kws_micronet_m")
+
+
+@pytest.mark.parametrize("mode", ["Shared_Sram", "Sram_Only"])
+@pytest.mark.parametrize("macs", FVP)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_near_velas_estimate(shared_models, name, macs, mode, tmp_path):
+    _near_velas_estimate(shared_models / f"{name}.tflite", f"ethos-u55-{macs}", SYSTEM, mode, tmp_path, 0.15)
+
+
+@pytest.mark.parametrize(
+    ("system", "mode"), [("Ethos_U65_Embedded", "Sram_Only"), ("Ethos_U65_High_End", "Dedicated_Sram")]
+)
+@pytest.mark.parametrize(("macs", "within"), [(256, 0.1), (512, 0.25)])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_near_velas_estimate_of_a_u65(shared_models, name, macs, within, system, mode, tmp_path):
+    _near_velas_estimate(shared_models / f"{name}.tflite", f"ethos-u65-{macs}", system, mode, tmp_path, within)
 
 
 def test_operations_are_in_order_and_waits_hold(shared_models, vela):
@@ -69,6 +85,7 @@ def test_memory_systems(tmp_path: Path):
     assert [shared.port_number(region) for region in (0, 1, 2)] == [1, 0, 0]
     assert [port.bytes_per_cycle for port in shared.ports] == [8.0, 1.0]
     assert MemorySystem.from_vela(None, SYSTEM, "Dedicated_Sram_512KB").port_number(1) == 1
+    assert [port.bytes_per_cycle for port in shared.of_width(16).ports] == [16.0, 2.0]
     assert shared.with_region_ports({0: 0, 1: 0}).port_number(0) == 0
     for arguments in (
         ("", SYSTEM, "Shared_Sram"),
