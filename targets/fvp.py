@@ -1,16 +1,19 @@
-"""`fvp`: Arm's inference-runner firmware on a Corstone-300, one boot a sample.
+"""`fvp`: Arm's inference-runner firmware on a Corstone-300.
 
     run = create("fvp", engine="open").run(Deployable(int8=int8, compiled=vela), [x])
     run.measurements        # npu_cycles, arena_used_bytes ... as the firmware printed them
 
 The firmware is Arm's, unmodified; what plays the board is Arm's FVP or the open Corstone-300 (`hil.fvp`).  Every sample
-starts from a freshly booted board.  The NPU's counters are `simulated` on Arm's FVP and `modelled` on the open one; the
-CPU's cycles are `untrusted` on either.  An int8 model that Vela has not seen runs on the firmware's CPU kernels.
+starts from a freshly booted board; on the open one, of the samples that one process runs only the first boots it, and
+the others start from the state in which its firmware first looked at its inputs (`boots` counts).  The NPU's counters
+are `simulated` on Arm's FVP and `modelled` on the open one; the CPU's cycles are `untrusted` on either.  An int8 model
+that Vela has not seen runs on the firmware's CPU kernels.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import os
 import statistics
 import threading
@@ -24,7 +27,7 @@ from hil.fvp import contract
 from hil.fvp.admission import check_memory_mode
 from hil.fvp.engine import find
 from hil.fvp.firmware import Firmware, load, runner
-from hil.fvp.inference import Inference, MemorySettings, run_inference
+from hil.fvp.inference import Inference, MemorySettings, can_restore, run_inferences
 from hil.npu.accelerator import Accelerator
 from hil.npu.errors import BadInputError
 from hil.npu.memory_system import MemorySystem
@@ -126,18 +129,25 @@ class FvpTarget:
         samples: int,
         progress: Progress | None,
     ) -> list[Inference]:
-        """Every sample, `jobs` at a time; the first failure, or Ctrl-C, ends all others."""
+        """Every sample, in `jobs` processes at a time; the first failure, or Ctrl-C, ends all others."""
         macs = Accelerator.from_name(model.accelerator).macs
         program, firmware = self._program(_npu(model)), self._firmware(_npu(model))
         memory = MemorySettings(model.system_config, model.memory_mode, model.vela_config)
         sizes = [int(np.prod(spec.shape)) * spec.dtype.itemsize for spec in signature.outputs]
-        done, told, stop = 0, threading.Lock(), threading.Event()
+        size = math.ceil(samples / self._jobs) if can_restore(program, self._parameters) else 1
+        pieces = [range(samples)[first : first + size] for first in range(0, samples, size)]
+        done, told, stop = [0] * len(pieces), threading.Lock(), threading.Event()
 
-        def one(sample: int) -> Inference:
-            nonlocal done
-            inference = run_inference(
+        def run(number: int) -> list[Inference]:
+            def finished(count: int) -> None:
+                with told:
+                    done[number] = count
+                    if progress:
+                        progress(sum(done), samples)
+
+            return run_inferences(
                 data,
-                [np.ascontiguousarray(array[sample]).tobytes() for array in inputs],
+                [[np.ascontiguousarray(array[sample]).tobytes() for array in inputs] for sample in pieces[number]],
                 sizes,
                 macs=macs,
                 time_limit_s=self._time_limit_s,
@@ -146,15 +156,11 @@ class FvpTarget:
                 memory=memory,
                 parameters=self._parameters,
                 stop=stop,
+                finished=finished,
             )
-            with told:
-                done += 1
-                if progress:
-                    progress(done, samples)
-            return inference
 
-        with ThreadPoolExecutor(min(self._jobs, samples)) as pool:
-            futures = [pool.submit(one, sample) for sample in range(samples)]
+        with ThreadPoolExecutor(min(self._jobs, len(pieces))) as pool:
+            futures = [pool.submit(run, number) for number in range(len(pieces))]
             try:
                 for finished in as_completed(futures):
                     finished.result()
@@ -162,7 +168,7 @@ class FvpTarget:
                 stop.set()  # Leaving the `with` waits for those that run.
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        return [future.result() for future in futures]
+        return [inference for future in futures for inference in future.result()]
 
 
 def _npu(model: Deployable) -> str:
@@ -218,6 +224,9 @@ def _measurements(inferences: Sequence[Inference], cpu_operators: int, clock_hz:
     arena = [inference.arena_used for inference in inferences if inference.arena_used is not None]
     if arena:
         made.append(Measurement("arena_used_bytes", max(arena), "bytes", Trust.EXACT, "as the firmware reports it"))
+    boots = sum(not inference.restored for inference in inferences)
+    note = f"of {len(inferences)} samples; the others start where the firmware first looks at its inputs"
+    made.append(Measurement("boots", boots, "boots", Trust.EXACT, note if boots < len(inferences) else "one a sample"))
     note = "run on the CPU, not in the NPU's cycles"
     return (*made, Measurement("cpu_operators", cpu_operators, "operators", Trust.EXACT, note))
 
