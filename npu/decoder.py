@@ -159,6 +159,8 @@ class _Reader:
             region = self.region(registers["SCALE_REGION"])
             records = Range(region, registers["SCALE_BASE"], SCALE_RECORD * shape[2])
         activation = self._activation(command, ofm)
+        if registers["ACC_FORMAT"] > 1:
+            raise StreamError("accumulators in floating point are not modelled", word_offset=at)
         return {
             "ofm": ofm,
             "block": (

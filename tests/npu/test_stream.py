@@ -89,6 +89,7 @@ def test_registers_keep_their_values():
         (("ACTIVATION", 9), "activation"),
         (("ACTIVATION", 3), "TANH"),
         (("IFM_UPSCALE", 3), "upscale mode 3"),
+        (("ACC_FORMAT", 2), "floating point are not modelled"),
     ],
 )
 def test_bad_operations_name_their_word(change, message):
@@ -114,6 +115,17 @@ def test_bad_copies_name_their_word(dma, message):
     with pytest.raises(StreamError, match=message) as caught:
         decode(words, U55, {0: np.zeros(16, np.uint8)}).run({1: np.zeros((1, 256), np.uint8)})
     assert caught.value.word_offset == len(words) - 2
+
+
+@pytest.mark.parametrize(("rounding", "halves"), [(0, 1), (1, 0), (2, 1)], ids=["TFL", "TRUNCATE", "NATURAL"])
+def test_rounding_modes(rounding, halves):
+    """An average of one element, halved: TRUNCATE goes towards zero, the others round halves up."""
+    scale = [("OFM_PRECISION", 1 | 0x100 | rounding << 14), ("OFM_SCALE", 1 | 1 << 32)]
+    memory = np.arange(2 * 128).astype(np.uint8).reshape(2, 128).repeat(2, axis=1)
+    given = memory[:, :128].view(np.int8).astype(int)
+    decode(assemble(*POOL, *scale, (Op.POOL, 1)), U55, {}).run({1: memory})
+    wanted = [[int((value + halves) // 2) if halves else int(value / 2) for value in row] for row in given]
+    assert memory[:, 128:].view(np.int8).tolist() == wanted
 
 
 def test_strided_copies():
