@@ -15,6 +15,13 @@ FAMILIES = (
     "pooling",
     "elementwise",
     "unary",
+    "joining",
+    "rearranging",
+    "resize",
+    "softmax",
+    "reduction",
+    "lstm",
+    "prelu",
 )
 """Files of cases, without `_cases`: each has a function `cases()`."""
 

@@ -38,6 +38,13 @@ def scaled(values: Array, multiplier: Multiplier) -> Array:
     return (high >> right) + (remainder > threshold)
 
 
+def scaled_once(values: Array, multiplier: Multiplier) -> Array:
+    """The same rounded once, half up, as TFLite built with single rounding."""
+    factor, exponent = multiplier
+    shift = 31 - exponent
+    return values.astype(np.int64) * factor + (1 << shift - 1) >> shift
+
+
 def scaled_wide(values: Array, multiplier: Multiplier) -> Array:
     """The same of 64 bits, for int16 activations with weights: a factor of 16 bits, rounded once, half up."""
     factor, exponent = multiplier
