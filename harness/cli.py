@@ -17,7 +17,7 @@ import click
 import typer
 
 from hil.harness.commands import compile as compiling
-from hil.harness.commands import disasm, doctor, fvp, models, optimize, run, store
+from hil.harness.commands import diff, disasm, doctor, fvp, models, optimize, run, store
 from hil.npu.errors import EXIT_INFRASTRUCTURE, HilError
 
 EXIT_INTERRUPTED = 130
@@ -36,6 +36,7 @@ app.command()(optimize.optimize)
 app.command("compile")(compiling.compile_)
 app.command()(run.run)
 app.command()(disasm.disasm)
+app.command()(diff.diff)
 app.add_typer(fvp.app, name="fvp")
 app.add_typer(store.app, name="store")
 

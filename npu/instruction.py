@@ -47,9 +47,9 @@ class Instruction:
     """One operation: its number in the stream, the registers set since the one before, and what lies at its addresses.
 
     Registers count to the next operation that takes them: waits take none.  `inputs` has the names of what each input
-    (IFM, IFM2 or the source of a DMA) holds, `output` that of the output.  `part_of` is the operator of the model, empty if
-    that is not known; `used_by` the operation that first reads what a DMA brings.  `weights` and `records` are those of
-    each core.
+    (IFM, IFM2 or the source of a DMA) holds, `output` that of the output.  `part_of` is the operator of the model,
+    empty if that is not known; `used_by` the operation that first reads what a DMA brings.  `weights` and `records` are
+    those of each core.
     """
 
     index: int

@@ -39,6 +39,8 @@ from hil.targets.resources import Resources, read_resources
 Trace = Callable[[int, Operation, Array], None]
 """Called after each block operation: which NPU operator, the operation, its output (samples, height, width, depth)."""
 
+Passed = Callable[[str, Array], None]
+"""Called with each tensor that one operator hands to the next, or to the user: its name, (samples, *tensor shape)."""
 
 _MOST_MEMORY = 1 << 31  # bytes; more is no microcontroller's, but a damaged file's
 
@@ -70,9 +72,11 @@ class Graph:
         """Whether an inference can change the next one."""
         return bool(self.resources.handles) or any(tensor.is_variable for tensor in self.model.main.tensors)
 
-    def run(self, inputs: Sequence[Array], state: State, trace: Trace | None = None) -> tuple[Array, ...]:
+    def run(
+        self, inputs: Sequence[Array], state: State, trace: Trace | None = None, passed: Passed | None = None
+    ) -> tuple[Array, ...]:
         """Outputs in the model's order, each (samples, ...); `state` is changed to what the inference leaves."""
-        inference = _Inference(self, len(inputs[0]), state, trace)
+        inference = _Inference(self, len(inputs[0]), state, trace, passed)
         for index, array in zip(self.model.main.inputs, inputs, strict=True):
             inference.store(index, array)
         for step in self.steps:
@@ -89,12 +93,13 @@ class Graph:
 class _Inference:
     """One inference of a batch under way: the arena, and the value of each tensor that was written."""
 
-    def __init__(self, graph: Graph, samples: int, state: State, trace: Trace | None) -> None:
+    def __init__(self, graph: Graph, samples: int, state: State, trace: Trace | None, passed: Passed | None) -> None:
         self._graph = graph
         self._tensors = graph.model.main.tensors
         self._samples = samples
         self._state = state
         self._trace = trace
+        self._passed = passed
         self._values: dict[int, Array] = {}
         self._streams = 0
         bound = [step for step in graph.steps if isinstance(step, BoundOperator)]
@@ -116,9 +121,14 @@ class _Inference:
     def store(self, index: int, value: Array) -> None:
         """Sets a tensor, also in the arena: an NPU operator may work on what lies there without naming it."""
         tensor = self._tensors[index]
-        self._values[index] = value
+        self._keep(index, value)
         if tensor.offset is not None:
             _place(self._arena, tensor, value)
+
+    def _keep(self, index: int, value: Array) -> None:
+        self._values[index] = value
+        if self._passed is not None:
+            self._passed(self._tensors[index].name, self.load(index))
 
     def run_npu(self, step: BoundOperator) -> None:
         state = self._state.variables
@@ -134,7 +144,7 @@ class _Inference:
         step.run(self._arena, follow, self._fast)
         self._streams += 1
         for index in step.operator.outputs:
-            self._values[index] = _fetch(self._arena, self._tensors[index])
+            self._keep(index, _fetch(self._arena, self._tensors[index]))
         state.update((tensor.name, _fetch(self._arena, tensor)) for tensor in variables)
 
     def run_cpu(self, piece: Piece) -> None:

@@ -74,7 +74,8 @@ class Signature:
     """A model's interface and its operators in order of execution.
 
     `operators` are kinds (CONV_2D ..., `ethos-u` for what Vela placed), `operator_inputs` the names of the tensors that
-    each reads, `operator_outputs` of the one that it writes (the first one, where it writes several).
+    each reads, `operator_outputs` of the one that it writes (the first one, where it writes several: `all_outputs` has
+    them all).
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -82,6 +83,7 @@ class Signature:
     operators: tuple[str, ...]
     operator_inputs: tuple[tuple[str, ...], ...]
     operator_outputs: tuple[str, ...]
+    all_outputs: tuple[tuple[str, ...], ...]
 
     @property
     def compiled(self) -> bool:
@@ -238,6 +240,7 @@ def _signature(model: Any) -> Signature:
         tuple(operator_name(model, operator) for operator in operators),
         tuple(tuple(names[index] for index in indices if index >= 0) for indices in read),
         tuple(names[op.Outputs(0)] if op.OutputsLength() else "" for op in operators),
+        tuple(tuple(names[op.Outputs(i)] for i in range(op.OutputsLength())) for op in operators),
     )
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -156,12 +156,12 @@ def _print_coloured(texts: list[str]) -> None:
         """The number and kind of an operation, its addresses, and register names."""
 
         base_style = "hil."
-        highlights = (
+        highlights: ClassVar[list[str]] = [
             r"^ {0,5}(?P<number>\d+) +\d+  (?P<kind>\w+)",
             r"(?P<address>\b(\d|shram):0x[0-9a-f]+)",
             r"^ {16}(?P<label>\w+)",
             r"(?P<register>NPU_SET_\w+)",
-        )
+        ]
 
     styles = {"number": "bold", "kind": "bold cyan", "address": "green", "label": "dim", "register": "magenta"}
     console = Console(theme=Theme({f"hil.{name}": style for name, style in styles.items()}), soft_wrap=True)

@@ -22,7 +22,7 @@ from hil.targets.tensors import (
 
 IMAGE = TensorSpec("image", (1, 4, 4, 1), np.dtype(np.int8), 0.5, -3)
 LEVEL = TensorSpec("level", (1, 2), np.dtype(np.int16), 0.25, 0)
-PAIR = Signature((IMAGE, LEVEL), (), (), (), ())
+PAIR = Signature((IMAGE, LEVEL), (), (), (), (), ())
 ONE = replace(PAIR, inputs=(IMAGE,))
 
 

@@ -1,0 +1,179 @@
+"""`hil diff MODEL`: the first operator whose output differs between two runs, and the command that made it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections import Counter
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hil.harness.commands import arguments
+from hil.harness.commands.inputs import random_inputs, read_inputs
+from hil.npu.errors import EXIT_GATE
+
+if TYPE_CHECKING:
+    from hil.harness.sides import Side
+    from hil.npu.instruction import Instruction
+    from hil.targets.difference import Comparison, Difference
+
+_WIDTH = 100
+
+
+def diff(
+    model: Annotated[Path, typer.Argument(metavar="INT8.tflite", help="A fully quantized TFLite model.")],
+    target: Annotated[
+        str, typer.Option(metavar="SIDE", help="What is looked at: sim, fvp, host or a Vela output.")
+    ] = "sim",
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="SIDE", help="What it is compared with: host, sim, fvp or a Vela output (host)."),
+    ] = None,
+    against_vela_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OPTION", help="Compare with the model compiled with these options; may be repeated."),
+    ] = None,
+    inputs: Annotated[
+        Path | None, typer.Option(metavar="IN.npz", help="Arrays by tensor name, or one array; random without.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="How many random samples, without --inputs.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random samples.")] = 0,
+    accelerator: Annotated[str, typer.Option(help="Vela's accelerator configuration.")] = arguments.DEFAULT_ACCELERATOR,
+    memory_mode: arguments.MemoryMode = "Shared_Sram",
+    system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
+    vela_config: arguments.VelaConfig = None,
+    vela_option: arguments.VelaOption = None,
+    engine: Annotated[str, typer.Option(help="Which program plays the FVP: auto, arm, docker or open.")] = "auto",
+    as_json: arguments.Json = False,
+) -> None:
+    """Name the first operator whose output differs."""
+    from hil.harness.sides import Sides
+    from hil.npu.errors import BadInputError
+    from hil.targets.difference import compare
+    from hil.targets.tensors import read_signature, require_quantized
+
+    data = arguments.read_model(model)
+    signature = read_signature(data, str(model))
+    if signature.compiled:
+        raise BadInputError(f"{model} is an output of Vela", hint="give the int8 model, and the output as --target")
+    require_quantized(signature, str(model))
+    settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, vela_option)
+    other = replace(settings, options=tuple(against_vela_option)) if against_vela_option else None
+    against = against or ("sim" if other else "host")
+    _check_sides(target, against, other is not None)
+    arrays = read_inputs(signature, inputs) if inputs else random_inputs(signature, samples, seed)
+    sides = Sides(data, settings, arrays, str(model), {"engine": engine})
+    got, expected = sides.make(target), sides.make(against, other)
+    if other is not None:
+        expected = replace(expected, name=f"{expected.name} with {' '.join(other.options)}")
+    result = compare(got.trace, expected.trace, signature)
+    ran_on = str(inputs) if inputs else f"{samples} random sample{'s' * (samples > 1)} (seed {seed})"
+    if as_json:
+        print(json.dumps(_record(str(model), ran_on, got, expected, result)))
+    else:
+        sys.stdout.write("\n".join([*_lines(str(model), ran_on, got, expected, result), ""]))
+    if result.first is not None:
+        raise typer.Exit(EXIT_GATE)
+
+
+def _check_sides(target: str, against: str, other_settings: bool) -> None:
+    from hil.npu.errors import BadInputError
+
+    if other_settings and against not in ("sim", "fvp"):
+        raise BadInputError(f"--against-vela-option: {against} is not compiled here", hint="leave --against out")
+    if target == against and not other_settings:
+        raise BadInputError(f"both sides are {target}", hint="--against takes another target or a Vela output")
+
+
+def _lines(model: str, ran_on: str, got: Side, expected: Side, result: Comparison) -> list[str]:
+    first = result.first
+    verdict = "equal" if first is None else "different"
+    texts = [f"{model}: {got.name} against {expected.name}, {ran_on}: {verdict}"]
+    if first is not None:
+        texts += ["", *_first_lines(first, got, expected, result), ""]
+    texts += _summary(result)
+    for note in dict.fromkeys((*got.notes, *expected.notes)):
+        texts += textwrap.wrap(f"note: {note}", _WIDTH, subsequent_indent="  ")
+    return texts
+
+
+def _first_lines(first: Difference, got: Side, expected: Side, result: Comparison) -> list[str]:
+    from hil.npu.disassembly_text import lines, short_name
+
+    differing = [found for found in result.tensors if found.mismatches]
+    (found,) = (one for one in differing if one.tensor == first.tensor and one.operator_index == first.operator_index)
+    texts = [
+        f"first: {first.operator} {first.operator_index}, output {short_name(first.tensor, 60)!r}",
+        f"  sample {first.sample}, element {list(first.at)}: {got.name} {first.got}, {expected.name} {first.expected}",
+        f"  {first.elements:,} elements differ, by at most {first.largest}; compared {found.how.value}",
+    ]
+    later = len(differing) - 1
+    if later:
+        texts.append(f"  {later} more outputs of operators differ, among them {_last(differing[1:])}")
+    for side, place in ((got, _place(first.stream, first.word_offset)), (expected, first.against)):
+        instruction = _instruction(side, place)
+        if instruction is not None and place is not None:
+            texts += [f"  the command on {side.name}, word {place[1]} of stream {place[0]}:", *lines(instruction)]
+    return texts
+
+
+def _last(differing: list[Any]) -> str:
+    return f"{differing[-1].operator} {differing[-1].operator_index}"
+
+
+def _place(stream: int | None, word_offset: int | None) -> tuple[int, int] | None:
+    return None if stream is None or word_offset is None else (stream, word_offset)
+
+
+def _instruction(side: Side, place: tuple[int, int] | None) -> Instruction | None:
+    for listing in side.listings:
+        for found in listing.instructions:
+            if (listing.stream, found.operation.word_offset) == place:
+                return found
+    return None
+
+
+def _summary(result: Comparison) -> list[str]:
+    """How much was compared, and every reason with the operators that it is the reason of."""
+    counts = Counter(found.how.value for found in result.tensors)
+    counts.pop("not", None)
+    parts = ", ".join(f"{count} {how}" for how, count in counts.items()) or "none"
+    reasons: dict[str, list[str]] = {}
+    for found in result.tensors:
+        if found.reason:
+            how = "compared in part" if found.how.value == "in part" else "not compared"
+            reasons.setdefault(f"{how}, {found.reason}", []).append(f"{found.operator} {found.operator_index}")
+    texts = [f"outputs of {len(result.tensors)} operators, compared: {parts}"]
+    for reason, operators in reasons.items():
+        texts += textwrap.wrap(f"  {reason}: {', '.join(operators)}", _WIDTH, subsequent_indent="    ")
+    return texts
+
+
+def _record(model: str, ran_on: str, got: Side, expected: Side, result: Comparison) -> dict[str, Any]:
+    return {
+        "model": model,
+        "target": got.name,
+        "against": expected.name,
+        "samples": ran_on,
+        "equal": result.first is None,
+        "first": result.first and _first_record(result.first, got, expected),
+        "tensors": [{**asdict(found), "how": found.how.value} for found in result.tensors],
+        "notes": list(dict.fromkeys((*got.notes, *expected.notes))),
+    }
+
+
+def _first_record(first: Difference, got: Side, expected: Side) -> dict[str, Any]:
+    from hil.npu.instruction import as_record
+
+    record = asdict(first)
+    for key, side, place in (
+        ("command", got, _place(first.stream, first.word_offset)),
+        ("against_command", expected, first.against),
+    ):
+        instruction = _instruction(side, place)
+        record[key] = instruction and as_record(instruction)
+    return record
