@@ -23,8 +23,8 @@ _REASONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         "REDUCE_MAX",
         _SMALL,
-        "without `keep_dims`: Regor's stream gives the pool the shape of the result, so that its window slides over the "
-        "first row alone",
+        "without `keep_dims`: Regor's stream gives the pool the shape of the result, so that its window slides over "
+        "the first row alone",
     ),
     ("REDUCE_MIN", _SMALL, "as REDUCE_MAX"),
     ("SHAPE", _ALL, "the legacy core stores the shape in 64 bits and reads it as 32"),
