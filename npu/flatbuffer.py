@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from hil.npu.errors import StreamError
 
 
-BUDGET = 8
-"""Bytes that may be read, for each of the file; TFLite files need less than 3."""
+BUDGET = 4
+"""Bytes that may be read, for each of the file; TFLite files need 1.3."""
 
 _FREE = 1 << 16
 _TABLE, _VECTOR = 32, 8

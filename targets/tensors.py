@@ -5,8 +5,8 @@
     check_inputs(signature, arrays)                        # one clear line for whatever does not fit
 
 A `.tflite` is a flatbuffer: tables that point to each other by offsets.  Vela's generated classes read it without
-TensorFlow, and without any check of those offsets; whatever they stumble over in a damaged file becomes one
-`BadInputError` here.  A quantized value q stands for the real number `(q - zero_point) * scale`.
+TensorFlow, and without any check of those offsets: `verification` does that first.  Whatever they still stumble over
+in a damaged file becomes one `BadInputError` here.  A quantized value q stands for the real number `(q - zero_point) * scale`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from hil.npu.errors import BadInputError
+from hil.npu.errors import BadInputError, StreamError
 from hil.targets.base import Array
+from hil.targets.verification import verify
 
 DTYPES: dict[int, np.dtype[Any]] = {
     0: np.dtype(np.float32),
@@ -107,6 +108,10 @@ def guarded(model: bytes, name: str, read: Callable[[Any], _T]) -> _T:
 
     if len(model) < 8 or model[4:8] != b"TFL3":
         raise BadInputError(f"{name} is no TFLite model", hint="give a .tflite file")
+    try:
+        verify(model)
+    except StreamError as error:
+        raise BadInputError(f"{name} is a damaged TFLite file: {error.args[0]}") from error
     try:
         return read(Model.GetRootAsModel(bytearray(model), 0))
     except DAMAGE as error:
