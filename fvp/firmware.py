@@ -87,7 +87,7 @@ RUNNERS = {
         "",
         replace(_DATA, arena=Region(0x7000_0000, 2 << 20), fast=Region(0x3100_0000, 384 << 10)),
         "ethos-u65",
-        ("Dedicated_Sram",),
+        ("Dedicated_Sram", "Dedicated_Sram_256KB", "Dedicated_Sram_512KB"),
     ),
 }
 """Arm's inference runners for the Corstone-300 by their NPU; `path` is the folder in the wheel's package."""

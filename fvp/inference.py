@@ -137,14 +137,14 @@ def run_inferences(
                 program, line, descriptors, limit_s=time_limit_s, samples=together, stop=stop,
                 finished=finished if together > 1 else None,
             )  # fmt: skip
-            if len(logs) != together:
-                raise ProtocolError(f"the FVP ran {len(logs)} samples of {together}", log=logs[-1])
             files[2].seek(0)
             output = files[2].read()
         for number, uart in enumerate(logs):
             piece = output[number * sum(output_sizes) : (number + 1) * sum(output_sizes)]
             result = _result(uart, piece, output_sizes, program, firmware, compiled)
             made.append(replace(result, untrusted=_UNTRUSTED_FAST if _is_fast(line) else "", restored=number > 0))
+        if len(logs) != together:  # Why, is most often told by the last of them, and was raised.
+            raise ProtocolError(f"the FVP ran {len(logs)} samples of {together}", log=logs[-1])
         if finished:
             finished(len(made))
     return made

@@ -1,0 +1,85 @@
+"""Cases on the firmware and on the reference kernels: what became of each.
+
+    for case in chosen(4): print(case.key, measured(case))
+
+=============  ===========================================================================================
+kind           meaning
+=============  ===========================================================================================
+equal          every element is the reference kernels'
+differs        some elements are not
+missing        the firmware has no such operator
+refused        the firmware has it, and does not take it so: the type, the shape, the arena it would need
+no reference   the reference kernels do not take the model, or are known to be wrong
+=============  ===========================================================================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.firmware_operators import cpu_cases
+from benchmarks.operators.case import Array, Case
+from benchmarks.operators.families import all_cases
+from hil.fvp.errors import FvpError
+from hil.npu.errors import BadInputError
+from hil.targets.base import Deployable
+from hil.targets.fvp import FvpTarget
+from hil.targets.interpreter import Interpreter
+
+KINDS = ("equal", "differs", "missing", "refused", "no reference")
+
+_MISSING = re.compile(r"Didn't find op|[Ff]ailed to get registration")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """`elements` that differ, by at most `largest`; `detail` is the error's line, if there was one."""
+
+    kind: str
+    elements: int = 0
+    largest: int = 0
+    detail: str = ""
+
+
+def chosen(count: int, operators: Sequence[str] = (), types: Sequence[str] = ()) -> Iterator[Case]:
+    """`count` cases an operator and type, spread over all there are; only those asked for."""
+    cells: dict[tuple[str, str], list[Case]] = {}
+    for case in (*all_cases().values(), *cpu_cases.cases()):
+        if (not operators or case.operator in operators) and (not types or case.dtype in types):
+            cells.setdefault((case.operator, case.dtype), []).append(case)
+    for members in cells.values():
+        yield from (members[index] for index in sorted({len(members) * turn // count for turn in range(count)}))
+
+
+def measured(case: Case) -> Measured:
+    """Runs a case on both."""
+    model = case.model()
+    inputs = case.inputs(model)
+    try:
+        expected = Interpreter(model).run(inputs) if case.arithmetic is None else case.arithmetic(model, inputs)
+    except BadInputError as error:
+        return Measured("no reference", detail=_line(error))
+    try:
+        got = FvpTarget(engine="open", jobs=1).run(Deployable(model, None), inputs).outputs
+    except BadInputError as error:
+        return Measured("missing" if _MISSING.search(str(error)) else "refused", detail=_line(error))
+    except FvpError as error:
+        return Measured("refused", detail=_line(error))
+    return _compared(got, expected)
+
+
+def _compared(got: Sequence[Array], expected: Sequence[Array]) -> Measured:
+    elements = largest = 0
+    for ours, right in zip(got, expected, strict=True):
+        distance = np.abs(ours.reshape(right.shape).astype(np.int64) - right.astype(np.int64))
+        elements += int(np.count_nonzero(distance))
+        largest = max(largest, int(distance.max(initial=0)))
+    return Measured("differs" if elements else "equal", elements, largest)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error.args[0]).split())[:200]
