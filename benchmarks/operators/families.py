@@ -22,6 +22,7 @@ FAMILIES = (
     "reduction",
     "lstm",
     "prelu",
+    "matmul",
 )
 """Files of cases, without `_cases`: each has a function `cases()`."""
 
