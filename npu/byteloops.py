@@ -11,12 +11,13 @@ Importing this module imports numba and needs the instructions: only `loops` doe
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil.npu import vectors
+from hil.npu.byteplan import Given, Operand, Places, Taken
 from hil.npu.loops import compiled
 
 Array = NDArray[Any]
@@ -26,49 +27,6 @@ SLACK = 64
 """Bytes behind the buffer that reading whole groups or vectors may touch; their weights are 0."""
 
 
-class Memory(NamedTuple):
-    """Addresses of the two regions' first sample, and from a sample to the next."""
-
-    source: int
-    source_step: int
-    target: int
-    target_step: int
-
-
-class Taken(NamedTuple):
-    """How a sample is copied to the buffer: in pieces of `length` bytes, each by `unit` bytes, `step` bytes apart.
-
-    Bytes are xored with `flip`, padding is `fill`, a padded sample has `size` bytes and `group` samples are copied at a
-    time.
-    """
-
-    length: int
-    unit: int
-    step: int
-    flip: int
-    fill: int
-    size: int
-    group: int
-
-
-class Given(NamedTuple):
-    """The output: its depth, bytes from 16 channels to the next, zero point and limits less the zero point."""
-
-    depth: int
-    step: int
-    zero_point: int
-    low: int
-    high: int
-
-
-class Operand(NamedTuple):
-    """A feature map of bytes: address of its region's first sample; from a sample, from 16 channels to the next."""
-
-    address: int
-    sample_step: int
-    step: int
-
-
 @compiled
 def _address(array: Array) -> Any:
     """Where `array` begins: signed, because numba adds an unsigned and a signed integer in float64."""
@@ -76,17 +34,26 @@ def _address(array: Array) -> Any:
 
 
 @compiled
+def _numbers(fixed: Array) -> tuple[Taken, Given]:
+    taken = Taken(fixed[0], fixed[1], fixed[2], fixed[3], fixed[4], fixed[5], fixed[6])
+    return taken, Given(fixed[7], fixed[8], fixed[9], fixed[10], fixed[11])
+
+
+@compiled
 def _take(source: int, pieces: Array, taken: Taken, target: int) -> None:
     for index in range(pieces.shape[1]):
         start, place = source + pieces[0, index], target + pieces[1, index]
-        for at in range(0, taken.length, taken.unit):
-            count = min(taken.unit, taken.length - at)
-            vectors.move(start + at // taken.unit * taken.step, place + at, count, taken.flip)
+        left = taken.length
+        while left > 0:
+            vectors.move(start, place, min(taken.unit, left), taken.flip)
+            start += taken.step
+            place += taken.unit
+            left -= taken.unit
 
 
 @compiled
 def _next(
-    memory: Memory, begin: int, count: int, size: int, buffer: int, rows: Array, at: int, addresses: Array, outs: Array
+    memory: Places, begin: int, count: int, size: int, buffer: int, rows: Array, at: int, addresses: Array, outs: Array
 ) -> None:  # fmt: skip
     """Addresses of the `ROWS` windows and outputs from number `at` on; behind the last, the first of them again."""
     sample, place = divmod(at, rows.shape[1])
@@ -146,15 +113,18 @@ def _multiply(
 
 @compiled
 def convolve(
-    memory: Memory, samples: int, taken: Taken, given: Given, pieces: Array, rows: Array, runs: Array, groups: int,
-    blocks: Array, weights: Array, first: Array, scales: Array, table: Array,
+    source: int, source_step: int, target: int, target_step: int, samples: int, fixed: Array, groups: int,
+    pieces: Array, rows: Array, runs: Array, blocks: Array, weights: Array, first: Array, scales: Array, table: Array,
 ) -> None:  # fmt: skip
-    """A convolution.
+    """A convolution of `samples` samples, `source_step` and `target_step` bytes apart.
 
-    `pieces`, `rows`: int64, offsets of pieces in source and buffer, of windows in buffer and outputs in target; `runs`:
-    int64, offsets of a window's runs of `groups`*4 bytes; `weights`, `first` and `scales` as `vectors.products` takes
-    them, for `blocks` of vectors; `table` (256 bytes, or none) is looked up at the end.
+    `fixed` are the numbers of `Taken` and `Given`; `pieces`, `rows`: int64, offsets of pieces in source and buffer, of
+    windows in buffer and outputs in target; `runs`: int64, offsets of a window's runs of `groups`*4 bytes; `weights`,
+    `first` and `scales` as `vectors.products` takes them, for `blocks` of vectors; `table` (256 bytes, or none) is
+    looked up at the end.
     """
+    memory = Places(source, source_step, target, target_step)
+    taken, given = _numbers(fixed)
     buffer = np.full(taken.group * taken.size + SLACK, taken.fill, np.uint8)
     addresses, outs = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
     staged = np.empty((ROWS, len(first)), np.uint8)
@@ -162,8 +132,12 @@ def convolve(
     for begin in range(0, samples, taken.group):
         count = min(taken.group, samples - begin)
         for sample in range(count):
-            source = memory.source + (begin + sample) * memory.source_step
-            _take(source, pieces, taken, _address(buffer) + sample * taken.size)
+            _take(
+                memory.source + (begin + sample) * memory.source_step,
+                pieces,
+                taken,
+                _address(buffer) + sample * taken.size,
+            )
         for at in range(0, count * rows.shape[1], ROWS):
             _next(memory, begin, count, taken.size, _address(buffer), rows, at, addresses, outs)
             if len(table):
@@ -175,11 +149,13 @@ def convolve(
 
 @compiled
 def depthwise(
-    memory: Memory, samples: int, taken: Taken, given: Given, pieces: Array, rows: Array, runs: Array, weights: Array,
-    first: Array, scales: Array, table: Array,
+    source: int, source_step: int, target: int, target_step: int, samples: int, fixed: Array,
+    pieces: Array, rows: Array, runs: Array, weights: Array, first: Array, scales: Array, table: Array,
 ) -> None:  # fmt: skip
     """As `convolve`, each channel for itself: `runs` are the offsets of a window's elements, `weights` int16 pairs
     (weight, 0), shape (elements, channels, 2)."""
+    memory = Places(source, source_step, target, target_step)
+    taken, given = _numbers(fixed)
     buffer = np.full(taken.group * taken.size + SLACK, taken.fill, np.uint8)
     addresses, outs = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
     staged = np.empty((ROWS, len(first)), np.uint8)
@@ -187,8 +163,12 @@ def depthwise(
     for begin in range(0, samples, taken.group):
         count = min(taken.group, samples - begin)
         for sample in range(count):
-            source = memory.source + (begin + sample) * memory.source_step
-            _take(source, pieces, taken, _address(buffer) + sample * taken.size)
+            _take(
+                memory.source + (begin + sample) * memory.source_step,
+                pieces,
+                taken,
+                _address(buffer) + sample * taken.size,
+            )
         for at in range(0, count * rows.shape[1], ROWS):
             _next(memory, begin, count, taken.size, _address(buffer), rows, at, addresses, outs)
             if len(table):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.npu import acceleration
-from hil.npu.byteplan import LANES, inside, offsets
+from hil.npu.byteplan import LANES, Operand, inside, offsets
 from hil.npu.elementwise import elementwise
 from hil.npu.featuremap import FeatureMap, Memory, Tile
 from hil.npu.operations import Elementwise
@@ -92,7 +92,7 @@ class ElementwiseKernel:
         regions = [memory[fm.region] for fm in self._maps]
         steps = [fm.strides[2] if fm.bricks else LANES for fm in self._maps]
         fields = [(data.ctypes.data, data.strides[0], step) for data, step in zip(regions, steps, strict=True)]
-        operands = (loops.Operand(*field) for field in fields)
+        operands = (Operand(*field) for field in fields)
         loops.look_up_pairs(*operands, len(regions[2]), self.operation.ofm.shape[2], self._places, self._table)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,14 +32,56 @@ GROUP_BYTES = 1 << 17
 _MOVED = 64
 
 
+class Places(NamedTuple):
+    """Addresses of the two regions' first sample, and from a sample to the next."""
+
+    source: int
+    source_step: int
+    target: int
+    target_step: int
+
+
+class Taken(NamedTuple):
+    """How a sample is copied to the buffer: in pieces of `length` bytes, each by `unit` bytes, `step` bytes apart.
+
+    Bytes are xored with `flip`, padding is `fill`, a padded sample has `size` bytes and `group` samples are copied at a
+    time.
+    """
+
+    length: int
+    unit: int
+    step: int
+    flip: int
+    fill: int
+    size: int
+    group: int
+
+
+class Given(NamedTuple):
+    """The output: its depth, bytes from 16 channels to the next, zero point and limits less the zero point."""
+
+    depth: int
+    step: int
+    zero_point: int
+    low: int
+    high: int
+
+
+class Operand(NamedTuple):
+    """A feature map of bytes: address of its region's first sample; from a sample, from 16 channels to the next."""
+
+    address: int
+    sample_step: int
+    step: int
+
+
 @dataclass(frozen=True)
 class BytePlan:
     """Arguments of `byteloops.convolve` or, if `groups` is 0, `byteloops.depthwise`."""
 
     source: int
     target: int
-    taken: tuple[int, ...]
-    given: tuple[int, ...]
+    fixed: NDArray[np.int64]
     groups: int
     arrays: tuple[Array, ...]
 
@@ -75,19 +117,18 @@ class BytePlan:
             pairs = np.zeros((len(runs), channels, 2), np.int16)
             pairs[:, : len(weights), 0] = weights.reshape(len(weights), -1).T
             arrays = pieces, rows, runs, pairs, *constants
-        given = ofm.shape[2], ofm.strides[2] if ofm.bricks else LANES, *stage.byte_limits
-        return cls(ifm.region, ofm.region, taken, given, groups, arrays)
+        given = Given(ofm.shape[2], ofm.strides[2] if ofm.bricks else LANES, *stage.byte_limits)
+        # One array of all numbers, because numba takes a microsecond for a tuple.
+        return cls(ifm.region, ofm.region, np.array([*taken, *given], np.int64), groups, arrays)
 
     def __call__(self, memory: Memory, loops: ModuleType) -> None:
         """Computes every sample of `memory`; `loops` is `byteloops`."""
         source, target = memory[self.source], memory[self.target]
-        places = loops.Memory(source.ctypes.data, source.strides[0], target.ctypes.data, target.strides[0])
-        fixed = places, len(target), loops.Taken(*self.taken), loops.Given(*self.given)
-        if not self.groups:
-            loops.depthwise(*fixed, *self.arrays)
-            return
-        pieces, rows, runs, *rest = self.arrays
-        loops.convolve(*fixed, pieces, rows, runs, self.groups, *rest)
+        places = source.ctypes.data, source.strides[0], target.ctypes.data, target.strides[0], len(target)
+        if self.groups:
+            loops.convolve(*places, self.fixed, self.groups, *self.arrays)
+        else:
+            loops.depthwise(*places, self.fixed, *self.arrays)
 
 
 def offsets(feature_map: FeatureMap) -> NDArray[np.int64]:
@@ -118,8 +159,8 @@ def _padded_shape(operation: Windowed) -> tuple[int, int]:
     return height, (out_w - 1) * kernel.stride_x + (kernel.width - 1) * kernel.dilation_x + 1
 
 
-def _taken(operation: Windowed, flip: int, fill: int) -> tuple[tuple[int, ...], NDArray[np.int64]]:
-    """(fields of `byteloops.Taken`, pieces)."""
+def _taken(operation: Windowed, flip: int, fill: int) -> tuple[Taken, NDArray[np.int64]]:
+    """How the input is copied, and its pieces: their offsets in the region and in the buffer."""
     ifm, padding = operation.ifm, operation.padding
     height, width = _padded_shape(operation)
     in_h, in_w, depth = ifm.shape
@@ -133,7 +174,7 @@ def _taken(operation: Windowed, flip: int, fill: int) -> tuple[tuple[int, ...], 
         places, inside, length = places[:, :1], inside[:, :1], in_w * depth
     size = height * width * depth
     pieces = np.stack([places.ravel(), inside.ravel()])
-    return (length, unit, step, flip, fill, size, max(1, GROUP_BYTES // size)), pieces
+    return Taken(length, unit, step, flip, fill, size, max(1, GROUP_BYTES // size)), pieces
 
 
 def _windows(operation: Windowed, whole: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -19,10 +19,10 @@ set: 0 is quotient part 0, 10 part 1, 11 part 2 and more to come), a piece of th
 remainders of the chunk before.  A symbol is an index to the palette or, above it, a direct value, which is
 `2*magnitude + sign`.
 
-Reading is in two passes.  The first, here, walks all slices in Python to find where each chunk begins and which codes
-it reads (about 1 us a chunk of up to 12 weights).  The second (`symbols`) gathers all bits of the stream with NumPy.
-Every read is bounded and every field is checked: a malformed stream raises `StreamError`.  Vela's own `mlw_codec` ends
-the process instead.
+In long runs `codecloops` reads all this.  Until it pays, reading is in two passes.  The first, here, walks all slices
+in Python to find where each chunk begins and which codes it reads (about 1 us a chunk of up to 12 weights).  The second
+(`symbols`) gathers all bits of the stream with NumPy.  Every read is bounded and every field is checked: a malformed
+stream raises `StreamError`.  Vela's own `mlw_codec` ends the process instead.
 
 Source: the format as Vela's `mlw_codec` reads it (Apache-2.0); tests compare with it.
 """
@@ -34,12 +34,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.npu import acceleration
 from hil.npu.errors import StreamError
 from hil.npu.symbols import ONES, Palette, Slice, Walked, gather_weights
 
 _ZDIV_PLAIN, _ZDIV_END, _WDIV_PLAIN = 6, 7, 7
 _UNARY = 12
 """Bits of a chunk's `WUNARY0`."""
+
+COST = 20
+"""Output elements that NumPy computes while a byte of weights is decoded here: what the compiled loops would save."""
 
 _ONES = tuple(ONES.tolist())
 _MASKS = tuple((1 << count) - 1 for count in range(_UNARY + 1))
@@ -50,6 +54,17 @@ def decode_stream(data: bytes) -> NDArray[np.int16]:
 
     Raises `StreamError` if the stream is malformed or ends early.
     """
+    loops = acceleration.loops(0)
+    if loops is not None:
+        padded = np.frombuffer(data + bytes(loops.codec.PADDING), np.uint8)
+        count, weights = loops.codec.decode(padded, len(data) * 8)
+        if count >= 0:
+            decoded: NDArray[np.int16] = weights[:count]
+            return decoded
+    return _decode(data)  # It also says what is malformed.
+
+
+def _decode(data: bytes) -> NDArray[np.int16]:
     reader = _Bits(data)
     walked = Walked()
     palette: Palette | None = None

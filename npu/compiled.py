@@ -148,8 +148,8 @@ class BoundOperator:
     scratch_bytes: int
     fast_bytes: int
 
-    def run(self, arena: Bytes, trace: Trace | None = None, fast: Bytes | None = None) -> None:
-        """Runs on `arena`, shape (batch, bytes), in place.
+    def run(self, arena: Bytes, trace: Trace | None = None, fast: Bytes | None = None, threads: int = 1) -> None:
+        """Runs on `arena`, shape (batch, bytes), in place; `threads` share the samples.
 
         `fast` is the memory of region 2, at least (batch, `fast_bytes`); without it that starts as zeros.
         """
@@ -157,7 +157,7 @@ class BoundOperator:
         if self.fast_bytes:
             given = np.zeros((len(arena), self.fast_bytes), np.uint8) if fast is None else fast
             memory[SCRATCH_FAST] = given[:, : self.fast_bytes]
-        self.program.run(memory, trace)
+        self.program.run(memory, trace, threads)
 
 
 @dataclass(frozen=True)

@@ -114,3 +114,5 @@ def _bytes() -> ModuleType | None:
 
 
 bytes = _bytes()  # noqa: A001
+codec = importlib.import_module("hil.npu.codecloops")
+"""The weight decoder."""

@@ -16,15 +16,19 @@ which order what the hardware overlaps, need nothing here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.npu import acceleration
 from hil.npu.accelerator import Accelerator
 from hil.npu.blas import one_thread
 from hil.npu.bytepairs import ElementwiseKernel
+from hil.npu.codec import COST
 from hil.npu.constants import Bytes, KnownMemory, Spans
 from hil.npu.convolution import ConvolutionKernel
 from hil.npu.decoder import decode_operations
@@ -111,6 +115,8 @@ class Program:
 
     def prepare(self) -> None:
         """Makes the steps; what reads only known bytes is resolved now, the rest when it runs."""
+        encoded = (part.length for op in self.operations if isinstance(op, Convolution) for part in op.weight_streams)
+        acceleration.loops(COST * sum(encoded))
         known = KnownMemory(self.constants)
         read_late: list[tuple[int, int, int]] = []
         copies: dict[int, Dma] = {}
@@ -138,8 +144,10 @@ class Program:
                     self._late_kernel(operation, found)
             _follow(operation, known)
 
-    def run(self, memory: Mapping[int, NDArray[np.uint8]], trace: Trace | None = None) -> None:
+    def run(self, memory: Mapping[int, NDArray[np.uint8]], trace: Trace | None = None, threads: int = 1) -> None:
         """Runs on `memory`: per writable region bytes of shape (batch, size), changed in place.
+
+        `threads` share the samples; with a `trace` there is one.
 
         All regions have the same batch.  Raises `StreamError` with the word offset if a region is missing or smaller
         than the program needs, before anything has changed.
@@ -154,17 +162,30 @@ class Program:
                 continue
             constant = self.constants.get(region)
             missing = np.zeros((batch, 0), np.uint8)
-            data = memory.get(region, missing) if constant is None else np.broadcast_to(constant, (batch, len(constant)))
+            data = (
+                memory.get(region, missing) if constant is None else np.broadcast_to(constant, (batch, len(constant)))
+            )
             _check(region, requirement, data.shape[1])
             views[region] = data
         if SHRAM_REGION in self.required:
             views[SHRAM_REGION] = np.zeros((batch, self.accelerator.shram_bytes), np.uint8)
+        threads = 1 if trace else max(1, min(threads, batch))
+        ends = [batch * thread // threads for thread in range(threads + 1)]
+        parts = [{region: data[i:j] for region, data in views.items()} for i, j in pairwise(ends)]
         with one_thread():
-            for operation, step in zip(self.operations, self._steps, strict=True):
-                if step is not None:
-                    _run_chunked(operation, step, views, batch)
-                if trace is not None and isinstance(operation, BlockOperation):
-                    trace(operation, operation.ofm.read(views))
+            if threads == 1:
+                self._run_steps(views, trace)
+                return
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(self._run_steps, parts))
+
+    def _run_steps(self, memory: Memory, trace: Trace | None = None) -> None:
+        batch = len(next(iter(memory.values()), ()))
+        for operation, step in zip(self.operations, self._steps, strict=True):
+            if step is not None:
+                _run_chunked(operation, step, memory, batch)
+            if trace is not None and isinstance(operation, BlockOperation):
+                trace(operation, operation.ofm.read(memory))
 
     def _step(self, operation: Operation, known: KnownMemory, read_late: list[tuple[int, int, int]]) -> Step | None:
         """What runs `operation`; notes in `read_late` (region, start, end) which memory it will read then."""
@@ -269,6 +290,9 @@ def _scales_output(operation: BlockOperation) -> bool:
 
 def _run_chunked(operation: Operation, step: Step, memory: Memory, batch: int) -> None:
     """Runs `step` on a few samples at a time."""
+    if batch == 1:
+        step(memory)
+        return
     samples = batch
     if isinstance(operation, BlockOperation):
         padded = operation.padded_elements if isinstance(operation, Windowed) else 0
