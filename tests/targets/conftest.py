@@ -2,7 +2,8 @@
 
 `two`: two inputs and two outputs.  `mixed`: concatenation, depthwise, leaky ReLU, sigmoid, resize, transpose
 convolution, mean, softmax.  `variable`: a `tf.Variable` that each inference reads and assigns.  `lstm`: a layer with
-state tensors.  `floats`: a model that nobody quantized.
+state tensors.  `stripes`: convolutions large enough for a cascade.  `resized`: a bilinear resize and a transposition.
+`floats`: a model that nobody quantized.
 """
 
 from __future__ import annotations
@@ -146,6 +147,39 @@ def _lstm() -> bytes:
     return _converted(tf.lite.TFLiteConverter.from_concrete_functions([function], model), [(1, 8, 4)])
 
 
+def _stripes() -> bytes:
+    import tensorflow as tf
+
+    generator = np.random.default_rng(2)
+
+    def weights(*shape: int) -> Any:
+        return tf.constant(generator.normal(0, 1 / np.sqrt(np.prod(shape[:-1])), shape), tf.float32)
+
+    first, second, third, last = weights(3, 3, 4, 24), weights(3, 3, 24, 1), weights(1, 1, 24, 8), weights(288, 5)
+
+    def network(x: Any) -> Any:
+        x = tf.nn.relu(tf.nn.conv2d(x, first, 1, "SAME"))
+        x = tf.nn.relu(tf.nn.depthwise_conv2d(x, second, [1, 1, 1, 1], "SAME"))
+        x = tf.nn.max_pool2d(tf.nn.conv2d(x, third, 1, "SAME"), 4, 4, "VALID")
+        return tf.matmul(tf.reshape(x, (1, 288)), last)
+
+    function = tf.function(network).get_concrete_function(tf.TensorSpec((1, 24, 24, 4)))
+    return _converted(tf.lite.TFLiteConverter.from_concrete_functions([function], network), [(1, 24, 24, 4)])
+
+
+def _resized() -> bytes:
+    import tensorflow as tf
+
+    weights = tf.constant(np.random.default_rng(2).normal(size=(3, 3, 3, 12)), tf.float32)
+
+    def network(x: Any) -> Any:
+        x = tf.image.resize(tf.nn.conv2d(x, weights, 1, "VALID"), [10, 10], "bilinear")
+        return tf.transpose(x, [0, 2, 1, 3]) * 0.5
+
+    function = tf.function(network).get_concrete_function(tf.TensorSpec((1, 7, 7, 3)))
+    return _converted(tf.lite.TFLiteConverter.from_concrete_functions([function], network), [(1, 7, 7, 3)])
+
+
 def _floats() -> bytes:
     import tensorflow as tf
 
@@ -158,5 +192,7 @@ MODELS: dict[str, Make] = {
     "mixed": _mixed,
     "variable": _variable,
     "lstm": _lstm,
+    "stripes": _stripes,
+    "resized": _resized,
     "floats": _floats,
 }
