@@ -16,6 +16,9 @@ from benchmarks.operators.families import all_cases
 from benchmarks.operators.run import Run, run_all
 from benchmarks.operators.settings import ACCELERATORS, ALL_SETTINGS, SETTINGS, Pair, fast, full
 
+_TELL_EVERY = 1000
+"""Runs between two lines of progress, where there is no terminal."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs what is asked for; gives the exit code: 1 for a difference or a cell that is worse, 2 for wrong use."""
@@ -28,7 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not pairs:
         print("no case is called so", file=sys.stderr)
         return 2
-    runs = list(_shown(run_all(pairs, options.jobs), len(pairs)))
+    try:
+        runs = list(_shown(run_all(pairs, options.jobs), len(pairs)))
+    except KeyboardInterrupt:
+        print("interrupted: nothing is kept", file=sys.stderr)
+        return 130
     in_quick = set(quick)
     parts = {"fast": cells.count(run for run in runs if (run.case, run.setting) in in_quick)}
     if not options.fast:
@@ -93,12 +100,15 @@ def _check(found: Cells, options: argparse.Namespace) -> int:
 
 
 def _shown(runs: Iterator[Run], total: int) -> Iterator[Run]:
-    """Tells of progress and of what differs."""
-    for run in track(runs, "conformance", total, disable=not sys.stderr.isatty()):
+    """Tells of progress (a bar on a terminal, a line now and then elsewhere) and of what differs."""
+    terminal = sys.stderr.isatty()
+    for number, run in enumerate(track(runs, "conformance", total) if terminal else runs, 1):
         if run.outcome.kind in ("differs", "crashed"):
             place = f"{run.setting.accelerator} {run.setting.mode} {run.setting.compiler}"
             found = run.outcome.detail or f"{run.outcome.elements} elements by at most {run.outcome.largest}"
             print(f"{run.outcome.kind}: {run.case.key} on {place}: {found}", flush=True)
+        if not terminal and number % _TELL_EVERY == 0:
+            print(f"{number:,} of {total:,} runs", file=sys.stderr, flush=True)
         yield run
 
 

@@ -10,17 +10,15 @@ and all its settings, so that the oracle runs once a case.  Leaving the loop, by
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from benchmarks.operators.case import Case
 from benchmarks.operators.families import all_cases
 from benchmarks.operators.outcome import Outcome, outcome, prepare
 from benchmarks.operators.settings import Setting
-
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,14 @@ def run_all(pairs: Iterable[tuple[Case, Setting]], jobs: int = 1) -> Iterator[Ru
         for item in work.items():
             yield from _runs(*item, _run_case(item))
         return
-    for name in _THREADS:  # Read by the libraries of the new processes when they load.
-        os.environ[name] = "1"
-    with multiprocessing.get_context("spawn").Pool(jobs, _ignore_interrupts) as pool:
-        for key, outcomes in pool.imap_unordered(_keyed, work.items()):
-            yield from _runs(key, work[key], outcomes)
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _ignore_interrupts) as pool:
+        waiting = [pool.submit(_keyed, item) for item in work.items()]
+        try:
+            for done in as_completed(waiting):
+                key, outcomes = done.result()
+                yield from _runs(key, work[key], outcomes)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _runs(key: str, settings: list[Setting], outcomes: list[Outcome]) -> Iterator[Run]:
