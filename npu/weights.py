@@ -23,7 +23,6 @@ Source: Vela's weight encoders (`EthosUWeightOrdering`, `mlw_reorder_encode`); t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -36,9 +35,12 @@ from hil.npu.codec import decode_stream
 from hil.npu.errors import StreamError
 from hil.npu.operations import Convolution, Kind
 
-MAX_WEIGHTS = 1 << 26
-"""More weights, or elements under the kernel along a row, no convolution may have here; bounds what a malformed
-stream costs."""
+MAX_WEIGHTS = 1 << 24
+"""More weights, those included that pad the stream, no convolution may have here; bounds what a malformed stream
+costs."""
+
+MAX_ROW = 1 << 26
+"""More elements under the kernel along a row no convolution may have here."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,46 @@ class Layout:
         """Shape of the weights: output depth, height, width, input depth."""
         return self.output_depth, self.height, self.width, self.input_depth
 
+    @property
+    def elements(self) -> int:
+        """Length of the stream, its padding included."""
+        outputs = _rounded(self.output_depth, self.block_depth, self.ofm_ublock_depth)
+        inputs, elements = 1, 0
+        if not self.depthwise:
+            whole = 1 if self.part_first else self.input_block
+            inputs = _rounded(-(-self.input_depth // whole) * whole, self.input_block, self.ifm_ublock_depth)
+        for height in _pieces(self.height, 8 // self.dilation_y):
+            for width in _pieces(self.width, 8 // self.dilation_x):
+                elements += -(-height * width // self.rounding) * self.rounding
+        return outputs * inputs * elements
+
+    @property
+    def input_block(self) -> int:
+        """Depth of an input block."""
+        return 16 if self.part_first or self.ifm_bits == 16 else 32
+
+    @property
+    def rounding(self) -> int:
+        """What a sub-kernel's number of elements is rounded up to."""
+        if self.depthwise or self.part_first:
+            return 2 if self.part_first and self.ifm_bits == 16 else 4
+        return 1
+
     def of_core(self, core: int, cores: int) -> Layout:
         """The layout of one core's weights, where `cores` share the output channels by turns."""
-        block_depth = -(-(self.block_depth - core) // cores)
+        block_depth = max(1, -(-(self.block_depth - core) // cores))
         return replace(self, output_depth=-(-(self.output_depth - core) // cores), block_depth=block_depth)
+
+
+def _pieces(length: int, piece: int) -> list[int]:
+    """`length` in pieces of at most `piece`."""
+    return [min(piece, length - start) for start in range(0, length, piece)]
+
+
+def _rounded(length: int, piece: int, unit: int) -> int:
+    """`length` if each of its pieces is rounded up to `unit`."""
+    whole, rest = divmod(length, piece)
+    return whole * (-(-piece // unit) * unit) + -(-rest // unit) * unit
 
 
 def decode_weights(
@@ -104,7 +142,7 @@ def layout_of(operation: Convolution, accelerator: Accelerator) -> Layout:
         kernel.dilation_x,
     )
     window = layout.height * layout.width * layout.input_depth
-    if max(layout.output_depth, operation.ofm.shape[1]) * window > MAX_WEIGHTS:
+    if layout.elements > MAX_WEIGHTS or operation.ofm.shape[1] * window > MAX_ROW:
         raise StreamError("the convolution is too large", word_offset=operation.word_offset)
     return layout
 
@@ -114,11 +152,9 @@ def unpack(stream: NDArray[np.int16], layout: Layout) -> NDArray[np.int16]:
 
     Raises `StreamError` if the stream is shorter than the layout, or not zero where it pads.
     """
-    if len(stream) < math.prod(layout.shape):
-        raise StreamError(f"weight stream: {len(stream)} weights where {math.prod(layout.shape)} are needed")
-    index = order(layout)
-    if len(stream) < len(index):
-        raise StreamError(f"weight stream: {len(stream)} weights where {len(index)} are needed")
+    if len(stream) < layout.elements:
+        raise StreamError(f"weight stream: {len(stream)} weights where {layout.elements} are needed")
+    index = order(layout) if layout.elements <= _KEPT else _order(layout)
     if stream[len(index) :].any() or stream[: len(index)][index < 0].any():
         raise StreamError("weight stream: weights outside the kernel are not zero")
     weights = np.zeros(layout.shape, np.int16)
@@ -127,14 +163,21 @@ def unpack(stream: NDArray[np.int16], layout: Layout) -> NDArray[np.int16]:
     return weights
 
 
+_KEPT = 1 << 21
+"""Orders of more elements are not kept."""
+
+
 @lru_cache(maxsize=16)
 def order(layout: Layout) -> NDArray[np.int32]:
     """For each element of the stream its flat index in `layout.shape`, or -1 where it is padding."""
-    input_block = 16 if layout.part_first or layout.ifm_bits == 16 else 32
+    return _order(layout)
+
+
+def _order(layout: Layout) -> NDArray[np.int32]:
     parts = [
-        _sub_kernel(layout, first_out, first_in, input_block, top, left)
+        _sub_kernel(layout, first_out, first_in, top, left)
         for first_out in range(0, layout.output_depth, layout.block_depth)
-        for first_in in range(0, layout.input_depth, input_block)
+        for first_in in range(0, layout.input_depth, layout.input_block)
         for top in range(0, layout.height, 8 // layout.dilation_y)
         for left in range(0, layout.width, 8 // layout.dilation_x)
     ]
@@ -143,22 +186,17 @@ def order(layout: Layout) -> NDArray[np.int32]:
     return result
 
 
-def _sub_kernel(
-    layout: Layout, first_out: int, first_in: int, input_block: int, top: int, left: int
-) -> NDArray[np.int64]:
+def _sub_kernel(layout: Layout, first_out: int, first_in: int, top: int, left: int) -> NDArray[np.int32]:
     """Loops 4 to 8, as six axes that broadcast against each other."""
     height = min(layout.height - top, 8 // layout.dilation_y)
     width = min(layout.width - left, 8 // layout.dilation_x)
-    rounding = 1
-    if layout.depthwise or layout.part_first:
-        rounding = 2 if layout.part_first and layout.ifm_bits == 16 else 4
-    elements = np.arange(-(-height * width // rounding) * rounding)
+    elements = np.arange(-(-height * width // layout.rounding) * layout.rounding)
     out_ublock, in_ublock = layout.ofm_ublock_depth, layout.ifm_ublock_depth
     outputs = np.arange(0, min(layout.block_depth, layout.output_depth - first_out), out_ublock)
     if layout.depthwise:
         inputs = inside = np.zeros(1, np.int64)
     else:
-        depth = min(input_block, layout.input_depth - first_in) if layout.part_first else input_block
+        depth = min(layout.input_block, layout.input_depth - first_in) if layout.part_first else layout.input_block
         inputs, inside = np.arange(0, depth, in_ublock), np.arange(in_ublock)
     outer, inner = (inputs, np.zeros(1, np.int64)) if layout.part_first else (np.zeros(1, np.int64), inputs)
     grid = np.ix_(outer, outputs, elements, inner, np.arange(out_ublock), inside)
@@ -167,4 +205,4 @@ def _sub_kernel(
     y, x = np.divmod(grid[2], width)
     index = ((c_out * layout.height + top + y) * layout.width + left + x) * layout.input_depth + c_in
     valid = (c_in < layout.input_depth) & (c_out < layout.output_depth) & (y < height)
-    return np.where(valid, index, -1).ravel()
+    return np.where(valid, index, -1).ravel().astype(np.int32)
