@@ -6,12 +6,10 @@
 This is a model, not a measurement: callers label its numbers "modelled".
 
 An operation takes the longest of what the MAC and output units need (`block_cycles`), what issuing its blocks needs,
-and what its traffic needs on each port.  Traffic: every output block fetches its input with the kernel's rim, for a
-convolution once per block of output channels; its weights once per block of rows and columns; and writes its output.
-Short bursts waste bandwidth.  The command stream itself is read through the port of the constants.  DMAs run beside
-block operations, one after the other.  The command stream says what waits for what: DMA_WAIT holds back until a DMA is
-done, KERNEL_WAIT until block operations are.  Block operations do not overlap each other here, whatever BLOCKDEP
-allows.
+and what its traffic needs on each port (`traffic`).  The command stream itself is read through the port of the
+constants.  DMAs run beside block operations, one after the other.  The command stream says what waits for what:
+DMA_WAIT holds back until a DMA is done, KERNEL_WAIT until block operations are.  Block operations do not overlap each
+other here, whatever BLOCKDEP allows.
 
 How good it is, with Vela 5.2 and Ethos_U55_High_End_Embedded; nothing is tuned to a model:
 
@@ -26,12 +24,11 @@ Vela calls its estimate approximate and the FVP its NPU "cycle approximate"; not
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hil.npu.block_cycles import SUB_KERNEL, BlockCycles, block_cycles, clipped_block, ifm_block_depth
-from hil.npu.featuremap import BRICK, FeatureMap
-from hil.npu.memory_system import MemorySystem, Port
+from hil.npu.block_cycles import BlockCycles, block_cycles, clipped_block
+from hil.npu.memory_system import MemorySystem
 from hil.npu.operations import (
     SHRAM_REGION,
     BlockOperation,
@@ -40,11 +37,10 @@ from hil.npu.operations import (
     Elementwise,
     Kind,
     Operation,
-    Range,
     Wait,
-    Windowed,
 )
 from hil.npu.program import Program
+from hil.npu.traffic import Traffic, input_block, input_bytes, parameters, planar_blocks, stored_bytes, waste
 
 CYCLE, NPU_IDLE, NPU_ACTIVE = 0x11, 0x20, 0x23
 AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT, AXI1_WRITE_BEAT = 0x82, 0x87, 0x182, 0x187
@@ -135,32 +131,8 @@ def cycles(program: Program, memory: MemorySystem) -> Timing:
     return Timing(total, total, 0, reads[0], writes[0], reads[1], writes[1], tuple(timings))
 
 
-class _Traffic:
-    """Bytes by port, and the cycles that they take."""
-
-    def __init__(self, memory: MemorySystem) -> None:
-        self.memory = memory
-        self.reads = [0, 0]
-        self.writes = [0, 0]
-        self.busy = [0.0, 0.0]
-
-    def read(self, region: int, count: int, waste: float = 1.0) -> None:
-        port = self.memory.port_number(region)
-        self.reads[port] += count
-        self.busy[port] += count * waste / self.memory.ports[port].bytes_per_cycle
-
-    def write(self, region: int, count: int, waste: float = 1.0) -> None:
-        port = self.memory.port_number(region)
-        self.writes[port] += count
-        self.busy[port] += count * waste / self.memory.ports[port].bytes_per_cycle
-
-    def beats(self, counts: list[int]) -> tuple[int, int]:
-        width = self.memory.beat_bytes
-        return -(-counts[0] // width), -(-counts[1] // width)
-
-
 def _dma(operation: Dma, memory: MemorySystem, start: int) -> OperationTiming:
-    traffic = _Traffic(memory)
+    traffic = Traffic(memory)
     count = operation.length * len(operation.sources)
     latency = 0
     if operation.source_region != SHRAM_REGION:
@@ -175,15 +147,15 @@ def _dma(operation: Dma, memory: MemorySystem, start: int) -> OperationTiming:
 
 
 def _block_operation(operation: BlockOperation, program: Program, memory: MemorySystem, start: int) -> OperationTiming:
-    traffic = _Traffic(memory)
-    for ifm, count in _input_bytes(operation):
-        traffic.read(ifm.region, count, _waste(ifm, operation, memory.port_of(ifm.region), True))
+    traffic = Traffic(memory)
+    for ifm, count in input_bytes(operation):
+        traffic.read(ifm.region, count, waste(ifm, operation, memory.port_of(ifm.region), True))
     ofm = operation.ofm
     cores = program.accelerator.cores
-    waste = _waste(ofm, operation, memory.port_of(ofm.region), False, cores)
-    traffic.write(ofm.region, _stored_bytes(ofm), waste)
-    for part in _parameters(operation):
-        traffic.read(part.region, part.length * _planar_blocks(operation))
+    factor = waste(ofm, operation, memory.port_of(ofm.region), False, cores)
+    traffic.write(ofm.region, stored_bytes(ofm), factor)
+    for part in parameters(operation):
+        traffic.read(part.region, part.length * planar_blocks(operation))
     compute = math.ceil(_compute(operation, block_cycles(operation, program.accelerator), memory, cores))
     transfer = math.ceil(max(traffic.busy))
     return OperationTiming(
@@ -195,13 +167,6 @@ def _block_operation(operation: BlockOperation, program: Program, memory: Memory
         traffic.beats(traffic.reads),
         traffic.beats(traffic.writes),
     )
-
-
-def _parameters(operation: BlockOperation) -> tuple[Range, ...]:
-    """Where the weights and the records of scales lie."""
-    if isinstance(operation, Convolution):
-        return operation.weight_streams + operation.record_streams
-    return () if operation.records is None else (operation.records,)
 
 
 def _compute(operation: BlockOperation, block: BlockCycles, memory: MemorySystem, cores: int) -> float:
@@ -220,106 +185,13 @@ def _compute(operation: BlockOperation, block: BlockCycles, memory: MemorySystem
 def _block_latency(operation: BlockOperation, memory: MemorySystem, cores: int) -> float:
     """Cycles to fetch the input of one block and to write its output."""
     ifm, ofm = operation.ifm, operation.ofm
-    height, width, depth = _input_block(operation)
+    height, width, depth = input_block(operation)
     read, write = memory.port_of(ifm.region), memory.port_of(ofm.region)
     fetched = min(height, ifm.shape[0]) * min(width, ifm.shape[1]) * min(depth, ifm.shape[2]) * ifm.dtype.itemsize
     stored = math.prod(clipped_block(operation)) * ofm.dtype.itemsize
     return (
         read.read_latency
-        + fetched * _waste(ifm, operation, read, True) / read.bytes_per_cycle
+        + fetched * waste(ifm, operation, read, True) / read.bytes_per_cycle
         + write.write_latency
-        + stored * _waste(ofm, operation, write, False, cores) / write.bytes_per_cycle
+        + stored * waste(ofm, operation, write, False, cores) / write.bytes_per_cycle
     )
-
-
-def _input_block(operation: BlockOperation) -> tuple[int, int, int]:
-    height, width, depth = clipped_block(operation)
-    if not isinstance(operation, Windowed):
-        return height, width, depth
-    kernel = operation.kernel
-    scale = 2 if operation.upscale else 1
-    rows = (height - 1) * kernel.stride_y + min(SUB_KERNEL, (kernel.height - 1) * kernel.dilation_y + 1)
-    columns = (width - 1) * kernel.stride_x + min(SUB_KERNEL, (kernel.width - 1) * kernel.dilation_x + 1)
-    equal_depth = operation.kind in (Kind.DEPTHWISE, Kind.MAX_POOL, Kind.AVERAGE_POOL)
-    return -(-rows // scale), -(-columns // scale), depth if equal_depth else ifm_block_depth(operation)
-
-
-def _planar_blocks(operation: BlockOperation) -> int:
-    block = clipped_block(operation)
-    return -(-operation.ofm.shape[0] // block[0]) * -(-operation.ofm.shape[1] // block[1])
-
-
-def _input_bytes(operation: BlockOperation) -> Iterator[tuple[FeatureMap, int]]:
-    """Bytes read of each input."""
-    ifm = operation.ifm
-    if isinstance(operation, Elementwise):
-        yield ifm, _stored_bytes(ifm)
-        if operation.ifm2 is not None:
-            yield operation.ifm2, _stored_bytes(operation.ifm2)
-        return
-    assert isinstance(operation, Windowed)
-    kernel, padding = operation.kernel, operation.padding
-    block = clipped_block(operation)
-    scale = 2 if operation.upscale else 1
-    rows = _fetched(
-        ifm.shape[0],
-        operation.ofm.shape[0],
-        block[0],
-        kernel.stride_y,
-        kernel.height,
-        kernel.dilation_y,
-        padding.top,
-        scale,
-    )
-    columns = _fetched(
-        ifm.shape[1],
-        operation.ofm.shape[1],
-        block[1],
-        kernel.stride_x,
-        kernel.width,
-        kernel.dilation_x,
-        padding.left,
-        scale,
-    )
-    passes = -(-operation.ofm.shape[2] // block[2]) if operation.kind is Kind.CONV else 1
-    yield ifm, rows * columns * _stored_depth(ifm) * ifm.dtype.itemsize * passes
-
-
-def _fetched(
-    length: int, outputs: int, block: int, stride: int, kernel: int, dilation: int, before: int, scale: int
-) -> int:
-    """Rows (or columns) of the input that all blocks along one axis fetch together."""
-    total = 0
-    for first in range(0, outputs, block):
-        last = min(first + block, outputs) - 1
-        low = max(0, first * stride - before) // scale
-        high = min(length * scale, last * stride - before + (kernel - 1) * dilation + 1)
-        total += max(0, -(-high // scale) - low)
-    return total
-
-
-def _stored_depth(feature_map: FeatureMap) -> int:
-    depth = feature_map.shape[2]
-    return -(-depth // BRICK) * BRICK if feature_map.bricks else depth
-
-
-def _stored_bytes(feature_map: FeatureMap) -> int:
-    return feature_map.shape[0] * feature_map.shape[1] * _stored_depth(feature_map) * feature_map.dtype.itemsize
-
-
-def _waste(feature_map: FeatureMap, operation: BlockOperation, port: Port, is_read: bool, cores: int = 1) -> float:
-    """How many times the bytes moved the port is busy, because bursts are shorter than the memory's.
-
-    Two cores write bursts of twice the length.
-    """
-    size = feature_map.dtype.itemsize
-    width, depth = (_input_block(operation) if is_read else clipped_block(operation))[1:]
-    if feature_map.bricks:
-        burst = BRICK * size * width * cores
-    elif feature_map.shape[2] == depth and (is_read or depth <= BRICK):
-        burst = size * depth * width
-    elif is_read:
-        burst = size * depth
-    else:
-        burst = min(64, BRICK * size * cores, depth * size)
-    return port.burst_bytes / min(port.burst_bytes, burst)
