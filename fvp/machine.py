@@ -74,6 +74,7 @@ class Machine:
         self._line = line
         self._limits = Limits(line)
         self._kept: Kept | None = None
+        self._heap: heap.HeapInfo | None = None
         with contextlib.ExitStack() as stack:
             self._sinks = {uart.number: UartSink(uart, self._inputs.samples > 1) for uart in settings(line)}
             for sink in self._sinks.values():
@@ -111,6 +112,10 @@ class Machine:
                 self._qemu.gdb.watch(window, qemu.NPU_WINDOW)
             if self._inputs.watched:
                 self._qemu.gdb.watch(*self._inputs.watched)
+            addresses = heap.asked(self._line)
+            if addresses is not None and self._line.application is not None:
+                memory = CpuView(self._memory, self._qemu.gdb)
+                self._heap = heap.HeapInfo(self._qemu.gdb, memory, self._line.application, addresses)
         except QemuEndedError:
             raise BootError(f"QEMU did not start ({_how(*self._qemu.ended())})") from None
 
@@ -173,6 +178,8 @@ class Machine:
         elif self._inputs.is_hit(reason):
             self._keep()
             self._resume()
+        elif self._heap is not None and self._heap.is_hit(reason):
+            self._resume(self._heap.serve(gdb.registers()[0]))
         else:
             registers, xpsr = gdb.registers()
             code = gdb.read(registers[PC], 4)

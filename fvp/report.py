@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from hil.fvp.errors import ProtocolError
 
-FAULT = re.compile(r"^.*(?:caught by function|[Hh]ard ?[Ff]ault|Assertion).*$", re.MULTILINE)
+FAULT = re.compile(r"^.*(?:caught by function|[Hh]ard ?[Ff]ault|[Aa]ssertion).*$", re.MULTILINE)
 """A line of a fault handler, behind which the firmware stands still."""
 
 MAC_MISMATCH = re.compile(r"npu\.macs_per_cc=(\d+), optimizer\.macs_per_cc=(\d+)")

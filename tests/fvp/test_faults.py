@@ -1,0 +1,387 @@
+"""The fault table: whatever goes wrong ends in its typed error with the UART log, and nothing is left behind.
+
+Arm's firmware and QEMU are the real ones in every row; only what is wrong is made.  What cannot be had of Arm's
+firmware (a driver that waits for ever) is said by a tiny one.  `test_inference` has the rows on models: too large for
+the arena or its region, an operator that the firmware lacks.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.fvp import firmware, gdb, qemu
+from hil.fvp.contract import CommandLine
+from hil.fvp.errors import BootError, FaultError, FvpError, HangError, StoppedError
+from hil.fvp.inference import Inference, run_inference, run_inferences
+from hil.fvp.limits import Limits, TimeUpError
+from hil.npu.payload import parse_payload
+
+from .conftest import COMMAND, UART_OUT, Launch, children_of, oracle, wait_until_gone
+from .thumb import Program
+
+Compile = Callable[..., tuple[bytes, bytes]]
+
+INPUT = bytes(490)
+MESSAGE = b"INFO - Allocating tensors\n"
+
+
+def _firmware(path: Path, program: Program) -> firmware.Firmware:
+    path.write_bytes(program.elf())
+    return replace(firmware.runner(), path=path)
+
+
+def _stuck(path: Path) -> firmware.Firmware:
+    """Firmware that prints a line and stands still."""
+    program = Program()
+    program.send(MESSAGE)
+    program.code(0xE7FE)
+    return _firmware(path, program)
+
+
+def _with_tensors_at(model: bytes, offset: int) -> bytes:
+    """A TFLite file whose first subgraph says that its tensors are `offset` bytes further on."""
+
+    def field(table: int, number: int) -> int:
+        entries = table - struct.unpack_from("<i", model, table)[0]
+        return table + struct.unpack_from("<H", model, entries + 4 + 2 * number)[0]
+
+    def follow(at: int) -> int:
+        return at + struct.unpack_from("<I", model, at)[0]
+
+    tensors = field(follow(follow(field(follow(0), 2)) + 4), 0)
+    return model[:tensors] + struct.pack("<I", offset) + model[tensors + 4 :]
+
+
+def _left_behind(before: set[str]) -> list[object]:
+    """Processes below this one that are simulators, and files in /dev/shm that were not there `before`."""
+    until = time.monotonic() + 10
+    while found := [pid for pid in children_of(os.getpid()) if _is_simulator(pid)]:
+        if time.monotonic() > until:
+            break
+        time.sleep(0.02)
+    return [*found, *(_shared_memory() - before)]
+
+
+def _is_simulator(pid: int) -> bool:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"corstone300" in command or b"qemu-system" in command
+
+
+def _shared_memory() -> set[str]:
+    folder = Path("/dev/shm")
+    return {file.name for file in folder.iterdir() if "corstone" in file.name or "fvp" in file.name}
+
+
+@pytest.mark.parametrize(("offset", "said"), [(0x5FFF_0000, "HardFault_Handler"), (0x0FFF_FF00, "assertion")])
+def test_a_fault_or_an_assertion_of_arms_firmware_is_told_at_once(
+    runner: firmware.Firmware, compiled: Compile, offset: int, said: str
+) -> None:
+    damaged = _with_tensors_at(compiled("kws_ref_int8")[0], offset)
+    started = time.monotonic()
+    with pytest.raises(FaultError, match=f"the firmware faulted: .*{said}") as caught:
+        run_inference(damaged, [INPUT], [12], time_limit_s=60)
+    assert "Model pointer" in caught.value.log
+    assert time.monotonic() - started < 60
+
+
+def test_a_stream_that_never_stops_is_the_npus_error(runner: firmware.Firmware, compiled: Compile) -> None:
+    _, model = compiled("kws_ref_int8")
+    stream = parse_payload(model[model.index(b"COP1") :])[1].astype("<u4").tobytes()
+    endless = np.frombuffer(stream, "<u4").copy()
+    endless[(endless & 0xFFFF) == 0] = 0x0012  # NPU_OP_KERNEL_WAIT 0, for each NPU_OP_STOP
+    with pytest.raises(FaultError, match=r"the NPU met an error: .*word") as caught:
+        run_inference(model.replace(stream, endless.tobytes()), [INPUT], [12])
+    assert "Model pointer" in caught.value.log
+
+
+def test_a_driver_that_waits_for_ever_hangs(runner: firmware.Firmware, compiled: Compile, tmp_path: Path) -> None:
+    waiting = Program()
+    waiting.send(MESSAGE)
+    waiting.set(0, 0x5810_2000)
+    waiting.code(0x6841, 0xE7FD)  # LDR r1, [r0, #4]: STATUS; B back to it
+    before = _shared_memory()
+    with pytest.raises(HangError, match="last line: INFO - Allocating tensors") as caught:
+        run_inference(
+            compiled("kws_ref_int8")[0], [INPUT], [12], time_limit_s=0.5, firmware=_firmware(tmp_path / "a", waiting)
+        )
+    assert "Allocating" in caught.value.log
+    assert not _left_behind(before)
+
+
+def _work_for_ever(limits: Limits) -> None:
+    with limits.guarding():
+        while True:
+            pass
+
+
+def test_the_hosts_time_limit_ends_the_npus_work_too() -> None:
+    limits = Limits(CommandLine(timelimit=0.05))
+    limits.begin()
+    with pytest.raises(TimeUpError):
+        _work_for_ever(limits)
+    time.sleep(0.1)  # The alarm is off.
+    with Limits(CommandLine()).guarding():
+        pass
+
+
+def _kill_qemu(parent: int, after: float) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        for pid in children_of(parent):
+            try:
+                if b"-gdb" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                    time.sleep(after)
+                    os.kill(pid, signal.SIGKILL)
+                    return
+            except OSError:
+                continue
+        time.sleep(0.002)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.5])
+def test_a_killed_qemu_is_told_with_the_log(
+    runner: firmware.Firmware, compiled: Compile, tmp_path: Path, after: float
+) -> None:
+    killer = threading.Thread(target=_kill_qemu, args=[os.getpid(), after])
+    before = _shared_memory()
+    killer.start()
+    with pytest.raises(FvpError, match=r"signal 9") as caught:
+        run_inference(compiled("kws_ref_int8")[0], [INPUT], [12], time_limit_s=60, firmware=_stuck(tmp_path / "a"))
+    killer.join()
+    assert isinstance(caught.value, BootError | FaultError)
+    assert not after or "Allocating" in caught.value.log or isinstance(caught.value, BootError)
+    assert not _left_behind(before)
+
+
+def test_a_killed_qemu_is_an_infrastructure_failure_of_hil_run(
+    runner: firmware.Firmware, compiled: Compile, tmp_path: Path
+) -> None:
+    (tmp_path / "model.tflite").write_bytes(compiled("kws_ref_int8")[1])
+    child = subprocess.Popen(
+        [sys.executable, "-m", "hil.harness.cli", "run", "model.tflite", "--target", "fvp", "--engine", "open",
+         "--samples", "200"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    _kill_qemu(child.pid, 0.0)
+    _, said = child.communicate(timeout=120)
+    assert child.returncode == 3, said
+    assert "signal 9" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -15)])
+def test_hil_run_ended_by_a_signal_takes_everything_along(
+    runner: firmware.Firmware, compiled: Compile, tmp_path: Path, sign: signal.Signals, code: int
+) -> None:
+    name = f"ended-{sign.name}-{os.getpid()}.tflite"
+    (tmp_path / name).write_bytes(compiled("kws_ref_int8")[1])
+    child = subprocess.Popen(
+        [sys.executable, "-m", "hil.harness.cli", "run", name, "--target", "fvp", "--engine", "open", "--samples",
+         "500"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while not [pid for pid in children_of(child.pid) if _is_simulator(pid)] and time.monotonic() < until:
+        time.sleep(0.01)
+    below = [pid for pid in children_of(child.pid) if _is_simulator(pid)]
+    time.sleep(random.uniform(0, 0.5))
+    child.send_signal(sign)
+    _, said = child.communicate(timeout=60)
+    assert below
+    assert child.returncode == code
+    assert "Traceback" not in said
+    until = time.monotonic() + 10
+    while (left := [pid for pid in below if _is_simulator(pid)]) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not left
+
+
+def test_a_qemu_that_answers_no_more_is_told(runner: firmware.Firmware, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu, "ANSWER_SECONDS", 0.2)
+    with qemu.start(runner.path, []) as started:
+        started.gdb.connect(30)
+        started.process.send_signal(signal.SIGSTOP)
+        with pytest.raises(gdb.QemuHangsError):
+            started.gdb.registers()
+        with pytest.raises(gdb.QemuHangsError):
+            started.qtest.read(0x3100_0000, 4)
+    assert started.process.returncode == -signal.SIGKILL
+
+
+def test_a_stopped_qemu_meets_the_time_limit(qemu: None, tmp_path: Path) -> None:
+    path = _stuck(tmp_path / "stopped.elf").path
+    child = subprocess.Popen(
+        [*COMMAND, "-a", str(path), *UART_OUT, "--timelimit", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == MESSAGE  # The CPU runs.
+    for pid in children_of(child.pid):
+        os.kill(pid, signal.SIGSTOP)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 0, said
+    assert b"CPU time has been exceeded" in said
+    assert not wait_until_gone(str(path))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-C", "mps3_board.uart0.out_file=/dev/full"),
+        ("-C", "mps3_board.uart0.out_file=-", "--dump", "/dev/full@0x90000000,4096"),
+    ],
+    ids=["uart", "dump"],
+)
+def test_a_full_disk_is_told(fvp: Launch, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    program = Program()
+    program.send(b"x" * 20)
+    program.end()
+    (tmp_path / "a.elf").write_bytes(program.elf())
+    done = fvp("-a", "a.elf", *arguments, "-C", "mps3_board.uart0.shutdown_on_eot=1", "--timelimit", "30")
+    assert done.returncode == 3, done.stderr
+    assert b"/dev/full cannot be written: No space left on device" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_full_standard_output_is_told(qemu: None, tmp_path: Path) -> None:
+    path = _stuck(tmp_path / "full.elf").path
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "-a", path, *UART_OUT, "--timelimit", "30"], stdout=full, stderr=subprocess.PIPE
+        )
+    assert done.returncode == 3
+    assert done.stderr.count(b"\n") == 1
+    assert b"No space left" in done.stderr
+
+
+def test_a_run_needs_no_disk(
+    runner: firmware.Firmware, compiled: Compile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
+    assert run_inference(compiled("kws_ref_int8")[1], [INPUT], [12]).outputs
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_any_moment_of_arms_firmware_leaves_nothing(
+    runner: firmware.Firmware, compiled: Compile, tmp_path: Path, sign: signal.Signals
+) -> None:
+    model, inputs = tmp_path / f"signal-{sign.name}.tflite", tmp_path / "ifm"
+    model.write_bytes(compiled("kws_ref_int8")[1])
+    inputs.write_bytes(INPUT * 100)
+    samples = ["-C", "open.samples=100", "-C", f"open.samples_address={runner.layout.inputs.address:#x}"]
+    command = [
+        *COMMAND, "-a", str(runner.path), *UART_OUT, *samples, "--data", f"{model}@{runner.layout.model.address:#x}",
+        "--data", f"{inputs}@{runner.layout.inputs.address:#x}",
+    ]  # fmt: skip
+    before = _shared_memory()
+    for delay in sorted(random.Random(int(sign)).uniform(0, 0.8) for _ in range(6)):
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=tmp_path)
+        time.sleep(delay)
+        child.send_signal(sign)
+        _, said = child.communicate(timeout=30)
+        assert child.returncode in (-sign, 1), said  # 1: Python was not yet ready for signals.
+    assert not wait_until_gone(str(model))
+    assert not _left_behind(before)
+
+
+def test_a_run_that_is_stopped_keeps_its_log(runner: firmware.Firmware, compiled: Compile, tmp_path: Path) -> None:
+    stop, before = threading.Event(), _shared_memory()
+    threading.Timer(1.5, stop.set).start()
+    with pytest.raises(StoppedError):
+        run_inference(
+            compiled("kws_ref_int8")[0], [INPUT], [12], time_limit_s=60, firmware=_stuck(tmp_path / "a"), stop=stop
+        )
+    assert not _left_behind(before)
+
+
+def test_eight_in_parallel_give_the_oracles_outputs(runner: firmware.Firmware, compiled: Compile) -> None:
+    int8, model = compiled("kws_ref_int8")
+    samples = [np.random.default_rng(seed).integers(-128, 128, (49, 10, 1), np.int8) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        runs = list(pool.map(lambda data: run_inference(model, [data.tobytes()], [12]), samples))
+    assert [list(run.outputs) for run in runs] == [oracle(int8, data) for data in samples]
+    assert len({run.uart for run in runs}) == 1
+
+
+def _without_cpu_cycles(run: Inference) -> tuple[object, ...]:
+    return run.outputs, run.counters, run.uart, run.arena_used
+
+
+@pytest.mark.parametrize("use_npu", [True, False], ids=["npu", "cpu"])
+def test_a_restored_board_gives_what_a_booted_one_gives(
+    runner: firmware.Firmware, compiled: Compile, use_npu: bool
+) -> None:
+    int8, model = compiled("kws_ref_int8")
+    samples = [np.random.default_rng(seed).integers(-128, 128, (49, 10, 1), np.int8) for seed in (3, 4, 3, 5)]
+    told: list[int] = []
+    together = run_inferences(
+        model if use_npu else int8, [[data.tobytes()] for data in samples], [12], finished=told.append
+    )
+    assert [run.restored for run in together] == [False, True, True, True]
+    assert [list(run.outputs) for run in together] == [oracle(int8, data) for data in samples]
+    assert told[-1] == 4
+    assert told == sorted(told)
+    booted = [run_inference(model if use_npu else int8, [data.tobytes()], [12]) for data in samples[1:3]]
+    if use_npu:
+        assert [_without_cpu_cycles(run) for run in together[1:3]] == [_without_cpu_cycles(run) for run in booted]
+    else:
+        assert [run.outputs for run in together[1:3]] == [run.outputs for run in booted]
+
+
+def test_firmware_that_ends_before_it_looks_at_its_inputs_runs_once(qemu: None, fvp: Launch, tmp_path: Path) -> None:
+    program = Program()
+    program.send(b"hello")
+    program.end()
+    (tmp_path / "a.elf").write_bytes(program.elf())
+    (tmp_path / "in").write_bytes(b"ab")
+    done = fvp("-a", "a.elf", *UART_OUT, "--data", "in@0x92000000", "-C", "open.samples=2",
+               "-C", "open.samples_address=0x92000000", "--timelimit", "30")  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, b"hello")
+
+
+@pytest.mark.parametrize(
+    ("size", "arguments", "said"),
+    [
+        (3, (), "2 pieces of the same size"),
+        (0, (), "2 pieces"),
+        (2, ("-C", "cpu0.semihosting-enable=1"), "semihosting"),
+        (2, ("-C", "open.samples=0"), "at least one"),
+    ],
+)
+def test_samples_that_do_not_fit_together_are_refused(
+    fvp: Launch, tmp_path: Path, size: int, arguments: tuple[str, ...], said: str
+) -> None:
+    program = Program()
+    program.end()
+    (tmp_path / "a.elf").write_bytes(program.elf())
+    (tmp_path / "in").write_bytes(bytes(size))
+    samples = ["--data", "in@0x92000000", "-C", "open.samples=2", "-C", "open.samples_address=0x92000000"]
+    done = fvp("-a", "a.elf", *samples, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr.decode()
+
+
+def test_run_after_run_leaves_nothing_in_this_process(runner: firmware.Firmware, compiled: Compile) -> None:
+    _, model = compiled("kws_ref_int8")
+    run_inference(model, [INPUT], [12])
+    before = _shared_memory(), len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+    for _ in range(6):
+        run_inference(model, [INPUT], [12])
+    assert (_shared_memory(), len(list(Path("/proc/self/fd").iterdir())), threading.active_count()) == before
+    assert not _left_behind(before[0])
