@@ -107,9 +107,9 @@ def _started(found: search.Found, npu: str) -> Engine:
 
 
 def _docker(npu: str) -> Engine:
-    from hil.fvp.engines import container
+    from hil.fvp.engines import image as images
 
-    image = container.find_image(search.names_of(npu))
+    image = images.find(search.names_of(npu))
     command = (sys.executable, "-m", "hil.fvp.engines.contained", image.id, image.program)
     return Engine("docker", image.version, command, modelled=image.is_open, tied=True)
 

@@ -1,7 +1,6 @@
-"""The Docker side of the engine `docker`: daemon, image, the box a program runs in, and what killed runs left behind.
+"""The Docker side of the engine `docker`: daemon, the box a program runs in, and what killed runs left behind.
 
-    image = find_image(("FVP_Corstone_SSE-300_Ethos-U55",))
-    with box(connect(), image.id, ["FVP_Corstone_SSE-300_Ethos-U55", "--version"], scratch_bytes=0) as container: ...
+    with box(connect(), "hil-fvp", ["FVP_Corstone_SSE-300_Ethos-U55", "--version"], scratch_bytes=0) as container: ...
 
 =============== ==========================================================================================
 a container has because
@@ -24,20 +23,12 @@ import contextlib
 import functools
 import os
 import platform
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hil.fvp import contract
 from hil.npu.errors import BadInputError, UnavailableError
-
-IMAGE = "hil-fvp"
-"""Name of the image that the README's `docker build` makes."""
-
-IMAGE_VARIABLE = "HIL_FVP_IMAGE"
-"""Environment variable that names another image."""
 
 MOUNTS_VARIABLE = "HIL_FVP_MOUNTS"
 """Environment variable with folders of this machine, separated by colons, that containers see read-only at the same
@@ -53,8 +44,10 @@ SCRATCH = "/scratch"
 _SPARE = 256 << 20
 """Bytes of scratch beside what is known to lie there."""
 
-_CONNECT_SECONDS = 60
-_BUILD = "docker build --build-arg ARM_LICENCE_ACCEPTED=yes -t hil-fvp FOLDER-OF-hil/fvp, see docs/fvp.md"
+_CONNECT_SECONDS = 5
+_ANSWER_SECONDS = 60
+_SOCKET = Path("/var/run/docker.sock")
+"""Where a daemon is looked for without DOCKER_HOST, but for Windows."""
 
 
 @dataclass(frozen=True)
@@ -66,18 +59,10 @@ class Limits:
     processors: float = 2.0
 
 
-@dataclass(frozen=True)
-class Image:
-    """An image that has an FVP: its id, the program's path in it, and what that program says it is."""
-
-    id: str
-    program: str
-    version: str
-    is_open: bool
-
-
 def connect() -> Any:
     """A client of the Docker daemon (`docker.DockerClient`); raises `UnavailableError` where there is none."""
+    if not os.environ.get("DOCKER_HOST") and os.name == "posix" and not _SOCKET.exists():
+        raise UnavailableError(f"no Docker daemon is here: {_SOCKET} is not", hint="start one, or set DOCKER_HOST")
     try:
         import docker
     except ImportError:
@@ -85,57 +70,11 @@ def connect() -> Any:
     try:
         client = docker.from_env(timeout=_CONNECT_SECONDS)
         client.ping()
+        client.api.timeout = _ANSWER_SECONDS
     except Exception as error:  # requests', urllib3's and the SDK's own, by the kind of connection
         said = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise UnavailableError(f"no Docker daemon answers: {said}", hint="start it, or set DOCKER_HOST") from None
     return client
-
-
-def find_image(names: Sequence[str]) -> Image:
-    """The image with one of Arm's executables `names`; raises `UnavailableError` for want of daemon, image, program."""
-    client = connect()
-    try:
-        wanted = os.environ.get(IMAGE_VARIABLE) or IMAGE
-        return _ask(client, _image_id(client, wanted), wanted, tuple(names), _mounts())
-    finally:
-        client.close()
-
-
-def _image_id(client: Any, wanted: str) -> str:
-    import docker.errors
-
-    try:
-        return str(client.images.get(wanted).id)
-    except docker.errors.ImageNotFound:
-        raise UnavailableError(f"there is no Docker image {wanted}", hint=_BUILD) from None
-    except docker.errors.DockerException as error:
-        raise UnavailableError(f"Docker does not give the image {wanted}: {error}") from None
-
-
-_FIND = 'for name in "$@"; do if command -v "$name"; then exec "$name" --version; fi; done'
-_ASKED: dict[tuple[object, ...], Image] = {}
-
-
-def _ask(client: Any, identity: str, wanted: str, names: tuple[str, ...], mounts: tuple[str, ...]) -> Image:
-    """Runs the image's program once for its version; an image's id stands for its content, so once is enough."""
-    key = (identity, names, mounts)
-    if key not in _ASKED:
-        from hil.fvp.engines import session
-
-        said = bytearray()
-        ended = session.run(client, identity, ["sh", "-c", _FIND, "sh", *names], said.extend, limit_s=_CONNECT_SECONDS)
-        text = said.decode(errors="replace").strip()
-        if not text:
-            raise UnavailableError(f"the Docker image {wanted} has none of {', '.join(names)} on its PATH", hint=_BUILD)
-        program, _, version = text.partition("\n")
-        if ended.code:
-            raise UnavailableError(f"{program} in the image {wanted} does not start: {(ended.said or version)[:300]}")
-        number = re.search(r"\[(\d[\w.]*) ", version)
-        is_open = contract.OPEN_NAME in version
-        told = version.splitlines()[0] if is_open or number is None else f"{Path(program).name} {number[1]}"
-        short = identity.removeprefix("sha256:")[:12]
-        _ASKED[key] = Image(identity, program, f"{told}, image {short}", is_open)
-    return _ASKED[key]
 
 
 @contextlib.contextmanager
@@ -176,7 +115,7 @@ def _settings(command: Sequence[str], scratch_bytes: int, limits: Limits) -> dic
         "pids_limit": limits.processes,
         "nano_cpus": int(min(limits.processors, os.cpu_count() or 1) * 1e9),
         "log_config": {"type": "none"},
-        "volumes": {folder: {"bind": folder, "mode": "ro"} for folder in _mounts()},
+        "volumes": {folder: {"bind": folder, "mode": "ro"} for folder in mounts()},
         "labels": {LABEL: owner()},
         "auto_remove": True,
         "stdin_open": True,
@@ -186,7 +125,8 @@ def _settings(command: Sequence[str], scratch_bytes: int, limits: Limits) -> dic
 _NOBODY = 65534
 
 
-def _mounts() -> tuple[str, ...]:
+def mounts() -> tuple[str, ...]:
+    """The folders that `HIL_FVP_MOUNTS` names; raises `BadInputError` for one that is none."""
     folders = tuple(filter(None, os.environ.get(MOUNTS_VARIABLE, "").split(":")))
     for folder in folders:
         if not Path(folder).is_absolute() or not Path(folder).is_dir():
@@ -206,7 +146,7 @@ def _remove(container: Any) -> None:
         if error.status_code != 409:
             raise
         with contextlib.suppress(docker.errors.NotFound):
-            container.wait(condition="removed", timeout=_CONNECT_SECONDS)
+            container.wait(condition="removed", timeout=_ANSWER_SECONDS)
 
 
 # -- whose a container is

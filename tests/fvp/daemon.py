@@ -9,6 +9,7 @@ Its data, socket and networks are its own: it makes no bridge, no firewall rule,
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+_TIED = """
+import os, signal, sys
+from hil.npu import lifeline
+lifeline.tie(int(sys.argv[1]), signal.SIGTERM)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+"""Starts a program that is told to end when the tests are killed."""
 
 
 class NoDaemonError(Exception):
@@ -37,9 +46,10 @@ class Daemon:
             raise NoDaemonError("dockerd is not installed")
         at = self.folder
         with self._log.open("wb") as log:
+            options = ["--bridge", "none", "--iptables=false", "--ip-forward=false", "--host", self.host]
+            options += ["--data-root", f"{at}/data", "--exec-root", f"{at}/exec", "--pidfile", f"{at}/pid"]
             self._process = subprocess.Popen(
-                ["dockerd", "--data-root", at / "data", "--exec-root", at / "exec", "--pidfile", at / "pid",
-                 "--host", self.host, "--bridge", "none", "--iptables=false", "--ip-forward=false"],
+                [sys.executable, "-c", _TIED, str(os.getpid()), "dockerd", *options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         until = time.monotonic() + 30
@@ -87,6 +97,10 @@ class Daemon:
         path = "ENV PATH=/opt/arm/bin:/usr/bin:/bin"
         self.client.api.import_image_from_data(root, repository=name, tag="latest", changes=[path])
 
+    def image(self, name: str) -> str:
+        """Id of an image."""
+        return str(self.client.images.get(name).id)
+
     def containers(self) -> list[str]:
         """Ids of all containers, running or not."""
         return [found["Id"] for found in self.client.api.containers(all=True)]
@@ -106,8 +120,9 @@ def tree(files: Mapping[str, bytes]) -> bytes:
     """A root file system as a tar archive: executable files, all owned by root, and the folders that any needs."""
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as archive:
-        for name in ("dev", "etc", "opt", "proc", "sys", "tmp", "usr"):
+        for name in ("dev", "etc", "opt", "proc", "sys", "usr"):
             archive.addfile(_entry(name, tarfile.DIRTYPE))
+        archive.addfile(_entry("tmp", tarfile.DIRTYPE, 0o1777))
         for name, target in MERGED.items():
             entry = _entry(name, tarfile.SYMTYPE)
             entry.linkname = target
@@ -119,9 +134,9 @@ def tree(files: Mapping[str, bytes]) -> bytes:
     return made.getvalue()
 
 
-def _entry(name: str, kind: bytes) -> tarfile.TarInfo:
+def _entry(name: str, kind: bytes, mode: int = 0o755) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
-    entry.type, entry.mode = kind, 0o755
+    entry.type, entry.mode = kind, mode
     return entry
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from hil.fvp import engine, firmware
-from hil.fvp.engines import container, search, session, shim
+from hil.fvp.engines import container, image, search, session, shim
 from hil.fvp.errors import BootError, HangError, ProtocolError
 from hil.fvp.inference import MemorySettings, run_inference
 from hil.npu.errors import BadInputError, UnavailableError
@@ -63,7 +63,7 @@ def environment(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     """The daemon is the user's, and containers see this machine's Python, QEMU and project.  Each test leaves none."""
     monkeypatch.setenv("DOCKER_HOST", daemon.host)
     monkeypatch.setenv(container.MOUNTS_VARIABLE, ":".join(python_folders()))
-    monkeypatch.delenv(container.IMAGE_VARIABLE, raising=False)
+    monkeypatch.delenv(image.IMAGE_VARIABLE, raising=False)
     yield
     assert daemon.containers() == []
 
@@ -73,8 +73,7 @@ def inside(daemon: Daemon) -> Run:
     """Runs a program in a container as the engine does; its standard output goes to `uart`."""
 
     def run(*words: str, uart: Callable[[bytes], object] = len, **settings: object) -> session.Ended:
-        image = daemon.client.images.get("hil-fvp").id
-        return session.run(daemon.client, image, words, uart, **{"limit_s": 60, **settings})  # type: ignore[arg-type]
+        return session.run(daemon.client, daemon.image("hil-fvp"), words, uart, **{"limit_s": 60, **settings})  # type: ignore[arg-type]
 
     return run
 
@@ -124,16 +123,16 @@ def test_an_image_that_has_no_fvp_is_told_with_what_makes_one(daemon: Daemon, mo
     daemon.load("hil-empty", tree({}))
     daemon.load("hil-broken", tree({f"opt/arm/bin/{PROGRAM}": b"#!/bin/sh\necho no libpython3.9 >&2; exit 127\n"}))
     daemon.load("hil-arm", tree({f"opt/arm/bin/{PROGRAM}": b"#!/bin/sh\necho 'Fast Models [11.24.13 (Dec 4 2023)]'\n"}))
-    for image, said in (
+    for name, said in (
         ("hil-none", "there is no Docker image hil-none"),
         ("hil-empty", "has none of FVP_Corstone"),
         ("hil-broken", "does not start: no libpython3.9"),
     ):
-        monkeypatch.setenv(container.IMAGE_VARIABLE, image)
+        monkeypatch.setenv(image.IMAGE_VARIABLE, name)
         with pytest.raises(UnavailableError, match=said):
             engine.find("docker")
         assert engine.find("auto").name != "docker"
-    monkeypatch.setenv(container.IMAGE_VARIABLE, "hil-arm")
+    monkeypatch.setenv(image.IMAGE_VARIABLE, "hil-arm")
     found = engine.find("docker")
     assert (found.modelled, found.version.partition(",")[0]) == (False, f"{PROGRAM} 11.24.13")
     monkeypatch.setenv(container.MOUNTS_VARIABLE, "nowhere")
@@ -160,6 +159,18 @@ def test_a_container_writes_nowhere_but_in_its_scratch(inside: Run) -> None:
     assert said.endswith("scratch\n")
     for folder in python_folders():
         assert not (Path(folder) / "written").exists()
+
+
+def test_what_of_this_machine_is_seen_is_read_only_whoever_may_write_it_here(
+    inside: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o777)
+    (tmp_path / "file").write_text("read")
+    monkeypatch.setenv(container.MOUNTS_VARIABLE, ":".join([*python_folders(), str(tmp_path)]))
+    code, said = shell(inside, f"cat {tmp_path}/file; echo x >{tmp_path}/written")
+    assert said.startswith("read")
+    assert "Read-only file system" in said
+    assert (code != 0, sorted(tmp_path.iterdir())) == (True, [tmp_path / "file"])
 
 
 def test_a_container_is_nobody_without_capabilities(inside: Run) -> None:
@@ -227,13 +238,12 @@ def test_firmware_that_does_not_end_is_ended_with_its_log(
 def test_an_image_without_a_shell_is_told(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(container.MOUNTS_VARIABLE)
     with pytest.raises(BootError, match="does not start"):
-        session.run(daemon.client, daemon.client.images.get("hil-fvp").id, ["true"], len, limit_s=60)
+        session.run(daemon.client, daemon.image("hil-fvp"), ["true"], len, limit_s=60)
 
 
 @pytest.fixture
 def started(daemon: Daemon) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A process that runs a program in a container for a long time, and its child that holds the container."""
-    image = daemon.client.images.get("hil-fvp").id
     code = (
         "import os, subprocess, sys\n"
         "os.environ['HIL_FVP_PARENT'] = str(os.getpid())\n"
@@ -241,7 +251,7 @@ def started(daemon: Daemon) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         "print(child.pid, flush=True)\n"
         "child.wait()"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, image, "endless"], stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", code, daemon.image("hil-fvp"), "endless"], stdout=subprocess.PIPE)
     assert process.stdout is not None
     child = int(process.stdout.readline())
     try:
@@ -274,7 +284,6 @@ def test_a_killed_run_leaves_no_container(
 
 def test_what_a_killed_run_left_is_gone_after_the_next(daemon: Daemon, inside: Run) -> None:
     """A run that is killed between making and starting its container leaves one that no daemon removes."""
-    image = daemon.client.images.get("hil-fvp").id
     settings = container._settings(["true"], 0, container.Limits())
     dead = subprocess.run([sys.executable, "-c", ""], check=True) and 2**22 + 1
     labels = {
@@ -287,7 +296,7 @@ def test_what_a_killed_run_left_is_gone_after_the_next(daemon: Daemon, inside: R
     made = {}
     for name, label in labels.items():
         of_other = {} if label is None else {container.LABEL: label}
-        made[name] = daemon.client.containers.create(image, **{**settings, "labels": of_other})
+        made[name] = daemon.client.containers.create("hil-fvp", **{**settings, "labels": of_other})
     inside("true")
     left = daemon.containers()
     for name, one in made.items():
@@ -350,7 +359,7 @@ def test_the_image_has_what_the_checksum_names_and_the_engine_runs_it(
     assert "needs FVP_SHA256" in build(daemon, base, FVP_URL=url, ARM_LICENCE_ACCEPTED="yes")
     log = build(daemon, base, FVP_URL=url, FVP_SHA256=hashlib.sha256(data).hexdigest(), ARM_LICENCE_ACCEPTED="yes")
     assert "Successfully built" in log, log
-    monkeypatch.setenv(container.IMAGE_VARIABLE, "hil-built")
+    monkeypatch.setenv(image.IMAGE_VARIABLE, "hil-built")
     assert engine.find("docker").command[-1] == f"/opt/arm/bin/{PROGRAM}"
     int8, model = compiled("kws_ref_int8")
     data = np.random.default_rng(1).integers(-128, 128, (49, 10, 1), np.int8)
