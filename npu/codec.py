@@ -45,40 +45,54 @@ _UNARY = 12
 COST = 20
 """Output elements that NumPy computes while a byte of weights is decoded here: what the compiled loops would save."""
 
+MOST = (1 << 24) + (1 << 15)
+"""More weights no stream may hold; bounds what a malformed one costs, as one of 6 KB can hold them."""
+
+_GROUP = 1 << 20
+"""Weights gathered at a time: that takes some 60 bytes for each."""
+
 _ONES = tuple(ONES.tolist())
 _MASKS = tuple((1 << count) - 1 for count in range(_UNARY + 1))
 
 
-def decode_stream(data: bytes) -> NDArray[np.int16]:
+def decode_stream(data: bytes, most: int = MOST) -> NDArray[np.int16]:
     """All weights of an encoded stream, in the order in which they were encoded.
 
-    Raises `StreamError` if the stream is malformed or ends early.
+    Raises `StreamError` if the stream is malformed, ends early, or has more than `most` weights.
     """
     loops = acceleration.loops(0)
     if loops is not None:
         padded = np.frombuffer(data + bytes(loops.codec.PADDING), np.uint8)
-        count, weights = loops.codec.decode(padded, len(data) * 8)
+        count, weights = loops.codec.decode(padded, len(data) * 8, most)
         if count >= 0:
             decoded: NDArray[np.int16] = weights[:count]
             return decoded
-    return _decode(data)  # It also says what is malformed.
+    return _decode(data, most)  # It also says what is malformed.
 
 
-def _decode(data: bytes) -> NDArray[np.int16]:
+def _decode(data: bytes, most: int) -> NDArray[np.int16]:
     reader = _Bits(data)
     walked = Walked()
     palette: Palette | None = None
+    parts: list[NDArray[np.int16]] = []
+    found = waiting = 0
     while True:
+        if found + waiting > most:
+            raise StreamError(f"weight stream: more than {most} weights")
+        if waiting >= _GROUP:
+            parts.append(gather_weights(reader.windows, walked, most - found))
+            walked, found, waiting = Walked(), found + len(parts[-1]), 0
         zdiv = reader.take(3)
         if zdiv == _ZDIV_END:
             reader.align()
             palette = None
             if reader.at_end():
-                return gather_weights(reader.windows, walked)
+                return np.concatenate([*parts, gather_weights(reader.windows, walked, most - found)])
             continue
         if zdiv > 3 and zdiv != _ZDIV_PLAIN:
             raise StreamError(f"weight stream: zero divisor {zdiv} at bit {reader.position}")
         palette = _walk_slice(reader, zdiv, palette, walked)
+        waiting += walked.slices[-1].length
 
 
 class _Bits:

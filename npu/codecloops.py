@@ -1,6 +1,6 @@
 """The weight decoder again, compiled with numba: some twenty times as fast as `codec`.
 
-    count, weights = codecloops.decode(padded, bits)         # count < 0: malformed
+    count, weights = codecloops.decode(padded, bits, most)   # count < 0: malformed
 
 It reads as `codec` describes, chunk after chunk.  What is malformed it only notices: `codec` then says what it is.
 """
@@ -136,11 +136,17 @@ def _valued(symbols: Array, count: int, palette: Array, entries: int, direct_off
 
 
 @compiled
-def _spread(out: Array, at: int, weights: Array, length: int, runs: Array, zero_limit: int) -> tuple[Array, int]:
-    """Weights with the zeros of their runs between them, appended to `out`, which grows."""
+def _spread(
+    out: Array, at: int, weights: Array, length: int, runs: Array, zero_limit: int, most: int
+) -> tuple[Array, int]:
+    """Weights with the zeros of their runs between them, appended to `out`, which grows, but not to more than `most`:
+    then the place is `MALFORMED`.
+    """
     total = length
     for index in range(zero_limit):
         total += runs[index]
+    if at + total > most:
+        return out, MALFORMED
     if at + total > len(out):
         grown = np.zeros(2 * (at + total), np.int16)
         grown[:at] = out[:at]
@@ -157,8 +163,11 @@ def _spread(out: Array, at: int, weights: Array, length: int, runs: Array, zero_
 
 
 @compiled
-def decode(data: Array, limit: int) -> tuple[int, Array]:
-    """(number of weights, int16 array of at least that many) of the stream of `limit` bits and `PADDING` bytes."""
+def decode(data: Array, limit: int, most: int) -> tuple[int, Array]:
+    """(number of weights, int16 array of at least that many) of the stream of `limit` bits and `PADDING` bytes.
+
+    The number is `MALFORMED` also if there are more than `most` weights.
+    """
     out, count, position = np.zeros(4 * len(data), np.int16), 0, 0
     weights, runs = np.zeros(_LONGEST, np.int64), np.zeros(_LONGEST + 1, np.int64)
     palette, entries, bits, direct_offset, palette_runs = np.zeros(32, np.int64), 0, 0, 0, -1
@@ -210,5 +219,7 @@ def decode(data: Array, limit: int) -> tuple[int, Array]:
         )  # fmt: skip
         if position < 0 or not _valued(weights, length, palette, entries, direct_offset):
             return MALFORMED, out
-        out, count = _spread(out, count, weights, length, runs, zero_limit)
+        out, count = _spread(out, count, weights, length, runs, zero_limit, most)
+        if count < 0:
+            return MALFORMED, out
     return MALFORMED, out

@@ -1,6 +1,6 @@
 """The weight codec's second pass: from the places of chunks in a stream to its weights, all slices at once.
 
-    weights = gather_weights(windows, walked)        # int16, zeros of the runs included
+    weights = gather_weights(windows, walked, most)  # int16, zeros of the runs included
 
 `codec` describes the format and finds the chunks.  A *code* is one place of a chunk's unary part.  A symbol is a
 quotient, the sum of the codes up to one that ends it, and a remainder of the slice's own width.  Arrays here are by
@@ -75,16 +75,21 @@ class Walked:
     modes: bytearray = field(default_factory=bytearray)
 
 
-def gather_weights(windows: NDArray[Any], walked: Walked) -> NDArray[np.int16]:
-    """All weights of the stream; `windows` are the 32 bits from each byte on.
+def gather_weights(windows: NDArray[Any], walked: Walked, most: int) -> NDArray[np.int16]:
+    """All weights of the slices; `windows` are the 32 bits from each byte of the stream on.
 
-    Raises `StreamError` for a weight of more than 9 bits.
+    Raises `StreamError` for a weight of more than 9 bits, and for more than `most` weights.
     """
     if not walked.slices:
         return np.zeros(0, np.int16)
     stream = _Stream(windows, walked)
     weights = _values(stream, stream.weights())
-    return _spread(stream, weights, stream.runs()) if any(piece.zero_limit for piece in walked.slices) else weights
+    if not any(piece.zero_limit for piece in walked.slices):
+        return weights
+    runs = stream.runs()
+    if len(weights) + int(runs.sum()) > most:
+        raise StreamError(f"weight stream: more than {most} weights")
+    return _spread(stream, weights, runs)
 
 
 @dataclass(frozen=True)

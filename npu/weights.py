@@ -39,6 +39,9 @@ MAX_WEIGHTS = 1 << 24
 """More weights, those included that pad the stream, no convolution may have here; bounds what a malformed stream
 costs."""
 
+_LONGER = 1 << 15
+"""A stream may have as many zeros more than its layout has weights."""
+
 MAX_ROW = 1 << 26
 """More elements under the kernel along a row no convolution may have here."""
 
@@ -118,8 +121,12 @@ def decode_weights(
     cores = len(encoded)
     weights = np.empty(layout.shape, np.int16)
     for core, data in enumerate(encoded):
-        weights[core::cores] = unpack(decode_stream(data.tobytes()), layout.of_core(core, cores))
+        weights[core::cores] = _decode(data, layout.of_core(core, cores))
     return weights
+
+
+def _decode(data: NDArray[np.uint8], layout: Layout) -> NDArray[np.int16]:
+    return unpack(decode_stream(data.tobytes(), layout.elements + _LONGER), layout)
 
 
 def layout_of(operation: Convolution, accelerator: Accelerator) -> Layout:
