@@ -100,6 +100,14 @@ class Gdb:
         """Undoes `watch`."""
         self._ask(f"z4,{address:x},{size:x}")
 
+    def stop_at(self, address: int) -> None:
+        """Stops the CPU before every instruction at `address`."""
+        self._ask(f"Z1,{address:x},2")
+
+    def pass_by(self, address: int) -> None:
+        """Undoes `stop_at`."""
+        self._ask(f"z1,{address:x},2")
+
     def resume(self, changed: dict[int, int] | None = None, xpsr: int | None = None) -> None:
         """Sets registers by number (and xPSR) and lets the CPU run."""
         packets = [f"P{number:x}={struct.pack('<I', value).hex()}" for number, value in (changed or {}).items()]

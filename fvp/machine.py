@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hil.fvp import qemu, transfer
+from hil.fvp import heap, qemu, transfer
 from hil.fvp.contract import CommandLine
 from hil.fvp.device import Device
 from hil.fvp.errors import BootError, FaultError, FvpError

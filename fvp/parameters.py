@@ -112,7 +112,9 @@ def _honoured() -> list[Parameter]:
         Parameter(f"{semihosting}enable", False, "serve semihosting"),
         Parameter(f"{semihosting}cmd_line", "", "command line that semihosting gives to the firmware"),
         Parameter(f"{semihosting}cwd", "", "folder whose files semihosting may open; empty is none"),
-        Parameter(f"{semihosting}heap_base", 0, "heap's start; of these four, what is not 0 changes SYS_HEAPINFO"),
+        Parameter(
+            f"{semihosting}heap_base", 0, "heap's start; with one of these four given, SYS_HEAPINFO answers them"
+        ),
         Parameter(f"{semihosting}heap_limit", 0, "heap's end"),
         Parameter(f"{semihosting}stack_base", 0, "stack's start, its highest address"),
         Parameter(f"{semihosting}stack_limit", 0, "stack's end, its lowest address"),

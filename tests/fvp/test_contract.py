@@ -230,7 +230,7 @@ def test_what_runs_an_inference_is_what_arms_fvp_takes(engine: str, tmp_path: Pa
         file.touch()
     program = Engine(engine, "", (engine,), modelled=engine == "open")
     memory = MemorySettings("Ethos_U55_Deep_Embedded", "Sram_Only")
-    words = arguments(replace(_command_line(firmware, program, 64, memory, files, 12), timelimit=9.0))
+    words = arguments(replace(_command_line(firmware, program, 64, memory, files, 12, 1), timelimit=9.0))
     said = complaints(words)
     assert [text for text in said if not text.startswith("open.")] == []
     assert bool(said) == (engine == "open")  # Arm's knows nothing of our own parameters.

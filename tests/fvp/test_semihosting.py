@@ -17,7 +17,9 @@ from .conftest import Launch
 from .thumb import Program
 
 OPEN, CLOSE, WRITE0, WRITE, READ, ISTTY, SEEK, FLEN = 0x01, 0x02, 0x04, 0x05, 0x06, 0x09, 0x0A, 0x0C
-TMPNAM, REMOVE, RENAME, SYSTEM, GET_CMDLINE, EXIT_EXTENDED = 0x0D, 0x0E, 0x0F, 0x12, 0x15, 0x20
+TMPNAM, REMOVE, RENAME, SYSTEM, GET_CMDLINE, HEAPINFO, EXIT_EXTENDED = (
+    0x0D, 0x0E, 0x0F, 0x12, 0x15, 0x16, 0x20,
+)  # fmt: skip
 DATA = 0x7000_0000
 RESULTS = 0x7000_0800
 ENABLED = ("-C", "cpu0.semihosting-enable=1", "--data", f"block@{DATA:#x}", "--timelimit", 30)
@@ -149,6 +151,30 @@ def test_the_command_line_reaches_the_firmware(fvp: Launch, tmp_path: Path) -> N
     done = fvp("-a", "a.elf", *ENABLED, "-C", f"cpu0.semihosting-cmd_line='{told}'", "--dump", f"out@{got:#x},64")
     assert done.returncode == 7, done.stderr
     assert (tmp_path / "out").read_bytes().rstrip(b"\0").decode() == told
+
+
+@pytest.mark.parametrize("given", ["heap_base=0x70020000", "stack_base=0"])
+def test_heap_and_stack_are_where_the_command_line_puts_them(fvp: Launch, tmp_path: Path, given: str) -> None:
+    """All calls are made by one instruction, as in a C library."""
+    firmware = _Firmware()
+    blocks = [firmware.put(bytes([255] * 16)) for _ in range(2)]
+    first, second = (firmware.words(block) for block in blocks)
+    texts = [firmware.put(text) for text in (b"a\0", b"b\0")]
+    exit_block = firmware.words(0x20026, 7)
+    table = firmware.words(
+        WRITE0, texts[0], HEAPINFO, first, WRITE0, texts[1], HEAPINFO, second, EXIT_EXTENDED, exit_block
+    )
+    program = Program()
+    program.set(4, table)
+    # LDR r0, [r4]; LDR r1, [r4, #4]; BKPT #0xAB; ADDS r4, #8; B back to the first
+    program.code(0x6820, 0x6861, 0xBEAB, 0x3408, 0xE7FA)
+    firmware.save(tmp_path)
+    (tmp_path / "a.elf").write_bytes(program.elf())
+    dumps = [word for number, block in enumerate(blocks) for word in ("--dump", f"out{number}@{block:#x},16")]
+    done = fvp("-a", "a.elf", *ENABLED, "-C", f"cpu0.semihosting-{given}", *dumps)
+    assert (done.returncode, done.stdout) == (7, b"ab"), done.stderr
+    expected = (0x7002_0000 if given.startswith("heap") else 0, 0, 0, 0)
+    assert [_words(tmp_path / f"out{number}") for number in range(2)] == [expected, expected]
 
 
 def test_a_folder_that_is_none_is_told(fvp: Launch, tmp_path: Path) -> None:
