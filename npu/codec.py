@@ -46,7 +46,7 @@ COST = 20
 """Output elements that NumPy computes while a byte of weights is decoded here: what the compiled loops would save."""
 
 MOST = (1 << 24) + (1 << 15)
-"""More weights no stream may hold; bounds what a malformed one costs, as one of 6 KB can hold them."""
+"""More weights no stream may hold; bounds what a malformed one costs, as a bit can stand for a weight or 8 zeros."""
 
 _GROUP = 1 << 20
 """Weights gathered at a time: that takes some 60 bytes for each."""
