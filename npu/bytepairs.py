@@ -27,6 +27,8 @@ from hil.npu.output import OutputStage
 Array = NDArray[Any]
 
 PAIRS = 1 << 16
+PAYS_AFTER = PAIRS
+"""Elements that an operation has computed when the table would have paid for itself."""
 
 SLACK = 3
 """Bytes behind the table that a 32-bit load of its last entry touches."""
@@ -43,9 +45,9 @@ class ElementwiseKernel:
     def __call__(self, memory: Memory) -> None:
         """Computes the output of every sample of `memory`."""
         elements = self.operation.ofm.elements * len(memory[self.operation.ofm.region])
-        loops = acceleration.loops(elements)
+        loops = acceleration.loops(0)  # `elementwise` counts.
         self.elements += elements
-        if loops is None or loops.bytes is None or self.elements <= PAIRS or not self._suits:
+        if loops is None or loops.bytes is None or self.elements <= PAYS_AFTER or not self._suits:
             elementwise(self.operation, self.stage, memory)
         else:
             self._look_up(memory, loops.bytes)

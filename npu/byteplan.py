@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.npu.exactness import fits_dot_products
+from hil.npu.exactness import fits_dot_products, fits_rounding
 from hil.npu.featuremap import BRICK, FeatureMap, Memory
 from hil.npu.operations import Kind, Upscale, Windowed
 from hil.npu.output import OutputStage
@@ -101,7 +101,11 @@ class BytePlan:
         if not stage.fits_bytes or (whole and (weights.min() < -128 or weights.max() > 127)):
             return None
         first = (0 if stage.bias is None else stage.bias) - fill * weights.sum(axis=(1, 2, 3), dtype=np.int64)
-        if not fits_dot_products(weights, first) or not (inside(ifm) and inside(ofm)):
+        assert stage.factor is not None
+        assert stage.shift is not None
+        if not (fits_dot_products(weights, first) and fits_rounding(weights, first, stage.factor, stage.shift)):
+            return None
+        if not (inside(ifm) and inside(ofm)):
             return None
         taken, pieces = _taken(operation, offset, fill)
         rows, runs = _windows(operation, whole)

@@ -16,17 +16,19 @@ since each term's magnitude is at most |weight| * max |input - zero point|.  The
 
 **Dot products of bytes** add 0 <= byte <= 255 times weights to 32-bit sums that begin with the bias: they are exact if
 |begin| + 255 * sum |weight| stays below 2**31 (they do not saturate on the way: the instructions have no 16-bit steps).
+Scaled, such a sum becomes a 32-bit integer before it is clamped, so that sum * factor / 2**shift must stay below 2**31
+too, with 2 for the rounding.
 
 **Scaling in int64**, `(sum + bias) * factor + rounding >> shift`, is exact while (largest |sum| + |bias|) * factor +
 2**shift + 2**30 stays below 2**63.  Biases have 40 bits and factors 32, so that it need not; where it may not, the
 output stage scales in Python's unbounded integers, and an operand that is scaled before it is refused.
 
-**Scaling in float64.**  sum + bias is an integer below 2**53, so exact.  A product with factor * 2**-shift is a
-multiple of 2**-fraction, with fraction = shift less the factor's factors of two.  If its magnitude is at most L + 1,
-with L the largest that an output's range reaches from the zero point, it has at most bits(L + 1) + fraction significant
-bits: up to 52 of them are held exactly, after adding the half and the nudge, which are multiples of 2**-fraction too,
-with a bit to spare.  A product beyond L + 1 may be rounded, but rounding is monotonic and L + 1 is itself a number: it
-stays beyond, and is clamped to the same limit.
+**Scaling in float64**, floor(p + half +- nudge) with p = (sum + bias) * factor / 2**shift.  sum + bias is an integer up
+to 2**53, so exact.  p, the half and the nudge (a fourth or less) are multiples of 2**-fraction, with fraction = shift
+less the factor's factors of two, or shift - 30 for the nudge.  Let L be the farthest that the output's limits lie from
+the zero point.  If |p| < L + 1, then all of these, and their sum, are multiples of 2**-fraction below L + 2: they have
+at most bits(L + 1) + fraction significant bits, and float64 holds 53, so that no step rounds.  A p beyond L + 1 may be
+rounded, but rounding is monotonic and L + 1 is itself a number: it stays beyond, and is clamped to the same limit.
 
 `tests/npu/test_exactness.py` draws operands at these bounds and beyond, compares with Python's integers, and shows that
 each bound, if it were looser by a factor of two, would let a wrong result through.
@@ -48,8 +50,8 @@ FLOAT32, FLOAT64 = 1 << 24, 1 << 53
 INT32, INT64 = 1 << 31, 1 << 63
 """Integers below these in magnitude fit the type."""
 
-SIGNIFICANT = 52
-"""Significant bits of scaled values; float64 has one more, for the sum with the half."""
+SIGNIFICANT = 53
+"""Significant bits of float64."""
 
 _BYTE = 255
 _NUDGE = 1 << 30
@@ -87,6 +89,17 @@ def fits_dot_products(weights: NDArray[np.int16], first: NDArray[np.int64]) -> b
     return all(abs(begin) + _BYTE * total < INT32 for total, begin in pairs)
 
 
+def fits_rounding(
+    weights: NDArray[np.int16], first: NDArray[np.int64], factor: NDArray[np.int64], shift: NDArray[np.int64]
+) -> bool:
+    """Whether 32 bits hold those sums scaled, too."""
+    rows = np.broadcast_arrays(weight_sums(weights), first, factor, shift)
+    return all(
+        (abs(begin) + _BYTE * total) * by < INT32 - 2 << bits
+        for total, begin, by, bits in zip(*(row.tolist() for row in rows), strict=True)
+    )
+
+
 def fits_int64(largest: int, factor: ArrayLike, shift: ArrayLike) -> bool:
     """Whether int64 scales values up to `largest` exactly, by any of `factor` and `shift` (broadcast)."""
     pairs = np.broadcast(np.asarray(factor), np.asarray(shift))
@@ -100,7 +113,7 @@ def fits_float64(
 
     TRUNCATE never does, because it does not round by adding.
     """
-    if rounding is Rounding.TRUNCATE or largest >= FLOAT64:
+    if rounding is Rounding.TRUNCATE or largest > FLOAT64:
         return False
     lowest_bit = np.maximum(factor & -factor, 1)
     fraction = shift - np.log2(lowest_bit).astype(np.int64)

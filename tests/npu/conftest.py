@@ -138,7 +138,7 @@ def _reference(kernels: Any, inputs: list[Array]) -> list[Array]:
     return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
-def run_npu(compiled: bytes, inputs: list[Array]) -> list[Array]:
+def run_npu(compiled: bytes, inputs: list[Array], threads: int = 1) -> list[Array]:
     """Runs a model that is one NPU operator on a batch; outputs in the model's order."""
     model = read_compiled(compiled)
     (operator,) = model.main.operators
@@ -146,7 +146,7 @@ def run_npu(compiled: bytes, inputs: list[Array]) -> list[Array]:
     arena = np.zeros((len(inputs[0]), model.arena_bytes), np.uint8)
     for index, values in zip(model.main.inputs, inputs, strict=True):
         place(model, arena, index, values)
-    operator.bind(model).run(arena)
+    operator.bind(model).run(arena, threads=threads)
     return [fetch(model, arena, index) for index in model.main.outputs]
 
 
@@ -168,8 +168,8 @@ def fetch(model: CompiledModel, arena: NDArray[np.uint8], index: int) -> Array:
 
 
 @pytest.fixture(scope="session")
-def npu() -> Callable[[bytes, list[Array]], list[Array]]:
-    """`npu(compiled, inputs)`: outputs of a compiled model that is one NPU operator."""
+def npu() -> Callable[..., list[Array]]:
+    """`npu(compiled, inputs, threads=1)`: outputs of a compiled model that is one NPU operator."""
     return run_npu
 
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from hil.npu import acceleration
+from hil.npu import acceleration, bytepairs, byteplan
 
 MODELS = ("ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8")
 ACCELERATORS = tuple(f"ethos-u55-{macs}" for macs in (32, 64, 128, 256))
@@ -61,6 +61,8 @@ def test_compiled_loops_equal_numpy(small_models, name, vela, npu, random_inputs
     pytest.importorskip("numba", exc_type=ImportError)
     model = small_models(name)
     compiled, inputs = vela(model, "ethos-u55-128"), random_inputs(model, 5)
+    monkeypatch.setattr(bytepairs, "PAYS_AFTER", 0)
+    monkeypatch.setattr(byteplan, "GROUP_BYTES", 4000)
     acceleration.load()
     fast = npu(compiled, inputs)
     acceleration.unload()
@@ -76,6 +78,14 @@ def test_a_batch_is_a_loop_of_singles(small_models, name, vela, npu, random_inpu
     singles = [npu(compiled, [values[i : i + 1] for values in inputs]) for i in range(19)]
     for index, whole in enumerate(npu(compiled, inputs)):
         np.testing.assert_array_equal(whole, np.concatenate([single[index] for single in singles]))
+
+
+@pytest.mark.parametrize("threads", [2, 7])
+def test_threads_share_the_samples(small_models, threads, vela, npu, random_inputs):
+    model = small_models("cnn")
+    compiled, inputs = vela(model, "ethos-u55-256", "Sram_Only"), random_inputs(model, 5)
+    for got, expected in zip(npu(compiled, inputs, threads), npu(compiled, inputs), strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
 def test_importing_needs_no_numba():

@@ -1,0 +1,244 @@
+"""No operand gets through an arithmetic that is not exact for it; each bound is where it has to be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from hil.npu import acceleration, exactness
+from hil.npu.convolution import ConvolutionKernel
+from hil.npu.errors import StreamError
+from hil.npu.featuremap import FeatureMap, Tile
+from hil.npu.operations import (
+    Activation,
+    Convolution,
+    Kernel,
+    Kind,
+    Padding,
+    Range,
+    Rounding,
+    Upscale,
+)
+from hil.npu.output import OutputStage
+
+RAW = Activation(-(1 << 31), (1 << 31) - 1, True, None, None)
+"""What a 32-bit output has: it wraps, so that every lost unit shows."""
+
+BYTE = Activation(-128, 127, False, None, None)
+
+
+@pytest.fixture(params=["numpy", "compiled"])
+def loops(request, monkeypatch):
+    """Both ways of computing."""
+    if request.param == "numpy":
+        monkeypatch.setattr(acceleration, "loops", lambda elements: None)
+    else:
+        acceleration.load()
+    yield request.param
+    acceleration.unload()
+
+
+def scaled(value: int, factor: int, shift: int, rounding: Rounding) -> int:
+    """The definition, in Python's unbounded integers."""
+    product = value * factor
+    if rounding is Rounding.TRUNCATE:
+        return abs(product) >> shift if product >= 0 else -(abs(product) >> shift)
+    if rounding is Rounding.TFL and shift > 31:
+        product += (1 << 30) if product >= 0 else -(1 << 30)
+    return product + ((1 << shift) >> 1) >> shift
+
+
+def finished(value: int, zero_point: int, activation: Activation) -> int:
+    if activation.wraps:
+        return (value + zero_point + (1 << 31)) % (1 << 32) - (1 << 31)
+    return min(max(value + zero_point, activation.minimum), activation.maximum)
+
+
+def ints(*values: int):
+    return np.array(values, np.int64)
+
+
+def stage_of(activation, largest, bias=0, factor=None, shift=None, rounding=Rounding.TFL, zero_point=0):
+    dtype = np.dtype(np.int32 if activation.wraps else np.int8)
+    scale = (None, None) if factor is None else (ints(factor), ints(shift))
+    return OutputStage(dtype, rounding, ints(bias), *scale, zero_point, activation, largest)
+
+
+def convolution(terms: int, dtype, zero_point: int, out: np.dtype) -> Convolution:
+    """A 1x1 convolution of `terms` channels to one."""
+
+    def vector(depth, dtype, address):
+        size = depth * dtype.itemsize
+        return FeatureMap(1, (1, 1, depth), dtype, False, (size, size, dtype.itemsize), (Tile(0, 1, 0, 1, address),))
+
+    ifm = vector(terms, np.dtype(dtype), 64)
+    return Convolution(
+        Kind.CONV, 0, vector(1, out, 0), ifm, (1, 1, 8), 0, 0, Rounding.TFL, None, None, zero_point, 0, RAW,
+        Kernel(), Padding(), Upscale.NONE, (Range(0, 0, 0),), (),
+    )  # fmt: skip
+
+
+def convolved(operation, weights, inputs, stage) -> int:
+    """What the kernel computes of `inputs`, elements of the input's type."""
+    weights = np.array(weights, np.int16).reshape(1, 1, 1, -1)
+    kernel = ConvolutionKernel.prepare(operation, weights, stage)
+    memory = np.zeros((1, 64 + operation.ifm.elements * operation.ifm.dtype.itemsize), np.uint8)
+    memory[0, 64:] = np.array(inputs, operation.ifm.dtype).view(np.uint8)
+    kernel({1: memory})
+    return int(memory[0, : stage.dtype.itemsize].view(stage.dtype)[0])
+
+
+def raw_product(terms, dtype, zero_point, weight, value, last) -> tuple[int, int]:
+    """(computed, true) low 32 bits of a sum of equal products, but for the `last` input."""
+    operation = convolution(terms, dtype, zero_point, np.dtype(np.int32))
+    weights, inputs = np.full((1, 1, 1, terms), weight, np.int16), np.full(terms, value, operation.ifm.dtype)
+    inputs[-1] = last
+    largest = exactness.largest_accumulator(operation, weights)
+    true = weight * ((terms - 1) * (value - zero_point) + last - zero_point)
+    return convolved(operation, weights, inputs, stage_of(RAW, largest)), finished(true, 0, RAW)
+
+
+TYPES = {np.uint8: (0, 255), np.int8: (-128, 127), np.int16: (-(1 << 15), (1 << 15) - 1)}
+FLIP = st.integers(0, 3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from([*TYPES]),
+    st.booleans(),
+    st.integers(1, 255),
+    st.booleans(),
+    st.floats(0.5, 2.1),
+    st.sampled_from([exactness.FLOAT32, 1 << 31]),
+    FLIP,
+)
+def test_products_are_exact(dtype, high, weight, negative, times, bound, off):
+    """Sums up to, at and beyond the bounds of float32 and of 32 bits, whatever arithmetic is chosen."""
+    low_value, high_value = TYPES[dtype]
+    zero_point, value = (low_value, high_value) if high else (high_value, low_value)
+    terms = max(2, int(bound * times / (weight * (high_value - low_value))))
+    assume(terms < 100_000)
+    last = value + (-off if high else off)
+    for use in (False, True):
+        acceleration.unload()
+        if use:
+            acceleration.load()
+        computed, true = raw_product(terms, dtype, zero_point, -weight if negative else weight, value, last)
+        assert computed == true
+    acceleration.unload()
+
+
+def test_the_bound_of_float32(loops, monkeypatch):
+    """An odd sum above 2**24: float32 would lose its last bit."""
+    case = 300, np.uint8, 0, 255, 255, 254
+    assert len({*raw_product(*case)}) == 1
+    monkeypatch.setattr(exactness, "FLOAT32", 2 * exactness.FLOAT32)
+    assert len({*raw_product(*case)}) == 2
+
+
+def test_the_bound_of_float64(loops, monkeypatch):
+    """An odd sum above 2**53."""
+    case = 20_001, np.int32, 0, 255, (1 << 31) - 1, (1 << 31) - 3
+    computed, true = raw_product(*case)
+    assert computed == true
+    monkeypatch.setattr(exactness, "FLOAT64", 2 * exactness.FLOAT64)
+    assert len({*raw_product(*case)}) == 2
+
+
+def test_products_beyond_int64_are_refused():
+    with pytest.raises(StreamError, match="more than 64 bits"):
+        exactness.exact_type(np.full((1, 1 << 10), 255, np.int16), 1 << 46)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.integers(-128, 127), min_size=1, max_size=300),
+    st.integers(-128, 127),
+    st.sampled_from([-1, 1]),
+    st.integers(-40_000_000, 40_000_000),
+    st.integers(1, (1 << 32) - 1),
+    st.integers(20, 62),
+    st.booleans(),
+)
+def test_dot_products_of_bytes_are_exact(weights, zero_point, sign, off, factor, shift, largest_inputs):
+    """Biases that bring the sums to 32 bits, with scales that bring them back to bytes or do not."""
+    bias = sign * (1 << 31) + off
+    inputs = [127 if (w > 0) == largest_inputs else -128 for w in weights]
+    operation = convolution(len(weights), np.int8, zero_point, np.dtype(np.int8))
+    acceleration.load()
+    shape = np.array(weights, np.int16).reshape(1, 1, 1, -1)
+    stage = stage_of(BYTE, exactness.largest_accumulator(operation, shape), bias, factor, shift)
+    total = bias + sum(w * (x - zero_point) for w, x in zip(weights, inputs, strict=True))
+    expected = finished(scaled(total, factor, shift, Rounding.TFL), 0, BYTE)
+    assert convolved(operation, weights, inputs, stage) == expected
+    acceleration.unload()
+
+
+@pytest.mark.parametrize(("bias", "shift"), [((1 << 31) - 100, 50), (1 << 30, 29)])
+def test_the_bound_of_dot_products(bias, shift, monkeypatch):
+    """A sum, and a scaled sum, that would not fit 32 bits."""
+    acceleration.load()
+    if acceleration.loops(0).bytes is None:
+        pytest.skip("this CPU has no dot products of bytes")
+    operation = convolution(300, np.uint8, 0, np.dtype(np.int8))
+    case = operation, [127] * 300, [255] * 300, stage_of(BYTE, 300 * 127 * 255, bias, 1 << 30, shift)
+    assert convolved(*case) == 127
+    monkeypatch.setattr(exactness, "INT32", 2 * exactness.INT32)
+    assert convolved(*case) != 127
+    acceleration.unload()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(0, 55).flatmap(lambda bits: st.integers(-(1 << bits), 1 << bits)),
+    st.integers(-(1 << 39), (1 << 39) - 1),
+    st.integers(0, 32).flatmap(lambda bits: st.integers(0, (1 << bits) - 1)),
+    st.integers(0, 62),
+    st.sampled_from(Rounding),
+    st.sampled_from([RAW, BYTE, replace(BYTE, minimum=-126, maximum=126)]),
+)
+def test_scaling_is_exact(value, bias, factor, shift, rounding, activation):
+    """Biases of 40 bits, factors of 32: as far as the hardware's fields go, and accumulators beyond what it has."""
+    stage = stage_of(activation, abs(value), bias, factor, shift, rounding)
+    expected = finished(scaled(value + bias, factor, shift, rounding), 0, activation)
+    for loops in (None, pytest.importorskip("hil.npu.loops", exc_type=ImportError)):
+        assert int(stage(ints(value).reshape(1, 1, 1, 1), loops)[0, 0, 0, 0]) == expected
+
+
+def test_the_bound_of_int64(monkeypatch):
+    """A product of 64 bits."""
+    value, factor, shift = (1 << 31) + 1, (1 << 32) - 1, 40
+    expected = finished(scaled(value, factor, shift, Rounding.NATURAL), 0, RAW)
+
+    def computed():
+        stage = stage_of(RAW, value, 0, factor, shift, Rounding.NATURAL)
+        return int(stage(ints(value).reshape(1, 1, 1, 1))[0, 0, 0, 0])
+
+    assert computed() == expected
+    monkeypatch.setattr(exactness, "INT64", 2 * exactness.INT64)
+    assert computed() != expected
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_bound_of_scaling_in_float64(compiled, monkeypatch):
+    """Products a hair below a half: with 53 bits they are rounded down, with one bit more float64 rounds them up."""
+    activation, shift = replace(BYTE, minimum=-126, maximum=126), 47
+    loops = pytest.importorskip("hil.npu.loops", exc_type=ImportError) if compiled else None
+    products = [(2 * n + 1 << shift - 1) - 1 for n in range(64, 126)]
+    cases = [(p // f, f) for p in products for f in (3, 5, 7, 9, 11, 13) if p % f == 0]
+
+    def wrong():
+        outputs = [
+            int(stage_of(activation, v, 0, f, shift, Rounding.NATURAL)(ints(v).reshape(1, 1, 1, 1), loops)[0, 0, 0, 0])
+            for v, f in cases
+        ]
+        return sum(out != scaled(v, f, shift, Rounding.NATURAL) for out, (v, f) in zip(outputs, cases, strict=True))
+
+    assert len(cases) > 10
+    assert wrong() == 0
+    monkeypatch.setattr(exactness, "SIGNIFICANT", exactness.SIGNIFICANT + 1)
+    assert wrong() > 0
