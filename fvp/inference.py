@@ -121,7 +121,7 @@ def run_inferences(
         raise BadInputError("the samples have inputs of different sizes")
     compiled = admission.check(model, sizes, output_sizes, macs, firmware)
     program = engines.find(engine, npu=firmware.npu) if isinstance(engine, str) else engine
-    together = len(samples) if can_restore(program, parameters) and sum(sizes) else 1
+    together = len(samples) if can_restore(program, parameters) and sum(sizes) > 0 else 1
     made: list[Inference] = []
     for first in range(0, len(samples), together):
         given = [model, b"".join(map(b"".join, samples[first : first + together])), b""]

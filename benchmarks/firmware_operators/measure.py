@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.firmware_operators import cpu_cases
 from benchmarks.operators.case import Array, Case
 from benchmarks.operators.families import all_cases
-from hil.fvp.errors import FvpError
+from hil.fvp.errors import FaultError
 from hil.npu.errors import BadInputError
 from hil.targets.base import Deployable
 from hil.targets.fvp import FvpTarget
@@ -67,7 +67,9 @@ def measured(case: Case) -> Measured:
         got = FvpTarget(engine="open", jobs=1).run(Deployable(model, None), inputs).outputs
     except BadInputError as error:
         return Measured("missing" if _MISSING.search(str(error)) else "refused", detail=_line(error))
-    except FvpError as error:
+    except FaultError as error:
+        if not str(error).startswith("the firmware"):  # A failure of the machine's is no result.
+            raise
         return Measured("refused", detail=_line(error))
     return _compared(got, expected)
 
