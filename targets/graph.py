@@ -73,10 +73,18 @@ class Graph:
         return bool(self.resources.handles) or any(tensor.is_variable for tensor in self.model.main.tensors)
 
     def run(
-        self, inputs: Sequence[Array], state: State, trace: Trace | None = None, passed: Passed | None = None
+        self,
+        inputs: Sequence[Array],
+        state: State,
+        trace: Trace | None = None,
+        passed: Passed | None = None,
+        jobs: int = 1,
     ) -> tuple[Array, ...]:
-        """Outputs in the model's order, each (samples, ...); `state` is changed to what the inference leaves."""
-        inference = _Inference(self, len(inputs[0]), state, trace, passed)
+        """Outputs in the model's order, each (samples, ...); `state` is changed to what the inference leaves.
+
+        `jobs` threads share the samples while the NPU's operators run.
+        """
+        inference = _Inference(self, len(inputs[0]), state, trace, passed, jobs)
         for index, array in zip(self.model.main.inputs, inputs, strict=True):
             inference.store(index, array)
         for step in self.steps:
@@ -93,13 +101,16 @@ class Graph:
 class _Inference:
     """One inference of a batch under way: the arena, and the value of each tensor that was written."""
 
-    def __init__(self, graph: Graph, samples: int, state: State, trace: Trace | None, passed: Passed | None) -> None:
+    def __init__(
+        self, graph: Graph, samples: int, state: State, trace: Trace | None, passed: Passed | None, jobs: int
+    ) -> None:
         self._graph = graph
         self._tensors = graph.model.main.tensors
         self._samples = samples
         self._state = state
         self._trace = trace
         self._passed = passed
+        self._jobs = jobs
         self._values: dict[int, Array] = {}
         self._streams = 0
         bound = [step for step in graph.steps if isinstance(step, BoundOperator)]
@@ -141,7 +152,7 @@ class _Inference:
                 _place(self._arena, tensor, _constant(tensor, self._samples))
         stream, trace = self._streams, self._trace
         follow = None if trace is None else lambda operation, ofm: trace(stream, operation, ofm)
-        step.run(self._arena, follow, self._fast)
+        step.run(self._arena, follow, self._fast, self._jobs)
         self._streams += 1
         for index in step.operator.outputs:
             self._keep(index, _fetch(self._arena, self._tensors[index]))

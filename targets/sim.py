@@ -30,12 +30,16 @@ _MOST_SAMPLES = 256
 
 
 class SimTarget:
-    """`keep_state` makes the samples one sequence: each starts from what the one before left in the model's state."""
+    """`keep_state` makes the samples one sequence: each starts from what the one before left in the model's state.
+
+    `jobs` threads share the samples.
+    """
 
     name = "sim"
 
-    def __init__(self, *, keep_state: bool = False) -> None:
+    def __init__(self, *, keep_state: bool = False, jobs: int = 1) -> None:
         self._keep_state = keep_state
+        self._jobs = jobs
 
     def identity(self) -> dict[str, str]:
         """Engine and version."""
@@ -71,7 +75,7 @@ class SimTarget:
         parts = []
         for start in range(0, samples, chunk):
             state = state if self._keep_state else State()
-            parts.append(graph.run([array[start : start + chunk] for array in inputs], state))
+            parts.append(graph.run([array[start : start + chunk] for array in inputs], state, jobs=self._jobs))
             if progress:
                 progress(min(start + chunk, samples), samples)
         return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))

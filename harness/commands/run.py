@@ -45,6 +45,10 @@ def run(
     keep_state: Annotated[
         bool, typer.Option("--keep-state", help="Samples are one sequence: variables keep their values (host, sim).")
     ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cores: threads of sim (1), boots of fvp at a time (as many as there are)."),
+    ] = None,
     as_json: arguments.Json = False,
 ) -> None:
     """Run a model on a target."""
@@ -63,7 +67,7 @@ def run(
         "parameters": tuple(fvp_parameter or ()),
         "firmware": firmware,
     }
-    chosen = create(target, **_options(target, fvp, interpreter, keep_state))
+    chosen = create(target, **_options(target, fvp, interpreter, keep_state, jobs))
     data = arguments.read_model(model)
     signature = read_signature(data, str(model))
     if cpu and signature.compiled:
@@ -86,7 +90,7 @@ def run(
     print(json.dumps(record)) if as_json else _show(str(model), record)
 
 
-def _options(target: str, fvp: dict[str, Any], interpreter: str, keep_state: bool) -> dict[str, Any]:
+def _options(target: str, fvp: dict[str, Any], interpreter: str, keep_state: bool, jobs: int | None) -> dict[str, Any]:
     """The options of the target that was chosen; what is another target's is refused."""
     from hil.npu.errors import BadInputError
 
@@ -94,11 +98,14 @@ def _options(target: str, fvp: dict[str, Any], interpreter: str, keep_state: boo
         raise BadInputError(f"--interpreter {interpreter}: only host has interpreters to choose from")
     if fvp["firmware"] and target != "fvp":
         raise BadInputError(f"--firmware {fvp['firmware']}: only fvp runs firmware")
+    if jobs and target == "host":
+        raise BadInputError(f"--jobs {jobs}: host runs one sample after the other")
+    shared = {"jobs": jobs} if jobs else {}
     if target == "fvp":
         if keep_state:
             raise BadInputError("--keep-state: the firmware boots anew for each sample", hint="use host or sim")
-        return fvp
-    return {"keep_state": keep_state, **({"interpreter": interpreter} if target == "host" else {})}
+        return fvp | shared
+    return {"keep_state": keep_state, **shared, **({"interpreter": interpreter} if target == "host" else {})}
 
 
 def _deployable(
