@@ -10,6 +10,7 @@ rounded), and not from the NPU's, so that one proves the other.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,6 +25,14 @@ def quantized(real: float) -> Multiplier:
     mantissa, exponent = math.frexp(real)
     factor = math.floor(mantissa * (1 << 31) + 0.5)
     return (factor, exponent) if factor < 1 << 31 else (factor // 2, exponent + 1)
+
+
+def ratio(numerators: Sequence[float], denominator: float) -> Multiplier:
+    """The product of scales over another scale, in float32, as the kernels have it that do not say double."""
+    product = np.float32(numerators[0])
+    for numerator in numerators[1:]:
+        product = product * np.float32(numerator)
+    return quantized(float(product / np.float32(denominator)))
 
 
 def scaled(values: Array, multiplier: Multiplier) -> Array:

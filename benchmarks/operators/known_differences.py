@@ -17,7 +17,7 @@ _REASONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ),
     ("CONV_2D", ("int16",), "with a bias of 32 bits: the legacy core's stream rounds once, TFLite twice"),
     ("EXP", ("int16",), "the legacy core makes its table in float64, TFLite and Regor in float32: off by 1"),
-    ("MIRROR_PAD", _SMALL, "over depth: Regor's stream copies the middle and leaves the padding as it was"),
+    ("MIRROR_PAD", _ALL, "over depth: Regor's stream copies the middle and leaves the padding as it was"),
     ("MUL", ("int32",), "with scales, which TFLite does not look at for int32 and Vela applies"),
     ("PACK", _SMALL, "of a batch along an inner axis: the legacy core's stream writes the first sample alone"),
     (
@@ -31,7 +31,7 @@ _REASONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("SLICE", _SMALL, "of a batch: the legacy core's stream takes the first sample alone"),
     (
         "SQUARED_DIFFERENCE",
-        ("int8",),
+        _SMALL,
         "the first operand broadcast: the legacy core's stream describes the second wrongly",
     ),
     ("STRIDED_SLICE", _SMALL, "backwards: the legacy core's stream reads before the tensor, which `sim` refuses"),
@@ -55,6 +55,11 @@ DIFFERENCES = {(operator, dtype): text for operator, dtypes, text in _REASONS fo
 """Reason by (operator, type) for cells in which cases differ."""
 
 OWN_ARITHMETIC: dict[str, str] = {
+    "ABS": "uint8, which TFLite does not take: its int8 kernel's steps",
+    "EXP": "as ABS",
+    "PRELU": "int16, which TFLite does not take: its int8 kernel's steps",
+    "SQUARED_DIFFERENCE": "uint8 and int16, which TFLite does not take: its int8 kernel's steps, for int16 without its "
+    "shift by 7 bits, as TFLite Micro",
     "ELU": "TensorFlow's reference kernels have none: the table of TFLite's optimised kernel, in float32",
     "NEG": "TFLite has none of quantized types: the difference to the zero point with its sign turned",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "TensorFlow's kernel takes sigmoid and tanh from gemmlowp and has no int16: TFLite "

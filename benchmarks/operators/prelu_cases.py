@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.operators.builder import Op, Tensor, build
 from benchmarks.operators.case import Case, Generator
+from benchmarks.operators.elementwise_arithmetic import prelu
 from benchmarks.operators.quantization import activation_tensor, scale, zero_point
 
 Shape = tuple[int, ...]
@@ -48,11 +49,13 @@ def cases() -> Iterator[Case]:
     for dtype in ("int8", "uint8"):
         for name, form in forms.items():
             yield Case("PRELU", dtype, name, partial(_model, dtype, form))
+    for name, form in forms.items():
+        yield Case("PRELU", "int16", name, partial(_model, "int16", form), arithmetic=prelu)
 
 
 def _model(dtype: str, form: _Form, random: Generator) -> bytes:
     x = activation_tensor(random, form.shape, dtype)
-    size = max(abs(form.low), abs(form.high)) / 127
+    size = max(abs(form.low), abs(form.high)) / (32767 if dtype == "int16" else 127)
     zero = 128 if dtype == "uint8" else 0
     real = random.uniform(form.low, form.high, form.slopes)
     limits = np.iinfo(dtype)

@@ -35,7 +35,7 @@ def cases() -> Iterator[Case]:
     yield from moves("TILE", dict(_tiles()), ("int16",), arithmetic=_tiled)
     yield from moves("PAD", dict(_paddings(False)), _EIGHT_AND_SIXTEEN)
     yield from moves("PADV2", dict(_paddings(True)), _EIGHT_AND_SIXTEEN)
-    yield from moves("MIRROR_PAD", dict(_mirrors()), _EIGHT_AND_SIXTEEN)
+    yield from moves("MIRROR_PAD", dict(_mirrors()))
 
 
 def _transposed(shape: Shape, order: Sequence[int]) -> Move:

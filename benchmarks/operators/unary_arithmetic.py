@@ -1,26 +1,26 @@
 """What functions of one element give where the reference kernels do not take the operator or its type.
 
-RELU_N1_TO_1 and RELU_0_TO_1 of int16 are the rescaling and the clamp of their 8-bit kernels.  ELU of int8 is the table
-that TFLite's optimised kernel makes, in float32.  NEG of quantized types is the difference to the zero point with its
-sign turned; its input and output have one scale.
+RELU_N1_TO_1 and RELU_0_TO_1 of int16 are the rescaling and the clamp of their 8-bit kernels, ABS and EXP of uint8 their
+int8 kernels.  ELU of int8 is the table that TFLite's optimised kernel makes, in float32.  NEG of quantized types is the
+difference to the zero point with its sign turned; its input and output have one scale.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from benchmarks.operators.builder import Array
 from benchmarks.operators.described import Described, first_operator
-from benchmarks.operators.fixed_point import quantized, scaled
+from benchmarks.operators.fixed_point import ratio, scaled
 
 
 def clamped(low: float, high: float, model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
     """The input, rescaled, between `low` and `high` (real numbers)."""
     x, y = _tensors(model)
     lowest, highest = (y.zero_point + round(bound / y.scale) for bound in (low, high))
-    values = scaled(inputs[0].astype(np.int64) - x.zero_point, quantized(x.scale / y.scale)) + y.zero_point
+    values = scaled(inputs[0].astype(np.int64) - x.zero_point, ratio([x.scale], y.scale)) + y.zero_point
     return [_stored(np.clip(values, lowest, highest), y)]
 
 
@@ -30,12 +30,28 @@ def negated(model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
     return [_stored(x.zero_point - inputs[0].astype(np.int64) + y.zero_point, y)]
 
 
+def absolute(model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
+    """The size of the difference to the zero point, rescaled."""
+    x, y = _tensors(model)
+    size = np.abs(inputs[0].astype(np.int64) - x.zero_point)
+    return [_stored(scaled(size, ratio([x.scale], y.scale)) + y.zero_point, y)]
+
+
 def elu(model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
     """The exponential linear unit."""
+    return _tabled(lambda real: np.where(real < 0, np.expm1(real), real), model, inputs)
+
+
+def exponential(model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
+    """e to the power of the input."""
+    return _tabled(np.exp, model, inputs)
+
+
+def _tabled(function: Callable[[Array], Array], model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
+    """A real function by the table of TFLite's 8-bit kernels, in float32."""
     x, y = _tensors(model)
     real = np.float32(x.scale) * (inputs[0].astype(np.float32) - np.float32(x.zero_point))
-    curved = np.where(real < 0, np.expm1(real.astype(np.float64)).astype(np.float32), real)
-    steps = curved * (np.float32(1) / np.float32(y.scale))
+    steps = function(real.astype(np.float64)).astype(np.float32) * (np.float32(1) / np.float32(y.scale))
     return [_stored(np.copysign(np.floor(np.abs(steps) + np.float32(0.5)), steps) + y.zero_point, y)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.operators.builder import Op, Tensor, build
 from benchmarks.operators.case import Case, Generator
 from benchmarks.operators.quantization import scale, zero_point
-from benchmarks.operators.unary_arithmetic import clamped, elu, negated
+from benchmarks.operators.unary_arithmetic import absolute, clamped, elu, exponential, negated
 
 Shape = tuple[int, ...]
 
@@ -49,6 +49,7 @@ def cases() -> Iterator[Case]:
     yield from _plain("RELU", ("int8", "uint8", "int16"))
     yield from _plain("RELU6", ("int8", "uint8", "int16"))
     yield from _plain("ABS", ("int8", "int16"))
+    yield from _plain("ABS", ("uint8",), arithmetic=absolute)
     yield from _plain("HARD_SWISH", _EIGHT_BITS)
     yield from _plain("ELU", ("int8",), arithmetic=elu)
     yield from _clamps()
@@ -79,7 +80,7 @@ def _clamps() -> Iterator[Case]:
 
 def _negations() -> Iterator[Case]:
     """The reference kernels have int32 alone."""
-    for dtype in ("int8", "int16"):
+    for dtype in ("int8", "uint8", "int16"):
         for number in range(3):
             yield _case("NEG", dtype, f"every{number}", _Form((0.03, None), (0.03, None)), arithmetic=negated)
     yield Case("NEG", "int32", "map", partial(_model, "NEG", "int32", _Form((0.01, 0), (0.01, 0), (1, 5, 7, 19))))
@@ -122,6 +123,7 @@ def _powers() -> Iterator[Case]:
     """EXP, LOG and RSQRT, of values for which they are defined."""
     for number, (x, y) in enumerate(((0.05, 0.1), (0.01, 0.05), (0.03, 0.01))):
         yield _case("EXP", "int8", f"every{number}", _Form((x, None), (y, None)))
+        yield _case("EXP", "uint8", f"every{number}", _Form((x, None), (y, None)), arithmetic=exponential)
         yield _case("RSQRT", "int8", f"every{number}", _Form((x, -128), (y, -128)))
         yield _case("LOG", "int8", f"every{number}", _Form((x, -128), (y, 0)))
     for number, (x, y) in enumerate(((1e-4, 27 / 32768), (5e-5, 1.8e-4), (2e-4, 2.2e-2))):
