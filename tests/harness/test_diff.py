@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from hil.targets.mapping import sources
 from hil.targets.tensors import read_signature
 
 HIL = [sys.executable, "-m", "hil.harness.cli"]
+DOCS = Path(__file__).parents[2] / "docs"
 FAULTY = 8  # the convolution of resnet8 that gets a fault; Vela cuts its output in two slices of depth
 
 
@@ -128,18 +130,16 @@ def test_one_changed_byte_of_a_vela_output_is_found(resnet: Path, vela: bytes, t
     assert turned.against == (0, first.word_offset)
 
 
-def test_a_person_can_read_it(resnet: Path, vela: bytes, tmp_path: Path) -> None:
-    other = tmp_path / "other_vela.tflite"
-    other.write_bytes(with_fault(resnet, vela, "bias"))
-    done = diff(resnet.name, "--target", other, cwd=resnet.parent)
-    assert done.returncode == 1
-    lines = done.stdout.splitlines()
-    assert lines[0] == "resnet8_int8.tflite: other_vela.tflite against host, 4 random samples (seed 0): different"
-    assert lines[2].startswith(f"first: CONV_2D {FAULTY}, output 'model/activation_5/Relu'")
-    assert "sample 0, element [" in lines[3]
-    assert f"CONV_2D {FAULTY}" in done.stdout.partition("the command on")[2]
-    assert "no command of its own" in done.stdout
-    assert max(map(len, lines)) <= 100
+def test_the_documentation_shows_what_is_printed(resnet: Path, vela: bytes, tmp_path: Path) -> None:
+    shutil.copy(resnet, tmp_path)
+    (tmp_path / "damaged_vela.tflite").write_bytes(with_bit(vela, Range(0, 0x5055, 1), 0, 3))
+    blocks = (DOCS / "diff.md").read_text().split("```")
+    for example, code in ((blocks[1], 1), (blocks[3], 0)):
+        command, _, printed = example.strip("\n").partition("\n")
+        done = diff(*shlex.split(command.removeprefix("$ hil diff ")), cwd=tmp_path)
+        assert done.stdout.rstrip("\n") == printed
+        assert done.returncode == code
+        assert max(map(len, done.stdout.splitlines())) <= 110
 
 
 def test_fvp_is_explained_by_sim(resnet: Path, tmp_path: Path) -> None:
