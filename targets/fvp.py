@@ -73,6 +73,8 @@ class FvpTarget:
     ) -> None:
         self._program = functools.cache(lambda npu: find(engine, executable, npu))
         self._named = firmware
+        if firmware:
+            load(firmware)  # What is wrong with it is told before anything is compiled or started.
         self._time_limit_s = time_limit_s
         self._jobs = jobs or os.cpu_count() or 1
         self._parameters = contract.parse([word for setting in parameters for word in ("-C", setting)]).parameters
