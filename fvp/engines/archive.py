@@ -68,10 +68,10 @@ PINNED = {
 """Arm's archive for GNU/Linux, by processor."""
 
 
-def pinned(machine: str) -> Archive:
-    """Arm's archive for the processor `machine`; raises `UnavailableError` if Arm has none."""
-    if machine not in PINNED:
-        raise UnavailableError(f"Arm has no Corstone-300 FVP for {machine}", hint="use --engine open")
+def pinned(machine: str, system: str = "Linux") -> Archive:
+    """Arm's archive for a machine, as `platform` names it; raises `UnavailableError` if none is known for it."""
+    if machine not in PINNED or system != "Linux":
+        raise UnavailableError(f"no archive of Arm's is known for {system} on {machine}", hint="use --engine open")
     return PINNED[machine]
 
 

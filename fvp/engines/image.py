@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hil.fvp import contract
-from hil.fvp.engines import session
+from hil.fvp.engines import session, starting
 from hil.fvp.engines.container import connect, mounts
 from hil.npu.errors import UnavailableError
 
@@ -74,12 +73,10 @@ def _ask(identity: str, wanted: str, names: tuple[str, ...], seen: tuple[str, ..
     if not program:
         raise UnavailableError(f"the Docker image {wanted} has none of {', '.join(names)} on its PATH", hint=_BUILD)
     if ended.code:
-        raise UnavailableError(
-            f"{program} in the image {wanted} does not start: {(ended.said or version).strip()[:300]}"
-        )
-    number = re.search(r"\[(\d[\w.]*) ", version)
-    is_open = contract.OPEN_NAME in version
-    if number is None and not is_open:
+        last = (ended.said or version).strip()[-300:]
+        raise UnavailableError(f"{program} in the image {wanted} does not start: {last}", hint=starting.hint(last))
+    number, is_open = starting.number(version), contract.OPEN_NAME in version
+    if not number and not is_open:
         raise UnavailableError(f"{program} in the image {wanted} is no FVP: it answers {version[:300]!r} to --version")
-    told = version.splitlines()[0] if is_open or number is None else f"{Path(program).name} {number[1]}"
+    told = version.splitlines()[0] if is_open else f"{Path(program).name} {number}"
     return Image(identity, program, f"{told}, image {identity.removeprefix('sha256:')[:12]}", is_open)

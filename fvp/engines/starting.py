@@ -77,20 +77,25 @@ def _start(path: Path, changed: int) -> Started:
             return _read(path, said, environment)
         cure = {name: value for name, value in _cure(path, said).items() if name not in environment}
         if not cure:
-            raise UnavailableError(f"{path} does not start: {_last_line(said)}", hint=_hint(path, said), log=said)
+            raise UnavailableError(f"{path} does not start: {_last_line(said)}", hint=hint(said), log=said)
         environment |= cure
 
 
 def _read(path: Path, said: str, environment: Mapping[str, str]) -> Started:
     if contract.OPEN_NAME in said:
         return Started(said, "", environment)
-    match = re.search(r"\[(\d[\w.]*) ", said)
-    if match is None:
+    if not (version := number(said)):
         raise UnavailableError(
             f"{path} is no FVP: it answers {_last_line(said) or 'nothing'!r} to --version",
             hint="Arm's programs answer 'Fast Models [version (date)]'",
         )
-    return Started(said, match[1], environment)
+    return Started(said, version, environment)
+
+
+def number(said: str) -> str:
+    """The simulator's version in what it says to `--version`; empty if it says none."""
+    match = re.search(r"\[(\d[\w.]*) ", said)
+    return match[1] if match else ""
 
 
 def _ask(path: Path, environment: Mapping[str, str]) -> tuple[int, str]:
@@ -153,8 +158,8 @@ def _missing_library(said: str) -> str:
     return Path(match[1]).name if match else ""
 
 
-def _hint(path: Path, said: str) -> str:
-    """What is known to help, where no cure did."""
+def hint(said: str) -> str:
+    """What is known to help where no cure did, for what a program said; empty if nothing is."""
     if "executable stack" in said:
         return "this C library refuses its executable stack: patchelf --clear-execstack on libarmctmodel.so beside it"
     library = _missing_library(said)

@@ -62,7 +62,7 @@ def install(
         raise BadInputError("Arm's licence is not accepted, so nothing was fetched", hint=LICENCE_HINT)
     if (url is None) != (sha256 is None):
         raise BadInputError("--url and --sha256 go together", hint="what is fetched is verified, always")
-    archive = named(url, sha256) if url and sha256 else pinned(platform.machine())
+    archive = named(url, sha256) if url and sha256 else pinned(platform.machine(), platform.system())
     line = LineProgress()
     try:
         made = install(

@@ -87,6 +87,8 @@ def shell(inside: Run, script: str, **settings: object) -> tuple[int, str]:
 
 # -- the engine
 
+_BROKEN = b"#!/bin/sh\necho 'libpython3.9.so.1.0: cannot open shared object file: No such file' >&2; exit 127\n"
+
 
 def test_an_inference_in_a_container_gives_what_one_outside_gives(
     runner: firmware.Firmware, compiled: Compile, tmp_path: Path
@@ -121,12 +123,12 @@ def test_auto_takes_the_image_and_says_why(compiled: Compile, runner: firmware.F
 
 def test_an_image_that_has_no_fvp_is_told_with_what_makes_one(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     daemon.load("hil-empty", tree({}))
-    daemon.load("hil-broken", tree({f"opt/arm/bin/{PROGRAM}": b"#!/bin/sh\necho no libpython3.9 >&2; exit 127\n"}))
+    daemon.load("hil-broken", tree({f"opt/arm/bin/{PROGRAM}": _BROKEN}))
     daemon.load("hil-arm", tree({f"opt/arm/bin/{PROGRAM}": b"#!/bin/sh\necho 'Fast Models [11.24.13 (Dec 4 2023)]'\n"}))
     for name, said in (
         ("hil-none", "there is no Docker image hil-none"),
         ("hil-empty", "has none of FVP_Corstone"),
-        ("hil-broken", "does not start: no libpython3.9"),
+        ("hil-broken", r"does not start: libpython3.*install libpython3\.9"),
     ):
         monkeypatch.setenv(image.IMAGE_VARIABLE, name)
         with pytest.raises(UnavailableError, match=said):
