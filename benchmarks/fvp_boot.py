@@ -1,27 +1,45 @@
-"""How long one inference takes on the open Corstone-300, from starting the process to its end.
+"""How long inferences take on the open Corstone-300, and where the time goes.
 
-    python benchmarks/fvp_boot.py VELA.tflite --input-bytes 490 --output-bytes 12 [--macs 128] [--runs 10]
+    python benchmarks/fvp_boot.py VELA.tflite [--runs 10] [--samples 32]
 
-Prints wall and CPU time (this program's and QEMU's together): of the whole executable, Python's start included; of
-QEMU from its start until it answers; of `--version`; and of `run_inference`, the executable's start and end included.
+Prints, best and median of the runs:
+
+* moments of one run of the executable, from the start of its process;
+* wall and CPU time (this program's and QEMU's together) of the executable, `run_inference`, QEMU until it answers;
+* the NPU's work alone, decoded and run in this process on the same command stream;
+* samples a second of `--samples` on all cores: sharing boots, against one boot a sample, by turns in the same run.
+
 The machine should have nothing else to do: the best of the runs is what the program needs, the median what it took.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+
 from hil.fvp import qemu
-from hil.fvp.firmware import runner
-from hil.fvp.inference import run_inference
+from hil.fvp.firmware import Firmware, runner
+from hil.fvp.inference import run_inference, run_inferences
+from hil.npu.compiled import CompiledModel, NpuOperator, read_compiled
+
+TIMELINE = Path(__file__).with_name("fvp_timeline.py")
+EXECUTABLE = [sys.executable, "-m", "hil.fvp.corstone300"]
+
+
+def row(name: str, values: Sequence[float]) -> str:
+    """A line of a table: best and median, in ms."""
+    return f"{name:<32} best {min(values) * 1e3:7.1f} ms   median {statistics.median(values) * 1e3:7.1f} ms"
 
 
 def measure(name: str, runs: int, action: Callable[[], object]) -> None:
@@ -32,10 +50,46 @@ def measure(name: str, runs: int, action: Callable[[], object]) -> None:
         action()
         walls.append(time.perf_counter() - wall)
         cpus.append(sum(os.times()[:4]) - cpu)
-    print(
-        f"{name:<28} wall best {min(walls):.3f} s, median {statistics.median(walls):.3f} s; "
-        f"CPU best {min(cpus):.2f} s, median {statistics.median(cpus):.2f} s"
-    )
+    print(row(name, walls) + f"   CPU best {min(cpus) * 1e3:4.0f} ms")
+
+
+def command(firmware: Firmware, model: Path, folder: Path, macs: int, output_bytes: int) -> list[str]:
+    """The executable's arguments for one inference of the inputs in `folder`."""
+    return [
+        "-q", "-a", str(firmware.path), "-C", f"ethosu.num_macs={macs}", "-C", "mps3_board.uart0.out_file=-",
+        "-C", "mps3_board.uart0.shutdown_on_eot=1", "--data", f"{model}@{firmware.layout.model.address:#x}",
+        "--data", f"{folder}/ifm@{firmware.layout.inputs.address:#x}",
+        "--dump", f"{folder}/ofm@{firmware.layout.outputs.address:#x},{output_bytes}",
+    ]  # fmt: skip
+
+
+def timelines(arguments: Sequence[str], runs: int) -> list[dict[str, float]]:
+    """Moments of `runs` runs."""
+    made = []
+    for _ in range(runs):
+        started = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, TIMELINE, str(started), *arguments], check=True, capture_output=True, text=True
+        )
+        made.append({**json.loads(done.stderr.splitlines()[-1]), "process has ended": time.monotonic() - started})
+    return made
+
+
+def print_timeline(made: Sequence[dict[str, float]]) -> None:
+    """The moments in order, and the span that has a target."""
+    for moment in sorted(made[0], key=lambda name: made[0][name]):
+        print(row(moment, [run[moment] for run in made]))
+    print(row("  QEMU's start to the outputs", [run["outputs are saved"] - run["QEMU starts"] for run in made]))
+    if all("NPU starts" in run for run in made):
+        print(row("  of it the NPU's work", [run["NPU is done"] - run["NPU starts"] for run in made]))
+
+
+def npu_alone(model: CompiledModel) -> None:
+    """Decodes and runs all command streams, as a job does that nothing was prepared for."""
+    arena = np.zeros((1, model.arena_bytes), np.uint8)
+    for operator in model.main.operators:
+        if isinstance(operator, NpuOperator):
+            operator.bind(model).run(arena)
 
 
 def boot_qemu(firmware: Path) -> None:
@@ -44,39 +98,56 @@ def boot_qemu(firmware: Path) -> None:
         started.gdb.connect(30)
 
 
+def throughput(model: bytes, inputs: Sequence[list[bytes]], sizes: list[int], macs: int, runs: int) -> None:
+    """Samples a second on all cores, the two ways by turns."""
+    jobs = os.cpu_count() or 1
+    pieces = [inputs[number::jobs] for number in range(jobs) if inputs[number::jobs]]
+    with ThreadPoolExecutor(jobs) as pool:
+
+        def shared() -> None:
+            list(pool.map(lambda piece: run_inferences(model, piece, sizes, macs=macs), pieces))
+
+        def one_each() -> None:
+            list(pool.map(lambda sample: run_inference(model, sample, sizes, macs=macs), inputs))
+
+        times: dict[str, list[float]] = {"sharing boots": [], "one boot a sample": []}
+        for _ in range(runs):
+            for name, way in (("sharing boots", shared), ("one boot a sample", one_each)):
+                started = time.perf_counter()
+                way()
+                times[name].append(time.perf_counter() - started)
+    for name, values in times.items():
+        best, median = (len(inputs) / value for value in (min(values), statistics.median(values)))
+        print(f"{name:<32} best {best:7.1f} samples/s   median {median:5.1f} samples/s   ({len(inputs)} samples)")
+
+
 def main() -> None:
     """Reads the arguments and prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--input-bytes", type=int, required=True)
-    parser.add_argument("--output-bytes", type=int, required=True)
-    parser.add_argument("--macs", type=int, default=128)
     parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--samples", type=int, default=32)
     options = parser.parse_args()
     firmware = runner()
-    data = os.urandom(options.input_bytes)
-    executable = [sys.executable, "-m", "hil.fvp.corstone300"]
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "ifm").write_bytes(data)
-        command = [
-            *executable, "-q", "-a", str(firmware.path), "-C", f"ethosu.num_macs={options.macs}",
-            "-C", "mps3_board.uart0.out_file=-", "-C", "mps3_board.uart0.shutdown_on_eot=1",
-            "--data", f"{options.model}@{firmware.layout.model.address:#x}",
-            "--data", f"{folder}/ifm@{firmware.layout.inputs.address:#x}",
-            "--dump", f"{folder}/ofm@{firmware.layout.outputs.address:#x},{options.output_bytes}",
-        ]  # fmt: skip
-        measure("executable", options.runs, lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
-    version = [*executable, "--version"]
-    measure(
-        "executable --version", options.runs, lambda: subprocess.run(version, check=True, stdout=subprocess.DEVNULL)
-    )
-    measure("QEMU until it answers", options.runs, lambda: boot_qemu(firmware.path))
     model = options.model.read_bytes()
-    measure(
-        "run_inference",
-        options.runs,
-        lambda: run_inference(model, [data], [options.output_bytes], macs=options.macs),
-    )
+    compiled = read_compiled(model)
+    macs, main_graph = compiled.accelerator.macs, compiled.main
+    sizes = [main_graph.tensors[index].bytes for index in main_graph.outputs]
+    inputs = [
+        [os.urandom(main_graph.tensors[index].bytes) for index in main_graph.inputs] for _ in range(options.samples)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "ifm").write_bytes(b"".join(inputs[0]))
+        arguments = command(firmware, options.model, Path(folder), macs, sum(sizes))
+        print_timeline(timelines(arguments, options.runs))
+        print()
+        launch = [*EXECUTABLE, *arguments]
+        measure("executable", options.runs, lambda: subprocess.run(launch, check=True, stdout=subprocess.DEVNULL))
+    measure("run_inference", options.runs, lambda: run_inference(model, inputs[0], sizes, macs=macs))
+    measure("QEMU until it answers", options.runs, lambda: boot_qemu(firmware.path))
+    measure("NPU alone, decoding included", options.runs, lambda: npu_alone(compiled))
+    print()
+    throughput(model, inputs, sizes, macs, max(1, options.runs // 5))
 
 
 if __name__ == "__main__":
