@@ -139,7 +139,7 @@ def test_the_documentation_shows_what_is_printed(resnet: Path, vela: bytes, tmp_
         done = diff(*shlex.split(command.removeprefix("$ hil diff ")), cwd=tmp_path)
         assert done.stdout.rstrip("\n") == printed
         assert done.returncode == code
-        assert max(map(len, done.stdout.splitlines())) <= 110
+        assert max(map(len, done.stdout.splitlines())) <= 100
 
 
 def test_fvp_is_explained_by_sim(resnet: Path, tmp_path: Path) -> None:
