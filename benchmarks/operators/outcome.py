@@ -1,6 +1,6 @@
 """What became of one case under one setting.
 
-    Runner().outcome(case, setting).kind        # "equal", "differs", "cpu", ...
+    outcome(case, prepare(case), setting).kind        # "equal", "differs", "cpu", ...
 
 ========  ============================================================================================
 kind      meaning
