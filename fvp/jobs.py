@@ -3,8 +3,8 @@
     jobs = Jobs(programs, memory_system, memory)
     timing = jobs.run(job)
 
-Regions in DDR are worked on in place, regions in SRAM on a copy of what the stream reaches, of which only the changes
-go back.
+Regions in DDR are worked on in place, regions in SRAM on a copy of the pieces that the stream's operations read or
+write, of which only the changes go back.
 
 This file stands apart from the registers (`device`) because it needs NumPy: the executable imports it while QEMU starts
 and the firmware boots.
@@ -13,7 +13,7 @@ and the firmware boots.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from hil.fvp.errors import FaultError
 from hil.fvp.memory import GuestMemory
 from hil.fvp.programs import Programs
 from hil.npu.memory_system import MemorySystem
-from hil.npu.program import Program
+from hil.npu.program import Program, reach
 from hil.npu.registers import BusError, Job
 from hil.npu.timing import Timing, cycles
 
@@ -63,16 +63,25 @@ class Jobs:
             if region < len(bases)
         }
         with contextlib.ExitStack() as stack:
-            spans = [
-                (start, end, stack.enter_context(self._memory.borrowed(start, end - start)))
-                for start, end in _merged(ranges.values())
-            ]
+            touched = _merged(_touched(program, bases))
+            spans = []
+            for low, high in _merged(ranges.values()):
+                pieces = [piece for piece in touched if low <= piece[0] < high]
+                spans.append((low, high, stack.enter_context(self._memory.borrowed(low, high - low, pieces))))
             regions: dict[int, Bytes] = {}
             for region, (start, end) in ranges.items():
                 low, data = next((low, data) for low, high, data in spans if low <= start and end <= high)
                 regions[region] = data[start - low : end - low].reshape(1, -1)
             if regions:
                 program.run(regions)
+
+
+def _touched(program: Program, bases: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The addresses that `program` reads or writes, piece by piece."""
+    for operation in program.operations:
+        for region, start, end in reach(operation):
+            if region < len(bases):
+                yield bases[region] + start, bases[region] + end
 
 
 def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hil.fvp.gdb import Gdb
@@ -53,18 +53,26 @@ class GuestMemory:
             self._qtest.write(address, data)
 
     @contextlib.contextmanager
-    def borrowed(self, address: int, size: int) -> Iterator[Bytes]:
-        """The bytes as an array to work on; what was changed is in memory when the `with` ends without an error."""
+    def borrowed(self, address: int, size: int, touched: Sequence[tuple[int, int]]) -> Iterator[Bytes]:
+        """`size` bytes as an array to work on; what was changed is in memory when the `with` ends without an error.
+
+        Of what is not mapped, only the `touched` pieces (addresses of the first byte and of that behind the last) hold
+        what memory holds, and only they may be changed.
+        """
         import numpy as np
 
         if self.is_mapped(address, size):
             yield np.frombuffer(self._mapped(address, size), np.uint8)
             return
-        before = self._qtest.read(address, size)
-        after = np.frombuffer(bytearray(before), np.uint8)
+        after = np.zeros(size, np.uint8)
+        pieces = [(start - address, end - address) for start, end in touched]
+        before = [np.frombuffer(self._qtest.read(address + start, end - start), np.uint8) for start, end in pieces]
+        for (start, end), piece in zip(pieces, before, strict=True):
+            after[start:end] = piece
         yield after
-        for start, end in _differences(np.frombuffer(before, np.uint8), after):
-            self._qtest.write(address + start, after[start:end].tobytes())
+        for (start, end), piece in zip(pieces, before, strict=True):
+            for low, high in _differences(piece, after[start:end]):
+                self._qtest.write(address + start + low, after[start + low : start + high].tobytes())
 
     def _mapped(self, address: int, size: int) -> memoryview:
         return self._ddr[address - DDR_BASE : address - DDR_BASE + size]

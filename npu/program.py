@@ -15,7 +15,7 @@ which order what the hardware overlaps, need nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -338,17 +338,23 @@ def _written(operation: Operation) -> list[int]:
     return [operation.destination_region] if isinstance(operation, Dma) else []
 
 
+def reach(operation: Operation) -> Iterator[tuple[int, int, int]]:
+    """Region, start and end of every piece of memory that `operation` reads or writes."""
+    if isinstance(operation, BlockOperation):
+        for fm in [operation.ofm, *_inputs(operation)]:
+            yield (fm.region, *fm.extent())
+        for part in _constants_of(operation):
+            yield part.region, part.address, part.end
+    elif isinstance(operation, Dma):
+        for start, end in zip(operation.sources, operation.destinations, strict=True):
+            yield operation.source_region, start, start + operation.length
+            yield operation.destination_region, end, end + operation.length
+
+
 def _requirements(operations: tuple[Operation, ...]) -> dict[int, Requirement]:
     required: dict[int, Requirement] = {}
     for operation in operations:
-        ends: list[tuple[int, int]] = []
-        if isinstance(operation, BlockOperation):
-            ends += [(fm.region, fm.extent()[1]) for fm in [operation.ofm, *_inputs(operation)]]
-            ends += [(part.region, part.end) for part in _constants_of(operation)]
-        elif isinstance(operation, Dma) and operation.sources:
-            ends.append((operation.source_region, max(operation.sources) + operation.length))
-            ends.append((operation.destination_region, max(operation.destinations) + operation.length))
-        for region, end in ends:
+        for region, _, end in reach(operation):
             if region not in required or end > required[region].size:
                 required[region] = Requirement(end, operation.word_offset)
     return required
