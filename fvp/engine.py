@@ -19,6 +19,7 @@ and `docker` with: they are written to Arm's documentation and tested with the o
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -67,7 +68,12 @@ def find(name: str = "auto", executable: Path | None = None, npu: str = "ethos-u
 
 
 def _first(executable: Path | None, npu: str) -> Engine:
-    """The first engine that works; raises only for what the user named and for want of all."""
+    """The first engine that works.
+
+    Modelled cycles must not stand in for those of a program that the user named: that one raises, as does want of all.
+    """
+    from hil.fvp.engines.image import IMAGE_VARIABLE
+
     passed = []
     found = search.first(executable, npu)
     if found is None:
@@ -76,14 +82,16 @@ def _first(executable: Path | None, npu: str) -> Engine:
         try:
             engine = _started(found, npu)
         except UnavailableError as error:
-            if found.where.startswith(("as it was named", "named by")):
-                raise  # Modelled cycles must not stand in for those of a program that the user named.
+            if found.named:
+                raise
             passed.append(f"arm: {error}")
         else:
             return replace(engine, why=f"{engine.name}: {found.path.name} {found.where}")
     try:
         return replace(_docker(npu), why="; ".join([*passed, "docker: its image is here"]))
     except UnavailableError as error:
+        if os.environ.get(IMAGE_VARIABLE):
+            raise
         passed.append(f"docker: {error.args[0]}")
     return replace(_open(), why="; ".join([*passed, "open: needs neither"]))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.fvp import contract
-from hil.fvp.engines import session, starting
+from hil.fvp.engines import search, session, starting
 from hil.fvp.engines.container import connect, mounts
 from hil.npu.errors import UnavailableError
 
@@ -44,11 +44,16 @@ class Image:
 
 
 def find(names: Sequence[str]) -> Image:
-    """The image with one of Arm's executables `names`; raises `UnavailableError` for want of daemon, image, program."""
+    """The image with one of Arm's executables `names`, on its PATH or in a folder of this machine that it sees.
+
+    Raises `UnavailableError` for want of daemon, image or program.
+    """
     wanted = os.environ.get(IMAGE_VARIABLE) or IMAGE
     with contextlib.closing(connect()) as client:
         identity = _identity(client, wanted)
-    return _ask(identity, wanted, tuple(names), mounts())
+    seen = mounts()
+    here = [place / name for folder in seen for place in search.below(Path(folder)) for name in names]
+    return _ask(identity, wanted, (*names, *(str(path) for path in here if search.is_executable(path))), seen)
 
 
 def _identity(client: Any, wanted: str) -> str:

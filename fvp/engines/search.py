@@ -52,10 +52,11 @@ _MODELS = {"x86_64": r"Linux64_GCC-[\d.]+", "aarch64": r"Linux64_armv8l_GCC-[\d.
 
 @dataclass(frozen=True)
 class Found:
-    """An executable, and in words where it was found."""
+    """An executable, in words where it was found, and whether the user named it."""
 
     path: Path
     where: str
+    named: bool = False
 
 
 def first(named: Path | None = None, npu: str = "ethos-u55") -> Found | None:
@@ -65,10 +66,10 @@ def first(named: Path | None = None, npu: str = "ethos-u55") -> Found | None:
     """
     names = names_of(npu)
     if named is not None:
-        return Found(_named(named, names, "what was named"), "as it was named")
+        return Found(_named(named, names, "what was named"), "as it was named", True)
     for variable in VARIABLES:
         if value := os.environ.get(variable):
-            return Found(_named(Path(value), names, variable), f"named by {variable}")
+            return Found(_named(Path(value), names, variable), f"named by {variable}", True)
     for name in names:
         if program := shutil.which(name):
             return Found(Path(program), "on PATH")

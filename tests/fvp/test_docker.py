@@ -131,15 +131,26 @@ def test_an_image_that_has_no_fvp_is_told_with_what_makes_one(daemon: Daemon, mo
         ("hil-broken", r"does not start: libpython3.*install libpython3\.9"),
     ):
         monkeypatch.setenv(image.IMAGE_VARIABLE, name)
-        with pytest.raises(UnavailableError, match=said):
-            engine.find("docker")
-        assert engine.find("auto").name != "docker"
+        for asked in ("docker", "auto"):  # An image that the user names is meant.
+            with pytest.raises(UnavailableError, match=said):
+                engine.find(asked)
     monkeypatch.setenv(image.IMAGE_VARIABLE, "hil-arm")
     found = engine.find("docker")
     assert (found.modelled, found.version.partition(",")[0]) == (False, f"{PROGRAM} 11.24.13")
     monkeypatch.setenv(container.MOUNTS_VARIABLE, "nowhere")
     with pytest.raises(BadInputError, match="names nowhere"):
         engine.find("docker")
+
+
+def test_an_installed_fvp_runs_in_an_image_that_has_none(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    daemon.load("hil-empty", tree({}))
+    shim.write(tmp_path)
+    tmp_path.chmod(0o755)
+    monkeypatch.setenv(image.IMAGE_VARIABLE, "hil-empty")
+    monkeypatch.setenv(container.MOUNTS_VARIABLE, ":".join([*python_folders(), str(tmp_path)]))
+    assert engine.find("docker").command[-1] == str(tmp_path / PROGRAM)
 
 
 # -- isolation
