@@ -62,7 +62,7 @@ class Limits:
 def connect() -> Any:
     """A client of the Docker daemon (`docker.DockerClient`); raises `UnavailableError` where there is none."""
     if not os.environ.get("DOCKER_HOST") and os.name == "posix" and not _SOCKET.exists():
-        raise UnavailableError(f"no Docker daemon is here: {_SOCKET} is not", hint="start one, or set DOCKER_HOST")
+        raise UnavailableError(f"no Docker daemon is here: there is no {_SOCKET}", hint="start one, or set DOCKER_HOST")
     try:
         import docker
     except ImportError:

@@ -39,6 +39,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-daemon")
     for variable in search.VARIABLES:
         monkeypatch.delenv(variable, raising=False)
+    folders = os.environ["PATH"].split(os.pathsep)
+    elsewhere = [folder for folder in folders if not any((Path(folder) / name).exists() for name in (*U55, *U65))]
+    monkeypatch.setenv("PATH", os.pathsep.join(elsewhere))
     if search.first() is not None:
         pytest.skip("this machine has an FVP where Arm installs it")
     return home
