@@ -33,9 +33,14 @@ def read_frame(pipe: io.RawIOBase | Any) -> tuple[Header, Blobs]:
     (length,) = _LENGTH.unpack(_exactly(pipe, _LENGTH.size))
     if length > _HEADER_LIMIT:
         raise ValueError(f"a header of {length} bytes is none of ours")
-    header: Header = json.loads(_exactly(pipe, length))
-    blobs = [_exactly(pipe, size) for size in header.pop("sizes")]
-    return header, blobs
+    try:
+        header = json.loads(_exactly(pipe, length))
+    except RecursionError:
+        raise ValueError("a header nested too deeply is none of ours") from None
+    sizes = header.pop("sizes", None) if isinstance(header, dict) else None
+    if not isinstance(sizes, list) or not all(type(size) is int and size >= 0 for size in sizes):
+        raise ValueError("a header without sizes is none of ours")
+    return header, [_exactly(pipe, size) for size in sizes]
 
 
 def _exactly(pipe: io.RawIOBase | Any, count: int) -> bytes:
