@@ -47,8 +47,8 @@ def first_operator(model: bytes) -> DescribedOperator:
         numbers = [] if indices is None else indices
         return tuple(None if i < 0 else _described(graph.tensors[i], read.buffers) for i in numbers)
 
-    made = [tensors(part) for part in (operator.inputs, operator.outputs, operator.intermediates)]
-    return DescribedOperator(*made, operator.builtinOptions)
+    inputs, outputs, held = (tensors(part) for part in (operator.inputs, operator.outputs, operator.intermediates))
+    return DescribedOperator(inputs, outputs, held, operator.builtinOptions)
 
 
 def _described(tensor: Any, buffers: Any) -> Described:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from benchmarks.operators.builder import Op, Tensor, build
+from benchmarks.operators.builder import Array, Op, Tensor, build
 from benchmarks.operators.case import Case, Generator
 from benchmarks.operators.elementwise_arithmetic import squared_difference
 from benchmarks.operators.quantization import activation_tensor, scale, zero_point
@@ -110,13 +111,13 @@ def _model(operator: str, dtype: str, form: _Form, random: Generator) -> bytes:
         first, second, y = (Tensor(t.shape, dtype, 2.0**power) for t, power in ((first, -11), (second, -13), (y, -11)))
     if dtype == "int32" and not form.quantized:
         first, second, y = (Tensor(tensor.shape, dtype, data=tensor.data) for tensor in (first, second, y))
-    options = {"fused_activation_function": form.fused} if operator in _ARITHMETIC else {}
+    options: dict[str, Any] = {"fused_activation_function": form.fused} if operator in _ARITHMETIC else {}
     if operator in ("ADD", "SUB") and dtype == "int16":
         options["pot_scale_int16"] = form.pot
     return build(Op(operator, (first, second), (y,), **options))
 
 
-def _constant(random: Generator, form: _Form, operand: int, dtype: str) -> np.ndarray | None:
+def _constant(random: Generator, form: _Form, operand: int, dtype: str) -> Array | None:
     if form.constant != operand:
         return None
     limits = np.iinfo("int16" if dtype == "int32" else dtype)

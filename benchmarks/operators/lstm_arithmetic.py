@@ -94,4 +94,5 @@ def _function(operator: str, scale: float) -> Array:
     shape = (1, 256, 256, 1)
     model = build(Op(operator, (Tensor(shape, "int16", scale),), (Tensor(shape, "int16", _UNIT),)))
     every = np.arange(-32768, 32768).astype(np.int16).reshape(shape)
-    return Interpreter(model).run([every])[0].ravel().astype(np.int64)
+    outputs: Array = Interpreter(model).run([every])[0].ravel()
+    return outputs.astype(np.int64)

@@ -91,7 +91,7 @@ def _tiled(model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
     assert times is not None
     assert times.data is not None
     assert x is not None
-    return [np.stack([np.tile(sample.reshape(x.shape), times.data) for sample in inputs[0]])]
+    return [np.stack([np.tile(sample.reshape(x.shape), times.data.tolist()) for sample in inputs[0]])]
 
 
 def _padded(shape: Shape, before_after: Sequence[tuple[int, int]], fill: bool = False, mode: str = "") -> Move:
