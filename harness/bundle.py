@@ -5,7 +5,7 @@
         inputs.npz                    the samples that differ, quantized, by tensor name
         target.npz  oracle.npz        what came out, and what should have
         identity.json                 everything the numbers depend on
-        README.txt                    where it differs first, and the command that shows it again
+        README.txt                    where it differs first, and the commands that show it again
 
 `explain_mismatch` writes it and says what is in it.
 """
@@ -56,7 +56,7 @@ def _explain(bench: Bench, deployment: Deployment, root: Path) -> str:
         _first_operator(deployment, outcome, int(different[0])),
     ]
     command = _write(folder, deployment, outcome, different[:MOST_SAMPLES])
-    lines += [f"bundle: {folder}", f"again: {command}"]
+    lines += [f"bundle: {folder}", f"again: {command}", f"explain: {_explaining(folder, deployment)}"]
     (folder / "README.txt").write_text("\n".join(lines) + "\n")
     return "\n".join(lines)
 
@@ -94,4 +94,13 @@ def _write(folder: Path, deployment: Deployment, outcome: Outcome, samples: np.n
     (folder / "identity.json").write_text(json.dumps(identity, indent=1))
     arguments = ["hil", "run", "vela.tflite", "--target", deployment.target]
     arguments += ["--accelerator", deployment.vela.accelerator, "--inputs", "inputs.npz", "--outputs", "again.npz"]
+    return f"cd {shlex.quote(str(folder))} && {shlex.join(arguments)}"
+
+
+def _explaining(folder: Path, deployment: Deployment) -> str:
+    """The command that names the operator again, with the settings that make this Vela's stream."""
+    vela = deployment.vela
+    arguments = ["hil", "diff", "int8.tflite", "--target", "vela.tflite", "--inputs", "inputs.npz"]
+    arguments += ["--memory-mode", vela.memory_mode, "--system-config", vela.system_config]
+    arguments += [word for option in vela.options for word in ("--vela-option", option)]
     return f"cd {shlex.quote(str(folder))} && {shlex.join(arguments)}"

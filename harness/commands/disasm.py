@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -146,25 +146,30 @@ def _header(model: Path, listing: Listing) -> list[str]:
     return [*texts, ""]
 
 
+_STYLES = {
+    "hil.number": "bold",
+    "hil.kind": "bold cyan",
+    "hil.address": "green",
+    "hil.label": "dim",
+    "hil.register": "magenta",
+}
+_COLOURED = (
+    r"^ {0,5}(?P<number>\d+) +\d+  (?P<kind>\w+)",
+    r"(?P<address>\b(\d|shram):0x[0-9a-f]+)",
+    r"^ {16}(?P<label>\w+)",
+    r"(?P<register>NPU_SET_\w+)",
+)
+"""Patterns whose named groups have the style of that name."""
+
+
 def _print_coloured(texts: list[str]) -> None:
     from rich.console import Console
-    from rich.highlighter import RegexHighlighter
     from rich.text import Text
     from rich.theme import Theme
 
-    class Listed(RegexHighlighter):
-        """The number and kind of an operation, its addresses, and register names."""
-
-        base_style = "hil."
-        highlights: ClassVar[list[str]] = [
-            r"^ {0,5}(?P<number>\d+) +\d+  (?P<kind>\w+)",
-            r"(?P<address>\b(\d|shram):0x[0-9a-f]+)",
-            r"^ {16}(?P<label>\w+)",
-            r"(?P<register>NPU_SET_\w+)",
-        ]
-
-    styles = {"number": "bold", "kind": "bold cyan", "address": "green", "label": "dim", "register": "magenta"}
-    console = Console(theme=Theme({f"hil.{name}": style for name, style in styles.items()}), soft_wrap=True)
-    highlight = Listed()
-    for text in texts:
-        console.print(highlight(Text(text)))
+    console = Console(theme=Theme(_STYLES), soft_wrap=True)
+    for line in texts:
+        text = Text(line)
+        for pattern in _COLOURED:
+            text.highlight_regex(pattern, style_prefix="hil.")
+        console.print(text)

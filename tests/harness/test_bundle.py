@@ -51,6 +51,17 @@ def again(folder: Path, *, faulty: bool) -> dict[str, np.ndarray]:
     return dict(np.load(folder / "again.npz"))
 
 
+def explained(folder: Path) -> str:
+    """What the bundle's second command prints, on an NPU with the fault."""
+    line = next(line for line in (folder / "README.txt").read_text().splitlines() if line.startswith("explain: "))
+    arguments = shlex.split(line)[shlex.split(line).index("hil") + 1 :]
+    code = f"{FAULT}\nfrom hil.harness.cli import main\nmain()\n"
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stdout
+
+
 def test_a_wrong_bit_is_found_named_and_kept(tmp_path: Path, fresh_store: Path) -> None:
     folder = write(
         tmp_path / "user", {"models/blobs.py": model_file(), "test_deployment.py": TEST, "conftest.py": FAULT}
@@ -69,3 +80,4 @@ def test_a_wrong_bit_is_found_named_and_kept(tmp_path: Path, fresh_store: Path) 
     assert (target[name] != oracle[name]).reshape(len(oracle[name]), -1).any(axis=1).all(), "only what differs is kept"
     np.testing.assert_array_equal(again(bundle, faulty=True)[name], target[name])
     np.testing.assert_array_equal(again(bundle, faulty=False)[name], oracle[name])
+    assert "first: CONV_2D 1, output" in explained(bundle)
