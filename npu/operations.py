@@ -177,6 +177,10 @@ class Dma(Operation):
 class BlockOperation(Operation):
     """An operation on feature maps, computed block by block (`block` is height, width, depth of an output block).
 
+    For each block the input under it is brought into SHRAM and added up in accumulators there (`accumulator`: 0 of 32
+    bits, 1 of 40, 2 floating point) while the block before is scaled and stored.  Only the depth of the block matters
+    for the result: weights are stored in that order.
+
     `scale` is the one scale of the whole output.  Without it `records`, if there, hold bias, factor and shift of each
     channel; operations that are never scaled have neither.
     `output_zero_point` is added after scaling.  `blockdep` bounds how far it may overlap the operation before.

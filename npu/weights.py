@@ -2,8 +2,11 @@
 
     weights = decode_weights(operation, accelerator, streams)    # (output depth, height, width, input depth)
 
-The NPU takes weights in the order in which its MAC units need them, so encoded weights only make sense for one
-accelerator and block depth.  From the outermost loop inwards:
+The MAC units work on a micro-block of output channels (8, on the U55-32 4) and 8 input channels at a time.
+*Depth-first*, they go through an input block's depth before they move in the kernel; *part-kernel-first*, through a few
+elements of the kernel before they move in depth, which pays where there are few channels.  The NPU takes weights in the
+order in which they are needed, so encoded weights only make sense for one accelerator and block depth.  From the
+outermost loop inwards:
 
 1. output blocks (OFM_BLK_DEPTH channels);
 2. input blocks of 32 channels (16 if part-kernel-first or the input has 16 bits);
