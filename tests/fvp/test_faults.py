@@ -7,6 +7,7 @@ the arena or its region, an operator that the firmware lacks.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -142,17 +143,23 @@ def test_the_hosts_time_limit_ends_the_npus_work_too() -> None:
 
 
 def _kill_qemu(parent: int, after: float) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
+    for pid in _wait_for_boards(parent):
+        time.sleep(after)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _wait_for_boards(parent: int) -> list[int]:
+    """Waits until a QEMU that plays a board runs below `parent`; gives the first few of them."""
+    until = time.monotonic() + 60
+    found: list[int] = []
+    while not found and time.monotonic() < until:
         for pid in children_of(parent):
-            try:
+            with contextlib.suppress(OSError):
                 if b"-gdb" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-                    time.sleep(after)
-                    os.kill(pid, signal.SIGKILL)
-                    return
-            except OSError:
-                continue
+                    found.append(pid)
         time.sleep(0.002)
+    return found
 
 
 @pytest.mark.parametrize("after", [0.0, 0.5])
@@ -197,10 +204,7 @@ def test_hil_run_ended_by_a_signal_takes_everything_along(
          "500"],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
     )  # fmt: skip
-    until = time.monotonic() + 60
-    while not [pid for pid in children_of(child.pid) if _is_simulator(pid)] and time.monotonic() < until:
-        time.sleep(0.01)
-    below = [pid for pid in children_of(child.pid) if _is_simulator(pid)]
+    below = _wait_for_boards(child.pid)
     time.sleep(random.uniform(0, 0.5))
     child.send_signal(sign)
     _, said = child.communicate(timeout=60)
