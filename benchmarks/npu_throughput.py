@@ -1,158 +1,195 @@
-"""How fast `npu` runs, beside TensorFlow Lite's XNNPACK and reference kernels, in one run on one thread.
+"""How fast `npu` runs, beside TensorFlow Lite's XNNPACK and reference kernels, in one run.
 
-    python benchmarks/npu_throughput.py MODEL.tflite [...] [--batch 64] [--accelerator ethos-u55-128]
+    python benchmarks/npu_throughput.py [MODEL.tflite ...] [--batch 64] [--jobs 2] [--rounds 5] [--json FILE]
 
-Prints one row a model: milliseconds per inference of each, and how many times as fast as each peer `npu` is.  `npu`
-runs the whole batch at once, the peers sample by sample.  The best of a few rounds counts, taken in turn.  The
-geometric mean of the ratios is over models with convolutions.
+Without models: those of the folder that HIL_TEST_DATA names, and a MobileNetV2 of 224x224 made here.  Five tables:
+
+* milliseconds an inference in batches, on one thread, and how many times as fast as each peer `npu` is;
+* the same on `--jobs` cores: threads of `npu`, interpreters of the peers;
+* one sample at a time, with compiled loops and with NumPy alone;
+* decoding a command stream, by million weights: with few of them other things take longer;
+* peak memory of a process with a small batch and a large one: what a sample adds should be its arena.
+
+Peers and `npu` are measured in turn, and the best round of each counts.  The geometric mean is over models with
+convolutions.  Mismatches are with the reference kernels, over the batch.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from mobilenet_v2 import mobilenet_v2
+from npu_peers import (
+    bind,
+    compile_with_vela,
+    has_convolutions,
+    interpreter_runner,
+    measure,
+    npu_runner,
+    numpy_alone,
+    random_inputs,
+)
 
 from hil.npu import acceleration
-from hil.npu.compiled import NpuOperator, read_compiled
+from hil.npu.compiled import read_compiled
 from hil.npu.operations import Convolution
+from hil.npu.weights import layout_of
 
-Array = NDArray[Any]
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+SMALL_BATCH = 8
+
+Row = dict[str, Any]
 
 
-def compile_with_vela(path: Path, accelerator: str, folder: str) -> bytes:
-    """Vela's output for the model at `path`."""
-    command = [sys.executable, "-m", "ethosu.vela", str(path), "--accelerator-config", accelerator]
-    subprocess.run([*command, "--output-dir", folder], check=True, capture_output=True)
-    return (Path(folder) / f"{path.stem}_vela.tflite").read_bytes()
+def throughput(path: Path, compiled: bytes, batch: int, jobs: int, rounds: int) -> Row:
+    """Milliseconds an inference of each on `jobs` cores, ratios, mismatches."""
+    inputs = random_inputs(path, batch)
+    runners = {
+        "npu": npu_runner(compiled, inputs, jobs),
+        "xnnpack": interpreter_runner(path, inputs, jobs, reference=False),
+        "reference": interpreter_runner(path, inputs, jobs, reference=True),
+    }
+    pairs = zip(runners["npu"](), runners["reference"](), strict=True)
+    mismatches = sum(int((got.ravel() != expected.ravel()).sum()) for got, expected in pairs)
+    slow = runners.pop("reference")
+    best = measure(runners, rounds) | measure({"reference": slow}, min(rounds, 2))
+    row: Row = {name: seconds / batch * 1e3 for name, seconds in best.items()}
+    row |= {f"x {peer}": row[peer] / row["npu"] for peer in ("xnnpack", "reference")}
+    return row | {"mismatches": mismatches}
 
 
-def has_convolutions(compiled: bytes) -> bool:
-    """Whether some kernel is larger than 1x1; a fully connected layer's is not."""
+def single(path: Path, compiled: bytes, rounds: int) -> Row:
+    """Milliseconds of one inference after another, and of `npu` in those of the reference kernels."""
+    inputs = random_inputs(path, 1)
+    npu, reference = npu_runner(compiled, inputs, 1), interpreter_runner(path, inputs, 1, reference=True)
+    best = measure({"npu": npu, "reference": reference}, 20 * rounds)
+    with numpy_alone():
+        best |= measure({"numpy": npu_runner(compiled, inputs, 1)}, 4 * rounds)
+    row: Row = {name: best[name] * 1e3 for name in ("npu", "numpy", "reference")}
+    return row | {
+        "npu / reference": row["npu"] / row["reference"],
+        "numpy / reference": row["numpy"] / row["reference"],
+    }
+
+
+def decoding(compiled: bytes, rounds: int) -> Row:
+    """Weights, milliseconds to decode the whole stream with compiled loops, and by million weights."""
     model = read_compiled(compiled)
-    operations = [op.bind(model).program.operations for op in model.main.operators if isinstance(op, NpuOperator)]
-    kernels = [op.kernel for row in operations for op in row if isinstance(op, Convolution)]
-    return any(kernel.height * kernel.width > 1 for kernel in kernels)
+    program = bind(model).program
+    layouts = (layout_of(op, program.accelerator) for op in program.operations if isinstance(op, Convolution))
+    weights = sum(int(np.prod(layout.shape)) for layout in layouts)
+    loops = measure({"loops": lambda: [bind(model)]}, rounds)["loops"]  # type: ignore[list-item]
+    with numpy_alone():
+        alone = measure({"numpy": lambda: [bind(model)]}, 2)["numpy"]  # type: ignore[list-item]
+    per_million = 1e9 / weights
+    return {"weights": weights, "ms": loops * 1e3, "ms / M": loops * per_million, "numpy ms / M": alone * per_million}
 
 
-def npu_runner(compiled: bytes, inputs: list[Array]) -> Callable[[], list[Array]]:
-    """Runs the batch on `npu`."""
-    model = read_compiled(compiled)
-    (operator,) = model.main.operators
-    assert isinstance(operator, NpuOperator)
-    bound = operator.bind(model)
-    tensors = model.main.tensors
-    arena = np.zeros((len(inputs[0]), model.arena_bytes), np.uint8)
-
-    def part(index: int) -> NDArray[np.uint8]:
-        offset = tensors[index].offset
-        assert offset is not None
-        return arena[:, offset : offset + tensors[index].bytes]
-
-    def run() -> list[Array]:
-        for index, values in zip(model.main.inputs, inputs, strict=True):
-            part(index)[:] = values.reshape(len(values), -1).view(np.uint8)
-        bound.run(arena)
-        return [np.ascontiguousarray(part(i)).view(tensors[i].dtype) for i in model.main.outputs]
-
-    return run
+def memory(compiled: Path, batch: int) -> Row:
+    """Mebibytes of arena a sample, peak of a process with a small batch and with `batch`, arenas that a sample adds."""
+    peaks = {}
+    for samples in (SMALL_BATCH, batch):
+        command = [sys.executable, __file__, "--peak", str(compiled), "--batch", str(samples)]
+        peaks[samples] = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    arena = read_compiled(compiled.read_bytes()).arena_bytes
+    added = (peaks[batch] - peaks[SMALL_BATCH]) / (batch - SMALL_BATCH)
+    mebi = 1 / (1 << 20)
+    small, large = f"batch {SMALL_BATCH}", f"batch {batch}"
+    return {
+        "arena": arena * mebi,
+        small: peaks[SMALL_BATCH] * mebi,
+        large: peaks[batch] * mebi,
+        "x arena": added / arena,
+    }
 
 
-def interpreter_runner(path: Path, inputs: list[Array], reference: bool) -> Callable[[], list[Array]]:
-    """Runs the batch on TensorFlow Lite, sample by sample."""
-    import tensorflow as tf
-
-    kinds = tf.lite.experimental.OpResolverType
-    interpreter = tf.lite.Interpreter(
-        str(path), num_threads=1, experimental_op_resolver_type=kinds.BUILTIN_REF if reference else kinds.AUTO
-    )
-    interpreter.allocate_tensors()
-    places = [detail["index"] for detail in interpreter.get_input_details()]
-    outputs = [detail["index"] for detail in interpreter.get_output_details()]
-
-    def run() -> list[Array]:
-        rows = []
-        for sample in range(len(inputs[0])):
-            for place, values in zip(places, inputs, strict=True):
-                interpreter.set_tensor(place, values[sample : sample + 1])
-            interpreter.invoke()
-            rows.append([interpreter.get_tensor(index).reshape(-1) for index in outputs])
-        return [np.stack(column) for column in zip(*rows, strict=True)]
-
-    return run
+def print_peak(compiled: Path, batch: int) -> None:
+    """Runs a batch of zeros and prints the process' peak memory in bytes; in a process of its own."""
+    acceleration.load()
+    model = read_compiled(compiled.read_bytes())
+    arena = np.zeros((batch, model.arena_bytes), np.uint8)
+    arena[:] = 1
+    bind(model).run(arena)
+    status = Path("/proc/self/status").read_text()  # ru_maxrss would count the parent before exec, too.
+    print(int(status.split("VmHWM:")[1].split()[0]) * 1024)
 
 
-def random_inputs(path: Path, batch: int) -> list[Array]:
-    """One array a model input, over the whole range of its type."""
-    import tensorflow as tf
+def show(title: str, rows: dict[str, Row], means: list[str], convolutional: set[str]) -> Row:
+    """Prints a table, and gives the geometric means of the columns `means`."""
+    columns = list(next(iter(rows.values())))
+    print(f"\n{title}")
+    print(f"{'':22}" + "".join(f"{name:>18}" for name in columns))
+    for name, row in rows.items():
+        cells = (f"{row[key]:18}" if isinstance(row[key], int) else f"{row[key]:18.3f}" for key in columns)
+        print(f"{name:22}" + "".join(cells))
+    counted = [row for name, row in rows.items() if name in convolutional]
+    if not means or not counted:
+        return {}
+    result = {key: statistics.geometric_mean(row[key] for row in counted) for key in means}
+    print(f"{'geometric mean':22}" + "".join(f"{result[key]:18.3f}" if key in result else " " * 18 for key in columns))
+    return result
 
-    generator = np.random.default_rng(0)
-    inputs = []
-    for detail in tf.lite.Interpreter(str(path)).get_input_details():
-        limits = np.iinfo(detail["dtype"])
-        shape = (batch, *detail["shape"][1:])
-        inputs.append(generator.integers(limits.min, limits.max, shape, detail["dtype"], endpoint=True))
-    return inputs
 
-
-def measure(runners: dict[str, Callable[[], list[Array]]], rounds: int) -> dict[str, float]:
-    """Seconds of the best round of each, taken in turn."""
-    best = dict.fromkeys(runners, float("inf"))
-    for _ in range(rounds):
-        for name, run in runners.items():
-            start = time.perf_counter()
-            run()
-            best[name] = min(best[name], time.perf_counter() - start)
-    return best
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", type=Path)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--accelerator", default="ethos-u55-128")
+    parser.add_argument("--json", type=Path, help="where to write the tables")
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "ethosu-hil" / "benchmarks")
+    parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Measures the models named on the command line and prints the table."""
+    """Measures the models named on the command line and prints the tables."""
     if any(os.environ.get(name) != "1" for name in THREADS):  # Libraries read these when they are loaded.
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | dict.fromkeys(THREADS, "1"))
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="+", type=Path)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--accelerator", default="ethos-u55-128")
-    arguments = parser.parse_args()
+    options = arguments()
+    if options.peak:
+        print_peak(options.peak, options.batch)
+        return
+    shared = os.environ.get("HIL_TEST_DATA")
+    found = sorted(Path(shared, "models").glob("*.tflite")) if shared else []
+    models = options.models or [*found, mobilenet_v2(options.cache)]
     acceleration.load()
-    print(f"batch {arguments.batch}, one thread, {arguments.accelerator}; milliseconds per inference")
-    print(f"{'model':24}{'npu':>9}{'XNNPACK':>9}{'reference':>11}{'x XNNPACK':>11}{'x reference':>13}  mismatches")
-    ratios = []
-    for path in arguments.models:
-        inputs = random_inputs(path, arguments.batch)
-        with tempfile.TemporaryDirectory() as folder:
-            compiled = compile_with_vela(path, arguments.accelerator, folder)
-        runners = {
-            "npu": npu_runner(compiled, inputs),
-            "xnnpack": interpreter_runner(path, inputs, reference=False),
-            "reference": interpreter_runner(path, inputs, reference=True),
-        }
-        pairs = zip(runners["npu"](), runners["reference"](), strict=True)
-        mismatches = sum(int((got != expected).sum()) for got, expected in pairs)
-        best = {name: seconds / arguments.batch * 1e3 for name, seconds in measure(runners, arguments.rounds).items()}
-        to_xnnpack, to_reference = best["xnnpack"] / best["npu"], best["reference"] / best["npu"]
+    tables: dict[str, dict[str, Row]] = {"one": {}, "jobs": {}, "single": {}, "decode": {}, "memory": {}}
+    convolutional = set()
+    for path in models:
+        start = time.perf_counter()
+        compiled = compile_with_vela(path, options.accelerator)
+        options.cache.mkdir(parents=True, exist_ok=True)
+        kept = options.cache / f"{path.stem}_{options.accelerator}.tflite"
+        kept.write_bytes(compiled)
         if has_convolutions(compiled):
-            ratios.append((to_xnnpack, to_reference))
-        print(
-            f"{path.stem:24}{best['npu']:9.3f}{best['xnnpack']:9.3f}{best['reference']:11.3f}"
-            f"{to_xnnpack:11.2f}{to_reference:13.2f}  {mismatches}"
-        )
-    if ratios:
-        means = [statistics.geometric_mean(column) for column in zip(*ratios, strict=True)]
-        print(f"{'geometric mean':53}{means[0]:11.2f}{means[1]:13.2f}")
+            convolutional.add(path.stem)
+        tables["one"][path.stem] = throughput(path, compiled, options.batch, 1, options.rounds)
+        tables["jobs"][path.stem] = throughput(path, compiled, options.batch, options.jobs, options.rounds)
+        tables["single"][path.stem] = single(path, compiled, options.rounds)
+        tables["decode"][path.stem] = decoding(compiled, options.rounds)
+        tables["memory"][path.stem] = memory(kept, options.batch)
+        print(f"{path.stem}: measured in {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    ratios = ["x xnnpack", "x reference"]
+    means = {
+        "one": show(f"batch {options.batch}, one thread: ms an inference", tables["one"], ratios, convolutional),
+        "jobs": show(f"batch {options.batch}, {options.jobs} cores", tables["jobs"], ratios, convolutional),
+    }
+    show("one sample at a time: ms", tables["single"], [], convolutional)
+    show("decoding a command stream, and by million weights", tables["decode"], [], convolutional)
+    show("peak memory: MiB", tables["memory"], [], convolutional)
+    if options.json:
+        options.json.write_text(json.dumps({"tables": tables, "geometric means": means}, indent=1))
 
 
 if __name__ == "__main__":
