@@ -33,6 +33,9 @@ Memory = Mapping[int, NDArray[np.uint8]]
 BRICK = 16
 """Depth of one brick of format NHCWB16."""
 
+_MOST_RUNS = 1 << 22
+"""Runs of adjacent elements whose places are compared one by one."""
+
 _DTYPES: dict[tuple[bool, int], np.dtype[Any]] = {
     (False, 0): np.dtype(np.uint8),
     (True, 0): np.dtype(np.int8),
@@ -100,6 +103,38 @@ class FeatureMap:
         """The first byte the feature map touches and the one behind its last."""
         spans = list(self.spans())
         return min(low for low, _ in spans), max(high for _, high in spans)
+
+    def is_distinct(self) -> bool:
+        """Whether no two elements share a byte: else what is written depends on the order, which is the hardware's.
+
+        Where axes are nested in each other that is seen from the strides; else the places are compared.
+        """
+        size, depth = self.dtype.itemsize, self.shape[2]
+        run = min(depth, BRICK) * size if self.bricks else depth * size
+        axes = [(self.shape[0], self.strides[0])]
+        axes += [(self.shape[1], BRICK * size), (-(-depth // BRICK), self.strides[2])] if self.bricks else [
+            (self.shape[1], self.strides[1])
+        ]
+        extent = run
+        for stride, count in sorted((abs(stride), count) for count, stride in axes if count > 1):
+            if stride < extent:
+                return self._runs_are_apart(run)
+            extent += stride * (count - 1)
+        return len(self.tiles) == 1 or self._runs_are_apart(run)
+
+    def _runs_are_apart(self, run: int) -> bool:
+        bricks = -(-self.shape[2] // BRICK) if self.bricks else 1
+        if self.shape[0] * self.shape[1] * bricks > _MOST_RUNS:
+            return False
+        stride_y, stride_x, stride_c = self.strides
+        if self.bricks:
+            stride_x = BRICK * self.dtype.itemsize
+        parts = []
+        for tile in self.tiles:
+            rows, columns = np.arange(tile.bottom - tile.top)[:, None, None], np.arange(tile.right - tile.left)[:, None]
+            places = tile.address + rows * stride_y + columns * stride_x + np.arange(bricks) * stride_c
+            parts.append(places.ravel())
+        return bool((np.diff(np.sort(np.concatenate(parts))) >= run).all())
 
     def load(self, memory: Memory, out: Array) -> None:
         """Copies the elements of all samples to `out`, shape (batch, height, width, depth), converting to its type."""
@@ -182,6 +217,8 @@ def feature_map(
             raise StreamError(f"the {prefix} starts {-low} bytes before its region", word_offset=word_offset)
         if elements * result.dtype.itemsize > high - low:
             raise StreamError(f"the strides lay elements of the {prefix} over each other", word_offset=word_offset)
+    if prefix == "OFM" and not result.is_distinct():
+        raise StreamError("the strides lay elements of the OFM over each other", word_offset=word_offset)
     return result
 
 
