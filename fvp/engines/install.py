@@ -11,6 +11,7 @@ Source of the installer's options: public scripts that install the FVP (ExecuTor
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ from filelock import FileLock, Timeout
 
 from hil.fvp.engines import search, starting
 from hil.fvp.engines.archive import Archive, ArchiveError, Progress, download, unpack
+from hil.npu import lifeline
 from hil.npu.errors import BadInputError
 
 LICENCE_HINT = (
@@ -64,10 +66,11 @@ def _install(archive: Archive, into: Path, progress: Progress | None, say: Calla
             )
         say(f"{archive.name} is installed already")
         return _executable(into)
+    _clear(into)
     partial = into.parent / f".{archive.sha256[:16]}.part"
     say(f"fetching {archive.url}")
     download(archive, partial, progress)
-    with tempfile.TemporaryDirectory(prefix=f".{into.name}-", dir=into.parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=_scratch(into), dir=into.parent) as scratch:
         unpacked, staged = Path(scratch) / "archive", Path(scratch) / "installed"
         unpacked.mkdir()
         say("verified; unpacking")
@@ -81,6 +84,18 @@ def _install(archive: Archive, into: Path, progress: Progress | None, say: Calla
     return _executable(into)
 
 
+def _scratch(into: Path) -> str:
+    """How the names of folders begin that an installation works in."""
+    return f".{into.name}-scratch-"
+
+
+def _clear(into: Path) -> None:
+    """Removes what a killed installation left; nobody else is at work, for the lock is held."""
+    for path in into.parent.iterdir():
+        if path.name.startswith(_scratch(into)) and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def _installer(unpacked: Path, archive: Archive) -> Path:
     found = [path for path in unpacked.glob(_INSTALLER) if path.is_file() and not path.is_symlink()]
     if len(found) != 1:
@@ -91,7 +106,7 @@ def _installer(unpacked: Path, archive: Archive) -> Path:
 
 def _run_installer(installer: Path, into: Path) -> None:
     """Runs Arm's installer without questions; it ends with this process's patience or interruption."""
-    command = [str(installer), *_ANSWERS, "--destination", str(into)]
+    command = lifeline.through(os.getpid(), [str(installer), *_ANSWERS, "--destination", str(into)])
     process = subprocess.Popen(
         command, cwd=installer.parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, errors="replace", start_new_session=True,

@@ -22,6 +22,8 @@ from hil.fvp import engine
 from hil.fvp.engines import archive, search, shim
 from hil.npu.errors import BadInputError, UnavailableError
 
+from .conftest import wait_until_gone
+
 PROGRAM = search.EXECUTABLES["ethos-u55"][0]
 
 INSTALLER = f"""#!/bin/sh
@@ -274,16 +276,27 @@ def test_an_interruption_ends_the_installer_and_leaves_no_half_of_it(server: Ser
         process.kill()
         process.wait()
     assert process.returncode == 130, said
-    running = [p for p in Path("/proc").glob("[0-9]*/cmdline") if f"60.{mark}".encode() in _bytes(p)]
-    assert not running
+    assert not wait_until_gone(f"60.{mark}")
     assert {path.suffix for path in (tmp_path / "into").iterdir()} <= {".part"}
 
 
-def _bytes(path: Path) -> bytes:
+def test_what_a_killed_installation_left_is_cleared_by_the_next(server: Server, tmp_path: Path) -> None:
+    begun, mark = tmp_path / "begun", f"61.{time.time_ns()}"
+    data = packed(**{"FVP_Corstone_SSE-300.sh": f"#!/bin/sh\ntouch {begun}\nexec sleep {mark}\n"})
+    url, into = server.url("fvp.tgz", data), tmp_path / "into" / "FVP"
+    process = subprocess.Popen(command(url, data, into), stderr=subprocess.DEVNULL)
     try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+        while not begun.exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.wait()
+    assert not wait_until_gone(mark)  # The installer ended with it.
+    assert [path for path in into.parent.iterdir() if path.is_dir()]
+    broken = packed(**{"FVP_Corstone_SSE-300.sh": "#!/bin/sh\nexit 1\n"})
+    assert install(server.url("other.tgz", broken), broken, into).returncode == 3
+    assert not [path for path in into.parent.iterdir() if path.is_dir()]
 
 
 def test_arms_archives_are_pinned_for_both_processors() -> None:
