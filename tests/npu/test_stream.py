@@ -84,7 +84,6 @@ def test_registers_keep_their_values():
         (("IFM_STRIDE_X", 0), "over each other"),
         (("OFM_STRIDE_X", 4), "over each other"),
         (("OFM_STRIDE_Y", 12), "over each other"),
-        (("OFM_HEIGHT0_M1", 1), "over each other"),
         (("IFM_REGION", 4), "region 4 has 0 bytes"),
         (("IFM_PAD_TOP", 9), "nothing of the input"),
         (("OFM_PRECISION", 3 << 1), "OFM_PRECISION"),
