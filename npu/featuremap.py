@@ -112,9 +112,11 @@ class FeatureMap:
         size, depth = self.dtype.itemsize, self.shape[2]
         run = min(depth, BRICK) * size if self.bricks else depth * size
         axes = [(self.shape[0], self.strides[0])]
-        axes += [(self.shape[1], BRICK * size), (-(-depth // BRICK), self.strides[2])] if self.bricks else [
-            (self.shape[1], self.strides[1])
-        ]
+        axes += (
+            [(self.shape[1], BRICK * size), (-(-depth // BRICK), self.strides[2])]
+            if self.bricks
+            else [(self.shape[1], self.strides[1])]
+        )
         extent = run
         for stride, count in sorted((abs(stride), count) for count, stride in axes if count > 1):
             if stride < extent:
