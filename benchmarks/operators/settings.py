@@ -42,7 +42,7 @@ arena_cache_size=65536
 ALL_SETTINGS = len(MODES) * len(COMPILERS)
 """Ways to compile a case for an accelerator."""
 
-SETTINGS = 4
+SETTINGS = 2
 """How many of them the whole run takes for each case and accelerator, by turns."""
 
 _FAST_CASES = 2
