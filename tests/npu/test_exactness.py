@@ -11,16 +11,19 @@ from hypothesis import strategies as st
 
 from hil.npu import acceleration, exactness
 from hil.npu.convolution import ConvolutionKernel
+from hil.npu.elementwise import elementwise
 from hil.npu.errors import StreamError
 from hil.npu.featuremap import FeatureMap, Tile
 from hil.npu.operations import (
     Activation,
     Convolution,
+    Elementwise,
     Kernel,
     Kind,
     Padding,
     Range,
     Rounding,
+    Scale,
     Upscale,
 )
 from hil.npu.output import OutputStage
@@ -242,3 +245,60 @@ def test_the_bound_of_scaling_in_float64(compiled, monkeypatch):
     assert wrong() == 0
     monkeypatch.setattr(exactness, "SIGNIFICANT", exactness.SIGNIFICANT + 1)
     assert wrong() > 0
+
+
+def common_scale(operation: Elementwise, value: int, place: int) -> int:
+    """The definition of an operand of ADD or SUB, less its zero point."""
+    if operation.scaled_operand == 0:
+        return value * (operation.scale_a if place == 1 else operation.scale_b).factor
+    bits = 20 if operation.ifm.dtype.itemsize == 1 else 15
+    if operation.scaled_operand != place:
+        return value << (bits - 1)
+    shift = min(operation.scale_a.shift + bits, 62)
+    return scaled(value << bits, operation.scale_a.factor, shift, operation.operand_rounding)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from([Kind.ADD, Kind.SUB, Kind.MUL, Kind.MIN, Kind.MAX]),
+    st.sampled_from([*TYPES]),
+    st.tuples(st.integers(0, 1), st.integers(0, 1)),
+    st.tuples(st.integers(-128, 255), st.integers(-128, 255)),
+    st.integers(0, 2),
+    st.tuples(st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 16) - 1)),
+    st.integers(0, 42),
+    st.booleans(),
+)
+def test_elementwise_operands_are_exact(kind, dtype, ends, zero_points, scaled_operand, factors, shift, swapped):
+    """The largest operands of each type, with any scale: exact, or refused; and never beyond the bound."""
+    dtype = np.dtype(dtype)
+    values = [TYPES[dtype.type][end] for end in ends]
+
+    def pixel(dtype, address):
+        size = dtype.itemsize
+        return FeatureMap(1, (1, 1, 1), dtype, False, (size, size, size), (Tile(0, 1, 0, 1, address),))
+
+    operation = Elementwise(
+        kind, 0, pixel(np.dtype(np.int32), 0), pixel(dtype, 4), (1, 1, 8), 0, 0, Rounding.TFL, None, None,
+        zero_points[0], 0, RAW, pixel(dtype, 8), None, zero_points[1], swapped, scaled_operand, Rounding.TFL,
+        Scale(factors[0], shift), Scale(factors[1], 0),
+    )  # fmt: skip
+    try:
+        largest = exactness.largest_accumulator(operation)
+    except StreamError:
+        assert dtype.itemsize > 1
+        assert factors[0] >= 1 << 31
+        return
+    memory = np.zeros((1, 12), np.uint8)
+    for at, value in zip((4, 8), values, strict=True):
+        memory[0, at : at + dtype.itemsize] = np.array([value], dtype).view(np.uint8)
+    elementwise(operation, stage_of(RAW, largest), {1: memory})
+    operands = [value - zero_point for value, zero_point in zip(values, zero_points, strict=True)]
+    if kind in (Kind.ADD, Kind.SUB):
+        places = (2, 1) if swapped else (1, 2)
+        operands = [common_scale(operation, value, place) for value, place in zip(operands, places, strict=True)]
+    first, second = reversed(operands) if swapped else operands
+    functions = {Kind.ADD: int.__add__, Kind.SUB: int.__sub__, Kind.MUL: int.__mul__, Kind.MIN: min, Kind.MAX: max}
+    true = functions[kind](first, second)
+    assert abs(true) <= largest
+    assert int(memory[0, :4].view(np.int32)[0]) == finished(true, 0, RAW)
