@@ -15,6 +15,7 @@ import mmap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from hil.fvp.errors import FaultError
 from hil.fvp.gdb import Gdb
 from hil.fvp.qemu import DDR_BASE, DDR_SIZE
 from hil.fvp.qtest import Qtest
@@ -24,6 +25,9 @@ if TYPE_CHECKING:  # The executable loads and starts the machine before it has i
     from numpy.typing import NDArray
 
     Bytes = NDArray[np.uint8]
+
+_LARGEST_SRAM = 1 << 24
+"""Bytes that no memory beside DDR has."""
 
 _BLOCK = 64
 """Bytes of the pieces in which changes are looked for."""
@@ -42,8 +46,12 @@ class GuestMemory:
         return address >= DDR_BASE and address + size <= DDR_BASE + DDR_SIZE
 
     def read(self, address: int, size: int) -> bytes:
-        """`size` bytes from `address`."""
-        return bytes(self._mapped(address, size)) if self.is_mapped(address, size) else self._qtest.read(address, size)
+        """`size` bytes from `address`; raises `FaultError` for more than there is anywhere but in DDR."""
+        if self.is_mapped(address, size):
+            return bytes(self._mapped(address, size))
+        if size > _LARGEST_SRAM:
+            raise FaultError(f"there is no memory of {size} bytes at {address:#010x}")
+        return self._qtest.read(address, size)
 
     def write(self, address: int, data: bytes) -> None:
         """Puts `data` at `address`."""
@@ -66,6 +74,8 @@ class GuestMemory:
             return
         after = np.zeros(size, np.uint8)
         pieces = [(start - address, end - address) for start, end in touched]
+        if sum(end - start for start, end in pieces) > _LARGEST_SRAM:
+            raise FaultError(f"there is no memory of {size} bytes at {address:#010x}")
         before = [np.frombuffer(self._qtest.read(address + start, end - start), np.uint8) for start, end in pieces]
         for (start, end), piece in zip(pieces, before, strict=True):
             after[start:end] = piece

@@ -23,6 +23,10 @@ from hil.npu.payload import parse_payload
 from hil.npu.program import Program, decode
 
 
+_MOST_STREAMS = 64
+"""Streams that are kept; firmware that makes new ones for ever may not fill the host's memory."""
+
+
 @dataclass(frozen=True)
 class _Decoded:
     """`program` holds where, of `regions`, those in `aliases` are the same memory as another."""
@@ -73,6 +77,8 @@ class Programs:
 
     def _decode(self, stream: bytes, regions: frozenset[int], aliases: Mapping[int, int]) -> Program:
         program = decode(_words(stream), self._accelerator, {}, dict(aliases))
+        if len(self._decoded) >= _MOST_STREAMS:
+            del self._decoded[next(iter(self._decoded))]
         self._decoded.setdefault(stream, []).append(_Decoded(regions, dict(aliases), program))
         return program
 
