@@ -22,7 +22,6 @@ from hil.npu.errors import StreamError
 from hil.npu.payload import parse_payload
 from hil.npu.program import Program, decode
 
-
 _MOST_STREAMS = 64
 """Streams that are kept; firmware that makes new ones for ever may not fill the host's memory."""
 

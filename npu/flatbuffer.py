@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 from hil.npu.errors import StreamError
 
-
 BUDGET = 4
 """Bytes that may be read, for each of the file; TFLite files need 1.3."""
 
