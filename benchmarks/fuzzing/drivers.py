@@ -46,7 +46,7 @@ class _Memory:
         return self._piece(address, size).tobytes()
 
     @contextlib.contextmanager
-    def borrowed(self, address: int, size: int) -> Iterator[NDArray[np.uint8]]:
+    def borrowed(self, address: int, size: int, wanted: Sequence[tuple[int, int]]) -> Iterator[NDArray[np.uint8]]:
         yield self._piece(address, size)
 
     def _piece(self, address: int, size: int) -> NDArray[np.uint8]:

@@ -5,6 +5,7 @@ write_seeds(folder)                    # folder/TARGET/seeds, folder/TARGET/cont
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ class Seeds:
     contexts: list[Context]
 
 
+@functools.cache
 def make_seeds(step: int = 1) -> Seeds:
     """Makes the models, of every `step`-th operator and type, and takes them apart."""
     seeds = Seeds({name: [] for name in TARGETS}, [])

@@ -24,7 +24,7 @@ from hil.fvp.access import decode as decode_access
 from hil.harness.tflite_file import read_tflite
 from hil.npu import acceleration
 from hil.npu.accelerator import ALL, Accelerator
-from hil.npu.bytepairs import PAIRS, ElementwiseKernel
+from hil.npu.bytepairs import PAYS_AFTER, ElementwiseKernel
 from hil.npu.codec import decode_stream as decode_weights
 from hil.npu.compiled import NpuOperator, is_compiled, read_compiled
 from hil.npu.disassembly import Surroundings, disassemble
@@ -82,7 +82,7 @@ def _run(program: Program, size: int) -> str:
         with _loops(compiled):
             for step in program._steps:
                 if isinstance(step, ElementwiseKernel):
-                    step.elements = PAIRS  # So many that the compiled loops look results up.
+                    step.elements = PAYS_AFTER  # So many that the compiled loops look results up.
             answers.append(_answer(lambda whole=whole: program.run({1: whole[:, GUARD : GUARD + size]})))
         assert (whole[:, :GUARD] == guard).all(), "written below the arena"
         assert (whole[:, GUARD + size :] == guard).all(), "written above the arena"

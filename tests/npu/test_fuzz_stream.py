@@ -1,0 +1,175 @@
+"""No command stream, however damaged, does more than raise a `StreamError` that names a word, or costs much."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.fuzzing.mutation import mutate_stream
+from benchmarks.fuzzing.seeds import make_seeds
+from benchmarks.fuzzing.targets import TARGETS
+from hil.npu import stream
+from hil.npu.accelerator import Accelerator
+from hil.npu.constants import KnownMemory, Spans
+from hil.npu.errors import StreamError
+from hil.npu.operations import Range
+from hil.npu.program import decode
+from hil.npu.stream import Op
+
+U55 = Accelerator.from_name("ethos-u55-128")
+CODES = {
+    name: code
+    for table in (stream.REGISTERS_16, stream.REGISTERS_40, stream.REGISTERS_SCALE)
+    for code, name in table.items()
+}
+SHORT = frozenset(stream.REGISTERS_16.values())
+STEP = 4
+"""Of the conformance suite's operators and types, every fourth is a seed."""
+
+MUCH = 64 << 20
+"""Bytes that no short stream may need."""
+
+
+def _flip(data: bytes, most: int) -> bytes:
+    """Stands in for the fuzzer's own mutations: one bit, of a byte that the data themselves choose."""
+    at = sum(data) % len(data)
+    return data[:at] + bytes([data[at] ^ 1 << len(data) % 8]) + data[at + 1 :]
+
+
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(st.integers(0, 1 << 16), st.lists(st.integers(0, 1 << 32), min_size=1, max_size=6))
+def test_changed_streams_stay_inside_and_say_what_is_wrong(which, changes):
+    """Registers with other values, operations in other places, cut streams: run with NumPy and the compiled loops."""
+    seeds = make_seeds(STEP)
+    data = seeds.inputs["stream"][which % len(seeds.inputs["stream"])]
+    for change in changes:
+        data = mutate_stream(data, 1 << 15, change, _flip)
+    TARGETS["stream"](data, seeds.contexts)
+
+
+def test_seeds_run():
+    seeds = make_seeds(STEP)
+    assert len(seeds.contexts) > 5
+    assert {TARGETS["stream"](data, seeds.contexts) for data in seeds.inputs["stream"]} == {"ok"}
+
+
+def assemble(*commands):
+    """Words of commands given as (register, value) or (Op, parameter)."""
+    words = []
+    for what, value in commands:
+        if isinstance(what, Op):
+            words.append(what | value << 16)
+        elif what in SHORT:
+            words.append(CODES[what] | (value & 0xFFFF) << 16)
+        else:
+            words += [CODES[what] | 1 << 14 | (value >> 32 & 0xFF) << 16, value & 0xFFFFFFFF]
+    return np.array(words, np.uint32)
+
+
+STOP = (Op.STOP, 0xFFFF)
+PIXEL = [
+    ("IFM_PRECISION", 1), ("OFM_PRECISION", 1), ("IFM_REGION", 1), ("OFM_REGION", 1), ("IFM_DEPTH_M1", 1023),
+    ("OFM_DEPTH_M1", 1023), ("IFM_STRIDE_X", 1024), ("IFM_STRIDE_Y", 1024), ("OFM_STRIDE_X", 1024),
+    ("OFM_STRIDE_Y", 1024), ("ACTIVATION_MIN", -128), ("ACTIVATION_MAX", 127), ("OFM_BASE0", 1024),
+]  # fmt: skip
+"""Input and output of one pixel and 1,024 channels."""
+
+BOMBS = {
+    "a pixel padded to 256x256": [
+        *PIXEL, ("KERNEL_HEIGHT_M1", 255), ("KERNEL_WIDTH_M1", 255), ("IFM_PAD_TOP", 255), ("IFM_PAD_LEFT", 255),
+        (Op.POOL, 0),
+    ],
+    "copies in many pieces, again and again": [
+        ("DMA0_SRC_REGION", 1 | 2 << 9), ("DMA0_DST_REGION", 1), ("DMA0_LEN", 1), ("DMA0_SIZE0", 512),
+        ("DMA0_SIZE1", 500), (Op.DMA_START, 0), (Op.DMA_START, 0),
+    ],
+    "a copy in 2^32 pieces": [
+        ("DMA0_SRC_REGION", 1 | 2 << 9), ("DMA0_DST_REGION", 1), ("DMA0_LEN", 1), ("DMA0_SIZE0", 65535),
+        ("DMA0_SIZE1", 65535), (Op.DMA_START, 0),
+    ],
+    "weights for 2^32 elements": [
+        *PIXEL, ("IFM_DEPTH_M1", 65535), ("OFM_DEPTH_M1", 65535), ("OFM_STRIDE_X", 65536), ("OFM_STRIDE_Y", 65536),
+        ("IFM_STRIDE_X", 65536), ("IFM_STRIDE_Y", 65536), ("WEIGHT_LENGTH", 64), (Op.CONV, 0),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_short_stream_costs_little(name):
+    words = assemble(*BOMBS[name], STOP)
+    tracemalloc.start()
+    try:
+        with pytest.raises(StreamError) as caught:
+            decode(words, U55, {0: np.zeros(1 << 20, np.uint8)}).run({1: np.zeros((1, 1 << 18), np.uint8)})
+        assert tracemalloc.get_traced_memory()[1] < MUCH
+    finally:
+        tracemalloc.stop()
+    assert caught.value.word_offset == len(words) - 2
+
+
+def test_operations_are_counted():
+    words = np.array([Op.KERNEL_WAIT] * (stream.OPERATIONS + 1), np.uint32)
+    with pytest.raises(StreamError, match="more than 65536 operations") as caught:
+        decode(words, U55, {})
+    assert caught.value.word_offset == stream.OPERATIONS
+
+
+def test_a_sum_over_depth_has_one_channel():
+    with pytest.raises(StreamError, match="more than one channel") as caught:
+        decode(assemble(*PIXEL, (Op.POOL, 2), STOP), U55, {})
+    assert caught.value.word_offset == len(PIXEL) + 5
+
+
+def test_nothing_is_copied_from_a_region_that_is_not_there():
+    words = assemble(("DMA0_SRC_REGION", 7), ("DMA0_DST_REGION", 1), (Op.DMA_START, 0), STOP)
+    memory = np.arange(16, dtype=np.uint8)[None]
+    decode(words, U55, {}).run({1: memory})
+    assert memory[0].tolist() == list(range(16))
+
+
+@pytest.mark.parametrize(("base", "apart"), [(1024 + 64, True), (1024 + 63, False), (1024, False), (1024 - 64, True)])
+def test_tiles_of_an_output_lie_apart(base, apart):
+    tiles = [
+        ("OFM_HEIGHT_M1", 1), ("OFM_DEPTH_M1", 63), ("IFM_DEPTH_M1", 63), ("OFM_STRIDE_X", 64), ("OFM_STRIDE_Y", 64),
+        ("IFM_STRIDE_X", 64), ("IFM_STRIDE_Y", 64), ("IFM_HEIGHT0_M1", 1), ("OFM_BASE2", base), (Op.POOL, 0), STOP,
+    ]  # fmt: skip
+    words = assemble(*PIXEL, *tiles)
+    if apart:
+        decode(words, U55, {})
+        return
+    with pytest.raises(StreamError, match="over each other") as caught:
+        decode(words, U55, {})
+    assert caught.value.word_offset == len(words) - 2
+
+
+_WRITES = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9), st.booleans()), max_size=30)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(_WRITES, st.integers(0, 35), st.integers(1, 10))
+def test_known_bytes_are_those_that_were_written_last(writes, start, length):
+    known = KnownMemory({})
+    expected: list[int | None] = [None] * 60
+    for number, (low, size, has_data) in enumerate(writes):
+        known.write(1, low, low + size, np.full(size, number, np.uint8) if has_data else None)
+        expected[low : low + size] = [number if has_data else None] * size
+    found = known.read(Range(1, start, length))
+    wanted = expected[start : start + length]
+    if found is not None:
+        assert found.tolist() == wanted
+    elif None not in wanted:
+        assert len(set(wanted)) > 1  # Bytes of several copies are not put together.
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 30), st.integers(0, 9)), max_size=12), st.integers(0, 35))
+def test_spans_meet_what_has_a_byte_in_common(parts, start):
+    spans = Spans((region, low, low + size) for region, low, size in parts)
+    for region in (0, 1):
+        members = {at for where, low, size in parts if where == region for at in range(low, low + size)}
+        for end in range(start + 1, start + 8):
+            assert spans.meet(region, start, end) == bool(members & set(range(start, end)))
