@@ -3,7 +3,7 @@
 `two`: two inputs and two outputs.  `mixed`: concatenation, depthwise, leaky ReLU, sigmoid, resize, transpose
 convolution, mean, softmax.  `variable`: a `tf.Variable` that each inference reads and assigns.  `lstm`: a layer with
 state tensors.  `stripes`: convolutions large enough for a cascade.  `resized`: a bilinear resize and a transposition.
-`floats`: a model that nobody quantized.
+`summed`: a SUM, which TensorFlow 2.19's reference kernel gets wrong.  `floats`: a model that nobody quantized.
 """
 
 from __future__ import annotations
@@ -180,6 +180,18 @@ def _resized() -> bytes:
     return _converted(tf.lite.TFLiteConverter.from_concrete_functions([function], network), [(1, 7, 7, 3)])
 
 
+def _summed() -> bytes:
+    import tensorflow as tf
+
+    weights = tf.constant(np.random.default_rng(0).normal(size=(3, 3, 4, 8)), tf.float32)
+
+    def network(x: Any) -> Any:
+        return tf.reduce_sum(tf.nn.conv2d(x, weights, 1, "SAME"), [1, 2])
+
+    function = tf.function(network).get_concrete_function(tf.TensorSpec((1, 8, 8, 4)))
+    return _converted(tf.lite.TFLiteConverter.from_concrete_functions([function], network), [(1, 8, 8, 4)])
+
+
 def _floats() -> bytes:
     import tensorflow as tf
 
@@ -194,5 +206,6 @@ MODELS: dict[str, Make] = {
     "lstm": _lstm,
     "stripes": _stripes,
     "resized": _resized,
+    "summed": _summed,
     "floats": _floats,
 }

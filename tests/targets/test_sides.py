@@ -1,0 +1,74 @@
+"""What `hil diff` makes of a target that shows its outputs alone, and of a model of which nothing is on the NPU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from hil.harness.commands.inputs import random_inputs
+from hil.harness.sides import Sides
+from hil.harness.vela import VelaSettings
+from hil.npu.errors import UnavailableError
+from hil.targets import create
+from hil.targets.difference import How, compare
+from hil.targets.tensors import read_signature
+
+Made = Callable[[str], bytes]
+
+
+def sides_of(int8: bytes, *options: str, samples: int = 2) -> Sides:
+    inputs = random_inputs(read_signature(int8), samples)
+    return Sides(int8, VelaSettings(options=options), inputs, fvp_options={"engine": "open"})
+
+
+@pytest.fixture
+def with_fvp() -> None:
+    try:
+        create("fvp", engine="open").identity()
+    except UnavailableError as missing:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(missing))
+
+
+@pytest.mark.usefixtures("with_fvp")
+def test_where_fvp_is_not_sim_only_outputs_are_compared(made: Made) -> None:
+    """SUM left to the CPU: the firmware's kernel and TensorFlow's, which `sim` takes, do not give the same."""
+    int8 = made("summed")
+    sides = sides_of(int8, "--ignore-ops SUM")
+    fvp, sim = sides.make("fvp"), sides.make("sim")
+    assert fvp.listings == ()
+    assert "fvp and sim differ themselves" in fvp.notes[0]
+    result = compare(fvp.trace, sim.trace, read_signature(int8))
+    assert result.first is not None
+    assert (result.first.operator, result.first.word_offset) == ("SUM", None)
+    convolution, total = result.tensors
+    assert (convolution.how, convolution.reason) == (How.NOT, "fvp shows its outputs alone")
+    assert total.how is How.WHOLE
+
+
+@pytest.mark.usefixtures("with_fvp")
+def test_where_fvp_is_sim_its_commands_are_named(made: Made) -> None:
+    """TFLite's LSTM kernel differs from the NPU by a step; what the NPU did to get there is known."""
+    int8 = made("lstm")
+    sides = sides_of(int8, samples=3)
+    fvp = sides.make("fvp")
+    assert "sim gives the same" in fvp.notes[0]
+    first = compare(fvp.trace, sides.make("host").trace, read_signature(int8)).first
+    assert first is not None
+    assert first.operator == "UNIDIRECTIONAL_SEQUENCE_LSTM"
+    (listing,) = fvp.listings
+    assert first.word_offset in {found.operation.word_offset for found in listing.instructions}
+
+
+def test_a_model_of_which_nothing_is_on_the_npu_is_the_reference(made: Made) -> None:
+    int8 = made("two")
+    kinds = ",".join(sorted(set(read_signature(int8).operators)))
+    sides = sides_of(int8, f"--ignore-ops {kinds}")
+    sim = sides.make("sim")
+    assert sim.notes == ("Vela placed nothing on the NPU",)
+    result = compare(sim.trace, sides.make("host").trace, read_signature(int8))
+    assert result.first is None
+    assert {tensor.how for tensor in result.tensors} == {How.WHOLE}
