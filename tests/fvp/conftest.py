@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hil.fvp import firmware as firmwares
+from hil.fvp.engines import container, image, search, session, shim
 from hil.harness.vela import VelaSettings, compile_model
 from hil.npu.errors import UnavailableError
 from hil.targets import create
 from hil.targets.base import Array, Deployable
+
+from .daemon import Daemon, NoDaemonError, mounts_below, python_folders, tree
 
 COMMAND = (sys.executable, "-m", "hil.fvp.corstone300")
 UART_OUT = ("-C", "mps3_board.uart0.out_file=-", "-C", "mps3_board.uart0.shutdown_on_eot=1")
@@ -110,3 +115,48 @@ def wait_until_gone(text: str, seconds: float = 5.0) -> list[int]:
     while (left := running_with(text)) and time.monotonic() < until:
         time.sleep(0.02)
     return left
+
+
+# -- Docker
+
+RunInside = Callable[..., session.Ended]
+
+
+@pytest.fixture(scope="session")
+def daemon() -> Iterator[Daemon]:
+    """A daemon with the image `hil-fvp`, in which the open executable bears Arm's name; nothing is left of it."""
+    if importlib.util.find_spec("docker") is None:
+        _missing("the Docker SDK is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="hil-docker-"))  # Short: a socket's path has 107 bytes.
+    try:
+        with Daemon(folder) as running:
+            name = search.EXECUTABLES["ethos-u55"][0]
+            launcher, endless = shim.launcher("ethos-u55").encode(), b"#!/bin/sh\nexec sleep 987.5\n"
+            running.load("hil-fvp", tree({f"opt/arm/bin/{name}": launcher, "opt/arm/bin/endless": endless}))
+            yield running
+        assert not mounts_below(folder)
+        assert not running_with(str(folder))
+    except NoDaemonError as error:
+        _missing(str(error))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def docker_environment(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The daemon is the user's, and containers see this machine's Python, QEMU and project.  Each test leaves none."""
+    monkeypatch.setenv("DOCKER_HOST", daemon.host)
+    monkeypatch.setenv(container.MOUNTS_VARIABLE, ":".join(python_folders()))
+    monkeypatch.delenv(image.IMAGE_VARIABLE, raising=False)
+    yield
+    assert daemon.containers() == []
+
+
+@pytest.fixture
+def inside(daemon: Daemon) -> RunInside:
+    """Runs a program in a container as the engine does; its standard output goes to `uart`."""
+
+    def run(*words: str, uart: Callable[[bytes], object] = len, **settings: object) -> session.Ended:
+        return session.run(daemon.client, daemon.image("hil-fvp"), words, uart, **{"limit_s": 60, **settings})  # type: ignore[arg-type]
+
+    return run
