@@ -31,7 +31,7 @@ def test_a_program_is_killed_on_time_out(inside: RunInside) -> None:
     start = time.monotonic()
     with pytest.raises(HangError, match=r"did not end in 1 s"):
         inside("sleep", "600.25", limit_s=1)
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 30
     assert not running_with("600.25")
 
 
@@ -78,7 +78,7 @@ def started(daemon: Daemon) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         process.wait()
 
 
-def _until(holds: Callable[[], bool], otherwise: str, seconds: float = 20.0) -> None:
+def _until(holds: Callable[[], bool], otherwise: str, seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, otherwise
