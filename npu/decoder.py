@@ -17,6 +17,7 @@ TensorFlow's reference kernels is marked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypedDict
@@ -53,6 +54,12 @@ from hil.npu.stream import Command, Op, decode_stream
 KERNEL_ELEMENTS = 1 << 16
 """More elements no kernel has (Vela: 64x64 for convolutions, 256x256 for average pools)."""
 
+
+STEPS, CONV_STEPS = 1 << 32, 1 << 6
+"""More elements under the kernel no operation may have at all places of its output (a pool of 16x16 over 2048x2048x4),
+a convolution over the whole depth this many times as many; bounds how long a malformed one takes."""
+
+_AXES = ("HEIGHT", "WIDTH", "DEPTH")
 
 PADDING_ELEMENTS = 1 << 24
 """More elements padding may not add to an input; bounds what a small input costs under a large kernel."""
@@ -217,6 +224,11 @@ class _Reader:
             raise StreamError(f"upscale mode {upscale} is not known", word_offset=at)
         height = registers["OFM_HEIGHT_M1"] * kernel.stride_y + (kernel.height - 1) * kernel.dilation_y + 1
         width = registers["OFM_WIDTH_M1"] * kernel.stride_x + (kernel.width - 1) * kernel.dilation_x + 1
+        steps = kernel.height * kernel.width * math.prod(registers[f"OFM_{axis}_M1"] + 1 for axis in _AXES)
+        if command.op is Op.CONV:
+            steps = steps * (registers["IFM_DEPTH_M1"] + 1) // CONV_STEPS
+        if steps > STEPS:
+            raise StreamError("kernel and output are too large for each other", word_offset=at)
         padded = height * width
         height, width = height - padding.top - padding.bottom, width - padding.left - padding.right
         if height <= 0 or width <= 0:

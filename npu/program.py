@@ -32,7 +32,7 @@ from hil.npu.codec import COST
 from hil.npu.constants import Bytes, KnownMemory, Spans
 from hil.npu.convolution import ConvolutionKernel
 from hil.npu.decoder import decode_operations
-from hil.npu.errors import StreamError
+from hil.npu.errors import BadInputError, StreamError
 from hil.npu.exactness import largest_accumulator
 from hil.npu.featuremap import FeatureMap, Memory
 from hil.npu.operations import (
@@ -149,8 +149,9 @@ class Program:
 
         `threads` share the samples; with a `trace` there is one.
 
-        All regions have the same batch.  Raises `StreamError` with the word offset if a region is missing or smaller
-        than the program needs, before anything has changed.
+        All regions have the same batch, and the bytes of a sample lie one behind the other: compiled loops work on
+        their addresses.  Raises `StreamError` with the word offset if a region is missing or smaller than the program
+        needs, `BadInputError` for arrays of another kind, before anything has changed.
         """
         batches = {len(data) for data in memory.values()}
         if len(batches) != 1:
@@ -166,6 +167,8 @@ class Program:
                 memory.get(region, missing) if constant is None else np.broadcast_to(constant, (batch, len(constant)))
             )
             _check(region, requirement, data.shape[1])
+            if data.dtype != np.uint8 or (data.shape[1] > 1 and data.strides[1] != 1):
+                raise BadInputError(f"the bytes of region {region} do not lie one behind the other")
             views[region] = data
         if SHRAM_REGION in self.required:
             views[SHRAM_REGION] = np.zeros((batch, self.accelerator.shram_bytes), np.uint8)

@@ -15,7 +15,7 @@ from benchmarks.fuzzing.targets import TARGETS
 from hil.npu import stream
 from hil.npu.accelerator import Accelerator
 from hil.npu.constants import KnownMemory, Spans
-from hil.npu.errors import StreamError
+from hil.npu.errors import BadInputError, StreamError
 from hil.npu.operations import Range
 from hil.npu.program import decode
 from hil.npu.stream import Op
@@ -83,6 +83,11 @@ BOMBS = {
         *PIXEL, ("KERNEL_HEIGHT_M1", 255), ("KERNEL_WIDTH_M1", 255), ("IFM_PAD_TOP", 255), ("IFM_PAD_LEFT", 255),
         (Op.POOL, 0),
     ],
+    "a pool of 256x256 at 2^20 places": [
+        *PIXEL, ("OFM_HEIGHT_M1", 1023), ("OFM_WIDTH_M1", 1023), ("IFM_DEPTH_M1", 0), ("OFM_DEPTH_M1", 0),
+        ("OFM_STRIDE_X", 1), ("OFM_STRIDE_Y", 1024), ("IFM_STRIDE_X", 1), ("IFM_STRIDE_Y", 2048),
+        ("KERNEL_HEIGHT_M1", 255), ("KERNEL_WIDTH_M1", 255), (Op.POOL, 0),
+    ],
     "copies in many pieces, again and again": [
         ("DMA0_SRC_REGION", 1 | 2 << 9), ("DMA0_DST_REGION", 1), ("DMA0_LEN", 1), ("DMA0_SIZE0", 512),
         ("DMA0_SIZE1", 500), (Op.DMA_START, 0), (Op.DMA_START, 0),
@@ -144,6 +149,13 @@ def test_tiles_of_an_output_lie_apart(base, apart):
     with pytest.raises(StreamError, match="over each other") as caught:
         decode(words, U55, {})
     assert caught.value.word_offset == len(words) - 2
+
+
+@pytest.mark.parametrize("memory", [np.zeros((1, 4096), np.int8), np.zeros((4096, 2), np.uint8).T])
+def test_memory_of_another_kind_is_refused(memory):
+    """Compiled loops would work on other addresses than its bytes have."""
+    with pytest.raises(BadInputError, match="one behind the other"):
+        decode(assemble(*PIXEL, (Op.POOL, 0), STOP), U55, {}).run({1: memory})
 
 
 _WRITES = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9), st.booleans()), max_size=30)
