@@ -56,7 +56,7 @@ def held() -> Held:
     status = dict(line.split(":", 1) for line in (own / "status").read_text().splitlines())
     return Held(
         len(links),
-        int(status["Threads"]),
+        threading.active_count(),
         len(simulators()),
         len(list(Path("/dev/shm").iterdir())),
         len(list(Path(tempfile.gettempdir()).iterdir())),
