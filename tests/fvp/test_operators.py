@@ -1,0 +1,83 @@
+"""The firmware's CPU kernels agree with the reference kernels as far as docs/fvp.md says, operator by operator.
+
+`python -m benchmarks.firmware_operators` runs all of them; here one case an operator does.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import numpy as np
+import pytest
+
+from benchmarks.firmware_operators import table
+from benchmarks.firmware_operators.measure import chosen, measured
+from benchmarks.operators.builder import Op, Tensor, build
+from benchmarks.operators.case import TYPES
+from hil.fvp.firmware import Firmware
+from hil.harness.vela import VelaSettings, compile_model
+from hil.targets import create
+from hil.targets.base import Deployable
+
+EQUAL = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "AVERAGE_POOL_2D", "SOFTMAX", "LEAKY_RELU", "PAD", "GATHER")
+
+
+@functools.cache
+def _documented() -> dict[tuple[str, str], str]:
+    """The cells of the table by operator and type."""
+    page = table.PAGE.read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", page[page.index(table.BEGIN) : page.index(table.END)], re.MULTILINE)
+    return {
+        (operator, dtype): cell.strip()
+        for operator, cells in rows
+        for dtype, cell in zip(TYPES, cells.split("|"), strict=True)
+    }
+
+
+@pytest.mark.parametrize("operator", EQUAL)
+def test_an_operator_is_equal_where_the_page_says_so(runner: Firmware, operator: str) -> None:
+    assert _documented()[operator, "int8"].startswith("= ")
+    (case,) = chosen(1, [operator], ["int8"])
+    result = measured(case)
+    assert result.kind == "equal", result
+
+
+@pytest.mark.parametrize(("operator", "dtype"), [("RELU6", "int8"), ("SOFTMAX", "int16")])
+def test_a_difference_is_not_larger_than_the_page_says(runner: Firmware, operator: str, dtype: str) -> None:
+    said = re.search(r"≤ (\d+)", _documented()[operator, dtype])
+    assert said is not None
+    (case,) = chosen(1, [operator], [dtype])
+    assert measured(case).largest <= int(said[1])
+
+
+@pytest.mark.parametrize(
+    ("operator", "dtype", "kind"),
+    [("GELU", "int8", "missing"), ("CONV_2D", "uint8", "refused")],
+)
+def test_what_the_firmware_cannot_do_is_told_apart(runner: Firmware, operator: str, dtype: str, kind: str) -> None:
+    assert _documented()[operator, dtype] == kind
+    (case,) = chosen(1, [operator], [dtype])
+    assert measured(case).kind == kind
+
+
+def test_a_model_that_vela_leaves_partly_to_the_cpu_is_the_same_everywhere(runner: Firmware) -> None:
+    random = np.random.default_rng(3)
+    x = Tensor((1, 6, 6, 8), "int8", 0.05, -3)
+    gathered = Tensor((1, 6, 6, 4), "int8", 0.05, -3)
+    weights = Tensor((4, 3, 3, 4), "int8", (0.01,) * 4, data=random.integers(-127, 128, (4, 3, 3, 4), np.int8))
+    bias = Tensor((4,), "int32", (0.0005,) * 4, data=np.zeros(4, np.int32))
+    y, out = Tensor((1, 6, 6, 4), "int8", 0.04, 5), Tensor((1, 6, 6, 4), "int8", 1 / 256, -128)
+    which = Tensor((4,), "int32", data=np.array([7, 0, 3, 3], np.int32))
+    int8 = build(
+        Op("GATHER", (x, which), (gathered,), axis=3),
+        Op("CONV_2D", (gathered, weights, bias), (y,), padding="SAME", stride_w=1, stride_h=1),
+        Op("LOGISTIC", (y,), (out,)),
+    )
+    compiled = compile_model(int8, VelaSettings(options=("--ignore-ops LOGISTIC",))).model
+    data = [random.integers(-128, 128, (3, 6, 6, 8), np.int8)]
+    model = Deployable(int8, compiled)
+    runs = [create(name).run(model, data) for name in ("host", "sim")] + [create("fvp", engine="open").run(model, data)]
+    assert next(found.value for found in runs[-1].measurements if found.name == "cpu_operators") >= 2
+    for run in runs[1:]:
+        np.testing.assert_array_equal(run.outputs[0], runs[0].outputs[0])
