@@ -100,14 +100,16 @@ class BytePlan:
             return None
         if not stage.fits_bytes or (whole and (weights.min() < -128 or weights.max() > 127)):
             return None
+        if not whole and ifm.shape[2] != ofm.shape[2]:
+            return None
         first = (0 if stage.bias is None else stage.bias) - fill * weights.sum(axis=(1, 2, 3), dtype=np.int64)
         assert stage.factor is not None
         assert stage.shift is not None
         if not (fits_dot_products(weights, first) and fits_rounding(weights, first, stage.factor, stage.shift)):
             return None
-        if not (inside(ifm) and inside(ofm)):
-            return None
         taken, pieces = _taken(operation, offset, fill)
+        if not (inside(ifm) and inside(ofm)) or pieces[1].max() + taken.length > taken.size:
+            return None
         rows, runs = _windows(operation, whole)
         channels = -(-ofm.shape[2] // LANES) * LANES
         constants = _widened(first, channels, np.int32), _scales(stage, channels), stage.byte_table

@@ -7,7 +7,8 @@ LLVM does not find these instructions in loops, so each function here is a numba
 numbers.  Neither saturates, so they are exact while the sums fit (`exactness`).  All arguments are 64-bit integers,
 most of them addresses that the caller has checked.
 
-`available()` says whether this CPU has the instructions; without them nothing here may be compiled.
+`available()` says whether this CPU has the instructions; without them nothing here may be compiled.  numba keeps the
+code of a function on disk until the function's own file changes: after a change here, touch `byteloops.py`.
 """
 
 from __future__ import annotations
