@@ -8,13 +8,17 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hil.fvp.firmware import Firmware
+from hil.targets.base import Deployable, Trust
+from hil.targets.fvp import FvpTarget
 
-from .conftest import children_of, wait_until_gone
+from .conftest import children_of, oracle, wait_until_gone
 from .thumb import Program
 
 RUN = """
@@ -71,3 +75,20 @@ def test_ctrl_c_to_the_process_alone_ends_runs_that_are_stuck(
     assert said.rstrip().endswith(b"KeyboardInterrupt"), said
     assert not wait_until_gone(str(stuck))
     assert not wait_until_gone(str(stuck.with_name("endless.elf")))
+
+
+def test_samples_share_a_boot_a_process_and_are_told_as_they_end(
+    runner: Firmware, compiled: Callable[..., tuple[bytes, bytes]]
+) -> None:
+    int8, model = compiled("kws_ref_int8")
+    inputs = np.random.default_rng(6).integers(-128, 128, (5, 49, 10, 1), np.int8)
+    told: list[tuple[int, int]] = []
+    run = FvpTarget(engine="open", jobs=2).run(
+        Deployable(int8, model), [inputs], progress=lambda done, of: told.append((done, of))
+    )
+    assert [row.tobytes() for row in run.outputs[0]] == [oracle(int8, data)[0] for data in inputs]
+    boots = next(found for found in run.measurements if found.name == "boots")
+    assert (boots.value, boots.trust) == (2, Trust.EXACT)
+    assert told[-1] == (5, 5)
+    assert told == sorted(told)
+    assert run.log.count("Inference completed.") == run.log.count("CPU: Cortex-M55") == 5
