@@ -142,6 +142,12 @@ def test_modelled_cycles_and_progress(made: Made) -> None:
     assert run.identity["npu"] == "ethos-u55-128"
 
 
+def test_jobs_share_the_samples(made: Made) -> None:
+    """Three threads, with CPU operators between the NPU's: the outputs of one."""
+    model, inputs = deploy(made("mixed"))[0], random_inputs(made("mixed"), 5)
+    assert_equal(create("sim", jobs=3).run(model, inputs), create("sim").run(model, inputs))
+
+
 def test_another_accelerator_is_refused_by_name(made: Made) -> None:
     model, _ = deploy(made("two"), accelerator="ethos-u55-64")
     other = Deployable(model.int8, model.compiled, "ethos-u55-256")
