@@ -117,6 +117,13 @@ def start(firmware: Path, uarts: Sequence[int], semihosting: str | None = None, 
     calls come to the debugger; without, they are faults.  Only with `snapshots` can its state be kept.
     Raises `UnavailableError` if QEMU is not installed, `BootError` if it cannot be started.
     """
+    try:
+        return _start(firmware, uarts, semihosting, snapshots)
+    except OSError as error:
+        raise BootError(f"this machine has no room for a board: {error.strerror}") from None
+
+
+def _start(firmware: Path, uarts: Sequence[int], semihosting: str | None, snapshots: bool) -> Qemu:
     with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
         memory = _anonymous_file(DDR_SIZE)
         (ours if snapshots else theirs).callback(os.close, memory)

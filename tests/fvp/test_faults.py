@@ -263,6 +263,31 @@ def test_a_full_disk_is_told(fvp: Launch, tmp_path: Path, arguments: tuple[str, 
     assert b"Traceback" not in done.stderr
 
 
+_LIMITED = """
+import resource, sys
+from pathlib import Path
+from hil.fvp.corstone300 import main
+from hil.fvp.transfer import save
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+if sys.argv[1:]:
+    sys.exit(main(sys.argv[1:]))
+save(Path("out"), [bytes(4000), bytes(4000)])
+"""
+
+
+def test_a_dump_that_does_not_fit_is_removed(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", _LIMITED], capture_output=True, text=True, cwd=tmp_path)
+    assert "FvpError: out cannot be written: File too large" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_machine_without_room_for_a_board_is_told(qemu: None, tmp_path: Path) -> None:
+    path = _stuck(tmp_path / "room.elf").path
+    done = subprocess.run([sys.executable, "-c", _LIMITED, "-a", path], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr == "Error: corstone300-open: this machine has no room for a board: File too large\n"
+
+
 def test_a_full_standard_output_is_told(qemu: None, tmp_path: Path) -> None:
     path = _stuck(tmp_path / "full.elf").path
     with Path("/dev/full").open("wb") as full:
