@@ -21,24 +21,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hil.fvp import heap, qemu, transfer
+from hil.fvp import qemu, transfer
 from hil.fvp.contract import CommandLine
 from hil.fvp.device import Device
 from hil.fvp.errors import BootError, FaultError, FvpError
-from hil.fvp.files import Folder
 from hil.fvp.gdb import PC, QemuEndedError
 from hil.fvp.limits import End, Limits, TimeUpError
 from hil.fvp.memory import CpuView, GuestMemory
 from hil.fvp.preparation import Preparation
 from hil.fvp.samples import Inputs
-from hil.fvp.semihosting import Semihosting
 from hil.fvp.stepped import Stepped, is_stepped
 from hil.fvp.uart import UartSink, settings
 from hil.npu.accelerator import Accelerator
 from hil.npu.errors import BadInputError, HilError
 
 if TYPE_CHECKING:
+    from hil.fvp.heap import HeapInfo
     from hil.fvp.jobs import Jobs
+    from hil.fvp.semihosting import Semihosting
     from hil.npu.memory_system import MemorySystem
     from hil.npu.registers import Job
     from hil.npu.timing import Timing
@@ -74,16 +74,13 @@ class Machine:
         self._line = line
         self._limits = Limits(line)
         self._kept: Kept | None = None
-        self._heap: heap.HeapInfo | None = None
+        self._heap: HeapInfo | None = None
         with contextlib.ExitStack() as stack:
             self._sinks = {uart.number: UartSink(uart, self._inputs.samples > 1) for uart in settings(line)}
             for sink in self._sinks.values():
                 stack.callback(sink.close)
             self._semihosting = line.flag("cpu0.semihosting-enable")
-            cwd = line.text("cpu0.semihosting-cwd") if self._semihosting else ""
-            folder = stack.enter_context(Folder(Path(cwd))) if cwd else None
-            self._host = Semihosting(_print, _refused, folder)
-            stack.callback(self._host.close)
+            self._host = _host(line, stack) if self._semihosting else None
             self._memory = GuestMemory(self._qemu.ddr, self._qemu.qtest)
             self._device = Device(accelerator, self._job, self._interrupt)
             self._memory_system = _memory_system(line)
@@ -112,12 +109,18 @@ class Machine:
                 self._qemu.gdb.watch(window, qemu.NPU_WINDOW)
             if self._inputs.watched:
                 self._qemu.gdb.watch(*self._inputs.watched)
-            addresses = heap.asked(self._line)
-            if addresses is not None and self._line.application is not None:
-                memory = CpuView(self._memory, self._qemu.gdb)
-                self._heap = heap.HeapInfo(self._qemu.gdb, memory, self._line.application, addresses)
+            self._heap = self._asked_heap() if self._semihosting else None
         except QemuEndedError:
             raise BootError(f"QEMU did not start ({_how(*self._qemu.ended())})") from None
+
+    def _asked_heap(self) -> HeapInfo | None:
+        from hil.fvp import heap
+
+        addresses, application = heap.asked(self._line), self._line.application
+        if addresses is None or application is None:
+            return None
+        gdb = self._qemu.gdb
+        return heap.HeapInfo(gdb, CpuView(self._memory, gdb), application, addresses)
 
     def run(self) -> End:
         """Runs to the end; then the memory is saved as the command line asks.
@@ -171,6 +174,7 @@ class Machine:
         """Does what the CPU stopped for and lets it go on."""
         gdb = self._qemu.gdb
         if reason.startswith("F"):
+            assert self._host is not None  # Without semihosting QEMU makes no such calls.
             gdb.answer(self._host.serve(reason, CpuView(self._memory, gdb)))
             self._limits.goes_on()
         elif reason.startswith("W"):
@@ -269,6 +273,17 @@ class Machine:
         else:
             self._stop()
         return self._memory.read(address, size)
+
+
+def _host(line: CommandLine, stack: contextlib.ExitStack) -> Semihosting:
+    """What serves semihosting; most runs have none and need not import it."""
+    from hil.fvp.files import Folder
+    from hil.fvp.semihosting import Semihosting
+
+    cwd = line.text("cpu0.semihosting-cwd")
+    host = Semihosting(_print, _refused, stack.enter_context(Folder(Path(cwd))) if cwd else None)
+    stack.callback(host.close)
+    return host
 
 
 def _how(code: int, messages: str) -> str:
