@@ -17,7 +17,6 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from hil.npu import acceleration
@@ -67,15 +66,12 @@ def padded_input(operation: Windowed, memory: Memory, dtype: Any, fill: int, sub
 
 
 def windows(operation: Windowed, padded: Array) -> Array:
-    """View of `padded` of shape (batch, out height, out width, kernel height, kernel width, depth)."""
+    """View of the contiguous `padded`: (batch, out height, out width, kernel height, kernel width, depth)."""
     kernel, (out_h, out_w, _) = operation.kernel, operation.ofm.shape
     batch, y, x, c = padded.strides
-    return as_strided(
-        padded,
-        (len(padded), out_h, out_w, kernel.height, kernel.width, padded.shape[3]),
-        (batch, y * kernel.stride_y, x * kernel.stride_x, y * kernel.dilation_y, x * kernel.dilation_x, c),
-        writeable=False,
-    )
+    shape = len(padded), out_h, out_w, kernel.height, kernel.width, padded.shape[3]
+    strides = batch, y * kernel.stride_y, x * kernel.stride_x, y * kernel.dilation_y, x * kernel.dilation_x, c
+    return np.ndarray(shape, padded.dtype, padded, 0, strides)
 
 
 @dataclass(frozen=True)
@@ -153,6 +149,9 @@ class ConvolutionKernel:
     def _columns(self, padded: Array, top: int, rows: int, loops: ModuleType | None) -> Array:
         """The windows of output rows from `top` on, one a row of the result."""
         size = self._matrix.shape[0]
+        if size == padded.shape[3] and padded.shape[1:3] == self.operation.ofm.shape[:2]:
+            columns: Array = padded[:, top : top + rows].reshape(-1, size)
+            return columns if loops is None else np.subtract(columns, self.operation.ifm_zero_point, dtype=self.dtype)
         if loops is None:
             return np.ascontiguousarray(windows(self.operation, padded)[:, top : top + rows]).reshape(-1, size)
         kernel, (out_h, out_w, _) = self.operation.kernel, self.operation.ofm.shape
