@@ -11,7 +11,7 @@ QEMU starts and the firmware boots, not while it waits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,9 @@ from hil.npu.program import Program, decode
 
 _MOST_STREAMS = 64
 """Streams that are kept; firmware that makes new ones for ever may not fill the host's memory."""
+
+_VELAS = (READ_ONLY, SCRATCH, SCRATCH_FAST)
+"""The regions that Vela gives to a stream."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Programs:
         for known in self._decoded.get(stream, ()):
             if known.aliases == _only(aliases, known.regions):
                 return known.program
-        return self._decode(stream, frozenset(range(len(base_pointers))), aliases)
+        return self._decode(stream, range(len(base_pointers)), aliases)
 
     def foresee(self, model: bytes) -> None:
         """Decodes the streams of `model` if it is one that Vela compiled; what is wrong with it will be told later."""
@@ -69,21 +72,18 @@ class Programs:
                         if stream is not None and constants is not None:
                             same = {SCRATCH_FAST: SCRATCH} if operator.scratch == operator.scratch_fast else {}
                             words = parse_payload(stream)[1].astype("<u4").tobytes()
-                            regions = frozenset(decode(_words(words), self._accelerator, {}, {}).required)
-                            self._decode(words, regions, _only(same, regions)).foresee({READ_ONLY: constants})
+                            self._decode(words, _VELAS, same).foresee({READ_ONLY: constants})
         except StreamError:
             return
 
-    def _decode(self, stream: bytes, regions: frozenset[int], aliases: Mapping[int, int]) -> Program:
-        program = decode(_words(stream), self._accelerator, {}, dict(aliases))
+    def _decode(self, stream: bytes, regions: Iterable[int], aliases: Mapping[int, int]) -> Program:
+        """Decodes `stream` for `aliases` among `regions`; of others that it uses, none may be another's memory."""
+        program = decode(np.frombuffer(stream, "<u4").astype(np.uint32), self._accelerator, {}, dict(aliases))
+        compared = frozenset(regions) | frozenset(program.required)
         if len(self._decoded) >= _MOST_STREAMS:
             del self._decoded[next(iter(self._decoded))]
-        self._decoded.setdefault(stream, []).append(_Decoded(regions, dict(aliases), program))
+        self._decoded.setdefault(stream, []).append(_Decoded(compared, dict(aliases), program))
         return program
-
-
-def _words(stream: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
-    return np.frombuffer(stream, "<u4").astype(np.uint32)
 
 
 def _only(aliases: Mapping[int, int], regions: frozenset[int]) -> dict[int, int]:
