@@ -28,6 +28,7 @@ from hil.npu.bytepairs import PAYS_AFTER, ElementwiseKernel
 from hil.npu.codec import decode_stream as decode_weights
 from hil.npu.compiled import NpuOperator, is_compiled, read_compiled
 from hil.npu.disassembly import Surroundings, disassemble
+from hil.npu.disassembly_text import lines
 from hil.npu.errors import HilError, StreamError
 from hil.npu.memory_system import MemorySystem
 from hil.npu.payload import parse_payload
@@ -61,15 +62,20 @@ Target = Callable[[bytes, Contexts], str]
 
 
 def stream(data: bytes, contexts: Contexts) -> str:
-    """A command stream: byte 0 chooses the context, the rest are words."""
+    """A command stream: byte 0 chooses the context, the rest are words.  It is also printed as `hil disasm` does."""
     context = contexts[data[0] % len(contexts)] if data else contexts[0]
     words = np.frombuffer(data[1 : 1 + (len(data) - 1) // 4 * 4], "<u4").astype(np.uint32)
-    listed = _answer(lambda: disassemble(words, context.accelerator, Surroundings({0: context.constants}), {2: 1}))
+
+    def show() -> None:
+        for instruction in disassemble(words, context.accelerator, Surroundings({0: context.constants}), {2: 1}):
+            assert all(lines(instruction, registers=True))
+
     program: list[Program] = []
+    listed = _answer(show, len(words))
     answer = _answer(
         lambda: program.append(decode(words, context.accelerator, {0: context.constants}, {2: 1})), len(words)
     )
-    assert program or listed != "ok" or answer == "StreamError"
+    assert not program or listed == "ok", f"it decodes and is not shown: {listed}"
     return _run(program[0], context.arena_bytes) if program else answer
 
 
