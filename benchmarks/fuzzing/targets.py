@@ -11,6 +11,7 @@ alone and give the same result.
 from __future__ import annotations
 
 import contextlib
+import functools
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -80,21 +81,23 @@ def stream(data: bytes, contexts: Contexts) -> str:
 
 
 def _run(program: Program, size: int) -> str:
-    """Runs a program twice and compares; models its cycles."""
+    """Runs a program with NumPy, with the compiled loops, and in memory without guards; models its cycles."""
     results, answers = [], []
-    for guard, compiled in ((0x5A, False), (0xA5, True)):
-        whole = np.full((2, GUARD + size + GUARD), guard, np.uint8)
-        whole[:, GUARD : GUARD + size] = np.random.default_rng(0).integers(0, 256, (2, size), np.uint8)
+    for guard, room, compiled in ((0x5A, GUARD, False), (0xA5, GUARD, True), (0, 0, False)):
+        whole = np.full((2, room + size + room), guard, np.uint8)
+        inside = whole[:, room : room + size]
+        inside[:] = np.random.default_rng(0).integers(0, 256, (2, size), np.uint8)
         with _loops(compiled):
             for step in program._steps:
                 if isinstance(step, ElementwiseKernel):
                     step.elements = PAYS_AFTER  # So many that the compiled loops look results up.
-            answers.append(_answer(lambda whole=whole: program.run({1: whole[:, GUARD : GUARD + size]})))
-        assert (whole[:, :GUARD] == guard).all(), "written below the arena"
-        assert (whole[:, GUARD + size :] == guard).all(), "written above the arena"
-        results.append(whole[:, GUARD : GUARD + size])
-    assert answers[0] == answers[1], f"with NumPy {answers[0]}, compiled {answers[1]}"
+            answers.append(_answer(functools.partial(program.run, {1: inside})))
+        assert (whole[:, :room] == guard).all(), "written below the arena"
+        assert (whole[:, room + size :] == guard).all(), "written above the arena"
+        results.append(inside)
+    assert len(set(answers)) == 1, f"NumPy, compiled, without guards: {answers}"
     assert (results[0] == results[1]).all(), "NumPy and the compiled loops differ"
+    assert (results[0] == results[2]).all(), "what lies around the arena makes a difference"
     cycles(program, _MEMORY)
     return answers[0]
 
