@@ -33,6 +33,10 @@ Memory = Mapping[int, NDArray[np.uint8]]
 BRICK = 16
 """Depth of one brick of format NHCWB16."""
 
+MOST_ELEMENTS = 1 << 26
+"""More elements no feature map may have here (1024x1024x64): computing one takes some 40 bytes for each, whatever
+memory a file claims to have."""
+
 _MOST_RUNS = 1 << 22
 """Runs of adjacent elements whose places are compared one by one."""
 
@@ -212,6 +216,8 @@ def feature_map(
         (registers[f"{prefix}_STRIDE_Y"], registers[f"{prefix}_STRIDE_X"], registers[f"{prefix}_STRIDE_C"]),
         tuple(_tiles(registers, prefix, shape)),
     )
+    if result.elements > MOST_ELEMENTS:
+        raise StreamError(f"an {prefix} of {result.elements} elements", word_offset=word_offset)
     for tile, (low, high) in zip(result.tiles, result.spans(), strict=True):
         elements = (tile.bottom - tile.top) * (tile.right - tile.left) * shape[2]
         if low < 0:

@@ -88,6 +88,9 @@ BOMBS = {
         ("OFM_STRIDE_X", 1), ("OFM_STRIDE_Y", 1024), ("OFM_WIDTH0_M1", 1023), ("OFM_HEIGHT0_M1", 1023),
         ("KERNEL_HEIGHT_M1", 255), ("KERNEL_WIDTH_M1", 255), (Op.POOL, 0),
     ],
+    ("a copy of 2^40 elements", "an OFM of 1099511627776 elements"): [
+        *PIXEL, ("OFM_HEIGHT_M1", 65535), ("OFM_WIDTH_M1", 65535), ("OFM_DEPTH_M1", 255), (Op.ELEMENTWISE, 3),
+    ],
     ("copies in many pieces, again and again", "DMAs of more than"): [
         ("DMA0_SRC_REGION", 1 | 2 << 9), ("DMA0_DST_REGION", 1), ("DMA0_LEN", 1), ("DMA0_SIZE0", 512),
         ("DMA0_SIZE1", 500), (Op.DMA_START, 0), (Op.DMA_START, 0),
