@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.fuzzing.current import last_input
 from benchmarks.fuzzing.seeds import write_seeds
 from benchmarks.fuzzing.targets import TARGETS
 
@@ -69,16 +70,20 @@ def fuzz(target: str, folder: Path, seconds: int) -> Result:
     """Runs one target in a process of its own."""
     command = [
         sys.executable, "-m", "benchmarks.fuzzing.child", target, str(folder), f"-max_total_time={seconds}",
-        f"-timeout={UNIT_S}", "-rss_limit_mb=0", f"-artifact_prefix={folder}/findings/",
+        f"-timeout={UNIT_S}", f"-report_slow_units={UNIT_S}", "-rss_limit_mb=0", f"-artifact_prefix={folder}/findings/",
         str(folder / "corpus"), str(folder / "seeds"),
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment, check=False)
+    if not (folder / "counts.json").exists():
+        sys.exit(f"the fuzzer did not start:\n{done.stderr[-2000:]}")
     counts = json.loads((folder / "counts.json").read_text())
     status = [tuple(map(int, found)) for found in _STATUS.findall(done.stderr)]
     edges, features = (status[-1] if status else (0, 0, 0))[:2]
     (folder / "log.txt").write_text(done.stderr)
     ended_badly = "" if done.returncode == 0 else f"exit code {done.returncode}"
+    if ended_badly:
+        (folder / "findings" / "ended").write_bytes(last_input(folder))
     return Result(target, seconds, counts, edges, features, ended_badly)
 
 

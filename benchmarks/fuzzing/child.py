@@ -3,16 +3,14 @@
 Runs one target under atheris (libFuzzer), with coverage of the packages under test.  A finding does not end it: the
 input is kept in FOLDER/findings under the place it comes from, the first of each place.  Counts go to
 FOLDER/counts.json twice a second, because libFuzzer ends the process itself.  The input that runs is in FOLDER/current
-(its length, then the bytes), for the case that native code crashes; then standard error has Python's stack.
+(see `current`), for the case that native code crashes; then standard error has Python's stack.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import json
-import mmap
 import resource
-import struct
 import sys
 import time
 import traceback
@@ -28,19 +26,15 @@ MEMORY = 4 << 30
 RESIDENT = 1 << 30
 """Bytes of memory; an input that lets the process grow by more is a finding."""
 
-LONGEST = 1 << 15
-"""Bytes of an input."""
-
 HANG_S = 10.0
 """CPU seconds after which an input is a hang."""
-
-_LENGTH = struct.Struct("<I")
 
 with atheris.instrument_imports(
     include=["hil.npu", "hil.targets", "hil.fvp", "hil.harness"],
     # numba reads the bytecode of these.
     exclude=["hil.npu.loops", "hil.npu.byteloops", "hil.npu.codecloops", "hil.npu.vectors"],
 ):
+    from benchmarks.fuzzing.current import LONGEST, Current
     from benchmarks.fuzzing.mutation import mutate_stream
     from benchmarks.fuzzing.seeds import read_contexts
     from benchmarks.fuzzing.targets import TARGETS
@@ -69,9 +63,8 @@ class Session:
         self._counts = Counts()
         self._written = 0.0
         (folder / "findings").mkdir(exist_ok=True)
-        with (folder / "current").open("w+b") as file:
-            file.truncate(_LENGTH.size + LONGEST)
-            self._current = mmap.mmap(file.fileno(), 0)
+        self._current = Current(folder)
+        self.write()
 
     def warm(self, seeds: Path) -> None:
         """Runs the seeds: most of what numba compiles is compiled then."""
@@ -80,7 +73,7 @@ class Session:
 
     def __call__(self, data: bytes) -> None:
         counts = self._counts
-        self._current[: _LENGTH.size + len(data)] = _LENGTH.pack(len(data)) + data
+        self._current.keep(data)
         before = _peak()
         seconds = self._timed(data)
         if seconds > counts.slowest_s:

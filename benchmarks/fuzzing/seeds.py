@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.fuzzing.current import LONGEST
 from benchmarks.fuzzing.drivers import job, script
 from benchmarks.fuzzing.targets import TARGETS, Context, layout_head
 from hil.npu.accelerator import Accelerator
@@ -22,8 +23,8 @@ from hil.npu.payload import parse_payload
 from hil.npu.program import Program
 from hil.npu.weights import layout_of
 
-LARGEST = 1 << 15
-"""Bytes of a seed; what is larger teaches the fuzzer slowly."""
+_LARGEST_ARENA = 1 << 15
+"""Bytes of the arena of a stream that is a seed; with a larger one the fuzzer is slow."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def make_seeds(step: int = 1) -> Seeds:
             continue  # Vela left all of it to the CPU.
         model = read_compiled(compiled)
         for operator in model.main.operators:
-            if isinstance(operator, NpuOperator) and model.arena_bytes < LARGEST and len(seeds.contexts) < 256:
+            if isinstance(operator, NpuOperator) and model.arena_bytes < _LARGEST_ARENA and len(seeds.contexts) < 256:
                 _add(model, operator, seeds)
     return seeds
 
@@ -56,7 +57,7 @@ def write_seeds(folder: Path) -> None:
         for part in ("seeds", "contexts", "corpus"):
             (folder / name / part).mkdir(parents=True)
         for number, data in enumerate(inputs):
-            if len(data) <= LARGEST:
+            if len(data) <= LONGEST:
                 (folder / name / "seeds" / f"{number:04}").write_bytes(data)
         for number, context in enumerate(seeds.contexts):
             np.savez(
