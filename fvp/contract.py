@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hil.fvp.options import OPTIONS, Option
-from hil.fvp.parameters import MACS, PARAMETERS, Value, unquote
+from hil.fvp.parameters import MACS, PARAMETERS, Value, quote, unquote
 from hil.npu.errors import BadInputError
 
 EXIT_OK, EXIT_USAGE, EXIT_FAILED = 0, 2, 3
@@ -158,9 +158,9 @@ def arguments(line: CommandLine) -> list[str]:
     for name, value in line.parameters.items():
         words += ["-C", f"{name}={PARAMETERS.find(name).format(value)}"]
     for data in line.data:
-        words += ["--data", f"{data.file}@{data.address:#x}"]
+        words += ["--data", f"{quote(str(data.file))}@{data.address:#x}"]
     for dump in line.dumps:
-        words += ["--dump", f"cpu0={dump.file}@Memory:{dump.address:#x},{dump.size}"]
+        words += ["--dump", f"cpu0={quote(str(dump.file))}@Memory:{dump.address:#x},{dump.size}"]
     for option in OPTIONS:
         asked = getattr(line, option.key, None)
         if option.key in ("timelimit", "simlimit", "cyclelimit", "output") and asked is not None:
@@ -225,14 +225,14 @@ def _config_file(path: Path) -> Iterator[tuple[str, Value]]:
 
 
 def _data(text: str) -> Data:
-    match = re.fullmatch(r"(?:cpu0\*?=)?(.+)@(?:[A-Za-z]\w*:)?(\w+)", text)
+    match = re.fullmatch(r"(?s)(?:cpu0\*?=)?(.+)@(?:[A-Za-z]\w*:)?(\w+)", text)
     if match is None:
         raise BadInputError(f"--data takes [cpu0=]FILE@ADDRESS, not {text!r}")
     return Data(Path(unquote(match[1])), _number(match[2], text))
 
 
 def _dump(text: str) -> Dump:
-    match = re.fullmatch(r"(?:cpu0\*?=)?(.+)@(?:[A-Za-z]\w*:)?(\w+),(\w+)", text)
+    match = re.fullmatch(r"(?s)(?:cpu0\*?=)?(.+)@(?:[A-Za-z]\w*:)?(\w+),(\w+)", text)
     if match is None:
         raise BadInputError(f"--dump takes [cpu0=]FILE@[Memory:]ADDRESS,SIZE, not {text!r}")
     return Dump(Path(unquote(match[1])), _number(match[2], text), _number(match[3], text))

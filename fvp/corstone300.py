@@ -17,11 +17,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hil.fvp import contract
+from hil.fvp import contract, ending
 from hil.fvp.options import OPTIONS, usage
 from hil.fvp.parameters import PARAMETERS
 from hil.npu import lifeline
-from hil.npu.errors import BadInputError, HilError
+from hil.npu.errors import BadInputError
 
 NAME = contract.OPEN_NAME
 
@@ -41,15 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # Who read our output is gone; what is left of it must not be tried again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return contract.EXIT_FAILED
-    except BadInputError as error:
-        print(f"Error: {NAME}: {error}", file=sys.stderr)
-        return contract.EXIT_USAGE
-    except HilError as error:
-        print(f"Error: {NAME}: {error}", file=sys.stderr)
-        return contract.EXIT_FAILED
     except Exception as error:  # A defect of this program's own must not pass for anything else.
-        print(f"Error: {NAME}: internal error: {_describe(error)}", file=sys.stderr)
-        return contract.EXIT_FAILED
+        return ending.told(NAME, error)
 
 
 def run(line: contract.CommandLine) -> int:
@@ -96,10 +89,10 @@ def _instances() -> list[str]:
 def _write_list(rows: list[str], output: Path | None) -> None:
     text = "\n".join(rows) + "\n"
     if output is None:
-        print(text, end="")
+        sys.stdout.buffer.write(os.fsencode(text))
         return
     try:
-        output.write_text(text)
+        output.write_bytes(os.fsencode(text))
     except OSError as error:
         raise BadInputError(f"{output} cannot be written: {error.strerror}") from None
 
@@ -138,15 +131,6 @@ def _tell_ignored(line: contract.CommandLine) -> None:
     for name in line.parameters:
         if reason := PARAMETERS.find(name).ignored:
             _inform(f"parameter {name} is ignored: {reason}")
-
-
-def _describe(error: Exception) -> str:
-    """One line for a report: the error and where it was raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f" ({Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno})" if trace else ""
-    return " ".join(f"{type(error).__name__}: {error}".split()) + where
 
 
 def _statistics(simulated: float, wall: float, accesses: int) -> str:

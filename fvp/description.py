@@ -44,7 +44,7 @@ def read(path: Path) -> Firmware:
         found = tomllib.loads(path.read_text())
     except OSError as error:
         raise BadInputError(f"{path} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of thousands of digits.
         raise BadInputError(f"{path} is no TOML: {error}") from None
     for name, value in found.items():
         _check_entry(path, name, value)

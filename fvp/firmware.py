@@ -23,6 +23,7 @@ import importlib.util
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hil.fvp import elf
 from hil.npu.errors import BadInputError, UnavailableError
 
 DISTRIBUTION = "mlia-ethos-u"
@@ -30,8 +31,6 @@ DISTRIBUTION = "mlia-ethos-u"
 _RUNNER = "resources/backends/applications/inference_runner-sse-300-26.03.0-tflm-{}-Default-noTA"
 _ELF = "mlek_inference_runner.axf"
 _HINT = f"pip install {DISTRIBUTION}"
-_MAGIC, _ARM = b"\x7fELF\x01", b"\x28\x00"
-"""Start of an ELF file of 32 bits, and its machine number at byte 18."""
 
 
 @dataclass(frozen=True)
@@ -115,14 +114,10 @@ def load(path: Path, npu: str = "ethos-u55") -> Firmware:
 
     Raises `BadInputError` for a file that is neither, or describes memory that cannot be.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(20)
-    except OSError as error:
-        raise BadInputError(f"the firmware {path} cannot be read: {error.strerror}") from None
-    if start[:5] == _MAGIC and start[18:20] == _ARM:
+    if elf.is_elf(path, "the firmware"):
         beside = path.with_suffix(".toml")
         if not beside.is_file():
+            elf.check(path, "the firmware")
             return replace(RUNNERS[npu], path=path, sha256=_sha256(path, path.stat().st_mtime_ns))
         path = beside
     elif path.suffix != ".toml":
@@ -130,10 +125,11 @@ def load(path: Path, npu: str = "ethos-u55") -> Firmware:
     from hil.fvp import description
 
     described = description.read(path)
-    elf = described.path
-    if not elf.is_file():
-        raise BadInputError(f"{path}: there is no file {elf}")
-    return replace(described, sha256=_sha256(elf, elf.stat().st_mtime_ns))
+    program = described.path
+    if not program.is_file():
+        raise BadInputError(f"{path}: there is no file {program}")
+    elf.check(program, f"{path}: the firmware")
+    return replace(described, sha256=_sha256(program, program.stat().st_mtime_ns))
 
 
 @functools.lru_cache(8)

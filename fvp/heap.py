@@ -19,6 +19,7 @@ from pathlib import Path
 from hil.fvp.contract import CommandLine
 from hil.fvp.gdb import PC, Gdb
 from hil.fvp.semihosting import Memory
+from hil.npu.errors import BadInputError
 
 _NAMES = tuple(f"cpu0.semihosting-{name}" for name in ("heap_base", "heap_limit", "stack_base", "stack_limit"))
 """Parameters, in the order of the call's answer."""
@@ -28,9 +29,18 @@ _SIZE = len(_BREAKPOINT)
 
 
 def asked(line: CommandLine) -> tuple[int, ...] | None:
-    """The four addresses, if the command line has any of them; 0 leaves one to the firmware's library."""
+    """The four addresses, if the command line has any of them; 0 leaves one to the firmware's library.
+
+    Raises `BadInputError` for one that is none.
+    """
     given = line.flag("cpu0.semihosting-enable") and any(name in line.parameters for name in _NAMES)
-    return tuple(int(line.parameter(name)) for name in _NAMES) if given else None
+    if not given:
+        return None
+    addresses = {name: int(line.parameter(name)) for name in _NAMES}
+    for name, address in addresses.items():
+        if not 0 <= address < 1 << 32:
+            raise BadInputError(f"{name}={address:#x} is no address of 32 bits")
+    return tuple(addresses.values())
 
 
 class HeapInfo:

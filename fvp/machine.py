@@ -104,7 +104,9 @@ class Machine:
         try:
             self._qemu.gdb.connect(_START_SECONDS)
             for address, data in self._inputs.first:
-                self._memory.write(address, data)
+                transfer.load(self._memory, address, data)
+            for dump in self._line.dumps:
+                transfer.check(self._memory, "--dump", dump.address, dump.size)
             for window in qemu.NPU_WINDOWS:
                 self._qemu.gdb.watch(window, qemu.NPU_WINDOW)
             if self._inputs.watched:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # The executable loads and starts the machine before it has i
 
     Bytes = NDArray[np.uint8]
 
-_LARGEST_SRAM = 1 << 24
+LARGEST_SRAM = 1 << 24
 """Bytes that no memory beside DDR has."""
 
 _BLOCK = 64
@@ -49,7 +49,7 @@ class GuestMemory:
         """`size` bytes from `address`; raises `FaultError` for more than there is anywhere but in DDR."""
         if self.is_mapped(address, size):
             return bytes(self._mapped(address, size))
-        if size > _LARGEST_SRAM:
+        if size > LARGEST_SRAM:
             raise FaultError(f"there is no memory of {size} bytes at {address:#010x}")
         return self._qtest.read(address, size)
 
@@ -74,7 +74,7 @@ class GuestMemory:
             return
         after = np.zeros(size, np.uint8)
         pieces = [(start - address, end - address) for start, end in touched]
-        if sum(end - start for start, end in pieces) > _LARGEST_SRAM:
+        if sum(end - start for start, end in pieces) > LARGEST_SRAM:
             raise FaultError(f"there is no memory of {size} bytes at {address:#010x}")
         before = [np.frombuffer(self._qtest.read(address + start, end - start), np.uint8) for start, end in pieces]
         for (start, end), piece in zip(pieces, before, strict=True):

@@ -56,7 +56,7 @@ class Parameter:
     def format(self, value: Value) -> str:
         """The text from which `parse` makes `value`."""
         if isinstance(value, str):
-            return value if unquote(value) == value else f'"{value}"'
+            return quote(value)
         return str(int(value))
 
     def listing(self, value: Value) -> str:
@@ -76,6 +76,11 @@ def unquote(text: str) -> str:
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1]
     return text
+
+
+def quote(text: str) -> str:
+    """The words from which `unquote` makes `text`."""
+    return text if unquote(text) == text else f'"{text}"'
 
 
 class Table:

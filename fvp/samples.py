@@ -22,7 +22,7 @@ class Inputs:
     def __init__(self, line: CommandLine) -> None:
         self.samples = int(line.parameter("open.samples"))
         self.watched: tuple[int, int] | None = None
-        loads = [(data.address, transfer.contents(data)) for data in line.data]
+        loads = [(data.address, transfer.contents(data.file)) for data in line.data]
         if self.samples < 1:
             raise BadInputError(f"open.samples={self.samples}: there is at least one")
         if self.samples > 1:

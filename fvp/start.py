@@ -7,14 +7,17 @@ This is the first thing that the executable does, and needs few imports: all oth
 
 from __future__ import annotations
 
-from hil.fvp import qemu, transfer
+from pathlib import Path
+
+from hil.fvp import elf, qemu
 from hil.fvp.contract import CommandLine
 from hil.fvp.uart import settings
 
 
 def start(line: CommandLine) -> qemu.Qemu:
-    """QEMU with the application of `line`, its CPU held; raises as `transfer.application` and `qemu.start` do."""
-    application = transfer.application(line.application)
+    """QEMU with the application of `line`, its CPU held; raises as `elf.check` and `qemu.start` do."""
+    application = line.application or Path()
+    elf.check(application, "the application")
     semihosting = line.text("cpu0.semihosting-cmd_line") if line.flag("cpu0.semihosting-enable") else None
     uarts = [uart.number for uart in settings(line)]
     return qemu.start(application, uarts, semihosting, snapshots=int(line.parameter("open.samples")) > 1)

@@ -4,34 +4,43 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hil.fvp.contract import Data
 from hil.fvp.errors import FvpError
+from hil.fvp.memory import LARGEST_SRAM
 from hil.npu.errors import BadInputError
 
-_ELF32, _ARM = b"\x7fELF\x01", b"\x28\x00"
-"""Start of an ELF file of 32 bits, and its machine number at byte 18."""
+if TYPE_CHECKING:
+    from hil.fvp.memory import GuestMemory
+
+MOST_BYTES = 1 << 30
+"""Bytes of a file that is read as a whole: half of what the board has; a pipe or a device may be without end."""
 
 
-def application(path: Path | None) -> Path:
-    """The ELF to run; raises `BadInputError` if it is none: QEMU itself would take anything else as raw code."""
-    path = path or Path()
+def contents(path: Path) -> bytes:
+    """The bytes of a file; raises `BadInputError` if it cannot be read, or has more than any memory of the board."""
     try:
         with path.open("rb") as file:
-            start = file.read(20)
+            data = file.read(MOST_BYTES + 1)
     except OSError as error:
-        raise BadInputError(f"the application {path} cannot be read: {error.strerror}") from None
-    if start[:5] != _ELF32 or start[18:20] != _ARM:
-        raise BadInputError(f"the application {path} is no ELF file for a 32-bit Arm CPU")
-    return path
+        raise BadInputError(f"{path} cannot be read: {error.strerror}") from None
+    if len(data) > MOST_BYTES:
+        raise BadInputError(f"{path} has more than {MOST_BYTES} bytes, which no memory of the board takes")
+    return data
 
 
-def contents(data: Data) -> bytes:
-    """What `data` puts into memory; raises `BadInputError` if it cannot be read."""
-    try:
-        return data.file.read_bytes()
-    except OSError as error:
-        raise BadInputError(f"--data: {data.file} cannot be read: {error.strerror}") from None
+def load(memory: GuestMemory, address: int, data: bytes) -> None:
+    """Puts what the command line names into memory; raises `BadInputError` where there is no memory for it."""
+    check(memory, "--data", address, len(data))
+    memory.write(address, data)
+    if not memory.is_mapped(address, len(data)) and memory.read(address, len(data)) != data:
+        raise BadInputError(f"--data: there is no memory of {len(data)} bytes at {address:#010x}")
+
+
+def check(memory: GuestMemory, option: str, address: int, size: int) -> None:
+    """Raises `BadInputError` for more bytes than any memory has from `address` on."""
+    if not memory.is_mapped(address, size) and (size > LARGEST_SRAM or address + size > 1 << 32):
+        raise BadInputError(f"{option}: there is no memory of {size} bytes at {address:#010x}")
 
 
 def save(file: Path, pieces: list[bytes]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import socket
 import sys
 import termios
@@ -51,7 +52,7 @@ def settings(line: CommandLine) -> list[UartSettings]:
             line.text(f"{at}.out_file"),
             line.flag(f"{at}.unbuffered_output"),
             line.flag(f"{at}.shutdown_on_eot"),
-            line.text(f"{at}.shutdown_tag").encode(),
+            os.fsencode(line.text(f"{at}.shutdown_tag")),
             _first_port(line, number),
         )
         if uart.out_file or uart.shutdown_on_eot or uart.shutdown_tag or uart.first_port is not None:

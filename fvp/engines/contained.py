@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hil.fvp import contract
+from hil.fvp import contract, ending, transfer
 from hil.fvp.engines.container import SCRATCH, Limits, connect
 from hil.fvp.errors import HangError
 from hil.fvp.parameters import UARTS, Value
 from hil.npu import lifeline
-from hil.npu.errors import BadInputError, HilError
+from hil.npu.errors import BadInputError
 
 NAME = "fvp-in-docker"
 
@@ -89,7 +89,7 @@ def run(image: str, program: str, line: contract.CommandLine) -> int:
     from hil.fvp.engines import session
 
     inside, staged = stage(line)
-    sent = [_read(path) for path in staged.inputs]
+    sent = [transfer.contents(path) for path in staged.inputs]
     client = connect()
     try:
         ended = session.run(
@@ -126,23 +126,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return contract.EXIT_OK
     except BrokenPipeError:  # Nobody reads what the UART sends.
         return contract.EXIT_FAILED
-    except BadInputError as error:
-        print(f"Error: {NAME}: {error}", file=sys.stderr)
-        return contract.EXIT_USAGE
-    except HilError as error:
-        print(f"Error: {NAME}: {error}", file=sys.stderr)
-        return contract.EXIT_FAILED
+    except Exception as error:  # Among them what the Docker SDK raises when the daemon goes away.
+        return ending.told(NAME, error)
 
 
 def _print(data: bytes) -> None:
     os.write(sys.stdout.fileno(), data)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInputError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -141,7 +141,8 @@ def _values(parameter: Parameter) -> st.SearchStrategy[object]:
 @st.composite
 def _lines(draw: st.DrawFn) -> CommandLine:
     chosen = draw(st.lists(st.sampled_from(list(PARAMETERS)), unique_by=lambda parameter: parameter.name, max_size=5))
-    number, file = st.integers(0, (1 << 32) - 1), st.from_regex(r"[a-z./][a-z0-9@./]{0,9}", fullmatch=True).map(Path)
+    number = st.integers(0, (1 << 32) - 1)
+    file = st.from_regex(r"[a-z./'\" \n][a-z0-9@./'\" \n,=:]{0,9}", fullmatch=True).map(Path)
     limit = st.none() | st.integers(0, 1000).map(float)
     return CommandLine(
         draw(st.none() | file),
@@ -184,6 +185,13 @@ def test_a_wrong_command_line_ends_with_one_line_and_code_2() -> None:
 def test_a_missing_file_ends_with_one_line_and_code_2(words: list[str]) -> None:
     done = _run(*words)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+
+
+def test_what_is_quoted_of_a_command_line_stays_one_line_of_bounded_length() -> None:
+    for words in (["--data", "a\nb@0x0", "-a", __file__], ["-C", "ethosu.num_macs=" + "9" * 100_000]):
+        done = _run(*words)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert len(done.stderr) < 2000
 
 
 def test_parameters_are_listed_with_what_is_ignored() -> None:

@@ -78,6 +78,9 @@ def test_a_described_firmware_that_does_not_say_that_all_went_well_failed(qemu: 
         ("metrics = false", "npu = 'ethos-u99'", "npu is one of ethos-u55, ethos-u65"),
         ("metrics = false", "memory_modes = [3]", "are no names"),
         ("metrics = false", "metrics =", "is no TOML"),
+        ("metrics = false", "metrics = " + "9" * 5000, "is no TOML"),
+        ("metrics = false", "metrics = " + "[" * 5000, "is no TOML"),
+        ("own.elf", "own.toml", "no ELF file for a 32-bit Arm CPU"),
     ],
 )
 def test_a_wrong_description_names_what_is_wrong(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -105,6 +105,52 @@ def test_a_file_that_is_no_elf_is_told(fvp: Launch, tmp_path: Path) -> None:
     assert b"no ELF file" in done.stderr
 
 
+def test_an_elf_that_was_cut_off_is_told(fvp: Launch, tmp_path: Path) -> None:
+    whole = _speaker(tmp_path / "a.elf").read_bytes()
+    for size in (60, len(whole) - 1):
+        (tmp_path / "a.elf").write_bytes(whole[:size])
+        done = fvp("-a", "a.elf", "--timelimit", 5)
+        assert (done.returncode, b"not a whole ELF file" in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--data", "some@0x5f000000"], b"no memory of 64 bytes at 0x5f000000"),
+        (["--data", "some@0xffffffe0"], b"no memory of 64 bytes at 0xffffffe0"),
+        (["--data", "/dev/zero@0x70000000"], b"/dev/zero has more than"),
+        (["--dump", "out@0x70000000,0xffffffff"], b"no memory of 4294967295 bytes at 0x70000000"),
+    ],
+)
+def test_what_reaches_beyond_memory_is_told_at_the_start(
+    fvp: Launch, tmp_path: Path, words: list[str], said: bytes
+) -> None:
+    (tmp_path / "some").write_bytes(bytes(range(64)))
+    done = fvp("-a", _speaker(tmp_path / "a.elf"), *UART_OUT, *words)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert said in done.stderr
+
+
+def test_names_are_taken_as_they_are(fvp: Launch, tmp_path: Path) -> None:
+    name = "a b'c\"\n,x=y@z"
+    (tmp_path / name).write_bytes(b"data")
+    done = fvp("-a", _speaker(tmp_path / "a,b.elf"), *UART_OUT, "--data", f"{name}@0x70000000",
+               "--dump", f"{name}.out@Memory:0x70000000,4")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / f"{name}.out").read_bytes() == b"data"
+
+
+def test_a_tag_may_be_any_bytes(qemu: None, tmp_path: Path) -> None:
+    tag = b"mps3_board.uart0.shutdown_tag=\xff\xfe"
+    program = Program()
+    program.send(b"a\xff\xfeb")
+    program.code(0xE7FE)
+    (tmp_path / "a.elf").write_bytes(program.elf())
+    words = [*COMMAND, "-a", "a.elf", *UART_OUT, "-C", tag, "--timelimit", "30"]
+    done = subprocess.run(words, capture_output=True, timeout=60, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, b"a\xff\xfe"), done.stderr
+
+
 def test_a_defect_of_the_executable_is_no_usage_error(fvp: Launch, tmp_path: Path) -> None:
     """Its decoder is damaged here, so that serving the NPU's register fails in a way that nobody foresaw."""
     program = Program()

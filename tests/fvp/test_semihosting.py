@@ -153,6 +153,14 @@ def test_the_command_line_reaches_the_firmware(fvp: Launch, tmp_path: Path) -> N
     assert (tmp_path / "out").read_bytes().rstrip(b"\0").decode() == told
 
 
+@pytest.mark.parametrize("given", ["heap_base=-1", "stack_limit=0x100000000"])
+def test_a_heap_or_stack_outside_the_address_space_is_told(fvp: Launch, tmp_path: Path, given: str) -> None:
+    (tmp_path / "a.elf").write_bytes(Program().elf())
+    done = fvp("-a", "a.elf", "-C", "cpu0.semihosting-enable=1", "-C", f"cpu0.semihosting-{given}")
+    assert done.returncode == 2
+    assert b"is no address of 32 bits" in done.stderr
+
+
 @pytest.mark.parametrize("given", ["heap_base=0x70020000", "stack_base=0"])
 def test_heap_and_stack_are_where_the_command_line_puts_them(fvp: Launch, tmp_path: Path, given: str) -> None:
     """All calls are made by one instruction, as in a C library."""
