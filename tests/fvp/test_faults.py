@@ -373,6 +373,28 @@ def test_a_restored_board_gives_what_a_booted_one_gives(
         assert [run.outputs for run in together[1:3]] == [run.outputs for run in booted]
 
 
+def test_nothing_of_one_sample_is_left_for_the_next(fvp: Launch, tmp_path: Path) -> None:
+    """The firmware reads its input, then counts up a word of DDR, of SRAM and of the NPU, and gives all four."""
+    program = Program()
+    program.set(0, 0x9200_0000)
+    program.code(0x6804)  # LDR r4, [r0]
+    for index, address in enumerate((0x7001_0000, 0x3100_0000, 0x5810_2014)):
+        program.set(0, address)
+        program.code(0x6805, 0x3501, 0x6005)  # LDR r5, [r0]; ADDS r5, #1; STR r5, [r0]
+        program.set(1, 0x9300_0000 + 4 * index)
+        program.code(0x600D)  # STR r5, [r1]
+    program.set(1, 0x9300_000C)
+    program.code(0x600C)  # STR r4, [r1]
+    program.end()
+    (tmp_path / "a.elf").write_bytes(program.elf())
+    (tmp_path / "in").write_bytes(struct.pack("<3I", 7, 8, 9))
+    done = fvp("-a", "a.elf", *UART_OUT, "--data", "in@0x92000000", "--dump", "out@0x93000000,16",
+               "-C", "open.samples=3", "-C", "open.samples_address=0x92000000", "--timelimit", "30")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b"\x04\x04"
+    assert struct.unpack("<12I", (tmp_path / "out").read_bytes()) == (1, 1, 1, 7, 1, 1, 1, 8, 1, 1, 1, 9)
+
+
 def test_firmware_that_ends_before_it_looks_at_its_inputs_runs_once(qemu: None, fvp: Launch, tmp_path: Path) -> None:
     program = Program()
     program.send(b"hello")
