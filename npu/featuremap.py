@@ -87,21 +87,27 @@ class FeatureMap:
 
     def spans(self) -> Iterator[tuple[int, int]]:
         """Per tile the first byte it touches and the one behind its last."""
-        size = self.dtype.itemsize
-        stride_y, stride_x, stride_c = self.strides
-        depth = self.shape[2]
+        size, (stride_y, stride_x, _) = self.dtype.itemsize, self.strides
+        if self.bricks:
+            stride_x = BRICK * size
+        runs = [*self._runs()]
+        below, behind = min(start for start, _ in runs), max(end for _, end in runs)
         for tile in self.tiles:
-            steps = [(tile.bottom - tile.top - 1) * stride_y]
-            if self.bricks:
-                steps += [(tile.right - tile.left - 1) * BRICK * size, (depth - 1) // BRICK * stride_c]
-                last = min(depth, BRICK) if stride_c > 0 or depth <= BRICK else BRICK
-            else:
-                steps += [(tile.right - tile.left - 1) * stride_x]
-                last = depth
-            if self.bricks and depth > BRICK and depth % BRICK:
-                last = max(depth % BRICK, BRICK - abs(stride_c))
+            steps = (tile.bottom - tile.top - 1) * stride_y, (tile.right - tile.left - 1) * stride_x
             low = tile.address + sum(min(0, step) for step in steps)
-            yield low, tile.address + sum(max(0, step) for step in steps) + last * size
+            yield low + below, tile.address + sum(max(0, step) for step in steps) + behind
+
+    def _runs(self) -> Iterator[tuple[int, int]]:
+        """Start and end, from a pixel's first byte on, of the outermost runs of adjacent channels of the pixel."""
+        size, depth, stride_c = self.dtype.itemsize, self.shape[2], self.strides[2]
+        if not self.bricks:
+            yield 0, depth * size
+            return
+        full, rest = divmod(depth, BRICK)
+        for brick in {0, full - 1} if full else ():
+            yield brick * stride_c, brick * stride_c + BRICK * size
+        if rest:
+            yield full * stride_c, full * stride_c + rest * size
 
     def extent(self) -> tuple[int, int]:
         """The first byte the feature map touches and the one behind its last."""
