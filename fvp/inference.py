@@ -152,7 +152,7 @@ def run_inferences(
 
 def can_restore(program: engines.Engine, parameters: Mapping[str, Value] | None = None) -> bool:
     """Whether the program can bring back a board's state, with these parameters of the user's."""
-    return program.tied and not (parameters or {}).get("cpu0.semihosting-enable")
+    return program.tied and program.modelled and not (parameters or {}).get("cpu0.semihosting-enable")
 
 
 _EXTRA_ARGS = "ethosu.extra_args"

@@ -22,6 +22,7 @@ from typing import IO
 from hil.fvp import contract, report
 from hil.fvp import engine as engines
 from hil.fvp.errors import BootError, FaultError, FvpError, HangError, StoppedError
+from hil.fvp.log import Logs
 from hil.fvp.uart import EOT
 from hil.npu import lifeline
 from hil.npu.errors import BadInputError
@@ -36,7 +37,10 @@ _LOOK_SECONDS = 0.2
 """How soon a run ends that is wanted no more."""
 
 _LINE = 512
-"""Bytes that a line of a fault handler has at most."""
+"""Bytes of a line that are looked at for a fault handler's, or quoted."""
+
+_MESSAGES = 1 << 20
+"""Bytes that are kept of what it says on standard error, its last ones."""
 
 
 def launch(
@@ -73,39 +77,41 @@ def launch(
             raise BootError(f"{command[0]} cannot be started: {error.strerror}") from None
         try:
             assert child.stdout is not None
-            sent, in_time = _listen(child.stdout, deadline, stop, finished)
+            logs = Logs(samples)
+            in_time = _listen(child.stdout, logs, deadline, stop, finished)
             code = child.wait(_WATCHDOG_SECONDS) if in_time else None
         except subprocess.TimeoutExpired:
             code = None
         finally:
             _end(child)
-        messages.seek(0)
+        messages.seek(max(0, messages.seek(0, os.SEEK_END) - _MESSAGES))
         said = messages.read().decode(errors="replace")
-    pieces = sent.split(bytes([EOT])) if samples > 1 else [sent]
-    logs = [piece.decode(errors="replace") for piece in pieces]
+    texts = logs.texts()
     if stop.is_set():
-        raise StoppedError("the run was ended by who started it", log=logs[-1])
-    _judge(logs[-1], code, said, limit_s)
-    return logs
+        raise StoppedError("the run was ended by who started it", log=texts[-1])
+    _judge(texts[-1], code, said, limit_s)
+    return texts
 
 
 def _listen(
-    stream: IO[bytes], deadline: float, stop: threading.Event, finished: Callable[[int], None] | None
-) -> tuple[bytes, bool]:
-    """What comes on `stream` until it ends; and whether it ended by itself before `deadline` or `stop`."""
-    received = bytearray()
+    stream: IO[bytes], logs: Logs, deadline: float, stop: threading.Event, finished: Callable[[int], None] | None
+) -> bool:
+    """Puts into `logs` what comes on `stream`; whether it ended by itself before `deadline` or `stop`."""
+    recent = b""
     while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
         if not select.select([stream], [], [], min(left, _LOOK_SECONDS))[0]:
             continue
         chunk = os.read(stream.fileno(), 1 << 16)
         if not chunk:
-            return bytes(received), True
-        received += chunk
+            return True
+        logs.take(chunk)
         if finished and EOT in chunk:
-            finished(received.count(EOT))
-        if report.FAULT.search(received[-len(chunk) - _LINE :].decode(errors="replace")):
+            finished(logs.complete)
+        recent += chunk
+        if report.FAULT.search(recent.decode(errors="replace")):
             deadline = min(deadline, time.monotonic() + _FAULT_SECONDS)
-    return bytes(received), False
+        recent = recent[-_LINE:]
+    return False
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -125,14 +131,14 @@ def _judge(uart: str, code: int | None, said: str, limit: float) -> None:
     """Raises what `code` (None: ended here), UART log and standard error tell, if it was no ordinary end."""
     log = uart + ("\n" + said if said else "")
     if fault := report.FAULT.search(uart):
-        raise FaultError(f"the firmware faulted: {fault[0].strip()}", log=log)
+        raise FaultError(f"the firmware faulted: {fault[0].strip()[:_LINE]}", log=log)
     if code is None or contract.LIMIT_REACHED in said + uart:
         if not uart.strip():
             raise BootError(f"the firmware printed nothing in {limit:g} s", log=log)
-        last = uart.strip().splitlines()[-1].strip()
+        last = uart.strip().splitlines()[-1].strip()[:_LINE]
         raise HangError(f"the firmware did not end in {limit:g} s; its last line: {last}", log=log)
     if code:
-        message = said.strip().splitlines()[-1] if said.strip() else "it said nothing"
+        message = said.strip().splitlines()[-1][:_LINE] if said.strip() else "it said nothing"
         message = message.removeprefix("Error: ").removeprefix("corstone300-open: ")
         if code == contract.EXIT_USAGE:
             raise BadInputError(f"the FVP refused its command line: {message}", log=log)

@@ -229,7 +229,7 @@ class Machine:
         if self._inputs.watched:
             self._qemu.gdb.unwatch(*self._inputs.watched)
         self._drain()
-        uarts = {number: sink.written for number, sink in self._sinks.items()}
+        uarts = {number: sink.kept() for number, sink in self._sinks.items()}
         self._kept = Kept(self._device.state(), uarts, self._limits.simulated)
 
     def _start_again(self, sample: int) -> None:

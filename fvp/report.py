@@ -27,11 +27,14 @@ from hil.fvp.errors import ProtocolError
 FAULT = re.compile(r"^.*(?:caught by function|[Hh]ard ?[Ff]ault|[Aa]ssertion).*$", re.MULTILINE)
 """A line of a fault handler, behind which the firmware stands still."""
 
-MAC_MISMATCH = re.compile(r"npu\.macs_per_cc=(\d+), optimizer\.macs_per_cc=(\d+)")
+MAC_MISMATCH = re.compile(r"npu\.macs_per_cc=(\d{1,2}), optimizer\.macs_per_cc=(\d{1,2})\b")
 
-_METRICS = re.compile(r"<metrics>(.*?)</metrics>", re.DOTALL)
-_ARENA = re.compile(r"tensor arena\) size used: (\d+)")
-_OUTPUT = re.compile(r"output tensor/s worth (\d+) bytes")
+_MOST_QUOTED = 300
+"""Characters of a complaint."""
+
+_METRICS = re.compile(r"<metrics>([^<]*)</metrics>")
+_ARENA = re.compile(r"tensor arena\) size used: (\d{1,19})\b")
+_OUTPUT = re.compile(r"output tensor/s worth (\d{1,19}) bytes")
 _ERROR = re.compile(r"(?:ERROR - |(?<![A-Z])E: |TFLM - )+([^\r\n]+?)(?=ERROR - |\r|\n|$)")
 _UNUSABLE = re.compile(
     r"Didn't find op|allocation failed|[Ff]ailed to (?:allocate|resize|get registration|initialise model)|"
@@ -62,7 +65,7 @@ def read(uart: str, completed: str = "Inference completed.") -> Report:
     """
     arena, output = _ARENA.search(uart), _OUTPUT.search(uart)
     errors = list(dict.fromkeys(match.strip() for match in _ERROR.findall(uart)))
-    failure = "; ".join(errors[:2])
+    failure = "; ".join(error[:_MOST_QUOTED] for error in errors[:2])
     return Report(
         _counters(uart),
         int(arena[1]) if arena else None,
@@ -80,7 +83,15 @@ def _counters(uart: str) -> dict[str, int]:
             groups = json.loads(base64.b64decode(record, validate=True))
             for group in groups:
                 for sample in group["samples"]:
-                    counters[str(sample["name"])] = int(sample["value"][0])
-        except (binascii.Error, ValueError, KeyError, IndexError, TypeError) as error:
+                    counters[str(sample["name"])] = _count(sample["value"][0])
+        except (binascii.Error, ValueError, KeyError, IndexError, TypeError, OverflowError, RecursionError) as error:
             raise ProtocolError(f"the firmware's <metrics> record cannot be read: {error!r}", log=uart) from None
     return counters
+
+
+def _count(value: float) -> int:
+    """A counter's value; raises `ValueError` for what no counter of 64 bits holds."""
+    count = int(value)
+    if not 0 <= count < 1 << 64:
+        raise ValueError(f"{count:e} is no count")
+    return count

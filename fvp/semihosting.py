@@ -38,6 +38,9 @@ MAX_WRITTEN = 1 << 30
 MAX_FILES = 64
 """Files that may be open at a time."""
 
+_MOST_TOLD = 100
+"""Refusals that are told."""
+
 _MAX_NAME, _BLOCK = 4096, 512
 _NUMBERS = frozenset((1, 2, 4, 9, 13, 14, 16, 17, 19, 20, 21, 22, 23, 24, 27, 28, 29, 30))
 """Error numbers that the protocol and Linux have in common."""
@@ -62,15 +65,16 @@ class Memory(Protocol):
 class Semihosting:
     """Serves the calls of one firmware.
 
-    `console` gets what the firmware prints, `refused` a line for each call that was refused, `folder` has the files
-    that it may open (None: none).
+    `console` gets what the firmware prints, `refused` a line for each reason for which a call was refused, `folder` has
+    the files that it may open (None: none).
     """
 
     def __init__(
         self, console: Callable[[bytes], object], refused: Callable[[str], None], folder: Folder | None = None
     ) -> None:
         self._print = console
-        self._refused = refused
+        self._tell = refused
+        self._told: set[str] = set()
         self._folder = folder
         self._files: dict[int, int] = {}
         self._stored = 0
@@ -177,6 +181,12 @@ class Semihosting:
             self._refused(f"semihosting may not have {name!r}: name a folder of files with cpu0.semihosting-cwd")
             raise _failure(errno.EACCES)
         return self._folder
+
+    def _refused(self, reason: str) -> None:
+        """Each reason is told once: firmware may try for ever."""
+        if reason not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(reason)
+            self._tell(reason)
 
     def _file(self, handle: int) -> int:
         if handle not in self._files:

@@ -71,12 +71,12 @@ def _first_port(line: CommandLine, number: int) -> int | None:
 class UartSink:
     """Passes on what one UART sends and receives; `ended` once it sent a sign that ends the simulation.
 
-    With `keeps` it remembers what it has `written`, so that a further sample can begin with it.
+    With `keeps` it remembers what it has written until it is asked for it, so that a further sample can begin with it.
     """
 
     def __init__(self, uart: UartSettings, keeps: bool = False) -> None:
         self.ended = False
-        self.written = b""
+        self._written = bytearray()
         self._keeps = keeps
         self._settings = uart
         self._tail = b""
@@ -127,15 +127,20 @@ class UartSink:
         self.ended = end >= 0
         self._write(data if end < 0 else data[:end])
 
+    def kept(self) -> bytes:
+        """What was written until now; nothing is remembered from here on."""
+        self._keeps = False
+        return bytes(self._written)
+
     def start_again(self, written: bytes) -> None:
         """Begins the output of a further sample, which has `written` this much already, after an EOT."""
         self._write(bytes([EOT]))
-        self.ended, self.written, self._tail = False, b"", written[-len(self._settings.shutdown_tag) or len(written) :]
+        self.ended, self._tail = False, written[-len(self._settings.shutdown_tag) or len(written) :]
         self._write(written)
 
     def _write(self, data: bytes) -> None:
         if self._keeps:
-            self.written += data
+            self._written += data
         if self._file:
             self._store(self._file, data)
         if self._terminal:

@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 
 from hil.fvp import engine, firmware
 from hil.fvp.engines import search, shim
-from hil.fvp.inference import run_inference
+from hil.fvp.inference import can_restore, run_inference
 from hil.npu.errors import BadInputError, UnavailableError
 from hil.targets import create
 from hil.targets.base import Deployable, Trust
@@ -265,3 +266,11 @@ def test_the_commands_list_engines_and_write_launchers(machine: Path, tmp_path: 
     rows = {row["engine"]: row for row in json.loads(named.stdout)}
     assert rows["arm"]["version"] == rows["open"]["version"]
     assert "named by FVP_CORSTONE300" in rows["auto"]["why"]
+
+
+def test_arms_program_boots_for_every_sample_in_a_container_too() -> None:
+    """It has no parameter for samples, and would refuse the command line."""
+    inside = engine.Engine("docker", "", ("contained",), modelled=False, tied=True)
+    assert not can_restore(inside)
+    assert can_restore(replace(inside, modelled=True))
+    assert not can_restore(replace(inside, modelled=True), {"cpu0.semihosting-enable": True})

@@ -37,6 +37,20 @@ def test_a_damaged_record_is_told(record: str) -> None:
         report.read(record)
 
 
+@pytest.mark.parametrize("value", ["Infinity", "-1", "1" + "0" * 30, "1" + "0" * 5000, "[" * 100_000])
+def test_a_count_that_no_counter_holds_is_told(value: str) -> None:
+    record = base64.b64encode(f'[{{"samples": [{{"name": "NPU TOTAL", "value": [{value}]}}]}}]'.encode()).decode()
+    with pytest.raises(ProtocolError, match="metrics"):
+        report.read(f"<metrics>{record}</metrics>")
+
+
+def test_hostile_firmware_does_not_keep_the_reader_busy() -> None:
+    """A search that began anew at each of these would take minutes."""
+    assert report.read("<metrics>" * 200_000).counters == {}
+    assert report.MAC_MISMATCH.search("npu.macs_per_cc=99999999999, optimizer.macs_per_cc=5") is None
+    assert report.read(f"tensor arena) size used: {'9' * 5000}").arena_used is None
+
+
 @pytest.mark.parametrize(
     ("uart", "failure", "unusable"),
     [
