@@ -60,8 +60,11 @@ class ElementwiseKernel:
 
     @cached_property
     def _suits(self) -> bool:
-        """Whether all is bytes, depth is not broadcast, and nothing is written over an input still to be read."""
+        """Whether all is bytes, depth is not broadcast, channels are alike, and nothing is written over an input still
+        to be read."""
         first, second, out = self._maps
+        if self.stage.bias is not None and len(self.stage.bias) > 1:
+            return False
         if any(fm.dtype.itemsize > 1 or fm.shape[2] != out.shape[2] or not inside(fm) for fm in self._maps):
             return False
         return first.shape == out.shape and all(_apart(fm, out) for fm in (first, second))
