@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzzing.mutation import mutate_stream
 from benchmarks.fuzzing.seeds import make_seeds
-from benchmarks.fuzzing.targets import TARGETS
+from benchmarks.fuzzing.targets import TARGETS, Context
 from hil.npu import stream
 from hil.npu.accelerator import Accelerator
 from hil.npu.constants import KnownMemory, Spans
@@ -130,6 +130,14 @@ def test_a_sum_over_depth_has_one_channel():
     with pytest.raises(StreamError, match="more than one channel") as caught:
         decode(assemble(*PIXEL, (Op.POOL, 2), STOP), U55, {})
     assert caught.value.word_offset == len(PIXEL) + 5
+
+
+def test_a_sum_of_bytes_may_have_scales_by_channel():
+    """No table of pairs of bytes gives its results, since channels differ."""
+    second = [("IFM2_PRECISION", 1), ("IFM2_REGION", 1), ("IFM2_STRIDE_X", 1024), ("IFM2_STRIDE_Y", 1024)]
+    words = assemble(*PIXEL, *second, (Op.ELEMENTWISE, 1), STOP)
+    context = Context(U55, np.random.default_rng(0).integers(0, 256, 10240, np.uint8), 2048)
+    assert TARGETS["stream"](b"\0" + words.astype("<u4").tobytes(), [context]) == "ok"
 
 
 def test_nothing_is_copied_from_a_region_that_is_not_there():
