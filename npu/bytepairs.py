@@ -47,10 +47,10 @@ class ElementwiseKernel:
         elements = self.operation.ofm.elements * len(memory[self.operation.ofm.region])
         loops = acceleration.loops(0)  # `elementwise` counts.
         self.elements += elements
-        if loops is None or loops.bytes is None or self.elements <= PAYS_AFTER or not self._suits:
+        if loops is None or loops.of_bytes is None or self.elements <= PAYS_AFTER or not self._suits:
             elementwise(self.operation, self.stage, memory)
         else:
-            self._look_up(memory, loops.bytes)
+            self._look_up(memory, loops.of_bytes)
 
     @property
     def _maps(self) -> tuple[FeatureMap, FeatureMap, FeatureMap]:

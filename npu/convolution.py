@@ -94,8 +94,8 @@ class ConvolutionKernel:
         operation = self.operation
         batch = len(memory[operation.ofm.region])
         loops = acceleration.loops(batch * operation.ofm.elements)
-        if loops is not None and loops.bytes is not None and self._plan is not None:
-            self._plan(memory, loops.bytes)
+        if loops is not None and loops.of_bytes is not None and self._plan is not None:
+            self._plan(memory, loops.of_bytes)
             return
         compiled = loops if self._compilable else None
         if compiled is None:

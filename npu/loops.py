@@ -10,9 +10,11 @@ a small inference: only `acceleration` does that.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import math
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
@@ -25,10 +27,25 @@ Whole = NDArray[np.int64]
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+COMPILED = ("loops.py", "byteplan.py", "byteloops.py", "vectors.py", "codecloops.py")
+"""Files of what is compiled."""
+
+VERSION = hashlib.sha256(b"".join(Path(__file__).with_name(name).read_bytes() for name in COMPILED)).hexdigest()[:12]
+
+
 def compiled(function: _F) -> _F:
-    """`function` compiled when it is first called, and kept on disk."""
+    """`function` compiled when it is first called, and kept on disk where numba finds a place for it.
+
+    numba takes what it kept until the function's own file changes, though code of other files is compiled into it.  It
+    names what it keeps after the function, so the name says of which contents of all these files it is.
+    """
     numba = importlib.import_module("numba")
-    return cast(_F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    function.__qualname__ += f"_{VERSION}"
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return cast(_F, numba.njit(cache=True, **options)(function))
+    except RuntimeError:  # No folder can be written.
+        return cast(_F, numba.njit(**options)(function))
 
 
 @compiled
@@ -106,13 +123,14 @@ def depthwise(padded: Array, weights: Array, strides: Array, dilations: Array, o
                             target[c] += np.int32(source[c]) * weight[c]
 
 
-def _bytes() -> ModuleType | None:
-    """The loops that use this CPU's dot products of bytes; None if it has none."""
+def _of_bytes() -> ModuleType | None:
     if not importlib.import_module("hil.npu.vectors").available():
         return None
     return importlib.import_module("hil.npu.byteloops")
 
 
-bytes = _bytes()  # noqa: A001
+of_bytes = _of_bytes()
+"""The loops that use this CPU's dot products of bytes; None if it has none."""
+
 codec = importlib.import_module("hil.npu.codecloops")
 """The weight decoder."""

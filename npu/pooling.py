@@ -38,8 +38,8 @@ class PoolKernel:
         """Computes the output of every sample of `memory`."""
         operation = self.operation
         loops = acceleration.loops(len(memory[operation.ofm.region]) * operation.ofm.elements)
-        if loops is not None and loops.bytes is not None and self._plan is not None:
-            self._plan(memory, loops.bytes)
+        if loops is not None and loops.of_bytes is not None and self._plan is not None:
+            self._plan(memory, loops.of_bytes)
         else:
             operation.ofm.store(memory, self.stage(_pooled(operation, memory), loops))
 

@@ -169,6 +169,8 @@ class Program:
             _check(region, requirement, data.shape[1])
             if data.dtype != np.uint8 or (data.shape[1] > 1 and data.strides[1] != 1):
                 raise BadInputError(f"the bytes of region {region} do not lie one behind the other")
+            if constant is None and not data.flags.writeable:
+                raise BadInputError(f"region {region} cannot be written")
             views[region] = data
         if SHRAM_REGION in self.required:
             views[SHRAM_REGION] = np.zeros((batch, self.accelerator.shram_bytes), np.uint8)

@@ -7,8 +7,7 @@ LLVM does not find these instructions in loops, so each function here is a numba
 numbers.  Neither saturates, so they are exact while the sums fit (`exactness`).  All arguments are 64-bit integers,
 most of them addresses that the caller has checked.
 
-`available()` says whether this CPU has the instructions; without them nothing here may be compiled.  numba keeps the
-code of a function on disk until the function's own file changes: after a change here, touch `byteloops.py`.
+`available()` says whether this CPU has the instructions; without them nothing here may be compiled.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ Value = Any
 
 def available() -> bool:
     """Whether numba compiles for this CPU and it has the instructions."""
-    if _config.CPU_NAME or _config.CPU_FEATURES:
+    if _config.CPU_NAME or _config.CPU_FEATURES or _config.DISABLE_JIT:
         return False
     features = llvmlite.binding.get_host_cpu_features()
     return all(features.get(name, False) for name in ("avx512f", "avx512bw", "avx512vl", "avx512vnni"))

@@ -8,7 +8,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from hil.npu import acceleration, bytepairs
 from hil.npu.compiled import CompiledModel, NpuOperator, read_compiled
 
 Array = NDArray[Any]
@@ -201,3 +202,37 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], by
             return path.read_bytes()
 
     return make
+
+
+Ways = Callable[[str], contextlib.AbstractContextManager[None]]
+
+
+@pytest.fixture(params=["loops", "vectors"])
+def way(request: pytest.FixtureRequest) -> str:
+    """The ways of computing that are not NumPy alone."""
+    loops = pytest.importorskip("hil.npu.loops", exc_type=ImportError)
+    if request.param == "vectors" and loops.of_bytes is None:
+        pytest.skip("this CPU has no AVX-512 VNNI")
+    return str(request.param)
+
+
+@pytest.fixture
+def computing(monkeypatch: pytest.MonkeyPatch) -> Ways:
+    """`with computing(way)`: "numpy" alone, "loops" as on a CPU without dot products of bytes, or "vectors"; at once,
+    where else they wait until they pay.
+    """
+
+    @contextlib.contextmanager
+    def use(way: str) -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            if way == "numpy":
+                patch.setattr(acceleration, "loops", lambda elements: None)
+            else:
+                acceleration.load()
+                patch.setattr(bytepairs, "PAYS_AFTER", 0)
+                if way == "loops":
+                    patch.setattr(acceleration.loops(0), "of_bytes", None)
+            yield
+        acceleration.unload()
+
+    return use

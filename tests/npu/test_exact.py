@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from hil.npu import acceleration, bytepairs, byteplan
+from hil.npu import byteplan
 
 MODELS = ("ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8")
 ACCELERATORS = tuple(f"ethos-u55-{macs}" for macs in (32, 64, 128, 256))
@@ -48,26 +48,16 @@ def test_other_compilers(small_models, name, options, vela, npu, oracle, random_
     assert_exact(model, vela(model, "ethos-u55-128", "Sram_Only", *options), npu, oracle, random_inputs)
 
 
-@pytest.fixture
-def numpy_only():
-    """NumPy alone within the test, whatever ran before."""
-    acceleration.unload()
-    yield
-    acceleration.unload()
-
-
 @pytest.mark.parametrize("name", TYPES)
-def test_compiled_loops_equal_numpy(small_models, name, vela, npu, random_inputs, numpy_only, monkeypatch):
-    pytest.importorskip("numba", exc_type=ImportError)
+def test_compiled_loops_equal_numpy(small_models, name, vela, npu, random_inputs, way, computing, monkeypatch):
     model = small_models(name)
     compiled, inputs = vela(model, "ethos-u55-128"), random_inputs(model, 5)
-    monkeypatch.setattr(bytepairs, "PAYS_AFTER", 0)
     monkeypatch.setattr(byteplan, "GROUP_BYTES", 4000)
-    acceleration.load()
-    fast = npu(compiled, inputs)
-    acceleration.unload()
-    monkeypatch.setattr(acceleration, "loops", lambda elements: None)
-    for got, expected in zip(fast, npu(compiled, inputs), strict=True):
+    with computing(way):
+        fast = npu(compiled, inputs)
+    with computing("numpy"):
+        slow = npu(compiled, inputs)
+    for got, expected in zip(fast, slow, strict=True):
         np.testing.assert_array_equal(got, expected)
 
 

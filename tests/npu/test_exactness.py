@@ -34,15 +34,11 @@ RAW = Activation(-(1 << 31), (1 << 31) - 1, True, None, None)
 BYTE = Activation(-128, 127, False, None, None)
 
 
-@pytest.fixture(params=["numpy", "compiled"])
-def loops(request, monkeypatch):
-    """Both ways of computing."""
-    if request.param == "numpy":
-        monkeypatch.setattr(acceleration, "loops", lambda elements: None)
-    else:
-        acceleration.load()
-    yield request.param
-    acceleration.unload()
+@pytest.fixture(params=["numpy", "loops", "vectors"])
+def every_way(request, computing):
+    """All ways of computing; without the instructions there are two."""
+    with computing(request.param):
+        yield
 
 
 def scaled(value: int, factor: int, shift: int, rounding: Rounding) -> int:
@@ -135,7 +131,7 @@ def test_products_are_exact(dtype, high, weight, negative, times, bound, off):
     acceleration.unload()
 
 
-def test_the_bound_of_float32(loops, monkeypatch):
+def test_the_bound_of_float32(every_way, monkeypatch):
     """An odd sum above 2**24: float32 would lose its last bit."""
     case = 300, np.uint8, 0, 255, 255, 254
     assert len({*raw_product(*case)}) == 1
@@ -143,7 +139,7 @@ def test_the_bound_of_float32(loops, monkeypatch):
     assert len({*raw_product(*case)}) == 2
 
 
-def test_the_bound_of_float64(loops, monkeypatch):
+def test_the_bound_of_float64(every_way, monkeypatch):
     """An odd sum above 2**53."""
     case = 20_001, np.int32, 0, 255, (1 << 31) - 1, (1 << 31) - 3
     computed, true = raw_product(*case)
@@ -185,7 +181,7 @@ def test_dot_products_of_bytes_are_exact(weights, zero_point, sign, off, factor,
 def test_the_bound_of_dot_products(bias, shift, monkeypatch):
     """A sum, and a scaled sum, that would not fit 32 bits."""
     acceleration.load()
-    used = acceleration.loops(0).bytes is not None  # A CPU without the instructions has float32 and its bounds.
+    used = acceleration.loops(0).of_bytes is not None  # A CPU without the instructions has float32 and its bounds.
     operation = convolution(300, np.uint8, 0, np.dtype(np.int8))
     case = operation, [127] * 300, [255] * 300, stage_of(BYTE, 300 * 127 * 255, bias, 1 << 30, shift)
     assert convolved(*case) == 127

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.fuzzing.assembly import STOP, assemble
 from benchmarks.fuzzing.mutation import mutate_stream
 from benchmarks.fuzzing.seeds import make_seeds
 from benchmarks.fuzzing.targets import TARGETS, Context
@@ -21,12 +22,6 @@ from hil.npu.program import decode
 from hil.npu.stream import Op
 
 U55 = Accelerator.from_name("ethos-u55-128")
-CODES = {
-    name: code
-    for table in (stream.REGISTERS_16, stream.REGISTERS_40, stream.REGISTERS_SCALE)
-    for code, name in table.items()
-}
-SHORT = frozenset(stream.REGISTERS_16.values())
 STEP = 4
 """Of the conformance suite's operators and types, every fourth is a seed."""
 
@@ -57,20 +52,6 @@ def test_seeds_run():
     assert {TARGETS["stream"](data, seeds.contexts) for data in seeds.inputs["stream"]} == {"ok"}
 
 
-def assemble(*commands):
-    """Words of commands given as (register, value) or (Op, parameter)."""
-    words = []
-    for what, value in commands:
-        if isinstance(what, Op):
-            words.append(what | value << 16)
-        elif what in SHORT:
-            words.append(CODES[what] | (value & 0xFFFF) << 16)
-        else:
-            words += [CODES[what] | 1 << 14 | (value >> 32 & 0xFF) << 16, value & 0xFFFFFFFF]
-    return np.array(words, np.uint32)
-
-
-STOP = (Op.STOP, 0xFFFF)
 PIXEL = [
     ("IFM_PRECISION", 1), ("OFM_PRECISION", 1), ("IFM_REGION", 1), ("OFM_REGION", 1), ("IFM_DEPTH_M1", 1023),
     ("OFM_DEPTH_M1", 1023), ("IFM_STRIDE_X", 1024), ("IFM_STRIDE_Y", 1024), ("OFM_STRIDE_X", 1024),
@@ -166,6 +147,13 @@ def test_tiles_of_an_output_lie_apart(base, apart):
 def test_memory_of_another_kind_is_refused(memory):
     """Compiled loops would work on other addresses than its bytes have."""
     with pytest.raises(BadInputError, match="one behind the other"):
+        decode(assemble(*PIXEL, (Op.POOL, 0), STOP), U55, {}).run({1: memory})
+
+
+def test_memory_that_cannot_be_written_is_refused():
+    memory = np.zeros((1, 4096), np.uint8)
+    memory.setflags(write=False)
+    with pytest.raises(BadInputError, match="cannot be written"):
         decode(assemble(*PIXEL, (Op.POOL, 0), STOP), U55, {}).run({1: memory})
 
 
