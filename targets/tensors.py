@@ -6,7 +6,8 @@
 
 A `.tflite` is a flatbuffer: tables that point to each other by offsets.  Vela's generated classes read it without
 TensorFlow, and without any check of those offsets: `verification` does that first.  Whatever they still stumble over
-in a damaged file becomes one `BadInputError` here.  A quantized value q stands for the real number `(q - zero_point) * scale`.
+in a damaged file becomes one `BadInputError` here.  A quantized value q stands for the real number
+`(q - zero_point) * scale`.
 """
 
 from __future__ import annotations
