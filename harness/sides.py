@@ -13,15 +13,17 @@ sim     what each operation of the command stream writes
 a file  the same; with names if Vela's debug database says which operation is of which operator:
         the one beside the file (`x_debug.xml` for `x_vela.tflite`, from `vela --enable-debug-db`),
         or that of the model as it is compiled here, if both have the same operations
-fvp     the outputs; and as `sim`, if `sim` gives the same outputs from the same stream
+fvp     the outputs; and as `sim`, if `sim` gives the same outputs from the same stream; if not, what
+        each CPU kernel of the firmware gives for the inputs that the reference kernels gave it
 ======  =========================================================================================
 """
 
 from __future__ import annotations
 
+import functools
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +31,13 @@ import numpy as np
 
 from hil.harness.vela import Compiled, VelaSettings, compile_model
 from hil.harness.vela_debug import read_mapping
-from hil.npu.compiled import is_compiled, read_compiled
+from hil.npu.compiled import CpuOperator, is_compiled, read_compiled
 from hil.npu.errors import BadInputError
 from hil.npu.listing import Listing, list_compiled
 from hil.npu.operations import BlockOperation
 from hil.targets import NAMES, create
-from hil.targets.base import Array, Deployable
+from hil.targets.base import Array, Deployable, Run, Target
+from hil.targets.kernels import trace_kernels
 from hil.targets.mapping import MappedCommand, sources
 from hil.targets.tensors import Signature, read_signature
 from hil.targets.traced import Trace, TracedTensor, trace_compiled, trace_reference
@@ -57,7 +60,8 @@ class Side:
 class Sides:
     """Makes sides of one int8 model and its inputs, (samples, ...) each.
 
-    `fvp_options` are those of the target `fvp`; `name` is how errors call the model.
+    `fvp_options` are those of the target `fvp`, which runs the int8 model itself if `cpu`; `name` is how errors call
+    the model.
     """
 
     int8: bytes
@@ -65,6 +69,7 @@ class Sides:
     inputs: Sequence[Array]
     name: str = "the model"
     fvp_options: Mapping[str, Any] = field(default_factory=dict)
+    cpu: bool = False
 
     def make(self, what: str, settings: VelaSettings | None = None) -> Side:
         """The side called `what`, compiled with `settings` if they are not this object's.
@@ -77,7 +82,7 @@ class Sides:
         if what == "sim":
             return self._on_sim("sim", self._compiled(settings))
         if what == "fvp":
-            return self._on_fvp(self._compiled(settings), settings)
+            return self._on_fvp(None if self.cpu else self._compiled(settings), settings)
         return self._file(Path(what))
 
     def _compiled(self, settings: VelaSettings) -> Compiled:
@@ -92,24 +97,45 @@ class Sides:
         listings = list_compiled(read_compiled(model), sources(mapping))
         return Side(name, trace_compiled(model, mapping, self.inputs), listings, notes)
 
-    def _on_fvp(self, compiled: Compiled, settings: VelaSettings) -> Side:
+    def _on_fvp(self, compiled: Compiled | None, settings: VelaSettings) -> Side:
+        """The firmware's outputs, and what explains them; `compiled` is None for a run on its CPU kernels alone."""
         configuration = settings.memory_mode, settings.system_config, settings.config_text
-        deployable = Deployable(self.int8, compiled.model, settings.accelerator, *configuration)
-        outputs = create("fvp", **self.fvp_options).run(deployable, self.inputs).outputs
+        target = create("fvp", **self.fvp_options)
+        deployable = Deployable(self.int8, compiled and compiled.model, settings.accelerator, *configuration)
+        outputs = target.run(deployable, self.inputs).outputs
         specs = read_signature(self.int8).outputs
         shown = {spec.name: (TracedTensor(output),) for spec, output in zip(specs, outputs, strict=True)}
-        sim = self._on_sim("sim", compiled)
+        on_npu = compiled is not None and is_compiled(compiled.model)
+        reference = trace_reference(self.int8, self.inputs)
+        sim = self._on_sim("sim", compiled) if compiled and on_npu else Side("host", reference)
         unlike = [name for name, (tensor,) in shown.items() if not _equal(tensor, sim.trace.tensors.get(name, ()))]
-        if not unlike:
+        unseen = {
+            name: "fvp shows its outputs alone" for names in read_signature(self.int8).all_outputs for name in names
+        }
+        if unlike:
+            run = functools.partial(_run_alone, target, deployable)
+            kernels = trace_kernels(self.int8, self._on_cpu(compiled if on_npu else None), reference, run)
+            note = (
+                f"fvp and {sim.name} differ themselves, in the output {', '.join(map(repr, unlike))}: the model's "
+                "outputs are those of the whole run; other operators on the CPU ran on fvp one by one, on the "
+                "reference kernels' inputs; those on the NPU are not seen"
+            )
+            return Side("fvp", Trace({**kernels.tensors, **shown}, {**unseen, **kernels.left_out}), notes=(note,))
+        if on_npu:
             note = "fvp shows its outputs alone; sim gives the same ones, and shows the operators for it"
             return Side("fvp", sim.trace, sim.listings, (*sim.notes, note))
-        names = ", ".join(map(repr, unlike))
-        note = (
-            f"fvp and sim differ themselves, in the output {names}: only outputs are compared, and no command is named"
-        )
-        reason = "fvp shows its outputs alone"
-        hidden = {name: reason for names in read_signature(self.int8).all_outputs for name in names}
-        return Side("fvp", Trace(shown, hidden), notes=(note,))
+        return Side("fvp", Trace(shown, unseen), notes=("all operators ran on the firmware's CPU kernels",))
+
+    def _on_cpu(self, compiled: Compiled | None) -> list[int]:
+        """Indices of the int8 model's operators that the firmware's CPU kernels run."""
+        outputs = read_signature(self.int8).all_outputs
+        if compiled is None:
+            return list(range(len(outputs)))
+        main = read_compiled(compiled.model).main
+        left = {
+            main.tensors[i].name for found in main.operators if isinstance(found, CpuOperator) for i in found.outputs
+        }
+        return [index for index, names in enumerate(outputs) if names and left.issuperset(names)]
 
     def _file(self, path: Path) -> Side:
         try:
@@ -145,6 +171,11 @@ class Sides:
             f"--vela-option it was compiled with, or keep {beside.name}, from vela --enable-debug-db, beside it)"
         )
         return (), (note,)
+
+
+def _run_alone(target: Target, whole: Deployable, model: bytes, inputs: Sequence[Array]) -> Run:
+    """Runs the `model` of one operator on the CPU kernels of what the `whole` ran on."""
+    return target.run(replace(whole, int8=model, compiled=None), inputs)
 
 
 def _for_accelerator(settings: VelaSettings, accelerator: str) -> VelaSettings:

@@ -87,6 +87,12 @@ def run_piece(
     return list(_request(model, inputs, samples, {**header, "piece": asdict(piece)}).values())
 
 
+def alone(model: bytes, operator: int) -> bytes:
+    """The `.tflite` of one operator of `model`, by its index; raises `BadInputError` for one that cannot be cut out."""
+    _, results = _worker().request({"alone": operator, "interpreter": INTERPRETERS[0]}, [model], timeout=_START_S)
+    return results[0]
+
+
 def _request(model: bytes, inputs: Sequence[Array], samples: int, header: dict[str, Any]) -> dict[str, Array]:
     sent = [np.ascontiguousarray(array) for array in inputs]
     described = [{"dtype": array.dtype.str, "shape": array.shape} for array in sent]

@@ -13,7 +13,7 @@ import numpy as np
 
 from hil.npu.errors import BadInputError, InfrastructureError
 from hil.targets.base import Array
-from hil.targets.pieces import Piece, cut
+from hil.targets.pieces import Piece, alone, cut
 from hil.targets.tensors import DAMAGE, read_signature
 
 _MODULES = {
@@ -65,12 +65,17 @@ class Prepared:
 
 
 def run(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
-    """Handler: `blobs` are the model and one array an input, whose dtype and shape `header["inputs"]` has."""
-    inputs = [
-        np.frombuffer(blob, described["dtype"]).reshape(described["shape"])
-        for described, blob in zip(header["inputs"], blobs[1:], strict=True)
-    ]
+    """Handler: `blobs` are the model and one array an input, whose dtype and shape `header["inputs"]` has.
+
+    With `alone` in the header, the model of that one operator is the answer.
+    """
     try:
+        if "alone" in header:
+            return {}, [alone(blobs[0], header["alone"], _schema(header["interpreter"]))]
+        inputs = [
+            np.frombuffer(blob, described["dtype"]).reshape(described["shape"])
+            for described, blob in zip(header["inputs"], blobs[1:], strict=True)
+        ]
         named = _run(header, blobs[0], inputs)
     except (RuntimeError, *DAMAGE) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -108,13 +113,16 @@ def _get(model: bytes, name: str, piece: dict[str, list[int]] | None, every_tens
         if resume:
             raise InfrastructureError("the model's state is lost: its process was started anew in between")
         if piece is not None:
-            schema = importlib.import_module(_MODULES[name].replace("interpreter", "schema_py_generated"))
-            model = cut(model, Piece(**{part: tuple(indices) for part, indices in piece.items()}), schema)
+            model = cut(model, Piece(**{part: tuple(indices) for part, indices in piece.items()}), _schema(name))
         _prepared[key] = Prepared(model, name, every_tensor)
         if len(_prepared) > _KEPT:
             _prepared.popitem(last=False)
     _prepared.move_to_end(key)
     return _prepared[key]
+
+
+def _schema(name: str) -> Any:
+    return importlib.import_module(_MODULES[name].replace("interpreter", "schema_py_generated"))
 
 
 def _new(model: bytes, name: str, every_tensor: bool) -> Any:

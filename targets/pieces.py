@@ -40,6 +40,21 @@ def cut(model: bytes, piece: Piece, schema: Any) -> bytes:
     return bytes(builder.Output())
 
 
+def alone(model: bytes, operator: int, schema: Any) -> bytes:
+    """The `.tflite` of one operator of the main graph, which takes all of its inputs that are no constants."""
+    whole = schema.ModelT.InitFromPackedBuf(bytearray(model), 0)
+    graph = whole.subgraphs[0]
+    found = graph.operators[operator]
+
+    def is_given(index: int) -> bool:
+        tensor = graph.tensors[index]
+        data = whole.buffers[tensor.buffer].data
+        return index >= 0 and not tensor.isVariable and (data is None or not len(data))
+
+    inputs = tuple(dict.fromkeys(int(index) for index in found.inputs if is_given(index)))
+    return cut(model, Piece((operator,), inputs, tuple(map(int, found.outputs))), schema)
+
+
 def _drop_unused_codes(whole: Any) -> None:
     """`ethos-u` is unknown to an interpreter, so its operator code must go too."""
     operators = [operator for graph in whole.subgraphs for operator in graph.operators or ()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,6 +36,16 @@ FvpParameter = Annotated[
 Firmware = Annotated[
     Path | None, typer.Option(metavar="FILE", help="An ELF, or a TOML about one, for fvp (Arm's inference runner).")
 ]
+
+
+Cpu = Annotated[bool, typer.Option("--cpu", help="Do not compile: run on the target's CPU kernels.")]
+
+
+def fvp_options(
+    engine: str, executable: Path | None, parameters: list[str] | None, firmware: Path | None
+) -> dict[str, Any]:
+    """What the target `fvp` is made with."""
+    return {"engine": engine, "executable": executable, "parameters": tuple(parameters or ()), "firmware": firmware}
 
 
 def open_store(folder: Path | None) -> Store:

@@ -47,7 +47,11 @@ def diff(
     system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
     vela_config: arguments.VelaConfig = None,
     vela_option: arguments.VelaOption = None,
-    engine: Annotated[str, typer.Option(help="Which program plays the FVP: auto, arm, docker or open.")] = "auto",
+    engine: arguments.Engine = "auto",
+    fvp_executable: arguments.FvpExecutable = None,
+    fvp_parameter: arguments.FvpParameter = None,
+    firmware: arguments.Firmware = None,
+    cpu: arguments.Cpu = False,
     as_json: arguments.Json = False,
 ) -> None:
     """Name the first operator whose output differs."""
@@ -65,8 +69,11 @@ def diff(
     other = replace(settings, options=tuple(against_vela_option)) if against_vela_option else None
     against = against or ("sim" if other else "host")
     _check_sides(target, against, other is not None)
+    if cpu and {target, against} != {"fvp", "host"}:
+        raise BadInputError("--cpu compares fvp with host, which alone have CPU kernels", hint="--target fvp")
     arrays = read_inputs(signature, inputs) if inputs else random_inputs(signature, samples, seed)
-    sides = Sides(data, settings, arrays, str(model), {"engine": engine})
+    fvp = arguments.fvp_options(engine, fvp_executable, fvp_parameter, firmware)
+    sides = Sides(data, settings, arrays, str(model), fvp, cpu)
     got, expected = sides.make(target), sides.make(against, other)
     if other is not None:
         expected = replace(expected, name=f"{expected.name} with {' '.join(other.options)}")

@@ -41,7 +41,7 @@ def run(
     interpreter: Annotated[
         str, typer.Option(help="Which kernels host runs: tensorflow (the oracle), litert or tflite-runtime.")
     ] = "tensorflow",
-    cpu: Annotated[bool, typer.Option("--cpu", help="Do not compile: run on the target's CPU kernels.")] = False,
+    cpu: arguments.Cpu = False,
     keep_state: Annotated[
         bool, typer.Option("--keep-state", help="Samples are one sequence: variables keep their values (host, sim).")
     ] = False,
@@ -61,12 +61,7 @@ def run(
     settings = arguments.vela_settings(
         accelerator or arguments.DEFAULT_ACCELERATOR, memory_mode, system_config, vela_config, vela_option
     )
-    fvp = {
-        "engine": engine,
-        "executable": fvp_executable,
-        "parameters": tuple(fvp_parameter or ()),
-        "firmware": firmware,
-    }
+    fvp = arguments.fvp_options(engine, fvp_executable, fvp_parameter, firmware)
     chosen = create(target, **_options(target, fvp, interpreter, keep_state, jobs))
     data = arguments.read_model(model)
     signature = read_signature(data, str(model))

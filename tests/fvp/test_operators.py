@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,3 +85,47 @@ def test_a_model_that_vela_leaves_partly_to_the_cpu_is_the_same_everywhere(runne
     assert next(found.value for found in runs[-1].measurements if found.name == "cpu_operators") >= 2
     for run in runs[1:]:
         np.testing.assert_array_equal(run.outputs[0], runs[0].outputs[0])
+
+
+def _with_a_kernel_that_differs() -> bytes:
+    """GATHER and RELU6 between two convolutions; the firmware's RELU6 does not rescale (see the page)."""
+    random = np.random.default_rng(5)
+    x, gathered, wide = (Tensor((1, 6, 6, depth), "int8", 0.05, -3) for depth in (8, 4, 4))
+    weights = Tensor((4, 3, 3, 4), "int8", (0.01,) * 4, data=random.integers(-127, 128, (4, 3, 3, 4), np.int8))
+    bias = Tensor((4,), "int32", (0.0005,) * 4, data=np.zeros(4, np.int32))
+    limited, out = Tensor((1, 6, 6, 4), "int8", 6 / 255, -128), Tensor((1, 6, 6, 4), "int8", 0.02, 5)
+    second = Tensor((4,), "int32", (6 / 255 * 0.01,) * 4, data=np.zeros(4, np.int32))
+    which = Tensor((4,), "int32", data=np.array([7, 0, 3, 3], np.int32))
+    options = {"padding": "SAME", "stride_w": 1, "stride_h": 1}
+    return build(
+        Op("GATHER", (x, which), (gathered,), axis=3),
+        Op("CONV_2D", (gathered, weights, bias), (wide,), **options),
+        Op("RELU6", (wide,), (limited,)),
+        Op("CONV_2D", (limited, weights, second), (out,), **options),
+    )
+
+
+@pytest.mark.parametrize("where", [["--vela-option", "--ignore-ops RELU6"], ["--cpu"]])
+def test_hil_diff_names_the_cpu_kernel_that_differs(runner: Firmware, tmp_path: Path, where: list[str]) -> None:
+    """Its output is inside the model, where fvp shows nothing, and what follows differs too."""
+    model = tmp_path / "m.tflite"
+    model.write_bytes(_with_a_kernel_that_differs())
+    command = [
+        sys.executable,
+        "-m",
+        "hil.harness.cli",
+        "diff",
+        str(model),
+        "--target",
+        "fvp",
+        "--engine",
+        "open",
+        "--json",
+    ]
+    done = subprocess.run([*command, *where], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["first"]["operator"], found["first"]["operator_index"]) == ("RELU6", 2)
+    how = [(tensor["operator"], tensor["how"], tensor["mismatches"] > 0) for tensor in found["tensors"]]
+    assert how[0] == ("GATHER", "whole", False)
+    assert how[2:] == [("RELU6", "whole", True), ("CONV_2D", "whole", True)]
