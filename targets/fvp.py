@@ -51,6 +51,15 @@ _NAMES = {
 """The firmware's names of counters, and those of all targets."""
 
 
+_OWN = {
+    "ethosu.num_macs",
+    "mps3_board.uart0.out_file",
+    "mps3_board.uart0.shutdown_on_eot",
+    *(f"open.{name}" for name in ("npu", "samples", "samples_address", "system_config", "memory_mode", "vela_config")),
+}
+"""Parameters that follow from the model and from how a run is read; with others it would not be the run asked for."""
+
+
 class FvpTarget:
     """`engine` is `auto`, `arm`, `docker` or `open`; `executable` is Arm's FVP if it is not where it is looked for.
 
@@ -78,6 +87,8 @@ class FvpTarget:
         self._time_limit_s = time_limit_s
         self._jobs = jobs or os.cpu_count() or 1
         self._parameters = contract.parse([word for setting in parameters for word in ("-C", setting)]).parameters
+        if taken := _OWN & self._parameters.keys():
+            raise BadInputError(f"the FVP's parameter {min(taken)} is set by the run itself", hint="leave it out")
 
     def _firmware(self, npu: str) -> Firmware:
         return load(self._named, npu) if self._named else runner(npu)

@@ -205,6 +205,14 @@ def test_a_forced_parameter_that_no_fvp_has_is_refused(setting: str) -> None:
         create("fvp", engine="open", parameters=[setting])
 
 
+@pytest.mark.parametrize(
+    "setting", ["ethosu.num_macs=64", "mps3_board.uart0.out_file=log", "open.samples=5", "open.npu=ethos-u65"]
+)
+def test_a_parameter_that_a_run_sets_itself_is_not_overridden(setting: str) -> None:
+    with pytest.raises(BadInputError, match="is set by the run itself"):
+        create("fvp", engine="open", parameters=[setting])
+
+
 def test_launchers_replace_launchers_and_nothing_else(tmp_path: Path, qemu: None) -> None:
     shim.write(tmp_path)
     written = shim.write(tmp_path)
