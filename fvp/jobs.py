@@ -22,9 +22,10 @@ from hil.fvp.errors import FaultError
 from hil.fvp.memory import GuestMemory
 from hil.fvp.programs import Programs
 from hil.npu.memory_system import MemorySystem
-from hil.npu.program import Program, reach
+from hil.npu.program import Program
 from hil.npu.registers import BusError, Job
 from hil.npu.timing import Timing, cycles
+from hil.npu.touched import reach
 
 _MAX_STREAM = 4 << 24
 """Bytes; no stream is longer: a payload counts its words in 24 bits."""

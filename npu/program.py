@@ -15,7 +15,7 @@ which order what the hardware overlaps, need nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -24,34 +24,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.npu import acceleration
+from hil.npu import acceleration, touched
 from hil.npu.accelerator import Accelerator
 from hil.npu.blas import one_thread
-from hil.npu.bytepairs import ElementwiseKernel
 from hil.npu.codec import COST
 from hil.npu.constants import Bytes, KnownMemory, Spans
-from hil.npu.convolution import ConvolutionKernel
 from hil.npu.decoder import decode_operations
 from hil.npu.errors import BadInputError, StreamError
-from hil.npu.exactness import largest_accumulator
-from hil.npu.featuremap import FeatureMap, Memory
-from hil.npu.operations import (
-    SCALE_RECORD,
-    SHRAM_REGION,
-    BlockOperation,
-    Convolution,
-    Dma,
-    Elementwise,
-    Kind,
-    Operation,
-    Range,
-    Windowed,
-)
-from hil.npu.output import OutputStage, parse_table
+from hil.npu.featuremap import Memory
+from hil.npu.kernels import Step, kernel
+from hil.npu.operations import SHRAM_REGION, BlockOperation, Convolution, Dma, Operation, Windowed
 from hil.npu.payload import Words
-from hil.npu.pooling import PoolKernel
-from hil.npu.scaling import scale_records
-from hil.npu.weights import decode_weights
 
 Array = NDArray[Any]
 Trace = Callable[[Operation, Array], None]
@@ -59,16 +42,6 @@ Trace = Callable[[Operation, Array], None]
 
 CHUNK_ELEMENTS = 1 << 16
 """Output elements computed at a time, in whole samples, so that intermediate values stay in the cache."""
-
-Step = Callable[[Memory], None]
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """A region must hold at least `size` bytes: the operation at `word_offset` touches the last of them."""
-
-    size: int
-    word_offset: int
 
 
 def decode(
@@ -83,13 +56,13 @@ def decode(
     Raises `StreamError` with the word offset for what is malformed, not modelled, or outside a constant region.
     """
     operations = decode_operations(words, accelerator, aliases)
-    required = _requirements(operations)
+    required = touched.requirements(operations)
     sizes = {region: len(data) for region, data in constants.items()} | {SHRAM_REGION: accelerator.shram_bytes}
     for region, requirement in required.items():
         if region in sizes:
-            _check(region, requirement, sizes[region])
+            touched.check(region, requirement, sizes[region])
     for operation in operations:
-        for region in _written(operation):
+        for region in touched.written(operation):
             if region in constants:
                 raise StreamError(f"region {region} is read-only", word_offset=operation.word_offset)
     program = Program(accelerator, operations, required, dict(constants), len(words))
@@ -107,7 +80,7 @@ class Program:
 
     accelerator: Accelerator
     operations: tuple[Operation, ...]
-    required: dict[int, Requirement]
+    required: dict[int, touched.Requirement]
     constants: dict[int, NDArray[np.uint8]]
     stream_words: int
     _steps: list[Step | None] = field(default_factory=list)
@@ -122,12 +95,12 @@ class Program:
         copies: dict[int, Dma] = {}
         for index, operation in enumerate(self.operations):
             self._steps.append(self._step(operation, known, read_late))
-            if isinstance(operation, Dma) and _is_known(operation, known):
+            if isinstance(operation, Dma) and touched.is_known(operation, known):
                 copies[index] = operation
-            _follow(operation, known)
+            touched.follow(operation, known)
         read = Spans(read_late)
         for index, copy in copies.items():
-            if not _overlaps(copy, read):
+            if not touched.overlaps(copy, read):
                 self._steps[index] = None  # Only brings constants that are resolved already.
 
     def foresee(self, constants: Mapping[int, NDArray[np.uint8]]) -> None:
@@ -138,11 +111,11 @@ class Program:
         known = KnownMemory(constants)
         for operation in self.operations:
             if isinstance(operation, BlockOperation):
-                data = [known.read(part) for part in _constants_of(operation)]
+                data = [known.read(part) for part in touched.constants(operation)]
                 found = [part for part in data if part is not None]
                 if found and len(found) == len(data):
                     self._late_kernel(operation, found)
-            _follow(operation, known)
+            touched.follow(operation, known)
 
     def run(self, memory: Mapping[int, NDArray[np.uint8]], trace: Trace | None = None, threads: int = 1) -> None:
         """Runs on `memory`: per writable region bytes of shape (batch, size), changed in place.
@@ -166,7 +139,7 @@ class Program:
             data = (
                 memory.get(region, missing) if constant is None else np.broadcast_to(constant, (batch, len(constant)))
             )
-            _check(region, requirement, data.shape[1])
+            touched.check(region, requirement, data.shape[1])
             if data.dtype != np.uint8 or (data.shape[1] > 1 and data.strides[1] != 1):
                 raise BadInputError(f"the bytes of region {region} do not lie one behind the other")
             if constant is None and not data.flags.writeable:
@@ -198,17 +171,17 @@ class Program:
             return lambda memory: _copy(operation, memory)
         if not isinstance(operation, BlockOperation):
             return None
-        read_late += [(fm.region, *fm.extent()) for fm in _inputs(operation)]
-        wanted = _constants_of(operation)
+        read_late += [(fm.region, *fm.extent()) for fm in touched.inputs(operation)]
+        wanted = touched.constants(operation)
         data = [known.read(part) for part in wanted]
         if all(part is not None for part in data):
-            return self._kernel(operation, [part for part in data if part is not None])
+            return kernel(operation, self.accelerator, [part for part in data if part is not None])
         read_late += [(part.region, part.address, part.end) for part in wanted]
         return lambda memory: self._run_late(operation, memory)
 
     def _run_late(self, operation: BlockOperation, memory: Memory) -> None:
         """Runs an operation whose weights, scales or table are in writable memory."""
-        wanted = _constants_of(operation)
+        wanted = touched.constants(operation)
         rows = [memory[part.region][:, part.address : part.end] for part in wanted]
         if any((part != part[:1]).any() for part in rows):
             for sample in range(len(rows[0])):
@@ -222,75 +195,8 @@ class Program:
         key = b"".join(part.tobytes() for part in data)
         kept = self._cache.get(operation.word_offset)
         if kept is None or kept[0] != key:
-            kept = self._cache[operation.word_offset] = key, self._kernel(operation, data)
+            kept = self._cache[operation.word_offset] = key, kernel(operation, self.accelerator, data)
         return kept[1]
-
-    def _kernel(self, operation: BlockOperation, data: list[Bytes]) -> Step:
-        """What computes `operation`, from the bytes of `_constants_of(operation)`."""
-        try:
-            if isinstance(operation, Convolution):
-                weights = decode_weights(operation, self.accelerator, data[: len(operation.weight_streams)])
-                stage = _stage(operation, data, largest_accumulator(operation, weights))
-                return ConvolutionKernel.prepare(operation, weights, stage)
-            stage = _stage(operation, data, largest_accumulator(operation))
-        except StreamError as error:
-            if error.word_offset is not None:
-                raise
-            raise StreamError(str(error.args[0]), word_offset=operation.word_offset) from error
-        if isinstance(operation, Elementwise):
-            return ElementwiseKernel(operation, stage)
-        assert isinstance(operation, Windowed)
-        return PoolKernel(operation, stage)
-
-
-def _constants_of(operation: BlockOperation) -> list[Range]:
-    """What `operation` reads beside feature maps: weights, records, table, each if it has it, in this order."""
-    if isinstance(operation, Convolution):
-        parts = [*operation.weight_streams, *operation.record_streams]
-    else:
-        parts = [] if operation.records is None else [operation.records]
-    return parts if operation.activation.lut is None else [*parts, operation.activation.lut]
-
-
-def _stage(operation: BlockOperation, data: list[Bytes], largest: int) -> OutputStage:
-    bias = factor = shift = table = slope = None
-    if operation.records is not None:
-        bias, factor, shift = scale_records(_records(operation, data))
-    elif operation.scale is not None and _scales_output(operation):
-        factor, shift = np.array([operation.scale.factor], np.int64), np.array([operation.scale.shift], np.int64)
-    if operation.activation.lut is not None:
-        table, slope = parse_table(operation, np.ascontiguousarray(data[-1]))
-    return OutputStage(
-        operation.ofm.dtype,
-        operation.rounding,
-        bias,
-        factor,
-        shift,
-        operation.output_zero_point,
-        operation.activation,
-        largest,
-        table,
-        slope,
-    )
-
-
-def _records(operation: BlockOperation, data: list[Bytes]) -> Bytes:
-    """The bytes of one record a channel; the channels go to the cores by turns."""
-    if not isinstance(operation, Convolution):
-        return data[0]
-    cores, first = len(operation.record_streams), len(operation.weight_streams)
-    records = np.empty((operation.ofm.shape[2], SCALE_RECORD), np.uint8)
-    for core in range(cores):
-        records[core::cores] = data[first + core].reshape(-1, SCALE_RECORD)
-    return records.reshape(-1)
-
-
-def _scales_output(operation: BlockOperation) -> bool:
-    """Whether OFM_SCALE applies in the output stage, and not earlier or not at all."""
-    if isinstance(operation, Elementwise):
-        wide = operation.kind is Kind.MUL and operation.ifm.dtype.itemsize == 4
-        return operation.kind in (Kind.ADD, Kind.SUB, Kind.MUL, Kind.ABS) and not wide
-    return not (operation.kind is Kind.AVERAGE_POOL and isinstance(operation, Windowed) and operation.padding)
 
 
 def _run_chunked(operation: Operation, step: Step, memory: Memory, batch: int) -> None:
@@ -310,65 +216,3 @@ def _copy(operation: Dma, memory: Memory) -> None:
     source, destination = memory[operation.source_region], memory[operation.destination_region]
     for start, end in zip(operation.sources, operation.destinations, strict=True):
         destination[:, end : end + operation.length] = source[:, start : start + operation.length]
-
-
-def _follow(operation: Operation, known: KnownMemory) -> None:
-    """Notes in `known` what `operation` writes."""
-    if isinstance(operation, BlockOperation):
-        known.write(operation.ofm.region, *operation.ofm.extent())
-    elif isinstance(operation, Dma):
-        for start, end in zip(operation.sources, operation.destinations, strict=True):
-            data = known.read(Range(operation.source_region, start, operation.length))
-            known.write(operation.destination_region, end, end + operation.length, data)
-
-
-def _is_known(operation: Dma, known: KnownMemory) -> bool:
-    pieces = (Range(operation.source_region, start, operation.length) for start in operation.sources)
-    return all(known.read(piece) is not None for piece in pieces)
-
-
-def _overlaps(operation: Dma, read: Spans) -> bool:
-    region, length = operation.destination_region, operation.length
-    return any(read.meet(region, start, start + length) for start in operation.destinations)
-
-
-def _inputs(operation: BlockOperation) -> list[FeatureMap]:
-    second = operation.ifm2 if isinstance(operation, Elementwise) else None
-    return [operation.ifm] if second is None else [operation.ifm, second]
-
-
-def _written(operation: Operation) -> list[int]:
-    if isinstance(operation, BlockOperation):
-        return [operation.ofm.region]
-    return [operation.destination_region] if isinstance(operation, Dma) else []
-
-
-def reach(operation: Operation) -> Iterator[tuple[int, int, int]]:
-    """Region, start and end of every piece of memory that `operation` reads or writes."""
-    if isinstance(operation, BlockOperation):
-        for fm in [operation.ofm, *_inputs(operation)]:
-            yield (fm.region, *fm.extent())
-        for part in _constants_of(operation):
-            yield part.region, part.address, part.end
-    elif isinstance(operation, Dma):
-        for start, end in zip(operation.sources, operation.destinations, strict=True):
-            yield operation.source_region, start, start + operation.length
-            yield operation.destination_region, end, end + operation.length
-
-
-def _requirements(operations: tuple[Operation, ...]) -> dict[int, Requirement]:
-    required: dict[int, Requirement] = {}
-    for operation in operations:
-        for region, _, end in reach(operation):
-            if region not in required or end > required[region].size:
-                required[region] = Requirement(end, operation.word_offset)
-    return required
-
-
-def _check(region: int, requirement: Requirement, size: int) -> None:
-    if requirement.size > size:
-        name = "SHRAM" if region == SHRAM_REGION else f"region {region}"
-        raise StreamError(
-            f"{name} has {size} bytes and the command reaches to {requirement.size}",
-            word_offset=requirement.word_offset,
-        )
