@@ -40,15 +40,28 @@ def _numbers(fixed: Array) -> tuple[Taken, Given]:
 
 
 @compiled
-def _take(source: int, pieces: Array, taken: Taken, target: int) -> None:
-    for index in range(pieces.shape[1]):
-        start, place = source + pieces[0, index], target + pieces[1, index]
-        left = taken.length
-        while left > 0:
-            vectors.move(start, place, min(taken.unit, left), taken.flip)
-            start += taken.step
-            place += taken.unit
-            left -= taken.unit
+def _take(memory: Places, begin: int, count: int, pieces: Array, taken: Taken, buffer: Array) -> None:
+    """`count` samples from number `begin` on, padded, to the buffer."""
+    for sample in range(count):
+        source = memory.source + (begin + sample) * memory.source_step
+        target = _address(buffer) + sample * taken.size
+        for index in range(pieces.shape[1]):
+            start, place = source + pieces[0, index], target + pieces[1, index]
+            left = taken.length
+            while left > 0:
+                vectors.move(start, place, min(taken.unit, left), taken.flip)
+                start += taken.step
+                place += taken.unit
+                left -= taken.unit
+
+
+@compiled
+def _workspace(taken: Taken, channels: int) -> tuple[Array, Array, Array, Array, Array]:
+    """The buffer; addresses of `ROWS` windows, and of their outputs; outputs to be looked up, and their addresses."""
+    buffer = np.full(taken.group * taken.size + SLACK, taken.fill, np.uint8)
+    staged = np.empty((ROWS, channels), np.uint8)
+    stages = _address(staged) + np.arange(ROWS) * channels
+    return buffer, np.empty(ROWS, np.int64), np.empty(ROWS, np.int64), staged, stages
 
 
 @compiled
@@ -125,19 +138,10 @@ def convolve(
     """
     memory = Places(source, source_step, target, target_step)
     taken, given = _numbers(fixed)
-    buffer = np.full(taken.group * taken.size + SLACK, taken.fill, np.uint8)
-    addresses, outs = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
-    staged = np.empty((ROWS, len(first)), np.uint8)
-    stages = _address(staged) + np.arange(ROWS) * len(first)
+    buffer, addresses, outs, staged, stages = _workspace(taken, len(first))
     for begin in range(0, samples, taken.group):
         count = min(taken.group, samples - begin)
-        for sample in range(count):
-            _take(
-                memory.source + (begin + sample) * memory.source_step,
-                pieces,
-                taken,
-                _address(buffer) + sample * taken.size,
-            )
+        _take(memory, begin, count, pieces, taken, buffer)
         for at in range(0, count * rows.shape[1], ROWS):
             _next(memory, begin, count, taken.size, _address(buffer), rows, at, addresses, outs)
             if len(table):
@@ -156,19 +160,10 @@ def depthwise(
     (weight, 0), shape (elements, channels, 2)."""
     memory = Places(source, source_step, target, target_step)
     taken, given = _numbers(fixed)
-    buffer = np.full(taken.group * taken.size + SLACK, taken.fill, np.uint8)
-    addresses, outs = np.empty(ROWS, np.int64), np.empty(ROWS, np.int64)
-    staged = np.empty((ROWS, len(first)), np.uint8)
-    stages = _address(staged) + np.arange(ROWS) * len(first)
+    buffer, addresses, outs, staged, stages = _workspace(taken, len(first))
     for begin in range(0, samples, taken.group):
         count = min(taken.group, samples - begin)
-        for sample in range(count):
-            _take(
-                memory.source + (begin + sample) * memory.source_step,
-                pieces,
-                taken,
-                _address(buffer) + sample * taken.size,
-            )
+        _take(memory, begin, count, pieces, taken, buffer)
         for at in range(0, count * rows.shape[1], ROWS):
             _next(memory, begin, count, taken.size, _address(buffer), rows, at, addresses, outs)
             if len(table):
