@@ -22,7 +22,8 @@ from hil.npu.errors import UnavailableError
 from hil.targets import create
 from hil.targets.base import Array, Deployable
 
-from .daemon import Daemon, NoDaemonError, mounts_below, python_folders, tree
+from .daemon import Daemon, NoDaemonError, python_folders, tree
+from .keeper import mounts_below
 
 COMMAND = (sys.executable, "-m", "hil.fvp.corstone300")
 UART_OUT = ("-C", "mps3_board.uart0.out_file=-", "-C", "mps3_board.uart0.shutdown_on_eot=1")
@@ -136,6 +137,7 @@ def daemon() -> Iterator[Daemon]:
             yield running
         assert not mounts_below(folder)
         assert not running_with(str(folder))
+        assert not folder.exists()
     except NoDaemonError as error:
         _missing(str(error))
     finally:

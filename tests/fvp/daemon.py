@@ -9,7 +9,6 @@ Its data, socket and networks are its own: it makes no bridge, no firewall rule,
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import subprocess
 import sys
@@ -20,13 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-_TIED = """
-import os, signal, sys
-from hil.npu import lifeline
-lifeline.tie(int(sys.argv[1]), signal.SIGTERM)
-os.execvp(sys.argv[2], sys.argv[2:])
-"""
-"""Starts a program that is told to end when the tests are killed."""
+from . import keeper
 
 
 class NoDaemonError(Exception):
@@ -49,14 +42,15 @@ class Daemon:
             options = ["--bridge", "none", "--iptables=false", "--ip-forward=false", "--host", self.host]
             options += ["--data-root", f"{at}/data", "--exec-root", f"{at}/exec", "--pidfile", f"{at}/pid"]
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _TIED, str(os.getpid()), "dockerd", *options],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                [sys.executable, keeper.__file__, str(at), "dockerd", *options],
+                stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         until = time.monotonic() + 30
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > until:
+                said = self._log.read_text(errors="replace")[-600:]
                 self._stop()
-                raise NoDaemonError(f"dockerd does not start: {self._log.read_text(errors='replace')[-600:]}")
+                raise NoDaemonError(f"dockerd does not start: {said}")
             time.sleep(0.05)
         return self
 
@@ -81,16 +75,10 @@ class Daemon:
             return False
 
     def _stop(self) -> None:
-        """Ends the daemon, whose end is containerd's too, and takes away its data."""
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for mount in reversed(mounts_below(self.folder)):  # dockerd leaves its network namespace mounted
-            subprocess.run(["umount", "--lazy", mount], check=False)
-        shutil.rmtree(self.folder / "data", ignore_errors=True)
+        """Has the daemon ended, whose end is containerd's too, and its folder removed."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
 
     def load(self, name: str, root: bytes) -> None:
         """Makes the image `name` of the file system `root`, a tar archive."""
@@ -104,12 +92,6 @@ class Daemon:
     def containers(self) -> list[str]:
         """Ids of all containers, running or not."""
         return [found["Id"] for found in self.client.api.containers(all=True)]
-
-
-def mounts_below(folder: Path) -> list[str]:
-    """Mount points below `folder`."""
-    lines = Path("/proc/self/mounts").read_text().splitlines()
-    return [point for line in lines if (point := line.split(" ")[1]).startswith(f"{folder}/")]
 
 
 MERGED = {"bin": "usr/bin", "lib": "usr/lib", "lib64": "usr/lib64", "sbin": "usr/sbin"}

@@ -18,7 +18,8 @@ from hil.fvp.engines import container, session
 from hil.fvp.errors import BootError, HangError
 from hil.fvp.inference import run_inference
 
-from .conftest import RunInside, running_with
+from . import keeper
+from .conftest import RunInside, running_with, wait_until_gone
 from .daemon import Daemon
 from .thumb import Program
 
@@ -117,3 +118,20 @@ def test_what_a_killed_run_left_is_gone_after_the_next(daemon: Daemon, inside: R
         assert (one.id in left) == (name in ("living", "elsewhere", "other")), name
         if one.id in left:
             one.remove()
+
+
+def test_the_tests_own_daemon_ends_with_who_started_it(tmp_path: Path) -> None:
+    """Killed tests close the other end of its keeper's input; there needs no Docker for that."""
+    folder = tmp_path / "daemon"
+    folder.mkdir()
+    start = "import subprocess, sys; subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE); sys.stdin.read()"
+    words = [sys.executable, keeper.__file__, str(folder), "sh", "-c", f"touch '{folder}/up'; exec sleep 612.75"]
+    tests = subprocess.Popen([sys.executable, "-c", start, *words], stdin=subprocess.PIPE)
+    until = time.monotonic() + 30
+    while not (folder / "up").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert running_with("612.75")
+    tests.kill()
+    tests.communicate()
+    assert wait_until_gone("612.75", 30) == []
+    assert not folder.exists()
