@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import lzma
 import shutil
 import tarfile
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +79,13 @@ def pinned(machine: str, system: str = "Linux") -> Archive:
 
 def named(url: str, sha256: str) -> Archive:
     """An archive of the user's; raises `BadInputError` for an address or checksum that is none."""
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise BadInputError(f"{url} is no http or https address")
+    try:
+        whole = urlsplit(url)
+        usable = whole.scheme in ("http", "https") and whole.hostname and Path(whole.path).name and url.isprintable()
+    except ValueError:
+        usable = False
+    if not usable or " " in url:
+        raise BadInputError(f"{url!r} is no http or https address of a file")
     if len(sha256) != 64 or not set(sha256.lower()) <= set("0123456789abcdef"):
         raise BadInputError(f"{sha256!r} is no SHA-256", hint="64 hexadecimal digits, as sha256sum prints them")
     return Archive(url, sha256.lower())
@@ -157,7 +164,7 @@ def unpack(file: Path, folder: Path) -> None:
             for number, member in enumerate(archive):
                 left -= member.size
                 if number >= MOST_MEMBERS or left < 0:
-                    raise ArchiveError(f"{file.name} unpacks to more than an FVP would")
+                    raise ArchiveError("the archive unpacks to more than an FVP would")
                 archive.extract(member, folder, filter="data")
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise ArchiveError(f"{file.name} cannot be unpacked: {error}") from None
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise ArchiveError(f"the archive cannot be unpacked: {str(error).partition(chr(10))[0]}") from None

@@ -52,6 +52,8 @@ def install(archive: Archive, into: Path, progress: Progress | None = None, say:
             finally:
                 Path(lock.lock_file).unlink(missing_ok=True)
     except Timeout:
+        if not Path(lock.lock_file).exists():  # FileLock waits where a lock cannot be made, such as in /proc.
+            raise BadInputError(f"{into} cannot be made: nothing can be written to {into.parent}") from None
         raise BadInputError(f"another installation into {into} is under way") from None
     except OSError as error:
         raise BadInputError(f"{into} cannot be made: {error.strerror or error}") from None
@@ -70,18 +72,26 @@ def _install(archive: Archive, into: Path, progress: Progress | None, say: Calla
     partial = into.parent / f".{archive.sha256[:16]}.part"
     say(f"fetching {archive.url}")
     download(archive, partial, progress)
+    try:
+        _unpack_and_install(archive, partial, into, say)
+    except ArchiveError:
+        partial.unlink()  # It is what was asked for, and no use: nothing would be gained by keeping it.
+        raise
+    partial.unlink()
+    return _executable(into)
+
+
+def _unpack_and_install(archive: Archive, file: Path, into: Path, say: Callable[[str], None]) -> None:
     with tempfile.TemporaryDirectory(prefix=_scratch(into), dir=into.parent) as scratch:
         unpacked, staged = Path(scratch) / "archive", Path(scratch) / "installed"
         unpacked.mkdir()
         say("verified; unpacking")
-        unpack(partial, unpacked)
+        unpack(file, unpacked)
         say("installing")
         _run_installer(_installer(unpacked, archive), staged)
         _executable(staged)
         (staged / _RECORD).write_text(archive.sha256)
         staged.replace(into)
-    partial.unlink()
-    return _executable(into)
 
 
 def _scratch(into: Path) -> str:

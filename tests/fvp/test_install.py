@@ -230,7 +230,8 @@ def test_an_archive_that_is_not_arms_leaves_nothing(
     assert "Traceback" not in done.stderr
     if said:
         assert done.returncode == 3, done.stderr
-        assert {path.suffix for path in (tmp_path / "into").iterdir()} <= {".part"}
+        kept = {".part"} if "is no FVP" in said else set()  # An FVP that does not start may lack but a library here.
+        assert {path.suffix for path in (tmp_path / "into").iterdir()} == kept
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
@@ -245,17 +246,26 @@ def test_links_out_of_the_folder_and_devices_are_refused(tmp_path: Path, kind: b
     assert not list((tmp_path / "x" / "y").iterdir())
 
 
-def test_a_damaged_archive_is_one_error(tmp_path: Path) -> None:
-    (tmp_path / "a.tgz").write_bytes(packed()[:-100])
-    with pytest.raises(archive.ArchiveError, match="cannot be unpacked"):
+@pytest.mark.parametrize("damage", ["cut", "no archive", "changed"])
+def test_a_damaged_archive_is_one_line(tmp_path: Path, damage: str) -> None:
+    data = packed()
+    changed = data[:60] + bytes(byte ^ 0x5A for byte in data[60:90]) + data[90:]
+    (tmp_path / "a.tgz").write_bytes({"cut": data[:-100], "no archive": b"junk" * 99, "changed": changed}[damage])
+    with pytest.raises(archive.ArchiveError, match="cannot be unpacked") as caught:
         archive.unpack(tmp_path / "a.tgz", tmp_path)
+    assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("status", [404])
-def test_a_server_that_has_it_not_is_told(server: Server, tmp_path: Path, status: int) -> None:
+def test_a_server_that_has_it_not_is_told(server: Server, tmp_path: Path) -> None:
     done = install(server.url("fvp.tgz", b"") + ".gone", b"", tmp_path / "FVP")
     assert done.returncode == 3
-    assert f"fvp.tgz.gone: {status}" in done.stderr
+    assert "fvp.tgz.gone: 404" in done.stderr
+
+
+def test_a_place_that_cannot_be_made_is_told_as_that() -> None:
+    done = install("http://127.0.0.1:9/fvp.tgz", b"", Path("/proc/FVP"))
+    assert done.returncode == 2
+    assert "cannot be made" in done.stderr
 
 
 def test_an_interruption_ends_the_installer_and_leaves_no_half_of_it(server: Server, tmp_path: Path) -> None:
@@ -318,6 +328,7 @@ def test_the_dockerfile_pins_the_same_archives() -> None:
     assert theirs == {one.sha256 for one in archive.PINNED.values()}
 
 
-def test_an_address_is_refused_that_is_none() -> None:
-    with pytest.raises(BadInputError):
-        archive.named("ftp://arm.com/x", "0" * 64)
+@pytest.mark.parametrize("url", ["ftp://arm.com/x", "http://[arm/x", "http:///x", "http://arm.com/", "http://a b/x\n"])
+def test_an_address_is_refused_that_is_none(url: str) -> None:
+    with pytest.raises(BadInputError, match="is no http or https address"):
+        archive.named(url, "0" * 64)
