@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 
 from benchmarks.operators.case import Case
 from hil.harness.vela import VelaSettings
@@ -16,26 +17,7 @@ LEGACY = "--debug-force-legacy-core"
 COMPILERS = {"regor": (), "regor-size": ("--optimise Size",), "legacy": (LEGACY,)}
 COMPILERS["legacy-size"] = (LEGACY, "--optimise Size")
 
-_U55_WITH_DRAM = """
-[System_Config.With_Dram]
-core_clock=500e6
-axi0_port=Sram
-axi1_port=Dram
-Sram_clock_scale=1.0
-Sram_burst_length=32
-Sram_read_latency=32
-Sram_write_latency=32
-Dram_clock_scale=0.46875
-Dram_burst_length=128
-Dram_read_latency=500
-Dram_write_latency=250
-
-[Memory_Mode.Dedicated]
-const_mem_area=Axi1
-arena_mem_area=Axi1
-cache_mem_area=Axi0
-arena_cache_size=65536
-"""
+WITH_DRAM = Path(__file__).with_name("with_dram.ini").read_text()
 """A user's configuration: Vela has none of its own with which a U55 takes a dedicated SRAM."""
 
 
@@ -63,7 +45,7 @@ class Setting:
         if self.mode != "Dedicated_Sram":
             return VelaSettings(self.accelerator, self.mode, self._system("Embedded"), options=options)
         if self.accelerator.startswith("ethos-u55"):
-            return VelaSettings(self.accelerator, "Dedicated", "With_Dram", _U55_WITH_DRAM, options)
+            return VelaSettings(self.accelerator, "Dedicated", "With_Dram", WITH_DRAM, options)
         return VelaSettings(self.accelerator, "Dedicated_Sram_256KB", self._system("High_End"), options=options)
 
     def _system(self, kind: str) -> str:

@@ -13,32 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.operators.settings import WITH_DRAM
 from hil.harness import vela
 from hil.harness.vela import Compiled, CompileError, VelaSettings, compile_model, read_config, vela_version
 from hil.npu.errors import BadInputError, HilError, InfrastructureError
 from hil.targets.tensors import read_signature
-
-# Arm's own U55 configurations have no DRAM, which Dedicated_Sram wants.
-WITH_DRAM = """
-[System_Config.Board]
-core_clock=400e6
-axi0_port=Sram
-axi1_port=Dram
-Sram_clock_scale=1.0
-Sram_burst_length=32
-Sram_read_latency=32
-Sram_write_latency=32
-Dram_clock_scale=0.25
-Dram_burst_length=128
-Dram_read_latency=500
-Dram_write_latency=250
-
-[Memory_Mode.Ours]
-const_mem_area=Axi1
-arena_mem_area=Axi1
-cache_mem_area=Axi0
-arena_cache_size=65536
-"""
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +77,7 @@ def test_the_deprecated_core_maps_too_and_keeps_models_apart(resnet: bytes) -> N
 def test_a_configuration_of_the_users_own(resnet: bytes, tmp_path: Path) -> None:
     path = tmp_path / "board.ini"
     path.write_text(WITH_DRAM)
-    settings = VelaSettings("ethos-u55-64", "Ours", "Board", read_config(path))
+    settings = VelaSettings("ethos-u55-64", "Dedicated", "With_Dram", read_config(path))
     summary = compile_model(resnet, settings).summary
     assert summary.clock_hz == 400e6
     assert summary.dram_bytes > 0

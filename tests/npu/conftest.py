@@ -17,37 +17,11 @@ import pytest
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from benchmarks.operators.settings import LEGACY, WITH_DRAM
 from hil.npu import acceleration, bytepairs
 from hil.npu.compiled import CompiledModel, NpuOperator, read_compiled
 
 Array = NDArray[Any]
-
-LEGACY = "--debug-force-legacy-core"
-
-DEDICATED = """
-[System_Config.With_Dram]
-core_clock=500e6
-axi0_port=Sram
-axi1_port=Dram
-Sram_clock_scale=1.0
-Sram_burst_length=32
-Sram_read_latency=32
-Sram_write_latency=32
-Sram_max_reads=4
-Sram_max_writes=4
-Dram_clock_scale=0.46875
-Dram_burst_length=128
-Dram_read_latency=500
-Dram_write_latency=250
-Dram_max_reads=12
-Dram_max_writes=6
-[Memory_Mode.Dedicated]
-const_mem_area=Axi1
-arena_mem_area=Axi1
-cache_mem_area=Axi0
-arena_cache_size=65536
-"""
-"""A system configuration of the user's own: Vela has none with which a U55 takes Dedicated_Sram."""
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +29,7 @@ def vela(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
     """`vela(model, accelerator, memory_mode, *options)`: Vela's output for an int8 model, kept for the session."""
     folder = tmp_path_factory.mktemp("vela")
     config = folder / "own.ini"
-    config.write_text(DEDICATED)
+    config.write_text(WITH_DRAM)
     done: dict[tuple[Any, ...], bytes] = {}
 
     def compile_model(model: bytes, accelerator: str, memory_mode: str = "Shared_Sram", *options: str) -> bytes:

@@ -8,13 +8,13 @@ import sys
 import numpy as np
 import pytest
 
+from benchmarks.operators.settings import LEGACY
 from hil.npu import byteplan
 
 MODELS = ("ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8")
 ACCELERATORS = tuple(f"ethos-u55-{macs}" for macs in (32, 64, 128, 256))
 MODES = ("Sram_Only", "Shared_Sram", "Dedicated")
 TYPES = ("cnn", "misc", "wide", "cnn-int16", "wide-int16", "cnn-uint8")
-LEGACY = "--debug-force-legacy-core"
 
 
 def assert_exact(model, compiled, npu, oracle, random_inputs, samples=3):

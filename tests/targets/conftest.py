@@ -17,35 +17,16 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from benchmarks.operators.settings import WITH_DRAM
+
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 Make = Callable[[], bytes]
-
-WITH_DRAM = """
-[System_Config.Board]
-core_clock=400e6
-axi0_port=Sram
-axi1_port=Dram
-Sram_clock_scale=1.0
-Sram_burst_length=32
-Sram_read_latency=32
-Sram_write_latency=32
-Dram_clock_scale=0.25
-Dram_burst_length=128
-Dram_read_latency=500
-Dram_write_latency=250
-
-[Memory_Mode.Ours]
-const_mem_area=Axi1
-arena_mem_area=Axi1
-cache_mem_area=Axi0
-arena_cache_size=65536
-"""
 
 
 @pytest.fixture
 def with_dram() -> dict[str, str]:
     """Fields of a `Deployable` for a memory mode with a fast memory of its own, which Arm's configurations lack."""
-    return {"memory_mode": "Ours", "system_config": "Board", "vela_config": WITH_DRAM}
+    return {"memory_mode": "Dedicated", "system_config": "With_Dram", "vela_config": WITH_DRAM}
 
 
 @pytest.fixture(scope="session")
