@@ -54,4 +54,4 @@ def _show(output: Path, summary: Any, settings: Any) -> None:
     table.add_row("MACs", f"{summary.macs:,}", "", "exact")
     table.add_row("operators on the NPU", str(len(summary.npu_operators)), "", "exact")
     table.add_row("operators on the CPU", ", ".join(summary.cpu_operators) or "0", "", "exact")
-    Console().print(table)
+    Console(markup=False).print(table)

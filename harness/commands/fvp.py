@@ -31,13 +31,14 @@ def engines(as_json: arguments.Json = False) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table()
     for heading in ("engine", "version", "why"):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(row["engine"], row["version"] or "[yellow]no[/]", row["why"])
-    Console().print(table)
+        table.add_row(row["engine"], row["version"] or Text("no", "yellow"), row["why"])
+    Console(markup=False).print(table)
 
 
 @app.command()

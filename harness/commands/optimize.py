@@ -77,5 +77,5 @@ def _show(record: dict[str, Any], model: Model) -> None:
             str(layer["unique"]),
             str(layer["unique_per_channel"]),
         )
-    Console().print(table)
+    Console(markup=False).print(table)
     print(record["output"])

@@ -157,7 +157,7 @@ def _show(model: str, record: Mapping[str, Any]) -> None:
     from rich.table import Table
 
     identity = record["identity"]
-    console = Console()
+    console = Console(markup=False)
     table = Table(title=f"{model} on {identity['target']}", title_justify="left")
     for heading in ("figure", "value", "unit", "trust", "note"):
         table.add_column(heading, justify="right" if heading == "value" else "left")
@@ -167,4 +167,4 @@ def _show(model: str, record: Mapping[str, Any]) -> None:
     for output in record["outputs"]:
         table.add_row(f"output {output['name']}", str(output["shape"]), output["dtype"], "exact", "")
     console.print(table)
-    console.print(", ".join(f"{key} {value}" for key, value in identity.items()), markup=False, highlight=False)
+    console.print(", ".join(f"{key} {value}" for key, value in identity.items()), highlight=False)

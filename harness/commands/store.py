@@ -36,7 +36,7 @@ def list_(store: arguments.StoreFolder = None, as_json: arguments.Json = False) 
         table.add_row(record["step"], record["key"][:12], f"{record['bytes']:,}", f"{record['seconds']:.1f}", used)
     table.add_section()
     table.add_row("in all", str(len(artifacts)), f"{sum(a.size for a in artifacts):,}", "", "")
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 @app.command()

@@ -80,6 +80,14 @@ def test_floats_are_quantized_and_one_array_needs_no_name(tmp_path: Path, blobs_
     assert json.loads(done.stdout)["outputs"][0]["shape"] == [2, 3]
 
 
+def test_names_are_shown_as_they_are_and_are_no_markup(tmp_path: Path, blobs_int8: Path) -> None:
+    model = tmp_path / "m[/bold].tflite"
+    model.write_bytes(blobs_int8.read_bytes())
+    done = hil("run", model.name, "--target", "host", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "m[/bold].tflite on host" in done.stdout
+
+
 def test_a_vela_output_runs_for_its_own_accelerator(tmp_path: Path, blobs_int8: Path, samples: Path) -> None:
     compiled = tmp_path / "vela.tflite"
     made = hil("compile", blobs_int8, "-o", compiled, "--accelerator", "ethos-u55-64", "--json")
