@@ -81,9 +81,10 @@ def test_floats_are_quantized_and_one_array_needs_no_name(tmp_path: Path, blobs_
 
 
 def test_names_are_shown_as_they_are_and_are_no_markup(tmp_path: Path, blobs_int8: Path) -> None:
-    model = tmp_path / "m[/bold].tflite"
-    model.write_bytes(blobs_int8.read_bytes())
-    done = hil("run", model.name, "--target", "host", cwd=tmp_path)
+    model = Path("m[/bold].tflite")
+    (tmp_path / model).parent.mkdir()
+    (tmp_path / model).write_bytes(blobs_int8.read_bytes())
+    done = hil("run", model, "--target", "host", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "m[/bold].tflite on host" in done.stdout
 
