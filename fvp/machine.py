@@ -14,7 +14,6 @@ a reset.  Nothing else is shared between samples.
 from __future__ import annotations
 
 import contextlib
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from hil.fvp import qemu, transfer
 from hil.fvp.contract import CommandLine
 from hil.fvp.device import Device
-from hil.fvp.errors import BootError, FaultError, FvpError
+from hil.fvp.errors import BootError, FaultError
 from hil.fvp.gdb import PC, QemuEndedError
 from hil.fvp.limits import End, Limits, TimeUpError
 from hil.fvp.memory import CpuView, GuestMemory
@@ -278,34 +277,15 @@ class Machine:
 
 
 def _host(line: CommandLine, stack: contextlib.ExitStack) -> Semihosting:
-    """What serves semihosting; most runs have none and need not import it."""
-    from hil.fvp.files import Folder
-    from hil.fvp.semihosting import Semihosting
+    from hil.fvp.semihosting import serving  # Most runs have none.
 
-    cwd = line.text("cpu0.semihosting-cwd")
-    host = Semihosting(_print, _refused, stack.enter_context(Folder(Path(cwd))) if cwd else None)
-    stack.callback(host.close)
-    return host
+    return stack.enter_context(serving(line))
 
 
 def _how(code: int, messages: str) -> str:
     """How QEMU ended, in a few words."""
     first = messages.splitlines()[0] if messages else ""
     return ": ".join(filter(None, [f"signal {-code}" if code < 0 else f"exit code {code}", first]))
-
-
-def _print(data: bytes) -> None:
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise FvpError(f"standard output cannot be written: {error.strerror}", hint="is the disk full?") from None
-
-
-def _refused(reason: str) -> None:
-    print(f"Warning: {reason}", file=sys.stderr)
 
 
 def _memory_system(line: CommandLine) -> MemorySystem:

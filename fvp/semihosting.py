@@ -14,14 +14,18 @@ Source: "Debugging with GDB", appendix E.13 (File-I/O); Arm's "Semihosting for A
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
 import struct
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Protocol
 
-from hil.fvp.errors import FaultError
+from hil.fvp.contract import CommandLine
+from hil.fvp.errors import FaultError, FvpError
 from hil.fvp.files import Folder
 from hil.fvp.gdb import QemuEndedError
 
@@ -192,6 +196,30 @@ class Semihosting:
         if handle not in self._files:
             raise _failure(errno.EBADF)
         return self._files[handle]
+
+
+@contextlib.contextmanager
+def serving(line: CommandLine) -> Iterator[Semihosting]:
+    """Semihosting as `line` asks, its console on standard output; raises `BadInputError` for a `cwd` that is none."""
+    cwd = line.text("cpu0.semihosting-cwd")
+    with contextlib.ExitStack() as stack:
+        host = Semihosting(_print, _warn, stack.enter_context(Folder(Path(cwd))) if cwd else None)
+        stack.callback(host.close)
+        yield host
+
+
+def _print(data: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FvpError(f"standard output cannot be written: {error.strerror}", hint="is the disk full?") from None
+
+
+def _warn(reason: str) -> None:
+    print(f"Warning: {reason}", file=sys.stderr)
 
 
 def _status(found: os.stat_result) -> bytes:
