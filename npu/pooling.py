@@ -55,8 +55,10 @@ class PoolKernel:
 
 def _pooled(operation: Windowed, memory: Memory) -> Array:
     if operation.kind is Kind.MAX_POOL:
-        lowest = int(np.iinfo(operation.ifm.dtype).min)
-        padded = padded_input(operation, memory, operation.ifm.dtype, lowest, 0)
+        limits, zero_point = np.iinfo(operation.ifm.dtype), operation.ifm_zero_point
+        # Between elements there are zero points, which need not be numbers of the type.
+        dtype = operation.ifm.dtype if limits.min <= zero_point <= limits.max else np.dtype(np.int32)
+        padded = padded_input(operation, memory, dtype, int(limits.min), 0)
         return _reduce(operation, padded, np.maximum).astype(np.int64) - operation.ifm_zero_point
     padded = padded_input(operation, memory, _sum_type(operation), 0, operation.ifm_zero_point)
     result = _reduce(operation, padded, np.add)

@@ -139,6 +139,9 @@ def _elementwise(dice: _Dice) -> Drawn:
 def _types(dice: _Dice, ifm: _Element, ofm: _Element, first: _Place, result: _Place, mode: int = 0) -> list[Write]:
     """Regions, precisions, zero points, limits and scales of the operands."""
     low, high = ofm.limits
+    zero_points = dice.within(*ifm.limits), dice.within(low, high)
+    if dice.happens(0.1):  # Of bytes, what no byte is.
+        low, high, zero_points = -700, 700, (dice.within(-300, 300), dice.within(-300, 300))
     limits = [dice.within(low, high), dice.within(low, high)] if dice.happens(0.3) else [low, high]
     rounding = dice.one(0, 0, 0, 2, 2, 1)
     scaled = dice.happens(0.3)
@@ -146,7 +149,7 @@ def _types(dice: _Dice, ifm: _Element, ofm: _Element, first: _Place, result: _Pl
         ("IFM_REGION", 1), ("OFM_REGION", 1), ("SCALE_REGION", 0), ("WEIGHT_REGION", 0),
         ("IFM_PRECISION", ifm.signed | (ifm.size >> 1) << 2 | first.bricks << 6 | mode << 8 | rounding << 14),
         ("OFM_PRECISION", ofm.signed | (ofm.size >> 1) << 1 | result.bricks << 6 | scaled << 8 | rounding << 14),
-        ("IFM_ZERO_POINT", dice.within(*ifm.limits)), ("OFM_ZERO_POINT", dice.within(*ofm.limits)),
+        ("IFM_ZERO_POINT", zero_points[0]), ("OFM_ZERO_POINT", zero_points[1]),
         ("ACTIVATION_MIN", limits[0]), ("ACTIVATION_MAX", limits[1]),
     ]  # fmt: skip
 

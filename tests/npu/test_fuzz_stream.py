@@ -157,6 +157,17 @@ def test_memory_that_cannot_be_written_is_refused():
         decode(assemble(*PIXEL, (Op.POOL, 0), STOP), U55, {}).run({1: memory})
 
 
+def test_zeros_between_elements_need_not_be_numbers_of_their_type():
+    """An input enlarged with zero points of 144, which no int8 is, and a pool over it."""
+    words = assemble(
+        *PIXEL, ("IFM_DEPTH_M1", 0), ("OFM_DEPTH_M1", 0), ("OFM_HEIGHT_M1", 1), ("OFM_HEIGHT0_M1", 1),
+        ("IFM_UPSCALE", 2), ("IFM_ZERO_POINT", 144), (Op.POOL, 0), STOP,
+    )  # fmt: skip
+    memory = np.full((1, 4096), 100, np.uint8)
+    decode(words, U55, {}).run({1: memory})
+    assert memory[0, [1024, 2048]].view(np.int8).tolist() == [100 - 144, 0]
+
+
 _WRITES = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9), st.booleans()), max_size=30)
 
 
