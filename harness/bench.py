@@ -106,11 +106,11 @@ class Bench:
         self.target_name = target
         self.vela = vela
         self.samples = samples
-        self._options = options or {}
+        self.options = options or {}
 
     @cached_property
     def target(self) -> Target:
-        return create(self.target_name, **self._options)
+        return create(self.target_name, **self.options)
 
     def deploy(self, model: Model, path: str) -> Deployment:
         """Trains, converts and compiles whatever is not in the store yet."""

@@ -2,6 +2,7 @@
 
     hil doctor                                    what can run here, and how to get what cannot
     hil optimize fashion_cnn --technique pcqat    one path of the deployment tree
+    hil tree fashion_cnn --max-latency-ms 0.1     the tree, until a leaf meets the limits
     hil run model.tflite --target sim --inputs x.npz --outputs y.npz --json
 
 Exit codes: 0 fine, 1 a gate or parity failed, 2 wrong use or bad input, 3 the target or infrastructure failed, 130
@@ -17,7 +18,7 @@ import click
 import typer
 
 from hil.harness.commands import compile as compiling
-from hil.harness.commands import diff, disasm, doctor, fvp, models, optimize, run, store
+from hil.harness.commands import diff, disasm, doctor, fvp, models, optimize, run, store, tree
 from hil.npu.errors import EXIT_INFRASTRUCTURE, HilError
 
 EXIT_INTERRUPTED = 130
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command()(doctor.doctor)
 app.command()(models.models)
 app.command()(optimize.optimize)
+app.command()(tree.tree)
 app.command("compile")(compiling.compile_)
 app.command()(run.run)
 app.command()(disasm.disasm)

@@ -162,13 +162,15 @@ class Recipe:
 class Budget:
     """Limits that a deployment of this model must hold; without one, infinity.
 
-    `max_accuracy_drop` is in the metric's own unit (0.01 = one point of top-1) against the float Keras base.
+    `max_accuracy_drop` is in the metric's own unit (0.01 = one point of top-1) against the float Keras base,
+    `max_model_bytes` bounds the int8 TFLite file.
     """
 
     max_accuracy_drop: float = inf
     max_latency_ms: float = inf
     max_sram_bytes: float = inf
     max_flash_bytes: float = inf
+    max_model_bytes: float = inf
 
 
 @dataclass(frozen=True, eq=False)  # each is its own key: what it holds of functions need not be hashable

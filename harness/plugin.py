@@ -21,16 +21,20 @@ from hil.harness import options
 from hil.harness.fixtures import accuracy, bench, budget, deployment, latency, memory, parity
 from hil.harness.options import OPTIONS
 from hil.harness.recorder import LEFT_OUT, Recorder
+from hil.harness.tree import in_pytest
+from hil.harness.tree.in_pytest import hil_tree
 from hil.npu.errors import BadInputError
 
-__all__ = ["accuracy", "bench", "budget", "deployment", "latency", "memory", "parity"]
+__all__ = ["accuracy", "bench", "budget", "deployment", "hil_tree", "latency", "memory", "parity"]
 
 WRONG_USE = pytest.StashKey[str]()
 """What cannot be meant, found while tests were collected."""
 MARKS = (
     "hil_models(*names): run this test on these models only",
     "hil_techniques(*names): run this test on these leaves of the deployment tree only",
-    "hil_budget(max_accuracy_drop=, max_latency_ms=, max_sram_bytes=, max_flash_bytes=): limits for this test",
+    "hil_budget(max_accuracy_drop=, max_latency_ms=, max_sram_bytes=, max_flash_bytes=, max_model_bytes=): "
+    "limits for this test",
+    in_pytest.MARK,
 )
 
 
@@ -82,23 +86,37 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "deployment" not in metafunc.fixturenames:
+    trees = in_pytest.wanted(metafunc.definition, metafunc.fixturenames)
+    if not trees and "deployment" not in metafunc.fixturenames:
         return
     from hil.harness.selection import select
 
     config = metafunc.config
+    options = config.stash[OPTIONS]
+    walks: list[Any] = []
     try:
-        selection = select(config.stash[OPTIONS], metafunc.definition)
+        selection = select(options, metafunc.definition)
+        if trees:
+            chosen = in_pytest.by_model(selection, options, metafunc.definition)
+            walks = [_parameter(config, f"{model.name}-tree", (model, leaves)) for model, leaves in chosen.items()]
     except BadInputError as error:
         if hasattr(config, "workerinput"):  # a worker of pytest-xdist cannot end the run
             pytest.fail(str(error), pytrace=False)
         config.stash[WRONG_USE] = str(error)
         return
     config.stash[LEFT_OUT].update(selection.left_out)
-    parameters = [_parameter(config, model.name, path, (model, path)) for model, path in selection.chosen]
+    if trees:
+        _parametrize(metafunc, in_pytest.NAME, walks, selection.left_out)
+    if "deployment" in metafunc.fixturenames:
+        pairs = [_parameter(config, f"{model.name}-{path}", (model, path)) for model, path in selection.chosen]
+        _parametrize(metafunc, "deployment", pairs, selection.left_out)
+
+
+def _parametrize(metafunc: pytest.Metafunc, fixture: str, parameters: list[Any], left_out: Mapping[str, str]) -> None:
+    """A test once for each parameter, or skipped once with the reason."""
     if not parameters:
-        parameters = [pytest.param(None, id="none", marks=pytest.mark.skip(reason=_why_none(selection.left_out)))]
-    metafunc.parametrize("deployment", parameters, indirect=True, scope="session")
+        parameters = [pytest.param(None, id="none", marks=pytest.mark.skip(reason=_why_none(left_out)))]
+    metafunc.parametrize(fixture, parameters, indirect=True, scope="session" if fixture == "deployment" else None)
 
 
 def _why_none(left_out: Mapping[str, str]) -> str:
@@ -106,9 +124,8 @@ def _why_none(left_out: Mapping[str, str]) -> str:
     return f"no deployment to run on: {reasons or 'options and marks leave none'}"
 
 
-def _parameter(config: pytest.Config, model: str, path: str, value: object) -> Any:
+def _parameter(config: pytest.Config, name: str, value: object) -> Any:
     """A deployment's tests stay on one worker of pytest-xdist (`--dist loadgroup`), which then measures it once."""
-    name = f"{model}-{path}"
     marks = [pytest.mark.xdist_group(name)] if config.pluginmanager.hasplugin("xdist") else []
     return pytest.param(value, id=name, marks=marks)
 
@@ -119,7 +136,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(wrong)
     if config.stash[OPTIONS].target is None:
         return
-    unwanted = [item for item in items if "deployment" not in getattr(item, "fixturenames", ())]
+    ours = {"deployment", in_pytest.NAME}
+    unwanted = [item for item in items if ours.isdisjoint(getattr(item, "fixturenames", ()))]
     if unwanted:
         config.hook.pytest_deselected(items=unwanted)
         items[:] = [item for item in items if item not in set(unwanted)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    in_pytest.judge(item)

@@ -96,10 +96,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A finished artifact: its folder and the SHA-256 of each file in it."""
+    """A finished artifact: its folder and the SHA-256 of each file in it; `anew` if it was made and not found."""
 
     folder: Path
     manifest: Mapping[str, Any]
+    anew: bool = False
 
     @property
     def key(self) -> str:
@@ -182,7 +183,7 @@ class Store:
                 work.rename(folder)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
-        return Artifact(folder, _read_manifest(folder))
+        return Artifact(folder, _read_manifest(folder), anew=True)
 
     def artifacts(self) -> Iterator[Artifact]:
         """Everything in the store, in no particular order."""

@@ -21,6 +21,7 @@ def test_is_fast_enough(latency, budget):
     assert latency.ms <= budget.max_latency_ms
 
 
-def test_fits(memory, budget):
+def test_fits(deployment, memory, budget):
     assert memory.sram_bytes <= budget.max_sram_bytes
     assert memory.flash_bytes <= budget.max_flash_bytes
+    assert len(deployment.int8) <= budget.max_model_bytes

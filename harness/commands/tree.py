@@ -1,0 +1,104 @@
+"""`hil tree MODEL`: down the deployment tree, level by level, until a leaf meets every limit on the target."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hil.harness.commands import arguments
+from hil.npu.errors import EXIT_GATE, BadInputError
+
+if TYPE_CHECKING:
+    from hil.harness.tree.result import Walk
+
+
+def tree(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name from the models folder, or a model file.")],
+    max_accuracy_drop: Annotated[
+        float | None, typer.Option(metavar="FRACTION", help="Against the float base; 0.01 is one point.")
+    ] = None,
+    max_latency_ms: Annotated[float | None, typer.Option(metavar="MS", help="Of one inference on the target.")] = None,
+    max_sram: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="As Vela places it: bytes, or with KiB or MiB.")
+    ] = None,
+    max_flash: Annotated[str | None, typer.Option(metavar="SIZE", help="As Vela places it.")] = None,
+    max_model_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Of the int8 .tflite file.")] = None,
+    policy: Annotated[
+        str, typer.Option(help="first: stop at the first leaf that meets all limits; all: measure every leaf.")
+    ] = "first",
+    technique: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this leaf; may be repeated.")
+    ] = None,
+    target: Annotated[str, typer.Option(help="Where it runs: host, sim or fvp.")] = "sim",
+    samples: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Samples that run on the target (fvp: 8, sim and host: 500).")
+    ] = None,
+    accelerator: Annotated[str, typer.Option(help="Vela's accelerator configuration.")] = arguments.DEFAULT_ACCELERATOR,
+    memory_mode: arguments.MemoryMode = "Shared_Sram",
+    system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
+    vela_config: arguments.VelaConfig = None,
+    vela_option: arguments.VelaOption = None,
+    engine: arguments.Engine = "auto",
+    fvp_executable: arguments.FvpExecutable = None,
+    fvp_parameter: arguments.FvpParameter = None,
+    firmware: arguments.Firmware = None,
+    models: arguments.ModelsFolder = Path("models"),
+    store: arguments.StoreFolder = None,
+    as_json: arguments.Json = False,
+) -> None:
+    """Walk the deployment tree until a leaf meets the limits; without any, the model file's budget holds."""
+    from hil.harness.bench import Bench
+    from hil.harness.model import find
+    from hil.harness.pipeline import Pipeline
+    from hil.harness.tree.limits import limits_of, size
+    from hil.harness.tree.picture import asked as described
+    from hil.harness.tree.walking import check_policy, in_order, walk
+    from hil.harness.tree.watching import view
+
+    check_policy(policy)
+    _check_accelerator(accelerator)
+    found = find(model, models)
+    leaves = tuple(technique or ())
+    in_order(found, leaves)
+    sizes = {"max_sram_bytes": max_sram, "max_flash_bytes": max_flash, "max_model_bytes": max_model_size}
+    numbers = {"max_accuracy_drop": max_accuracy_drop, "max_latency_ms": max_latency_ms}
+    given = {name: size(text) for name, text in sizes.items() if text is not None}
+    given |= {name: number for name, number in numbers.items() if number is not None}
+    asked = limits_of(found, target, given)
+    options = arguments.fvp_options(engine, fvp_executable, fvp_parameter, firmware) if target == "fvp" else {}
+    if firmware and target != "fvp":
+        raise BadInputError(f"--firmware {firmware}: only fvp runs firmware")
+    settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, vela_option)
+    watcher = view(as_json=as_json)
+    bench = Bench(Pipeline(arguments.open_store(store), watcher), target, settings, samples, options)
+    watcher.say(f"{found.name} on {target}, {accelerator}, {memory_mode}: {described(asked.limits)}", *asked.left_out)
+    with watcher:
+        walked = walk(
+            *(found, bench, asked.limits),
+            policy=policy,
+            leaves=leaves,
+            watcher=watcher,
+            failures=Path.cwd(),
+            vela_config=vela_config,
+        )
+    print(json.dumps(walked.record())) if as_json else _show(walked)
+    if not walked.verdict.met:
+        raise typer.Exit(EXIT_GATE)
+
+
+def _check_accelerator(name: str) -> None:
+    """Before anything is trained for one that Vela does not know."""
+    from hil.npu.accelerator import ALL
+
+    known = [accelerator.name for accelerator in ALL]
+    if name not in known:
+        raise BadInputError(f"no accelerator {name}", hint=f"there are: {', '.join(known)}")
+
+
+def _show(walked: Walk) -> None:
+    from hil.harness.tree.picture import drawn, legend, verdict
+
+    print("\n".join([drawn(walked), "", legend(walked), "", *verdict(walked)]))

@@ -1,0 +1,93 @@
+"""The walk in pytest: a mark that walks and asserts, a fixture that gives the walk.
+
+    @pytest.mark.hil_tree(max_latency_ms=0.1, max_accuracy_drop=0.01)
+    def test_some_leaf_fits(hil_tree):
+        assert hil_tree.winner.level < 3
+
+The test runs once for each model of the models folder, and fails before its own first line where no leaf meets the
+limits.  Without the mark, the fixture walks with the model file's budget and asserts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hil.harness.options import OPTIONS, Options
+
+if TYPE_CHECKING:
+    from hil.harness.bench import Bench
+    from hil.harness.model import Model
+    from hil.harness.selection import Selection
+    from hil.harness.tree.result import Walk
+
+NAME = "hil_tree"
+MARK = (
+    "hil_tree(policy=, max_accuracy_drop=, max_latency_ms=, max_sram_bytes=, max_flash_bytes=, max_model_bytes=): "
+    "walk the deployment tree, and fail where no leaf meets the limits"
+)
+
+
+def wanted(definition: pytest.Item, fixturenames: list[str]) -> bool:
+    """Whether a test walks a tree; the mark alone brings the fixture."""
+    if NAME not in fixturenames and definition.get_closest_marker(NAME) is not None:
+        fixturenames.append(NAME)
+    return NAME in fixturenames
+
+
+def by_model(selection: Selection, options: Options, definition: pytest.Item) -> dict[Model, tuple[str, ...]]:
+    """The leaves of each model that a test walks to; raises `BadInputError` for a mark that cannot be meant."""
+    from hil.harness.selection import GIVEN
+    from hil.harness.tree.limits import limits_of
+    from hil.harness.tree.walking import OUTSIDE, check_policy
+
+    policy, given = _marked(definition)
+    check_policy(policy)
+    found: dict[Model, tuple[str, ...]] = {}
+    for model, leaf in selection.chosen:
+        if leaf == GIVEN:
+            selection.left_out[model.name] = "it came as an int8 file and has no tree"
+        elif leaf not in OUTSIDE or leaf in options.techniques:
+            limits_of(model, options.target or "sim", given)
+            found[model] = (*found.get(model, ()), leaf)
+    return found
+
+
+@pytest.fixture
+def hil_tree(request: pytest.FixtureRequest, bench: Bench) -> Walk:
+    """The walk of one model's tree, with the limits of the mark `hil_tree` in place of the model file's."""
+    from hil.harness.tree.limits import limits_of
+    from hil.harness.tree.walking import walk
+
+    model, leaves = request.param
+    policy, given = _marked(request.node)
+    asked = limits_of(model, bench.target_name, given)
+    config = request.config
+    options = config.stash[OPTIONS]
+    return walk(
+        *(model, bench, asked.limits),
+        policy=policy,
+        leaves=leaves,
+        failures=config.rootpath,
+        vela_config=options.vela_config,
+    )
+
+
+def judge(item: pytest.Item) -> None:
+    """Fails a marked test whose walk found no leaf."""
+    walked = getattr(item, "funcargs", {}).get(NAME)
+    if walked is None or item.get_closest_marker(NAME) is None or walked.verdict.met:
+        return
+    from hil.harness.tree.picture import as_text
+
+    pytest.fail(as_text(walked), pytrace=False)
+
+
+def _marked(item: pytest.Item) -> tuple[str, Mapping[str, Any]]:
+    """Policy and limits of the marks, the closest last."""
+    merged: dict[str, Any] = {}
+    for mark in reversed(list(item.iter_markers(NAME))):
+        merged |= mark.kwargs
+    return str(merged.pop("policy", "first")), merged

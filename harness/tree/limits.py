@@ -1,0 +1,53 @@
+"""What is asked of a leaf: the model file's budget, with the user's limits in their place.
+
+limits_of(model, "sim", {"max_latency_ms": 0.1})      # Asked(Budget(max_latency_ms=0.1, ...), left_out=())
+size("256KiB")                                        # 262144
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+from hil.harness.model import Budget, Model
+from hil.npu.errors import BadInputError
+
+_UNITS = {"": 1, "b": 1, "kib": 1024, "mib": 1024**2}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The limits of a walk, and of the model file's what this target cannot judge, a line each."""
+
+    limits: Budget
+    left_out: tuple[str, ...] = ()
+
+
+def limits_of(model: Model, target: str, given: Mapping[str, float]) -> Asked:
+    """The limits that hold; raises `BadInputError` for one that is none, and for a latency asked of `host`.
+
+    `given` has the names of `Budget`.
+    """
+    known = [limit.name for limit in fields(Budget)]
+    for name, value in given.items():
+        if name not in known:
+            raise BadInputError(f"no limit {name}", hint=f"there are: {', '.join(known)}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+            raise BadInputError(f"{name} {value}: a limit is a number")
+    limits = replace(model.budget, **given)
+    if target != "host" or math.isinf(limits.max_latency_ms):
+        return Asked(limits)
+    if "max_latency_ms" in given:
+        raise BadInputError("max_latency_ms: host measures no latency", hint="use sim, fvp or a board")
+    line = f"max_latency_ms {limits.max_latency_ms:g} of the model file is not judged: host measures no latency"
+    return Asked(replace(limits, max_latency_ms=math.inf), (line,))
+
+
+def size(text: str) -> float:
+    """Bytes, such as 262144, 256KiB or 1.5 MiB; raises `BadInputError` for anything else."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    if found is None or found[2] not in _UNITS:
+        raise BadInputError(f"{text!r} is no size", hint="bytes, or with KiB or MiB: 262144, 256KiB")
+    return float(found[1]) * _UNITS[found[2]]

@@ -1,0 +1,155 @@
+"""What a walk gives: leaves with their figures and checks, and a verdict.
+
+    found.leaves[0].status, found.leaves[0].checks[0].over      # Status.MISSED, 0.019 (ms)
+    found.verdict.met, found.verdict.winner                     # True, "pqat"
+
+All are values: frozen, and `record` turns them into JSON.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+from hil.harness.model import Budget
+from hil.harness.optimize.paths import Node, training_node
+from hil.targets.base import Measurement, Trust
+
+
+class Status(str, Enum):
+    """What became of a leaf."""
+
+    MET = "met"  # every limit holds
+    MISSED = "missed"  # a limit does not hold, or the target cannot tell
+    MISMATCH = "mismatch"  # outputs unlike the reference: none of its figures can be relied on
+    FAILED = "failed"  # it could not be made: a technique lost its promise, or does not take this model
+
+
+@dataclass(frozen=True)
+class Check:
+    """One limit on one leaf: `limit` is its name in `Budget`, `most` what it allows, in `unit`.
+
+    `value` is what was found, None where the target cannot tell; `note` says why.
+    """
+
+    limit: str
+    value: float | None
+    most: float
+    unit: str
+    trust: Trust
+    note: str = ""
+
+    @property
+    def met(self) -> bool:
+        return self.value is not None and self.value <= self.most
+
+    @property
+    def over(self) -> float:
+        """By how much the limit is missed, in its unit; 0 if it is met, infinity if nothing is known."""
+        if self.value is None or math.isnan(self.value):
+            return math.inf
+        return max(0.0, self.value - self.most)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A node of the tree: `seconds` its making took, `anew` if this walk made it."""
+
+    node: Node
+    seconds: float
+    anew: bool
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A leaf that was walked to.  `reason` is set where it was not measured whole; `identity` is the run's."""
+
+    name: str
+    path: Node
+    status: Status
+    checks: tuple[Check, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    reason: str = ""
+    identity: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def level(self) -> int:
+        """How many trainings lead to it from the base."""
+        return len(training_node(self.path))
+
+    def figure(self, name: str) -> float | None:
+        """The value of a measurement; None if it was not measured."""
+        return next((found.value for found in self.measurements if found.name == name), None)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a leaf met every limit and none differed from the reference; the winner's commands if there is one."""
+
+    met: bool
+    winner: str | None
+    reason: str
+    optimize: str = ""
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A whole walk: what was asked of which model where, what was trained, every leaf walked to, the verdict.
+
+    `not_walked` are leaves behind the one that ended the walk.
+    """
+
+    model: str
+    policy: str
+    limits: Budget
+    identity: Mapping[str, str]
+    trained: tuple[Trained, ...]
+    leaves: tuple[Leaf, ...]
+    not_walked: tuple[str, ...]
+    verdict: Verdict
+
+    @property
+    def winner(self) -> Leaf | None:
+        return next((leaf for leaf in self.leaves if leaf.name == self.verdict.winner), None)
+
+    def record(self) -> dict[str, Any]:
+        """The walk as JSON: `leaves` and `verdict`, and what they stand on."""
+        return {
+            "model": self.model,
+            "policy": self.policy,
+            "limits": {name: value for name, value in asdict(self.limits).items() if math.isfinite(value)},
+            "identity": dict(self.identity),
+            "trained": [{**asdict(node), "node": list(node.node)} for node in self.trained],
+            "leaves": [_leaf_record(leaf) for leaf in self.leaves],
+            "not_walked": list(self.not_walked),
+            "verdict": asdict(self.verdict),
+        }
+
+
+def _leaf_record(leaf: Leaf) -> dict[str, Any]:
+    return {
+        "leaf": leaf.name,
+        "path": list(leaf.path),
+        "level": leaf.level,
+        "status": leaf.status.value,
+        "reason": leaf.reason,
+        "checks": [_check_record(check) for check in leaf.checks],
+        "measurements": [
+            {**asdict(found), "value": _number(found.value), "trust": found.trust.value} for found in leaf.measurements
+        ],
+        "identity": dict(leaf.identity),
+    }
+
+
+def _check_record(check: Check) -> dict[str, Any]:
+    found = {**asdict(check), "trust": check.trust.value, "met": check.met, "over": _number(check.over)}
+    return {**found, "value": None if check.value is None else _number(check.value)}
+
+
+def _number(value: float) -> float | None:
+    """JSON knows neither infinity nor NaN."""
+    return value if math.isfinite(value) else None
