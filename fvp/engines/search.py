@@ -7,7 +7,7 @@ error and never a reason to take another.  Then PATH, then the folders that Arm'
 and the scripts of TensorFlow Lite Micro and TVM install to.
 
 Sources of names and folders: Arm's archive (`FVP_*`), Arm Virtual Hardware (`VHT_*`, `/opt/VHT`), Zephyr
-(`ARMFVP_BIN_PATH`), TVM (`/opt/arm`), MLIA (`~/.mlia`).
+(`ARMFVP_BIN_PATH`), TVM (`/opt/arm`), MLIA (`.mlia` in the virtual environment, or at home).
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ _BASES = (
     "/usr/local/FVP_Corstone_SSE-300",
     "/opt/VHT",
     "~/.mlia/backends/corstone_300",
+    "$VIRTUAL_ENV/.mlia/backends/corstone_300",
 )
 
 _MODELS = {"x86_64": r"Linux64_GCC-[\d.]+", "aarch64": r"Linux64_armv8l_GCC-[\d.]+"}
@@ -90,8 +91,7 @@ def names_of(npu: str) -> tuple[str, ...]:
 def folders() -> Iterator[Path]:
     """The usual install folders that exist, those for this machine's processor alone, newest compiler first."""
     for base in _BASES:
-        folder = Path(base).expanduser()
-        yield from below(folder)
+        yield from below(Path(os.path.expandvars(base)).expanduser())
 
 
 def below(folder: Path) -> Iterator[Path]:

@@ -35,6 +35,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-daemon")
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)  # in which MLIA would keep its FVP
     for variable in search.VARIABLES:
         monkeypatch.delenv(variable, raising=False)
     folders = os.environ["PATH"].split(os.pathsep)
