@@ -20,6 +20,7 @@ fvp     the outputs; and as `sim`, if `sim` gives the same outputs from the same
 
 from __future__ import annotations
 
+import csv
 import functools
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ from hil.targets.mapping import MappedCommand, sources
 from hil.targets.tensors import Signature, read_signature
 from hil.targets.traced import Trace, TracedTensor, trace_compiled, trace_reference
 
-_DAMAGE = (ElementTree.ParseError, UnicodeDecodeError, KeyError, ValueError, IndexError)
+_DAMAGE = (OSError, ElementTree.ParseError, csv.Error, KeyError, ValueError, IndexError, TypeError)
 """What reading a debug database raises that is none, or another model's."""
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hil.npu.featuremap import BRICK, FeatureMap
+from hil.npu.featuremap import BRICK, MOST_ELEMENTS, FeatureMap
 from hil.targets.base import Array
 from hil.targets.mapping import MappedCommand
 
@@ -53,6 +53,10 @@ def lay(pieces: Sequence[Piece], samples: int) -> Laid | None:
 
     None if they do not fit together; elements that none of them wrote are 0 and without an owner.
     """
+    entries = [piece.entry for piece in pieces]
+    numbers = [number for entry in entries for number in (*entry.shape, *entry.origin, *entry.part)]
+    if min(numbers) < 0 or math.prod(entries[0].shape) > MOST_ELEMENTS:
+        return None  # A debug database is a file, and may be damaged.
     if all(_natural(piece) for piece in pieces):
         return _by_order(pieces, samples)
     return _by_address(pieces, samples)

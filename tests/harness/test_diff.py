@@ -170,6 +170,7 @@ def test_another_velas_output_is_followed_with_its_debug_database(resnet: Path, 
     other = tmp_path / "resnet8_int8_vela.tflite"
     found = record(diff(resnet, "--against", other, "--json"), 0)
     assert sum(tensor["how"] != "not" for tensor in found["tensors"]) == 15
+    _damaged_databases_are_refused(resnet, other)
     alone = tmp_path / "alone_vela.tflite"
     shutil.copy(other, alone)
     found = record(diff(resnet, "--against", alone, "--json"), 0)
@@ -177,6 +178,26 @@ def test_another_velas_output_is_followed_with_its_debug_database(resnet: Path, 
     assert "keep alone_debug.xml" in found["notes"][0]
     (tmp_path / "alone_debug.xml").write_text("<debug><table name='queue'>1,2</table>")
     refused(diff(resnet, "--against", alone), 2, "alone_debug.xml is no debug database")
+
+
+def _damaged_databases_are_refused(resnet: Path, compiled: Path) -> None:
+    """Or what they say of a tensor is not believed: sizes that no memory holds, and less than nothing."""
+    database = compiled.with_name("resnet8_int8_debug.xml")
+    whole = database.read_text()
+    head, *rows = whole.split("\n")
+    sizes = rows.index("</table>")  # The first table has them.
+    for number in ("-1", "4294967296"):
+        changed = [row.replace(",32,", f",{number},") for row in rows[:sizes]]
+        assert changed != rows[:sizes]
+        database.write_text("\n".join([head, *changed, *rows[sizes:]]))
+        found = record(diff(resnet, "--against", compiled, "--json"), 0)
+        assert any("do not make up the tensor" in tensor["reason"] for tensor in found["tensors"])
+    queue = rows.index('<table name="queue">') + 4
+    cut = "\n".join([head, *rows[:queue], rows[queue].partition(",")[0], *rows[queue + 1 :]])
+    for damaged in (whole.replace(",", ""), cut):
+        database.write_text(damaged)
+        refused(diff(resnet, "--against", compiled), 2, "is no debug database")
+    database.write_text(whole)
 
 
 def test_what_cannot_be_compared_is_refused(resnet: Path, vela: bytes, shared_models: Path, tmp_path: Path) -> None:
