@@ -50,9 +50,11 @@ Pipeline(Store(Path(sys.argv[2])), say).int8(load_model_file(sys.argv[1]), "prun
 
 WITHOUT_EFFECT = {
     *("hil.harness.errors", "hil.npu.errors", "hil.harness.model", "hil.harness.optimize.paths", "hil.targets.base"),
-    *("hil.npu.worker", "hil.npu.lifeline", "hil.harness.optimize.interrupt"),
+    *("hil.npu.worker", "hil.npu.worker_frames", "hil.npu.lifeline", "hil.harness.optimize.interrupt"),
+    *("hil.targets.verification", "hil.npu.listing"),
 }
-"""Modules that say what goes wrong, hold settings (which a recipe names) or start processes, and change no result."""
+"""Modules that say what goes wrong, refuse, hold settings (which a recipe names), start processes or show; they change
+no result."""
 
 
 @pytest.mark.parametrize("arrow", CODE)
