@@ -9,10 +9,14 @@ standard output holds what the UART sent.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 import sys
+
+if __name__ == "__main__" and sys.platform == "linux":  # Python may lose a SIGINT that comes while it imports.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import contextlib
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path

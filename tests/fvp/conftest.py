@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -116,6 +118,19 @@ def wait_until_gone(text: str, seconds: float = 5.0) -> list[int]:
     while (left := running_with(text)) and time.monotonic() < until:
         time.sleep(0.02)
     return left
+
+
+def code_after(child: subprocess.Popen[bytes], sign: signal.Signals) -> int:
+    """The exit code of a child that gets the signal.  Python itself may lose a SIGINT while it starts, but not two."""
+    try:
+        for _ in range(2 if sign == signal.SIGINT else 1):
+            child.send_signal(sign)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return child.wait(10)
+        raise AssertionError(f"it goes on after {sign.name}")
+    finally:
+        child.kill()
+        child.wait()
 
 
 # -- Docker

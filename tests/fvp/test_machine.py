@@ -15,7 +15,7 @@ import pytest
 
 from hil.fvp.firmware import Firmware
 
-from .conftest import COMMAND, UART_OUT, Launch, children_of, wait_until_gone
+from .conftest import COMMAND, UART_OUT, Launch, children_of, code_after, wait_until_gone
 from .thumb import Program
 
 TEXT = b"over and out"
@@ -197,8 +197,7 @@ def test_a_signal_at_any_moment_leaves_nothing(qemu: None, tmp_path: Path, sign:
             [*COMMAND, "-a", str(firmware)], cwd=tmp_path, env={**os.environ, "TMPDIR": str(tmp_path)}
         )
         time.sleep(delay)
-        child.send_signal(sign)
-        assert child.wait(10) != 0
+        assert code_after(child, sign) != 0
     assert not wait_until_gone(str(firmware))
     assert list(tmp_path.iterdir()) == [firmware]
     if shared:
