@@ -84,11 +84,16 @@ def _choose(listing: Listing, numbers: list[int], only: str | None) -> list[Inst
     return [found for found in listing.instructions if everything or found.index in wanted]
 
 
+_DIGITS = 10
+"""So many no number of an operation has."""
+
+
 def _bounds(text: str) -> tuple[int, int]:
     from hil.npu.errors import BadInputError
 
     first, dash, last = text.partition("-")
-    if not (dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+    digits = first.isdecimal() and last.isdecimal() and max(len(first), len(last)) < _DIGITS
+    if not (dash and digits and int(first) <= int(last)):
         raise BadInputError(f"--range {text!r} is no range", hint="give the first and the last operation, as in 3-12")
     return int(first), int(last)
 

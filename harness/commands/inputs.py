@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import zipfile
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,10 @@ from hil.harness.commands import arguments
 if TYPE_CHECKING:
     from hil.targets.base import Array
     from hil.targets.tensors import Signature
+
+
+MOST_RANDOM = 2 << 30
+"""Bytes of random inputs at most."""
 
 
 def read_inputs(signature: Signature, path: Path) -> list[Array]:
@@ -29,18 +33,26 @@ def read_inputs(signature: Signature, path: Path) -> list[Array]:
     try:
         loaded = np.load(io.BytesIO(data), allow_pickle=False)
         given: Array | Mapping[str, Array] = loaded if isinstance(loaded, np.ndarray) else dict(loaded)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise BadInputError(f"{path} holds no arrays: {error}", hint="write it with numpy.savez") from error
+    except Exception as error:  # Of damaged files zipfile, zlib and NumPy's reader of headers raise all sorts.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadInputError(f"{path} holds no arrays: {reason}", hint="write it with numpy.savez") from error
     return take_inputs(signature, given)
 
 
 def random_inputs(signature: Signature, samples: int, seed: int = 0) -> list[Array]:
-    """Arrays over the whole range of each input's type, the same for the same seed."""
+    """Arrays over the whole range of each input's type, the same for the same seed.
+
+    Raises `BadInputError` for more than `MOST_RANDOM` bytes.
+    """
     import numpy as np
 
+    from hil.npu.errors import BadInputError
     from hil.targets.tensors import require_quantized
 
     require_quantized(signature)
+    size = samples * sum(math.prod(spec.sample_shape) * np.dtype(spec.dtype).itemsize for spec in signature.inputs)
+    if size > MOST_RANDOM:
+        raise BadInputError(f"{samples} samples are {size / (1 << 30):.0f} GiB of inputs", hint="--samples takes fewer")
     rng = np.random.default_rng(seed)
     arrays = []
     for spec in signature.inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shlex
@@ -213,6 +214,11 @@ def test_what_cannot_be_compared_is_refused(resnet: Path, vela: bytes, shared_mo
     refused(diff(resnet, "--against", "sim"), 2, "both sides are sim")
     refused(diff(resnet, "--against", "host", "--against-vela-option", "--optimise Size"), 2, "is not compiled here")
     refused(diff(resnet, "--inputs", resnet), 2, "holds no arrays")
+    refused(diff(resnet, "--samples", 10**9), 2, "2861 GiB of inputs")
+    damaged = io.BytesIO()
+    np.savez_compressed(damaged, input_1_int8=np.random.default_rng(0).integers(0, 9, 9999))
+    (tmp_path / "damaged.npz").write_bytes(damaged.getvalue().replace(damaged.getvalue()[200:300], bytes(100)))
+    refused(diff(resnet, "--inputs", tmp_path / "damaged.npz"), 2, "holds no arrays: Error -3")
     other.write_bytes(vela[:-40000])
     refused(diff(resnet, "--target", other), 2, "hil: ")
     refused(diff(resnet, "--target", "fvp", PATH=str(Path(sys.executable).parent)), 3, "qemu-system-arm")

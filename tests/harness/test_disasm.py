@@ -131,6 +131,7 @@ def _read(terminal: int) -> bytes:
     [
         (("--range", "3"), "is no range"),
         (("--range", "9-3"), "is no range"),
+        (("--range", f"0-{'9' * 5000}"), "is no range"),
         (("--operation", "100000"), "has no such operation"),
         (("--stream", "7"), "has no stream 7"),
     ],
