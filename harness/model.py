@@ -177,14 +177,16 @@ class Budget:
 class Model:
     """What is tested: a Keras network (`build`) or an existing int8 TFLite file (`tflite`), with its data.
 
-    `weights` is the trained base (`.npz`, one array per weight); without it the base is trained by `recipe.base`.
-    `weights` and `tflite` are relative to the model file.  `techniques` limits the leaves; None = all of them.
+    `build` is a function that gives the network, of Keras 2 or 3, or a file that holds it, trained: `.keras`, `.h5`,
+    or the folder of a SavedModel that Keras 2 wrote.  `weights` is the trained base (`.npz`, one array per weight);
+    without either the base is trained by `recipe.base`.  Files are relative to the model file.  `techniques` limits
+    the leaves; None = all of them.
     `loss` is one of `LOSSES` or a function that gives a Keras loss.
     """
 
     name: str
     data: Dataset
-    build: Callable[[], Any] | None = None
+    build: Callable[[], Any] | str | Path | None = None
     recipe: Recipe = field(default_factory=Recipe)
     budget: Budget = field(default_factory=Budget)
     metric: str | Metric = "top1"
@@ -197,6 +199,8 @@ class Model:
     def __post_init__(self) -> None:
         if (self.build is None) == (self.tflite is None):
             raise BadInputError(f"model {self.name}: give either build or tflite")
+        if self.weights is not None and self.keras_file is not None:
+            raise BadInputError(f"model {self.name}: {self.keras_file.name} holds its weights, so give no others")
         if isinstance(self.metric, str) and self.metric not in METRICS:
             raise BadInputError(f"model {self.name}: unknown metric {self.metric}", hint=f"known: {', '.join(METRICS)}")
         if isinstance(self.loss, str) and self.loss not in LOSSES:
@@ -205,6 +209,11 @@ class Model:
     def file(self, name: str | Path) -> Path:
         """`weights` or `tflite` as a path on this machine."""
         return self.path.parent / name
+
+    @property
+    def keras_file(self) -> Path | None:
+        """The file or folder that `build` names; None where it is a function."""
+        return self.file(self.build) if isinstance(self.build, str | Path) else None
 
 
 def sibling(beside: str, name: str) -> ModuleType:
@@ -236,6 +245,8 @@ def _at(path: Path, model: Model, needs_weights: bool) -> Model:
     for name in (model.weights if needs_weights else None, model.tflite):
         if name is not None and not model.file(name).is_file():
             raise BadInputError(f"{path}: {model.file(name)} does not exist")
+    if model.keras_file is not None and not model.keras_file.exists():
+        raise BadInputError(f"{path}: {model.keras_file} does not exist")
     return model
 
 

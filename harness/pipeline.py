@@ -36,6 +36,10 @@ TFLITE = "model.tflite"
 WEIGHTS = "weights.json"
 ARRAYS = "arrays.npz"
 
+_KERAS_3 = (
+    *("hil.harness.optimize.keras3", "hil.harness.optimize.keras3_layers", "hil.harness.optimize.keras3_graph"),
+    *("hil.harness.optimize.keras3_check", "hil.harness.optimize.keras_any"),
+)
 _KERAS_FILES = ("hil.harness.optimize.keras_file", "hil.harness.optimize.keras2")
 _TRAINER = ("hil.harness.optimize.training", *_KERAS_FILES)
 _SURVIVAL = (
@@ -43,14 +47,14 @@ _SURVIVAL = (
     *("hil.harness.tflite_file", "hil.targets.tensors"),
 )
 CODE = {
-    "base": ("hil.harness.optimize.base", *_TRAINER),
+    "base": ("hil.harness.optimize.base", *_TRAINER, *_KERAS_3, "hil.harness.optimize.layers"),
     "technique": (
         *("hil.harness.optimize.steps", "hil.harness.optimize.quantized", "hil.harness.optimize.repairs"),
         *(*_TRAINER, *_SURVIVAL),
     ),
     "size": (
         *("hil.harness.optimize.size", "hil.harness.optimize.layers", "hil.harness.optimize.base"),
-        *_TRAINER,
+        *(*_TRAINER, *_KERAS_3),
     ),
     "predictions": _TRAINER,
     "tflite": ("hil.harness.convert", *_TRAINER, *_SURVIVAL),
@@ -62,6 +66,7 @@ CODE = {
 }
 """Arrow -> the modules of this project that its result depends on."""
 _TRAINING = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
+_KERAS_LIBRARIES = ("keras", "h5py")
 _RUNNING = ("tensorflow", "numpy", "ethos-u-vela", "numba")
 """Vela's own configuration file gives `sim` its clocks and memory speeds."""
 
@@ -108,13 +113,13 @@ class Pipeline:
         return self._base(model) if not node else self._optimized(model, node)
 
     def _base(self, model: Model) -> Artifact:
-        inputs, settings = {"source": source_digest(model)}, {}
+        inputs, settings = _network(model), {}
         if model.weights:
             inputs["weights"] = digest_files([model.file(model.weights)])
-        else:
+        elif model.keras_file is None:
             inputs["data"] = self.data_digest(model)
             settings = model.recipe.settings_of("base")
-        libraries = {**versions(*_TRAINING), **source_versions(model)}
+        libraries = {**versions(*_TRAINING, *_KERAS_LIBRARIES), **source_versions(model)}
         recipe = Recipe("base", inputs, settings, code_version(*CODE["base"]), libraries)
 
         def build(folder: Path) -> None:
@@ -122,7 +127,7 @@ class Pipeline:
             from hil.harness.optimize.keras_file import save_model
             from hil.harness.optimize.steps import Data
 
-            data = None if model.weights else Data(*self.samples(model, "train"))
+            data = None if "data" not in inputs else Data(*self.samples(model, "train"))
             save_model(base_model(model, data, self._progress(f"{model.name}: base")), folder / KERAS)
 
         return self.store.make(recipe, build)
@@ -160,7 +165,7 @@ class Pipeline:
             return summary.weights_original, summary.macs
         code = code_version(*CODE["size"])
         libraries = {**versions(*_TRAINING), **source_versions(model)}
-        recipe = Recipe("size", {"source": source_digest(model)}, {}, code, libraries)
+        recipe = Recipe("size", _network(model), {}, code, libraries)
 
         def build(folder: Path) -> dict[str, int]:
             from hil.harness.optimize.size import count
@@ -278,6 +283,15 @@ def _configuration(model: Deployable) -> list[str]:
     """What `sim` takes from a deployment beside the model: it decides clocks and memory speeds."""
     config = digest(model.vela_config.encode())
     return [model.accelerator, model.memory_mode, model.system_config, config]
+
+
+def _network(model: Model) -> dict[str, str]:
+    """What a network depends on before it is trained: the model's source, and the Keras file that holds it."""
+    inputs = {"source": source_digest(model)}
+    if model.keras_file is not None:
+        inside = sorted(file for file in model.keras_file.rglob("*") if file.is_file())  # of a SavedModel
+        inputs["keras"] = digest_files(inside or [model.keras_file])
+    return inputs
 
 
 def surviving(artifact: Artifact) -> list[LayerWeights]:

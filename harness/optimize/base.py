@@ -16,18 +16,22 @@ import numpy as np
 
 from hil.harness.model import Model, load_model_file
 from hil.harness.optimize.keras2 import import_keras, seeded
+from hil.harness.optimize.keras3 import is_keras3, rebuilt, start_names_anew
+from hil.harness.optimize.keras_any import read_network
 from hil.harness.optimize.training import Data, Plan, Progress, fit
 from hil.npu.errors import BadInputError, HilError
 
-_HINT = "import tf_keras as keras, in build; TFMOT takes no Keras 3"
+_HINT = "return a functional or sequential model of Keras 2 or 3; a file is named without a function: build=FILE"
 
 
 def base_model(model: Model, data: Data | None, progress: Progress | None = None) -> Any:
-    """The trained Keras base: built and filled from `model.weights`, or trained by `model.recipe.base`.
+    """The trained Keras base: read from its file, built and filled from `model.weights`, or trained by its recipe.
 
-    `data` are the training samples; without `model.weights` they are needed.  Raises `BadInputError` if the weights do
-    not fit the network.
+    `data` are the training samples; they are needed where nothing trained is there.  Raises `BadInputError` if the
+    weights do not fit the network.
     """
+    if model.keras_file is not None:
+        return built(model)
     if model.weights is None:
         if data is None:
             raise BadInputError(f"model {model.name} has no weights and no training data to make them")
@@ -72,14 +76,20 @@ def load_weights(network: Any, path: Path) -> None:
 def built(model: Model) -> Any:
     """The network, fresh: Keras numbers unnamed layers anew, so weight names do not depend on what was built before.
 
-    Raises `BadInputError` if `build` fails or gives anything but a Keras 2 model.
+    A Keras 3 model is rebuilt under tf_keras.  Raises `BadInputError` if `build` fails or gives no Keras model, or the
+    file that it names holds none, `OptimizeError` if a layer cannot be rebuilt.
     """
     if model.build is None:
         raise BadInputError(f"model {model.name} is an int8 file: it has no Keras base")
+    if not callable(model.build):
+        return read_network(model.file(model.build))
     keras = import_keras()
     keras.backend.reset_uids()
+    start_names_anew()
     try:
         network = model.build()
+        if is_keras3(network):
+            return rebuilt(network)
     except HilError:
         raise
     except Exception as error:
@@ -87,7 +97,7 @@ def built(model: Model) -> Any:
         raise BadInputError(f"build of the model {model.name} failed: {type(error).__name__}: {line}") from error
     if not isinstance(network, keras.Model):
         kind = f"{type(network).__module__.split('.')[0]} {type(network).__name__}"
-        raise BadInputError(f"build of the model {model.name} gives no tf_keras model but a {kind}", hint=_HINT)
+        raise BadInputError(f"build of the model {model.name} gives no Keras model but a {kind}", hint=_HINT)
     return network
 
 
@@ -99,6 +109,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         model = load_model_file(options.model, needs_weights=False)
+        if model.keras_file is not None:
+            raise BadInputError(f"model {model.name} is trained already: {model.keras_file} holds it")
         x, y = model.data.read("train")
         network = train_base(model, Data(x, y), lambda done, total, text: print(f"\r{text} {done}/{total}", end=""))
         default = f"weights/{model.name}.npz" if model.weights is None else model.weights

@@ -39,7 +39,7 @@ def save_model(model: Any, path: Path) -> None:
     """Writes a Keras model, weights and structure, without its optimizer; raises `BadInputError` if it holds code."""
     with quiet():
         model.save(str(path), save_format="h5", include_optimizer=False)
-    if carried := next(_code_in(_structure(path)), None):
+    if carried := next(code_in(_structure(path)), None):
         path.unlink()
         raise BadInputError(f"{model.name} cannot be kept in a file: it holds code ({carried})", hint=_HINT)
 
@@ -50,7 +50,7 @@ def load_model(path: Path) -> Any:
     if not path.is_file():
         raise BadInputError(f"no Keras model {path}")
     try:
-        carried = next(_code_in(_structure(path)), None)
+        carried = next(code_in(_structure(path)), None)
         if carried is None:
             with quiet(), tfmot.quantization.keras.quantize_scope():
                 return keras.models.load_model(str(path), compile=False)
@@ -68,7 +68,7 @@ def _structure(path: Path) -> Any:
         return json.loads(file.attrs["model_config"])
 
 
-def _code_in(value: Any) -> Iterator[str]:
+def code_in(value: Any) -> Iterator[str]:
     """What in a configuration would run more than Keras and TFMOT themselves, by name."""
     if isinstance(value, dict):
         name, config = value.get("class_name"), value.get("config")
@@ -80,10 +80,10 @@ def _code_in(value: Any) -> Iterator[str]:
         elif name is not None and module is not None and str(module).split(".")[0] not in _PACKAGES:
             yield f"{module}.{name}"
         for inner in value.values():
-            yield from _code_in(inner)
+            yield from code_in(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _code_in(inner)
+            yield from code_in(inner)
 
 
 def _computes(config: Any) -> bool:
