@@ -1,12 +1,18 @@
-"""What every test may use: the folder of foreign models and recordings, if this machine has one."""
+"""What every test may use: foreign models and recordings, if this machine has them; damage to files and processes."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from hil.npu.worker import Worker
 
 MODELS = ("ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8")
 
@@ -34,3 +40,47 @@ def shared_models() -> Path:
 def shared_data() -> Path:
     """Folder of recordings (`fsdd/recordings/*.wav`)."""
     return _test_data("data")
+
+
+@pytest.fixture
+def damaged() -> Callable[..., Iterator[bytes]]:
+    """`damaged(data, seed, first)`: sixty copies of `data`, each with three flipped bits from byte `first` on."""
+
+    def copies(data: bytes, seed: int, first: int) -> Iterator[bytes]:
+        generator = np.random.default_rng(seed)
+        for _ in range(60):
+            copy = bytearray(data)
+            for position in generator.integers(first, len(data), 3):
+                copy[position] ^= 1 << int(generator.integers(8))
+            yield bytes(copy)
+
+    return copies
+
+
+Killed = Callable[[Callable[[], Worker]], contextlib.AbstractContextManager[None]]
+
+
+@pytest.fixture
+def killed() -> Killed:
+    """`with killed(worker)`: the process of `worker()` is killed every twentieth of a second, before it is up."""
+
+    @contextlib.contextmanager
+    def keep_killing(worker: Callable[[], Worker]) -> Iterator[None]:
+        done = threading.Event()
+
+        def kill() -> None:
+            while not done.wait(0.05):
+                pid = worker().pid
+                if pid is not None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            yield
+        finally:
+            done.set()
+            killer.join()
+
+    return keep_killing

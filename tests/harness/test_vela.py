@@ -6,11 +6,9 @@ import contextlib
 import os
 import signal
 import tempfile
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from benchmarks.operators.settings import WITH_DRAM
@@ -120,16 +118,14 @@ def test_files_that_are_no_quantized_model(resnet: bytes) -> None:
         compile_model(compile_model(resnet, VelaSettings()).model, VelaSettings())
 
 
-def test_damaged_models_end_in_a_typed_error_or_a_model(resnet: bytes, temporary_files: Path) -> None:
-    generator = np.random.default_rng(2)
+def test_damaged_models_end_in_a_typed_error_or_a_model(
+    resnet: bytes, temporary_files: Path, damaged: Callable[..., Iterator[bytes]]
+) -> None:
     errors: list[HilError] = []
     tables = 78_000  # from here on are the graph's tables; before them are weights, any value of which is fine
-    for _ in range(60):
-        damaged = bytearray(resnet)
-        for position in generator.integers(tables, len(resnet), 3):
-            damaged[position] ^= 1 << int(generator.integers(8))
+    for model in damaged(resnet, 2, tables):
         try:
-            compile_model(bytes(damaged), VelaSettings())
+            compile_model(model, VelaSettings())
         except HilError as error:
             errors.append(error)
     assert list(temporary_files.iterdir()) == [], "a crash of the compiler leaves its folder"
@@ -139,25 +135,11 @@ def test_damaged_models_end_in_a_typed_error_or_a_model(resnet: bytes, temporary
 
 
 def test_a_compiler_that_is_killed_again_and_again_is_no_defect_of_the_model(
-    resnet: bytes, temporary_files: Path
+    resnet: bytes, temporary_files: Path, killed: Callable[..., contextlib.AbstractContextManager[None]]
 ) -> None:
-    done = threading.Event()  # the compiler takes a third of a second to start, in which it is killed
-
-    def kill() -> None:
-        while not done.wait(0.05):
-            pid = vela._worker().pid
-            if pid is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
-        with pytest.raises(InfrastructureError, match="died of signal 9"):
-            compile_model(resnet, VelaSettings())
-    finally:
-        done.set()
-        killer.join()
+    # The compiler takes a third of a second to start, in which it is killed.
+    with killed(vela._worker), pytest.raises(InfrastructureError, match="died of signal 9"):
+        compile_model(resnet, VelaSettings())
     assert list(temporary_files.iterdir()) == []
 
 

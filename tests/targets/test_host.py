@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -94,18 +93,16 @@ def test_every_tensor_of_the_graph_by_name(made: Made) -> None:
     assert set(oracle.signature.operator_outputs) <= set(tensors)
 
 
-def test_damaged_files_end_in_typed_errors_and_the_next_run_works(made: Made) -> None:
+def test_damaged_files_end_in_typed_errors_and_the_next_run_works(
+    made: Made, damaged: Callable[..., Iterator[bytes]]
+) -> None:
     whole = made("two")
     inputs = inputs_of(whole, 1)
     expected = Interpreter(whole).run(inputs)
-    generator = np.random.default_rng(4)
     failed = 0
-    for _ in range(60):
-        damaged = bytearray(whole)
-        for position in generator.integers(8, len(whole), 3):
-            damaged[position] ^= 1 << int(generator.integers(8))
+    for model in damaged(whole, 4, 8):
         try:
-            create("host").run(Deployable(bytes(damaged), None), inputs)
+            create("host").run(Deployable(model, None), inputs)
         except HilError as error:
             failed += "\n" not in str(error)
     assert failed > 10
@@ -113,26 +110,14 @@ def test_damaged_files_end_in_typed_errors_and_the_next_run_works(made: Made) ->
         np.testing.assert_array_equal(got, want)
 
 
-def test_an_interpreter_that_is_killed_is_started_again_and_killed_again_is_no_bad_input(made: Made) -> None:
-    inputs, done = inputs_of(made("two"), 1), threading.Event()
+def test_an_interpreter_that_is_killed_is_started_again_and_killed_again_is_no_bad_input(
+    made: Made, killed: Callable[..., contextlib.AbstractContextManager[None]]
+) -> None:
+    inputs = inputs_of(made("two"), 1)
     first = Interpreter(made("two")).run(inputs)
     pid = interpreter._worker().pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)  # the next one takes seconds to start, in which it is killed
-
-    def kill() -> None:
-        while not done.wait(0.05):
-            pid = interpreter._worker().pid
-            if pid is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
-        with pytest.raises(InfrastructureError, match="died of signal 9"):
-            Interpreter(made("two")).run(inputs)
-    finally:
-        done.set()
-        killer.join()
+    with killed(interpreter._worker), pytest.raises(InfrastructureError, match="died of signal 9"):
+        Interpreter(made("two")).run(inputs)
     np.testing.assert_array_equal(Interpreter(made("two")).run(inputs)[0], first[0])
