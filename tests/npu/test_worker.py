@@ -70,7 +70,7 @@ def test_a_request_without_an_answer_ends_at_its_limit(worker: Worker) -> None:
         worker.request({"do": "hang"}, timeout=0.3)
     assert caught.value.timed_out
     assert not caught.value.crashed
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30, "the child sleeps for ten minutes"
     assert pid_of(worker)
 
 
