@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,31 +68,35 @@ def start_names_anew() -> None:
 
 def rebuilt(model: Any) -> Any:
     """The Keras 3 `model` as a flat tf_keras model with the same weights, proven equal; else `OptimizeError`."""
-    keras = import_keras3()
     _check_classes(model)
     if not model.built or not getattr(model, "inputs", None):
         raise OptimizeError(f"the model {model.name} has no input", hint="let keras.Input be its first layer")
     with quiet():
-        entry = _described(model)
-        built = construct(entry)
+        entry = described(model)
+        built = construct(entry, lambda path: id(_operation_at(model, path)))
         for path, layers in built.layers.items():
             _copy_weights(_operation_at(model, path), layers, path)
-        _prove(keras, model, entry, built)
+        prove(model, entry, built)
     return built.network
 
 
-def construct(entry: Entry) -> Built:
-    """Builds what a Keras 3 configuration describes, with weights that Keras 2 draws; raises `OptimizeError`."""
+def construct(entry: Entry, identity: Callable[[Path], Any] = tuple) -> Built:
+    """Builds what a Keras 3 configuration describes, with weights that Keras 2 draws; raises `OptimizeError`.
+
+    Places of one `identity` share a layer: one model may stand in several others.
+    """
     keras = import_keras()
     layers: dict[Path, list[Any]] = {}
+    made: dict[Any, list[Any]] = {}
     specs = inputs_of(entry)
     taken = {spec.name for spec in specs}
 
     def call(path: Path, inner: Entry, arguments: list[Any], keywords: dict[str, Any]) -> Any:
-        if path not in layers:
+        if identity(path) not in made:
             name = next(name for name in _names(path) if name not in taken)
-            layers[path] = layers_for(inner, name, label(path))
-            taken.update(layer.name for layer in layers[path])
+            made[identity(path)] = layers_for(inner, name, label(path))
+            taken.update(layer.name for layer in made[identity(path)])
+        layers[path] = made[identity(path)]
         try:
             return _applied(layers[path], inner, arguments, keywords, label(path))
         except HilError:
@@ -127,12 +131,12 @@ def _applied(layers: Sequence[Any], entry: Entry, arguments: list[Any], keywords
     return x
 
 
-def _described(model: Any) -> Entry:
+def described(model: Any) -> Entry:
     """The configuration of a Keras 3 model, with what a Normalization learned from data as its settings."""
     config = model.get_config()
     for inner in config["layers"]:
         if inner["class_name"] in MODELS:
-            inner["config"] = _described(_operation_at(model, [inner["config"]["name"]]))["config"]
+            inner["config"] = described(_operation_at(model, [inner["config"]["name"]]))["config"]
         elif inner["class_name"] == "Normalization":
             learned = [_array(weight).tolist() for weight in _operation_at(model, [inner["config"]["name"]]).weights]
             inner["config"] |= dict(zip(("mean", "variance"), learned, strict=False))
@@ -185,7 +189,7 @@ def _array(value: Any) -> Array:
     return np.asarray(import_keras3().ops.convert_to_numpy(value))
 
 
-def _prove(keras: Any, model: Any, entry: Entry, built: Built) -> None:
+def prove(model: Any, entry: Entry, built: Built) -> None:
     """Raises `OptimizeError` naming the first layer that does not compute what Keras 3 does."""
 
     def call(path: Path, inner: Entry, arguments: list[Any], keywords: dict[str, Any]) -> Any:
@@ -203,7 +207,7 @@ def _prove(keras: Any, model: Any, entry: Entry, built: Built) -> None:
     inputs = _random_inputs(entry)
     walk(entry, inputs, call)
     whole = inputs if len(inputs) > 1 else inputs[0]
-    expected, given = keras.tree.flatten(model(whole, training=False)), built.network(whole, training=False)
+    expected, given = import_keras3().tree.flatten(model(whole, training=False)), built.network(whole, training=False)
     _compare([_array(value) for value in expected], given if len(expected) > 1 else [given], f"the model {model.name}")
 
 

@@ -102,7 +102,7 @@ def check_config(config: dict[str, Any], path: Path) -> None:
     """Raises `BadInputError` if a Keras 3 configuration carries code, `OptimizeError` if it has an unknown layer."""
     try:
         for layer, module, name in _strangers(config, str(config.get("class_name"))):
-            if name not in _CODE and module in _MODULES:
+            if name not in _CODE and ">" not in name and module in _MODULES:  # ">": registered by a user's package
                 refuse(label([layer]), f"{name} is none of the layers it knows", "replace it by usual ones")
             raise BadInputError(f"{path} is not loaded: {label([layer])} carries code ({module}.{name})", hint=_HINT)
     except RecursionError:

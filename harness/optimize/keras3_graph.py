@@ -20,7 +20,7 @@ Entry = dict[str, Any]
 Path = tuple[str, ...]
 Call = Callable[[Path, Entry, list[Any], dict[str, Any]], Any]
 """Called with (names of the models around the layer and its own, entry, arguments, keyword arguments)."""
-MAX_CALLS = 20_000
+MAX_CALLS = 2_000
 """Of a model that is called inside another there may be very many from very few lines."""
 
 
