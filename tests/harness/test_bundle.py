@@ -17,9 +17,9 @@ from .blobs import model_file, write
 
 # The records of the pointwise convolution are the only ones of 16 channels.
 FAULT = """
-import hil.npu.program as program
+import hil.npu.kernels as kernels
 
-honest = program.scale_records
+honest = kernels.scale_records
 
 def one_wrong_bit(data):
     bias, factor, shift = honest(data)
@@ -28,7 +28,7 @@ def one_wrong_bit(data):
         factor[3] ^= 1 << 29
     return bias, factor, shift
 
-program.scale_records = one_wrong_bit
+kernels.scale_records = one_wrong_bit
 """
 TEST = "def test_equal(parity):\n    assert parity.mismatches == 0\n"
 
