@@ -199,7 +199,9 @@ class _Reader:
         minimum, maximum = registers["ACTIVATION_MIN"], registers["ACTIVATION_MAX"]
         if limits.min == 0:
             minimum, maximum = minimum & 0xFFFF, maximum & 0xFFFF
-        low, high = max(low, minimum), min(high, maximum)
+        if function < 16:  # What is stored as it is has to be a number of the type, wherever the registers' limits are.
+            low, high = max(low, int(limits.min)), min(high, int(limits.max))
+        low, high = min(max(low, minimum), high), max(min(high, maximum), low)
         lut, index_signed = None, None
         if function >= 16:
             narrow = ofm.dtype.itemsize == 1 or clip in (2, 3)

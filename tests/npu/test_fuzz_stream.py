@@ -157,6 +157,15 @@ def test_memory_that_cannot_be_written_is_refused():
         decode(assemble(*PIXEL, (Op.POOL, 0), STOP), U55, {}).run({1: memory})
 
 
+@pytest.mark.parametrize(("low", "high", "stored"), [(446, 500, 127), (-500, -446, -128), (100, -100, 100)])
+def test_limits_that_are_no_numbers_of_the_type_are_its_own(low, high, stored):
+    """What a float beyond a type becomes as a number of it depends on the CPU."""
+    words = assemble(*PIXEL, ("ACTIVATION_MIN", low), ("ACTIVATION_MAX", high), (Op.POOL, 0), STOP)
+    memory = np.full((1, 4096), 7, np.uint8)
+    decode(words, U55, {}).run({1: memory})
+    assert set(memory[0, 1024:2048].view(np.int8).tolist()) == {stored}
+
+
 def test_zeros_between_elements_need_not_be_numbers_of_their_type():
     """An input enlarged with zero points of 144, which no int8 is, and a pool over it."""
     words = assemble(
