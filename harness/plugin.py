@@ -12,7 +12,7 @@ tests run.  Nothing is imported here that a pytest run without deployments would
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -86,37 +86,43 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    trees = in_pytest.wanted(metafunc.definition, metafunc.fixturenames)
-    if not trees and "deployment" not in metafunc.fixturenames:
-        return
-    from hil.harness.selection import select
-
     config = metafunc.config
-    options = config.stash[OPTIONS]
-    walks: list[Any] = []
     try:
-        selection = select(options, metafunc.definition)
-        if trees:
-            chosen = in_pytest.by_model(selection, options, metafunc.definition)
-            walks = [_parameter(config, f"{model.name}-tree", (model, leaves)) for model, leaves in chosen.items()]
+        parameters, left_out = _parameters(config, metafunc.definition, metafunc.fixturenames)
     except BadInputError as error:
         if hasattr(config, "workerinput"):  # a worker of pytest-xdist cannot end the run
             pytest.fail(str(error), pytrace=False)
         config.stash[WRONG_USE] = str(error)
         return
-    config.stash[LEFT_OUT].update(selection.left_out)
+    config.stash[LEFT_OUT].update(left_out)
+    for fixture, found in parameters.items():
+        if not found:
+            found = [pytest.param(None, id="none", marks=pytest.mark.skip(reason=_why_none(left_out)))]
+        metafunc.parametrize(fixture, found, indirect=True, scope="session" if fixture == "deployment" else None)
+
+
+def _parameters(
+    config: pytest.Config, definition: pytest.Item, fixtures: Collection[str]
+) -> tuple[dict[str, list[Any]], Mapping[str, str]]:
+    """Fixture -> what a test is run with, a parameter a run; and what was left out, with the reason."""
+    trees = in_pytest.wanted(definition, fixtures)
+    if not trees and "deployment" not in fixtures:
+        return {}, {}
+    from hil.harness.selection import select
+
+    options = config.stash[OPTIONS]
+    selection = select(options, definition)
+    found = {}
+    if "deployment" in fixtures:
+        found["deployment"] = [
+            _parameter(config, f"{model.name}-{path}", (model, path)) for model, path in selection.chosen
+        ]
     if trees:
-        _parametrize(metafunc, in_pytest.NAME, walks, selection.left_out)
-    if "deployment" in metafunc.fixturenames:
-        pairs = [_parameter(config, f"{model.name}-{path}", (model, path)) for model, path in selection.chosen]
-        _parametrize(metafunc, "deployment", pairs, selection.left_out)
-
-
-def _parametrize(metafunc: pytest.Metafunc, fixture: str, parameters: list[Any], left_out: Mapping[str, str]) -> None:
-    """A test once for each parameter, or skipped once with the reason."""
-    if not parameters:
-        parameters = [pytest.param(None, id="none", marks=pytest.mark.skip(reason=_why_none(left_out)))]
-    metafunc.parametrize(fixture, parameters, indirect=True, scope="session" if fixture == "deployment" else None)
+        chosen = in_pytest.by_model(selection, options, definition)
+        found[in_pytest.NAME] = [
+            _parameter(config, f"{model.name}-tree", (model, leaves)) for model, leaves in chosen.items()
+        ]
+    return found, selection.left_out
 
 
 def _why_none(left_out: Mapping[str, str]) -> str:

@@ -54,7 +54,6 @@ def tree(
     from hil.harness.model import find
     from hil.harness.pipeline import Pipeline
     from hil.harness.tree.limits import limits_of, size
-    from hil.harness.tree.picture import asked as described
     from hil.harness.tree.walking import check_policy, in_order, walk
     from hil.harness.tree.watching import view
 
@@ -74,8 +73,8 @@ def tree(
     settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, vela_option)
     watcher = view(as_json=as_json)
     bench = Bench(Pipeline(arguments.open_store(store), watcher), target, settings, samples, options)
-    watcher.say(f"{found.name} on {target}, {accelerator}, {memory_mode}: {described(asked.limits)}", *asked.left_out)
     with watcher:
+        watcher.say(*asked.left_out)
         walked = walk(
             *(found, bench, asked.limits),
             policy=policy,

@@ -10,12 +10,13 @@ limits.  Without the mark, the fixture walks with the model file's budget and as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hil.harness.options import OPTIONS, Options
+from hil.npu.errors import BadInputError
 
 if TYPE_CHECKING:
     from hil.harness.bench import Bench
@@ -30,10 +31,10 @@ MARK = (
 )
 
 
-def wanted(definition: pytest.Item, fixturenames: list[str]) -> bool:
-    """Whether a test walks a tree; the mark alone brings the fixture."""
+def wanted(definition: pytest.Item, fixturenames: Collection[str]) -> bool:
+    """Whether a test walks a tree; raises `BadInputError` for the mark on a test that does not take the fixture."""
     if NAME not in fixturenames and definition.get_closest_marker(NAME) is not None:
-        fixturenames.append(NAME)
+        raise BadInputError(f"{definition.name}: the mark {NAME} is there, the fixture is not", hint=f"take {NAME}")
     return NAME in fixturenames
 
 

@@ -36,7 +36,7 @@ _OF_A_LEAF = (OptimizeError, CompileError, StreamError)
 class Watcher:
     """Who hears of a walk as it goes; this one does not care."""
 
-    def starts(self, model: str, leaves: Sequence[str]) -> None:
+    def starts(self, model: Model, bench: Bench, limits: Budget, leaves: Sequence[str]) -> None:
         """The leaves in the order in which they will be walked to."""
 
     def training(self, node: Node) -> None:
@@ -73,7 +73,7 @@ def walk(
     walker = _Walker(model, bench, limits or model.budget, watcher or Watcher(), failures)
     plan = in_order(model, leaves)
     identity = _identity(bench)  # a target that cannot run is known before anything is trained
-    walker.watcher.starts(model.name, plan)
+    walker.watcher.starts(model, bench, walker.limits, plan)
     done: list[Leaf] = []
     for name in plan:
         done.append(walker.leaf(name))
@@ -116,8 +116,9 @@ class _Walker:
         """Trains what is missing on the way to a leaf, and measures it."""
         path = path_of(name)
         node = training_node(path)
+        self._train(())  # a base that cannot be made is nobody's leaf
         try:
-            for length in range(len(node) + 1):
+            for length in range(1, len(node) + 1):
                 self._train(node[:length])
             self.watcher.measuring(name)
             leaf = measured(self.bench, self.bench.deploy(self.model, name), self.limits, self.failures)

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from hil.harness.optimize.paths import PATHS, Node, training_node
 from hil.harness.progress import INTERVAL_S, LineProgress
-from hil.harness.tree.picture import STYLES, origin, step, summary
+from hil.harness.tree.picture import STYLES, asked, origin, step, summary
 from hil.harness.tree.result import Leaf, Trained
 from hil.harness.tree.walking import Watcher
 
 if TYPE_CHECKING:
     from rich.tree import Tree
+
+    from hil.harness.bench import Bench
+    from hil.harness.model import Budget, Model
 
 
 class View(Watcher, AbstractContextManager["View"]):
@@ -34,6 +37,10 @@ class View(Watcher, AbstractContextManager["View"]):
     def say(self, *lines: str) -> None:
         """What stands above the tree."""
         raise NotImplementedError
+
+    def starts(self, model: Model, bench: Bench, limits: Budget, leaves: Sequence[str]) -> None:
+        where = f"{bench.target_name}, {bench.vela.accelerator}, {bench.vela.memory_mode}"
+        self.say(f"{model.name} on {where}: {asked(limits)}")
 
 
 class Lines(View):
@@ -50,7 +57,8 @@ class Lines(View):
         self._progress.close()
 
     def say(self, *lines: str) -> None:
-        print(*lines, sep="\n", file=self._out, flush=True)
+        for line in lines:
+            print(line, file=self._out, flush=True)
 
     def trained(self, node: Trained) -> None:
         self._line(step(node.node), origin(node))
@@ -97,8 +105,9 @@ class Growing(View):
         for line in lines:
             self._live.console.print(line, markup=False, soft_wrap=True)
 
-    def starts(self, model: str, leaves: Sequence[str]) -> None:
-        self._model, self._leaves = model, list(leaves)
+    def starts(self, model: Model, bench: Bench, limits: Budget, leaves: Sequence[str]) -> None:
+        super().starts(model, bench, limits, leaves)
+        self._model, self._leaves = model.name, list(leaves)
         self._draw()
 
     def training(self, node: Node) -> None:
@@ -113,6 +122,8 @@ class Growing(View):
 
     def walked(self, leaf: Leaf) -> None:
         self._done[leaf.name] = leaf
+        if isinstance(self._busy, tuple):  # the walk to it ended there
+            self._nodes[self._busy] = "failed"
         self._begin("")
 
     def _begin(self, what: Node | str) -> None:

@@ -49,7 +49,7 @@ def test_starting_imports_nothing_heavy() -> None:
 
 def test_every_command_explains_itself() -> None:
     assert hil("--help").returncode == 0
-    for command in ("doctor", "models", "optimize", "compile", "run", "disasm", "diff", "store"):
+    for command in ("doctor", "models", "optimize", "tree", "compile", "run", "disasm", "diff", "store"):
         done = hil(command, "--help")
         assert done.returncode == 0
         assert "Usage" in done.stdout
