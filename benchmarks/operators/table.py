@@ -28,7 +28,7 @@ highest and all zero-point values as well as random ones.
 
 A cell has the runs that were compared. **n ≠** counts those of them in which an element differs, **≤ d** is the largest
 difference. Runs of which Vela leaves the operator to the CPU show nothing of the NPU and are counted apart, as are
-models that Vela refuses, or that crash it. int16 stands for int16x8 where there are weights.
+models that Vela refuses, or that crash it (weights of 4 bits do). int16 is int16x8 where there are weights.
 """
 
 
@@ -65,7 +65,11 @@ def _totals(cells: Iterable[Cell]) -> Iterable[str]:
 
 
 def _notes() -> Iterable[str]:
-    yield from _list("## Why cells differ", {f"{name} ({dtype})": text for (name, dtype), text in DIFFERENCES.items()})
+    types: dict[tuple[str, str], list[str]] = {}
+    for (name, dtype), text in DIFFERENCES.items():
+        types.setdefault((name, text), []).append(dtype)
+    reasons = {f"{name} ({', '.join(dtypes)})": text for (name, text), dtypes in types.items()}
+    yield from _list("## Why cells differ", reasons)
     yield from _list("## Held to arithmetic of the suite's own", OWN_ARITHMETIC)
     yield from _list("## Operators of Vela's list without cases", NO_CASES)
 
