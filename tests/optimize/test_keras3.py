@@ -71,6 +71,13 @@ def test_models_inside_the_model_vanish_and_the_outputs_stay() -> None:
     assert network.count_params() == model.count_params()
 
 
+def test_frozen_statistics_stay_frozen() -> None:
+    """`block(x, training=False)`, as in transfer learning, holds for the layers of the block."""
+    block = keras.Sequential([L.Input(SHAPE), L.BatchNormalization()])
+    network = keras3.rebuilt(settled(on_image(lambda x: block(x, training=False))))
+    assert np.array_equal(network(X, training=True), network(X, training=False))
+
+
 LAYERS: dict[str, Callable[[], list[Any]]] = {
     "convolutions": lambda: [L.Conv2D(6, 3, groups=3, dilation_rate=2), L.Conv2D(4, 2, strides=2, padding="same")],
     "separable": lambda: [
@@ -345,6 +352,18 @@ def test_a_hostile_file_is_one_line_and_runs_nothing(saved: Path, line: str) -> 
     with pytest.raises((BadInputError, OptimizeError), match=line) as error:
         read_network(rewritten(saved, HOSTILE[line]))
     assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_the_code_of_a_lambda_layer_does_not_run(tmp_path: Path, suffix: str) -> None:
+    proof, path = tmp_path / "proof", tmp_path / f"net{suffix}"
+    hostile = eval(f"lambda x: [__import__('os').system('touch {proof}'), x][1]")
+    inner = keras.Sequential([L.Input(SHAPE), L.Lambda(hostile, name="bad")])
+    keras.Sequential([L.Input(SHAPE), inner]).save(path)
+    proof.unlink()  # building it ran the code
+    with pytest.raises(BadInputError, match=r"net.* is not loaded: layer bad carries code \(.*Lambda\)"):
+        read_network(path)
+    assert not proof.exists()
 
 
 def test_huge_outputs_and_endless_calls_are_refused_before_they_cost(saved: Path) -> None:
