@@ -75,8 +75,9 @@ def step(node: Node) -> str:
 
 
 def origin(trained: Trained) -> str:
-    """Where a node came from."""
-    return f"trained in {trained.seconds:.1f} s" if trained.anew else "from the store"
+    """Where a node came from; a base may have its weights from a file."""
+    how = "trained" if trained.node else "made"
+    return f"{how} in {trained.seconds:.1f} s" if trained.anew else "from the store"
 
 
 def drawn(found: Walk) -> str:

@@ -21,6 +21,7 @@ from hil.harness.optimize.paths import PATHS, Node, path_of, training_node
 from hil.harness.selection import leaves_of
 from hil.harness.store import digest
 from hil.harness.tree.again import optimize_command, run_command
+from hil.harness.tree.limits import limits_of
 from hil.harness.tree.measuring import measured
 from hil.harness.tree.result import Leaf, Status, Trained, Verdict, Walk
 from hil.harness.vela import CompileError, vela_version
@@ -63,14 +64,16 @@ def walk(
     failures: Path | None = None,
     vela_config: Path | None = None,
 ) -> Walk:
-    """Walks the tree of `model` on the target of `bench` until `limits` are met (the model file's budget without any).
+    """Walks the tree of `model` on the target of `bench` until `limits` are met (without any, what of the
+    model file's budget the target can judge).
 
     `leaves` are those to walk to (all of the model's in the tree without any).  Mismatches leave their bundles below
     `failures`; `vela_config` is only named in the winner's command.  Raises `BadInputError` for what cannot be meant,
     `InfrastructureError` when the target failed; a leaf that cannot be made is part of the result.
     """
     check_policy(policy)
-    walker = _Walker(model, bench, limits or model.budget, watcher or Watcher(), failures)
+    asked = limits_of(model, bench.target_name, {}).limits if limits is None else limits
+    walker = _Walker(model, bench, asked, watcher or Watcher(), failures)
     plan = in_order(model, leaves)
     identity = _identity(bench)  # a target that cannot run is known before anything is trained
     walker.watcher.starts(model, bench, walker.limits, plan)
@@ -100,6 +103,8 @@ def in_order(model: Model, leaves: Sequence[str] = ()) -> list[str]:
         if name not in known:
             raise BadInputError(f"{model.name} has no leaf {name}", hint=f"it has: {', '.join(known)}")
     wanted = [name for name in known if (name in leaves if leaves else name not in OUTSIDE)]
+    if not wanted:
+        raise BadInputError(f"{model.name} has no leaf in the tree", hint=f"name one outside: {', '.join(known)}")
     return sorted(wanted, key=lambda name: len(training_node(PATHS[name])))
 
 

@@ -27,6 +27,7 @@ from hil.harness.store import Store
 from hil.harness.tree import Status, Walk, Watcher, walk
 from hil.harness.tree.limits import limits_of, size
 from hil.harness.tree.sizes import compressed
+from hil.harness.tree.walking import in_order
 from hil.harness.vela import VelaSettings
 from hil.npu.errors import BadInputError
 
@@ -293,6 +294,14 @@ def test_the_model_files_budget_holds_where_nothing_else_was_asked(tmp_path: Pat
     for wrong in ({"max_sram": 1}, {"max_latency_ms": float("nan")}, {"max_latency_ms": "1"}):
         with pytest.raises(BadInputError):
             limits_of(model, "sim", wrong)  # type: ignore[arg-type]
+
+
+def test_a_model_with_nothing_in_the_tree_says_so(tmp_path: Path) -> None:
+    model = load_model_file(repository(tmp_path) / "models/blobs.py")
+    with pytest.raises(BadInputError, match="has no leaf in the tree"):
+        in_order(replace(model, techniques=("int16x8",)))
+    assert in_order(model, ["int16x8", "ptq"]) == ["ptq", "int16x8"]
+    assert in_order(model) == LEVELS
 
 
 def test_sizes_are_those_of_the_real_archives() -> None:
