@@ -10,6 +10,7 @@ less).  Everything else is an error that names the layer.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 import sys
@@ -43,12 +44,14 @@ class Built:
 
 def import_keras3() -> Any:
     """Keras 3, which every TensorFlow of today brings; raises `UnavailableError` if `keras` is anything else."""
-    import_keras()  # so that the settings of TensorFlow's start hold
-    try:
-        with quiet():
-            import keras
-    except (ImportError, ValueError) as error:  # a backend that is not installed, or is none
-        raise UnavailableError(f"Keras 3 cannot be imported: {error}", hint="pip install keras~=3.10") from None
+    if "keras" not in sys.modules:
+        import_keras()  # so that the settings of TensorFlow's start hold
+        try:
+            with quiet():
+                importlib.import_module("keras")
+        except (ImportError, ValueError) as error:  # a backend that is not installed, or is none
+            raise UnavailableError(f"Keras 3 cannot be imported: {error}", hint="pip install keras~=3.10") from None
+    keras = sys.modules["keras"]
     if not keras.__version__.startswith("3."):
         raise UnavailableError(f"keras {keras.__version__} is not Keras 3", hint="pip install keras~=3.10")
     return keras
