@@ -40,6 +40,12 @@ def loops(elements: int) -> ModuleType | None:
     return _meter.loops
 
 
+def byte_loops() -> ModuleType | None:
+    """The loops for bytes if they are there already."""
+    found: ModuleType | None = _meter.loops.of_bytes if _meter.loops else None
+    return found
+
+
 def load() -> None:
     """Turns to the compiled loops now."""
     try:

@@ -42,6 +42,11 @@ class ElementwiseKernel:
     stage: OutputStage
     elements: int = field(default=0, init=False)
 
+    @property
+    def takes_turns(self) -> bool:
+        """Whether it takes the samples one by one itself, however many it is given."""
+        return acceleration.byte_loops() is not None and self.elements > PAYS_AFTER and self._suits
+
     def __call__(self, memory: Memory) -> None:
         """Computes the output of every sample of `memory`."""
         elements = self.operation.ofm.elements * len(memory[self.operation.ofm.region])

@@ -89,6 +89,11 @@ class ConvolutionKernel:
         dtype = exact_type(weights, largest_input(operation.ifm.dtype, operation.ifm_zero_point))
         return cls(operation, weights, stage, dtype)
 
+    @property
+    def takes_turns(self) -> bool:
+        """Whether it takes a few samples at a time itself, however many it is given."""
+        return acceleration.byte_loops() is not None and self._plan is not None
+
     def __call__(self, memory: Memory) -> None:
         """Computes the output of every sample of `memory`."""
         operation = self.operation

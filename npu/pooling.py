@@ -34,6 +34,11 @@ class PoolKernel:
     operation: Windowed
     stage: OutputStage
 
+    @property
+    def takes_turns(self) -> bool:
+        """Whether it takes a few samples at a time itself, however many it is given."""
+        return acceleration.byte_loops() is not None and self._plan is not None
+
     def __call__(self, memory: Memory) -> None:
         """Computes the output of every sample of `memory`."""
         operation = self.operation

@@ -200,8 +200,8 @@ class Program:
 
 
 def _run_chunked(operation: Operation, step: Step, memory: Memory, batch: int) -> None:
-    """Runs `step` on a few samples at a time."""
-    if batch == 1:
+    """Runs `step` on a few samples at a time, so that what it holds in between stays in the cache."""
+    if batch == 1 or getattr(step, "takes_turns", False):
         step(memory)
         return
     samples = batch
