@@ -129,6 +129,12 @@ class Machine:
         Raises `FaultError` if the CPU locked up, QEMU was killed or hangs, or the NPU met an error; what the UARTs sent
         until then is passed on.
         """
+        try:
+            return self._run()
+        except QemuEndedError:
+            raise self._killed(*self._gone()) from None
+
+    def _run(self) -> End:
         saved: list[list[bytes]] = [[] for _ in self._line.dumps]
         for sample in range(self._inputs.samples):
             if sample == 0:
@@ -257,15 +263,23 @@ class Machine:
         return any(waiting)
 
     def _qemu_ended(self) -> End:
-        self._drain()
-        self._limits.stands_still()
-        code, messages = self._qemu.ended()
+        code, messages = self._gone()
         if self._semihosting and code >= 0:
             self.exit_code = code
             return End.EXIT
+        raise self._killed(code, messages)
+
+    def _gone(self) -> tuple[int, str]:
+        """Exit code and errors of a QEMU that ended."""
+        self._drain()
+        self._limits.stands_still()
+        return self._qemu.ended()
+
+    @staticmethod
+    def _killed(code: int, messages: str) -> FaultError:
         if "Lockup" in messages:
-            raise FaultError("the CPU locked up: a fault inside a fault handler", log=messages)
-        raise FaultError(f"QEMU ended by itself ({_how(code, messages)})", log=messages)
+            return FaultError("the CPU locked up: a fault inside a fault handler", log=messages)
+        return FaultError(f"QEMU ended by itself ({_how(code, messages)})", log=messages)
 
     def _saved(self, address: int, size: int, end: End) -> bytes:
         if end is End.EXIT:

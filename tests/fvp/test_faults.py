@@ -24,11 +24,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.fvp import firmware, gdb, qemu
+from hil.fvp import contract, firmware, gdb, qemu
 from hil.fvp.contract import CommandLine
 from hil.fvp.errors import BootError, FaultError, FvpError, HangError, StoppedError
 from hil.fvp.inference import run_inference
-from hil.fvp.limits import Limits, TimeUpError
+from hil.fvp.limits import End, Limits, TimeUpError
+from hil.fvp.machine import Machine
+from hil.fvp.start import start
 from hil.npu.payload import parse_payload
 
 from .conftest import COMMAND, UART_OUT, Launch, children_of, code_after, oracle, wait_until_gone
@@ -175,6 +177,32 @@ def test_a_killed_qemu_is_told_with_the_log(
     assert isinstance(caught.value, BootError | FaultError)
     assert not after or "Allocating" in caught.value.log or isinstance(caught.value, BootError)
     assert not _left_behind(before)
+
+
+def test_a_qemu_killed_behind_the_firmwares_end_is_told_as_such(
+    qemu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the memory is about to be saved: one in fifty random moments."""
+    program = Program()
+    program.send(MESSAGE)
+    program.end()
+    (tmp_path / "a.elf").write_bytes(program.elf())
+    uart = ("-C", f"mps3_board.uart0.out_file={tmp_path}/uart", "-C", "mps3_board.uart0.shutdown_on_eot=1")
+    line = contract.parse(["-a", f"{tmp_path}/a.elf", *uart, "--dump", f"{tmp_path}/out@0x93000000,16"])
+    with start(line) as started, Machine(line, started) as machine:
+        ended = machine._loop
+
+        def killed_at_its_end() -> End:
+            end = ended()
+            started.process.kill()
+            started.process.wait()
+            return end
+
+        monkeypatch.setattr(machine, "_loop", killed_at_its_end)
+        with pytest.raises(FaultError, match=r"QEMU ended by itself \(signal 9\)"):
+            machine.run()
+    assert (tmp_path / "uart").read_bytes().startswith(MESSAGE)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_killed_qemu_is_an_infrastructure_failure_of_hil_run(
