@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not cases:
         print("no operator is called so", file=sys.stderr)
         return 2
-    cells: dict[tuple[str, str], list[table.Measured]] = {}
+    cells: dict[tuple[str, str], list[table.Outcome]] = {}
     with ThreadPoolExecutor(options.jobs) as pool:
         results = track(pool.map(measured, cases), total=len(cases), disable=not sys.stderr.isatty())
         for case, result in zip(cases, results, strict=True):

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from benchmarks.firmware_operators import cpu_cases
 from benchmarks.operators.case import Array, Case
 from benchmarks.operators.families import all_cases
+from benchmarks.operators.outcome import Outcome
 from hil.fvp.errors import FaultError
 from hil.npu.errors import BadInputError
 from hil.targets.base import Deployable
@@ -33,16 +33,6 @@ from hil.targets.interpreter import Interpreter
 KINDS = ("equal", "differs", "missing", "refused", "no reference")
 
 _MISSING = re.compile(r"Didn't find op|[Ff]ailed to get registration")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """`elements` that differ, by at most `largest`; `detail` is the error's line, if there was one."""
-
-    kind: str
-    elements: int = 0
-    largest: int = 0
-    detail: str = ""
 
 
 def chosen(count: int, operators: Sequence[str] = (), types: Sequence[str] = ()) -> Iterator[Case]:
@@ -55,32 +45,32 @@ def chosen(count: int, operators: Sequence[str] = (), types: Sequence[str] = ())
         yield from (members[index] for index in sorted({len(members) * turn // count for turn in range(count)}))
 
 
-def measured(case: Case) -> Measured:
+def measured(case: Case) -> Outcome:
     """Runs a case on both."""
     model = case.model()
     inputs = case.inputs(model)
     try:
         expected = Interpreter(model).run(inputs) if case.arithmetic is None else case.arithmetic(model, inputs)
     except BadInputError as error:
-        return Measured("no reference", detail=_line(error))
+        return Outcome("no reference", detail=_line(error))
     try:
         got = FvpTarget(engine="open", jobs=1).run(Deployable(model, None), inputs).outputs
     except BadInputError as error:
-        return Measured("missing" if _MISSING.search(str(error)) else "refused", detail=_line(error))
+        return Outcome("missing" if _MISSING.search(str(error)) else "refused", detail=_line(error))
     except FaultError as error:
         if not str(error).startswith("the firmware"):  # A failure of the machine's is no result.
             raise
-        return Measured("refused", detail=_line(error))
+        return Outcome("refused", detail=_line(error))
     return _compared(got, expected)
 
 
-def _compared(got: Sequence[Array], expected: Sequence[Array]) -> Measured:
+def _compared(got: Sequence[Array], expected: Sequence[Array]) -> Outcome:
     elements = largest = 0
     for ours, right in zip(got, expected, strict=True):
         distance = np.abs(ours.reshape(right.shape).astype(np.int64) - right.astype(np.int64))
         elements += int(np.count_nonzero(distance))
         largest = max(largest, int(distance.max(initial=0)))
-    return Measured("differs" if elements else "equal", elements, largest)
+    return Outcome("differs" if elements else "equal", elements, largest)
 
 
 def _line(error: Exception) -> str:

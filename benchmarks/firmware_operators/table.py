@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.firmware_operators.measure import Measured
 from benchmarks.operators.case import TYPES
+from benchmarks.operators.outcome import Outcome
 
 PAGE = Path(__file__).parents[2] / "docs" / "fvp.md"
 BEGIN, END = "<!-- firmware operators: begin -->\n", "<!-- firmware operators: end -->\n"
 
-Cells = Mapping[tuple[str, str], Sequence[Measured]]
+Cells = Mapping[tuple[str, str], Sequence[Outcome]]
 
 
 def rows(cells: Cells) -> list[str]:
@@ -24,7 +24,7 @@ def rows(cells: Cells) -> list[str]:
     return lines
 
 
-def cell(measured: Sequence[Measured]) -> str:
+def cell(measured: Sequence[Outcome]) -> str:
     """`=` and `≠ 2/6, ≤ 1` count the cases that ran; the others say why there is nothing to compare."""
     kinds = Counter(one.kind for one in measured)
     ran = kinds["equal"] + kinds["differs"]

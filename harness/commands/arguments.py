@@ -18,6 +18,10 @@ StoreFolder = Annotated[
     Path | None, typer.Option("--store", metavar="FOLDER", help="Folder of artifacts (HIL_STORE, or the user's cache).")
 ]
 ModelsFolder = Annotated[Path, typer.Option("--models", metavar="FOLDER", help="Folder of model files.")]
+Accelerator = Annotated[str, typer.Option(help="Vela's accelerator configuration.")]
+Inputs = Annotated[
+    Path | None, typer.Option(metavar="IN.npz", help="Arrays by tensor name, or one array; random without.")
+]
 MemoryMode = Annotated[str, typer.Option(help="Vela's memory mode.")]
 SystemConfig = Annotated[str, typer.Option(help="Vela's system configuration.")]
 VelaConfig = Annotated[
@@ -46,6 +50,14 @@ def fvp_options(
 ) -> dict[str, Any]:
     """What the target `fvp` is made with."""
     return {"engine": engine, "executable": executable, "parameters": tuple(parameters or ()), "firmware": firmware}
+
+
+def refuse_firmware(firmware: Path | None, target: str) -> None:
+    """Raises `BadInputError` for a firmware that the target would not run."""
+    from hil.npu.errors import BadInputError
+
+    if firmware and target != "fvp":
+        raise BadInputError(f"--firmware {firmware}: only fvp runs firmware")
 
 
 def open_store(folder: Path | None) -> Store:

@@ -15,7 +15,7 @@ from hil.harness.commands import arguments
 def compile_(
     model: Annotated[Path, typer.Argument(metavar="INT8.tflite", help="A fully quantized TFLite model.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.tflite", help="Where Vela's output goes.")],
-    accelerator: Annotated[str, typer.Option(help="Vela's accelerator configuration.")] = arguments.DEFAULT_ACCELERATOR,
+    accelerator: arguments.Accelerator = arguments.DEFAULT_ACCELERATOR,
     memory_mode: arguments.MemoryMode = "Shared_Sram",
     system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
     vela_config: arguments.VelaConfig = None,

@@ -37,12 +37,10 @@ def diff(
         list[str] | None,
         typer.Option(metavar="OPTION", help="Compare with the model compiled with these options; may be repeated."),
     ] = None,
-    inputs: Annotated[
-        Path | None, typer.Option(metavar="IN.npz", help="Arrays by tensor name, or one array; random without.")
-    ] = None,
+    inputs: arguments.Inputs = None,
     samples: Annotated[int, typer.Option(min=1, help="How many random samples, without --inputs.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Of the random samples.")] = 0,
-    accelerator: Annotated[str, typer.Option(help="Vela's accelerator configuration.")] = arguments.DEFAULT_ACCELERATOR,
+    accelerator: arguments.Accelerator = arguments.DEFAULT_ACCELERATOR,
     memory_mode: arguments.MemoryMode = "Shared_Sram",
     system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
     vela_config: arguments.VelaConfig = None,

@@ -35,7 +35,7 @@ def disasm(
     registers: Annotated[
         bool, typer.Option("--registers", help="Also the registers set since the operation before.")
     ] = False,
-    accelerator: Annotated[str, typer.Option(help="Vela's accelerator configuration.")] = arguments.DEFAULT_ACCELERATOR,
+    accelerator: arguments.Accelerator = arguments.DEFAULT_ACCELERATOR,
     memory_mode: arguments.MemoryMode = "Shared_Sram",
     system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
     vela_config: arguments.VelaConfig = None,

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 def run(
     model: Annotated[Path, typer.Argument(metavar="MODEL.tflite", help="An int8 model, or a Vela output.")],
     target: Annotated[str, typer.Option(help="Where it runs: host, sim or fvp.")] = "sim",
-    inputs: Annotated[
-        Path | None, typer.Option(metavar="IN.npz", help="Arrays by tensor name, or one array; random without.")
-    ] = None,
+    inputs: arguments.Inputs = None,
     outputs: Annotated[Path | None, typer.Option(metavar="OUT.npz", help="Quantized outputs, by tensor name.")] = None,
     samples: Annotated[int, typer.Option(min=1, help="How many random samples, without --inputs.")] = 1,
     accelerator: Annotated[
@@ -91,8 +89,7 @@ def _options(target: str, fvp: dict[str, Any], interpreter: str, keep_state: boo
 
     if interpreter != "tensorflow" and target != "host":
         raise BadInputError(f"--interpreter {interpreter}: only host has interpreters to choose from")
-    if fvp["firmware"] and target != "fvp":
-        raise BadInputError(f"--firmware {fvp['firmware']}: only fvp runs firmware")
+    arguments.refuse_firmware(fvp["firmware"], target)
     if jobs and target == "host":
         raise BadInputError(f"--jobs {jobs}: host runs one sample after the other")
     shared = {"jobs": jobs} if jobs else {}

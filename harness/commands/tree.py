@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hil.harness.commands import arguments
-from hil.npu.errors import EXIT_GATE, BadInputError
+from hil.npu.errors import EXIT_GATE
 
 if TYPE_CHECKING:
     from hil.harness.tree.result import Walk
@@ -36,7 +36,7 @@ def tree(
     samples: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Samples that run on the target (fvp: 8, sim and host: 500).")
     ] = None,
-    accelerator: Annotated[str, typer.Option(help="Vela's accelerator configuration.")] = arguments.DEFAULT_ACCELERATOR,
+    accelerator: arguments.Accelerator = arguments.DEFAULT_ACCELERATOR,
     memory_mode: arguments.MemoryMode = "Shared_Sram",
     system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
     vela_config: arguments.VelaConfig = None,
@@ -53,12 +53,13 @@ def tree(
     from hil.harness.bench import Bench
     from hil.harness.model import find
     from hil.harness.pipeline import Pipeline
+    from hil.harness.selection import check_accelerator
     from hil.harness.tree.limits import limits_of, size
     from hil.harness.tree.walking import check_policy, in_order, walk
     from hil.harness.tree.watching import view
 
     check_policy(policy)
-    _check_accelerator(accelerator)
+    check_accelerator(accelerator)  # before anything is trained for it
     found = find(model, models)
     leaves = tuple(technique or ())
     in_order(found, leaves)
@@ -68,8 +69,7 @@ def tree(
     given |= {name: number for name, number in numbers.items() if number is not None}
     asked = limits_of(found, target, given)
     options = arguments.fvp_options(engine, fvp_executable, fvp_parameter, firmware) if target == "fvp" else {}
-    if firmware and target != "fvp":
-        raise BadInputError(f"--firmware {firmware}: only fvp runs firmware")
+    arguments.refuse_firmware(firmware, target)
     settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, vela_option)
     watcher = view(as_json=as_json)
     bench = Bench(Pipeline(arguments.open_store(store), watcher), target, settings, samples, options)
@@ -86,15 +86,6 @@ def tree(
     print(json.dumps(walked.record())) if as_json else _show(walked)
     if not walked.verdict.met:
         raise typer.Exit(EXIT_GATE)
-
-
-def _check_accelerator(name: str) -> None:
-    """Before anything is trained for one that Vela does not know."""
-    from hil.npu.accelerator import ALL
-
-    known = [accelerator.name for accelerator in ALL]
-    if name not in known:
-        raise BadInputError(f"no accelerator {name}", hint=f"there are: {', '.join(known)}")
 
 
 def _show(walked: Walk) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TextIO
@@ -30,13 +31,13 @@ if TYPE_CHECKING:
 class View(Watcher, AbstractContextManager["View"]):
     """A watcher that also hears how far a step is (it is the pipeline's `say`), for as long as its block lasts."""
 
+    @abstractmethod
     def __call__(self, text: str, done: int, total: int) -> None:
         """A step says what it does, how far it is, and of how much."""
-        raise NotImplementedError
 
+    @abstractmethod
     def say(self, *lines: str) -> None:
         """What stands above the tree."""
-        raise NotImplementedError
 
     def starts(self, model: Model, bench: Bench, limits: Budget, leaves: Sequence[str]) -> None:
         where = f"{bench.target_name}, {bench.vela.accelerator}, {bench.vela.memory_mode}"

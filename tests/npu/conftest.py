@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.operators.settings import LEGACY, WITH_DRAM
 from hil.npu import acceleration, bytepairs
 from hil.npu.compiled import CompiledModel, NpuOperator, read_compiled
+from hil.npu.worker import Worker
 
 Array = NDArray[Any]
 
@@ -210,3 +211,12 @@ def computing(monkeypatch: pytest.MonkeyPatch) -> Ways:
         acceleration.unload()
 
     return use
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    """A worker whose handlers (`worker_handlers`) misbehave on demand."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    made = Worker("worker_handlers:act")
+    yield made
+    made.close()

@@ -6,8 +6,6 @@ import contextlib
 import io
 import json
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,16 +14,6 @@ from hypothesis import strategies as st
 
 from hil.npu.worker import Worker, WorkerDiedError, WorkerError
 from hil.npu.worker_frames import read_frame
-
-HERE = str(Path(__file__).parent)
-
-
-@pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
-    monkeypatch.setenv("PYTHONPATH", HERE, prepend=os.pathsep)
-    made = Worker("worker_handlers:act")
-    yield made
-    made.close()
 
 
 def test_velas_weight_decoder_ends_its_process_and_not_ours(worker: Worker) -> None:

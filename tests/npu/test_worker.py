@@ -9,7 +9,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,14 +18,6 @@ from hil.npu.errors import BadInputError
 from hil.npu.worker import Worker, WorkerDiedError, WorkerError
 
 HERE = str(Path(__file__).parent)
-
-
-@pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
-    monkeypatch.setenv("PYTHONPATH", HERE, prepend=os.pathsep)
-    made = Worker("worker_handlers:act")
-    yield made
-    made.close()
 
 
 def pid_of(worker: Worker) -> int:
