@@ -1,0 +1,188 @@
+"""Builds the monitor firmware for a board.
+
+    built = build("mps3_an547")             # or a port of one's own: build("my_board.h")
+    built.elf, built.sha256, built.text, built.data, built.bss
+
+A port is a header of `#define`s (`ports/`); a C file of the same name beside it is built in, for a board whose serial
+line needs a driver that `monitor/` has not.  Same sources and compiler give the same bytes, so what was built once is
+kept under a hash of both, as one file whose name has the hash of its content.  An interrupted build leaves nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import platformdirs
+
+from hil.npu.errors import BadInputError, InfrastructureError
+from hil.targets.firmware.compilers import Compiler, find_compiler
+
+SOURCES = Path(__file__).parent
+DEFAULT_BOARD = "mps3_an547"
+
+_FOLDERS = ("monitor", "monitor/freestanding", "protocol")
+_WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wundef", "-Wstrict-prototypes", "-Wmissing-prototypes")
+_COMPILE = (
+    "-std=gnu11",
+    "-Os",
+    "-g0",
+    "-ffreestanding",
+    "-ffunction-sections",
+    "-fdata-sections",
+    *_WARNINGS,
+    "-Werror",
+)
+_LINK = ("-nostdlib", "-Wl,--gc-sections,--entry=reset_handler,--build-id=none,-s,-z,max-page-size=4096")
+_NO_LIBRARY = ("-fno-builtin", "-fno-lto")
+"""For the functions that a compiler calls by itself: they must not call themselves, nor be gone when it does."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A firmware: its ELF file, and bytes of code and constants, initialised data, and zeroed data with stacks."""
+
+    elf: Path
+    board: str
+    compiler: str
+    sha256: str
+    text: int
+    data: int
+    bss: int
+
+
+def boards() -> list[str]:
+    """Names of the ports that come with this package."""
+    return sorted(path.stem for path in (SOURCES / "ports").glob("*.h") if "_" in path.stem)
+
+
+def port(board: str) -> Path:
+    """The header of the port `board`: a name of `boards()` or a file; raises `BadInputError`."""
+    if board in boards():
+        return SOURCES / "ports" / f"{board}.h"
+    path = Path(board)
+    if path.suffix == ".h" and path.is_file():
+        return path.resolve()
+    raise BadInputError(f"no board {board}", hint=f"a header of a port, or one of {', '.join(boards())}")
+
+
+def default_folder() -> Path:
+    """Where built firmware is kept: in `HIL_STORE` or the user's cache folder."""
+    root = os.environ.get("HIL_STORE")
+    return (Path(root) if root else platformdirs.user_cache_path("ethosu-hil") / "store") / "firmware"
+
+
+def build(board: str = DEFAULT_BOARD, compiler: str | None = None, folder: Path | None = None) -> Built:
+    """The firmware for `board`, built by `compiler` (None: the first that is here) unless `folder` has it.
+
+    Raises `BadInputError`, `CompileError` for a port that does not compile, `UnavailableError` without a compiler, and
+    `InfrastructureError` if `folder` cannot be written.
+    """
+    header, chosen = port(board), find_compiler(compiler)
+    folder = default_folder() if folder is None else folder
+    key = _key(header, chosen)
+    elf = _kept(folder, header.stem, key)
+    if elf is None:
+        try:
+            elf = _make(folder, header, chosen, key)
+        except OSError as error:
+            raise InfrastructureError(f"firmware cannot be kept in {folder}: {error.strerror}") from None
+    data = elf.read_bytes()
+    return Built(elf, header.stem, chosen.version, hashlib.sha256(data).hexdigest(), *_sizes(data))
+
+
+def _make(folder: Path, header: Path, compiler: Compiler, key: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="hil-firmware-") as work:
+        _compile(Path(work), header, compiler)
+        data = (Path(work) / "monitor.elf").read_bytes()
+    target = folder / f"{header.stem}-{key}.{hashlib.sha256(data).hexdigest()}.elf"
+    descriptor, partial = tempfile.mkstemp(dir=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        Path(partial).replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(partial).unlink()
+        raise
+    return target
+
+
+def _compile(work: Path, header: Path, compiler: Compiler) -> None:
+    port_flags = ("-include", str(header), "-I", str(SOURCES / "ports"))
+    script = ("-E", "-P", "-x", "c", *port_flags, str(SOURCES / "monitor" / "monitor.ld"), "-o", "monitor.ld")
+    compiler.run(script, work)
+    flags = [*_COMPILE, *port_flags, f'-DFIRMWARE_VERSION="{_version()}"']
+    for name in _FOLDERS:
+        flags += ["-I", str(SOURCES / name)]
+    objects = []
+    for source in _sources(header):
+        library = source.parent.name == "freestanding"
+        objects.append(f"{source.stem}.o")
+        optimised = _NO_LIBRARY if library else ("-flto",)
+        compiler.run([*flags, *optimised, "-c", str(source), "-o", objects[-1]], work)
+    compiler.run(["-Os", "-flto", *_LINK, "-T", "monitor.ld", *objects, "-o", "monitor.elf"], work)
+
+
+def _sources(header: Path) -> list[Path]:
+    found = [path for name in _FOLDERS for path in sorted((SOURCES / name).glob("*.c"))]
+    driver = header.with_suffix(".c")
+    return [*found, driver] if driver.is_file() else found
+
+
+def _files(header: Path) -> Iterator[Path]:
+    """All that can change the firmware."""
+    for name in (*_FOLDERS, "ports"):
+        yield from sorted(path for path in (SOURCES / name).iterdir() if path.suffix in (".c", ".h", ".ld"))
+    yield from sorted(path for path in {header, header.with_suffix(".c")} if path.is_file())
+    yield Path(__file__)
+
+
+def _key(header: Path, compiler: Compiler) -> str:
+    total = hashlib.sha256()
+    for text in (_version(), compiler.version, *compiler.command[1:]):
+        total.update(f"{text}\0".encode())
+    for path in _files(header):
+        total.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())
+    return total.hexdigest()[:16]
+
+
+def _kept(folder: Path, board: str, key: str) -> Path | None:
+    for path in folder.glob(f"{board}-{key}.*.elf"):
+        with contextlib.suppress(OSError):
+            if path.name.split(".")[-2] == hashlib.sha256(path.read_bytes()).hexdigest():
+                return path
+    return None
+
+
+def _sizes(elf: bytes) -> tuple[int, int, int]:
+    """Bytes of text, data and bss, as `size` counts them."""
+    from elftools.elf.elffile import ELFFile
+
+    text = data = bss = 0
+    for section in ELFFile(io.BytesIO(elf)).iter_sections():
+        flags, size = section["sh_flags"], section["sh_size"]
+        if not flags & 2:  # SHF_ALLOC
+            continue
+        if section["sh_type"] == "SHT_NOBITS":
+            bss += size
+        elif flags & 1:  # SHF_WRITE
+            data += size
+        else:
+            text += size
+    return text, data, bss
+
+
+def _version() -> str:
+    try:
+        return version("ethosu-hil")
+    except PackageNotFoundError:
+        return "unknown"

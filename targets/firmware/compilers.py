@@ -1,0 +1,119 @@
+"""The C compilers that can build the firmware: `zig cc` of the wheel `ziglang`, and Arm's GCC.
+
+    compiler = find_compiler()              # zig if it is installed: a pinned wheel, so the same ELF on every machine
+    compiler.run([*flags, "-c", "npu.c", "-o", "npu.o"], folder)
+
+Neither needs a C library.  The firmware is built for a Cortex-M55 without floating point or Helium: it computes nothing
+that needs them, and a handler's stack frame then has one form.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil.npu.errors import BadInputError, HilError, InfrastructureError, UnavailableError
+from hil.npu.lifeline import tie
+
+COMPILERS = ("zig", "gcc")
+"""In the order in which they are looked for."""
+
+_SECONDS = 120.0
+_GCC = "arm-none-eabi-gcc"
+_ZIG_TARGET = ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m55", "-mfloat-abi=soft")
+_GCC_TARGET = ("-mcpu=cortex-m55+nomve+nofp", "-mthumb", "-mfloat-abi=soft")
+_HINT = "pip install ziglang, or apt-get install gcc-arm-none-eabi"
+
+
+class CompileError(HilError):
+    """The firmware's sources, or a port of one's own, do not compile; `log` is what the compiler said."""
+
+    exit_code = BadInputError.exit_code
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """`command` is the program with the flags that name the CPU, `version` what it calls itself."""
+
+    name: str
+    command: tuple[str, ...]
+    version: str
+
+    def run(self, arguments: Sequence[str], folder: Path) -> None:
+        """Runs it within `folder`, where its own cache is too; raises `CompileError`, `InfrastructureError`."""
+        _run([*self.command, *arguments], folder)
+
+
+def find_compiler(name: str | None = None) -> Compiler:
+    """The compiler `name`, or the first of `COMPILERS` that is here.
+
+    Raises `BadInputError` for another name, `UnavailableError` if it, or all of them, are missing.
+    """
+    if name is not None and name not in COMPILERS:
+        raise BadInputError(f"no compiler {name}", hint=f"one of {', '.join(COMPILERS)}")
+    for candidate in COMPILERS if name is None else (name,):
+        compiler = _zig() if candidate == "zig" else _gcc()
+        if compiler is not None:
+            return compiler
+    raise UnavailableError(f"{name or 'a C compiler for the Cortex-M55'} is not installed", hint=_HINT)
+
+
+def zig() -> Path | None:
+    """The program in the wheel `ziglang`, if that is installed."""
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or spec.origin is None:
+        return None
+    program = Path(spec.origin).parent / ("zig.exe" if sys.platform == "win32" else "zig")
+    return program if program.is_file() else None
+
+
+def _zig() -> Compiler | None:
+    program = zig()
+    if program is None:
+        return None
+    version = _output([str(program), "version"])
+    return Compiler("zig", (str(program), "cc", *_ZIG_TARGET), f"zig {version}")
+
+
+def _gcc() -> Compiler | None:
+    program = shutil.which(_GCC)
+    if program is None:
+        return None
+    version = _output([program, "--version"]).splitlines()[0]
+    return Compiler("gcc", (program, *_GCC_TARGET), version)
+
+
+def _output(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UnavailableError(f"{command[0]} does not start: {error}", hint=_HINT) from None
+    return done.stdout.strip()
+
+
+def _run(command: list[str], folder: Path) -> None:
+    parent = os.getpid()
+    caches = {"ZIG_GLOBAL_CACHE_DIR": str(folder / "zig"), "ZIG_LOCAL_CACHE_DIR": str(folder / "zig")}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, **caches, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            preexec_fn=None if sys.platform == "win32" else lambda: tie(parent),
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise InfrastructureError(f"the compiler failed: {error}") from None
+    if done.returncode:
+        first = next((line for line in done.stderr.splitlines() if "error" in line), "").strip()
+        raise CompileError(f"the firmware does not compile: {first}", log=done.stderr)
