@@ -1,0 +1,8 @@
+/* The monitor: takes requests from the serial line and answers them, for ever. */
+#ifndef MONITOR_H
+#define MONITOR_H
+
+__attribute__((noreturn)) void monitor_main(void);
+void monitor_interrupt(void); /* The serial line's. */
+
+#endif

@@ -1,0 +1,19 @@
+/* One run of an Ethos-U55 or U65: the order in which its registers are set, and every wait limited.
+ *
+ * The NPU is reset before each run, so nothing of an earlier one is left in it.  The CPU polls: it has nothing else to do,
+ * and an interrupt would wake it no sooner.
+ */
+#ifndef NPU_H
+#define NPU_H
+
+#include <stdint.h>
+
+#include "hil_link.h"
+
+uint32_t npu_id(uint32_t base);
+uint32_t npu_config(uint32_t base); /* 0: there is no NPU at `base`. */
+
+/* Runs `job` on the NPU at `base`; `tick_hz` is the rate of timer_now.  What it cannot even start is the status. */
+uint8_t npu_run(uint32_t base, uint32_t tick_hz, const struct hil_job *job, struct hil_job_result *result);
+
+#endif
