@@ -1,0 +1,224 @@
+"""The wire between host and board: every number of it, once.
+
+    python -m hil.targets.link.header > targets/firmware/protocol/hil_wire.h      # the same for C
+
+A frame is `0x00 COBS(body) 0x00`; body = header, payload, CRC-32 of both (zlib's).  All integers are little endian.
+
+=========  =================================================
+request    command u8, sequence u8 (1..255), session u16
+reply      command | 0x80, sequence u8, session u16, status u8
+=========  =================================================
+
+The session is a random number that IDENTIFY brings: a board that was reset in the meantime holds another one (0) and
+answers NO_SESSION.  A frame that is damaged gets no answer: the host's timer sends it again.  A repeated request
+(same sequence and CRC as one of the last WINDOW_MAX that were executed) gets the kept reply and is not executed again.
+Sequence 0 with command HELLO is what a board sends by itself when it starts.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from typing import Any
+
+PROTOCOL = 1
+"""Version of all this; the host refuses a board of another one."""
+
+REPLY_BIT = 0x80
+DELIMITER = 0x00
+CRC_BYTES = 4
+SMALLEST_FRAME = 256
+"""Body bytes, from command to CRC, that every board takes."""
+TEXT_BYTES = 40
+"""Longest firmware, board, region or buffer name."""
+WINDOW_MAX = 8
+"""Most unanswered requests a board may announce; it keeps the replies of so many."""
+KEPT_BYTES = 80
+"""Longest reply body, without CRC, that is kept: all of commands that change something."""
+BLOCKS_MAX = 128
+"""Most CRCs in one answer."""
+CRC_RANGE_MAX = 65536
+"""Most bytes that one CRC request covers, so that its time is limited."""
+BASES = 8
+AXI_LIMITS = 4
+EVENTS = 4
+
+
+class Command(IntEnum):
+    """What the host asks; HELLO is the board's own."""
+
+    HELLO = 0  # only as 0x80, sequence 0, session 0: the board has started
+    IDENTIFY = 1  # part u8 -> that part of the identity; the request's session becomes the board's
+    WRITE = 2  # address u32, data
+    READ = 3  # address u32, size u32 -> data
+    CRC = 4  # address u32, size u32, block u32, start u32 -> CRC-32 of each block, each going on from start
+    RUN = 5  # JOB -> ACCEPTED, then RESULT
+    RESET = 6  # answered first
+    DESCRIBE = 7  # index u8 -> BUFFER and its name: inputs and outputs of a linked-in model
+    MODEL = 8  # limit_ms u32, flags u32 -> ACCEPTED, then RESULT
+
+
+class Status(IntEnum):
+    """The first byte of a reply's payload."""
+
+    OK = 0
+    ACCEPTED = 1  # the job has begun; its RESULT follows under the same sequence
+    NO_SESSION = 2  # this board holds another session: it was reset, or is another board
+    BAD_LENGTH = 3
+    BAD_ADDRESS = 4  # not within one announced region, or not writable
+    BAD_VALUE = 5
+    UNSUPPORTED = 6
+    NO_NPU = 7
+    FAULT = 8  # a bus fault, survived; the payload is a FAULT
+    BUSY = 9
+
+
+class Outcome(IntEnum):
+    """How a job ended."""
+
+    DONE = 0
+    TIME_LIMIT = 1
+    NPU_BUS_FAULT = 2
+    NPU_PARSE_ERROR = 3
+    NPU_OTHER_FAULT = 4  # watchdog, ECC, a branch that failed: see the NPU's STATUS
+    NPU_STUCK = 5  # did not come out of its reset
+    CPU_FAULT = 6  # a fault of the CPU, survived
+    MODEL_FAILED = 7  # the application's own code, in npu_status
+
+
+class Part(IntEnum):
+    """Parts of the identity; regions follow from REGION on, one each.  Short, for a bad cable carries short frames."""
+
+    NUMBERS = 0
+    FIRMWARE = 1
+    BOARD = 2
+    REGION = 3
+
+
+class Feature(IntFlag):
+    """Commands that not every board offers."""
+
+    RUN = 1
+    RESET = 2
+    MODEL = 4
+
+
+class RegionKind(IntEnum):
+    """What kind of memory a region is."""
+
+    CODE = 0
+    SRAM = 1
+    DRAM = 2
+    FLASH = 3
+
+
+class RegionFlag(IntFlag):
+    """What can be done with a region."""
+
+    WRITABLE = 1
+    NPU_VISIBLE = 2
+
+
+class Direction(IntEnum):
+    """Which side fills a buffer of a linked-in model."""
+
+    INPUT = 0
+    OUTPUT = 1
+
+
+class Element(IntEnum):
+    """Element types of a linked-in model's buffers."""
+
+    INT8 = 0
+    UINT8 = 1
+    INT16 = 2
+    INT32 = 3
+    FLOAT32 = 4
+
+
+@dataclass(frozen=True)
+class Field:
+    """A number, or `count` of them, of `struct` format B, H, I or Q."""
+
+    name: str
+    format: str
+    count: int = 1
+
+
+class Layout:
+    """Fields one after the other, without gaps, as they lie in a payload; `offsets` are what the C side reads them by."""
+
+    def __init__(self, name: str, *fields: Field) -> None:
+        self.name = name
+        self.fields = fields
+        self._struct = struct.Struct("<" + "".join(f"{field.count}{field.format}" for field in fields))
+        self.size = self._struct.size
+        sizes = [field.count * struct.calcsize("<" + field.format) for field in fields]
+        self.offsets = {field.name: sum(sizes[:index]) for index, field in enumerate(fields)}
+
+    def pack(self, **values: Any) -> bytes:
+        """The bytes of one value, or one sequence, a field.  Raises `struct.error` for what does not fit."""
+        flat: list[int] = []
+        for field in self.fields:
+            value = values.pop(field.name)
+            flat += [value] if field.count == 1 else list(value)
+        assert not values, f"{self.name} has no {', '.join(values)}"
+        return self._struct.pack(*flat)
+
+    def unpack(self, data: bytes) -> dict[str, Any]:
+        """The fields of `size` bytes.  Raises `struct.error` if there are more or fewer."""
+        flat = iter(self._struct.unpack(data))
+        return {
+            field.name: next(flat) if field.count == 1 else tuple(next(flat) for _ in range(field.count))
+            for field in self.fields
+        }
+
+
+REQUEST = Layout("REQUEST", Field("command", "B"), Field("sequence", "B"), Field("session", "H"))
+REPLY = Layout("REPLY", *REQUEST.fields, Field("status", "B"))
+RANGE = Layout("RANGE", Field("address", "I"), Field("size", "I"))
+CHECK = Layout("CHECK", *RANGE.fields, Field("block", "I"), Field("start", "I"))
+NUMBERS = Layout(
+    "NUMBERS",
+    Field("protocol", "B"),
+    Field("window", "B"),
+    Field("regions", "B"),
+    Field("features", "B"),
+    Field("largest_frame", "I"),  # body bytes, from command to CRC
+    Field("largest_read", "I"),  # bytes
+    Field("cpu_hz", "I"),
+    Field("npu_hz", "I"),  # 0 = no NPU
+    Field("timer_hz", "I"),
+    Field("npu_id", "I"),  # registers as read; 0 = no NPU
+    Field("npu_config", "I"),
+)
+REGION = Layout("REGION", Field("kind", "B"), Field("flags", "B"), *RANGE.fields)
+BUFFER = Layout("BUFFER", Field("direction", "B"), Field("element", "B"), *RANGE.fields)
+JOB = Layout(
+    "JOB",
+    Field("stream_address", "I"),
+    Field("stream_bytes", "I"),
+    Field("bases", "Q", BASES),
+    Field("region_config", "I"),
+    Field("qconfig", "I"),
+    Field("axi_limits", "I", AXI_LIMITS),
+    Field("events", "H", EVENTS),
+    Field("limit_ms", "I"),
+    Field("flags", "I"),  # none yet; anything but 0 is BAD_VALUE
+)
+MODEL_JOB = Layout("MODEL_JOB", Field("limit_ms", "I"), Field("flags", "I"))
+FAULT = Layout("FAULT", Field("address", "I"), Field("status", "I"), Field("pc", "I"))
+RESULT = Layout(
+    "RESULT",
+    Field("outcome", "B"),
+    Field("npu_status", "I"),
+    Field("qread", "I"),
+    Field("cycles", "Q"),  # PMCCNTR
+    Field("events", "I", EVENTS),
+    Field("ticks", "Q"),  # of the board's timer, round the run
+    Field("fault_address", "I"),  # with CPU_FAULT: its address, status (CFSR) and the instruction's address
+    Field("fault_status", "I"),
+    Field("fault_pc", "I"),
+)
+LAYOUTS = (REQUEST, REPLY, RANGE, CHECK, NUMBERS, REGION, BUFFER, JOB, MODEL_JOB, FAULT, RESULT)
