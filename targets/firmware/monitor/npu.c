@@ -2,7 +2,6 @@
 
 #include <stdbool.h>
 
-#include "core.h"
 #include "registers.h"
 #include "timer.h"
 
@@ -45,7 +44,6 @@
 #define PMEVCNTR 0x300u
 #define PMEVTYPER 0x380u
 #define ALL_COUNTERS 0x8000000Fu
-#define EVENTS 4u
 
 #define RESET_MS 100u
 
@@ -81,24 +79,24 @@ static void count(uint32_t base, const uint16_t *events)
     register_write(base + PMOVSCLR, ALL_COUNTERS);
     register_write(base + PMINTCLR, ALL_COUNTERS);
     register_write(base + PMCCNTR_CFG, 0); /* Cycles from the first to the last moment, not between two events. */
-    for (uint32_t i = 0; i < EVENTS; i++)
+    for (uint32_t i = 0; i < HIL_EVENTS; i++)
         register_write(base + PMEVTYPER + 4 * i, events[i]);
     register_write(base + PMCNTENSET, ALL_COUNTERS);
     register_write(base + PMCR, PMCR_COUNT_FROM_0);
 }
 
-static void set_up(uint32_t base, const struct hil_job *job)
+static void set_up(uint32_t base, const hil_job *job)
 {
     register_write(base + QCONFIG, job->qconfig);
     register_write(base + REGIONCFG, job->region_config);
-    for (uint32_t i = 0; i < 4; i++)
+    for (uint32_t i = 0; i < HIL_AXI_LIMITS; i++)
         register_write(base + AXI_LIMIT + 4 * i, job->axi_limits[i]);
     register_write(base + QBASE, job->stream_address);
     register_write(base + QBASE + 4, 0);
     register_write(base + QSIZE, job->stream_bytes);
-    for (uint32_t i = 0; i < 8; i++) {
-        register_write(base + BASEP + 8 * i, (uint32_t)job->base_pointers[i]);
-        register_write(base + BASEP + 8 * i + 4, (uint32_t)(job->base_pointers[i] >> 32));
+    for (uint32_t i = 0; i < HIL_BASES; i++) {
+        register_write(base + BASEP + 8 * i, (uint32_t)job->bases[i]);
+        register_write(base + BASEP + 8 * i + 4, (uint32_t)(job->bases[i] >> 32));
     }
 }
 
@@ -115,43 +113,44 @@ static uint32_t wait(uint32_t base, uint64_t start, uint64_t limit, uint64_t *el
     }
 }
 
-static void read_counters(uint32_t base, struct hil_job_result *result)
+static void read_counters(uint32_t base, hil_result *result)
 {
     result->cycles = register_read(base + PMCCNTR) | (uint64_t)register_read(base + PMCCNTR + 4) << 32;
-    for (uint32_t i = 0; i < EVENTS; i++)
+    for (uint32_t i = 0; i < HIL_EVENTS; i++)
         result->events[i] = register_read(base + PMEVCNTR + 4 * i);
 }
 
 static uint8_t outcome(uint32_t status)
 {
     if (status & STATUS_BUS_ERROR)
-        return HIL_OUTCOME_BUS_ERROR;
+        return HIL_OUTCOME_NPU_BUS_FAULT;
     if (status & STATUS_PARSE_ERROR)
-        return HIL_OUTCOME_PARSE_ERROR;
-    if (status & (STATUS_WEIGHT_FAULT | STATUS_ECC_FAULT))
-        return HIL_OUTCOME_NPU_FAULT;
-    return status & STATUS_END ? HIL_OUTCOME_DONE : HIL_OUTCOME_TIMEOUT;
+        return HIL_OUTCOME_NPU_PARSE_ERROR;
+    if (status & STATUS_FAULTS)
+        return HIL_OUTCOME_NPU_OTHER_FAULT;
+    return status & STATUS_END ? HIL_OUTCOME_DONE : HIL_OUTCOME_TIME_LIMIT;
 }
 
-uint8_t npu_run(uint32_t base, uint32_t tick_hz, const struct hil_job *job, struct hil_job_result *result)
+void npu_run(uint32_t base, uint32_t tick_hz, const hil_job *job, hil_result *result)
 {
-    if (npu_config(base) == 0)
-        return HIL_STATUS_NO_NPU;
-    if (!reset(base, tick_hz))
-        return HIL_STATUS_TIMEOUT;
+    if (!reset(base, tick_hz)) {
+        result->outcome = HIL_OUTCOME_NPU_STUCK;
+        result->npu_status = register_read(base + STATUS);
+        return;
+    }
     count(base, job->events);
     set_up(base, job);
-    core_barrier(); /* What the host has written is in memory before the NPU looks. */
+    register_barrier(); /* What the host has written is in memory before the NPU looks. */
     uint64_t start = timer_now();
     register_write(base + CMD, CMD_RUN);
     result->npu_status = wait(base, start, ticks(tick_hz, job->limit_ms), &result->ticks);
     register_write(base + PMCR, 0); /* At once: the cycle counter goes on when the NPU has ended. */
-    core_barrier();
-    result->queue_read = register_read(base + QREAD);
+    register_barrier();
     result->outcome = outcome(result->npu_status);
+    result->qread = register_read(base + QREAD);
     read_counters(base, result);
-    if (result->outcome != HIL_OUTCOME_DONE) /* It may still run, and write into memory. */
-        return reset(base, tick_hz) ? HIL_STATUS_OK : HIL_STATUS_TIMEOUT;
-    register_write(base + CMD, CMD_CLEAR_INTERRUPT | CMD_CLOCK_OFF | CMD_POWER_OFF);
-    return HIL_STATUS_OK;
+    if (result->outcome == HIL_OUTCOME_DONE)
+        register_write(base + CMD, CMD_CLEAR_INTERRUPT | CMD_CLOCK_OFF | CMD_POWER_OFF);
+    else if (!reset(base, tick_hz)) /* It may still run, and write into memory. */
+        result->outcome = HIL_OUTCOME_NPU_STUCK;
 }

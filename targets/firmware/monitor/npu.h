@@ -13,7 +13,7 @@
 uint32_t npu_id(uint32_t base);
 uint32_t npu_config(uint32_t base); /* 0: there is no NPU at `base`. */
 
-/* Runs `job` on the NPU at `base`; `tick_hz` is the rate of timer_now.  What it cannot even start is the status. */
-uint8_t npu_run(uint32_t base, uint32_t tick_hz, const struct hil_job *job, struct hil_job_result *result);
+/* Runs `job` on the NPU at `base` and tells of it in `result`; `tick_hz` is the rate of timer_now. */
+void npu_run(uint32_t base, uint32_t tick_hz, const hil_job *job, hil_result *result);
 
 #endif

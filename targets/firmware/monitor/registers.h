@@ -9,5 +9,6 @@
 
 uint32_t register_read(uint32_t address);
 void register_write(uint32_t address, uint32_t value);
+void register_barrier(void); /* What was written before is done before what comes after. */
 
 #endif

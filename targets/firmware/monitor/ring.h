@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RING_SIZE 16384u /* A power of 2: the counters may wrap. */
+#define RING_SIZE 32768u /* A power of 2: the counters may wrap. */
 
 struct ring {
     volatile uint32_t put, taken; /* Bytes since the start, modulo 2^32. */
