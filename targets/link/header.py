@@ -20,6 +20,7 @@ _NUMBERS = (
     "KEPT_BYTES",
     "BLOCKS_MAX",
     "CRC_RANGE_MAX",
+    "JOB_LIMIT_MS_MAX",
     "BASES",
     "AXI_LIMITS",
     "EVENTS",

@@ -34,12 +34,14 @@ TEXT_BYTES = 40
 """Longest firmware, board, region or buffer name."""
 WINDOW_MAX = 8
 """Most unanswered requests a board may announce; it keeps the replies of so many."""
-KEPT_BYTES = 80
+KEPT_BYTES = 64
 """Longest reply body, without CRC, that is kept: all of commands that change something."""
 BLOCKS_MAX = 128
 """Most CRCs in one answer."""
 CRC_RANGE_MAX = 65536
 """Most bytes that one CRC request covers, so that its time is limited."""
+JOB_LIMIT_MS_MAX = 600_000
+"""Longest time limit of a job; 0 is none, and refused."""
 BASES = 8
 AXI_LIMITS = 4
 EVENTS = 4

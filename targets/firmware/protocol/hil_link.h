@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hil_frame.h"
 #include "hil_wire.h"
 
 /* Memory that is free for the host; address + size is at most 2^32. */
@@ -95,14 +96,14 @@ typedef struct {
     uint8_t (*run)(void *context, const hil_job *job, hil_result *result);
     /* Runs the whole linked-in model on its buffers.  NULL: MODEL is not supported. */
     uint8_t (*model)(void *context, uint32_t limit_ms, hil_result *result);
-    /* Resets the board, after the answer went out.  NULL: RESET is not supported. */
+    /* Resets the board; what `send` took may still have to go out first.  Where it returns, the link starts anew.  NULL:
+       RESET is not supported. */
     void (*reset)(void *context);
 } hil_board;
 
 /* A reply that is kept, in case its request comes again. */
 typedef struct {
-    uint8_t used;
-    uint8_t length;
+    uint8_t size; /* 0: none */
     uint32_t request_crc;
     uint8_t reply[HIL_KEPT_BYTES];
 } hil_kept;
@@ -110,19 +111,10 @@ typedef struct {
 /* The state of a link; its fields are the library's own. */
 typedef struct {
     const hil_board *board;
-    uint8_t *body; /* the frame that is coming in, decoded; then what READ gives */
-    uint32_t body_room;
-    uint32_t body_size;
-    uint8_t block;      /* COBS, decoding: data bytes until the next code byte */
-    bool zero_follows;  /* a zero stands before the next code byte */
-    bool spoilt;        /* too long, or no COBS: ignored up to the next delimiter */
-    uint16_t session;   /* 0: none */
+    hil_decoder decoder;
+    uint16_t session; /* 0: none */
     uint8_t next_kept;
     hil_kept kept[HIL_WINDOW_MAX];
-    uint8_t group[255]; /* COBS, encoding: code byte and data */
-    uint8_t group_size;
-    uint32_t reply_crc;
-    bool reply_lost; /* `send` gave up: the rest of the reply is left out */
 } hil_link;
 
 /* `memory` (HIL_SMALLEST_FRAME bytes at least) holds one frame's body: its size is the largest frame and largest READ.

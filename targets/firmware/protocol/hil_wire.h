@@ -9,9 +9,10 @@
 #define HIL_SMALLEST_FRAME 256u
 #define HIL_TEXT_BYTES 40u
 #define HIL_WINDOW_MAX 8u
-#define HIL_KEPT_BYTES 80u
+#define HIL_KEPT_BYTES 64u
 #define HIL_BLOCKS_MAX 128u
 #define HIL_CRC_RANGE_MAX 65536u
+#define HIL_JOB_LIMIT_MS_MAX 600000u
 #define HIL_BASES 8u
 #define HIL_AXI_LIMITS 4u
 #define HIL_EVENTS 4u
