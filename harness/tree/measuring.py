@@ -87,6 +87,8 @@ def _accuracy(accuracy: Accuracy) -> list[Measurement]:
         Measurement("keras_accuracy", accuracy.keras, "fraction", _EXACT, "the same path before conversion"),
         Measurement("base_accuracy", accuracy.reference, "fraction", _EXACT, "the float base"),
         Measurement("accuracy_drop", drop, "fraction", _EXACT, f"base less int8; {interval}"),
+        Measurement("accuracy_drop_low", accuracy.low, "fraction", _EXACT, "lower end of the paired 95 % interval"),
+        Measurement("accuracy_drop_high", accuracy.high, "fraction", _EXACT, "upper end of the paired 95 % interval"),
     ]
 
 

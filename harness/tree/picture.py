@@ -23,6 +23,11 @@ _NAMES = {
     "max_model_bytes": ".tflite",
 }
 _TABLE_WIDTH = 120
+HEADINGS = (
+    *("int8", "drop", "ms", "NPU\ncycles", "SRAM", "flash", ".tflite", "zip", "gzip", "encoded\nweights"),
+    *("zeros", "unique"),
+)
+"""What `cells` gives of a leaf."""
 STYLES = {Status.MET: "green", Status.MISSED: "yellow", Status.MISMATCH: "red", Status.FAILED: "red"}
 _LEGEND = (
     "drop: points against the float base; ms and cycles are {trust}, all else exact; sizes in KiB: SRAM, flash and\n"
@@ -98,15 +103,15 @@ def _table(found: Walk) -> Table:
     made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     made.add_column("leaf", no_wrap=True)
     made.add_column("", no_wrap=True)
-    headings = ("int8", "drop", "ms", "NPU\ncycles", "SRAM", "flash", ".tflite", "zip", "gzip", "encoded\nweights")
-    for heading in (*headings, "zeros", "unique"):
+    for heading in HEADINGS:
         made.add_column(heading, justify="right", no_wrap=True)
     for leaf in found.leaves:
-        made.add_row(leaf.name, leaf.status.value, *_cells(leaf), style=STYLES[leaf.status])
+        made.add_row(leaf.name, leaf.status.value, *cells(leaf), style=STYLES[leaf.status])
     return made
 
 
-def _cells(leaf: Leaf) -> list[str]:
+def cells(leaf: Leaf) -> list[str]:
+    """The figures of a leaf as the table has them, empty where there is none."""
     percent = [_cell(leaf, "accuracy", 100, ".1f"), _cell(leaf, "accuracy_drop", 100, "+.1f")]
     time = [_cell(leaf, "latency", 1, ".3f"), _cell(leaf, "npu_cycles", 1, ",.0f")]
     if leaf.figure("npu_latency") is not None:

@@ -29,7 +29,7 @@ def test_an_unknown_figure_neither_stands_nor_beats(unknown: float) -> None:
 
 
 def test_points_of_different_length_are_refused() -> None:
-    with pytest.raises(ValueError, match="shorter|longer"):
+    with pytest.raises(ValueError, match="shorter"):
         front([(1, 2), (1, 2, 3)])
 
 
