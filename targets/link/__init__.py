@@ -1,13 +1,14 @@
 """The link: what the host asks of a board, over a serial port, a pty or TCP, through a bad cable if need be.
 
-    with Link(open_channel("/dev/ttyUSB0", baud=115200)) as link:
-        print(link.identify().board)
-        link.write(0x70000000, model)            # what is already there is not sent again
-        result = link.run(Job(stream_address=0x70000000, stream_bytes=1024, bases=(0x70000000, 0x31000000)))
+with Link(open_channel("/dev/ttyUSB0", baud=115200)) as link:
+    print(link.identify().board)
+    link.write(0x70000000, model)            # what is already there is not sent again
+    result = link.run(Job(stream_address=0x70000000, stream_bytes=1024, bases=(0x70000000, 0x31000000)))
 """
 
 from __future__ import annotations
 
+from hil.targets.link.channel import Channel, open_channel
 from hil.targets.link.errors import (
     GarbageError,
     LinkError,
@@ -17,15 +18,18 @@ from hil.targets.link.errors import (
     SlowError,
     UnpluggedError,
 )
+from hil.targets.link.link import Link
 from hil.targets.link.values import Buffer, Identity, Job, JobResult, Region
 from hil.targets.link.wire import Outcome, Status
 
 __all__ = [
     "Buffer",
+    "Channel",
     "GarbageError",
     "Identity",
     "Job",
     "JobResult",
+    "Link",
     "LinkError",
     "Outcome",
     "RebootedError",
@@ -35,4 +39,5 @@ __all__ = [
     "SlowError",
     "Status",
     "UnpluggedError",
+    "open_channel",
 ]

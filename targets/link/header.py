@@ -1,6 +1,6 @@
 """The wire's numbers as a C header.
 
-    python -m hil.targets.link.header > targets/firmware/protocol/hil_wire.h
+python -m hil.targets.link.header > targets/firmware/protocol/hil_wire.h
 """
 
 from __future__ import annotations

@@ -38,8 +38,9 @@ class Region:
 class Identity:
     """What a board says of itself.
 
-    Clocks are in Hz (`npu_hz` 0: no NPU), `npu_id` and `npu_config` are the NPU's registers as read, `largest_frame` and
-    `largest_read` are in bytes, `window` is how many unanswered requests the board takes.
+    Clocks are in Hz (`npu_hz` 0: no NPU); `npu_id` and `npu_config` are the NPU's registers as read; `largest_frame` and
+    `largest_read` are in bytes; `window` is how many unanswered requests the board takes, `buffers` how many inputs and
+    outputs a linked-in model has.
     """
 
     protocol: int
@@ -53,6 +54,7 @@ class Identity:
     largest_frame: int
     largest_read: int
     window: int
+    buffers: int
     features: Feature
     regions: tuple[Region, ...]
 

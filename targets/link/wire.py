@@ -149,7 +149,7 @@ class Field:
 
 
 class Layout:
-    """Fields one after the other, without gaps, as they lie in a payload; `offsets` are what the C side reads them by."""
+    """Fields without gaps, as they lie in a payload; the C side reads them by their `offsets`."""
 
     def __init__(self, name: str, *fields: Field) -> None:
         self.name = name
@@ -187,6 +187,7 @@ NUMBERS = Layout(
     Field("window", "B"),
     Field("regions", "B"),
     Field("features", "B"),
+    Field("buffers", "B"),  # of a linked-in model
     Field("largest_frame", "I"),  # body bytes, from command to CRC
     Field("largest_read", "I"),  # bytes
     Field("cpu_hz", "I"),
