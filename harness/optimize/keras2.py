@@ -5,6 +5,9 @@
         ...
 
 Every module that needs TensorFlow imports it through here, inside a function: importing it takes seconds.
+
+One thread works on an operation, whatever the machine has: each number of threads splits sums another way, and after
+a few steps the weights are others.  How many operations run at a time changes nothing (both tried on the models here).
 """
 
 from __future__ import annotations
@@ -22,9 +25,14 @@ import numpy as np
 
 from hil.npu.errors import UnavailableError
 
+_THREADS = "TF_NUM_INTRAOP_THREADS"
+
 
 def import_tensorflow() -> Any:
-    """TensorFlow, its start-up chatter kept off the terminal; raises `UnavailableError` if it is not installed."""
+    """TensorFlow, its start-up chatter kept off the terminal.
+
+    Raises `UnavailableError` if it is not installed, or has started with other threads than results are made with.
+    """
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
@@ -32,6 +40,7 @@ def import_tensorflow() -> Any:
         if "tensorflow" in sys.modules:
             import tensorflow as tf
 
+            _one_thread(tf)
             return tf
         with quiet():
             import tensorflow as tf
@@ -40,7 +49,18 @@ def import_tensorflow() -> Any:
             f"TensorFlow cannot be imported: {error}", hint="pip install tensorflow~=2.19.0"
         ) from None
     tf.get_logger().setLevel("ERROR")
+    _one_thread(tf)
     return tf
+
+
+def _one_thread(tf: Any) -> None:
+    if os.environ.get(_THREADS) == "1":
+        return
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+    except RuntimeError:  # it computed something before
+        message = "TensorFlow was started in this process with more than one thread an operation: results would differ"
+        raise UnavailableError(message, hint=f"set {_THREADS}=1 in the environment") from None
 
 
 def import_keras() -> Any:
