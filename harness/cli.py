@@ -17,8 +17,8 @@ import traceback
 import click
 import typer
 
+from hil.harness.commands import boards, diff, disasm, doctor, firmware, fvp, models, optimize, run, store, tree
 from hil.harness.commands import compile as compiling
-from hil.harness.commands import diff, disasm, doctor, firmware, fvp, models, optimize, run, store, tree
 from hil.npu.errors import EXIT_INFRASTRUCTURE, HilError
 
 EXIT_INTERRUPTED = 130
@@ -39,6 +39,7 @@ app.command("compile")(compiling.compile_)
 app.command()(run.run)
 app.command()(disasm.disasm)
 app.command()(diff.diff)
+app.add_typer(boards.app, name="boards")
 app.add_typer(firmware.app, name="firmware")
 app.add_typer(fvp.app, name="fvp")
 app.add_typer(store.app, name="store")

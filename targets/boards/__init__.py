@@ -1,0 +1,51 @@
+"""Boards: what they are, where they are, and how to get them back.
+
+    board = find_board("mps3_an547@/dev/ttyUSB2")
+    with open_board(board) as link:                     # found, locked, identified
+        link.write(0x70000000, data)
+    with reach("virtual") as access, Recovery.of(access) as recovery:
+        recovery.attempt(lambda link: link.read(0x70000000, 16))
+
+`Board` is data (a TOML file), `Access` is how to reach it (a desk, a lab, a virtual one), `Recovery` keeps it working.
+"""
+
+from __future__ import annotations
+
+from hil.targets.boards.access import Access
+from hil.targets.boards.catalogue import find_board, names
+from hil.targets.boards.description import Board
+from hil.targets.boards.desk import desk
+from hil.targets.boards.errors import (
+    BoardError,
+    BoardLostError,
+    FlashError,
+    InUseError,
+    PortError,
+    ResetError,
+    StuckError,
+    WrongBoardError,
+)
+from hil.targets.boards.health import Health
+from hil.targets.boards.opening import open_board
+from hil.targets.boards.reaching import reach
+from hil.targets.boards.recovery import Recovery
+
+__all__ = [
+    "Access",
+    "Board",
+    "BoardError",
+    "BoardLostError",
+    "FlashError",
+    "Health",
+    "InUseError",
+    "PortError",
+    "Recovery",
+    "ResetError",
+    "StuckError",
+    "WrongBoardError",
+    "desk",
+    "find_board",
+    "names",
+    "open_board",
+    "reach",
+]

@@ -1,0 +1,47 @@
+"""Is it the board? What the board says of itself against its description; before that, nothing is written to it.
+
+check(board, link.identify())
+"""
+
+from __future__ import annotations
+
+from ethosu.vela.ethos_u55_regs.ethos_u55_regs import config_r
+
+from hil.targets.boards.description import Board
+from hil.targets.boards.errors import WrongBoardError
+from hil.targets.link import Identity, Region
+
+_PRODUCTS = {0: "ethos-u55", 1: "ethos-u65"}
+"""The field `product` of the NPU's CONFIG register, by Arm's register map in `ethos-u-vela`."""
+
+
+def accelerator(identity: Identity) -> str:
+    """The NPU in Vela's words, such as `ethos-u55-128`, from its registers; empty if there is none."""
+    if not identity.npu_config:
+        return ""
+    config = config_r()
+    config.word = identity.npu_config
+    product = config.get_product()
+    return f"{_PRODUCTS.get(product, f'product {product}')}-{1 << config.get_macs_per_cc()}"
+
+
+def check(board: Board, identity: Identity) -> None:
+    """Raises `WrongBoardError` if name, NPU or memory are not the described ones."""
+    if board.reports and identity.board != board.reports:
+        raise _wrong(board, f"{identity.board!r} answered, {board.reports!r} is described", identity)
+    npu = accelerator(identity)
+    if npu != board.accelerator:
+        raise _wrong(board, f"{identity.board} has {npu or 'no NPU'}, {board.accelerator} is described", identity)
+    for memory in board.memory:
+        if not any(_holds(region, memory.address, memory.size) for region in identity.regions):
+            where = f"{memory.name} at {memory.address:#010x}, {memory.size} bytes,"
+            raise _wrong(board, f"{where} is not within the memory that {identity.board} offers", identity)
+
+
+def _holds(region: Region, address: int, size: int) -> bool:
+    return region.address <= address and address + size <= region.address + region.size
+
+
+def _wrong(board: Board, why: str, identity: Identity) -> WrongBoardError:
+    hint = f"firmware {identity.firmware}; nothing was written to it; see hil boards probe {board.name}"
+    return WrongBoardError(f"{board.name}: {why}", hint=hint)

@@ -1,0 +1,36 @@
+"""From what a user writes behind `--board` to a board within reach.
+
+with reach("virtual") as access: ...                # started for as long as it is wanted
+with reach("place:corstone1") as access: ...        # a place of a lab, acquired and released
+with reach("desk") as access: ...                   # a described board, or a TOML file, with @PORT or without
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+from hil.targets.boards.access import Access
+from hil.targets.boards.catalogue import find_board
+from hil.targets.boards.desk import desk
+
+_PROVIDERS = {
+    "virtual": "hil.targets.virtual:reach",
+    "place:": "hil.targets.farm:reach",
+    "tag:": "hil.targets.farm:reach",
+}
+"""Beginning of the name, or the whole of it -> a function of the name that gives a context manager with an `Access`."""
+
+
+@contextlib.contextmanager
+def reach(name: str, folder: Path | None = None) -> Iterator[Access]:
+    """The board `name`; raises `BadInputError` if there is none, and what its provider raises."""
+    for known, provider in _PROVIDERS.items():
+        if name == known or (known.endswith(":") and name.startswith(known)):
+            module, _, function = provider.partition(":")
+            with getattr(import_module(module), function)(name) as access:
+                yield access
+            return
+    yield desk(find_board(name, folder))
