@@ -38,7 +38,7 @@ class Region:
 class Identity:
     """What a board says of itself.
 
-    Clocks are in Hz (`npu_hz` 0: no NPU); `npu_id` and `npu_config` are the NPU's registers as read; `largest_frame` and
+    Clocks are in Hz (`npu_hz` 0: no NPU); `npu_id`, `npu_config` are the NPU's registers as read; `largest_frame` and
     `largest_read` are in bytes; `window` is how many unanswered requests the board takes, `buffers` how many inputs and
     outputs a linked-in model has.
     """
