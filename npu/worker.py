@@ -18,6 +18,7 @@ How it works:
   stderr, and the next request starts a new child.  If somebody else killed the child, the request is done again.
 - The child ends with its parent: at exit, when its stdin closes, and on Linux also when the parent is killed.
 - Threads share a worker (one request at a time); after a fork the new process starts a child of its own.
+- A handler that works for long says how far it is by `hil.npu.worker_child.tell`; `stop` ends it from another thread.
 """
 
 from __future__ import annotations
@@ -70,11 +71,13 @@ class Worker:
     """One handler in a child process.
 
     `handler` is `module:function` on the child's import path; the function has the signature
-    `(header: dict, blobs: list[bytes]) -> (header, blobs)`.
+    `(header: dict, blobs: list[bytes]) -> (header, blobs)`.  `environment` is set in the child beside ours.
     """
 
-    def __init__(self, handler: str) -> None:
+    def __init__(self, handler: str, environment: Mapping[str, str] | None = None) -> None:
         self._handler = handler
+        self._environment = environment
+        self._stopped = False
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._stderr: IO[bytes] | None = None
@@ -86,19 +89,27 @@ class Worker:
         return self._child.pid if self._child else None
 
     def request(
-        self, header: Mapping[str, Any], blobs: Sequence[bytes] = (), *, timeout: float = DEFAULT_TIMEOUT_S
+        self,
+        header: Mapping[str, Any],
+        blobs: Sequence[bytes] = (),
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT_S,
+        told: Callable[[Header], None] | None = None,
+        again: bool = True,
     ) -> tuple[Header, Blobs]:
-        """Runs the handler; `timeout` in seconds, the child's start included.
+        """Runs the handler; `timeout` in seconds, the child's start included, or None for as long as it takes.
+
+        `told` hears what the handler tells on the way; without `again`, a child that somebody killed is an error too.
 
         Raises `WorkerDiedError`, `WorkerError`, or the `HilError` that the handler raised.
         """
         with self._lock:
             try:
-                answer, result = self._attempt(dict(header), blobs, timeout)
+                answer, result = self._attempt(dict(header), blobs, timeout, told)
             except WorkerDiedError as death:
-                if death.timed_out or death.crashed:
+                if death.timed_out or death.crashed or self._stopped or not again:
                     raise
-                answer, result = self._attempt(dict(header), blobs, timeout)
+                answer, result = self._attempt(dict(header), blobs, timeout, told)
         if "error" in answer:
             raise _remote_error(self._handler, answer["error"])
         return answer, result
@@ -108,12 +119,23 @@ class Worker:
         with self._lock:
             self._discard()
 
-    def _attempt(self, header: Header, blobs: Sequence[bytes], timeout: float) -> tuple[Header, Blobs]:
+    def stop(self) -> None:
+        """Ends the child for good, also in the middle of another thread's request, which then raises."""
+        self._stopped = True
+        child = self._child
+        if child is not None:
+            child.kill()
+
+    def _attempt(
+        self, header: Header, blobs: Sequence[bytes], timeout: float | None, told: Callable[[Header], None] | None
+    ) -> tuple[Header, Blobs]:
         if self._child is None or self._child.poll() is not None:
             self._discard()
             self._start()
         try:
-            return self._exchange(header, blobs, timeout)
+            if self._stopped and self._child is not None:  # perhaps before there was a child to kill
+                self._child.kill()
+            return self._exchange(header, blobs, timeout, told or _nobody)
         except BaseException:  # also Ctrl-C: a child in the middle of an answer is of no more use
             self._discard()
             raise
@@ -121,9 +143,12 @@ class Worker:
     def _start(self) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
         command = [sys.executable, "-c", _BOOT, self._handler, str(os.getpid())]
-        self._child = _launcher().submit(_spawn, command, self._stderr).result()
+        environment = {**os.environ, **(self._environment or {})}
+        self._child = _launcher().submit(_spawn, command, self._stderr, environment).result()
 
-    def _exchange(self, header: Header, blobs: Sequence[bytes], timeout: float) -> tuple[Header, Blobs]:
+    def _exchange(
+        self, header: Header, blobs: Sequence[bytes], timeout: float | None, told: Callable[[Header], None]
+    ) -> tuple[Header, Blobs]:
         child = self._child
         assert child is not None
         assert child.stdin is not None
@@ -134,12 +159,14 @@ class Worker:
             expired.set()
             child.kill()
 
-        timer = threading.Timer(timeout, expire)
+        timer = threading.Timer(threading.TIMEOUT_MAX if timeout is None else timeout, expire)
         timer.daemon = True
         timer.start()
         try:
             write_frame(child.stdin, header, blobs)
-            return read_frame(child.stdout)
+            while "told" in (answer := read_frame(child.stdout))[0]:
+                told(answer[0]["told"])
+            return answer
         except (EOFError, OSError, ValueError) as broken:
             raise self._obituary(timeout if expired.is_set() else None) from broken
         finally:
@@ -206,8 +233,13 @@ def _launcher() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="hil-worker")
 
 
-def _spawn(command: list[str], stderr: IO[bytes]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, bufsize=0)
+def _spawn(command: list[str], stderr: IO[bytes], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=stderr, bufsize=0, env=environment)
+
+
+def _nobody(told: Header) -> None:
+    pass
 
 
 def _death(returncode: int | None) -> str:

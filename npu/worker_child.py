@@ -20,15 +20,23 @@ from hil.npu.lifeline import tie
 from hil.npu.worker_frames import Blobs, Header, read_frame, write_frame
 
 Handler = Callable[[Header, Blobs], tuple[Header, Blobs]]
+_parent: BinaryIO | None = None
+
+
+def tell(what: Header) -> None:
+    """Has the parent's `told` hear of `what` (JSON) while a request is under way."""
+    assert _parent is not None
+    write_frame(_parent, {"told": what}, [])
 
 
 def main() -> None:
     """Serves until the parent closes the pipe."""
+    global _parent
     handler_name, parent = sys.argv[1], int(sys.argv[2])
     tie(parent)  # native code that hangs would overlook that stdin has closed
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
     requests = os.fdopen(os.dup(0), "rb", buffering=0)
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    answers = _parent = os.fdopen(os.dup(1), "wb", buffering=0)
     _no_stdin()
     os.dup2(2, 1)
     module, _, function = handler_name.partition(":")

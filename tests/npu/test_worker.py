@@ -76,6 +76,33 @@ def test_errors_of_a_handler_keep_their_class_and_the_child(worker: Worker) -> N
     assert pid_of(worker) == first
 
 
+def test_what_a_handler_tells_on_the_way_is_heard_before_its_answer(worker: Worker) -> None:
+    heard: list[object] = []
+    answer, _ = worker.request({"do": "tell", "echo": "end"}, timeout=None, told=heard.append)
+    assert heard == [{"done": 0}, {"done": 1}, {"done": 2}]
+    assert answer["echo"] == "end"
+
+
+def test_another_thread_stops_a_request_and_its_child_for_good(worker: Worker) -> None:
+    children = []
+
+    def stop(told: dict[str, int]) -> None:
+        children.append(told["pid"])
+        threading.Timer(0.1, worker.stop).start()
+
+    for _ in range(2):  # the second child is ended as soon as it is there
+        with pytest.raises(WorkerDiedError):
+            worker.request({"do": "hang"}, timeout=20, told=stop)
+    assert not _alive(children[0])
+
+
+def test_whoever_wants_to_know_of_a_killed_child_is_told(worker: Worker) -> None:
+    with pytest.raises(WorkerDiedError, match="signal 9") as caught:
+        worker.request({"do": "hang"}, told=lambda told: os.kill(told["pid"], signal.SIGKILL), again=False)
+    assert not caught.value.crashed
+    assert pid_of(worker)
+
+
 def test_threads_share_a_worker(worker: Worker) -> None:
     def ask(number: int) -> bool:
         answer, back = worker.request({"do": "answer", "echo": number}, [str(number).encode() * 5_000])
