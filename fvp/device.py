@@ -23,10 +23,21 @@ from hil.npu.registers import Events, Job, Registers
 
 
 class Device:
-    """One NPU; `run` does a job, `irq` is told the level of the interrupt line."""
+    """One NPU; `run` does a job, `irq` is told the level of the interrupt line.
 
-    def __init__(self, accelerator: Accelerator, run: Callable[[Job], Events], irq: Callable[[bool], None]) -> None:
+    With `tolerant`, an error of a job is only to be seen in the registers, as in hardware.
+    """
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        run: Callable[[Job], Events],
+        irq: Callable[[bool], None],
+        *,
+        tolerant: bool = False,
+    ) -> None:
         self.accelerator = accelerator
+        self._tolerant = tolerant
         self._registers = Registers(accelerator, run, irq)
 
     def state(self) -> dict[str, Any]:
@@ -41,7 +52,7 @@ class Device:
         """Does the load or store `code` (4 bytes from PC) of a CPU with `registers` (r0 to r15) and `xpsr`.
 
         Gives the registers that it changes, PC included, and xPSR if it changes.  Raises `FaultError` if it does not
-        reach the NPU's registers, or the NPU met an error in what it was to run.
+        reach the NPU's registers, or, unless it is tolerant, the NPU met an error in what it was to run.
         """
         access = decode_access(code)
         address = access.address(registers)
@@ -73,7 +84,7 @@ class Device:
         self._check()
 
     def _check(self) -> None:
-        if self._registers.fault is not None:
+        if self._registers.fault is not None and not self._tolerant:
             raise FaultError(f"the NPU met an error: {self._registers.fault}")
 
     @staticmethod

@@ -85,6 +85,10 @@ class Gdb:
         self._buffer = b""
         self._unconfirmed: list[str] = []
 
+    def fileno(self) -> int:
+        """The descriptor to wait on while the CPU runs."""
+        return self._socket.fileno()
+
     def connect(self, timeout: float) -> None:
         """Waits until QEMU answers; raises `BootError` if it does not within `timeout` seconds."""
         self._send(_packet("qXfer:features:read:target.xml:0,ffb"))
@@ -133,8 +137,7 @@ class Gdb:
         """Whether a packet came (when the CPU runs: that it stopped) within `timeout` seconds; leaves it to be read."""
         until = time.monotonic() + timeout
         while not self._packet():
-            left = until - time.monotonic()
-            if left < 0 or not select.select([self._socket], [], [], left)[0]:
+            if not select.select([self._socket], [], [], max(until - time.monotonic(), 0))[0]:
                 return False
             self._receive()
         return True

@@ -20,16 +20,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from hil.fvp import qemu, transfer
+from hil.fvp import qemu, stepped, transfer
 from hil.fvp.contract import CommandLine
 from hil.fvp.device import Device
 from hil.fvp.errors import BootError, FaultError
-from hil.fvp.gdb import PC, QemuEndedError
+from hil.fvp.gdb import QemuEndedError
 from hil.fvp.limits import End, Limits, TimeUpError
 from hil.fvp.memory import CpuView, GuestMemory
 from hil.fvp.preparation import Preparation
 from hil.fvp.samples import Inputs
-from hil.fvp.stepped import Stepped, is_stepped
 from hil.fvp.uart import UartSink, settings
 from hil.npu.accelerator import Accelerator
 from hil.npu.errors import BadInputError, HilError
@@ -192,12 +191,7 @@ class Machine:
         elif self._heap is not None and self._heap.is_hit(reason):
             self._resume(self._heap.serve(gdb.registers()[0]))
         else:
-            registers, xpsr = gdb.registers()
-            code = gdb.read(registers[PC], 4)
-            if is_stepped(code):
-                self._resume(Stepped(self._device, gdb, self._memory).serve(code, registers))
-            else:
-                self._resume(*self._device.serve(code, registers, xpsr))
+            self._resume(*stepped.serve(self._device, gdb, self._memory))
             self.accesses += 1
         return None
 

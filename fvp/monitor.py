@@ -9,6 +9,7 @@ Source: QEMU's "QMP protocol specification".
 from __future__ import annotations
 
 import json
+import select
 import socket
 from typing import Any
 
@@ -44,6 +45,17 @@ class Monitor:
         said = self.ask("human-monitor-command", command_line=line)
         if said:
             raise FaultError(f"QEMU refused {line!r}: {said.strip()}")
+
+    def fileno(self) -> int:
+        """The descriptor to wait on for events."""
+        return self._socket.fileno()
+
+    def events(self) -> list[str]:
+        """Names of the events that were told since it was last asked anything; does not wait."""
+        names = []
+        while self._received.count(b"\n") or select.select([self._socket], [], [], 0)[0]:
+            names.append(str(self._line().get("event")))
+        return names
 
     def wait_for(self, event: str, **data: str) -> None:
         """Waits for an event with these data."""

@@ -32,6 +32,7 @@ from hil.npu.errors import UnavailableError
 from hil.npu.lifeline import tie
 
 if TYPE_CHECKING:
+    from hil.fvp.monitor import Monitor
     from hil.fvp.snapshot import Snapshot
 
 PROGRAM = "qemu-system-arm"
@@ -59,8 +60,8 @@ _UART_BUFFER = 1 << 20
 class Qemu:
     """A started QEMU, stopped at the CPU's reset.
 
-    `uarts` are the connected sockets by UART number, `ddr` the DDR's bytes from `DDR_BASE`, `snapshot` keeps its state,
-    None if it was not started for that.
+    `uarts` are the connected sockets by UART number, `ddr` the DDR's bytes from `DDR_BASE`, `snapshot` keeps its state
+    and `monitor` tells of resets, each None if it was not started for that.
     """
 
     process: subprocess.Popen[bytes]
@@ -69,6 +70,7 @@ class Qemu:
     uarts: dict[int, socket.socket]
     ddr: mmap.mmap
     snapshot: Snapshot | None
+    monitor: Monitor | None
     _messages: IO[bytes]
     _closing: contextlib.ExitStack
 
@@ -110,20 +112,28 @@ def version() -> str:
         ) from None
 
 
-def start(firmware: Path, uarts: Sequence[int], semihosting: str | None = None, snapshots: bool = False) -> Qemu:
+def start(
+    firmware: Path,
+    uarts: Sequence[int],
+    semihosting: str | None = None,
+    *,
+    snapshots: bool = False,
+    monitored: bool = False,
+) -> Qemu:
     """Starts QEMU with `firmware` (an ELF) loaded and the CPU held; `gdb.connect` waits until it answers.
 
     `uarts` are the UARTs whose output is wanted.  With a command line for the firmware, `semihosting`, its semihosting
-    calls come to the debugger; without, they are faults.  Only with `snapshots` can its state be kept.
+    calls come to the debugger; without, they are faults.  Only with `snapshots` can its state be kept, only when
+    `monitored` is a reset told.
     Raises `UnavailableError` if QEMU is not installed, `BootError` if it cannot be started.
     """
     try:
-        return _start(firmware, uarts, semihosting, snapshots)
+        return _start(firmware, uarts, semihosting, snapshots, monitored)
     except OSError as error:
         raise BootError(f"this machine has no room for a board: {error.strerror}") from None
 
 
-def _start(firmware: Path, uarts: Sequence[int], semihosting: str | None, snapshots: bool) -> Qemu:
+def _start(firmware: Path, uarts: Sequence[int], semihosting: str | None, snapshots: bool, monitored: bool) -> Qemu:
     with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
         memory = _anonymous_file(DDR_SIZE)
         (ours if snapshots else theirs).callback(os.close, memory)
@@ -131,7 +141,8 @@ def _start(firmware: Path, uarts: Sequence[int], semihosting: str | None, snapsh
         ddr = mmap.mmap(memory, DDR_SIZE)
         sockets: dict[str, socket.socket] = {}
         given: dict[str, int] = {}
-        for name in ["gdb", "qtest", *(f"uart{uart}" for uart in uarts), *(["monitor"] if snapshots else [])]:
+        monitors = ["monitor"] if snapshots or monitored else []
+        for name in ["gdb", "qtest", *(f"uart{uart}" for uart in uarts), *monitors]:
             sockets[name], other = socket.socketpair()
             ours.enter_context(sockets[name])
             given[name] = theirs.enter_context(other).fileno()
@@ -143,14 +154,18 @@ def _start(firmware: Path, uarts: Sequence[int], semihosting: str | None, snapsh
         if kept is not None:
             theirs.callback(os.close, kept)
         process = _spawn([*_arguments(firmware, memory, given, semihosting)], [memory, *given.values(), kept], messages)
-        snapshot = None
-        if kept is not None:
-            from hil.fvp.snapshot import Snapshot  # Most runs have one sample and need none.
+        snapshot = monitor = None
+        if monitors:
+            from hil.fvp.monitor import Monitor  # Most runs have one sample and need neither.
 
-            snapshot = Snapshot(sockets["monitor"], kept, memory, ddr)
+            monitor = Monitor(sockets["monitor"])
+        if kept is not None and monitor is not None:
+            from hil.fvp.snapshot import Snapshot
+
+            snapshot = Snapshot(monitor, kept, memory, ddr)
         connected = {uart: sockets[f"uart{uart}"] for uart in uarts}
         gdb, qtest = Gdb(sockets["gdb"]), Qtest(sockets["qtest"])
-        return Qemu(process, gdb, qtest, connected, ddr, snapshot, messages, ours.pop_all())
+        return Qemu(process, gdb, qtest, connected, ddr, snapshot, monitor, messages, ours.pop_all())
 
 
 def _spawn(arguments: list[str], descriptors: Sequence[int | None], messages: IO[bytes]) -> subprocess.Popen[bytes]:

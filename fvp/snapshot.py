@@ -15,7 +15,6 @@ from __future__ import annotations
 import errno
 import mmap
 import os
-import socket
 from collections.abc import Iterator
 
 from hil.fvp.monitor import Monitor
@@ -28,12 +27,12 @@ _IMAGE_BYTES = 1 << 20
 class Snapshot:
     """One state of a QEMU.
 
-    `monitor` is the connection to its monitor, `image` the descriptor of an empty file that QEMU inherits under the
+    `monitor` is its monitor, `image` the descriptor of an empty file that QEMU inherits under the
     same number, `memory` that of DDR's file, and `ddr` its bytes.
     """
 
-    def __init__(self, monitor: socket.socket, image: int, memory: int, ddr: mmap.mmap) -> None:
-        self._monitor = Monitor(monitor)
+    def __init__(self, monitor: Monitor, image: int, memory: int, ddr: mmap.mmap) -> None:
+        self._monitor = monitor
         self._image = image
         self._memory = memory
         self._ddr = ddr

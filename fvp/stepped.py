@@ -32,6 +32,17 @@ _VECTORS, _LAST = 26, 43
 """Numbers that gdb gives to d0 and, last of the registers that can be stored, VPR."""
 
 
+def serve(device: Device, gdb: Gdb, memory: GuestMemory) -> tuple[dict[int, int], int | None]:
+    """Does the access to the NPU's registers that the CPU has stopped for, of whatever kind; gives what `Gdb.resume`
+    takes.  Raises as `Device.serve` and `Stepped.serve`.
+    """
+    registers, xpsr = gdb.registers()
+    code = gdb.read(registers[PC], 4)
+    if is_stepped(code):
+        return Stepped(device, gdb, memory).serve(code, registers), None
+    return device.serve(code, registers, xpsr)
+
+
 def is_stepped(code: bytes) -> bool:
     """Whether the instruction `code` is of the kind that is served here: the coprocessor and MVE space."""
     return code[1] in (0xEC, 0xED, 0xFC, 0xFD)

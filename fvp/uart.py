@@ -111,7 +111,7 @@ class UartSink:
         if self._terminal is None:
             return False
         self._terminal.exchange(sock)
-        return _unread(sock)
+        return unread(sock)
 
     def take(self, data: bytes) -> None:
         """Writes `data` up to a sign that ends the simulation."""
@@ -171,7 +171,7 @@ def _terminal(number: int, first_port: int) -> Terminal:
     return Terminal(number, first_port)
 
 
-def _unread(sock: socket.socket) -> bool:
+def unread(sock: socket.socket) -> bool:
     """Whether the other end has not yet read all that was sent."""
     try:
         return fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)) != bytes(4)

@@ -1,0 +1,62 @@
+"""A virtual board as a process of its own, as `virtual` starts it.
+
+    python -m hil.fvp.board_child monitor.elf --tcp 5000
+
+It prints its port's URL when the CPU runs, takes `off` and `on` from its standard input, a line each, answers each with
+`done`, and ends when its input ends: with its parent, however that ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from hil.fvp import contract, elf, ending
+from hil.fvp.board import Board, Hardware
+from hil.fvp.serial_port import PtyPort, TcpPort
+from hil.npu.accelerator import Accelerator
+from hil.npu.memory_system import MemorySystem
+
+_NAME = "virtual board"
+
+
+def main() -> int:
+    """Runs until the input ends; gives the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # Threads cost more than they give on matrices this small.
+    parser = argparse.ArgumentParser()
+    parser.add_argument("firmware", type=Path)
+    parser.add_argument("--tcp", type=int)
+    parser.add_argument("--accelerator", required=True)
+    parser.add_argument("--system-config", required=True)
+    parser.add_argument("--memory-mode", required=True)
+    parser.add_argument("--vela-config", default="")  # Text, not a file.
+    given = parser.parse_args()
+    try:
+        elf.check(given.firmware, "the firmware")
+        accelerator = Accelerator.from_name(given.accelerator)
+        memory = MemorySystem.from_vela(given.vela_config or None, given.system_config, given.memory_mode)
+        _serve(Hardware(given.firmware, accelerator, memory), given.tcp)
+    except Exception as error:
+        return ending.told(_NAME, error)
+    return contract.EXIT_OK
+
+
+def _serve(hardware: Hardware, tcp: int | None) -> None:
+    port = PtyPort() if tcp is None else TcpPort(tcp)
+    with Board(hardware, port) as board:
+        print(port.url, flush=True)
+        while True:
+            board.serve(sys.stdin.fileno())
+            words = os.read(sys.stdin.fileno(), 1 << 10).split()  # The parent waits for the answer to each.
+            if not words:
+                return
+            board.switch(on=words[-1] == b"on")
+            print("done", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
