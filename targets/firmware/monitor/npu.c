@@ -128,7 +128,9 @@ static uint8_t outcome(uint32_t status)
         return HIL_OUTCOME_NPU_PARSE_ERROR;
     if (status & STATUS_FAULTS)
         return HIL_OUTCOME_NPU_OTHER_FAULT;
-    return status & STATUS_END ? HIL_OUTCOME_DONE : HIL_OUTCOME_TIME_LIMIT;
+    if (status & STATUS_END)
+        return HIL_OUTCOME_DONE;
+    return HIL_OUTCOME_TIME_LIMIT;
 }
 
 void npu_run(uint32_t base, uint32_t tick_hz, const hil_job *job, hil_result *result)
