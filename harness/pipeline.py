@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from hil.harness.model import Array, Model
+from hil.harness.model import Array, Dataset, Model
 from hil.harness.optimize.paths import Node, conversion, path_of, training_node
 from hil.harness.optimize.survival import LayerWeights
 from hil.harness.sources import source_digest, source_versions, versions
@@ -90,7 +90,7 @@ class Pipeline:
     def samples(self, model: Model, split: str) -> tuple[Array, Array]:
         """(x float32 (n, ...), y (n, ...)) of "train" or "test"; `UnavailableError` if the data is not here."""
         if not model.data.cache:
-            return _loaded(model, split)
+            return _loaded(model.data, split)
         libraries = {**versions("numpy"), **source_versions(model)}
         recipe = Recipe("data", {"data": self.data_digest(model)}, {"split": split}, versions=libraries)
 
@@ -104,15 +104,28 @@ class Pipeline:
 
     def data_digest(self, model: Model) -> str:
         """Identity of a model's data: the files it comes from and the source of its loader."""
-        return _data_digest(model)
+        return digest(f"{_files_digest(model.data)}{source_digest(model)}".encode())
 
     # -- Keras
 
     def keras(self, model: Model, node: Node) -> Artifact:
         """The Keras model of a node of the deployment tree; () is the trained base."""
-        return self._base(model) if not node else self._optimized(model, node)
+        recipe = self.recipe(model, node)
+        return self.store.make(recipe, self._optimized(model, node) if node else self._base(model, recipe))
 
-    def _base(self, model: Model) -> Artifact:
+    def recipe(self, model: Model, node: Node) -> Recipe:
+        """What the Keras model of a node is made of.  A parent that is not in the store is made."""
+        if not node:
+            return self._base_recipe(model)
+        return Recipe(
+            node[-1],
+            {"parent": self.keras(model, node[:-1]).digest(KERAS), "data": self.data_digest(model)},
+            {**model.recipe.settings_of(node[-1]), "promised": model.recipe.promised(node)},
+            code_version(*CODE["technique"]),
+            versions(*_TRAINING),
+        )
+
+    def _base_recipe(self, model: Model) -> Recipe:
         inputs, settings = _network(model), {}
         if model.weights:
             inputs["weights"] = digest_files([model.file(model.weights)])
@@ -120,28 +133,20 @@ class Pipeline:
             inputs["data"] = self.data_digest(model)
             settings = model.recipe.settings_of("base")
         libraries = {**versions(*_TRAINING, *_KERAS_LIBRARIES), **source_versions(model)}
-        recipe = Recipe("base", inputs, settings, code_version(*CODE["base"]), libraries)
+        return Recipe("base", inputs, settings, code_version(*CODE["base"]), libraries)
 
+    def _base(self, model: Model, recipe: Recipe) -> Callable[[Path], None]:
         def build(folder: Path) -> None:
             from hil.harness.optimize.base import base_model
             from hil.harness.optimize.keras_file import save_model
             from hil.harness.optimize.steps import Data
 
-            data = None if "data" not in inputs else Data(*self.samples(model, "train"))
+            data = None if "data" not in recipe.inputs else Data(*self.samples(model, "train"))
             save_model(base_model(model, data, self._progress(f"{model.name}: base")), folder / KERAS)
 
-        return self.store.make(recipe, build)
+        return build
 
-    def _optimized(self, model: Model, node: Node) -> Artifact:
-        parent = self.keras(model, node[:-1])
-        recipe = Recipe(
-            node[-1],
-            {"parent": parent.digest(KERAS), "data": self.data_digest(model)},
-            {**model.recipe.settings_of(node[-1]), "promised": model.recipe.promised(node)},
-            code_version(*CODE["technique"]),
-            versions(*_TRAINING),
-        )
-
+    def _optimized(self, model: Model, node: Node) -> Callable[[Path], None]:
         def build(folder: Path) -> None:
             from hil.harness.optimize.keras_file import load_model, save_model
             from hil.harness.optimize.steps import Data, apply
@@ -149,13 +154,13 @@ class Pipeline:
 
             text = f"{model.name}: {' > '.join(node)}"
             data = Data(*self.samples(model, "train"))
-            before = load_model(parent.path(KERAS))
+            before = load_model(self.keras(model, node[:-1]).path(KERAS))
             after = apply(node[-1], before, data, model.recipe, model.loss, self._progress(text))
             weights = check(after, node, model.recipe)
             save_model(after, folder / KERAS)
             _write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
 
-        return self.store.make(recipe, build)
+        return build
 
     def size(self, model: Model) -> tuple[int, int]:
         """Parameters and multiply-accumulates of an inference, of the Keras network or of the int8 file."""
@@ -299,14 +304,14 @@ def surviving(artifact: Artifact) -> list[LayerWeights]:
     return [LayerWeights(**layer) for layer in json.loads(artifact.read(WEIGHTS))]
 
 
-@lru_cache(maxsize=4)
-def _loaded(model: Model, split: str) -> tuple[Array, Array]:
-    return model.data.read(split)
+@lru_cache(maxsize=4)  # by the data, not by the model: one with other settings is another
+def _loaded(data: Dataset, split: str) -> tuple[Array, Array]:
+    return data.read(split)
 
 
 @lru_cache(maxsize=64)
-def _data_digest(model: Model) -> str:
-    return digest(f"{digest_files(model.data.present())}{source_digest(model)}".encode())
+def _files_digest(data: Dataset) -> str:
+    return digest_files(data.present())
 
 
 def _write_json(path: Path, value: Any) -> None:
