@@ -1,0 +1,21 @@
+"""A walk as pictures: a page of its own (HTML) or one image (PNG), both of the same drawings.
+
+    from hil.harness.tree import pictures
+
+    kernel = pictures.kernel_of(bench, model, found)          # None: the page goes without
+    Path("tree.html").write_text(pictures.html(found, kernel))
+    Path("tree.png").write_bytes(pictures.png(found, kernel))
+
+`plan` where nodes stand · `tree`, `scatter`, `weights` the drawings · `labels` names beside points · `kernels` the
+values of a kernel, stage by stage · `canvas` colours and text · `status` signs and words · `svg` a drawing inside a
+page · `page` and `image` the two formats · `figures` table and heading of the image · `files` where they are written
+
+matplotlib draws, and is imported when something is drawn.
+"""
+
+from hil.harness.tree.pictures.files import check, write
+from hil.harness.tree.pictures.image import png
+from hil.harness.tree.pictures.kernels import Kernel, Stage, check_kernel, kernel_of
+from hil.harness.tree.pictures.page import html
+
+__all__ = ["Kernel", "Stage", "check", "check_kernel", "html", "kernel_of", "png", "write"]

@@ -1,0 +1,93 @@
+"""Names beside points, where they cover neither each other nor a point.
+
+Each name takes the nearest free place around its point; with a thin line to it where that is not close.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from hil.harness.tree.pictures.canvas import INK, PALE, label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+_SIZE, _LETTER, _LINE = 11, 7.0, 15
+_POINT = 9
+"""Half of a point, in pixels."""
+_DISTANCES = (14, 26, 42, 60, 80)
+_ANGLES = (20, -20, 160, -160, 55, -55, 125, -125, 90, -90)
+
+
+@dataclass(frozen=True)
+class _Box:
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    def overlap(self, other: _Box) -> float:
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.top, other.top) - max(self.bottom, other.bottom)
+        return width * height if width > 0 and height > 0 else 0.0
+
+    def outside(self, area: _Box) -> float:
+        inside = self.overlap(area)
+        return (self.right - self.left) * (self.top - self.bottom) - inside
+
+
+def place(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
+    """Writes the name of each point (x, y, name; data coordinates), off the text and the lines that are there.
+
+    Lines must go level or upright from corner to corner.
+    """
+    extent = axes.get_window_extent()
+    area = _Box(extent.x0, extent.y0, extent.x1, extent.y1)
+    centres = [tuple(map(float, axes.transData.transform((x, y)))) for x, y, _ in points]
+    taken = [_Box(x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in centres]
+    taken += [_Box(*text.get_window_extent().extents) for text in axes.texts]
+    taken += [_between(*pair) for line in axes.lines for pair in pairwise(_corners(line))]
+    back = axes.transData.inverted()
+    for (x, y), (_, _, name) in sorted(zip(centres, points, strict=True), key=lambda pair: pair[0]):
+        free, distance, side = min(
+            (_at(x, y, name, angle, distance) for distance in _DISTANCES for angle in _ANGLES),
+            key=lambda found: _cost(found[0], found[1], taken, area),
+        )
+        taken.append(free)
+        edge = free.left if side == "left" else free.right if side == "right" else (free.left + free.right) / 2
+        middle = (free.bottom + free.top) / 2
+        to_x, to_y = back.transform((edge, middle))
+        if distance > _DISTANCES[0]:
+            axes.plot(*zip(back.transform((x, y)), (to_x, to_y), strict=True), color=PALE, lw=0.8, zorder=2)
+        label(axes, to_x, to_y, name, size=_SIZE, ha=side, color=INK, zorder=5)
+
+
+def _corners(line: Line2D) -> list[tuple[float, ...]]:
+    """In pixels."""
+    return [tuple(map(float, corner)) for corner in line.get_transform().transform(line.get_xydata())]
+
+
+def _between(one: tuple[float, ...], other: tuple[float, ...]) -> _Box:
+    """What a level or upright piece of a line covers."""
+    (left, right), (bottom, top) = (sorted(ends) for ends in zip(one, other, strict=True))
+    return _Box(left - 2, bottom - 2, right + 2, top + 2)
+
+
+def _at(x: float, y: float, name: str, angle: float, distance: float) -> tuple[_Box, float, str]:
+    """Where a name stands in that direction: its box, the distance, and which side of it is at the point."""
+    across, up = distance * math.cos(math.radians(angle)), distance * math.sin(math.radians(angle))
+    width, middle = len(name) * _LETTER, y + up
+    if abs(angle) == 90:
+        left, side = x - width / 2, "center"
+    else:
+        left, side = (x + across, "left") if across > 0 else (x + across - width, "right")
+    return _Box(left, middle - _LINE / 2, left + width, middle + _LINE / 2), distance, side
+
+
+def _cost(free: _Box, distance: float, taken: Sequence[_Box], area: _Box) -> float:
+    return distance + 2 * sum(free.overlap(other) for other in taken) + 4 * free.outside(area)

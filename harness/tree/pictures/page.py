@@ -1,0 +1,82 @@
+"""The page: drawings inlined, the table as a table.  It needs no network and no script, and forbids itself both.
+
+Whatever comes from a file (names of models, layers and leaves, reasons) is escaped: by Jinja2 in the page, by the XML
+writer in the drawings.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hil.harness.tree.picture import HEADINGS, asked, cells, legend, summary, verdict
+from hil.harness.tree.pictures import status
+from hil.harness.tree.pictures.canvas import COLORS, Drawing, plain, style
+from hil.harness.tree.pictures.kernels import Kernel
+from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, draw_scatter
+from hil.harness.tree.pictures.svg import inline
+from hil.harness.tree.pictures.tree import draw_tree
+from hil.harness.tree.pictures.weights import corner, draw_key, draw_stages
+from hil.harness.tree.result import Leaf, Status, Walk
+
+
+def html(found: Walk, kernel: Kernel | None = None) -> str:
+    """The whole page; the same walk gives the same text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("hil.harness.tree.pictures", "")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    with style():
+        drawings = _drawings(found, kernel)
+    return environment.get_template("page.html.j2").render(
+        walk=found,
+        kernel=kernel,
+        colors=COLORS,
+        asked=asked(found.limits),
+        where=where(found),
+        verdict=plain(verdict(found)[0]),
+        headings=[heading.replace("\n", " ") for heading in HEADINGS],
+        rows=[*(_row(leaf, found) for leaf in found.leaves), *(_pale(name) for name in found.not_walked)],
+        legend=legend(found).split("\n"),
+        remarks=[plain(line.strip()) for line in verdict(found)[1:] if line.strip() not in _commands(found)],
+        identity=[(name.replace("_", " "), plain(value)) for name, value in found.identity.items() if value],
+        **drawings,
+    )
+
+
+def where(found: Walk) -> str:
+    """The target and what the model was compiled for."""
+    return ", ".join(found.identity[key] for key in ("target", "accelerator", "memory_mode", "system_config"))
+
+
+def _drawings(found: Walk, kernel: Kernel | None) -> dict[str, Any]:
+    made = {
+        "tree": _inline(draw_tree(found)),
+        "tree_narrow": _inline(draw_tree(found, narrow=True)),
+        "latency": _inline(draw_scatter(found, LATENCY)),
+        "weights": _inline(draw_scatter(found, WEIGHTS)),
+    }
+    if kernel is None:
+        return made
+    stages = [_inline(drawing) for drawing in draw_stages(kernel)]
+    return {**made, "stages": stages, "key": _inline(draw_key()), "corner": corner(kernel)}
+
+
+def _inline(drawing: Drawing) -> Any:
+    from markupsafe import Markup
+
+    return Markup(inline(drawing))  # whose text is escaped
+
+
+def _row(leaf: Leaf, found: Walk) -> dict[str, Any]:
+    look = {"kind": leaf.status.value, "sign": status.sign(leaf), "word": status.word(leaf)}
+    why = "" if leaf.status is Status.MET else plain(summary(leaf, whole=False)).partition(": ")[2]
+    return {"name": plain(leaf.name), **look, "cells": cells(leaf), "why": why, "wins": leaf is found.winner}
+
+
+def _pale(name: str) -> dict[str, Any]:
+    look = {"kind": "waiting", "sign": status.sign(None), "word": status.NOT_WALKED}
+    return {"name": plain(name), **look, "cells": [""] * len(HEADINGS), "why": "", "wins": False}
+
+
+def _commands(found: Walk) -> tuple[str, str]:
+    return found.verdict.optimize, found.verdict.run

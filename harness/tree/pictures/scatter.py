@@ -1,0 +1,190 @@
+"""Accuracy against what a leaf costs, with the Pareto front and the limits.
+
+    draw_scatter(found, LATENCY)      # or WEIGHTS
+
+A point is a leaf: its shape and colour say whether it meets every limit, its bar is the paired 95 % interval of the
+drop against the float base.  Both axes begin near the points, not at zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hil.harness.tree.front import front
+from hil.harness.tree.pictures import status
+from hil.harness.tree.pictures.canvas import ACCENT, LINE, PALE, PAPER, RED, SOFT, Drawing, figure, label, plain
+from hil.harness.tree.pictures.labels import place
+from hil.harness.tree.result import Leaf, Status, Walk
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH, HEIGHT = 520, 390
+_AREA = (0.125, 0.14, 0.86, 0.765)
+_NEAR = 0.6
+"""A limit is drawn if it is no farther from the points than this share of their range; else words say where it lies."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A figure of a leaf that should be small: `figures` are the measurements to take it from, the first that there
+    is; `limit` bounds it (its name in `Budget`, empty for none), `scale` brings it into `unit`.
+    """
+
+    name: str
+    figures: tuple[str, ...]
+    unit: str
+    scale: float
+    limit: str = ""
+
+
+LATENCY = Cost("latency", ("latency", "npu_latency"), "ms", 1, "max_latency_ms")
+WEIGHTS = Cost("encoded weights", ("encoded_weights",), "KiB", 1 / 1024)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A leaf in the picture: cost in its unit, accuracy and the ends of its bar in percent."""
+
+    leaf: Leaf
+    cost: float
+    accuracy: float
+    low: float
+    high: float
+
+
+def points_of(found: Walk, cost: Cost) -> tuple[str, list[Point]]:
+    """The measurement that `cost` is taken from ("" if no leaf has it), and the leaves that have it.
+
+    One measurement for all: the NPU's share of a latency is never set beside a whole one.
+    """
+    for name in cost.figures:
+        if points := [point for leaf in found.leaves if (point := _point(leaf, name, cost.scale))]:
+            return name, points
+    return "", []
+
+
+def _point(leaf: Leaf, name: str, scale: float) -> Point | None:
+    value, accuracy, base = leaf.figure(name), leaf.figure("accuracy"), leaf.figure("base_accuracy")
+    if value is None or accuracy is None or base is None or leaf.status not in status.MARKERS:
+        return None
+    low, high = leaf.figure("accuracy_drop_low"), leaf.figure("accuracy_drop_high")
+    bottom = accuracy if high is None else min(accuracy, base - high)
+    top = accuracy if low is None else max(accuracy, base - low)
+    return Point(leaf, scale * value, 100 * accuracy, 100 * bottom, 100 * top)
+
+
+def draw_scatter(found: Walk, cost: Cost) -> Drawing:
+    """The leaves as points; words in place of them where the target has no such figure."""
+    name, points = points_of(found, cost)
+    made = figure(WIDTH, HEIGHT)
+    axes = made.add_axes(_AREA)
+    drawing = Drawing(cost.name.replace(" ", "-"), made, axes, alt="")
+    if not points:
+        axes.set_axis_off()
+        text = f"no leaf has a figure for {cost.name} on {found.identity['target']}"
+        label(axes, 0.5, 0.5, text, ha="center", color=SOFT, transform=axes.transAxes)
+        return Drawing(drawing.name, made, axes, alt=text)
+    _frame(axes, found, cost, name, points)
+    best = [points[place] for place in front([(point.cost, -point.accuracy) for point in points])]
+    _draw_front(axes, best)
+    _draw_points(drawing, found, cost, points)
+    place(axes, [(point.cost, point.accuracy, _name(found, point.leaf)) for point in points])
+    words = ", ".join(f"{p.leaf.name} {p.accuracy:.1f} % at {p.cost:.4g} {cost.unit}" for p in points)
+    line = ", ".join(dict.fromkeys(point.leaf.name for point in best))
+    alt = f"Accuracy against {cost.name}: {words}. On the Pareto front: {line}."
+    return Drawing(drawing.name, made, axes, alt, drawing.titles)
+
+
+def _name(found: Walk, leaf: Leaf) -> str:
+    return plain(f"{leaf.name} {status.WINNER}" if leaf.name == found.verdict.winner else leaf.name)
+
+
+def _frame(axes: Axes, found: Walk, cost: Cost, name: str, points: list[Point]) -> None:
+    """Range, titles with the trust, limits."""
+    trusts = {m.trust.value for point in points for m in point.leaf.measurements if m.name == name}
+    share = ", the NPU's share" if name == "npu_latency" else ""
+    axes.set_xlabel(f"{cost.name}{share}, {cost.unit} ({', '.join(sorted(trusts))})", color=SOFT)
+    axes.set_ylabel("accuracy of the int8 model, %", color=SOFT)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color=LINE, lw=0.6, alpha=0.6)
+    axes.set_axisbelow(True)
+    base = 100 * (points[0].leaf.figure("base_accuracy") or 0)
+    lowest = base - 100 * found.limits.max_accuracy_drop
+    most = float(getattr(found.limits, cost.limit)) if cost.limit and not share else float("inf")
+    heights = [end for point in points for end in (point.low, point.high)]
+    left, right, seen_x = _range([point.cost for point in points], most)
+    bottom, top, seen_y = _range([*heights, base], lowest)
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+    axes.axhline(base, color=PALE, lw=1, ls=(0, (1, 2)))
+    label(axes, 0.01, base, f"float base {base:.2f} %", **_beside(axes, "y"))
+    _limit(axes, "y", lowest, seen_y, f"limit: accuracy at least {lowest:.2f} %")
+    _limit(axes, "x", most, seen_x, f"limit: {cost.name} at most {most:g} {cost.unit}")
+
+
+def _beside(axes: Axes, axis: str) -> dict[str, Any]:
+    """How words stand at a line."""
+    transform = axes.get_yaxis_transform() if axis == "y" else axes.get_xaxis_transform()
+    behind = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
+    return {"size": 11, "color": PALE, "transform": transform, "va": "bottom", "zorder": 6, "bbox": behind}
+
+
+def _range(values: Sequence[float], limit: float) -> tuple[float, float, bool]:
+    """From, to, and whether the limit is between them."""
+    low, high = min(values), max(values)
+    wide = (high - low) or abs(high) * 0.1 or 1.0
+    seen = low - _NEAR * wide <= limit <= high + _NEAR * wide
+    if seen:
+        low, high = min(low, limit), max(high, limit)
+    wide = (high - low) or abs(high) * 0.1 or 1.0
+    return low - 0.1 * wide, high + 0.16 * wide, seen
+
+
+def _limit(axes: Axes, axis: str, value: float, seen: bool, text: str) -> None:
+    """A limit as a line, what it forbids shaded; a limit far from all points in words above the picture."""
+    if abs(value) == float("inf"):
+        return
+    if not seen:
+        x, side = (0.0, "left") if axis == "y" else (1.0, "right")
+        far = {"size": 11, "color": SOFT, "ha": side, "va": "bottom"}
+        label(axes, x, 1.045, f"{text}, beyond this range", **far, transform=axes.transAxes)
+        return
+    if axis == "y":
+        axes.axhline(value, color=RED, lw=1.5, ls=(0, (5, 3)))
+        axes.axhspan(axes.get_ylim()[0], value, color=RED, alpha=0.06, lw=0)
+        label(axes, 0.995, value, text, **{**_beside(axes, "y"), "color": RED, "va": "top"}, ha="right")
+    else:
+        axes.axvline(value, color=RED, lw=1.5, ls=(0, (5, 3)))
+        axes.axvspan(value, axes.get_xlim()[1], color=RED, alpha=0.06, lw=0)
+        left = value - axes.get_xlim()[0] < axes.get_xlim()[1] - value
+        label(axes, value, 1.01, text, **{**_beside(axes, "x"), "color": RED}, ha="left" if left else "right")
+
+
+def _draw_front(axes: Axes, best: list[Point]) -> None:
+    """Stairs: what at most so much can reach."""
+    ordered = sorted((point.cost, point.accuracy) for point in best)
+    xs, ys = [ordered[0][0]], [axes.get_ylim()[0]]
+    for x, y in ordered:
+        xs += [x, x]
+        ys += [ys[-1], y]
+    xs.append(axes.get_xlim()[1])
+    ys.append(ys[-1])
+    axes.plot(xs, ys, color=ACCENT, lw=2, alpha=0.8, zorder=2)
+    axes.fill_between(xs, ys, axes.get_ylim()[0], color=ACCENT, alpha=0.05, lw=0)
+
+
+def _draw_points(drawing: Drawing, found: Walk, cost: Cost, points: list[Point]) -> None:
+    for point in points:
+        leaf = point.leaf
+        hue = status.color(leaf)
+        drawing.axes.plot([point.cost] * 2, [point.low, point.high], color=hue, lw=1.5, alpha=0.45, zorder=3)
+        wins = leaf.name == found.verdict.winner
+        marker = "*" if wins else status.MARKERS[leaf.status]
+        size = 18 if wins else 9
+        style = {"marker": marker, "ms": size, "mec": "white" if leaf.status is Status.MET else hue, "mew": 0.8}
+        (dot,) = drawing.axes.plot([point.cost], [point.accuracy], color=hue, ls="none", zorder=4, **style)
+        between = f"{point.low:.2f} to {point.high:.2f} %"
+        text = f"{leaf.name}: {point.accuracy:.2f} % ({between}), {point.cost:.4g} {cost.unit}, {leaf.status.value}"
+        drawing.tooltip(dot, text)

@@ -1,0 +1,25 @@
+"""How a status looks: a word, a sign and a colour, so that none has to be told by colour alone."""
+
+from __future__ import annotations
+
+from hil.harness.tree.pictures.canvas import AMBER, GREEN, PALE, RED
+from hil.harness.tree.result import Leaf, Status
+
+SIGNS = {Status.MET: "✓", Status.MISSED: "✗", Status.MISMATCH: "≠", Status.FAILED: "!"}
+COLORS = {Status.MET: GREEN, Status.MISSED: AMBER, Status.MISMATCH: RED, Status.FAILED: RED}
+MARKERS = {Status.MET: "o", Status.MISSED: "X"}
+"""Shape of a point; a leaf of another status has no figures to be drawn."""
+WINNER = "★"
+NOT_WALKED = "not walked to"
+
+
+def sign(leaf: Leaf | None) -> str:
+    return SIGNS[leaf.status] if leaf else "○"
+
+
+def color(leaf: Leaf | None) -> str:
+    return COLORS[leaf.status] if leaf else PALE
+
+
+def word(leaf: Leaf | None) -> str:
+    return leaf.status.value if leaf else NOT_WALKED

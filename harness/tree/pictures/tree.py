@@ -1,0 +1,218 @@
+"""The tree of a walk: nodes with the time of their making, leaves with their figures.
+
+Drawn wide (nodes side by side, the leaves' figures in columns with bars) or narrow (indented, figures in a line).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hil.harness.tree.picture import origin, step, summary
+from hil.harness.tree.pictures import status
+from hil.harness.tree.pictures.canvas import (
+    BAR,
+    CARD,
+    GREEN,
+    INK,
+    LINE,
+    PALE,
+    PAPER,
+    SOFT,
+    TINT,
+    Drawing,
+    box,
+    canvas,
+    label,
+)
+from hil.harness.tree.pictures.plan import Item, plan
+from hil.harness.tree.result import Leaf, Status, Walk
+
+if TYPE_CHECKING:
+    from hil.harness.optimize.paths import Node
+
+_MARGIN = 8
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Pixels: `column` from depth to depth, `node` the box of a node, `card` the height of a leaf's, `row` a row's.
+
+    `node_height` is in rows; 0 puts nodes beside their children, whose cards then begin `gap` behind the last column.
+    """
+
+    width: float
+    node_height: float
+    column: float
+    gap: float
+    node: tuple[float, float]
+    card: float
+    row: float
+    top: float
+
+
+WIDE = _Layout(1280, 0, 150, 40, (118, 40), 46, 54, 34)
+NARROW = _Layout(470, 0.66, 22, 0, (170, 34), 62, 70, 4)
+_FIGURES = (("accuracy", 182), ("cycles", 324), ("encoded weights", 544))
+"""Columns of a wide card, from its left edge."""
+
+
+def draw_tree(found: Walk, *, narrow: bool = False) -> Drawing:
+    """The tree with its figures; what was not walked to is pale."""
+    layout = NARROW if narrow else WIDE
+    items = plan(found, layout.node_height)
+    rows = max(item.row for item in items) + 1
+    height = layout.top + rows * layout.row + _MARGIN
+    drawing = Drawing("tree-narrow" if narrow else "tree", *canvas(layout.width, height), alt=alt(found))
+    made = _Drawn(drawing, layout, found, items)
+    for item in items:
+        made.line(item)
+    for item in items:
+        made.leaf(item) if item.is_leaf else made.node(item)
+    if not layout.node_height:
+        made.headings()
+    return drawing
+
+
+def alt(found: Walk) -> str:
+    """The tree in words."""
+    leaves = [f"{leaf.name} {summary(leaf)}" for leaf in found.leaves]
+    leaves += [f"{name} {status.NOT_WALKED}" for name in found.not_walked]
+    return f"Deployment tree of {found.model}. {'. '.join(leaves)}. {found.verdict.reason}."
+
+
+class _Drawn:
+    """One drawing of the tree in the making."""
+
+    def __init__(self, drawing: Drawing, layout: _Layout, found: Walk, items: list[Item]) -> None:
+        self.drawing, self.axes, self.layout, self.found = drawing, drawing.axes, layout, found
+        self.nodes: dict[Node, Item] = {item.path: item for item in items if not item.is_leaf}
+        self.trained = {trained.node: trained for trained in found.trained}
+        self.deepest = max(item.depth for item in self.nodes.values())
+
+    def left(self, item: Item) -> float:
+        if item.is_leaf and not self.layout.node_height:
+            return _MARGIN + (self.deepest + 1) * self.layout.column + self.layout.gap
+        return _MARGIN + item.depth * self.layout.column
+
+    def middle(self, item: Item) -> float:
+        height = 1 if item.is_leaf or not self.layout.node_height else self.layout.node_height
+        return self.layout.top + (item.row + height / 2) * self.layout.row
+
+    def line(self, item: Item) -> None:
+        """From the node that it hangs on, with a corner."""
+        if item.parent is None:
+            return
+        parent = self.nodes[item.parent]
+        start, end = self.left(parent), self.left(item)
+        if self.layout.node_height:
+            corner, begin = start + 10, self.middle(parent) + self.layout.node[1] / 2
+            points = [(corner, begin), (corner, self.middle(item)), (end, self.middle(item))]
+        else:
+            start += self.layout.node[0]
+            corner = start + (self.layout.column - self.layout.node[0]) / 2
+            points = [(start, self.middle(parent)), (corner, self.middle(parent))]
+            points += [(corner, self.middle(item)), (end, self.middle(item))]
+        walked = item.leaf is not None if item.is_leaf else item.path in self.trained
+        self.axes.plot(*zip(*points, strict=True), color=LINE, lw=1.5, ls="-" if walked else (0, (3, 3)), zorder=0)
+        if item.is_leaf and not self.layout.node_height:
+            label(self.axes, end - 8, self.middle(item) - 9, item.last_step, size=11, ha="right", color=PALE)
+
+    def node(self, item: Item) -> None:
+        """A box: what was done last on the way, and how long it took."""
+        width, height = self.layout.node
+        x, y = self.left(item), self.middle(item)
+        trained = self.trained.get(item.path)
+        ink = INK if trained else PALE
+        shape = box(self.axes, x, y - height / 2, width, height, facecolor=PAPER, edgecolor=SOFT if trained else LINE)
+        time = f"{trained.seconds:.1f} s" if trained else "not made"
+        self.drawing.tooltip(shape, f"{step(item.path)}: {origin(trained) if trained else 'not made'}")
+        if self.layout.node_height:
+            label(self.axes, x + 10, y, item.name, weight="bold", color=ink, width=width - 60)
+            label(self.axes, x + width - 8, y, time, size=11, color=SOFT, ha="right")
+        else:
+            label(self.axes, x + width / 2, y - 8, item.name, weight="bold", color=ink, width=width - 6, ha="center")
+            label(self.axes, x + width / 2, y + 9, time, size=11, color=SOFT, ha="center")
+
+    def leaf(self, item: Item) -> None:
+        """A card: sign, name, status, figures, and what is missed."""
+        leaf, x, y = item.leaf, self.left(item), self.middle(item)
+        top, width = y - self.layout.card / 2, self.layout.width - x - _MARGIN
+        wins = item.name == self.found.verdict.winner
+        edge = {"edgecolor": GREEN, "linewidth": 2} if wins else {"edgecolor": LINE}
+        if leaf is None:
+            edge["linestyle"] = "--"
+        shape = box(self.axes, x, top, width, self.layout.card, facecolor=TINT if wins else CARD, **edge)
+        self.drawing.tooltip(shape, f"{item.name}: {summary(leaf) if leaf else status.NOT_WALKED}")
+        hue = status.color(leaf)
+        box(self.axes, x + 4, top + 5, 4, self.layout.card - 10, facecolor=hue, edgecolor="none", radius=2)
+        (self._narrow if self.layout.node_height else self._wide)(item, x, y, width, wins)
+
+    def _name(self, item: Item, x: float, y: float, width: float) -> None:
+        ink = INK if item.leaf else PALE
+        label(self.axes, x + 16, y, status.sign(item.leaf), size=14, color=status.color(item.leaf), weight="bold")
+        label(self.axes, x + 34, y, item.name, size=13, weight="bold", color=ink, width=width)
+
+    def _wide(self, item: Item, x: float, y: float, width: float, wins: bool) -> None:
+        leaf = item.leaf
+        self._name(item, x, y - 9, 140)
+        word = f"{status.WINNER} winner" if wins else status.word(leaf)
+        label(self.axes, x + 34, y + 10, word, size=11, color=status.color(leaf), weight="bold" if wins else "normal")
+        if leaf is None:
+            return
+        if leaf.status in (Status.FAILED, Status.MISMATCH):
+            label(self.axes, x + _FIGURES[0][1], y, leaf.reason.split("\n")[0], size=11, width=width - 195, color=SOFT)
+            return
+        missed = _missed(leaf)
+        line = y - 8 if missed else y
+        label(self.axes, x + _FIGURES[0][1], line, _accuracy(leaf), size=12)
+        self._bar(leaf, "npu_cycles", x + _FIGURES[1][1], line, 120, f"{leaf.figure('npu_cycles') or 0:,.0f}")
+        kib = (leaf.figure("encoded_weights") or 0) / 1024
+        self._bar(leaf, "encoded_weights", x + _FIGURES[2][1], line, 120, f"{kib:,.1f} KiB")
+        if missed:
+            label(self.axes, x + _FIGURES[0][1], y + 11, missed, size=11, color=status.color(leaf), width=width - 190)
+
+    def _bar(self, leaf: Leaf, name: str, x: float, y: float, length: float, text: str) -> None:
+        """A bar against the largest of all leaves, and the figure behind it."""
+        value, most = leaf.figure(name), max(other.figure(name) or 0 for other in self.found.leaves)
+        if value is None or not most:
+            label(self.axes, x, y, "not measured", size=11, color=PALE)
+            return
+        box(self.axes, x, y - 4, length, 8, facecolor=LINE, edgecolor="none", radius=0, linewidth=0)
+        box(self.axes, x, y - 4, length * value / most, 8, facecolor=BAR, edgecolor="none", radius=0, linewidth=0)
+        label(self.axes, x + length + 8, y, text, size=12)
+
+    def _narrow(self, item: Item, x: float, y: float, width: float, wins: bool) -> None:
+        leaf = item.leaf
+        self._name(item, x, y - 17, width - 150)
+        word = f"{status.WINNER} winner" if wins else status.word(leaf)
+        label(self.axes, x + width - 10, y - 17, word, size=11, color=status.color(leaf), ha="right", weight="bold")
+        if leaf is None:
+            return
+        if leaf.status in (Status.FAILED, Status.MISMATCH):
+            label(self.axes, x + 16, y + 4, leaf.reason.split("\n")[0], size=11, width=width - 24, color=SOFT)
+            return
+        cycles, kib = leaf.figure("npu_cycles"), (leaf.figure("encoded_weights") or 0) / 1024
+        parts = [_accuracy(leaf), f"{cycles:,.0f} cycles" if cycles else "", f"{kib:,.1f} KiB"]
+        label(self.axes, x + 16, y + 2, " · ".join(part for part in parts if part), size=12, width=width)
+        if missed := _missed(leaf):
+            label(self.axes, x + 16, y + 20, missed, size=11, color=status.color(leaf), width=width - 24)
+
+    def headings(self) -> None:
+        """What the columns of the leaves are, and on what trust."""
+        x = _MARGIN + (self.deepest + 1) * self.layout.column + self.layout.gap
+        trusts = {m.trust.value for leaf in self.found.leaves for m in leaf.measurements if m.name == "npu_cycles"}
+        for name, offset in _FIGURES:
+            trust = f" ({', '.join(sorted(trusts))})" if name == "cycles" and trusts else ""
+            text = {"accuracy": "accuracy (drop)", "cycles": f"NPU cycles{trust}"}.get(name, name)
+            label(self.axes, x + offset, 18, text, size=11, color=SOFT)
+
+
+def _accuracy(leaf: Leaf) -> str:
+    value, drop = leaf.figure("accuracy"), leaf.figure("accuracy_drop")
+    return "" if value is None or drop is None else f"{100 * value:.1f} % ({100 * drop:+.1f})"
+
+
+def _missed(leaf: Leaf) -> str:
+    """The limits that do not hold, and by how much."""
+    return summary(leaf, whole=False).removeprefix("missed: ") if leaf.status is Status.MISSED else ""
