@@ -50,10 +50,11 @@ class _Desk:
 
         board = self.board
         try:
-            with contextlib.closing(open_channel(self.find().path, board.baud)) as channel, Link(channel) as link:
+            boot_s = board.reset.boot_s
+            with Link(open_channel(self.find().path, board.baud), silence_s=boot_s, reopen_s=boot_s) as link:
                 link.identify()
                 link.reset()
-        except LinkError as error:
+        except (LinkError, PortError) as error:
             raise ResetError(f"{board.name} cannot be asked for a reset: {error}", log=error.log) from error
 
     def pulse(self, line: str) -> None:

@@ -86,7 +86,7 @@ def _port(keys: Keys) -> dict[str, Any]:
     return {"port": path or url, "usb": usb, "baud": _ended(keys, keys.whole("baud", 300, 20_000_000, 115_200))}
 
 
-def _clocks(keys: Keys) -> dict[str, int]:
+def _clocks(keys: Keys) -> dict[str, Any]:
     clocks = {name: keys.whole(name, 1, _HIGHEST_HZ, 0) if name in keys else 0 for name in ("cpu_hz", "npu_hz")}
     return _ended(keys, clocks)
 
