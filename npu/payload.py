@@ -17,6 +17,7 @@ Source: Vela's `driver_actions.py`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ FOURCC = 0x3150_4F43
 """'COP1' as a little-endian word."""
 
 _CONFIG, _STREAM, _NOP = 1, 2, 5
+_CONFIG_WORDS = 2
 
 
 def parse_payload(data: bytes | NDArray[Any]) -> tuple[Accelerator, Words]:
@@ -38,26 +40,45 @@ def parse_payload(data: bytes | NDArray[Any]) -> tuple[Accelerator, Words]:
 
     Raises `StreamError` if `data` is no payload, is truncated, or is for something that is no Ethos-U55.
     """
+    accelerator: Accelerator | None = None
+    for kind, words in _actions(data):
+        if kind == _CONFIG:
+            accelerator = Accelerator.from_config_word(int(words[0]))
+        elif accelerator is None:
+            raise StreamError("the driver payload does not say which accelerator it is for")
+        else:
+            return accelerator, words
+    raise StreamError("the driver payload holds no command stream")
+
+
+def parse_id(data: bytes | NDArray[Any]) -> int:
+    """The register ID of the NPU that a payload was compiled for: its architecture's version is in the upper half.
+
+    Raises `StreamError` if `data` is no payload, or does not say that.
+    """
+    for kind, words in _actions(data):
+        if kind == _CONFIG:
+            return int(words[1])
+    raise StreamError("the driver payload does not say which accelerator it is for")
+
+
+def _actions(data: bytes | NDArray[Any]) -> Iterator[tuple[int, Words]]:
+    """Kind and words of each configuration and command stream."""
     raw = bytes(data)
     words: Words = np.frombuffer(raw[: len(raw) // 4 * 4], "<u4").astype(np.uint32)
     if not len(words) or words[0] != FOURCC:
         raise StreamError("the driver payload does not start with COP1")
-    accelerator: Accelerator | None = None
     at = 1
     while at < len(words):
         tag = int(words[at])
-        if tag & 0xFF == _NOP:
-            at += 1
-        elif tag & 0xFF == _CONFIG and at + 2 < len(words):
-            accelerator = Accelerator.from_config_word(int(words[at + 1]))
-            at += 3
-        elif tag & 0xFF == _STREAM:
-            length = tag >> 16 | (tag >> 8 & 0xFF) << 16
-            if accelerator is None:
-                raise StreamError("the driver payload does not say which accelerator it is for")
-            if at + 1 + length > len(words):
-                raise StreamError(f"the driver payload ends before its command stream of {length} words does")
-            return accelerator, words[at + 1 : at + 1 + length]
-        else:
-            raise StreamError(f"driver action {tag:#010x} at word {at} of the payload is not known or cut short")
-    raise StreamError("the driver payload holds no command stream")
+        kind = tag & 0xFF
+        at += 1
+        if kind == _NOP:
+            continue
+        length = _CONFIG_WORDS if kind == _CONFIG else tag >> 16 | (tag >> 8 & 0xFF) << 16
+        if kind == _STREAM and at + length > len(words):
+            raise StreamError(f"the driver payload ends before its command stream of {length} words does")
+        if kind not in (_CONFIG, _STREAM) or at + length > len(words):
+            raise StreamError(f"driver action {tag:#010x} at word {at - 1} of the payload is not known or cut short")
+        yield kind, words[at : at + length]
+        at += length

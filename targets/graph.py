@@ -42,6 +42,10 @@ Trace = Callable[[int, Operation, Array], None]
 Passed = Callable[[str, Array], None]
 """Called with each tensor that one operator hands to the next, or to the user: its name, (samples, *tensor shape)."""
 
+Elsewhere = Callable[[BoundOperator, Array, Sequence[range], Sequence[range]], None]
+"""Runs an NPU operator on a device that has the arena's memory: the operator, the arena here (1, bytes), the ranges of
+it that were written here since the last NPU operator, and those that it must bring back."""
+
 _MOST_MEMORY = 1 << 31  # bytes; more is no microcontroller's, but a damaged file's
 
 
@@ -79,12 +83,13 @@ class Graph:
         trace: Trace | None = None,
         passed: Passed | None = None,
         jobs: int = 1,
+        elsewhere: Elsewhere | None = None,
     ) -> tuple[Array, ...]:
         """Outputs in the model's order, each (samples, ...); `state` is changed to what the inference leaves.
 
-        `jobs` threads share the samples while the NPU's operators run.
+        `jobs` threads share the samples while the NPU's operators run; with `elsewhere`, it runs them, one sample.
         """
-        inference = _Inference(self, len(inputs[0]), state, trace, passed, jobs)
+        inference = _Inference(self, len(inputs[0]), state, trace, passed, jobs, elsewhere)
         for index, array in zip(self.model.main.inputs, inputs, strict=True):
             inference.store(index, array)
         for step in self.steps:
@@ -102,7 +107,14 @@ class _Inference:
     """One inference of a batch under way: the arena, and the value of each tensor that was written."""
 
     def __init__(
-        self, graph: Graph, samples: int, state: State, trace: Trace | None, passed: Passed | None, jobs: int
+        self,
+        graph: Graph,
+        samples: int,
+        state: State,
+        trace: Trace | None,
+        passed: Passed | None,
+        jobs: int,
+        elsewhere: Elsewhere | None,
     ) -> None:
         self._graph = graph
         self._tensors = graph.model.main.tensors
@@ -111,6 +123,8 @@ class _Inference:
         self._trace = trace
         self._passed = passed
         self._jobs = jobs
+        self._elsewhere = elsewhere
+        self._changed: list[range] = []
         self._values: dict[int, Array] = {}
         self._streams = 0
         bound = [step for step in graph.steps if isinstance(step, BoundOperator)]
@@ -134,7 +148,11 @@ class _Inference:
         tensor = self._tensors[index]
         self._keep(index, value)
         if tensor.offset is not None:
-            _place(self._arena, tensor, value)
+            self._place(tensor, value)
+
+    def _place(self, tensor: Tensor, value: Array) -> None:
+        _place(self._arena, tensor, value)
+        self._changed.append(_range(tensor))
 
     def _keep(self, index: int, value: Array) -> None:
         self._values[index] = value
@@ -146,17 +164,26 @@ class _Inference:
         tensors = [self._tensors[index] for index in step.operator.inputs]
         variables = [tensor for tensor in tensors if tensor.is_variable]
         for tensor in variables:
-            _place(self._arena, tensor, state.get(tensor.name, _reset(tensor, self._samples)))
+            self._place(tensor, state.get(tensor.name, _reset(tensor, self._samples)))
         for tensor in tensors:
             if tensor.data is not None and tensor.offset is not None:
-                _place(self._arena, tensor, _constant(tensor, self._samples))
-        stream, trace = self._streams, self._trace
-        follow = None if trace is None else lambda operation, ofm: trace(stream, operation, ofm)
-        step.run(self._arena, follow, self._fast, self._jobs)
+                self._place(tensor, _constant(tensor, self._samples))
+        self._start(step, [*(self._tensors[index] for index in step.operator.outputs), *variables])
         self._streams += 1
         for index in step.operator.outputs:
             self._keep(index, _fetch(self._arena, self._tensors[index]))
         state.update((tensor.name, _fetch(self._arena, tensor)) for tensor in variables)
+
+    def _start(self, step: BoundOperator, wanted: Sequence[Tensor]) -> None:
+        """Has the operator run, after which the `wanted` tensors are in the arena here."""
+        stream, trace = self._streams, self._trace
+        if self._elsewhere is not None:
+            ranges = [_range(tensor) for tensor in wanted if tensor.offset is not None]
+            self._elsewhere(step, self._arena, self._changed, ranges)
+        else:
+            follow = None if trace is None else lambda operation, ofm: trace(stream, operation, ofm)
+            step.run(self._arena, follow, self._fast, self._jobs)
+        self._changed = []
 
     def run_cpu(self, piece: Piece) -> None:
         inputs = [self.load(index) for index in piece.inputs]
@@ -250,6 +277,12 @@ def _place(arena: Array, tensor: Tensor, value: Array) -> None:
     if raw.shape[1] != tensor.bytes:
         raise BadInputError(f"the tensor {tensor.name!r} has {raw.shape[1]} bytes instead of {tensor.bytes}")
     arena[:, tensor.offset : tensor.offset + tensor.bytes] = raw
+
+
+def _range(tensor: Tensor) -> range:
+    """The bytes of the arena that a tensor takes."""
+    offset = tensor.offset or 0
+    return range(offset, offset + tensor.bytes)
 
 
 def _fetch(arena: Array, tensor: Tensor) -> Array:
