@@ -63,13 +63,16 @@ class Run:
     """What came back: one array per model output, in the model's order, each with a leading sample axis.
 
     `measurements` hold per-inference figures, `identity` what a number of this run depends on (engine, versions,
-    firmware hash ...), `log` the target's own text (UART).
+    firmware hash ...), `log` the target's own text (UART).  A board that prints real numbers instead of giving its
+    tensors has them in `printed`; its `outputs` are empty where the numbers do not tell which quantized values they are
+    (`identity["parity"]` says why).
     """
 
     outputs: tuple[Array, ...]
     measurements: tuple[Measurement, ...] = ()
     identity: dict[str, str] = field(default_factory=dict)
     log: str = ""
+    printed: tuple[Array, ...] = ()
 
 
 class Target(Protocol):
