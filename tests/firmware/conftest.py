@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.util
 import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from hil.fvp.qemu import MACHINE, PROGRAM
+from hil.fvp.virtual import VirtualBoard
+from hil.targets.firmware.build import DEFAULT_BOARD, build
+from hil.targets.link import Link, open_channel
 
 from .parts import library
 
@@ -30,3 +40,38 @@ def zig_wheel() -> None:
 def parts(zig_wheel: None, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """The monitor's parts, on this machine."""
     return library(tmp_path_factory.mktemp("parts"))
+
+
+Boot = Callable[..., Link]
+
+
+@pytest.fixture
+def boot(zig_wheel: None, tmp_path: Path) -> Iterator[Boot]:
+    """`boot(board, compiler)`: a link to that firmware on stock QEMU, without an NPU."""
+    if shutil.which(PROGRAM) is None:
+        _missing(f"{PROGRAM} is not installed")
+    with contextlib.ExitStack() as stack:
+
+        def start(board: str = DEFAULT_BOARD, compiler: str = "zig") -> Link:
+            elf = build(board, compiler, tmp_path).elf
+            command = [PROGRAM, "-M", MACHINE, "-display", "none", "-monitor", "none", "-serial", "pty", "-kernel", elf]
+            qemu = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
+            stack.callback(qemu.wait)
+            stack.callback(qemu.kill)
+            assert qemu.stdout is not None
+            stack.callback(qemu.stdout.close)
+            told = re.search(r"/dev/\S+", qemu.stdout.readline())
+            assert told, "QEMU has no pty"
+            return stack.enter_context(Link(open_channel(told[0], baud=115200)))
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def board(zig_wheel: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Link]:
+    """A link to the firmware on the virtual board, which has an Ethos-U55-128."""
+    if shutil.which(PROGRAM) is None:
+        _missing(f"{PROGRAM} is not installed")
+    elf = build(compiler="zig", folder=tmp_path_factory.mktemp("firmware")).elf
+    with VirtualBoard(elf, tcp=0) as virtual, Link(open_channel(virtual.url, baud=115200)) as link:
+        yield link
