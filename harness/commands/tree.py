@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,6 +48,12 @@ def tree(
     firmware: arguments.Firmware = None,
     models: arguments.ModelsFolder = Path("models"),
     store: arguments.StoreFolder = None,
+    output: Annotated[
+        list[Path] | None, typer.Option("-o", metavar="FILE", help="Draw it: .html or .png; may be repeated.")
+    ] = None,
+    kernel: Annotated[
+        str | None, typer.Option(metavar="LAYER", help="Whose kernel the picture follows (the largest touched).")
+    ] = None,
     as_json: arguments.Json = False,
 ) -> None:
     """Walk the deployment tree until a leaf meets the limits; without any, the model file's budget holds."""
@@ -54,10 +61,12 @@ def tree(
     from hil.harness.model import find
     from hil.harness.pipeline import Pipeline
     from hil.harness.selection import check_accelerator
+    from hil.harness.tree import pictures
     from hil.harness.tree.limits import limits_of, size
     from hil.harness.tree.walking import check_policy, in_order, walk
     from hil.harness.tree.watching import view
 
+    pictures.check_outputs(output or (), kernel)
     check_policy(policy)
     check_accelerator(accelerator)  # before anything is trained for it
     found = find(model, models)
@@ -75,6 +84,7 @@ def tree(
     bench = Bench(Pipeline(arguments.open_store(store), watcher), target, settings, samples, options)
     with watcher:
         watcher.say(*asked.left_out)
+        pictures.check_kernel(bench, found, kernel)
         walked = walk(
             *(found, bench, asked.limits),
             policy=policy,
@@ -84,6 +94,10 @@ def tree(
             vela_config=vela_config,
         )
     print(json.dumps(walked.record())) if as_json else _show(walked)
+    shown = pictures.kernel_of(bench, found, walked, kernel) if output else None
+    for path in output or ():
+        pictures.write(path, walked, shown)
+        print(f"drawn: {path}", file=sys.stderr if as_json else sys.stdout)
     if not walked.verdict.met:
         raise typer.Exit(EXIT_GATE)
 
@@ -91,4 +105,4 @@ def tree(
 def _show(walked: Walk) -> None:
     from hil.harness.tree.picture import drawn, legend, verdict
 
-    print("\n".join([drawn(walked), "", legend(walked), "", *verdict(walked)]))
+    print("\n".join([drawn(walked), "", *legend(walked), "", *verdict(walked)]))

@@ -126,12 +126,12 @@ def _cell(leaf: Leaf, name: str, scale: float, form: str) -> str:
     return "" if value is None else format(scale * value, form)
 
 
-def legend(found: Walk) -> str:
-    """What the columns of the table stand on."""
+def legend(found: Walk) -> list[str]:
+    """What the columns of the table stand on, a paragraph each."""
     trusts = {m.trust.value for leaf in found.leaves for m in leaf.measurements if m.name == "npu_cycles"}
     text = _LEGEND.format(trust=", ".join(sorted(trusts)) or "not measured here")
     partial = any(leaf.figure("npu_latency") is not None for leaf in found.leaves)
-    return f"{text}\n*: operators left to the CPU are not in the cycles" if partial else text
+    return [text, "*: operators left to the CPU are not in the cycles"] if partial else [text]
 
 
 def verdict(found: Walk) -> list[str]:

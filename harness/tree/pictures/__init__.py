@@ -13,9 +13,9 @@ page · `page` and `image` the two formats · `figures` table and heading of the
 matplotlib draws, and is imported when something is drawn.
 """
 
-from hil.harness.tree.pictures.files import check, write
+from hil.harness.tree.pictures.files import check_outputs, write
 from hil.harness.tree.pictures.image import png
 from hil.harness.tree.pictures.kernels import Kernel, Stage, check_kernel, kernel_of
 from hil.harness.tree.pictures.page import html
 
-__all__ = ["Kernel", "Stage", "check", "check_kernel", "html", "kernel_of", "png", "write"]
+__all__ = ["Kernel", "Stage", "check_kernel", "check_outputs", "html", "kernel_of", "png", "write"]

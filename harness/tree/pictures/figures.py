@@ -30,7 +30,7 @@ def draw_table(found: Walk, width: float) -> Drawing:
     headings = ["leaf", "", *(heading.replace("\n", " ") for heading in HEADINGS)]
     letters = [min(24, max(len(row[n]) for row in [headings, *rows])) for n in range(len(headings))]
     spare = max(8.0, (width - 32 - 24 - _LETTER * sum(letters)) / len(letters))
-    notes = [line for block in [*legend(found).split("\n"), *verdict(found)[1:]] for line in _wrapped(block, width)]
+    notes = [line for text in [*legend(found), *verdict(found)[1:]] for line in _wrapped(text, width)]
     height = 40 + _ROW * len(rows) + 14 + _LINE * len(notes) + 10
     made, axes = canvas(width, height)
     ends, x = [], 40.0

@@ -1,6 +1,6 @@
 """Where pictures go: what can be written is known before a walk begins, and no file is ever half written.
 
-check([Path("tree.html"), Path("tree.png")])       # BadInputError for another suffix, or a folder that is none
+check_outputs([Path("tree.html"), Path("tree.png")])       # BadInputError for another suffix, or no such folder
 write(Path("tree.html"), found, kernel)
 """
 
@@ -24,8 +24,10 @@ _FORMATS: dict[str, Callable[[Walk, Kernel | None], bytes]] = {
 }
 
 
-def check(paths: Sequence[Path]) -> None:
-    """Raises `BadInputError` for a file that could not be written as a picture."""
+def check_outputs(paths: Sequence[Path], kernel: str | None = None) -> None:
+    """Raises `BadInputError` for a file that could not be written as a picture, and for a kernel without any."""
+    if kernel is not None and not paths:
+        raise BadInputError(f"--kernel {kernel}: there is no picture to show it in", hint="add -o tree.html")
     for path in paths:
         if path.suffix.lower() not in _FORMATS:
             raise BadInputError(f"-o {path}: no such kind of picture", hint=f"there are: {', '.join(_FORMATS)}")

@@ -11,7 +11,7 @@ from hil.harness.tree.pictures.canvas import DPI, Drawing, style
 from hil.harness.tree.pictures.figures import draw_caption, draw_heading, draw_table
 from hil.harness.tree.pictures.kernels import Kernel
 from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, draw_scatter
-from hil.harness.tree.pictures.tree import WIDE, draw_tree
+from hil.harness.tree.pictures.tree import draw_tree
 from hil.harness.tree.pictures.weights import WIDTH, corner, draw_key, draw_stages
 from hil.harness.tree.result import Walk
 
@@ -36,8 +36,9 @@ def png(found: Walk, kernel: Kernel | None = None) -> bytes:
 
 def _rows(found: Walk, kernel: Kernel | None) -> list[list[Array]]:
     """Drawings that stand side by side, as pixels (height, width, 3), those of a row equally high."""
-    full = max(WIDE.width, WIDTH * len(kernel.stages) if kernel else 0)
-    drawings: list[list[Drawing]] = [[draw_heading(found, full)], [draw_tree(found)]]
+    tree = draw_tree(found)
+    full = max(DPI * tree.figure.get_figwidth(), WIDTH * len(kernel.stages) if kernel else 0)
+    drawings = [[draw_heading(found, full)], [tree]]
     front = "What accuracy costs. The line is the Pareto front; bars are paired 95 % intervals of the drop"
     drawings += [[draw_caption(front, full)], [draw_scatter(found, LATENCY), draw_scatter(found, WEIGHTS)]]
     if kernel:

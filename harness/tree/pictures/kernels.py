@@ -91,9 +91,10 @@ def kernel_of(bench: Bench, model: Model, found: Walk, name: str | None = None) 
     return Kernel(layer, leaf.name, first[layer].shape, tuple(stage for stage in stages if stage.values.size))
 
 
-def check_kernel(bench: Bench, model: Model, name: str) -> None:
-    """Raises `BadInputError` if the base has no kernel of that name; makes the base."""
-    _chosen(read_kernels(bench.pipeline.keras(model, ()).path(KERAS)), (), name)
+def check_kernel(bench: Bench, model: Model, name: str | None) -> None:
+    """Raises `BadInputError` if a kernel was named that the base has not; it makes the base only then."""
+    if name is not None:
+        _chosen(read_kernels(bench.pipeline.keras(model, ()).path(KERAS)), (), name)
 
 
 def read_kernels(path: Path) -> dict[str, Array]:

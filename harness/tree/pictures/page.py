@@ -36,7 +36,7 @@ def html(found: Walk, kernel: Kernel | None = None) -> str:
         verdict=plain(verdict(found)[0]),
         headings=[heading.replace("\n", " ") for heading in HEADINGS],
         rows=[*(_row(leaf, found) for leaf in found.leaves), *(_pale(name) for name in found.not_walked)],
-        legend=legend(found).split("\n"),
+        legend=[text.replace("\n", " ") for text in legend(found)],
         remarks=[plain(line.strip()) for line in verdict(found)[1:] if line.strip() not in _commands(found)],
         identity=[(name.replace("_", " "), plain(value)) for name, value in found.identity.items() if value],
         **drawings,

@@ -32,35 +32,56 @@ if TYPE_CHECKING:
     from hil.harness.optimize.paths import Node
 
 _MARGIN = 8
+_NODE_ROW = 0.66
+"""Height of an indented node's row, in rows of a leaf."""
+_FIGURES = (("accuracy", 204), ("cycles", 344), ("encoded weights", 562))
+"""Columns of a wide card, from its left edge."""
+_CARD = 774
+"""Pixels of a wide card."""
+_BETWEEN, _GAP = 32, 40
+"""Pixels between the columns of nodes, and from the last one to the cards: room for the last steps' names."""
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Pixels: `column` from depth to depth, `node` the box of a node, `card` the height of a leaf's, `row` a row's.
+    """Pixels: `node` the height of a node's box, `card` of a leaf's, `row` of a row, `top` above the first.
 
-    `node_height` is in rows; 0 puts nodes beside their children, whose cards then begin `gap` behind the last column.
+    `nodes` are left edge and width of a node's box by depth.  `indented` is the height of a node's row in rows of a
+    leaf; 0 puts nodes beside their children.
     """
 
     width: float
-    node_height: float
-    column: float
-    gap: float
-    node: tuple[float, float]
+    indented: float
+    nodes: tuple[tuple[float, float], ...]
+    cards: tuple[float, ...]
+    node: float
     card: float
     row: float
     top: float
 
 
-WIDE = _Layout(1280, 0, 150, 40, (118, 40), 46, 54, 34)
-NARROW = _Layout(470, 0.66, 22, 0, (170, 34), 62, 70, 4)
-_FIGURES = (("accuracy", 182), ("cycles", 324), ("encoded weights", 544))
-"""Columns of a wide card, from its left edge."""
+def _wide(items: list[Item]) -> _Layout:
+    """Columns as wide as the longest name in each, then the cards one below the other."""
+    nodes = [item for item in items if not item.is_leaf]
+    depths = range(max(item.depth for item in nodes) + 1)
+    longest = [max(len(item.name) for item in nodes if item.depth == depth) for depth in depths]
+    widths = [min(180.0, max(72.0, 8.2 * letters + 14)) for letters in longest]
+    lefts = [_MARGIN + sum(widths[:depth]) + _BETWEEN * depth for depth in depths]
+    x = lefts[-1] + widths[-1] + _BETWEEN + _GAP
+    columns = tuple(zip(lefts, widths, strict=True))
+    return _Layout(x + _CARD + _MARGIN, 0, columns, (x,) * (len(depths) + 1), 40, 46, 54, 34)
+
+
+def _narrow(items: list[Item]) -> _Layout:
+    """Everything one below the other, as far to the right as it is deep."""
+    lefts = [_MARGIN + 22.0 * depth for depth in range(max(item.depth for item in items) + 1)]
+    return _Layout(470, _NODE_ROW, tuple((left, 200.0) for left in lefts), tuple(lefts), 34, 62, 70, 4)
 
 
 def draw_tree(found: Walk, *, narrow: bool = False) -> Drawing:
     """The tree with its figures; what was not walked to is pale."""
-    layout = NARROW if narrow else WIDE
-    items = plan(found, layout.node_height)
+    items = plan(found, _NODE_ROW if narrow else 0)
+    layout = _narrow(items) if narrow else _wide(items)
     rows = max(item.row for item in items) + 1
     height = layout.top + rows * layout.row + _MARGIN
     drawing = Drawing("tree-narrow" if narrow else "tree", *canvas(layout.width, height), alt=alt(found))
@@ -69,7 +90,7 @@ def draw_tree(found: Walk, *, narrow: bool = False) -> Drawing:
         made.line(item)
     for item in items:
         made.leaf(item) if item.is_leaf else made.node(item)
-    if not layout.node_height:
+    if not layout.indented:
         made.headings()
     return drawing
 
@@ -88,15 +109,12 @@ class _Drawn:
         self.drawing, self.axes, self.layout, self.found = drawing, drawing.axes, layout, found
         self.nodes: dict[Node, Item] = {item.path: item for item in items if not item.is_leaf}
         self.trained = {trained.node: trained for trained in found.trained}
-        self.deepest = max(item.depth for item in self.nodes.values())
 
     def left(self, item: Item) -> float:
-        if item.is_leaf and not self.layout.node_height:
-            return _MARGIN + (self.deepest + 1) * self.layout.column + self.layout.gap
-        return _MARGIN + item.depth * self.layout.column
+        return self.layout.cards[item.depth] if item.is_leaf else self.layout.nodes[item.depth][0]
 
     def middle(self, item: Item) -> float:
-        height = 1 if item.is_leaf or not self.layout.node_height else self.layout.node_height
+        height = 1 if item.is_leaf else self.layout.indented or 1
         return self.layout.top + (item.row + height / 2) * self.layout.row
 
     def line(self, item: Item) -> None:
@@ -105,29 +123,29 @@ class _Drawn:
             return
         parent = self.nodes[item.parent]
         start, end = self.left(parent), self.left(item)
-        if self.layout.node_height:
-            corner, begin = start + 10, self.middle(parent) + self.layout.node[1] / 2
+        if self.layout.indented:
+            corner, begin = start + 10, self.middle(parent) + self.layout.node / 2
             points = [(corner, begin), (corner, self.middle(item)), (end, self.middle(item))]
         else:
-            start += self.layout.node[0]
-            corner = start + (self.layout.column - self.layout.node[0]) / 2
+            start += self.layout.nodes[parent.depth][1]
+            corner = start + _BETWEEN / 2
             points = [(start, self.middle(parent)), (corner, self.middle(parent))]
             points += [(corner, self.middle(item)), (end, self.middle(item))]
         walked = item.leaf is not None if item.is_leaf else item.path in self.trained
         self.axes.plot(*zip(*points, strict=True), color=LINE, lw=1.5, ls="-" if walked else (0, (3, 3)), zorder=0)
-        if item.is_leaf and not self.layout.node_height:
+        if item.is_leaf and not self.layout.indented:
             label(self.axes, end - 8, self.middle(item) - 9, item.last_step, size=11, ha="right", color=PALE)
 
     def node(self, item: Item) -> None:
         """A box: what was done last on the way, and how long it took."""
-        width, height = self.layout.node
+        width, height = self.layout.nodes[item.depth][1], self.layout.node
         x, y = self.left(item), self.middle(item)
         trained = self.trained.get(item.path)
         ink = INK if trained else PALE
         shape = box(self.axes, x, y - height / 2, width, height, facecolor=PAPER, edgecolor=SOFT if trained else LINE)
         time = f"{trained.seconds:.1f} s" if trained else "not made"
         self.drawing.tooltip(shape, f"{step(item.path)}: {origin(trained) if trained else 'not made'}")
-        if self.layout.node_height:
+        if self.layout.indented:
             label(self.axes, x + 10, y, item.name, weight="bold", color=ink, width=width - 60)
             label(self.axes, x + width - 8, y, time, size=11, color=SOFT, ha="right")
         else:
@@ -146,7 +164,7 @@ class _Drawn:
         self.drawing.tooltip(shape, f"{item.name}: {summary(leaf) if leaf else status.NOT_WALKED}")
         hue = status.color(leaf)
         box(self.axes, x + 4, top + 5, 4, self.layout.card - 10, facecolor=hue, edgecolor="none", radius=2)
-        (self._narrow if self.layout.node_height else self._wide)(item, x, y, width, wins)
+        (self._narrow if self.layout.indented else self._wide)(item, x, y, width, wins)
 
     def _name(self, item: Item, x: float, y: float, width: float) -> None:
         ink = INK if item.leaf else PALE
@@ -155,13 +173,13 @@ class _Drawn:
 
     def _wide(self, item: Item, x: float, y: float, width: float, wins: bool) -> None:
         leaf = item.leaf
-        self._name(item, x, y - 9, 140)
+        self._name(item, x, y - 9, 164)
         word = f"{status.WINNER} winner" if wins else status.word(leaf)
         label(self.axes, x + 34, y + 10, word, size=11, color=status.color(leaf), weight="bold" if wins else "normal")
         if leaf is None:
             return
         if leaf.status in (Status.FAILED, Status.MISMATCH):
-            label(self.axes, x + _FIGURES[0][1], y, leaf.reason.split("\n")[0], size=11, width=width - 195, color=SOFT)
+            label(self.axes, x + _FIGURES[0][1], y, leaf.reason.split("\n")[0], size=11, width=width - 216, color=SOFT)
             return
         missed = _missed(leaf)
         line = y - 8 if missed else y
@@ -170,7 +188,7 @@ class _Drawn:
         kib = (leaf.figure("encoded_weights") or 0) / 1024
         self._bar(leaf, "encoded_weights", x + _FIGURES[2][1], line, 120, f"{kib:,.1f} KiB")
         if missed:
-            label(self.axes, x + _FIGURES[0][1], y + 11, missed, size=11, color=status.color(leaf), width=width - 190)
+            label(self.axes, x + _FIGURES[0][1], y + 11, missed, size=11, color=status.color(leaf), width=width - 212)
 
     def _bar(self, leaf: Leaf, name: str, x: float, y: float, length: float, text: str) -> None:
         """A bar against the largest of all leaves, and the figure behind it."""
@@ -200,7 +218,7 @@ class _Drawn:
 
     def headings(self) -> None:
         """What the columns of the leaves are, and on what trust."""
-        x = _MARGIN + (self.deepest + 1) * self.layout.column + self.layout.gap
+        x = self.layout.cards[0]
         trusts = {m.trust.value for leaf in self.found.leaves for m in leaf.measurements if m.name == "npu_cycles"}
         for name, offset in _FIGURES:
             trust = f" ({', '.join(sorted(trusts))})" if name == "cycles" and trusts else ""
