@@ -126,6 +126,16 @@ class Bench:
         """Runs the target and the oracle on the same samples."""
         return _once(deployment, "outcome", lambda: self._outcome(deployment))
 
+    def prepare(self, deployment: Deployment) -> None:
+        """Puts into the store what an outcome takes beside a run on a board or an FVP."""
+        x, checked, picked = self._samples(deployment)
+        self._on("host", deployment, x[checked])
+        self._on("sim", deployment, x)
+        if self.target_name == "host":
+            self._on("host", deployment, x[checked[picked]])
+        for node in ((), training_node(path_of(deployment.path))):
+            self.pipeline.predictions(deployment.model, node)
+
     def parity(self, deployment: Deployment) -> Parity:
         """Target against oracle bit by bit, and against the float Keras model of the same path."""
         return _once(deployment, "parity", lambda: self._parity(deployment))
@@ -146,11 +156,7 @@ class Bench:
     # -- one measurement each
 
     def _outcome(self, deployment: Deployment) -> Outcome:
-        x = self._test_inputs(deployment)
-        default = FVP_SAMPLES if self.target_name == "fvp" else ORACLE_SAMPLES
-        wanted = self.samples or default
-        checked = _spread(len(x), max(wanted, ORACLE_SAMPLES))
-        picked = _spread(len(checked), wanted)
+        x, checked, picked = self._samples(deployment)
         oracle = self._on("host", deployment, x[checked]).outputs
         whole = self._on("sim", deployment, x)
         inputs = x[checked[picked]]
@@ -163,6 +169,14 @@ class Bench:
             sim_mismatches=parity.count(_part(whole, checked).outputs, oracle),
             sim_samples=len(checked),
         )
+
+    def _samples(self, deployment: Deployment) -> tuple[Array, Array, Array]:
+        """The test inputs, which of them the oracle checks, and which of those run on the target."""
+        x = self._test_inputs(deployment)
+        default = FVP_SAMPLES if self.target_name == "fvp" else ORACLE_SAMPLES
+        wanted = self.samples or default
+        checked = _spread(len(x), max(wanted, ORACLE_SAMPLES))
+        return x, checked, _spread(len(checked), wanted)
 
     def _run(self, deployment: Deployment, inputs: Array, sim: Run) -> Run:
         """The target on `inputs`; `sim` is what that target gives of them."""
