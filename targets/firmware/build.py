@@ -123,13 +123,11 @@ def _compile(work: Path, header: Path, compiler: Compiler) -> None:
     flags = [*_COMPILE, *port_flags, f'-DFIRMWARE_VERSION="{_version()}"']
     for name in _FOLDERS:
         flags += ["-I", str(SOURCES / name)]
-    objects = []
-    for source in _sources(header):
-        library = source.parent.name == "freestanding"
-        objects.append(f"{source.stem}.o")
-        optimised = _NO_LIBRARY if library else ("-flto",)
-        compiler.run([*flags, *optimised, "-c", str(source), "-o", objects[-1]], work)
-    compiler.run(["-Os", "-flto", *_LINK, "-T", "monitor.ld", *objects, "-o", "monitor.elf"], work)
+    sources = _sources(header)
+    library = SOURCES / "monitor" / "freestanding" / "string.c"
+    compiler.run([*flags, *_NO_LIBRARY, "-c", str(library), "-o", "library.o"], work)
+    others = [str(source) for source in sources if source != library]
+    compiler.run([*flags, "-flto", *others, "library.o", *_LINK, "-T", "monitor.ld", "-o", "monitor.elf"], work)
 
 
 def _sources(header: Path) -> list[Path]:

@@ -45,15 +45,21 @@ def parts(zig_wheel: None, tmp_path_factory: pytest.TempPathFactory) -> ctypes.C
 Boot = Callable[..., Link]
 
 
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tests keep what they build."""
+    return tmp_path_factory.mktemp("built")
+
+
 @pytest.fixture
-def boot(zig_wheel: None, tmp_path: Path) -> Iterator[Boot]:
+def boot(zig_wheel: None, built: Path) -> Iterator[Boot]:
     """`boot(board, compiler)`: a link to that firmware on stock QEMU, without an NPU."""
     if shutil.which(PROGRAM) is None:
         _missing(f"{PROGRAM} is not installed")
     with contextlib.ExitStack() as stack:
 
         def start(board: str = DEFAULT_BOARD, compiler: str = "zig") -> Link:
-            elf = build(board, compiler, tmp_path).elf
+            elf = build(board, compiler, built).elf
             command = [PROGRAM, "-M", MACHINE, "-display", "none", "-monitor", "none", "-serial", "pty", "-kernel", elf]
             qemu = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
             stack.callback(qemu.wait)
@@ -68,10 +74,10 @@ def boot(zig_wheel: None, tmp_path: Path) -> Iterator[Boot]:
 
 
 @pytest.fixture(scope="module")
-def board(zig_wheel: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Link]:
+def board(zig_wheel: None, built: Path) -> Iterator[Link]:
     """A link to the firmware on the virtual board, which has an Ethos-U55-128."""
     if shutil.which(PROGRAM) is None:
         _missing(f"{PROGRAM} is not installed")
-    elf = build(compiler="zig", folder=tmp_path_factory.mktemp("firmware")).elf
+    elf = build(compiler="zig", folder=built).elf
     with VirtualBoard(elf, tcp=0) as virtual, Link(open_channel(virtual.url, baud=115200)) as link:
         yield link

@@ -54,7 +54,20 @@ def library(folder: Path) -> ctypes.CDLL:
     assert program is not None
     sources = [Path(__file__).with_name("hardware.c"), *(SOURCES / part for part in _PARTS)]
     includes = [flag for name in _INCLUDES for flag in ("-I", str(SOURCES / name))]
-    command = [program, "cc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", *includes, *sources, "-o", built]
+    command = [
+        program,
+        "cc",
+        "-shared",
+        "-fPIC",
+        "-O1",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        *includes,
+        *sources,
+        "-o",
+        built,
+    ]
     subprocess.run([str(word) for word in command], check=True, timeout=120)
     return ctypes.CDLL(str(built))
 

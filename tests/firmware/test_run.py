@@ -1,0 +1,90 @@
+"""Command streams on the virtual board: the firmware's run against `hil.npu` in this process, bit for bit."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from hil.harness.vela import VelaSettings, compile_model
+from hil.npu.accelerator import ID_WORD, Accelerator
+from hil.npu.compiled import SCRATCH, NpuOperator, read_compiled
+from hil.npu.memory_system import MemorySystem
+from hil.npu.payload import parse_payload
+from hil.npu.program import Program, decode
+from hil.npu.stream import Op
+from hil.npu.timing import cycles
+from hil.targets.base import Array
+from hil.targets.link import Job, Link, Outcome
+
+DDR, ISRAM = 0x7000_0000, 0x3100_0000
+WEIGHTS, ARENA = DDR + 0x10_0000, ISRAM
+EVENTS = (0x23, 0x82, 0x87, 0x182)
+NPU = Accelerator.from_name("ethos-u55-128")
+MEMORY = MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", "Shared_Sram")
+STOP = Op.STOP | 0xFFFF << 16
+
+
+def _copy(source: int, target: int, size: int) -> Array:
+    """A stream that copies `size` bytes from region 0 to region 1."""
+    words = [0x130, 0x131 | 1 << 16]  # DMA0_SRC_REGION, DMA0_DST_REGION
+    for code, value in ((0x30, source), (0x31, target), (0x32, size)):  # DMA0_SRC, DMA0_DST, DMA0_LEN
+        words += [code | 1 << 14, value]
+    return np.array([*words, Op.DMA_START, Op.DMA_WAIT, STOP], np.uint32)
+
+
+def _started(board: Link, words: Array) -> Job:
+    stream = words.astype("<u4").tobytes()
+    board.write(DDR, stream)
+    return Job(stream_address=DDR, stream_bytes=len(stream), bases=(WEIGHTS, ARENA, ARENA), events=EVENTS)
+
+
+def _expected(program: Program) -> tuple[int, tuple[int, ...]]:
+    ports = {region: (0x5553 >> 2 * region + 1) & 1 for region in range(8)}
+    timing = cycles(program, MEMORY.with_region_ports(ports))
+    return timing.total, tuple(timing.events()[event] for event in EVENTS)
+
+
+def test_the_board_says_which_npu_it_has(board: Link) -> None:
+    identity = board.identify()
+    assert (identity.npu_id, identity.npu_config, identity.npu_hz) == (ID_WORD, NPU.config_word, 32_000_000)
+
+
+def test_a_copy_by_the_npu_arrives_and_is_counted(board: Link) -> None:
+    words = _copy(16, 64, 1_000)
+    data = np.random.default_rng(1).integers(0, 256, 1_016, np.uint8)
+    board.write(WEIGHTS, data.tobytes())
+    board.write(ARENA, bytes(1_100))
+    result = board.run(_started(board, words))
+    assert board.read(ARENA, 1_100) == bytes(64) + data[16:].tobytes() + bytes(36)
+    assert (result.outcome, result.qread) == (Outcome.DONE, 4 * len(words))
+    assert (result.cycles, result.events) == _expected(decode(words, NPU, {}, {2: 1}))
+    assert result.ticks > 0
+
+
+def test_a_stream_that_the_npu_cannot_parse_is_told_and_the_next_one_runs(board: Link) -> None:
+    unknown = _started(board, np.array([0x3FF, STOP], np.uint32))
+    assert board.run(unknown).outcome is Outcome.NPU_PARSE_ERROR
+    good = _started(board, np.array([STOP], np.uint32))
+    assert board.run(good).outcome is Outcome.DONE
+
+
+def test_a_model_that_vela_compiled_gives_the_same_bytes_and_counts(board: Link, shared_models: Path) -> None:
+    int8 = (shared_models / "kws_ref_int8.tflite").read_bytes()
+    model = read_compiled(compile_model(int8, VelaSettings("ethos-u55-128")).model)
+    operator = next(operator for operator in model.main.operators if isinstance(operator, NpuOperator))
+    bound = operator.bind(model)
+    tensors = model.main.tensors
+    constants, stream = tensors[operator.read_only].data, tensors[operator.command_stream].data
+    assert constants is not None
+    assert stream is not None
+    arena = np.random.default_rng(2).integers(0, 256, (1, bound.scratch_bytes), np.uint8)
+    board.write(WEIGHTS, constants.tobytes())
+    board.write(ARENA, arena.tobytes())
+    result = board.run(_started(board, parse_payload(stream)[1]))
+    bound.program.run({SCRATCH: arena})
+    assert result.outcome is Outcome.DONE
+    assert board.read(ARENA, arena.size) == arena.tobytes()
+    assert (result.cycles, result.events) == _expected(bound.program)
+    assert board.crc(WEIGHTS, constants.size) == zlib.crc32(constants.tobytes())
