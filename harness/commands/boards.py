@@ -1,7 +1,119 @@
-"""`hil boards`: which boards are described here, and which of them answer."""
+"""`hil boards`: which boards are described here, where they are, and which of them answer."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
-app = typer.Typer(help="Boards: described, found, probed, virtual.", no_args_is_help=True)
+from hil.harness.commands import arguments
+
+if TYPE_CHECKING:
+    from hil.targets.boards.probing import Answer
+
+app = typer.Typer(help="Boards: described, found, probed, virtual.")
+Folder = Annotated[Path, typer.Option("--folder", metavar="FOLDER", help="Where your own boards are described.")]
+FOLDER = Path("boards")
+
+
+@app.callback(invoke_without_command=True)
+def list_boards(
+    context: typer.Context,
+    ask: Annotated[bool, typer.Option("--probe", help="Ask each board that is plugged in what it is.")] = False,
+    folder: Folder = FOLDER,
+    as_json: arguments.Json = False,
+) -> None:
+    """List the boards that are described here with the ports that match them, and the ports that none matches."""
+    if context.invoked_subcommand:
+        return
+    from hil.npu.errors import BadInputError
+    from hil.targets.boards import find_board, names
+    from hil.targets.boards.ports import candidates, matching
+    from hil.targets.boards.probing import probe_all
+    from hil.targets.boards.reaching import BUILT_IN
+
+    here = candidates()
+    rows: list[dict[str, Any]] = []
+    boards = []
+    for name in names(folder):
+        try:
+            boards.append(board := find_board(name, folder))
+        except BadInputError as error:
+            rows.append({"name": name, "trouble": str(error)})
+            continue
+        ports = [candidate.path for candidate in matching(board, here)]
+        named = board.port or (str(board.usb) if board.usb else "")
+        about = {key: getattr(board, key) for key in ("name", "title", "protocol", "accelerator")}
+        rows.append({**about, "port": named, "found": ports, "trouble": _trouble(named, ports)})
+    rows += [{"name": name, "title": title, "trouble": ""} for name, title in BUILT_IN.items()]
+    if ask:
+        answers = probe_all(boards, here)
+        for row in rows:
+            row["answers"] = [asdict(answer) for answer in answers.get(row["name"], [])]
+    taken = {port for row in rows for port in row.get("found", ())}
+    others = [str(candidate) for candidate in here if candidate.path not in taken]
+    if as_json:
+        print(json.dumps({"boards": rows, "ports": others}))
+    else:
+        _show(rows, others)
+
+
+@app.command()
+def probe(
+    name: Annotated[str, typer.Argument(metavar="BOARD", help="A board, NAME@PORT, or a TOML file.")],
+    folder: Folder = FOLDER,
+    as_json: arguments.Json = False,
+) -> None:
+    """Ask one board what it is; nothing is written to it."""
+    from hil.npu.errors import InfrastructureError
+    from hil.targets.boards import find_board
+    from hil.targets.boards.ports import find_port
+    from hil.targets.boards.probing import probe
+
+    board = find_board(name, folder)
+    answer = probe(board, find_port(board))
+    if as_json:
+        print(json.dumps(asdict(answer)))
+    else:
+        print(_told(answer))
+    if answer.trouble:
+        raise InfrastructureError(f"{board.name}: {answer.trouble}")
+
+
+def _trouble(named: str, ports: list[str]) -> str:
+    if not named:
+        return "names no port: NAME@PORT"
+    return "" if len(ports) == 1 else "not plugged in" if not ports else "several ports match"
+
+
+def _told(answer: Answer) -> str:
+    clocks = f", CPU {answer.cpu_hz / 1e6:g} MHz, NPU {answer.npu_hz / 1e6:g} MHz" if answer.cpu_hz else ""
+    memory = f", {answer.memory >> 10:,} KB free" if answer.memory else ""
+    said = f"{answer.board}, firmware {answer.firmware}, {answer.accelerator or 'no NPU'}{clocks}{memory}"
+    return f"{answer.port}: {said}" if answer.board else f"{answer.port}: no board"
+
+
+def _show(rows: list[dict[str, Any]], others: list[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from hil.targets.boards.probing import Answer
+
+    console, table = Console(markup=False), Table()
+    asked = any("answers" in row for row in rows)
+    for heading in ("board", "what", "speaks", "accelerator", "port", *(["answer"] if asked else [])):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        port = Text(", ".join(row.get("found", ())) or row.get("port", ""))
+        port.append(f" {row['trouble']}" if row["trouble"] else "", "yellow")
+        answers = [Answer(**answer) for answer in row.get("answers", ())]
+        told = "\n".join(answer.trouble or _told(answer).partition(": ")[2] for answer in answers)
+        cells = [row["name"], *(row.get(key, "") for key in ("title", "protocol", "accelerator")), port]
+        table.add_row(*cells, *([told] if asked else []))
+    console.print(table)
+    for other in others:
+        console.print(f"no board's: {other}")

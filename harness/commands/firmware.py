@@ -37,3 +37,40 @@ def build(
         return
     print(f"{elf}\n{built.board}, {built.compiler}")
     print(f"text {built.text:,}  data {built.data:,}  bss {built.bss:,} bytes\nsha256 {built.sha256}")
+
+
+@app.command()
+def flash(
+    board: Annotated[str, typer.Option(metavar="BOARD", help="A board, NAME@PORT, a TOML file, or place:NAME.")],
+    elf: Annotated[
+        Path | None, typer.Argument(metavar="ELF", help="The firmware; built for the board without.")
+    ] = None,
+    unidentified: Annotated[
+        bool, typer.Option("--unidentified", help="Flash a board that does not say what it is, such as a blank one.")
+    ] = False,
+    as_json: arguments.Json = False,
+) -> None:
+    """Write the firmware onto a board that says that it is the right one, and ask it again afterwards."""
+    import sys
+
+    from hil.targets.boards import reach
+    from hil.targets.boards.flashing import flash
+
+    with reach(board) as access:
+        file = elf or _built_for(access.board.reports)
+        flashed = flash(access, file, unidentified=unidentified, say=lambda line: print(line, file=sys.stderr))
+    before = flashed.before.firmware if flashed.before else ""
+    if as_json:
+        told = {"board": flashed.after.board, "before": before, "after": flashed.after.firmware}
+        print(json.dumps({**told, "elf": str(file), "seconds": flashed.seconds}))
+        return
+    print(f"{flashed.after.board}: {before or 'unidentified'} -> {flashed.after.firmware}, {flashed.seconds:.1f} s")
+
+
+def _built_for(board: str) -> Path:
+    from hil.npu.errors import BadInputError
+    from hil.targets.firmware import build as building
+
+    if not board:
+        raise BadInputError("the board's description does not say what it reports", hint="name the ELF")
+    return building.build(board).elf

@@ -5,6 +5,8 @@ check(board, link.identify())
 
 from __future__ import annotations
 
+import dataclasses
+
 from ethosu.vela.ethos_u55_regs.ethos_u55_regs import config_r
 
 from hil.targets.boards.description import Board
@@ -36,6 +38,18 @@ def check(board: Board, identity: Identity) -> None:
         if not any(_holds(region, memory.address, memory.size) for region in identity.regions):
             where = f"{memory.name} at {memory.address:#010x}, {memory.size} bytes,"
             raise _wrong(board, f"{where} is not within the memory that {identity.board} offers", identity)
+
+
+def usable(board: Board, identity: Identity) -> tuple[Region, ...]:
+    """The memory that the host may use: what the firmware announces, or of that what the description names."""
+    if not board.memory:
+        return identity.regions
+    return tuple(
+        dataclasses.replace(region, name=memory.name, address=memory.address, size=memory.size)
+        for memory in board.memory
+        for region in identity.regions
+        if _holds(region, memory.address, memory.size)
+    )
 
 
 def _holds(region: Region, address: int, size: int) -> bool:

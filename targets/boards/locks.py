@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 import re
 import sys
 import time
@@ -32,9 +33,12 @@ Say = Callable[[str], None]
 
 
 def folder() -> Path:
-    """Where locks are: in `HIL_LOCKS`, or the user's run folder."""
+    """Where locks are: in `HIL_LOCKS`, or a folder of the user and this machine.
+
+    No run folder: a nightly job has none, or another one than the desk has.
+    """
     given = os.environ.get("HIL_LOCKS")
-    return Path(given) if given else platformdirs.user_runtime_path("ethosu-hil", ensure_exists=False) / "ports"
+    return Path(given) if given else platformdirs.user_state_path("ethosu-hil") / "ports" / platform.node()
 
 
 class PortLock:
@@ -105,7 +109,7 @@ def _holder(note: Path) -> str:
         command = "".join(char if char.isprintable() else "?" for char in str(told["command"]))
         since = time.strftime("%H:%M:%S", time.localtime(told["since"]))
         return f"process {int(told['pid'])} ({command[:120]}) since {since}"
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return "another process"
 
 

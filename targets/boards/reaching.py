@@ -22,6 +22,8 @@ _PROVIDERS = {
     "tag:": "hil.targets.farm:reach",
 }
 """Beginning of the name, or the whole of it -> a function of the name that gives a context manager with an `Access`."""
+BUILT_IN = {"virtual": "the firmware on QEMU with the NPU behind it, started for the run"}
+"""Boards that need no description."""
 
 
 @contextlib.contextmanager

@@ -33,6 +33,8 @@ ACCELERATORS = (
     *(f"ethos-u55-{macs}" for macs in (32, 64, 128, 256)),
     *(f"ethos-u65-{macs}" for macs in (256, 512)),
 )
+_SYSTEMS = {"ethos-u55": "Ethos_U55_High_End_Embedded", "ethos-u65": "Ethos_U65_High_End"}
+"""What Vela takes by itself, by family."""
 _HIGHEST_HZ = 4_000_000_000
 _END = 1 << 32
 _DEEPEST = 8
@@ -48,18 +50,20 @@ def read_board(path: Path, find: Callable[[str], Path] | None = None) -> Board:
     `find` gives the file of the board that `based_on` names.  Raises `BadInputError` that names file and key.
     """
     top = Keys(_merged(path, find, _DEEPEST), str(path))
+    protocol = top.text("protocol", "hil", PROTOCOLS)
+    accelerator = top.text("accelerator", None, ACCELERATORS)
     board = Board(
         name=path.stem,
         title=top.text("title"),
-        protocol=top.text("protocol", "hil", PROTOCOLS),
+        protocol=protocol,
         reports=top.text("reports"),
-        accelerator=top.text("accelerator", None, ACCELERATORS),
+        accelerator=accelerator,
         memory_mode=top.text("memory_mode", "Shared_Sram"),
-        system_config=top.text("system_config", "Ethos_U55_High_End_Embedded"),
+        system_config=top.text("system_config", _SYSTEMS[accelerator[:9]]),
         **_port(top.table("port")),
         **_clocks(top.table("clocks")),
         memory=_memory(top.table("memory")),
-        reset=_reset(top.table("reset")),
+        reset=_reset(top.table("reset"), ("protocol",) if protocol == "hil" else ()),
         power=_power(top.table("power")) if "power" in top else None,
         flasher=_flasher(top.table("flash")) if "flash" in top else None,
         source=path,
@@ -104,10 +108,10 @@ def _memory(keys: Keys) -> tuple[Memory, ...]:
     return tuple(found)
 
 
-def _reset(keys: Keys) -> Reset:
+def _reset(keys: Keys, ways: tuple[str, ...]) -> Reset:
     usual = Reset()
     made = Reset(
-        ways=keys.words("ways", usual.ways, WAYS),
+        ways=keys.words("ways", ways, WAYS),
         pulse_s=keys.seconds("pulse_s", 0.001, 10, usual.pulse_s),
         boot_s=keys.seconds("boot_s", 0.1, 600, usual.boot_s),
         command=keys.words("command", placeholders=_AT_PORT),

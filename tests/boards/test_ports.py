@@ -1,0 +1,110 @@
+"""The right port is found by what hangs on it, and one run a port: also when runs are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hil.npu.errors import BadInputError
+from hil.targets.boards import InUseError, PortError, find_board
+from hil.targets.boards.description import Board, Usb
+from hil.targets.boards.locks import PortLock
+from hil.targets.boards.ports import Candidate, find_port, matching
+
+FTDI = [
+    Candidate(f"/dev/ttyUSB{n}", 0x0403, 0x6011, "FT1" if n < 2 else "FT2", "Quad RS232-HS", f"UART {n % 2}")
+    for n in range(4)
+]
+HERE = [Candidate("/dev/ttyS0"), *FTDI, Candidate("/dev/ttyACM0", 0x0416, 0x5200, "A")]
+
+HOLDER = """
+import sys, time
+from hil.targets.boards.locks import PortLock
+lock = PortLock(sys.argv[1])
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("usb", "found"),
+    [
+        (Usb(0x0403, 0x6011), FTDI),
+        (Usb(0x0403, 0x6011, "FT2"), FTDI[2:]),
+        (Usb(0x0403, 0x6011, "FT2", "quad*", "uart 1"), FTDI[3:]),
+        (Usb(0x0403, 0x6011, "FT"), []),
+        (Usb(0x0403, 0x6010), []),
+    ],
+)
+def test_a_usb_board_is_known_by_what_it_says_on_the_bus(usb: Usb, found: list[Candidate]) -> None:
+    assert matching(Board("desk", usb=usb), HERE) == found
+
+
+def test_a_link_to_a_port_is_the_port(tmp_path: Path) -> None:
+    link = tmp_path / "by-id"
+    link.symlink_to("/dev/ttyUSB2")
+    assert matching(Board("desk", port=str(link)), HERE) == [FTDI[2]]
+
+
+def test_several_ports_are_listed_rather_than_one_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hil.targets.boards.ports.candidates", lambda: HERE)
+    with pytest.raises(PortError, match=r"2 ports are USB 0403:6011, serial number FT1: /dev/ttyUSB0 \(.*/dev/ttyUSB1"):
+        find_port(Board("desk", usb=Usb(0x0403, 0x6011, "FT1")))
+    with pytest.raises(PortError, match=r"no port is USB 1234:0001 \(ports here: /dev/ttyS0; "):
+        find_port(Board("desk", usb=Usb(0x1234, 1)))
+
+
+def test_a_board_without_a_port_is_wrong_use() -> None:
+    with pytest.raises(BadInputError, match="names no port"):
+        find_port(find_board("mps3_an547"))
+    with pytest.raises(PortError, match="port /dev/nowhere is not there"):
+        find_port(find_board("mps3_an547@/dev/nowhere"))
+
+
+def test_an_url_is_its_own_port() -> None:
+    assert find_port(find_board("mps3_an547@socket://127.0.0.1:5000")) == "socket://127.0.0.1:5000"
+
+
+def hold(port: str) -> subprocess.Popen[str]:
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, port], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    return holder
+
+
+def test_two_runs_do_not_share_a_port_and_a_killed_one_frees_it(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    port, link = os.ttyname(slave), tmp_path / "by-id"
+    link.symlink_to(port)
+    said: list[str] = []
+    with hold(port) as holder:
+        try:
+            began = time.monotonic()
+            with pytest.raises(InUseError, match=rf"held by process {holder.pid} \(-c .*, also after 0.3 s"):
+                PortLock(str(link), patience_s=0.3, say=said.append)
+            assert 0.3 <= time.monotonic() - began < 3
+            assert f"process {holder.pid}" in said[0]
+            assert "waiting up to 0.3 s" in said[0]
+            PortLock("/dev/another").release()
+        finally:
+            holder.kill()
+    PortLock(port).release()
+    os.close(master)
+    os.close(slave)
+
+
+def test_a_note_that_lies_breaks_nothing(tmp_path: Path) -> None:
+    with hold("/dev/x") as holder:
+        note = next((tmp_path / "locks").glob("*.holder"))
+        for lie in ("", "{}", json.dumps({"pid": "x", "command": "\x1b[31m", "since": 1e300}), "[" * 5000):
+            note.write_text(lie)
+            with pytest.raises(InUseError, match="held by another process"):
+                PortLock("/dev/x")
+        holder.kill()
