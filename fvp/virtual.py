@@ -83,6 +83,11 @@ class VirtualBoard:
         """The process id."""
         return self._child.pid
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process is there; nothing brings it back."""
+        return self._child.poll() is None
+
     def switch(self, *, on: bool) -> None:
         """Gives the board power, or takes it away, and all that its memory held; raises `FaultError` if it is dead."""
         assert self._child.stdin is not None

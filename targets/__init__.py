@@ -17,6 +17,7 @@ _CLASSES = {
     "host": "hil.targets.host:HostTarget",
     "sim": "hil.targets.sim:SimTarget",
     "fvp": "hil.targets.fvp:FvpTarget",
+    "serial": "hil.targets.serial:SerialTarget",
 }
 NAMES = tuple(_CLASSES)
 """The targets there are."""
