@@ -1,0 +1,173 @@
+"""The client against boards that run: the benchmark's own code where it is at hand, and one with faults on purpose."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hil.targets.link import GarbageError, RebootedError, SilentError, UnpluggedError
+from hil.targets.link.channel import SerialChannel, open_channel
+from hil.targets.link.errors import LinkError
+from hil.targets.mlperf import AnswerError, Monitor, Profile
+from hil.targets.mlperf.replies import elapsed_us
+
+from .device import PROGRAMS, on_pty, on_tcp
+
+Built = Callable[[str], Path]
+Answers = dict[bytes, list[str]]
+
+
+class Flipping(SerialChannel):
+    """A line that turns one hexadecimal digit into another, in the `number`th command with data."""
+
+    def __init__(self, port: str, number: int) -> None:
+        super().__init__(lambda: port, 115200)
+        self.left = number
+
+    def send(self, data: bytes) -> None:
+        if data.startswith(b"db ") and not data.startswith((b"db load", b"db print")):
+            self.left -= 1
+            if self.left == 0:
+                data = data[:5] + (b"1" if data[5:6] != b"1" else b"2") + data[6:]
+        super().send(data)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("connect", [on_pty, on_tcp])
+def test_every_sample_is_answered_as_the_board_computes_it(
+    built: Built, book: Path, answers: Answers, program: str, connect: Callable[..., object]
+) -> None:
+    with connect(built(program), book) as board, Monitor(open_channel(board.port)) as monitor:
+        assert monitor.sync().startswith("dut-[")
+        assert monitor.profile().model == "kws01"
+        for data, printed in answers.items():
+            monitor.load(data)
+            found = monitor.infer(7, 2)
+            assert found.results.values == tuple(map(float, printed))
+            assert found.results.resolution == 0.001
+            assert found.board_us is not None and found.board_us >= 7 * 1000
+            assert monitor.results() == found.results
+        assert monitor.is_verified
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_what_the_board_refuses_is_told_in_its_words_and_leaves_it_usable(
+    built: Built, book: Path, answers: Answers, program: str
+) -> None:
+    first = next(iter(answers))
+    with on_pty(built(program), book) as board, Monitor(open_channel(board.port)) as monitor:
+        monitor.sync()
+        with pytest.raises(AnswerError, match="iterations must be >0"):
+            monitor.infer(0, 0)
+        with pytest.raises(AnswerError, match="99999 exceeds maximum of 27648") as refused:
+            monitor.load(bytes(99999))
+        assert "sent  db load 99999%" in refused.value.transcript
+        monitor.load(first[:-1])
+        with pytest.raises(AnswerError, match="Input db has 69"):  # else it would compute on what it has
+            monitor.infer(1, 0)
+        monitor.load(first)
+        assert monitor.infer(1, 0).results.values == tuple(map(float, answers[first]))
+
+
+def test_a_board_that_misses_the_first_commands_is_asked_again(built: Built, book: Path) -> None:
+    with on_pty(built("own"), book, BOARD_DEAF=2) as board, Monitor(open_channel(board.port)) as monitor:
+        assert monitor.sync() == "dut-[test]"
+        assert monitor.profile() == Profile("a test's own firmware", "kws01")
+
+
+def test_a_command_that_was_left_unfinished_does_not_disturb_the_next_session(built: Built, book: Path) -> None:
+    with on_pty(built("own"), book) as board:
+        with Monitor(open_channel(board.port)) as monitor:
+            monitor.sync()
+            monitor._lines.channel.send(b"timest")
+        with Monitor(open_channel(board.port)) as monitor:
+            monitor.sync()
+            assert monitor.profile().model == "kws01"
+
+
+def test_a_silent_board_and_one_that_talks_otherwise_are_different_errors(built: Built, book: Path) -> None:
+    with on_pty(built("own"), book, BOARD_DEAF=100) as board, Monitor(open_channel(board.port), sync_s=1.2) as monitor:
+        with pytest.raises((SilentError, GarbageError)):  # its banner may have been heard
+            monitor.sync()
+        with pytest.raises(SilentError):
+            monitor.sync()
+    with on_pty(Path("/bin/cat"), book) as board, Monitor(open_channel(board.port), sync_s=1.2) as monitor:
+        monitor._lines.channel.send(b"a\n")
+        with pytest.raises(LinkError):
+            monitor.sync()
+
+
+def test_bytes_lost_on_the_way_are_sent_again(built: Built, book: Path, answers: Answers) -> None:
+    with on_pty(built("own"), book, BOARD_LOSE=100) as board, Monitor(open_channel(board.port)) as monitor:
+        monitor.sync()
+        for data, printed in answers.items():
+            monitor.load(data)
+            assert monitor.infer(1, 0).results.values == tuple(map(float, printed))
+
+
+def test_a_line_that_always_loses_some_ends_in_an_error(built: Built, book: Path, answers: Answers) -> None:
+    with on_pty(built("own"), book, BOARD_LOSE=30) as board, Monitor(open_channel(board.port)) as monitor:
+        monitor.sync()
+        with pytest.raises(GarbageError, match="an input of 70 bytes did not arrive whole, 3 times"):
+            monitor.load(next(iter(answers)))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("place", [1, 3])
+def test_a_flipped_digit_never_reaches_the_model(
+    built: Built, book: Path, answers: Answers, program: str, place: int
+) -> None:
+    data, printed = next(iter(answers.items()))
+    with on_pty(built(program), book) as board, Monitor(Flipping(board.port, place)) as monitor:
+        monitor.sync()
+        monitor.load(data)
+        assert "the board's buffer is not what was sent" in monitor.transcript
+        assert monitor.infer(1, 0).results.values == tuple(map(float, printed))
+
+
+def test_a_firmware_that_cannot_print_its_buffer_is_used_and_said(built: Built, book: Path, answers: Answers) -> None:
+    with on_pty(built("own"), book, BOARD_PRINT=0) as board, Monitor(open_channel(board.port)) as monitor:
+        monitor.sync()
+        monitor.load(next(iter(answers)))
+        assert not monitor.is_verified
+
+
+@pytest.mark.parametrize("command", [2, 3, 5, 6])
+def test_a_reboot_in_the_middle_is_noticed(built: Built, book: Path, answers: Answers, command: int) -> None:
+    with on_pty(built("own"), book, BOARD_REBOOT=command) as board, Monitor(open_channel(board.port)) as monitor:
+        monitor.sync()
+        with pytest.raises(RebootedError) as found:
+            monitor.load(next(iter(answers)))
+            monitor.infer(1, 0)
+        assert "m-init-done" in found.value.transcript or "m-timestamp-mode" in found.value.transcript
+
+
+def test_a_board_that_dies_is_an_error_within_the_time_limit(built: Built, book: Path, answers: Answers) -> None:
+    with on_tcp(built("own"), book, BOARD_INFER_US=5_000_000) as board, Monitor(open_channel(board.port)) as monitor:
+        monitor.sync()
+        monitor.load(next(iter(answers)))
+        began = time.monotonic()
+        with pytest.raises(SilentError, match="stopped in the middle of its answer"):
+            monitor.infer(1, 0, limit_s=0.5)
+        assert time.monotonic() - began < 3
+        board.kill()
+        with pytest.raises(UnpluggedError):
+            monitor.infer(1, 0, limit_s=2.0)
+
+
+def test_energy_mode_has_results_but_no_timestamps(built: Built, book: Path, answers: Answers) -> None:
+    data, printed = next(iter(answers.items()))
+    with on_pty(built("own"), book, BOARD_ENERGY=1) as board, Monitor(open_channel(board.port)) as monitor:
+        monitor.sync()
+        assert monitor.timestamp() is None
+        monitor.load(data)
+        found = monitor.infer(2, 0)
+        assert (found.board_us, found.results.values) == (None, tuple(map(float, printed)))
+
+
+def test_a_clock_of_32_bits_may_pass_its_end() -> None:
+    assert elapsed_us(4_294_967_000, 704) == 1000
+    assert elapsed_us(704, 4_294_967_000) == 4_294_966_296
