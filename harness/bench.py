@@ -34,7 +34,8 @@ from hil.targets.base import Deployable, Run, Target
 from hil.targets.tensors import Signature, dequantize, quantize, read_signature
 
 ORACLE_SAMPLES = 500
-FVP_SAMPLES = 8
+FEW_SAMPLES = 8
+"""What runs by default where a sample takes a boot, or a serial line."""
 T = TypeVar("T")
 
 
@@ -173,7 +174,7 @@ class Bench:
     def _samples(self, deployment: Deployment) -> tuple[Array, Array, Array]:
         """The test inputs, which of them the oracle checks, and which of those run on the target."""
         x = self._test_inputs(deployment)
-        default = FVP_SAMPLES if self.target_name == "fvp" else ORACLE_SAMPLES
+        default = FEW_SAMPLES if self.target_name in ("fvp", "serial") else ORACLE_SAMPLES
         wanted = self.samples or default
         checked = _spread(len(x), max(wanted, ORACLE_SAMPLES))
         return x, checked, _spread(len(checked), wanted)

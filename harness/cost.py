@@ -3,8 +3,9 @@
     latency.ms, latency.cycles, latency.trust         # 0.24, 118976, Trust.MODELLED
     memory.sram_bytes, memory.flash_bytes, memory.encoded_weight_bytes
 
-A latency is of the whole inference.  If Vela left operators on the CPU of a simulator, whose cycles mean nothing, the
-NPU's share is still given as `npu_ms`, but `ms` refuses: no gate can pass on a number that leaves part of the work out.
+A latency is of the whole inference.  If Vela left operators on the CPU, of a simulator, whose cycles mean nothing, or
+with target serial of the host, the NPU's share is still given as `npu_ms`, but `ms` refuses: no gate can pass on a
+number that leaves part of the work out.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ class Latency:
 
     @property
     def ms(self) -> float:
-        """Time of the whole inference in milliseconds; `UntrustedError` if part of it ran on a simulated CPU."""
-        if self.cpu_operators and self.trust is not Trust.MEASURED:
+        """Time of the whole inference in milliseconds; `UntrustedError` if part of it did not run on the NPU."""
+        if self.cpu_operators:
             raise UntrustedError(
-                f"{self.cpu_operators} operators run on the CPU, whose cycles no simulator knows",
-                hint="use latency.npu_ms for the NPU's share, or a board",
+                f"{self.cpu_operators} operators run on the CPU, whose time is not in the NPU's cycles",
+                hint="use latency.npu_ms for the NPU's share",
             )
         return self.npu_ms
 
@@ -56,12 +57,17 @@ class Memory:
 
 
 def latency_of(run: Run, summary: VelaSummary, target: str) -> Latency:
-    """Cycles that the target counted, at the clock of Vela's system configuration."""
+    """Cycles that the target counted, at its clock (`clock_hz`)."""
     cycles = next((m for m in run.measurements if m.name == "npu_cycles"), None)
     if cycles is None or cycles.trust is Trust.UNTRUSTED:
         why = f": {cycles.note}" if cycles is not None and cycles.note else ""
         raise UntrustedError(f"{target} measures no latency{why}", hint="use sim, fvp or a board")
-    return Latency(int(cycles.value), summary.clock_hz, cycles.trust, len(summary.cpu_operators))
+    return Latency(int(cycles.value), clock_hz(run, summary), cycles.trust, len(summary.cpu_operators))
+
+
+def clock_hz(run: Run, summary: VelaSummary) -> float:
+    """The clock of the NPU that was measured; where no target says, that of Vela's system configuration."""
+    return next((m.value for m in run.measurements if m.name == "npu_clock"), summary.clock_hz)
 
 
 def memory_of(summary: VelaSummary, run: Run | None) -> Memory:

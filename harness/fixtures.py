@@ -14,7 +14,9 @@ A deployment is made once a session, and measured once, however many tests look 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def bench(request: pytest.FixtureRequest) -> Bench:
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The target of this session with everything that leads to it."""
     from hil.harness.bench import Bench
     from hil.harness.pipeline import Pipeline
@@ -48,8 +50,9 @@ def bench(request: pytest.FixtureRequest) -> Bench:
     )
     pipeline = Pipeline(Store(chosen.store or default_root()), PytestProgress(request.config))
     made = Bench(pipeline, chosen.target or "sim", settings, chosen.samples, chosen.of_target())
-    made.target.identity()  # a target that cannot run is known before anything is trained
-    return made
+    with contextlib.closing(made.target) as target:
+        target.identity()  # a target that cannot run is known before anything is trained
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from hil.npu.errors import BadInputError
 GROUP = "hil"
 # name, then what argparse is told
 _TABLE: dict[str, dict[str, Any]] = {
-    "target": {"metavar": "TARGET", "help": "run only tests of deployments, on host, sim or fvp (sim)"},
+    "target": {"metavar": "TARGET", "help": "run only tests of deployments, on host, sim, fvp or serial (sim)"},
     "engine": {"default": "auto", "metavar": "ENGINE", "help": "what plays the FVP: auto, arm, docker or open (auto)"},
     "fvp-executable": {
         "metavar": "FILE",
@@ -35,6 +35,8 @@ _TABLE: dict[str, dict[str, Any]] = {
         "help": "passed to the FVP as -C; may be repeated",
     },
     "firmware": {"metavar": "FILE", "help": "an ELF, or a TOML about one, for target fvp (Arm's inference runner)"},
+    "board": {"metavar": "NAME", "help": "for target serial: virtual, a described board, or its TOML file (HIL_BOARD)"},
+    "repetitions": {"type": int, "metavar": "N", "help": "measured runs on target serial (10)"},
     "accelerator": {
         "default": "ethos-u55-128",
         "metavar": "NAME",
@@ -55,7 +57,11 @@ _TABLE: dict[str, dict[str, Any]] = {
         "metavar": "NAME",
         "help": "only this leaf of the deployment tree; may be repeated",
     },
-    "samples": {"type": int, "metavar": "N", "help": "samples that run on the target (fvp: 8, sim and host: 500)"},
+    "samples": {
+        "type": int,
+        "metavar": "N",
+        "help": "samples that run on the target (fvp, serial: 8, sim and host: 500)",
+    },
     "store": {"metavar": "FOLDER", "help": "folder of artifacts (HIL_STORE, or the user's cache folder)"},
     "models": {"metavar": "FOLDER", "help": "folder of model files (models)"},
 }
@@ -95,6 +101,8 @@ class Options:
     fvp_executable: Path | None
     fvp_parameters: tuple[str, ...]
     firmware: Path | None
+    board: str | None
+    repetitions: int | None
     accelerator: str
     memory_mode: str
     system_config: str
@@ -108,6 +116,8 @@ class Options:
 
     def of_target(self) -> dict[str, Any]:
         """What of these the target itself takes."""
+        if self.target == "serial":
+            return {"board": self.board, **({"repetitions": self.repetitions} if self.repetitions else {})}
         if self.target != "fvp":
             return {}
         return {
@@ -130,6 +140,10 @@ def read(config: pytest.Config) -> Options:
 
     if get("samples") is not None and get("samples") < 1:
         raise BadInputError(f"--samples {get('samples')}: at least 1")
+    if get("repetitions") is not None and get("repetitions") < 1:
+        raise BadInputError(f"--repetitions {get('repetitions')}: at least 1")
+    if get("board") and get("target") != "serial":
+        raise BadInputError(f"--board {get('board')}: only --target serial has boards")
     vela_config = config.invocation_params.dir / get("vela-config") if get("vela-config") else None
     if vela_config and not vela_config.is_file():
         raise BadInputError(f"--vela-config: no file {vela_config}")
@@ -142,6 +156,8 @@ def read(config: pytest.Config) -> Options:
         fvp_executable=config.invocation_params.dir / get("fvp-executable") if get("fvp-executable") else None,
         fvp_parameters=tuple(get("fvp-parameter")),
         firmware=config.invocation_params.dir / get("firmware") if get("firmware") else None,
+        board=get("board"),
+        repetitions=get("repetitions"),
         accelerator=get("accelerator"),
         memory_mode=get("memory-mode"),
         system_config=get("system-config"),

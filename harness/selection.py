@@ -44,8 +44,8 @@ def check(options: Options) -> None:
     _known("target", [options.target] if options.target else [], TARGETS)
     _known("engine", [options.engine], ENGINES)
     check_accelerator(options.accelerator)
-    if options.target == "fvp":
-        create("fvp", **options.of_target())  # which looks at its parameters, and starts nothing
+    if options.target in ("fvp", "serial"):
+        create(options.target, **options.of_target())  # which looks at its parameters, and starts nothing
     models = _models(options.folder)
     _known("model", options.models, [model.name for model in models])
     _known("technique", options.techniques, [*PATHS, GIVEN])

@@ -13,6 +13,7 @@ sim     what each operation of the command stream writes
 a file  the same; with names if Vela's debug database says which operation is of which operator:
         the one beside the file (`x_debug.xml` for `x_vela.tflite`, from `vela --enable-debug-db`),
         or that of the model as it is compiled here, if both have the same operations
+serial  the outputs; and as `sim`, if `sim` gives the same outputs from the same stream
 fvp     the outputs; and as `sim`, if `sim` gives the same outputs from the same stream; if not, what
         each CPU kernel of the firmware gives for the inputs that the reference kernels gave it
 ======  =========================================================================================
@@ -20,6 +21,7 @@ fvp     the outputs; and as `sim`, if `sim` gives the same outputs from the same
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import xml.etree.ElementTree as ElementTree
@@ -61,8 +63,8 @@ class Side:
 class Sides:
     """Makes sides of one int8 model and its inputs, (samples, ...) each.
 
-    `fvp_options` are those of the target `fvp`, which runs the int8 model itself if `cpu`; `name` is how errors call
-    the model.
+    `fvp_options` are those of the target `fvp`, which runs the int8 model itself if `cpu`, `serial_options` those of
+    `serial`; `name` is how errors call the model.
     """
 
     int8: bytes
@@ -71,6 +73,7 @@ class Sides:
     name: str = "the model"
     fvp_options: Mapping[str, Any] = field(default_factory=dict)
     cpu: bool = False
+    serial_options: Mapping[str, Any] = field(default_factory=dict)
 
     def make(self, what: str, settings: VelaSettings | None = None) -> Side:
         """The side called `what`, compiled with `settings` if they are not this object's.
@@ -84,6 +87,8 @@ class Sides:
             return self._on_sim("sim", self._compiled(settings))
         if what == "fvp":
             return self._on_fvp(None if self.cpu else self._compiled(settings), settings)
+        if what == "serial":
+            return self._on_serial(self._compiled(settings), settings)
         return self._file(Path(what))
 
     def _compiled(self, settings: VelaSettings) -> Compiled:
@@ -100,19 +105,12 @@ class Sides:
 
     def _on_fvp(self, compiled: Compiled | None, settings: VelaSettings) -> Side:
         """The firmware's outputs, and what explains them; `compiled` is None for a run on its CPU kernels alone."""
-        configuration = settings.memory_mode, settings.system_config, settings.config_text
-        target = create("fvp", **self.fvp_options)
-        deployable = Deployable(self.int8, compiled and compiled.model, settings.accelerator, *configuration)
-        outputs = target.run(deployable, self.inputs).outputs
-        specs = read_signature(self.int8).outputs
-        shown = {spec.name: (TracedTensor(output),) for spec, output in zip(specs, outputs, strict=True)}
+        target, deployable = create("fvp", **self.fvp_options), self._deployable(compiled, settings)
+        shown, unseen = self._outputs("fvp", target.run(deployable, self.inputs))
         on_npu = compiled is not None and is_compiled(compiled.model)
         reference = trace_reference(self.int8, self.inputs)
         sim = self._on_sim("sim", compiled) if compiled and on_npu else Side("host", reference)
         unlike = [name for name, (tensor,) in shown.items() if not _equal(tensor, sim.trace.tensors.get(name, ()))]
-        unseen = {
-            name: "fvp shows its outputs alone" for names in read_signature(self.int8).all_outputs for name in names
-        }
         if unlike:
             run = functools.partial(_run_alone, target, deployable)
             kernels = trace_kernels(self.int8, self._on_cpu(compiled if on_npu else None), reference, run)
@@ -126,6 +124,27 @@ class Sides:
             note = "fvp shows its outputs alone; sim gives the same ones, and shows the operators for it"
             return Side("fvp", sim.trace, sim.listings, (*sim.notes, note))
         return Side("fvp", Trace(shown, unseen), notes=("all operators ran on the firmware's CPU kernels",))
+
+    def _on_serial(self, compiled: Compiled, settings: VelaSettings) -> Side:
+        """A board's outputs; `sim` explains them if it gives the same."""
+        with contextlib.closing(create("serial", **self.serial_options)) as target:
+            shown, unseen = self._outputs("serial", target.run(self._deployable(compiled, settings), self.inputs))
+        sim = self._on_sim("sim", compiled)
+        if all(_equal(tensor, sim.trace.tensors.get(name, ())) for name, (tensor,) in shown.items()):
+            note = "serial shows its outputs alone; sim gives the same ones, and shows the operators for it"
+            return Side("serial", sim.trace, sim.listings, (*sim.notes, note))
+        return Side("serial", Trace(shown, unseen), notes=("serial and sim differ themselves: only outputs are seen",))
+
+    def _deployable(self, compiled: Compiled | None, settings: VelaSettings) -> Deployable:
+        configuration = settings.memory_mode, settings.system_config, settings.config_text
+        return Deployable(self.int8, compiled and compiled.model, settings.accelerator, *configuration)
+
+    def _outputs(self, target: str, run: Run) -> tuple[dict[str, tuple[TracedTensor, ...]], dict[str, str]]:
+        """What a run shows of the model, its outputs by name, and why not the rest."""
+        signature = read_signature(self.int8)
+        shown = {spec.name: (TracedTensor(out),) for spec, out in zip(signature.outputs, run.outputs, strict=True)}
+        alone = f"{target} shows its outputs alone"
+        return shown, {name: alone for names in signature.all_outputs for name in names}
 
     def _on_cpu(self, compiled: Compiled | None) -> list[int]:
         """Indices of the int8 model's operators that the firmware's CPU kernels run."""

@@ -9,12 +9,14 @@ Rows are made where a test ran (`row`) and drawn where the terminal is (`render`
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import math
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from hil.harness.cost import clock_hz
 from hil.harness.options import Options
 from hil.npu.errors import HilError
 
@@ -34,7 +36,8 @@ def header(options: Options) -> list[str]:
 
     target = options.target or "sim"
     try:
-        identity = create(target, **options.of_target()).identity()
+        with contextlib.closing(create(target, **options.of_target())) as made:
+            identity = made.identity()
     except HilError as error:
         identity = {"not usable:": str(error)}
     described = ", ".join(f"{key} {_short(value)}" for key, value in identity.items() if key != "target")
@@ -74,7 +77,7 @@ def row(deployment: Deployment) -> Row:
         found |= {"samples": len(outcome.picked), "sim_samples": outcome.sim_samples}
         found |= {"sim_mismatches": outcome.sim_mismatches, "identity": outcome.run.identity}
         if cycles is not None:
-            milliseconds = 1e3 * cycles.value / summary.clock_hz
+            milliseconds = 1e3 * cycles.value / clock_hz(outcome.run, summary)
             found |= {"cycles": int(cycles.value), "ms": milliseconds, "trust": cycles.trust.value}
     if "parity" in known:
         found |= {"mismatches": known["parity"].mismatches, "elements": known["parity"].elements}

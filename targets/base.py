@@ -92,3 +92,7 @@ class Target(Protocol):
         `InfrastructureError` when the target failed.
         """
         ...
+
+    def close(self) -> None:
+        """Gives back what the target holds, such as a board; more than once does nothing."""
+        ...

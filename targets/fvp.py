@@ -113,6 +113,9 @@ class FvpTarget:
             found["fvp_parameters"] = " ".join(f"{name}={value}" for name, value in sorted(self._parameters.items()))
         return found
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
         """See `Target.run`; the log is the UART's of all samples."""
         data = model_file(model)

@@ -30,6 +30,9 @@ class HostTarget:
         identity["engine_version"] = interpreter_version(self._interpreter)
         return identity | ({"state": "kept"} if self._keep_state else {})
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
         """See `Target.run`; no measurements."""
         if model.int8 is None:

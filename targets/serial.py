@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,21 +28,25 @@ from hil.targets.boards.identity import accelerator
 from hil.targets.graph import Graph, read_graph
 from hil.targets.interpreter import interpreter_version
 from hil.targets.link import Identity, Link
+from hil.targets.mlperf.target import MlperfTarget
 from hil.targets.placement import check_accelerator, model_file
 from hil.targets.serial_figures import figures
 from hil.targets.serial_work import Plan, Work, clocks
 from hil.targets.tensors import check_inputs, read_signature, require_quantized
+
+VARIABLE = "HIL_BOARD"
+"""Names the board where nothing else does."""
 
 _LAB = ("place:", "tag:")
 """Beginnings of names that a lab knows, and not this machine."""
 
 
 class SerialTarget:
-    """`board` is `virtual`, a described board or a TOML file, `place:NAME` or `tag:KEY=VALUE` (see `boards.reach`).
+    """`board` is `virtual`, a described board, a TOML file, `place:NAME` or `tag:KEY=VALUE` (see `boards.reach`).
 
-    After `warmups` runs, `repetitions` are measured; `limit_ms` is the time limit of one job on the NPU.  `keep_state`
-    makes the samples one sequence.  `folder` has the user's own descriptions.  The target holds the board, or plays it,
-    from its first use until `close`.
+    Without one, the environment's `HIL_BOARD` names it.  After `warmups` runs, `repetitions` are measured; `limit_ms` is
+    the time limit of one job on the NPU.  `keep_state` makes the samples one sequence.  `folder` has the user's own
+    descriptions.  The target holds the board, or plays it, from its first use until `close`.
     """
 
     name = "serial"
@@ -56,7 +61,7 @@ class SerialTarget:
         keep_state: bool = False,
         folder: Path | None = None,
     ) -> None:
-        self._board = check_board(board, folder)
+        self._board = check_board(board or os.environ.get(VARIABLE), folder)
         if repetitions < 1 or warmups < 0:
             raise BadInputError(f"{repetitions} repetitions after {warmups} warm-ups", hint="at least 1 after 0")
         self._repetitions, self._warmups = repetitions, warmups
@@ -75,6 +80,8 @@ class SerialTarget:
     def identity(self) -> dict[str, str]:
         """Board, port, firmware, NPU and its clock; raises what keeps the board from being used."""
         held = self._hold(self._held.setting if self._held else virtual.Setting())
+        if held.mlperf is not None:
+            return held.mlperf.identity()
         return _identity(held, held.recovery.attempt(Link.identify))
 
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
@@ -83,6 +90,8 @@ class SerialTarget:
         Also raises `JobError` for a job that the NPU did not finish, `BoardLostError` for a board that does not come
         back.  A board with another NPU is refused before anything is written to it.
         """
+        if self._board != virtual.NAME and (mlperf := self._hold(virtual.Setting()).mlperf) is not None:
+            return mlperf.run(model, inputs, progress=progress)
         data = model_file(model)
         signature = read_signature(data)
         require_quantized(signature)
@@ -120,9 +129,11 @@ class SerialTarget:
             with contextlib.ExitStack() as stack:
                 reached = virtual.reach(setting=setting) if self._board == virtual.NAME else self._reach()
                 access = stack.enter_context(reached)
-                _check_protocol(access)
+                mlperf = _mlperf(access, self._health)
+                if mlperf is not None:
+                    stack.callback(mlperf.close)
                 recovery = stack.enter_context(Recovery.of(access, health=self._health))
-                self._held = _Held(setting, access, recovery, stack.pop_all())
+                self._held = _Held(setting, access, recovery, stack.pop_all(), mlperf)
         return self._held
 
     def _reach(self) -> contextlib.AbstractContextManager[Access]:
@@ -131,12 +142,13 @@ class SerialTarget:
 
 @dataclass(frozen=True)
 class _Held:
-    """A board in use; `setting` is what a virtual one is made of."""
+    """A board in use; `setting` is what a virtual one is made of, `mlperf` is there for a board of that protocol."""
 
     setting: virtual.Setting
     access: Access
     recovery: Recovery[Link]
     closing: contextlib.ExitStack
+    mlperf: MlperfTarget | None
 
 
 def check_board(board: str | None, folder: Path | None = None) -> str:
@@ -146,19 +158,16 @@ def check_board(board: str | None, folder: Path | None = None) -> str:
     """
     if not board:
         known = ", ".join([virtual.NAME, *sorted(names(folder))])
-        raise BadInputError("target serial: no board is named", hint=f"--board NAME; known are {known}, or a TOML file")
+        hint = f"--board NAME, or {VARIABLE}; known are {known}, or a TOML file"
+        raise BadInputError("target serial: no board is named", hint=hint)
     if board != virtual.NAME and not board.startswith(_LAB):
         find_board(board, folder)
     return board
 
 
-def _check_protocol(access: Access) -> None:
-    board = access.board
-    if board.protocol != "hil":
-        raise BadInputError(
-            f"{board.name} speaks {board.protocol}, not the monitor's protocol, which the target serial needs",
-            hint="flash the monitor: hil firmware build, hil firmware flash",
-        )
+def _mlperf(access: Access, health: Health) -> MlperfTarget | None:
+    """What runs a model on a board that carries the firmware of MLPerf Tiny instead of ours."""
+    return MlperfTarget(access, health=health) if access.board.protocol == "mlperf" else None
 
 
 def _setting(model: Deployable) -> virtual.Setting:

@@ -65,18 +65,17 @@ def figures(series: Series, clocks: Clocks, *, virtual: bool) -> tuple[Measureme
     counted, timed = (Trust.MODELLED, Trust.UNTRUSTED) if virtual else (Trust.MEASURED, Trust.MEASURED)
     cycles = [float(counts.cycles) for counts in series.repetitions]
     wall = [counts.ticks / clocks.timer_hz * 1e3 for counts in series.repetitions]
-    ran = f"of {len(cycles)} repetitions after {series.warmups} warm-ups"
-    clock = f"at {clocks.npu_hz / 1e6:g} MHz ({clocks.source})"
-    made = [*_statistics("npu_cycles", cycles, "cycles", counted, f"NPU operators alone, PMCCNTR, {ran}")]
+    clock = f"NPU operators alone, at {clocks.npu_hz / 1e6:g} MHz"
+    ran = f"{clock}, median of {len(cycles)} runs after {series.warmups} warm-ups"
+    made = [*_statistics("npu_cycles", cycles, "cycles", counted, ran)]
     columns = [*zip(*(counts.events for counts in series.repetitions), strict=True)]
     for event, values in [*zip(EVENTS, columns, strict=True), *((e, (v,)) for e, v in _more(series))]:
         name, unit = _NAMES[event]
-        made.append(Measurement(name, statistics.median_low(values), unit, counted, "NPU operators alone"))
+        made.append(Measurement(name, statistics.median_low(values), unit, counted, clock))
     milliseconds = statistics.median_low(cycles) / clocks.npu_hz * 1e3
-    made.append(Measurement("npu_ms", milliseconds, "ms", counted, f"NPU operators alone, {clock}"))
+    made.append(Measurement("npu_ms", milliseconds, "ms", counted, clock))
     made.append(Measurement("npu_clock", clocks.npu_hz, "Hz", counted, clocks.source))
-    timer = f"NPU operators alone, the board's timer at {clocks.timer_hz / 1e6:g} MHz, NPU {clock}, {ran}"
-    return (*made, *_statistics("wall_ms", wall, "ms", timed, timer))
+    return (*made, *_statistics("wall_ms", wall, "ms", timed, f"by the board's timer, {ran}"))
 
 
 def _more(series: Series) -> zip[tuple[int, int]]:
@@ -86,9 +85,9 @@ def _more(series: Series) -> zip[tuple[int, int]]:
 def _statistics(name: str, values: Sequence[float], unit: str, trust: Trust, note: str) -> list[Measurement]:
     ordered = sorted(values)
     return [
-        Measurement(name, statistics.median_low(ordered), unit, trust, f"median: {note}"),
-        *(Measurement(f"{name}_p{share}", _rank(ordered, share), unit, trust, note) for share in (95, 99)),
-        Measurement(f"{name}_spread", ordered[-1] - ordered[0], unit, trust, f"largest minus smallest: {note}"),
+        Measurement(name, statistics.median_low(ordered), unit, trust, note),
+        *(Measurement(f"{name}_p{share}", _rank(ordered, share), unit, trust, "nearest rank") for share in (95, 99)),
+        Measurement(f"{name}_spread", ordered[-1] - ordered[0], unit, trust, "largest minus smallest"),
     ]
 
 

@@ -46,6 +46,9 @@ class SimTarget:
         identity = {"engine": "hil.npu", "engine_version": version("ethosu-hil")}
         return identity | ({"state": "kept"} if self._keep_state else {})
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
         """See `Target.run`."""
         data = model_file(model)

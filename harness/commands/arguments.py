@@ -45,6 +45,23 @@ Firmware = Annotated[
 Cpu = Annotated[bool, typer.Option("--cpu", help="Do not compile: run on the target's CPU kernels.")]
 
 
+Board = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="For serial: virtual, a described board, or its TOML file (HIL_BOARD)."),
+]
+Repetitions = Annotated[int | None, typer.Option(min=1, metavar="N", help="Measured runs on serial (10).")]
+
+
+def serial_options(board: str | None, repetitions: int | None, target: str) -> dict[str, Any]:
+    """What the target `serial` is made with; raises `BadInputError` if another one is asked for a board."""
+    from hil.npu.errors import BadInputError
+
+    if target != "serial" and (board or repetitions):
+        name = f"--board {board}" if board else f"--repetitions {repetitions}"
+        raise BadInputError(f"{name}: only serial has boards", hint="--target serial")
+    return {"board": board, **({"repetitions": repetitions} if repetitions else {})}
+
+
 def fvp_options(
     engine: str, executable: Path | None, parameters: list[str] | None, firmware: Path | None
 ) -> dict[str, Any]:

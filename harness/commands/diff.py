@@ -27,11 +27,11 @@ _WIDTH = 100
 def diff(
     model: Annotated[Path, typer.Argument(metavar="INT8.tflite", help="A fully quantized TFLite model.")],
     target: Annotated[
-        str, typer.Option(metavar="SIDE", help="What is looked at: sim, fvp, host or a Vela output.")
+        str, typer.Option(metavar="SIDE", help="What is looked at: sim, fvp, serial, host or a Vela output.")
     ] = "sim",
     against: Annotated[
         str | None,
-        typer.Option(metavar="SIDE", help="What it is compared with: host, sim, fvp or a Vela output (host)."),
+        typer.Option(metavar="SIDE", help="What it is compared with: host, sim, fvp, serial or a Vela output (host)."),
     ] = None,
     against_vela_option: Annotated[
         list[str] | None,
@@ -49,6 +49,7 @@ def diff(
     fvp_executable: arguments.FvpExecutable = None,
     fvp_parameter: arguments.FvpParameter = None,
     firmware: arguments.Firmware = None,
+    board: arguments.Board = None,
     cpu: arguments.Cpu = False,
     as_json: arguments.Json = False,
 ) -> None:
@@ -71,7 +72,8 @@ def diff(
         raise BadInputError("--cpu compares fvp with host, which alone have CPU kernels", hint="--target fvp")
     arrays = read_inputs(signature, inputs) if inputs else random_inputs(signature, samples, seed)
     fvp = arguments.fvp_options(engine, fvp_executable, fvp_parameter, firmware)
-    sides = Sides(data, settings, arrays, str(model), fvp, cpu)
+    serial = arguments.serial_options(board, None, "serial" if "serial" in (target, against) else target)
+    sides = Sides(data, settings, arrays, str(model), fvp, cpu, serial)
     got, expected = sides.make(target), sides.make(against, other)
     if other is not None:
         expected = replace(expected, name=f"{expected.name} with {' '.join(other.options)}")
@@ -88,7 +90,7 @@ def diff(
 def _check_sides(target: str, against: str, other_settings: bool) -> None:
     from hil.npu.errors import BadInputError
 
-    if other_settings and against not in ("sim", "fvp"):
+    if other_settings and against not in ("sim", "fvp", "serial"):
         raise BadInputError(f"--against-vela-option: {against} is not compiled here", hint="leave --against out")
     if target == against and not other_settings:
         raise BadInputError(f"both sides are {target}", hint="--against takes another target or a Vela output")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def run(
     model: Annotated[Path, typer.Argument(metavar="MODEL.tflite", help="An int8 model, or a Vela output.")],
-    target: Annotated[str, typer.Option(help="Where it runs: host, sim or fvp.")] = "sim",
+    target: Annotated[str, typer.Option(help="Where it runs: host, sim, fvp or serial.")] = "sim",
     inputs: arguments.Inputs = None,
     outputs: Annotated[Path | None, typer.Option(metavar="OUT.npz", help="Quantized outputs, by tensor name.")] = None,
     samples: Annotated[int, typer.Option(min=1, help="How many random samples, without --inputs.")] = 1,
@@ -36,12 +36,15 @@ def run(
     fvp_executable: arguments.FvpExecutable = None,
     fvp_parameter: arguments.FvpParameter = None,
     firmware: arguments.Firmware = None,
+    board: arguments.Board = None,
+    repetitions: arguments.Repetitions = None,
     interpreter: Annotated[
         str, typer.Option(help="Which kernels host runs: tensorflow (the oracle), litert or tflite-runtime.")
     ] = "tensorflow",
     cpu: arguments.Cpu = False,
     keep_state: Annotated[
-        bool, typer.Option("--keep-state", help="Samples are one sequence: variables keep their values (host, sim).")
+        bool,
+        typer.Option("--keep-state", help="Samples are one sequence: variables keep their values (host, sim, serial)."),
     ] = False,
     jobs: Annotated[
         int | None,
@@ -60,7 +63,8 @@ def run(
         accelerator or arguments.DEFAULT_ACCELERATOR, memory_mode, system_config, vela_config, vela_option
     )
     fvp = arguments.fvp_options(engine, fvp_executable, fvp_parameter, firmware)
-    chosen = create(target, **_options(target, fvp, interpreter, keep_state, jobs))
+    serial = arguments.serial_options(board, repetitions, target)
+    chosen = create(target, **_options(target, fvp, serial, interpreter, keep_state, jobs))
     data = arguments.read_model(model)
     signature = read_signature(data, str(model))
     if cpu and signature.compiled:
@@ -76,6 +80,7 @@ def run(
         )
     finally:
         progress.close()
+        chosen.close()
     if outputs:
         _write_outputs(signature, outputs, result)
     compiled_here = deployable.int8 is not None and deployable.compiled is not None
@@ -83,20 +88,29 @@ def run(
     print(json.dumps(record)) if as_json else _show(str(model), record)
 
 
-def _options(target: str, fvp: dict[str, Any], interpreter: str, keep_state: bool, jobs: int | None) -> dict[str, Any]:
+def _options(
+    target: str,
+    fvp: dict[str, Any],
+    serial: dict[str, Any],
+    interpreter: str,
+    keep_state: bool,
+    jobs: int | None,
+) -> dict[str, Any]:
     """The options of the target that was chosen; what is another target's is refused."""
     from hil.npu.errors import BadInputError
 
     if interpreter != "tensorflow" and target != "host":
         raise BadInputError(f"--interpreter {interpreter}: only host has interpreters to choose from")
     arguments.refuse_firmware(fvp["firmware"], target)
-    if jobs and target == "host":
-        raise BadInputError(f"--jobs {jobs}: host runs one sample after the other")
+    if jobs and target in ("host", "serial"):
+        raise BadInputError(f"--jobs {jobs}: {target} runs one sample after the other")
     shared = {"jobs": jobs} if jobs else {}
     if target == "fvp":
         if keep_state:
-            raise BadInputError("--keep-state: the firmware boots anew for each sample", hint="use host or sim")
+            raise BadInputError("--keep-state: the firmware boots anew for each sample", hint="use host, sim or serial")
         return fvp | shared
+    if target == "serial":
+        return {"keep_state": keep_state, **serial}
     return {"keep_state": keep_state, **shared, **({"interpreter": interpreter} if target == "host" else {})}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -28,14 +29,31 @@ def tree(
     max_flash: Annotated[str | None, typer.Option(metavar="SIZE", help="As Vela places it.")] = None,
     max_model_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Of the int8 .tflite file.")] = None,
     policy: Annotated[
-        str, typer.Option(help="first: stop at the first leaf that meets all limits; all: measure every leaf.")
+        str,
+        typer.Option(
+            help="first: stop at the first leaf that meets all limits; all: measure every leaf; "
+            "best: go on to other settings."
+        ),
     ] = "first",
+    max_trainings: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Bounds best: trainings that its leaves need.")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(metavar="M", help="Bounds best: after them nothing more is begun.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Processes that train at a time; at most one a core.")
+    ] = 1,
+    scheduler: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="A dask scheduler whose workers train (extra cluster).")
+    ] = "",
     technique: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this leaf; may be repeated.")
     ] = None,
-    target: Annotated[str, typer.Option(help="Where it runs: host, sim or fvp.")] = "sim",
+    target: Annotated[str, typer.Option(help="Where it runs: host, sim, fvp or serial.")] = "sim",
     samples: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Samples that run on the target (fvp: 8, sim and host: 500).")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Samples that run on the target (fvp, serial: 8, others: 500)."),
     ] = None,
     accelerator: arguments.Accelerator = arguments.DEFAULT_ACCELERATOR,
     memory_mode: arguments.MemoryMode = "Shared_Sram",
@@ -46,6 +64,8 @@ def tree(
     fvp_executable: arguments.FvpExecutable = None,
     fvp_parameter: arguments.FvpParameter = None,
     firmware: arguments.Firmware = None,
+    board: arguments.Board = None,
+    repetitions: arguments.Repetitions = None,
     models: arguments.ModelsFolder = Path("models"),
     store: arguments.StoreFolder = None,
     output: Annotated[
@@ -63,11 +83,13 @@ def tree(
     from hil.harness.selection import check_accelerator
     from hil.harness.tree import pictures
     from hil.harness.tree.limits import limits_of, size
+    from hil.harness.tree.searching import Effort
     from hil.harness.tree.walking import check_policy, in_order, walk
     from hil.harness.tree.watching import view
 
     pictures.check_outputs(output or (), kernel)
-    check_policy(policy)
+    effort = Effort(max_trainings, max_minutes)
+    check_policy(policy, effort)
     check_accelerator(accelerator)  # before anything is trained for it
     found = find(model, models)
     leaves = tuple(technique or ())
@@ -77,18 +99,23 @@ def tree(
     given = {name: size(text) for name, text in sizes.items() if text is not None}
     given |= {name: number for name, number in numbers.items() if number is not None}
     asked = limits_of(found, target, given)
-    options = arguments.fvp_options(engine, fvp_executable, fvp_parameter, firmware) if target == "fvp" else {}
+    fvp = arguments.fvp_options(engine, fvp_executable, fvp_parameter, firmware)
+    serial = arguments.serial_options(board, repetitions, target)
+    options = {"fvp": fvp, "serial": serial}.get(target, {})
     arguments.refuse_firmware(firmware, target)
     settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, vela_option)
     watcher = view(as_json=as_json)
     bench = Bench(Pipeline(arguments.open_store(store), watcher), target, settings, samples, options)
-    with watcher:
+    with contextlib.closing(bench.target), watcher:
         watcher.say(*asked.left_out)
         pictures.check_kernel(bench, found, kernel)
         walked = walk(
             *(found, bench, asked.limits),
             policy=policy,
             leaves=leaves,
+            effort=effort,
+            jobs=jobs,
+            scheduler=scheduler,
             watcher=watcher,
             failures=Path.cwd(),
             vela_config=vela_config,
