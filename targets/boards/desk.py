@@ -14,6 +14,8 @@ from hil.targets.boards.description import Board
 from hil.targets.boards.errors import PortError, ResetError
 from hil.targets.boards.ports import Candidate, find_candidate
 from hil.targets.boards.programs import ProgramError, run
+from hil.targets.link import Link, LinkError, open_channel
+from hil.targets.link.channel import SerialChannel
 
 
 def desk(board: Board) -> Access:
@@ -46,12 +48,12 @@ class _Desk:
 
     def ask(self) -> None:
         """Asks the firmware to reset the board."""
-        from hil.targets.link import Link, LinkError, open_channel
-
         board = self.board
         try:
             boot_s = board.reset.boot_s
-            with Link(open_channel(self.find().path, board.baud), silence_s=boot_s, reopen_s=boot_s) as link:
+            with Link(
+                open_channel(self.find().path, board.baud, lines=dict(board.lines)), silence_s=boot_s, reopen_s=boot_s
+            ) as link:
                 link.identify()
                 link.reset()
         except (LinkError, PortError) as error:
@@ -59,10 +61,8 @@ class _Desk:
 
     def pulse(self, line: str) -> None:
         """Asserts DTR or RTS for a moment, from either state, and lets it go."""
-        from hil.targets.link import LinkError, open_channel
-
         try:
-            with contextlib.closing(open_channel(self.find().path, self.board.baud)) as channel:
+            with self._opened() as channel:
                 for level in (False, True, False):
                     channel.set_lines(**{line: level})
                     time.sleep(self.board.reset.pulse_s)
@@ -86,6 +86,9 @@ class _Desk:
         self.command(power.off, power.limit_s)
         time.sleep(power.pause_s)
         self.command(power.on, power.limit_s)
+
+    def _opened(self) -> contextlib.closing[SerialChannel]:
+        return contextlib.closing(open_channel(self.find().path, self.board.baud, lines=dict(self.board.lines)))
 
     def _port(self) -> Candidate:
         with contextlib.suppress(PortError):

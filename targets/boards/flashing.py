@@ -98,7 +98,7 @@ def pyocd_words(flasher: Flasher, elf: Path, serial: str, source: Path | None) -
 
 def _ask(board: Board, find: Callable[[], str], unidentified: bool) -> tuple[Channel, Link, Identity | None]:
     """The port, and what the board on it says of itself."""
-    channel = open_channel(find(), board.baud, find=find)
+    channel = open_channel(find(), board.baud, find=find, lines=dict(board.lines))
     link = Link(channel, silence_s=board.reset.boot_s, reopen_s=board.reset.boot_s)
     try:
         found = link.identify()

@@ -41,6 +41,14 @@ class Keys:
         """A whole number from `low` to `high`."""
         return int(self._within(key, low, high, self._get(key, default, (int,), "a whole number")))
 
+    def switch(self, key: str) -> bool:
+        """true or false."""
+        self._asked.append(key)
+        value = self._values.get(key)
+        if not isinstance(value, bool):
+            raise self.error(key, f"is {type(value).__name__} {value!r}, not true or false")
+        return value
+
     def seconds(self, key: str, low: float, high: float, default: float) -> float:
         """A number of seconds from `low` to `high`."""
         return float(self._within(key, low, high, self._get(key, default, (int, float), "a number of seconds")))

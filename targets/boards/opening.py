@@ -64,7 +64,7 @@ def open_board(board: Board | Access, *, patience_s: float = PATIENCE_S, say: Sa
 def connect(board: Board, find: Callable[[], str]) -> Link:
     """An identified link over the port that `find` finds, now and whenever it has to be opened again."""
     boot_s = board.reset.boot_s
-    link = Link(open_channel(find(), board.baud, find=find), silence_s=boot_s, reopen_s=boot_s)
+    link = Link(open_channel(find(), board.baud, find=find, lines=dict(board.lines)), silence_s=boot_s, reopen_s=boot_s)
     try:
         identity.check(board, link.identify())
     except BaseException:

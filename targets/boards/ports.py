@@ -9,7 +9,7 @@ product and serial number, and looked for anew each time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -69,8 +69,8 @@ def matching(board: Board, among: Iterable[Candidate]) -> list[Candidate]:
     ]
 
 
-def find_candidate(board: Board) -> Candidate:
-    """The one port that fits.
+def find_candidate(board: Board, among: Sequence[Candidate] | None = None) -> Candidate:
+    """The one port that fits, of those of this machine.
 
     Raises `BadInputError` for a board that names no port, `PortError` if none fits, or more than one does.
     """
@@ -80,7 +80,7 @@ def find_candidate(board: Board) -> Candidate:
             hint=f"{board.name}@PORT, or a file with based_on = {board.name!r} and a table [port]; "
             f"ports here: {_listed(candidates())}",
         )
-    here = candidates()
+    here = candidates() if among is None else among
     found = matching(board, here)
     if not found:
         what = f"port {board.port} is not there" if board.port else f"no port is {board.usb}"

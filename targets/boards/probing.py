@@ -66,7 +66,7 @@ def probe_all(boards: Sequence[Board], among: Sequence[Candidate]) -> dict[str, 
 
 
 def _ask_hil(board: Board, port: str, silence_s: float) -> Answer:
-    with Link(open_channel(port, board.baud), silence_s=silence_s, reopen_s=0) as link:
+    with Link(open_channel(port, board.baud, lines=dict(board.lines)), silence_s=silence_s, reopen_s=0) as link:
         found = link.identify()
     trouble = ""
     try:
@@ -81,7 +81,9 @@ def _ask_hil(board: Board, port: str, silence_s: float) -> Answer:
 def _ask_mlperf(board: Board, port: str, silence_s: float) -> Answer:
     from hil.targets.mlperf import Monitor
 
-    with Monitor(open_channel(port, board.baud), answer_s=silence_s, sync_s=silence_s) as monitor:
+    with Monitor(
+        open_channel(port, board.baud, lines=dict(board.lines)), answer_s=silence_s, sync_s=silence_s
+    ) as monitor:
         name, profile = monitor.sync(), monitor.profile()
     wrong = bool(board.reports) and board.reports != name
     trouble = f"{name!r} answered, {board.reports!r} is described" if wrong else ""

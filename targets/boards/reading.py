@@ -87,7 +87,9 @@ def _port(keys: Keys) -> dict[str, Any]:
             keys.whole("pid", 0, 0xFFFF),
             *(keys.text(name) or None for name in ("serial", "description", "interface")),
         )
-    return {"port": path or url, "usb": usb, "baud": _ended(keys, keys.whole("baud", 300, 20_000_000, 115_200))}
+    baud = keys.whole("baud", 300, 20_000_000, 115_200)
+    lines = tuple((line, keys.switch(line)) for line in ("dtr", "rts") if line in keys)
+    return _ended(keys, {"port": path or url, "usb": usb, "baud": baud, "lines": lines})
 
 
 def _clocks(keys: Keys) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import serial
@@ -55,10 +55,11 @@ class Channel(Protocol):
 
 
 class SerialChannel:
-    """A channel over pyserial; `find` gives the name that the port has now."""
+    """A channel over pyserial; `find` gives the name that the port has now, `lines` the levels of control lines."""
 
-    def __init__(self, find: Callable[[], str], baud: int) -> None:
+    def __init__(self, find: Callable[[], str], baud: int, lines: Mapping[str, bool]) -> None:
         self._find = find
+        self._lines = lines
         self._baud = baud
         self._name = find()
         self._serial: Any = None
@@ -122,7 +123,11 @@ class SerialChannel:
         if not scheme:
             options["exclusive"] = True if os.name == "posix" else None
         try:
-            self._serial = serial.serial_for_url(self._name, self._baud, **options)
+            port = serial.serial_for_url(self._name, self._baud, do_not_open=True, **options)
+            for line, level in self._lines.items():
+                setattr(port, line, level)
+            port.open()
+            self._serial = port
         except (OSError, ValueError) as error:
             raise self._unplugged(error) from None
 
@@ -143,8 +148,12 @@ class SerialChannel:
         return UnpluggedError(f"{self._name}: {reason}", hint="is it plugged in, and does no other program use it?")
 
 
-def open_channel(url: str, baud: int = 115200, *, find: Callable[[], str] | None = None) -> SerialChannel:
+def open_channel(
+    url: str, baud: int = 115200, *, find: Callable[[], str] | None = None, lines: Mapping[str, bool] | None = None
+) -> SerialChannel:
     """Opens `url`, a device's name, `socket://` or `rfc2217://`; `find` is asked for its present name at each opening.
+
+    `lines` are the levels that `dtr` and `rts` have while it is open; one that is not named is asserted.
 
     Raises `BadInputError` for another kind of URL or baud rate, `UnpluggedError` if it does not open.
     """
@@ -152,7 +161,7 @@ def open_channel(url: str, baud: int = 115200, *, find: Callable[[], str] | None
         raise BadInputError(f"{baud} is no baud rate")
     if _scheme(url) not in ("", *_SCHEMES):
         raise BadInputError(f"{url}: not a port", hint="a device such as /dev/ttyUSB0 or COM3, socket:// or rfc2217://")
-    return SerialChannel(find if find is not None else lambda: url, baud)
+    return SerialChannel(find if find is not None else lambda: url, baud, lines or {})
 
 
 def _scheme(url: str) -> str:

@@ -16,7 +16,7 @@ from hil.npu.errors import BadInputError
 from hil.targets.boards import InUseError, PortError, find_board
 from hil.targets.boards.description import Board, Usb
 from hil.targets.boards.locks import PortLock
-from hil.targets.boards.ports import Candidate, find_port, matching
+from hil.targets.boards.ports import Candidate, find_candidate, find_port, matching
 
 FTDI = [
     Candidate(f"/dev/ttyUSB{n}", 0x0403, 0x6011, "FT1" if n < 2 else "FT2", "Quad RS232-HS", f"UART {n % 2}")
@@ -53,12 +53,11 @@ def test_a_link_to_a_port_is_the_port(tmp_path: Path) -> None:
     assert matching(Board("desk", port=str(link)), HERE) == [FTDI[2]]
 
 
-def test_several_ports_are_listed_rather_than_one_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hil.targets.boards.ports.candidates", lambda: HERE)
+def test_several_ports_are_listed_rather_than_one_guessed() -> None:
     with pytest.raises(PortError, match=r"2 ports are USB 0403:6011, serial number FT1: /dev/ttyUSB0 \(.*/dev/ttyUSB1"):
-        find_port(Board("desk", usb=Usb(0x0403, 0x6011, "FT1")))
+        find_candidate(Board("desk", usb=Usb(0x0403, 0x6011, "FT1")), HERE)
     with pytest.raises(PortError, match=r"no port is USB 1234:0001 \(ports here: /dev/ttyS0; "):
-        find_port(Board("desk", usb=Usb(0x1234, 1)))
+        find_candidate(Board("desk", usb=Usb(0x1234, 1)), HERE)
 
 
 def test_a_board_without_a_port_is_wrong_use() -> None:
