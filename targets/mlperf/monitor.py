@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from hil.targets.link.channel import Channel
 from hil.targets.link.errors import GarbageError, LinkError, RebootedError, SilentError, UnpluggedError
@@ -81,8 +81,11 @@ class Monitor:
                 self._drain(end, _QUIET_S)  # The answers to names that were asked for in vain.
                 return name
         if heard:
-            self._fail(GarbageError, "the board says something, but not its name", "is it this protocol, and this baud?")
-        self._fail(SilentError, f"the board is silent: no answer to 'name' in {self.sync_s:g} s", "power, cable, port?")
+            why = "the board says something, but not its name"
+            raise self._error(GarbageError, why, "is it this protocol, and this baud?")
+        raise self._error(
+            SilentError, f"the board is silent: no answer to 'name' in {self.sync_s:g} s", "power, cable?"
+        )
 
     def profile(self) -> Profile:
         """Which firmware, and which model it carries; empty where it does not say."""
@@ -110,7 +113,7 @@ class Monitor:
         try:
             return replies.read_inference(lines, iterations, warmups)
         except ReplyError as error:
-            self._fail(GarbageError, f"a damaged answer to 'infer': {error}")
+            raise self._error(GarbageError, f"a damaged answer to 'infer': {error}") from None
 
     def results(self) -> Results:
         """The outputs of the last inference, once more."""
@@ -149,7 +152,7 @@ class Monitor:
             except ReplyError as error:
                 reason = error
                 self._transcript.note(f"again: {error}")
-        self._fail(GarbageError, f"{otherwise}, {ATTEMPTS} times: {reason}", "the error rate of the line")
+        raise self._error(GarbageError, f"{otherwise}, {ATTEMPTS} times: {reason}", "the error rate of the line")
 
     # -- the line
 
@@ -161,7 +164,7 @@ class Monitor:
         lines = self._collect(time.monotonic() + limit, watch=True)
         if not lines or lines[-1].text != replies.READY:
             heard = "stopped in the middle of its answer" if lines or self._lines.begun else "does not answer"
-            self._fail(SilentError, f"the board {heard} to '{command[:20]}' within {limit:g} s")
+            raise self._error(SilentError, f"the board {heard} to '{command[:20]}' within {limit:g} s")
         if (answer := replies.refusal(lines)) is not None:
             raise AnswerError(
                 f"the board refuses '{command[:20]}': {answer}", answer=answer, transcript=self._transcript.text
@@ -181,7 +184,7 @@ class Monitor:
             for line in self._lines.until(end):
                 lines.append(line)
                 if watch and replies.is_banner(line.text):
-                    self._fail(RebootedError, "the board started anew in the middle", "its supply, its watchdog")
+                    raise self._error(RebootedError, "the board started anew in the middle", "supply, watchdog")
                 if line.text == replies.READY:
                     break
             return lines
@@ -197,7 +200,7 @@ class Monitor:
         try:
             return step()
         except UnpluggedError as error:
-            self._fail(UnpluggedError, str(error.args[0]), error.hint)
+            raise self._error(UnpluggedError, str(error.args[0]), error.hint) from None
 
-    def _fail(self, kind: type[LinkError], message: str, hint: str = "") -> NoReturn:
-        raise kind(message, hint=hint, transcript=self._transcript.text)
+    def _error(self, kind: type[LinkError], message: str, hint: str = "") -> LinkError:
+        return kind(message, hint=hint, transcript=self._transcript.text)

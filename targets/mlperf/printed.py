@@ -4,10 +4,10 @@
     found.values          # int8, or None
     found.reason          # why, in words
 
-A firmware prints real outputs with three decimals, rounded or cut off, so a printed 0.996 is a real number within
-0.001 of it.  The int8 outputs of a softmax are 1/256 apart: 0.996 can only be 255/256.  A print that is coarser than the
-scale, another number of outputs, or a number that lies between the quantized ones identifies nothing; then it is not
-known whether the board computes what the int8 model does, and no count of mismatches may be made of it.
+A firmware prints real outputs with three decimals, rounded or cut off: a printed 0.996 is a real number within 0.001 of
+it.  The int8 outputs of a softmax are 1/256 apart: 0.996 can only be 255/256.  A print that is coarser than
+the scale, another number of outputs, or a number that lies between the quantized ones identifies nothing; then it is
+not known whether the board computes what the int8 model does, and no count of mismatches may be made of it.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def recover(spec: TensorSpec, printed: Array, resolution: float) -> Recovered:
         sample, place = (int(i) for i in np.argwhere(strange)[0])
         return Recovered(
             None,
-            f"{int(strange.sum())} of {printed.size} printed outputs are none of the model's quantized values, the first "
-            f"{printed[sample, place]:g} (sample {sample}, output {place}): the board carries another model",
+            f"{int(strange.sum())} of {printed.size} printed outputs are none of the model's quantized values, "
+            f"the first {printed[sample, place]:g} (sample {sample}, output {place}): the board carries another model",
         )
     values = nearest.astype(spec.dtype).reshape(len(printed), *spec.sample_shape)
     return Recovered(values, f"told by the print: steps of {resolution:g}, the output's scale is {spec.scale:g}")

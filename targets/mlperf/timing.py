@@ -89,8 +89,9 @@ def measurements(timing: Timing) -> tuple[Measurement, ...]:
     """The median with its spread; `untrusted` where the board's clock and the host's do not agree."""
     trust = Trust.MEASURED if timing.is_plausible else Trust.UNTRUSTED
     note = (
-        f"median of {len(timing.per_inference_us)} windows of {timing.iterations} inferences, by the board's timestamps "
-        f"in steps of {timing.step_us} us: within {timing.step_us / timing.iterations / 1e3:.2g} ms"
+        f"median of {len(timing.per_inference_us)} windows of {timing.iterations} inferences, "
+        f"by the board's timestamps in steps of {timing.step_us} us: "
+        f"within {timing.step_us / timing.iterations / 1e3:.2g} ms"
     )
     if not timing.is_plausible:
         note += f"; the board counts {timing.clock_ratio:.3g} s in a second of the host"
