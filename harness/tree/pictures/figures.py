@@ -12,12 +12,18 @@ from hil.harness.tree.result import Walk
 _LETTER, _ROW, _LINE = 7.3, 24, 18
 
 
+def where(found: Walk) -> str:
+    """The target, and what the model was compiled for."""
+    return ", ".join(found.identity[key] for key in ("target", "accelerator", "memory_mode", "system_config"))
+
+
 def draw_heading(found: Walk, width: float) -> Drawing:
     """What was walked on what, what was asked, and the verdict."""
-    where = ", ".join(found.identity[key] for key in ("target", "accelerator", "memory_mode", "system_config"))
     made, axes = canvas(width, 92)
     label(axes, 16, 24, found.model, size=20, weight="bold", width=width - 32)
-    label(axes, 16, 50, f"on {where}: {asked(found.limits)}; policy {found.policy}", color=SOFT, width=width - 32)
+    label(
+        axes, 16, 50, f"on {where(found)}: {asked(found.limits)}; policy {found.policy}", color=SOFT, width=width - 32
+    )
     good = found.verdict.met
     line = f"{'✓' if good else '✗'} {verdict(found)[0]}"
     label(axes, 16, 76, line, size=14, weight="bold", color=GREEN if good else RED, width=width - 32)

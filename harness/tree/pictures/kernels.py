@@ -98,7 +98,7 @@ def check_kernel(bench: Bench, model: Model, name: str | None) -> None:
 
 
 def read_kernels(path: Path) -> dict[str, Array]:
-    """Layer -> values of the kernels in a Keras HDF5 file that pruning and clustering can touch, in the file's order.
+    """Layer -> values of the kernels in a Keras HDF5 file that pruning and clustering can touch, by name.
 
     A depthwise kernel has another name there, and none touches it.
     """

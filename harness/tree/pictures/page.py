@@ -11,6 +11,7 @@ from typing import Any
 from hil.harness.tree.picture import HEADINGS, asked, cells, legend, summary, verdict
 from hil.harness.tree.pictures import status
 from hil.harness.tree.pictures.canvas import COLORS, Drawing, plain, style
+from hil.harness.tree.pictures.figures import where
 from hil.harness.tree.pictures.kernels import Kernel
 from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, draw_scatter
 from hil.harness.tree.pictures.svg import inline
@@ -24,7 +25,7 @@ def html(found: Walk, kernel: Kernel | None = None) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("hil.harness.tree.pictures", "")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_printable)
     with style():
         drawings = _drawings(found, kernel)
     return environment.get_template("page.html.j2").render(
@@ -33,19 +34,19 @@ def html(found: Walk, kernel: Kernel | None = None) -> str:
         colors=COLORS,
         asked=asked(found.limits),
         where=where(found),
-        verdict=plain(verdict(found)[0]),
+        verdict=verdict(found)[0],
         headings=[heading.replace("\n", " ") for heading in HEADINGS],
         rows=[*(_row(leaf, found) for leaf in found.leaves), *(_pale(name) for name in found.not_walked)],
         legend=[text.replace("\n", " ") for text in legend(found)],
-        remarks=[plain(line.strip()) for line in verdict(found)[1:] if line.strip() not in _commands(found)],
-        identity=[(name.replace("_", " "), plain(value)) for name, value in found.identity.items() if value],
+        remarks=[line.strip() for line in verdict(found)[1:] if line.strip() not in _commands(found)],
+        identity=[(name.replace("_", " "), value) for name, value in found.identity.items() if value],
         **drawings,
     )
 
 
-def where(found: Walk) -> str:
-    """The target and what the model was compiled for."""
-    return ", ".join(found.identity[key] for key in ("target", "accelerator", "memory_mode", "system_config"))
+def _printable(value: Any) -> Any:
+    """What a document may hold; drawings went through `plain` when they were made."""
+    return plain(value) if type(value) is str else value
 
 
 def _drawings(found: Walk, kernel: Kernel | None) -> dict[str, Any]:
@@ -69,13 +70,13 @@ def _inline(drawing: Drawing) -> Any:
 
 def _row(leaf: Leaf, found: Walk) -> dict[str, Any]:
     look = {"kind": leaf.status.value, "sign": status.sign(leaf), "word": status.word(leaf)}
-    why = "" if leaf.status is Status.MET else plain(summary(leaf, whole=False)).partition(": ")[2]
-    return {"name": plain(leaf.name), **look, "cells": cells(leaf), "why": why, "wins": leaf is found.winner}
+    why = "" if leaf.status is Status.MET else summary(leaf, whole=False).partition(": ")[2]
+    return {"name": leaf.name, **look, "cells": cells(leaf), "why": why, "wins": leaf is found.winner}
 
 
 def _pale(name: str) -> dict[str, Any]:
     look = {"kind": "waiting", "sign": status.sign(None), "word": status.NOT_WALKED}
-    return {"name": plain(name), **look, "cells": [""] * len(HEADINGS), "why": "", "wins": False}
+    return {"name": name, **look, "cells": [""] * len(HEADINGS), "why": "", "wins": False}
 
 
 def _commands(found: Walk) -> tuple[str, str]:
