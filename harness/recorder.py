@@ -1,7 +1,8 @@
 """What a run leaves behind: a row a deployment, what was left out, and the exit code that tells failure from breakdown.
 
 Rows travel in the test reports, so that they arrive from pytest-xdist's workers too.  When every failed report was an
-`InfrastructureError`, pytest ends with 6 instead of 1: the target broke down, the models did not.
+`InfrastructureError`, pytest ends with 6 instead of 1: the target broke down, the models did not.  A device that is
+lost is told once, with the first test that lost it and the number of those that had no device because of it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from hil.npu.errors import HilError, InfrastructureError
 EXIT_ONLY_INFRASTRUCTURE = 6
 ROW = "hil_row"
 INFRASTRUCTURE = "hil_infrastructure"
+LOST = "hil_lost"
 LEFT_OUT = pytest.StashKey[dict[str, str]]()
 """What no test ran on, with the reason."""
 
@@ -28,13 +30,16 @@ class Recorder:
         self.config = config
         self.rows: dict[str, dict[str, Any]] = {}
         self.failures: list[bool] = []  # of each failed report, whether it was infrastructure
+        self.lost: dict[str, list[str]] = {}  # device -> the tests that it was lost to, the first with why
+        self._told: HilError | None = None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
         report = yield
         error = call.excinfo.value if call.excinfo else None
         if isinstance(error, HilError):
-            _explain(report, error)
+            _explain(report, error, again=error is self._told)
+            self._told = error
         deployment = getattr(item, "funcargs", {}).get("deployment")
         if call.when == "call" and deployment is not None:
             from hil.harness.summary import row
@@ -48,6 +53,9 @@ class Recorder:
             found = json.loads(str(properties[ROW]))
             known = self.rows.setdefault(found["name"], {})
             known.update({key: value for key, value in found.items() if value is not None})
+        if LOST in properties:
+            where = self.lost.setdefault(str(properties[LOST]), [])
+            where.append(report.nodeid if where else f"{report.nodeid}: {report.longrepr}")
         if report.failed:
             self.failures.append(INFRASTRUCTURE in properties)
 
@@ -64,18 +72,27 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         left_out = self.config.stash[LEFT_OUT]
-        if not self.rows and not left_out:
+        if not self.rows and not left_out and not self.lost:
             return
         from hil.harness.summary import render
 
         terminalreporter.section("hardware in the loop")
-        terminalreporter.write_line(render(list(self.rows.values()), left_out, terminalreporter))
+        if self.rows or left_out:
+            terminalreporter.write_line(render(list(self.rows.values()), left_out, terminalreporter))
+        for device, (first, *others) in self.lost.items():
+            terminalreporter.write_line(f"{device} is out of order since {first}")
+            if others:
+                terminalreporter.write_line(
+                    f"  {len(others)} more tests were not run on it; none of them is a regression"
+                )
 
 
-def _explain(report: Any, error: HilError) -> None:
-    """One line instead of a traceback, with the target's log; infrastructure is marked as such."""
+def _explain(report: Any, error: HilError, again: bool) -> None:
+    """One line instead of a traceback, with the target's log the first time; infrastructure is marked as such."""
     report.longrepr = f"{type(error).__name__}: {error}"
-    if error.log:
+    if error.log and not again:
         report.sections.append(("log of the target", error.log))
     if isinstance(error, InfrastructureError):
         report.user_properties.append((INFRASTRUCTURE, True))
+        if error.lost:
+            report.user_properties.append((LOST, error.lost))

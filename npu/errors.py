@@ -44,9 +44,13 @@ class BadInputError(HilError):
 
 
 class InfrastructureError(HilError):
-    """The target or its surroundings failed; never a regression of the model."""
+    """The target or its surroundings failed; never a regression of the model.
+
+    `lost` names a device that is out of order from now on, and not only for what was asked of it.
+    """
 
     exit_code = EXIT_INFRASTRUCTURE
+    lost = ""
 
 
 class UnavailableError(InfrastructureError):

@@ -97,9 +97,10 @@ class Board:
     """A board: where it is, what it speaks, what is on it, and how to get it back when it is lost.
 
     `port` is a path or an URL of pyserial; with neither it nor `usb` the board must be named with its port
-    (`NAME@PORT`).  `lines` are the levels of DTR and RTS while the port is open, where they matter.  `reports` is the board's name in its own answer (empty: any).  `accelerator`, `memory_mode` and
-    `system_config` are Vela's.  Clocks are in Hz, 0 where the firmware's word is taken.  `memory` limits what of the
-    announced memory is used; empty: all.  `source` is the file, None for a board that is not described by one.
+    (`NAME@PORT`).  `lines` are the levels of DTR and RTS while the port is open, where they matter.  `reports` is the
+    board's name in its own answer (empty: any).  `accelerator`, `memory_mode` and `system_config` are Vela's.  Clocks
+    are in Hz, 0 where the firmware's word is taken.  `memory` limits what of the announced memory is used; empty: all.
+    `source` is the file, None for a board that is not described by one.
     """
 
     name: str

@@ -51,5 +51,5 @@ class BoardLostError(BoardError):
 
     def __init__(self, message: str, *, board: str, tried: tuple[str, ...] = (), hint: str = "", log: str = "") -> None:
         super().__init__(message, hint=hint, log=log)
-        self.board = board
+        self.board = self.lost = board
         self.tried = tried

@@ -25,7 +25,8 @@ def test_a_board_is_reset_by_its_line(firmware: MakeFirmware, tmp_path: Path, li
         port = server.stdout.readline().strip()
         file = tmp_path / "lab.toml"
         file.write_text(
-            f'accelerator = "ethos-u55-128"\nreports = "bench"\n[port]\nurl = "rfc2217://127.0.0.1:{port}"\n{line} = false\n'
+            f'accelerator = "ethos-u55-128"\nreports = "bench"\n'
+            f'[port]\nurl = "rfc2217://127.0.0.1:{port}"\n{line} = false\n'
             f'[reset]\nways = ["{line}"]\npulse_s = 0.05\nboot_s = 2\n'
         )
         worked: list[bytes] = []
