@@ -14,10 +14,11 @@ import math
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hil.targets.base import Measurement, Trust
 from hil.targets.mlperf.monitor import Monitor
-from hil.targets.mlperf.replies import Inference
+from hil.targets.mlperf.replies import Inference, elapsed_us
 
 NAME = "inference_ms"
 FIRST_LIMIT_S = 120.0
@@ -79,7 +80,7 @@ def measure(
         tuple(us / iterations for us in taken),
         iterations,
         warmups,
-        math.gcd(*laps) or 1,
+        math.gcd(*(elapsed_us(before, after) for before, after in pairwise(laps))) or 1,
         board_s / host_s if host_s else math.inf,
         abs(board_s - host_s) <= _DISAGREEMENT * host_s + _LATE_S * windows,
     )

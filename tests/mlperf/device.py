@@ -1,7 +1,7 @@
 """Boards of the MLPerf Tiny protocol as programs of this machine, on a pty or a TCP port of loopback.
 
-`own` is `device.c`; `mlcommons` is the benchmark's own device code, unmodified, from the checkout of mlcommons/tiny that
-`HIL_MLPERF_TINY` names (its folder `benchmark/api` and file `benchmark/main.cpp`).
+`own` is `device.c`; `mlcommons` is the benchmark's own device code, unmodified, from the checkout of mlcommons/tiny
+that `HIL_MLPERF_TINY` names (its folder `benchmark/api` and file `benchmark/main.cpp`).
 """
 
 from __future__ import annotations

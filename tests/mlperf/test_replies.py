@@ -62,7 +62,8 @@ def test_a_print_of_three_decimals_tells_every_int8_value_of_a_softmax(cut: bool
     real = (values.astype(np.float64) + 128) / 256
     printed = np.floor(real * 1000) / 1000 if cut else np.round(real, 3)
     found = recover(SOFTMAX, printed, 0.001)
-    assert found.values is not None and np.array_equal(found.values, values)
+    assert found.values is not None
+    assert np.array_equal(found.values, values)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,8 @@ def test_a_print_of_three_decimals_tells_every_int8_value_of_a_softmax(cut: bool
 )
 def test_a_print_that_tells_nothing_is_not_compared(printed: list[list[float]], resolution: float, why: str) -> None:
     found = recover(SOFTMAX, np.array(printed), resolution)
-    assert found.values is None and why in found.reason
+    assert found.values is None
+    assert why in found.reason
 
 
 def test_each_firmware_gets_its_input_as_it_wants_it() -> None:

@@ -1,0 +1,172 @@
+"""A board with this firmware as a target: outputs where its print tells them, accuracy, latency by its own clock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hil.npu.errors import BadInputError, InfrastructureError
+from hil.targets import create
+from hil.targets.base import Deployable, Measurement, Run, Trust
+from hil.targets.boards import Access, Board, BoardLostError, WrongBoardError
+from hil.targets.host import HostTarget
+from hil.targets.mlperf.target import MlperfTarget
+from hil.targets.tensors import dequantize, read_signature
+
+from .device import Device, on_pty, write_book
+
+Built = Callable[[str], Path]
+INPUTS = 70
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+
+@pytest.fixture(scope="session")
+def classifier() -> bytes:
+    """An int8 model with a softmax, whose scale is 1/256."""
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(3)
+    samples = np.random.default_rng(3).normal(size=(50, 1, INPUTS)).astype(np.float32)
+    inputs = tf.keras.Input((INPUTS,), batch_size=1)
+    model = tf.keras.Model(inputs, tf.keras.layers.Dense(12, activation="softmax")(inputs))
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([sample] for sample in samples)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    return bytes(converter.convert())
+
+
+@pytest.fixture(scope="session")
+def inputs() -> np.ndarray[Any, Any]:
+    return np.random.default_rng(4).integers(-128, 128, (4, INPUTS), dtype=np.int8)
+
+
+@pytest.fixture(scope="session")
+def expected(classifier: bytes, inputs: np.ndarray[Any, Any]) -> Run:
+    return HostTarget().run(Deployable(classifier, None), [inputs])
+
+
+@pytest.fixture
+def carried(tmp_path: Path, classifier: bytes, inputs: np.ndarray[Any, Any], expected: Run) -> Path:
+    """The book of a board that carries the classifier; it cuts the decimals off, as the reference firmware does."""
+    real = dequantize(read_signature(classifier).outputs[0], expected.outputs[0]).astype(np.float64)
+    printed = [[f"{np.floor(value * 1000) / 1000:.3f}" for value in row] for row in real]
+    samples = [sample.tobytes() for sample in inputs]
+    return write_book(tmp_path / "book", dict(zip(samples, printed, strict=True)))
+
+
+@contextmanager
+def target(device: Device, **options: Any) -> Iterator[MlperfTarget]:
+    board = Board("kws_board", protocol="mlperf", port=device.port, reports="kws01")
+    with MlperfTarget(Access(board, lambda: device.port), **{"windows": 3, "window_s": 0.1, **options}) as made:
+        yield made
+
+
+def figure(run: Run, name: str) -> Measurement:
+    return next(measurement for measurement in run.measurements if measurement.name == name)
+
+
+def test_outputs_are_the_models_and_time_is_the_boards(
+    built: Built, carried: Path, classifier: bytes, inputs: np.ndarray[Any, Any], expected: Run
+) -> None:
+    with on_pty(built("own"), carried, BOARD_INFER_US=4000, BOARD_STEP_US=1000) as device, target(device) as board:
+        run = board.run(Deployable(classifier, None), [inputs])
+    assert np.array_equal(run.outputs[0], expected.outputs[0])
+    assert run.printed[0].shape == (4, 12)
+    assert run.identity["parity"].startswith("told by the print: steps of 0.001")
+    latency = figure(run, "inference_ms")
+    assert latency.trust is Trust.MEASURED
+    assert 4.0 - 0.05 <= latency.value < 12
+    assert "in steps of 1000 us" in latency.note
+    assert figure(run, "recoveries").value == 0
+
+
+def test_another_model_on_the_board_gives_no_mismatches_but_unknown_parity(
+    built: Built, tmp_path: Path, classifier: bytes, inputs: np.ndarray[Any, Any]
+) -> None:
+    other = {sample.tobytes(): ["0.049"] * 11 + ["0.451"] for sample in inputs}
+    book = write_book(tmp_path / "other", other)
+    with on_pty(built("own"), book) as device, target(device) as board:
+        run = board.run(Deployable(classifier, None), [inputs])
+    assert run.outputs == ()
+    assert run.identity["parity"].startswith("unknown: 48 of 48 printed outputs are none of the model's")
+    assert run.printed[0].argmax(axis=1).tolist() == [11] * 4
+
+
+def test_a_clock_that_disagrees_with_the_hosts_is_not_trusted(
+    built: Built, carried: Path, classifier: bytes, inputs: np.ndarray[Any, Any]
+) -> None:
+    wrong = {"BOARD_INFER_US": 5000, "BOARD_CLOCK": 8}
+    long = {"windows": 1, "window_s": 1.0}
+    with on_pty(built("own"), carried, **wrong) as device, target(device, **long) as board:
+        latency = figure(board.run(Deployable(classifier, None), [inputs[:1]]), "inference_ms")
+    assert latency.trust is Trust.UNTRUSTED
+    assert "s in a second of the host" in latency.note
+
+
+def test_energy_mode_gives_outputs_and_says_why_there_is_no_latency(
+    built: Built, carried: Path, classifier: bytes, inputs: np.ndarray[Any, Any], expected: Run
+) -> None:
+    with on_pty(built("own"), carried, BOARD_ENERGY=1) as device, target(device) as board:
+        run = board.run(Deployable(classifier, None), [inputs])
+    assert np.array_equal(run.outputs[0], expected.outputs[0])
+    assert [measurement.name for measurement in run.measurements] == ["recoveries"]
+    assert "energy mode" in run.identity["timestamps"]
+
+
+def test_a_reboot_costs_a_sample_that_is_done_again(
+    built: Built, tmp_path: Path, carried: Path, classifier: bytes, inputs: np.ndarray[Any, Any], expected: Run
+) -> None:
+    once = {"BOARD_REBOOT": 9, "BOARD_ONCE": tmp_path / "rebooted"}
+    with on_pty(built("own"), carried, **once) as device, target(device) as board:
+        run = board.run(Deployable(classifier, None), [inputs])
+    assert (tmp_path / "rebooted").exists()
+    assert np.array_equal(run.outputs[0], expected.outputs[0])
+    assert figure(run, "recoveries").value == 1
+
+
+def test_a_dead_board_is_lost_and_stays_so(
+    built: Built, carried: Path, classifier: bytes, inputs: np.ndarray[Any, Any]
+) -> None:
+    with on_pty(built("own"), carried) as device, target(device) as board:
+        board.identity()
+        device.kill()
+        for _ in range(2):
+            with pytest.raises(BoardLostError) as lost:
+                board.run(Deployable(classifier, None), [inputs])
+        assert isinstance(lost.value, InfrastructureError)
+        assert "out of order" in str(lost.value)
+
+
+def test_the_wrong_board_is_told_before_anything_is_loaded(built: Built, carried: Path) -> None:
+    lost = pytest.raises((WrongBoardError, BoardLostError), match="'kws01' is described")
+    with on_pty(built("own"), carried, BOARD_MODEL="ic01") as device, target(device) as board, lost:
+        board.identity()
+
+
+def test_the_target_serial_takes_a_described_board_of_this_protocol(
+    built: Built, tmp_path: Path, carried: Path, classifier: bytes, inputs: np.ndarray[Any, Any], expected: Run
+) -> None:
+    with on_pty(built("own"), carried) as device:
+        description = f'protocol = "mlperf"\naccelerator = "ethos-u55-128"\n[port]\npath = "{device.port}"\n'
+        file = tmp_path / "kws_board.toml"
+        file.write_text(description)
+        serial = create("serial", board=str(file))
+        try:
+            assert serial.identity()["model"] == "kws01"
+            assert np.array_equal(serial.run(Deployable(classifier, None), [inputs]).outputs[0], expected.outputs[0])
+        finally:
+            serial.close()
+
+
+def test_a_model_of_two_inputs_is_refused(built: Built, carried: Path, classifier: bytes) -> None:
+    refused = pytest.raises(BadInputError, match="1 inputs")
+    with on_pty(built("own"), carried) as device, target(device) as board, refused:
+        board.run(Deployable(classifier, None), [np.zeros((1, INPUTS), np.int8)] * 2)
