@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,15 @@ def parts(zig_wheel: None, tmp_path_factory: pytest.TempPathFactory) -> ctypes.C
     return library(tmp_path_factory.mktemp("parts"))
 
 
-Boot = Callable[..., Link]
+@dataclass(frozen=True)
+class Booted:
+    """A firmware that runs on QEMU: a link to it, and QEMU's process."""
+
+    link: Link
+    pid: int
+
+
+Boot = Callable[..., Booted]
 
 
 @pytest.fixture(scope="session")
@@ -53,12 +62,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def boot(zig_wheel: None, built: Path) -> Iterator[Boot]:
-    """`boot(board, compiler)`: a link to that firmware on stock QEMU, without an NPU."""
+    """`boot(board, compiler)`: that firmware on stock QEMU, without an NPU."""
     if shutil.which(PROGRAM) is None:
         _missing(f"{PROGRAM} is not installed")
     with contextlib.ExitStack() as stack:
 
-        def start(board: str = DEFAULT_BOARD, compiler: str = "zig") -> Link:
+        def start(board: str = DEFAULT_BOARD, compiler: str = "zig") -> Booted:
             elf = build(board, compiler, built).elf
             command = [PROGRAM, "-M", MACHINE, "-display", "none", "-monitor", "none", "-serial", "pty", "-kernel", elf]
             qemu = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
@@ -68,7 +77,7 @@ def boot(zig_wheel: None, built: Path) -> Iterator[Boot]:
             stack.callback(qemu.stdout.close)
             told = re.search(r"/dev/\S+", qemu.stdout.readline())
             assert told, "QEMU has no pty"
-            return stack.enter_context(Link(open_channel(told[0], baud=115200)))
+            return Booted(stack.enter_context(Link(open_channel(told[0], baud=115200))), qemu.pid)
 
         yield start
 

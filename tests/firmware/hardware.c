@@ -8,24 +8,20 @@
 uint32_t (*on_read)(uint32_t address);
 void (*on_write)(uint32_t address, uint32_t value);
 
-uint32_t register_read(uint32_t address)
-{
+uint32_t register_read(uint32_t address) {
     return on_read(address);
 }
 
-void register_write(uint32_t address, uint32_t value)
-{
+void register_write(uint32_t address, uint32_t value) {
     on_write(address, value);
 }
 
-void register_barrier(void)
-{
+void register_barrier(void) {
 }
 
 static struct ring ring;
 
-void put(uint8_t byte)
-{
+void put(uint8_t byte) {
     ring_put(&ring, byte);
 }
 
@@ -35,7 +31,6 @@ int take(void) /* -1: empty. */
     return ring_take(&ring, &byte) ? byte : -1;
 }
 
-void start_ring_at(uint32_t count)
-{
+void start_ring_at(uint32_t count) {
     ring.put = ring.taken = count;
 }

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+import sys
+import time
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hil.npu import registers
 from hil.targets.link import Job, Link, Outcome, RebootedError, RefusedError, Status
+
+from .conftest import Boot
 
 COMPILERS = ["zig", *(["gcc"] if shutil.which("arm-none-eabi-gcc") else [])]
 """Arm's GCC is tested where it is; CI has none."""
@@ -22,8 +25,6 @@ BUS_FAULT_PRECISE = 1 << 9
 CONFIG = 0x1807
 IN_RESET = 1 << 3
 DDR = 0x7000_0000
-
-Boot = Callable[..., Link]
 
 
 def _port(folder: Path, name: str, text: str) -> str:
@@ -39,7 +40,7 @@ def _region(name: str, address: int, size: int) -> str:
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_every_byte_of_every_region_can_be_reached_and_none_beside(boot: Boot, compiler: str) -> None:
-    link = boot(compiler=compiler)
+    link = boot(compiler=compiler).link
     identity = link.identify()
     assert (identity.board, identity.cpu_hz, identity.timer_hz) == ("mps3_an547", 32_000_000, 32_000_000)
     assert (identity.npu_hz, identity.npu_id, identity.npu_config) == (0, 0, 0)
@@ -74,7 +75,7 @@ def _refused(link: Link, address: int, size: int) -> None:
 
 
 def test_its_own_code_stack_and_data_are_not_for_the_host(boot: Boot) -> None:
-    link = boot()
+    link = boot().link
     for address in (
         0x1000_0000,
         0x0000_0000,
@@ -92,15 +93,31 @@ def test_its_own_code_stack_and_data_are_not_for_the_host(boot: Boot) -> None:
 
 
 def test_more_bytes_than_one_frame_has_come_back_as_they_went(boot: Boot) -> None:
-    link = boot()
+    link = boot().link
     data = os.urandom(9_001)
     link.write(DDR + 3, data)
     assert link.read(DDR + 3, len(data)) == data
     assert link.crc(DDR + 3, len(data)) == zlib.crc32(data)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for a process's time")
+def test_a_board_that_waits_sleeps(boot: Boot) -> None:
+    """A QEMU that spins would take a core from the tests of a whole lab."""
+    booted = boot()
+    booted.link.identify()
+    before = _cpu_seconds(booted.pid)
+    time.sleep(0.5)
+    assert _cpu_seconds(booted.pid) - before < 0.1
+    assert booted.link.read(DDR, 4) == bytes(4)
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_a_reset_begins_anew_and_keeps_the_memory(boot: Boot) -> None:
-    link = boot()
+    link = boot().link
     link.write(DDR, b"stays")
     link.reset()
     link.identify()
@@ -111,7 +128,7 @@ def test_a_reset_begins_anew_and_keeps_the_memory(boot: Boot) -> None:
 def test_a_bus_fault_is_told_and_survived(boot: Boot, tmp_path: Path, compiler: str) -> None:
     """A port that announces what is not there, such as DDR that a board does not carry."""
     text = f"#define PORT_REGIONS {_region('hole', HOLE, 0x1000)}, {_region('ddr', DDR, 0x1000)}"
-    link = boot(_port(tmp_path, "a_hole", text), compiler)
+    link = boot(_port(tmp_path, "a_hole", text), compiler).link
     for command in (lambda: link.read(HOLE, 4), lambda: link.write(HOLE, b"1234"), lambda: link.crc(HOLE + 8, 4)):
         with pytest.raises(RefusedError, match="0x59990") as refused:
             command()
@@ -145,7 +162,7 @@ extern const struct uart faulty_uart;
 const struct uart faulty_uart = {.start = start, .take = take, .put = put};
 """
     )
-    link = boot(port)
+    link = boot(port).link
     link.identify()
     link._channel.send(b"X" * 8)
     with pytest.raises(RebootedError):
@@ -160,7 +177,7 @@ NPU_IN_RAM = 0x3130_0000
 def _still_npu(boot: Boot, folder: Path, base: int, status: int) -> Link:
     text = f"#undef PORT_NPU\n#define PORT_NPU {base:#x}\n"
     text += f"#define PORT_REGIONS {_region('isram1', 0x3120_0000, 0x20_0000)}, {_region('ddr', DDR, 0x1000)}"
-    link = boot(_port(folder, "still", text))
+    link = boot(_port(folder, "still", text)).link
     words = {registers.STATUS: status, registers.PROT: 1, registers.CONFIG: CONFIG}
     link.write(base, b"".join(struct.pack("<I", words.get(offset, 0)) for offset in range(0, 0x40, 4)))
     with pytest.raises(RefusedError) as refused:  # It has looked for an NPU when it started.

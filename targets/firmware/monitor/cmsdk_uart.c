@@ -18,29 +18,29 @@
 #define RECEIVE_INTERRUPT 2u
 #define DIVIDER 0x10u
 
-static void start(uint32_t base, uint32_t clock_hz, uint32_t baud)
-{
+static void start(uint32_t base, uint32_t clock_hz, uint32_t baud) {
     register_write(base + DIVIDER, (clock_hz + baud / 2) / baud);
     register_write(base + STATE, STATE_OVERRUNS);
     register_write(base + CONTROL, CONTROL_SEND_RECEIVE | CONTROL_RECEIVE_INTERRUPT);
 }
 
-static bool take(uint32_t base, uint8_t *byte)
-{
+static bool take(uint32_t base, uint8_t *byte) {
     register_write(base + INTERRUPTS, RECEIVE_INTERRUPT); /* Before the look: a byte that comes after it interrupts. */
     uint32_t state = register_read(base + STATE);
-    if (state & STATE_OVERRUNS)
+    if (state & STATE_OVERRUNS) {
         register_write(base + STATE, STATE_OVERRUNS);
-    if ((state & STATE_RECEIVED) == 0)
+    }
+    if ((state & STATE_RECEIVED) == 0) {
         return false;
+    }
     *byte = (uint8_t)register_read(base + DATA);
     return true;
 }
 
-static bool put(uint32_t base, uint8_t byte)
-{
-    if (register_read(base + STATE) & STATE_FULL_TO_SEND)
+static bool put(uint32_t base, uint8_t byte) {
+    if (register_read(base + STATE) & STATE_FULL_TO_SEND) {
         return false;
+    }
     register_write(base + DATA, byte);
     return true;
 }

@@ -32,18 +32,15 @@
 #define SFSR_SFAR_VALID (1u << 6)
 #define SFAR 0xE000EDE8u
 
-static inline void core_barrier(void)
-{
+static inline void core_barrier(void) {
     __asm volatile("dsb" ::: "memory");
 }
 
-static inline void core_interrupts_off(void)
-{
+static inline void core_interrupts_off(void) {
     __asm volatile("cpsid i" ::: "memory");
 }
 
-static inline void core_interrupts_on(void)
-{
+static inline void core_interrupts_on(void) {
     __asm volatile("cpsie i\n isb" ::: "memory");
 }
 

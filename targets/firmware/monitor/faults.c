@@ -22,8 +22,7 @@ void faults_handle(uint32_t exc_return, struct frame *frame);
  * The barrier makes faults of buffered writes happen while the work is still guarded.  guard_leave is where the handler
  * returns to, with the stack as guard_stack has it: it gives 0. */
 __attribute__((naked, noinline, used)) bool guard_enter(__attribute__((unused)) void (*work)(void *),
-                                                       __attribute__((unused)) void *argument)
-{
+                                                        __attribute__((unused)) void *argument) {
     __asm volatile("push {r3-r11, lr}\n"
                    "ldr r2, =guard_stack\n"
                    "mov r3, sp\n"
@@ -46,17 +45,16 @@ __attribute__((naked, noinline, used)) bool guard_enter(__attribute__((unused)) 
                    ".ltorg\n");
 }
 
-__attribute__((naked, used)) void faults_handler(void)
-{
+__attribute__((naked, used)) void faults_handler(void) {
     __asm volatile("mov r0, lr\n"
                    "mrs r1, psp\n"
                    "b faults_handle\n");
 }
 
-__attribute__((used)) void faults_handle(uint32_t exc_return, struct frame *frame)
-{
-    if (guard_stack == 0 || (exc_return & EXC_RETURN_THREAD) == 0 || (exc_return & EXC_RETURN_PSP) == 0)
+__attribute__((used)) void faults_handle(uint32_t exc_return, struct frame *frame) {
+    if (guard_stack == 0 || (exc_return & EXC_RETURN_THREAD) == 0 || (exc_return & EXC_RETURN_PSP) == 0) {
         faults_reset();
+    }
     last.cfsr = register_read(CFSR);
     last.hfsr = register_read(HFSR);
     last.sfsr = register_read(SFSR);
@@ -78,25 +76,21 @@ __attribute__((used)) void faults_handle(uint32_t exc_return, struct frame *fram
     __asm volatile("msr psp, %0" ::"r"(back) : "memory");
 }
 
-void faults_start(void)
-{
+void faults_start(void) {
     guard_stack = 0;
     register_write(SHCSR, SHCSR_ALL_FAULTS);
     register_write(CCR, register_read(CCR) | CCR_DIVISION_BY_0);
 }
 
-bool faults_guard(void (*work)(void *), void *argument)
-{
+bool faults_guard(void (*work)(void *), void *argument) {
     return guard_enter(work, argument);
 }
 
-const struct fault *faults_last(void)
-{
+const struct fault *faults_last(void) {
     return &last;
 }
 
-void faults_reset(void)
-{
+void faults_reset(void) {
     core_barrier();
     register_write(AIRCR, AIRCR_RESET);
     core_barrier();

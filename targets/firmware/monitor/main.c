@@ -1,25 +1,19 @@
 /* The monitor: a port's addresses, the commands behind the link's functions, the loop. */
 #include <string.h>
 
-#include "core.h"
 #include "faults.h"
 #include "hil_link.h"
+#include "line.h"
 #include "monitor.h"
 #include "npu.h"
-#include "registers.h"
 #include "ring.h"
 #include "timer.h"
-#include "uart.h"
 
 #define LARGEST_FRAME 4000u
 #define WINDOW 8u /* Requests that lie in the ring: each with COBS' overhead and delimiters. */
-_Static_assert(WINDOW * (LARGEST_FRAME + LARGEST_FRAME / 254 + 3) <= RING_SIZE, "the ring must hold a window");
+_Static_assert(WINDOW *(LARGEST_FRAME + LARGEST_FRAME / 254 + 3) <= RING_SIZE, "the ring must hold a window");
 
-#define SEND_MS 1000u /* That a line may take no byte. */
-#define DRAIN_MS 5u   /* For the last bytes to leave the UART before a reset. */
 #define QUEUE_ALIGNMENT 16u
-
-extern const struct uart PORT_UART;
 
 #define SRAM HIL_REGION_SRAM
 #define DRAM HIL_REGION_DRAM
@@ -27,58 +21,25 @@ extern const struct uart PORT_UART;
 #define CODE HIL_REGION_CODE
 #define WRITABLE HIL_REGION_FLAG_WRITABLE
 #define NPU_VISIBLE HIL_REGION_FLAG_NPU_VISIBLE
-#define REGION(NAME, KIND, ADDRESS, SIZE, FLAGS) \
+#define REGION(NAME, KIND, ADDRESS, SIZE, FLAGS)                                                                       \
     {.name = NAME, .kind = KIND, .address = ADDRESS, .size = SIZE, .flags = FLAGS}
 static const hil_region regions[] = {PORT_REGIONS};
 #define REGIONS (sizeof regions / sizeof *regions)
 
-static struct ring received;
 static uint8_t frame[LARGEST_FRAME];
 static hil_link link;
 
-void monitor_interrupt(void)
-{
-    uint8_t byte;
-    while (PORT_UART.take(PORT_UART_BASE, &byte))
-        ring_put(&received, byte);
-}
-
-static void sleep_until_received(void)
-{
-    core_interrupts_off();
-    if (ring_is_empty(&received)) /* With interrupts off, none comes between this look and the sleep. */
-        core_sleep();
-    core_interrupts_on();
-}
-
-static bool is_over(uint64_t start, uint32_t ms)
-{
-    return timer_now() - start > (uint64_t)ms * (PORT_CPU_HZ / 1000u);
-}
-
-static size_t receive(void *context, uint8_t *bytes, size_t room)
-{
+static size_t receive(void *context, uint8_t *bytes, size_t room) {
     (void)context;
-    size_t count = 0;
-    while (count < room && ring_take(&received, &bytes[count]))
-        count++;
-    return count;
+    return line_receive(bytes, room);
 }
 
-static bool send(void *context, const uint8_t *bytes, size_t count)
-{
+static bool send(void *context, const uint8_t *bytes, size_t count) {
     (void)context;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t start = timer_now();
-        while (!PORT_UART.put(PORT_UART_BASE, bytes[i]))
-            if (is_over(start, SEND_MS))
-                return false;
-    }
-    return true;
+    return line_send(bytes, count);
 }
 
-static void tell(hil_fault *fault)
-{
+static void tell(hil_fault *fault) {
     const struct fault *last = faults_last();
     *fault = (hil_fault){.address = last->address, .status = last->cfsr, .pc = last->pc};
 }
@@ -89,49 +50,50 @@ struct copy {
     uint32_t count;
 };
 
-static void copy(void *argument)
-{
+static void copy(void *argument) {
     const struct copy *what = argument;
     memcpy(what->to, what->from, what->count);
 }
 
-static bool copied(void *to, const void *from, uint32_t count, hil_fault *fault)
-{
+static bool copied(void *to, const void *from, uint32_t count, hil_fault *fault) {
     struct copy what = {to, from, count};
     bool done = faults_guard(copy, &what);
-    if (!done)
+    if (!done) {
         tell(fault);
+    }
     return done;
 }
 
-static bool read(void *context, uint32_t address, uint8_t *bytes, uint32_t count, hil_fault *fault)
-{
+static bool read(void *context, uint32_t address, uint8_t *bytes, uint32_t count, hil_fault *fault) {
     (void)context;
     return copied(bytes, (const void *)(uintptr_t)address, count, fault);
 }
 
-static bool write(void *context, uint32_t address, const uint8_t *bytes, uint32_t count, hil_fault *fault)
-{
+static bool write(void *context, uint32_t address, const uint8_t *bytes, uint32_t count, hil_fault *fault) {
     (void)context;
     return copied((void *)(uintptr_t)address, bytes, count, fault);
 }
 
-static bool npu_sees(uint64_t address)
-{
-    for (size_t i = 0; i < REGIONS; i++)
-        if (regions[i].flags & NPU_VISIBLE && address >= regions[i].address && address - regions[i].address < regions[i].size)
+static bool npu_sees(uint64_t address) {
+    for (size_t i = 0; i < REGIONS; i++) {
+        if (regions[i].flags & NPU_VISIBLE && address >= regions[i].address &&
+            address - regions[i].address < regions[i].size) {
             return true;
+        }
+    }
     return false;
 }
 
-static bool is_sound(const hil_job *job)
-{
+static bool is_sound(const hil_job *job) {
     if (job->stream_address % QUEUE_ALIGNMENT || job->stream_bytes == 0 || job->stream_bytes % 4 ||
-        !npu_sees(job->stream_address))
+        !npu_sees(job->stream_address)) {
         return false;
-    for (uint32_t i = 0; i < HIL_BASES; i++)
-        if (job->bases[i] && !npu_sees(job->bases[i]))
+    }
+    for (uint32_t i = 0; i < HIL_BASES; i++) {
+        if (job->bases[i] && !npu_sees(job->bases[i])) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -140,19 +102,19 @@ struct run {
     hil_result *result;
 };
 
-static void run_guarded(void *argument)
-{
+static void run_guarded(void *argument) {
     const struct run *what = argument;
     npu_run(PORT_NPU, PORT_CPU_HZ, what->job, what->result);
 }
 
-static uint8_t run(void *context, const hil_job *job, hil_result *result)
-{
+static uint8_t run(void *context, const hil_job *job, hil_result *result) {
     const hil_board *board = context;
-    if (board->npu_config == 0)
+    if (board->npu_config == 0) {
         return HIL_STATUS_NO_NPU;
-    if (!is_sound(job))
+    }
+    if (!is_sound(job)) {
         return HIL_STATUS_BAD_VALUE;
+    }
     struct run what = {job, result};
     if (!faults_guard(run_guarded, &what)) {
         result->outcome = HIL_OUTCOME_CPU_FAULT;
@@ -161,12 +123,9 @@ static uint8_t run(void *context, const hil_job *job, hil_result *result)
     return HIL_STATUS_OK;
 }
 
-static void reset(void *context)
-{
+static void reset(void *context) {
     (void)context;
-    uint64_t start = timer_now();
-    while (!is_over(start, DRAIN_MS))
-        ;
+    line_drain();
     faults_reset();
 }
 
@@ -187,23 +146,23 @@ static hil_board board = {
     .reset = reset,
 };
 
-static void look_for_npu(void *argument)
-{
+static void look_for_npu(void *argument) {
     (void)argument;
     board.npu_config = npu_config(PORT_NPU);
     board.npu_id = board.npu_config ? npu_id(PORT_NPU) : 0;
     board.npu_hz = board.npu_config ? PORT_NPU_HZ : 0;
 }
 
-void monitor_main(void)
-{
+void monitor_main(void) {
     timer_start();
     faults_guard(look_for_npu, NULL); /* A board without one may fault there. */
-    PORT_UART.start(PORT_UART_BASE, PORT_UART_HZ, PORT_UART_BAUD);
-    register_write(NVIC_ENABLE + 4 * (PORT_UART_INTERRUPT / 32), 1u << PORT_UART_INTERRUPT % 32);
-    if (!hil_link_start(&link, &board, frame, sizeof frame))
+    line_start();
+    if (!hil_link_start(&link, &board, frame, sizeof frame)) {
         faults_reset();
-    for (;;)
-        if (!hil_link_poll(&link))
-            sleep_until_received();
+    }
+    for (;;) {
+        if (!hil_link_poll(&link)) {
+            line_sleep();
+        }
+    }
 }

@@ -3,6 +3,5 @@
 #define MONITOR_H
 
 __attribute__((noreturn)) void monitor_main(void);
-void monitor_interrupt(void); /* The serial line's. */
 
 #endif

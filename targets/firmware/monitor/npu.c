@@ -47,50 +47,48 @@
 
 #define RESET_MS 100u
 
-static uint64_t ticks(uint32_t tick_hz, uint32_t ms)
-{
+static uint64_t ticks(uint32_t tick_hz, uint32_t ms) {
     return (uint64_t)ms * (tick_hz / 1000u);
 }
 
-uint32_t npu_id(uint32_t base)
-{
+uint32_t npu_id(uint32_t base) {
     return register_read(base + ID);
 }
 
-uint32_t npu_config(uint32_t base)
-{
+uint32_t npu_config(uint32_t base) {
     return register_read(base + CONFIG);
 }
 
-static bool reset(uint32_t base, uint32_t tick_hz)
-{
+static bool reset(uint32_t base, uint32_t tick_hz) {
     register_write(base + RESET, PRIVILEGED_SECURE);
     uint64_t start = timer_now();
-    while (register_read(base + STATUS) & STATUS_IN_RESET)
-        if (timer_now() - start > ticks(tick_hz, RESET_MS))
+    while (register_read(base + STATUS) & STATUS_IN_RESET) {
+        if (timer_now() - start > ticks(tick_hz, RESET_MS)) {
             return false;
+        }
+    }
     return register_read(base + PROT) == PRIVILEGED_SECURE;
 }
 
-static void count(uint32_t base, const uint16_t *events)
-{
+static void count(uint32_t base, const uint16_t *events) {
     register_write(base + CMD, 0); /* The counters stand still when clock or power may go. */
     register_write(base + PMCNTENCLR, ALL_COUNTERS);
     register_write(base + PMOVSCLR, ALL_COUNTERS);
     register_write(base + PMINTCLR, ALL_COUNTERS);
     register_write(base + PMCCNTR_CFG, 0); /* Cycles from the first to the last moment, not between two events. */
-    for (uint32_t i = 0; i < HIL_EVENTS; i++)
+    for (uint32_t i = 0; i < HIL_EVENTS; i++) {
         register_write(base + PMEVTYPER + 4 * i, events[i]);
+    }
     register_write(base + PMCNTENSET, ALL_COUNTERS);
     register_write(base + PMCR, PMCR_COUNT_FROM_0);
 }
 
-static void set_up(uint32_t base, const hil_job *job)
-{
+static void set_up(uint32_t base, const hil_job *job) {
     register_write(base + QCONFIG, job->qconfig);
     register_write(base + REGIONCFG, job->region_config);
-    for (uint32_t i = 0; i < HIL_AXI_LIMITS; i++)
+    for (uint32_t i = 0; i < HIL_AXI_LIMITS; i++) {
         register_write(base + AXI_LIMIT + 4 * i, job->axi_limits[i]);
+    }
     register_write(base + QBASE, job->stream_address);
     register_write(base + QBASE + 4, 0);
     register_write(base + QSIZE, job->stream_bytes);
@@ -101,40 +99,43 @@ static void set_up(uint32_t base, const hil_job *job)
 }
 
 /* Waits for the end; gives the last STATUS. */
-static uint32_t wait(uint32_t base, uint64_t start, uint64_t limit, uint64_t *elapsed)
-{
+static uint32_t wait(uint32_t base, uint64_t start, uint64_t limit, uint64_t *elapsed) {
     for (;;) {
         uint32_t status = register_read(base + STATUS);
         *elapsed = timer_now() - start;
-        if (status & (STATUS_FAULTS | STATUS_END) || *elapsed > limit)
+        if (status & (STATUS_FAULTS | STATUS_END) || *elapsed > limit) {
             return status;
-        if (status & STATUS_INTERRUPT) /* The stream asked for one and goes on. */
+        }
+        if (status & STATUS_INTERRUPT) { /* The stream asked for one and goes on. */
             register_write(base + CMD, CMD_CLEAR_INTERRUPT);
+        }
     }
 }
 
-static void read_counters(uint32_t base, hil_result *result)
-{
+static void read_counters(uint32_t base, hil_result *result) {
     result->cycles = register_read(base + PMCCNTR) | (uint64_t)register_read(base + PMCCNTR + 4) << 32;
-    for (uint32_t i = 0; i < HIL_EVENTS; i++)
+    for (uint32_t i = 0; i < HIL_EVENTS; i++) {
         result->events[i] = register_read(base + PMEVCNTR + 4 * i);
+    }
 }
 
-static uint8_t outcome(uint32_t status)
-{
-    if (status & STATUS_BUS_ERROR)
+static uint8_t outcome(uint32_t status) {
+    if (status & STATUS_BUS_ERROR) {
         return HIL_OUTCOME_NPU_BUS_FAULT;
-    if (status & STATUS_PARSE_ERROR)
+    }
+    if (status & STATUS_PARSE_ERROR) {
         return HIL_OUTCOME_NPU_PARSE_ERROR;
-    if (status & STATUS_FAULTS)
+    }
+    if (status & STATUS_FAULTS) {
         return HIL_OUTCOME_NPU_OTHER_FAULT;
-    if (status & STATUS_END)
+    }
+    if (status & STATUS_END) {
         return HIL_OUTCOME_DONE;
+    }
     return HIL_OUTCOME_TIME_LIMIT;
 }
 
-void npu_run(uint32_t base, uint32_t tick_hz, const hil_job *job, hil_result *result)
-{
+void npu_run(uint32_t base, uint32_t tick_hz, const hil_job *job, hil_result *result) {
     if (!reset(base, tick_hz)) {
         result->outcome = HIL_OUTCOME_NPU_STUCK;
         result->npu_status = register_read(base + STATUS);
@@ -151,8 +152,9 @@ void npu_run(uint32_t base, uint32_t tick_hz, const hil_job *job, hil_result *re
     result->outcome = outcome(result->npu_status);
     result->qread = register_read(base + QREAD);
     read_counters(base, result);
-    if (result->outcome == HIL_OUTCOME_DONE)
+    if (result->outcome == HIL_OUTCOME_DONE) {
         register_write(base + CMD, CMD_CLEAR_INTERRUPT | CMD_CLOCK_OFF | CMD_POWER_OFF);
-    else if (!reset(base, tick_hz)) /* It may still run, and write into memory. */
+    } else if (!reset(base, tick_hz)) { /* It may still run, and write into memory. */
         result->outcome = HIL_OUTCOME_NPU_STUCK;
+    }
 }

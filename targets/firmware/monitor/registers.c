@@ -2,17 +2,14 @@
 
 #include "core.h"
 
-uint32_t register_read(uint32_t address)
-{
+uint32_t register_read(uint32_t address) {
     return *(volatile uint32_t *)(uintptr_t)address;
 }
 
-void register_write(uint32_t address, uint32_t value)
-{
+void register_write(uint32_t address, uint32_t value) {
     *(volatile uint32_t *)(uintptr_t)address = value;
 }
 
-void register_barrier(void)
-{
+void register_barrier(void) {
     core_barrier();
 }

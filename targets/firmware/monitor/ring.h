@@ -15,25 +15,23 @@ struct ring {
     uint8_t bytes[RING_SIZE];
 };
 
-static inline void ring_put(struct ring *ring, uint8_t byte)
-{
+static inline void ring_put(struct ring *ring, uint8_t byte) {
     if (ring->put - ring->taken < RING_SIZE) {
         *(volatile uint8_t *)&ring->bytes[ring->put % RING_SIZE] = byte;
         ring->put = ring->put + 1;
     }
 }
 
-static inline bool ring_take(struct ring *ring, uint8_t *byte)
-{
-    if (ring->put == ring->taken)
+static inline bool ring_take(struct ring *ring, uint8_t *byte) {
+    if (ring->put == ring->taken) {
         return false;
+    }
     *byte = *(volatile uint8_t *)&ring->bytes[ring->taken % RING_SIZE];
     ring->taken = ring->taken + 1;
     return true;
 }
 
-static inline bool ring_is_empty(const struct ring *ring)
-{
+static inline bool ring_is_empty(const struct ring *ring) {
     return ring->put == ring->taken;
 }
 

@@ -9,6 +9,7 @@
 
 #include "core.h"
 #include "faults.h"
+#include "line.h"
 #include "monitor.h"
 #include "registers.h"
 #include "timer.h"
@@ -21,8 +22,7 @@ extern uint32_t data_start[], data_end[], data_load[], bss_start[], bss_end[];
 void reset_handler(void);
 __attribute__((noreturn)) void start(void);
 
-__attribute__((naked, used)) void reset_handler(void)
-{
+__attribute__((naked, used)) void reset_handler(void) {
     __asm volatile("cpsid i\n"
                    "ldr r0, =handler_stack_limit\n"
                    "msr msplim, r0\n"
@@ -49,27 +49,28 @@ __attribute__((used, section(".vectors"))) const struct vectors vectors = {
     .system =
         {
             [0] = reset_handler,
-            [1] = faults_handler, /* NMI */
-            [2] = faults_handler, /* HardFault */
-            [3] = faults_handler, /* MemManage */
-            [4] = faults_handler, /* BusFault */
-            [5] = faults_handler, /* UsageFault */
-            [6] = faults_handler, /* SecureFault */
+            [1] = faults_handler,  /* NMI */
+            [2] = faults_handler,  /* HardFault */
+            [3] = faults_handler,  /* MemManage */
+            [4] = faults_handler,  /* BusFault */
+            [5] = faults_handler,  /* UsageFault */
+            [6] = faults_handler,  /* SecureFault */
             [10] = faults_handler, /* SVCall */
             [11] = faults_handler, /* DebugMonitor */
             [13] = faults_handler, /* PendSV */
             [14] = timer_wrapped,
         },
-    .external = {[PORT_UART_INTERRUPT] = monitor_interrupt},
+    .external = {[PORT_UART_INTERRUPT] = line_interrupt},
 };
 
-__attribute__((used)) void start(void)
-{
+__attribute__((used)) void start(void) {
     uint32_t *to = data_start;
-    for (const uint32_t *from = data_load; to < data_end;)
+    for (const uint32_t *from = data_load; to < data_end;) {
         *to++ = *from++;
-    for (to = bss_start; to < bss_end;)
+    }
+    for (to = bss_start; to < bss_end;) {
         *to++ = 0;
+    }
     register_write(VTOR, (uint32_t)(uintptr_t)&vectors);
     faults_start();
     core_interrupts_on();

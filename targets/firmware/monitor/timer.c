@@ -7,16 +7,14 @@
 
 static volatile uint32_t wraps;
 
-void timer_start(void)
-{
+void timer_start(void) {
     wraps = 0;
     register_write(SYSTICK_RELOAD, WRAP - 1);
     register_write(SYSTICK_VALUE, 0);
     register_write(SYSTICK_CONTROL, SYSTICK_ENABLE | SYSTICK_INTERRUPT | SYSTICK_CPU_CLOCK);
 }
 
-uint64_t timer_now(void)
-{
+uint64_t timer_now(void) {
     uint32_t before, value;
     do { /* Again if it wrapped meanwhile: the value may belong to either side. */
         before = wraps;
@@ -26,7 +24,6 @@ uint64_t timer_now(void)
     return ((uint64_t)before << 24) + (WRAP - value) % WRAP;
 }
 
-void timer_wrapped(void)
-{
+void timer_wrapped(void) {
     wraps = wraps + 1;
 }
