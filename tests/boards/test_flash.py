@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -109,9 +110,6 @@ def test_pyocd_gets_probe_target_and_pack_by_name() -> None:
 
 
 def test_without_pyocd_its_extra_is_named(plug: MakePlug, described: MakeBoard) -> None:
-    pytest.importorskip("serial")
-    import importlib.util
-
     if importlib.util.find_spec("pyocd"):
         pytest.skip("pyOCD is installed here")
     cable = plug()
