@@ -5,14 +5,18 @@
     found = walk(model, bench, Budget(max_accuracy_drop=0.01, max_latency_ms=0.1))
     found.verdict.winner, found.verdict.run        # "pqat", "hil run fashion_cnn-pqat.tflite --target sim ..."
 
-`walking` the order and the stop · `measuring` a leaf's figures and checks · `result` what a walk gives · `limits` what
-was asked · `sizes` compressed files · `again` the winner's commands · `picture` the tree as text · `watching` the same
-while it grows · `in_pytest` fixture and mark
+`walking` the order and the stop · `searching` the policy `best` · `candidates` leaves under other settings · `making`
+nodes and leaves, each once · `executors`, `tasks`, `cluster` who makes them · `measuring` a leaf's figures and checks ·
+`result` what a walk gives · `limits` what was asked · `sizes` compressed files · `front` what nothing else beats ·
+`again` the winner's commands · `picture` the tree as text · `watcher`, `watching` the same while it grows · `in_pytest`
+fixture and mark
 
 A leaf's level is the number of its trainings, so cheap leaves come first.
 """
 
 from hil.harness.tree.result import Check, Leaf, Status, Trained, Verdict, Walk
-from hil.harness.tree.walking import POLICIES, Watcher, walk
+from hil.harness.tree.searching import Effort
+from hil.harness.tree.walking import POLICIES, walk
+from hil.harness.tree.watcher import Watcher
 
-__all__ = ["POLICIES", "Check", "Leaf", "Status", "Trained", "Verdict", "Walk", "Watcher", "walk"]
+__all__ = ["POLICIES", "Check", "Effort", "Leaf", "Status", "Trained", "Verdict", "Walk", "Watcher", "walk"]

@@ -1,7 +1,7 @@
 """The commands that make a leaf again and run it, as a user can paste them.
 
-optimize_command(bench, model, "pqat")    # hil optimize models/net.py --technique pqat -o net-pqat.tflite
-run_command(bench, model, "pqat")         # hil run net-pqat.tflite --target sim --accelerator ethos-u55-128 ...
+optimize_command(bench, model, leaf)    # hil optimize models/net.py --technique pqat -o net-pqat.tflite
+run_command(bench, model, leaf)         # hil run net-pqat.tflite --target sim --accelerator ethos-u55-128 ...
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from pathlib import Path
 from hil.harness.bench import Bench
 from hil.harness.model import Model
 from hil.harness.store import default_root
+from hil.harness.tree.result import Leaf
 
 
-def optimize_command(bench: Bench, model: Model, leaf: str) -> str:
+def optimize_command(bench: Bench, model: Model, leaf: Leaf) -> str:
     """What writes the leaf's int8 file into the current folder; everything it needs is in the store."""
-    words = ["hil", "optimize", _near(model.path), "--technique", leaf]
+    words = ["hil", "optimize", _near(model.path), "--technique", leaf.technique]
+    words += [word for name, value in leaf.settings for word in (f"--{name.replace('_', '-')}", str(value))]
     if bench.pipeline.store.root != default_root():
         words += ["--store", _near(bench.pipeline.store.root)]
     return shlex.join([*words, "-o", _file(model, leaf)])
 
 
-def run_command(bench: Bench, model: Model, leaf: str, vela_config: Path | None = None) -> str:
+def run_command(bench: Bench, model: Model, leaf: Leaf, vela_config: Path | None = None) -> str:
     """What runs that file on the same target; `vela_config` is the file that the bench's `config_text` came from."""
     vela, options = bench.vela, bench.options
     words = ["hil", "run", _file(model, leaf), "--target", bench.target_name, "--accelerator", vela.accelerator]
@@ -41,8 +43,8 @@ def run_command(bench: Bench, model: Model, leaf: str, vela_config: Path | None 
     return shlex.join(words)
 
 
-def _file(model: Model, leaf: str) -> str:
-    return re.sub(r"[^\w.-]", "_", f"{model.name}-{leaf}.tflite")
+def _file(model: Model, leaf: Leaf) -> str:
+    return re.sub(r"[^\w.-]", "_", "-".join([model.name, leaf.name.replace(" ", "-").replace("=", "")]) + ".tflite")
 
 
 def _near(path: Path) -> str:

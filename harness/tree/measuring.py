@@ -1,6 +1,6 @@
 """A leaf on the target: its figures, each with unit and trust, and how it stands against every limit.
 
-    measured(bench, deployment, limits)        # Leaf("pqat", ..., status=Status.MET, checks=..., measurements=...)
+    measured(bench, deployment, Candidate("pqat"), limits)      # Leaf("pqat", ..., status=Status.MET, checks=..., ...)
 
 Parity comes first: where the target's outputs are not the reference's, the leaf is a mismatch and no limit is judged.
 """
@@ -8,6 +8,7 @@ Parity comes first: where the target's outputs are not the reference's, the leaf
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 
 from hil.harness.accuracy import Accuracy
@@ -15,6 +16,7 @@ from hil.harness.bench import Bench, Deployment
 from hil.harness.cost import Latency, UntrustedError
 from hil.harness.model import Budget
 from hil.harness.optimize.paths import path_of
+from hil.harness.tree.candidates import Candidate
 from hil.harness.tree.result import Check, Leaf, Status
 from hil.harness.tree.sizes import compressed
 from hil.targets.base import Measurement, Trust
@@ -22,20 +24,23 @@ from hil.targets.base import Measurement, Trust
 _EXACT = Trust.EXACT
 
 
-def measured(bench: Bench, deployment: Deployment, limits: Budget, failures: Path | None = None) -> Leaf:
-    """The leaf of a deployment, measured.  A mismatch leaves its bundle below `failures`."""
+def measured(
+    bench: Bench, deployment: Deployment, candidate: Candidate, limits: Budget, failures: Path | None = None
+) -> Leaf:
+    """The leaf of a candidate's deployment, measured.  A mismatch leaves its bundle below `failures`."""
     figures = [*_sizes(bench, deployment), *_parity(bench, deployment)]
-    path, identity = path_of(deployment.path), bench.outcome(deployment).run.identity
+    identity, settings = bench.outcome(deployment).run.identity, candidate.settings
+    leaf = partial(Leaf, candidate.title, path_of(candidate.leaf), identity=identity, settings=settings)
     parity = bench.parity(deployment)
     if parity.mismatches or parity.sim_mismatches:
         reason = _why_different(bench, deployment, failures)
-        return Leaf(deployment.path, path, Status.MISMATCH, (), tuple(figures), reason, identity)
+        return leaf(status=Status.MISMATCH, measurements=tuple(figures), reason=reason)
     accuracy = bench.accuracy(deployment)
     latency, note = _latency(bench, deployment)
     figures += [*_accuracy(accuracy), *(_times(latency, note) if latency else ())]
     checks = _checks(limits, figures, note, latency.trust if latency else Trust.UNTRUSTED)
     status = Status.MET if all(check.met for check in checks) else Status.MISSED
-    return Leaf(deployment.path, path, status, checks, tuple(figures), "", identity)
+    return leaf(status=status, checks=checks, measurements=tuple(figures))
 
 
 def _sizes(bench: Bench, deployment: Deployment) -> list[Measurement]:

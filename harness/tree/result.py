@@ -16,6 +16,7 @@ from typing import Any
 
 from hil.harness.model import Budget
 from hil.harness.optimize.paths import Node, training_node
+from hil.harness.tree.candidates import Settings
 from hil.targets.base import Measurement, Trust
 
 
@@ -56,16 +57,21 @@ class Check:
 
 @dataclass(frozen=True)
 class Trained:
-    """A node of the tree: `seconds` its making took, `anew` if this walk made it."""
+    """A node of the tree: `seconds` its making took, `anew` if this walk made it, `settings` that the model has not."""
 
     node: Node
     seconds: float
     anew: bool
+    settings: Settings = ()
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A leaf that was walked to.  `reason` is set where it was not measured whole; `identity` is the run's."""
+    """A leaf that was walked to.
+
+    `name` is the technique's with the `settings` behind it that differ from the model's ("pqat sparsity=0.7").
+    `reason` is set where it was not measured whole; `identity` is the run's.
+    """
 
     name: str
     path: Node
@@ -74,6 +80,12 @@ class Leaf:
     measurements: tuple[Measurement, ...] = ()
     reason: str = ""
     identity: Mapping[str, str] = field(default_factory=dict)
+    settings: Settings = ()
+
+    @property
+    def technique(self) -> str:
+        """Its name without the settings."""
+        return self.name.partition(" ")[0]
 
     @property
     def level(self) -> int:
@@ -100,7 +112,8 @@ class Verdict:
 class Walk:
     """A whole walk: what was asked of which model where, what was trained, every leaf walked to, the verdict.
 
-    `not_walked` are leaves behind the one that ended the walk.
+    `not_walked` are leaves behind the one that ended the walk.  `front`, of the policy `best`, names the leaves that no
+    other beats in accuracy drop, cycles and encoded weights, of those that meet the limits if any does.
     """
 
     model: str
@@ -111,6 +124,7 @@ class Walk:
     leaves: tuple[Leaf, ...]
     not_walked: tuple[str, ...]
     verdict: Verdict
+    front: tuple[str, ...] = ()
 
     @property
     def winner(self) -> Leaf | None:
@@ -123,16 +137,21 @@ class Walk:
             "policy": self.policy,
             "limits": {name: value for name, value in asdict(self.limits).items() if math.isfinite(value)},
             "identity": dict(self.identity),
-            "trained": [{**asdict(node), "node": list(node.node)} for node in self.trained],
+            "trained": [
+                {**asdict(node), "node": list(node.node), "settings": dict(node.settings)} for node in self.trained
+            ],
             "leaves": [_leaf_record(leaf) for leaf in self.leaves],
             "not_walked": list(self.not_walked),
+            "front": list(self.front),
             "verdict": asdict(self.verdict),
         }
 
 
 def _leaf_record(leaf: Leaf) -> dict[str, Any]:
     return {
-        "leaf": leaf.name,
+        "leaf": leaf.technique,
+        "settings": dict(leaf.settings),
+        "name": leaf.name,
         "path": list(leaf.path),
         "level": leaf.level,
         "status": leaf.status.value,

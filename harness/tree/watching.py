@@ -13,13 +13,15 @@ import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TextIO
 
-from hil.harness.optimize.paths import PATHS, Node, training_node
+from hil.harness.optimize.paths import Node, path_of
 from hil.harness.progress import INTERVAL_S, LineProgress
+from hil.harness.tree.candidates import Candidate, Place, Settings, place, title
 from hil.harness.tree.picture import STYLES, asked, origin, step, summary
-from hil.harness.tree.result import Leaf, Trained
-from hil.harness.tree.walking import Watcher
+from hil.harness.tree.result import Leaf, Status, Trained
+from hil.harness.tree.watcher import Watcher
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class View(Watcher, AbstractContextManager["View"]):
-    """A watcher that also hears how far a step is (it is the pipeline's `say`), for as long as its block lasts."""
+    """A watcher for as long as its block lasts, which also hears what the bench does itself (its pipeline's `say`)."""
 
     @abstractmethod
     def __call__(self, text: str, done: int, total: int) -> None:
@@ -39,7 +41,7 @@ class View(Watcher, AbstractContextManager["View"]):
     def say(self, *lines: str) -> None:
         """What stands above the tree."""
 
-    def starts(self, model: Model, bench: Bench, limits: Budget, leaves: Sequence[str]) -> None:
+    def starts(self, model: Model, bench: Bench, limits: Budget) -> None:
         where = f"{bench.target_name}, {bench.vela.accelerator}, {bench.vela.memory_mode}"
         self.say(f"{model.name} on {where}: {asked(limits)}")
 
@@ -61,8 +63,11 @@ class Lines(View):
         for line in lines:
             print(line, file=self._out, flush=True)
 
+    def progress(self, what: Place | Candidate, text: str, done: int, total: int) -> None:
+        self._progress(text, done, total)
+
     def trained(self, node: Trained) -> None:
-        self._line(step(node.node), origin(node))
+        self._line(title(step(node.node), node.settings), origin(node))
 
     def walked(self, leaf: Leaf) -> None:
         self._line(f"leaf {leaf.name}", summary(leaf))
@@ -72,20 +77,23 @@ class Lines(View):
         print(f"{name:26} {text}", file=self._out, flush=True)
 
 
+Branch = tuple[Node, Settings]
+"""A node of the tree as it is drawn."""
+
+
 class Growing(View):
-    """The tree itself on a terminal, drawn anew where something changed."""
+    """The tree itself on a terminal, drawn anew where something changed; several nodes may be under way."""
 
     def __init__(self) -> None:
         from rich.console import Console
         from rich.live import Live
 
         self._live = Live(console=Console(highlight=False), auto_refresh=False, vertical_overflow="visible")
-        self._model = ""
-        self._leaves: list[str] = []
-        self._nodes: dict[Node, str] = {}
+        self._model: Model | None = None
+        self._ways: dict[Candidate, list[Branch]] = {}
+        self._nodes: dict[Branch, str] = {}
         self._done: dict[str, Leaf] = {}
-        self._busy: Node | str = ""
-        self._now = ""
+        self._busy: dict[Branch | str, str] = {}
         self._next = 0.0
 
     def __enter__(self) -> Growing:
@@ -93,42 +101,57 @@ class Growing(View):
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._busy = self._now = ""
+        self._busy.clear()
         self._draw()
         self._live.stop()
 
     def __call__(self, text: str, done: int, total: int) -> None:
-        self._now = f"{text.removeprefix(f'{self._model}: ')}{f' {done}/{total}' if total else ''}"
-        if time.monotonic() >= self._next:
-            self._draw()
+        leaves = [what for what in self._busy if isinstance(what, str)]
+        self._says(leaves[0] if leaves else ((), ()), text, done, total)
 
     def say(self, *lines: str) -> None:
         for line in lines:
             self._live.console.print(line, markup=False, soft_wrap=True)
 
-    def starts(self, model: Model, bench: Bench, limits: Budget, leaves: Sequence[str]) -> None:
-        super().starts(model, bench, limits, leaves)
-        self._model, self._leaves = model.name, list(leaves)
+    def wants(self, candidates: Sequence[Candidate], model: Model) -> None:
+        self._model = model
+        self._ways |= {candidate: _way(model, candidate) for candidate in candidates}
         self._draw()
 
-    def training(self, node: Node) -> None:
-        self._begin(node)
+    def training(self, where: Place) -> None:
+        self._begins((where.node, where.settings), "training")
 
     def trained(self, node: Trained) -> None:
-        self._nodes[node.node] = origin(node)
-        self._begin("")
+        self._nodes[node.node, node.settings] = origin(node)
+        self._ends((node.node, node.settings))
 
-    def measuring(self, leaf: str) -> None:
-        self._begin(leaf)
+    def measuring(self, candidate: Candidate) -> None:
+        self._begins(candidate.title, "measuring")
+
+    def progress(self, what: Place | Candidate, text: str, done: int, total: int) -> None:
+        self._says((what.node, what.settings) if isinstance(what, Place) else what.title, text, done, total)
 
     def walked(self, leaf: Leaf) -> None:
         self._done[leaf.name] = leaf
-        if isinstance(self._busy, tuple):  # the walk to it ended there
-            self._nodes[self._busy] = "failed"
-        self._begin("")
+        if leaf.status is Status.FAILED:  # the walk to it ended at one of its nodes, or here
+            for branch in self._ways[Candidate(leaf.technique, leaf.settings)]:
+                if branch in self._busy:
+                    self._nodes[branch] = "failed"
+                    self._ends(branch)
+        self._ends(leaf.name)
 
-    def _begin(self, what: Node | str) -> None:
-        self._busy, self._now = what, ""
+    def _says(self, what: Branch | str, text: str, done: int, total: int) -> None:
+        name = self._model.name if self._model else ""
+        self._busy[what] = f"{text.removeprefix(f'{name}: ')}{f' {done}/{total}' if total else ''}"
+        if time.monotonic() >= self._next:
+            self._draw()
+
+    def _begins(self, what: Branch | str, text: str) -> None:
+        self._busy[what] = text
+        self._draw()
+
+    def _ends(self, what: Branch | str) -> None:
+        self._busy.pop(what, None)
         self._draw()
 
     def _draw(self) -> None:
@@ -140,37 +163,39 @@ class Growing(View):
         from rich.text import Text
         from rich.tree import Tree
 
-        root = Tree(Text.assemble((self._model, "bold"), "  ", self._state((), "waiting")))
-        branches: dict[Node, Any] = {(): root}
-        for leaf in self._leaves:
-            path = PATHS[leaf]
-            node = training_node(path)
-            for length in range(1, len(node) + 1):
-                self._branch(branches, node[:length])
-            if node == path:
-                branches[path].label.append_text(Text.assemble("  ", self._leaf(leaf)))
+        name = self._model.name if self._model else ""
+        root = Tree(Text.assemble((name, "bold"), "  ", self._state(((), ()))))
+        branches: dict[Branch, Any] = {((), ()): root}
+        for leaf, way in self._ways.items():
+            for parent, branch in pairwise(way):
+                if branch not in branches:
+                    label = title(branch[0][-1], branch[1])
+                    branches[branch] = branches[parent].add(Text.assemble(f"{label:<15} ", self._state(branch)))
+            path = path_of(leaf.leaf)
+            if way[-1][0] == path:
+                branches[way[-1]].label.append_text(Text.assemble("  ", self._leaf(leaf)))
             else:
-                branches[node].add(Text.assemble(f"{path[-1]:<15}", self._leaf(leaf)))
+                branches[way[-1]].add(Text.assemble(f"{path[-1]:<15} ", self._leaf(leaf)))
         return root
 
-    def _branch(self, branches: dict[Node, Any], node: Node) -> None:
-        from rich.text import Text
+    def _state(self, branch: Branch) -> tuple[str, str]:
+        if branch in self._busy:
+            return f"… {self._busy[branch]}", "cyan"
+        return self._nodes.get(branch, "waiting"), "dim"
 
-        if node not in branches:
-            label = Text.assemble(f"{node[-1]:<15}", self._state(node, "waiting"))
-            branches[node] = branches[node[:-1]].add(label)
-
-    def _state(self, node: Node, otherwise: str) -> tuple[str, str]:
-        if self._busy == node and isinstance(self._busy, tuple):
-            return f"… {self._now or 'training'}", "cyan"
-        return self._nodes.get(node, otherwise), "dim"
-
-    def _leaf(self, leaf: str) -> tuple[str, str]:
-        if leaf == self._busy:
-            return f"… {self._now or 'measuring'}", "cyan"
-        if leaf not in self._done:
+    def _leaf(self, leaf: Candidate) -> tuple[str, str]:
+        if leaf.title in self._busy:
+            return f"… {self._busy[leaf.title]}", "cyan"
+        if leaf.title not in self._done:
             return "", ""
-        return summary(self._done[leaf], whole=False), STYLES[self._done[leaf].status]
+        return summary(self._done[leaf.title], whole=False), STYLES[self._done[leaf.title].status]
+
+
+def _way(model: Model, candidate: Candidate) -> list[Branch]:
+    """The nodes from the base to a leaf."""
+    node = candidate.node
+    ends = [node[:length] for length in range(len(node) + 1)]
+    return [(end, place(model, end, candidate.settings).settings) for end in ends]
 
 
 def view(*, as_json: bool) -> View:

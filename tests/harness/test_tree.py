@@ -25,6 +25,7 @@ from hil.harness.optimize.paths import Node
 from hil.harness.pipeline import Pipeline
 from hil.harness.store import Store
 from hil.harness.tree import Status, Walk, Watcher, walk
+from hil.harness.tree.candidates import Place
 from hil.harness.tree.limits import limits_of, size
 from hil.harness.tree.sizes import compressed
 from hil.harness.tree.walking import in_order
@@ -234,8 +235,8 @@ def test_a_model_that_cannot_be_pruned_fails_those_leaves_once_and_no_others(
     heard: list[Node] = []
 
     class Listener(Watcher):
-        def training(self, node: Node) -> None:
-            heard.append(node)
+        def training(self, where: Place) -> None:
+            heard.append(where.node)
 
     changed = repository(tmp_path, ("clusters=5", "keep=('conv', 'pointwise', 'logits')"))
     found = in_process(changed, store, "ptq", "prune", "pqat", watcher=Listener())
@@ -268,7 +269,7 @@ def test_without_qemu_nothing_is_trained(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--policy", "luck"), "no policy luck (there are: first, all)"),
+        (("--policy", "luck"), "no policy luck (there are: first, all, best)"),
         (("--technique", "magic"), "unknown technique magic"),
         (("--max-sram", "12KB"), "'12KB' is no size"),
         (("--accelerator", "ethos-u99"), "no accelerator ethos-u99"),

@@ -1,0 +1,158 @@
+"""Who makes the nodes of a walk: this process, several processes here, or a cluster (`hil.harness.tree.cluster`).
+
+    with executor_of(jobs=2) as executor:
+        executor.submit(task)
+        done = executor.wait(hear)         # hear(Began(...)), hear(Told(...)), then Done(task, made, error)
+
+All are one small interface, so a walk goes one way: it hands over what is ready and waits for what ends.  Results lie
+in the store.  They are the same whoever makes them: see `hil.harness.optimize.keras2` for threads.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from hil.harness.tree.tasks import Made, Task, made_of_plain, make
+from hil.npu.errors import BadInputError
+from hil.npu.worker import Worker
+
+HANDLER = "hil.harness.tree.tasks:make_in_child"
+
+
+@dataclass(frozen=True)
+class Began:
+    """A task is under way."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class Told:
+    """A task says what it does, how far it is, and of how much (0: unknown)."""
+
+    task: Task
+    text: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """A task ended: `made`, or the error that ended it (a `WorkerDiedError` says nothing of the task itself)."""
+
+    task: Task
+    made: Made | None = None
+    error: Exception | None = None
+
+
+Hear = Callable[[Began | Told], None]
+
+
+class Executor(AbstractContextManager["Executor"], ABC):
+    """Makes tasks; the end of its block ends whatever is still under way.
+
+    `ahead`: it works while this process measures, so it is given what comes next first.
+    """
+
+    ahead = True
+
+    @abstractmethod
+    def free(self) -> bool:
+        """Whether it takes another task now."""
+
+    @abstractmethod
+    def submit(self, task: Task) -> None:
+        """Hands a task over."""
+
+    @abstractmethod
+    def wait(self, hear: Hear) -> Done:
+        """The next task that ends; `hear` hears what happens until then, in the thread that waits."""
+
+
+class Serial(Executor):
+    """One task after the other in this process, each when it is waited for."""
+
+    ahead = False
+
+    def __init__(self) -> None:
+        self._waiting: deque[Task] = deque()
+
+    def __exit__(self, *error: object) -> None:
+        self._waiting.clear()
+
+    def free(self) -> bool:
+        return not self._waiting
+
+    def submit(self, task: Task) -> None:
+        self._waiting.append(task)
+
+    def wait(self, hear: Hear) -> Done:
+        task = self._waiting.popleft()
+        hear(Began(task))
+        return Done(task, make(task, lambda text, done, total: hear(Told(task, text, done, total))))
+
+
+class Jobs(Executor):
+    """`jobs` processes of this machine, at most one a core, which share its cores; they end with this process."""
+
+    def __init__(self, jobs: int) -> None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        jobs = min(jobs, cores)
+        each = str(max(1, cores // jobs))
+        shares = dict.fromkeys(("TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), each)
+        self._workers = [Worker(HANDLER, shares) for _ in range(jobs)]
+        self._idle = deque(self._workers)
+        self._events: queue.SimpleQueue[Began | Told | Done] = queue.SimpleQueue()
+        self._threads = ThreadPoolExecutor(jobs, "hil-jobs")
+
+    def __exit__(self, *error: object) -> None:
+        for worker in self._workers:
+            worker.stop()
+        self._threads.shutdown(cancel_futures=True)
+        for worker in self._workers:
+            worker.close()
+
+    def free(self) -> bool:
+        return bool(self._idle)
+
+    def submit(self, task: Task) -> None:
+        self._threads.submit(self._make, self._idle.popleft(), task)
+
+    def wait(self, hear: Hear) -> Done:
+        while not isinstance(event := self._events.get(), Done):
+            hear(event)
+        return event
+
+    def _make(self, worker: Worker, task: Task) -> None:
+        self._events.put(Began(task))
+        try:
+            answer, _ = worker.request(
+                task.plain(), timeout=None, told=lambda told: self._events.put(Told(task, **told)), again=False
+            )
+            done = Done(task, made_of_plain(answer))
+        except Exception as error:
+            done = Done(task, error=error)
+        self._idle.append(worker)
+        self._events.put(done)
+
+
+def executor_of(jobs: int = 1, scheduler: str = "") -> Executor:
+    """Who makes the nodes; raises `BadInputError` for what cannot be, `InfrastructureError` without the scheduler."""
+    if jobs < 1:
+        raise BadInputError(f"{jobs} jobs: at least 1")
+    if not scheduler:
+        return Serial() if jobs == 1 else Jobs(jobs)
+    if jobs > 1:
+        raise BadInputError(
+            "jobs and a scheduler: one or the other", hint="the scheduler knows how many workers it has"
+        )
+    from hil.harness.tree.cluster import Cluster
+
+    return Cluster(scheduler)

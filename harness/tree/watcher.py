@@ -1,0 +1,38 @@
+"""Who hears of a walk as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hil.harness.tree.candidates import Candidate, Place
+from hil.harness.tree.result import Leaf, Trained
+
+if TYPE_CHECKING:
+    from hil.harness.bench import Bench
+    from hil.harness.model import Budget, Model
+
+
+class Watcher:
+    """This one does not care.  Several nodes and leaves may be under way at a time."""
+
+    def starts(self, model: Model, bench: Bench, limits: Budget) -> None:
+        """The walk begins."""
+
+    def wants(self, candidates: Sequence[Candidate], model: Model) -> None:
+        """The leaves that come next, in the order in which they will be walked to."""
+
+    def training(self, where: Place) -> None:
+        """A node is wanted; it may come from the store."""
+
+    def trained(self, node: Trained) -> None:
+        """A node is there."""
+
+    def measuring(self, candidate: Candidate) -> None:
+        """A leaf is converted, compiled and run."""
+
+    def progress(self, what: Place | Candidate, text: str, done: int, total: int) -> None:
+        """What is under way says what it does, how far it is, and of how much (0: unknown)."""
+
+    def walked(self, leaf: Leaf) -> None:
+        """A leaf is done."""
