@@ -2,6 +2,7 @@
 
     int8 = to_tflite(model, "ptq", x_train[:200])       # float model, ranges from samples
     int8 = to_tflite(model, "qat", x_train[:200])       # quantization-aware model, ranges from its training
+    int8 = to_tflite(model, "npu_ptq", x_train[:200])   # the first, with one scale a kernel
 
 Inputs and outputs are int8 (int16 for "int16x8"), the batch is fixed at 1: with a free batch the converter leaves SHAPE
 and PACK operators that no NPU takes.  The graph is frozen in memory; by way of a SavedModel, TensorFlow's default, a
@@ -21,7 +22,7 @@ from hil.harness.optimize.keras2 import import_tensorflow, quiet
 from hil.harness.tflite_file import read_tflite
 from hil.npu.errors import BadInputError
 
-CONVERSIONS = ("ptq", "qat", "int16x8")
+CONVERSIONS = ("ptq", "npu_ptq", "qat", "int16x8")
 _LARGEST_BIAS = 2**31 - 1
 
 
@@ -79,7 +80,19 @@ def _converter(keras_model: Any, conversion: str, shape: tuple[int, ...], calibr
             if conversion == "int16x8"
             else operators.TFLITE_BUILTINS_INT8
         ]
+    if conversion == "npu_ptq":
+        _one_scale_a_kernel(converter)
     return converter
+
+
+def _one_scale_a_kernel(converter: Any) -> None:
+    """Weights get one scale a kernel instead of one a channel.
+
+    TensorFlow has no public way to ask for it; without this attribute, which 2.19 has, `AttributeError`.
+    """
+    name = "_experimental_disable_per_channel"
+    getattr(converter, name)
+    setattr(converter, name, True)
 
 
 def check_quantized(content: bytes) -> None:

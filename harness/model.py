@@ -20,7 +20,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from math import inf
@@ -40,6 +40,10 @@ LOSSES = ("logits", "probabilities", "mse")
 METRICS = ("top1", "auc")
 REPAIRS = ("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels")
 """Names of the workarounds in `hil.harness.optimize.repairs`, which says what each repairs."""
+SCHEDULES = ("polynomial", "constant")
+SPARSITY_BY = ("uniform", "sensitivity")
+PALETTE = 32
+"""Distinct weights that the palette of Arm's weight compression holds."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,10 @@ class Recipe:
 
     `sparsity` is the share of zeros that pruning leaves in each kernel, `clusters` the number of distinct weights that
     clustering leaves in each kernel (at most 255: more would not survive int8), `keep` the layers that neither touches.
+    `schedule` says how the zeros come: more and more of them ("polynomial"), or all from the first step ("constant").
+    `sparsity_by` says how they are spread over the layers: the same share in each ("uniform"), `sparsity` on the whole
+    with less in the layers that bear it worse ("sensitivity", see `hil.harness.optimize.sensitivity`), or as a
+    mapping says (layer -> share, `sparsity` in those that it does not name).
     `calibration` is how many training samples set the activation ranges of post-training quantization.
     """
 
@@ -113,6 +121,8 @@ class Recipe:
     cqat: FineTune = FineTune()
     pcqat: FineTune = FineTune()
     sparsity: float = 0.5
+    schedule: str = "polynomial"
+    sparsity_by: str | Mapping[str, float] = "uniform"
     clusters: int = 16
     keep: tuple[str, ...] = ()
     calibration: int = 200
@@ -121,37 +131,67 @@ class Recipe:
     def __post_init__(self) -> None:
         if not 0 < self.sparsity < 1:
             raise BadInputError(f"sparsity {self.sparsity} is not between 0 and 1")
+        shares = self.sparsity_by.items() if isinstance(self.sparsity_by, Mapping) else ()
+        for layer, share in shares:
+            if not 0 <= share < 1:
+                raise BadInputError(f"sparsity {share} of layer {layer} is not from 0 to below 1")
+        if isinstance(self.sparsity_by, str) and self.sparsity_by not in SPARSITY_BY:
+            hint = f"known: {', '.join(SPARSITY_BY)}, or a mapping"
+            raise BadInputError(f"unknown sparsity_by {self.sparsity_by}", hint=hint)
+        if self.schedule not in SCHEDULES:
+            raise BadInputError(f"unknown schedule {self.schedule}", hint=f"known: {', '.join(SCHEDULES)}")
         if not 2 < self.clusters <= 255:
             raise BadInputError(f"{self.clusters} clusters: must be 3 to 255")
         if unknown := set(self.repairs) - set(REPAIRS):
             raise BadInputError(f"unknown repair {sorted(unknown)[0]}", hint=f"known: {', '.join(REPAIRS)}")
 
     def fine_tune(self, technique: str) -> FineTune:
-        """Training settings of one technique."""
-        tune: FineTune = getattr(self, technique)
+        """Training settings of one technique; one that knows the NPU trains like the one it is named after."""
+        tune: FineTune = getattr(self, technique.removeprefix("npu_"))
         return tune
+
+    @property
+    def palette(self) -> int:
+        """Distinct weights a kernel that the techniques for the NPU leave."""
+        return min(self.clusters, PALETTE)
+
+    def sparsity_of(self, layer: str) -> float:
+        """Share of zeros in a layer's kernel, where it is known without the model."""
+        return self.sparsity_by.get(layer, self.sparsity) if isinstance(self.sparsity_by, Mapping) else self.sparsity
+
+    def spread_by(self) -> dict[str, Any]:
+        """What `sensitivity` depends on beside the model and its data."""
+        return {"seed": self.seed, "sparsity": self.sparsity, "clusters": self.palette, "keep": list(self.keep)}
+
+    def _sparsity(self) -> dict[str, Any]:
+        by = dict(sorted(self.sparsity_by.items())) if isinstance(self.sparsity_by, Mapping) else self.sparsity_by
+        return {"sparsity": self.sparsity, "sparsity_by": by}
 
     def settings_of(self, technique: str) -> dict[str, Any]:
         """Only what a step's result depends on, so that a changed setting redoes only the steps that use it."""
-        if technique in ("ptq", "int16x8"):
+        if technique in ("ptq", "npu_ptq", "int16x8"):
             return {"calibration": self.calibration}
+        if technique == "fold":
+            return {}
         used: dict[str, Any] = {"seed": self.seed, "batch_size": self.batch_size, **asdict(self.fine_tune(technique))}
-        if technique in ("prune", "cluster", "sparse_cluster"):
+        kind = technique.removeprefix("npu_")
+        if kind in ("prune", "cluster", "sparse_cluster") or technique == "npu_pcqat":
             used["keep"] = list(self.keep)
-        if technique in ("prune",):
-            used["sparsity"] = self.sparsity
-        if technique in ("cluster", "sparse_cluster"):
-            used["clusters"] = self.clusters
-        if technique in ("qat", "pqat", "cqat", "pcqat"):
+        if kind == "prune":
+            used |= {**self._sparsity(), "schedule": self.schedule}
+        if kind in ("cluster", "sparse_cluster"):
+            used["clusters"] = self.clusters if kind == technique else self.palette
+        if kind in ("qat", "pqat", "cqat", "pcqat"):
             used["repairs"] = sorted(self.repairs)
         return used
 
     def promised(self, path: Sequence[str]) -> dict[str, Any]:
         """What the promises of a path depend on: its steps, and the settings of those that make zeros and clusters."""
         used: dict[str, Any] = {"path": list(path)}
-        if "prune" in path:
-            used["sparsity"] = self.sparsity
-        if "cluster" in path or "sparse_cluster" in path:
+        steps = [step.removeprefix("npu_") for step in path]
+        if "prune" in steps:
+            used |= self._sparsity()
+        if "cluster" in steps or "sparse_cluster" in steps:
             used["clusters"] = self.clusters
         if len(used) > 1:
             used["keep"] = list(self.keep)

@@ -35,6 +35,7 @@ KERAS = "model.h5"
 TFLITE = "model.tflite"
 WEIGHTS = "weights.json"
 ARRAYS = "arrays.npz"
+NOTES = "notes.json"
 
 _KERAS_3 = (
     *("hil.harness.optimize.keras3", "hil.harness.optimize.keras3_layers", "hil.harness.optimize.keras3_graph"),
@@ -43,15 +44,21 @@ _KERAS_3 = (
 _KERAS_FILES = ("hil.harness.optimize.keras_file", "hil.harness.optimize.keras2")
 _TRAINER = ("hil.harness.optimize.training", *_KERAS_FILES)
 _SURVIVAL = (
-    *("hil.harness.optimize.survival", "hil.harness.optimize.layers"),
+    *("hil.harness.optimize.survival", "hil.harness.optimize.layers", "hil.harness.optimize.rules"),
     *("hil.harness.tflite_file", "hil.targets.tensors"),
+)
+_SENSITIVITY = ("hil.harness.optimize.sensitivity", "hil.harness.optimize.pruning")
+_FOR_NPU = (
+    *("hil.harness.optimize.flat", "hil.harness.optimize.fold", "hil.harness.optimize.equalize"),
+    *("hil.harness.optimize.npu_steps", "hil.harness.optimize.clusters", "hil.harness.optimize.per_tensor"),
 )
 CODE = {
     "base": ("hil.harness.optimize.base", *_TRAINER, *_KERAS_3, "hil.harness.optimize.layers"),
     "technique": (
         *("hil.harness.optimize.steps", "hil.harness.optimize.quantized", "hil.harness.optimize.repairs"),
-        *(*_TRAINER, *_SURVIVAL),
+        *(*_TRAINER, *_SURVIVAL, *_SENSITIVITY, *_FOR_NPU),
     ),
+    "sensitivity": (*_TRAINER, *_SENSITIVITY, "hil.harness.optimize.layers", "hil.harness.optimize.rules"),
     "size": (
         *("hil.harness.optimize.size", "hil.harness.optimize.layers", "hil.harness.optimize.base"),
         *(*_TRAINER, *_KERAS_3),
@@ -65,7 +72,7 @@ CODE = {
     "run": ("hil.targets", "hil.npu"),
 }
 """Arrow -> the modules of this project that its result depends on."""
-_TRAINING = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
+TRAINING = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
 _KERAS_LIBRARIES = ("keras", "h5py")
 _RUNNING = ("tensorflow", "numpy", "ethos-u-vela", "numba")
 """Vela's own configuration file gives `sim` its clocks and memory speeds."""
@@ -122,7 +129,7 @@ class Pipeline:
             {"parent": self.keras(model, node[:-1]).digest(KERAS), "data": self.data_digest(model)},
             {**model.recipe.settings_of(node[-1]), "promised": model.recipe.promised(node)},
             code_version(*CODE["technique"]),
-            versions(*_TRAINING),
+            versions(*TRAINING),
         )
 
     def _base_recipe(self, model: Model) -> Recipe:
@@ -132,7 +139,7 @@ class Pipeline:
         elif model.keras_file is None:
             inputs["data"] = self.data_digest(model)
             settings = model.recipe.settings_of("base")
-        libraries = {**versions(*_TRAINING, *_KERAS_LIBRARIES), **source_versions(model)}
+        libraries = {**versions(*TRAINING, *_KERAS_LIBRARIES), **source_versions(model)}
         return Recipe("base", inputs, settings, code_version(*CODE["base"]), libraries)
 
     def _base(self, model: Model, recipe: Recipe) -> Callable[[Path], None]:
@@ -149,18 +156,28 @@ class Pipeline:
     def _optimized(self, model: Model, node: Node) -> Callable[[Path], None]:
         def build(folder: Path) -> None:
             from hil.harness.optimize.keras_file import load_model, save_model
+            from hil.harness.optimize.rules import told
             from hil.harness.optimize.steps import Data, apply
             from hil.harness.optimize.survival import check
+            from hil.harness.spreading import with_spread
 
+            settings = with_spread(self, model, node)
             text = f"{model.name}: {' > '.join(node)}"
             data = Data(*self.samples(model, "train"))
             before = load_model(self.keras(model, node[:-1]).path(KERAS))
-            after = apply(node[-1], before, data, model.recipe, model.loss, self._progress(text))
-            weights = check(after, node, model.recipe)
+            after = apply(node[-1], before, data, settings, model.loss, self._progress(text))
+            weights = check(after, node, settings)
             save_model(after, folder / KERAS)
+            _write_json(folder / NOTES, told(node[-1], before, after, settings))
             _write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
 
         return build
+
+    def notes(self, model: Model, leaf: str) -> list[str]:
+        """What the steps of a leaf that was made say of the layers, in their order."""
+        node = training_node(path_of(leaf))
+        steps = [self.keras(model, node[: length + 1]) for length in range(len(node))]
+        return [str(line) for step in steps for line in json.loads(step.read(NOTES))]
 
     def size(self, model: Model) -> tuple[int, int]:
         """Parameters and multiply-accumulates of an inference, of the Keras network or of the int8 file."""
@@ -169,7 +186,7 @@ class Pipeline:
             summary = self.compiled(int8, VelaSettings()).summary
             return summary.weights_original, summary.macs
         code = code_version(*CODE["size"])
-        libraries = {**versions(*_TRAINING), **source_versions(model)}
+        libraries = {**versions(*TRAINING), **source_versions(model)}
         recipe = Recipe("size", _network(model), {}, code, libraries)
 
         def build(folder: Path) -> dict[str, int]:
@@ -185,7 +202,7 @@ class Pipeline:
         """Float outputs of a node's Keras model on the whole test set (n, ...)."""
         keras = self.keras(model, node)
         inputs = {"keras": keras.digest(KERAS), "data": self.data_digest(model)}
-        recipe = Recipe("predictions", inputs, {}, code_version(*CODE["predictions"]), versions(*_TRAINING))
+        recipe = Recipe("predictions", inputs, {}, code_version(*CODE["predictions"]), versions(*TRAINING))
 
         def build(folder: Path) -> None:
             from hil.harness.optimize.keras_file import load_model
@@ -216,7 +233,7 @@ class Pipeline:
                 "promised": model.recipe.promised(path),
             },
             code_version(*CODE["tflite"]),
-            versions(*_TRAINING),
+            versions(*TRAINING),
         )
 
         def build(folder: Path) -> None:
@@ -224,13 +241,14 @@ class Pipeline:
             from hil.harness.optimize.keras_file import load_model
             from hil.harness.optimize.steps import Data
             from hil.harness.optimize.survival import check_tflite
+            from hil.harness.spreading import with_spread
 
             self.say(f"{model.name}: converting {leaf}", 0, 0)
             loaded = load_model(keras.path(KERAS))
             calibration = Data(*self.samples(model, "train")).sample(model.recipe.calibration, model.recipe.seed).x
             tflite = to_tflite(loaded, conversion(path), calibration)
             (folder / TFLITE).write_bytes(tflite)
-            weights = check_tflite(tflite, loaded, path, model.recipe)
+            weights = check_tflite(tflite, loaded, path, with_spread(self, model, node))
             _write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
 
         return self.store.make(recipe, build)

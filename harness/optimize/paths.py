@@ -9,6 +9,15 @@
          └─ cluster ─┬─ (ptq)                leaf "cluster"
                      └─ cqat
 
+Beside them stand the leaves that know the NPU: batch normalization folded, one scale a convolution kernel.  Pruning
+comes before the fold: a zero stays zero there, and the normalization helps the training (see `npu_steps`).
+
+    base ─┬─ fold ─┬─ (npu_ptq)                     leaf "npu_ptq"
+          │        └─ npu_cluster ── (npu_ptq)      leaf "npu_cluster"
+          └─ npu_prune ── fold ─┬─ (npu_ptq)        leaf "npu_prune"
+                                └─ npu_sparse_cluster ─┬─ (npu_ptq)   leaf "npu_sparse_cluster"
+                                                       └─ npu_pcqat
+
 A node is the tuple of techniques from the root to it; its parent is the node without the last technique, so leaves
 share the Keras models of common nodes.  `int16x8` (16-bit activations, 8-bit weights, after training) is a leaf outside
 the tree.  Source: TFMOT's guide to collaborative optimization.
@@ -29,13 +38,20 @@ PATHS: dict[str, Node] = {
     "cqat": ("cluster", "cqat"),
     "sparse_cluster": ("prune", "sparse_cluster", "ptq"),
     "pcqat": ("prune", "sparse_cluster", "pcqat"),
+    "npu_ptq": ("fold", "npu_ptq"),
+    "npu_prune": ("npu_prune", "fold", "npu_ptq"),
+    "npu_cluster": ("fold", "npu_cluster", "npu_ptq"),
+    "npu_sparse_cluster": ("npu_prune", "fold", "npu_sparse_cluster", "npu_ptq"),
+    "npu_pcqat": ("npu_prune", "fold", "npu_sparse_cluster", "npu_pcqat"),
     "int16x8": ("int16x8",),
 }
 """Leaf name -> its techniques, in the order in which tables list them."""
 
-CONVERTING = ("ptq", "int16x8")
-"""Techniques that only convert; all others train and give a Keras model."""
-QUANTIZING = ("qat", "pqat", "cqat", "pcqat")
+CONVERTING = ("ptq", "npu_ptq", "int16x8")
+"""Techniques that only convert; all others give a Keras model."""
+PRUNING = ("prune", "npu_prune")
+"""Techniques that make zeros."""
+QUANTIZING = ("qat", "pqat", "cqat", "pcqat", "npu_pcqat")
 """Techniques that train with quantization in the graph, whose model the converter takes as it is."""
 
 
@@ -51,6 +67,11 @@ def training_node(path: Node) -> Node:
     return path[:-1] if path and path[-1] in CONVERTING else path
 
 
+def level(path: Node) -> int:
+    """How many trainings are on the way to a leaf."""
+    return sum(step != "fold" for step in training_node(path))
+
+
 def conversion(path: Node) -> str:
-    """How a leaf's Keras model becomes TFLite: "ptq", "qat" (ranges come from training) or "int16x8"."""
+    """How a leaf's Keras model becomes TFLite: "ptq", "npu_ptq", "qat" (ranges come from training) or "int16x8"."""
     return "qat" if path[-1] in QUANTIZING else path[-1]

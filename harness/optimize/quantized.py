@@ -8,12 +8,13 @@ default quantizers, which computes the same and is saved, loaded and converted l
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from hil.harness.errors import OptimizeError
 from hil.harness.optimize.keras2 import import_keras, import_tfmot, quiet
 from hil.harness.optimize.layers import weight_name
+from hil.harness.optimize.per_tensor import for_npu
 from hil.harness.optimize.repairs import repairs, revive
 
 
@@ -22,6 +23,8 @@ def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]
 
     `preserve_sparsity` is always given: TFMOT's default is True, also for CQAT.
     """
+    if technique == "npu_pcqat":
+        return _applied(lambda: for_npu(model), technique, enabled)
     quantization, combine = import_tfmot().quantization.keras, import_tfmot().experimental.combine
     scheme = {
         "qat": lambda: None,
@@ -29,11 +32,18 @@ def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]
         "cqat": lambda: combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=False),
         "pcqat": lambda: combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=True),
     }[technique]()
+
+    def apply() -> Any:
+        annotated = quantization.quantize_annotate_model(model)
+        return quantization.quantize_apply(*((annotated,) if scheme is None else (annotated, scheme)))
+
+    return _applied(apply, technique, enabled)
+
+
+def _applied(apply: Callable[[], Any], technique: str, enabled: Collection[str]) -> Any:
     try:
         with quiet(), repairs(enabled):
-            annotated = quantization.quantize_annotate_model(model)
-            arguments = (annotated,) if scheme is None else (annotated, scheme)
-            return quantization.quantize_apply(*arguments)
+            return apply()
     except (RuntimeError, ValueError) as error:
         raise OptimizeError(
             f"{technique}: TFMOT cannot quantize this model: {_first_line(error)}",

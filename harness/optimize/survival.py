@@ -7,6 +7,7 @@ What is promised, for the layers that `layers` says are touched:
 
 - **zeros**: from `prune` on, a kernel holds at least `sparsity` of zeros.  int8 weights are symmetric (zero point 0),
   so a zero stays exactly zero: the promise is the same for the file.
+- **palette**: on paths that know the NPU, the whole kernel of the file holds at most `clusters`, and 32, values.
 - **clusters**: from `cluster` on, a kernel holds at most `clusters` distinct weights.  In the file each output channel
   has a scale of its own, and folding batch normalization multiplies each channel by its own factor; what one channel
   holds cannot grow, but channels need not agree.  So the file promises at most `clusters` distinct values *in each
@@ -29,6 +30,7 @@ from hil.harness.errors import LostError
 from hil.harness.model import Array, Recipe
 from hil.harness.optimize.layers import channel_axis, is_clusterable, is_prunable, kernels, walk
 from hil.harness.optimize.paths import Node
+from hil.harness.optimize.rules import touched
 from hil.harness.tflite_file import Operator, read_tflite
 from hil.npu.errors import BadInputError
 
@@ -59,15 +61,21 @@ class LayerWeights:
 
 @dataclass(frozen=True)
 class Promise:
-    """What a kernel holds: at least `zeros` zero weights, at most `clusters` distinct ones (None = no promise)."""
+    """What a kernel holds: at least `zeros` zero weights, at most `clusters` distinct ones (None = no promise).
+
+    `whole`: in the int8 file too the clusters are those of the whole kernel.
+    """
 
     layer: str
     zeros: int | None
     clusters: int | None
+    whole: bool = False
 
 
 def promises(model: Any, path: Node, recipe: Recipe) -> list[Promise]:
     """What `path` promises of each touched layer of a Keras model."""
+    if any(step.startswith("npu_") for step in path):
+        return _promises_for_npu(model, path, recipe)
     zeros = _holds(path, ("prune",))
     clusters = _holds(path, ("cluster", "sparse_cluster"))
     found = []
@@ -75,10 +83,25 @@ def promises(model: Any, path: Node, recipe: Recipe) -> list[Promise]:
         prunable = zeros and is_prunable(layer, recipe.keep)
         clusterable = clusters and is_clusterable(layer, recipe.keep, recipe.clusters)
         if prunable or clusterable:
-            size = int(np.prod(layer.kernel.shape))
-            wanted = size - round(size * (1 - recipe.sparsity)) if prunable else None
+            wanted = _zeros(layer, recipe) if prunable else None
             found.append(Promise(layer.name, wanted, recipe.clusters if clusterable else None))
     return found
+
+
+def _promises_for_npu(model: Any, path: Node, recipe: Recipe) -> list[Promise]:
+    """No step of these paths breaks what an earlier one promised."""
+    zeros, clusters = "npu_prune" in path, bool({"npu_cluster", "npu_sparse_cluster"} & set(path))
+    names = touched(model, recipe) if zeros or clusters else ()
+    return [
+        Promise(layer.name, _zeros(layer, recipe) if zeros else None, recipe.palette if clusters else None, whole=True)
+        for layer in walk(model)
+        if layer.name in names
+    ]
+
+
+def _zeros(layer: Any, recipe: Recipe) -> int:
+    size = int(np.prod(layer.kernel.shape))
+    return size - round(size * (1 - recipe.sparsity_of(layer.name)))
 
 
 def _holds(path: Node, makers: Sequence[str]) -> bool:
@@ -126,7 +149,8 @@ def check_tflite(content: bytes, model: Any, path: Node, recipe: Recipe) -> list
         row = by_name.get(promise.layer)
         if row is None:
             raise LostError(f"layer {promise.layer} is not in the int8 file", layer=promise.layer, step=path[-1])
-        _hold(promise, row, path, row.unique if row.scales == 1 else row.unique_per_channel, " of the int8 file")
+        whole = promise.whole or row.scales == 1
+        _hold(promise, row, path, row.unique if whole else row.unique_per_channel, " of the int8 file")
     return rows
 
 

@@ -8,24 +8,36 @@ from hil.harness.optimize import paths
 from hil.npu.errors import BadInputError
 
 
-def test_all_eight_leaves_and_one_outside_the_tree() -> None:
+def test_all_eight_leaves_those_that_know_the_npu_and_one_outside_the_tree() -> None:
     assert list(paths.PATHS) == [
-        "ptq", "qat", "prune", "pqat", "cluster", "cqat", "sparse_cluster", "pcqat", "int16x8",
+        "ptq", "qat", "prune", "pqat", "cluster", "cqat", "sparse_cluster", "pcqat",
+        "npu_ptq", "npu_prune", "npu_cluster", "npu_sparse_cluster", "npu_pcqat", "int16x8",
     ]  # fmt: skip
 
 
-def test_leaves_share_the_base_and_seven_trainings() -> None:
+def test_leaves_share_the_base_and_trainings() -> None:
     nodes = {paths.training_node(path) for path in paths.PATHS.values()}
-    assert len(nodes) == 8
-    assert all(node[:-1] in nodes for node in nodes if node)
+    assert len([node for node in nodes if not any("npu" in step or step == "fold" for step in node)]) == 8
+    assert len(nodes) == 8 + 5
+    inside = {node[:length] for node in nodes for length in range(len(node))}
+    assert inside - nodes == {("npu_prune",)}  # what it gives is folded before it is converted
 
 
 def test_leaves_that_only_convert_train_nothing() -> None:
     assert {paths.training_node(paths.path_of(leaf)) for leaf in ("ptq", "int16x8")} == {()}
+    assert paths.training_node(paths.path_of("npu_ptq")) == ("fold",)
 
 
 @pytest.mark.parametrize(
-    ("leaf", "conversion"), [("prune", "ptq"), ("qat", "qat"), ("pcqat", "qat"), ("int16x8", "int16x8")]
+    ("leaf", "conversion"),
+    [
+        ("prune", "ptq"),
+        ("qat", "qat"),
+        ("pcqat", "qat"),
+        ("int16x8", "int16x8"),
+        ("npu_prune", "npu_ptq"),
+        ("npu_pcqat", "qat"),
+    ],
 )
 def test_how_a_leaf_is_converted(leaf: str, conversion: str) -> None:
     assert paths.conversion(paths.path_of(leaf)) == conversion

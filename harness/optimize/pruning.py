@@ -1,0 +1,73 @@
+"""Pruning by magnitude: each layer its own share of zeros, coming by a schedule.
+
+    made = pruned(model, data, recipe, plan, {"conv", "pw1"})
+
+"polynomial" raises the share step by step over the first 60 % of the training (Zhu and Gupta, 2017), "constant" sets it
+at once and lets the rest recover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from hil.harness.errors import OptimizeError
+from hil.harness.model import Recipe
+from hil.harness.optimize.keras2 import import_keras, import_tfmot, quiet
+from hil.harness.optimize.layers import TOUCHED, is_prunable, walk
+from hil.harness.optimize.rules import touched
+from hil.harness.optimize.training import Data, Plan, fit, mask_interval
+
+
+def prunable(model: Any, recipe: Recipe, technique: str) -> set[str]:
+    """Names of the layers that a technique prunes: "prune" all that TFMOT can, "npu_prune" those of the rules."""
+    if technique == "npu_prune":
+        return touched(model, recipe)
+    return {layer.name for layer in walk(model) if is_prunable(layer, recipe.keep)}
+
+
+def pruned(model: Any, data: Data, recipe: Recipe, plan: Plan, names: Collection[str]) -> Any:
+    """A fine-tuned copy of `model` with the share of zeros that the recipe gives in each of the layers `names`."""
+    sparsity = import_tfmot().sparsity.keras
+    interval, last = mask_interval(plan.steps(len(data.x)))
+
+    def wrap(layer: Any) -> Any:
+        share = recipe.sparsity_of(layer.name)
+        if layer.name not in names or share == 0:
+            return layer
+        if recipe.schedule == "constant":
+            schedule = sparsity.ConstantSparsity(share, begin_step=0, frequency=interval)
+        else:
+            schedule = sparsity.PolynomialDecay(0.0, share, begin_step=0, end_step=last, frequency=interval)
+        return sparsity.prune_low_magnitude(layer, pruning_schedule=schedule)
+
+    wrapped = rewrapped(model, wrap, plan.text)
+    fit(wrapped, data, plan, [sparsity.UpdatePruningStep()])
+    with quiet():
+        return sparsity.strip_pruning(wrapped)
+
+
+def rewrapped(model: Any, wrap: Callable[[Any], Any], technique: str) -> Any:
+    """A copy of `model` with `wrap` applied to its layers, weights included; `OptimizeError` if it wraps none."""
+    touched = []
+
+    def noted(layer: Any) -> Any:
+        wrapped = wrap(layer)
+        touched.extend([layer] if wrapped is not layer else [])
+        return wrapped
+
+    models = import_keras().models
+    try:
+        with quiet():
+            copy = models.clone_model(model)
+            copy.set_weights(model.get_weights())
+            made = models.clone_model(copy, clone_function=noted)
+    except (RuntimeError, ValueError) as error:
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise OptimizeError(f"{technique}: TFMOT cannot wrap this model: {line}") from error
+    if not touched:
+        raise OptimizeError(
+            f"{technique} would change no layer of this model",
+            hint=f"it touches {', '.join(TOUCHED)}, unless Recipe.keep names them or they are tiny",
+        )
+    return made
