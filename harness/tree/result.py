@@ -15,7 +15,8 @@ from enum import Enum
 from typing import Any
 
 from hil.harness.model import Budget
-from hil.harness.optimize.paths import Node, training_node
+from hil.harness.optimize.paths import Node
+from hil.harness.optimize.paths import level as level_of
 from hil.harness.tree.candidates import Settings
 from hil.targets.base import Measurement, Trust
 
@@ -90,7 +91,7 @@ class Leaf:
     @property
     def level(self) -> int:
         """How many trainings lead to it from the base."""
-        return len(training_node(self.path))
+        return level_of(self.path)
 
     def figure(self, name: str) -> float | None:
         """The value of a measurement; None if it was not measured."""

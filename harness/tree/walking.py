@@ -17,7 +17,7 @@ from pathlib import Path
 
 from hil.harness.bench import Bench
 from hil.harness.model import Budget, Model
-from hil.harness.optimize.paths import PATHS, path_of, training_node
+from hil.harness.optimize.paths import PATHS, level, path_of
 from hil.harness.selection import leaves_of
 from hil.harness.store import digest
 from hil.harness.tree.again import optimize_command, run_command
@@ -105,7 +105,7 @@ def in_order(model: Model, leaves: Sequence[str] = ()) -> list[str]:
     wanted = [name for name in known if (name in leaves if leaves else name not in OUTSIDE)]
     if not wanted:
         raise BadInputError(f"{model.name} has no leaf in the tree", hint=f"name one outside: {', '.join(known)}")
-    return sorted(wanted, key=lambda name: len(training_node(PATHS[name])))
+    return sorted(wanted, key=lambda name: level(PATHS[name]))
 
 
 def _identity(bench: Bench) -> dict[str, str]:

@@ -36,17 +36,17 @@ from .blobs import model_file, write
 from .test_bundle import FAULT
 from .test_plugin import WITHOUT_TENSORFLOW
 
+LEVELS = ["ptq", "qat", "prune", "cluster", "pqat", "cqat", "sparse_cluster", "pcqat"]
 HIL = [sys.executable, "-m", "hil.harness.cli"]
 WHOLE = (
     model_file()
     .replace(
         "recipe=Recipe(", "recipe=Recipe(clusters=5, cluster=quick, sparse_cluster=quick, cqat=quick, pcqat=quick, "
     )
-    .replace('techniques=("ptq", "pqat")', "techniques=None")
+    .replace('techniques=("ptq", "pqat")', f"techniques={tuple(LEVELS)}")
     .replace("max_latency_ms=1.0", "max_latency_ms=float('inf')")
     .replace("[Path(__file__)]", "[Path(__file__).with_name('blobs.dat')]")  # else a new setting were new data
 )
-LEVELS = ["ptq", "qat", "prune", "cluster", "pqat", "cqat", "sparse_cluster", "pcqat"]
 
 
 def repository(folder: Path, *replacements: tuple[str, str]) -> Path:
