@@ -1,0 +1,31 @@
+"""What the tests of the lab share: a lab that runs, for this module alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from hil.npu.errors import UnavailableError
+from hil.targets.farm.finding import find_python
+
+from .lab import Lab, running
+
+
+@pytest.fixture(scope="session")
+def labgrid() -> None:
+    """The test runs labgrid."""
+    try:
+        find_python()
+    except UnavailableError as error:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(str(error))
+
+
+@pytest.fixture(scope="module")
+def lab(labgrid: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A coordinator on loopback, and what a test adds to it."""
+    with pytest.MonkeyPatch.context() as patch, running(tmp_path_factory.mktemp("lab")) as made:
+        patch.setenv("LG_COORDINATOR", made.address)
+        patch.setenv("HIL_LAB_PATIENCE", "0")
+        yield made
