@@ -28,7 +28,7 @@ from hil.fvp.memory import GuestMemory
 from hil.fvp.preparation import Preparation
 from hil.fvp.serial_port import Port
 from hil.fvp.uart import unread
-from hil.npu.accelerator import Accelerator
+from hil.npu.accelerator import VIRTUAL_ID_WORD, Accelerator
 from hil.npu.memory_system import MemorySystem
 from hil.npu.registers import BusError, Job
 
@@ -184,7 +184,8 @@ class _Powered:
             self._device = self._new_device()
 
     def _new_device(self) -> Device:
-        return Device(self._hardware.accelerator, self._job, self._interrupt, tolerant=True)
+        accelerator = self._hardware.accelerator
+        return Device(accelerator, self._job, self._interrupt, tolerant=True, id_word=VIRTUAL_ID_WORD)
 
     def _interrupt(self, level: bool) -> None:
         self._qemu.qtest.interrupt(qemu.NPU_INTERRUPT, level)

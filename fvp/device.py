@@ -18,14 +18,14 @@ from hil.fvp.access import next_xpsr
 from hil.fvp.errors import FaultError
 from hil.fvp.gdb import PC
 from hil.fvp.qemu import NPU_WINDOW, NPU_WINDOWS
-from hil.npu.accelerator import Accelerator
+from hil.npu.accelerator import ID_WORD, Accelerator
 from hil.npu.registers import Events, Job, Registers
 
 
 class Device:
     """One NPU; `run` does a job, `irq` is told the level of the interrupt line.
 
-    With `tolerant`, an error of a job is only to be seen in the registers, as in hardware.
+    With `tolerant`, an error of a job is only to be seen in the registers, as in hardware.  `id_word` is register ID.
     """
 
     def __init__(
@@ -35,10 +35,11 @@ class Device:
         irq: Callable[[bool], None],
         *,
         tolerant: bool = False,
+        id_word: int = ID_WORD,
     ) -> None:
         self.accelerator = accelerator
         self._tolerant = tolerant
-        self._registers = Registers(accelerator, run, irq)
+        self._registers = Registers(accelerator, run, irq, id_word)
 
     def state(self) -> dict[str, Any]:
         """What `restore` takes."""

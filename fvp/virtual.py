@@ -88,6 +88,11 @@ class VirtualBoard:
         """Whether the process is there; nothing brings it back."""
         return self._child.poll() is None
 
+    def wait(self) -> None:
+        """Returns never: raises what the board ends with, `FaultError` in the end."""
+        self._child.wait()
+        self._answer()
+
     def switch(self, *, on: bool) -> None:
         """Gives the board power, or takes it away, and all that its memory held; raises `FaultError` if it is dead."""
         assert self._child.stdin is not None

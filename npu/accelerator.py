@@ -30,6 +30,9 @@ LUT_BYTES = 2048
 ID_WORD = 0x1006_6001
 """Register ID: architecture 1.0.6, product version as Vela and the open models report it."""
 
+VIRTUAL_ID_WORD = ID_WORD | 0xF00
+"""Register ID of the NPU of a virtual board: of a revision, r15, that there is not, so that it never passes for one."""
+
 _U55, _U65 = 0, 1
 """Products in CONFIG."""
 

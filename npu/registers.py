@@ -59,7 +59,7 @@ _STORED = frozenset(
 )  # fmt: skip
 """Registers that read as they were written."""
 
-_WIRING = ("accelerator", "_run", "_irq")
+_WIRING = ("accelerator", "_id_word", "_run", "_irq")
 """Attributes of `Registers` that are not its state."""
 
 
@@ -101,11 +101,18 @@ class Job:
 class Registers:
     """The register file of one NPU.  Not thread-safe.
 
-    `fault` holds the error of the last job, None if it ended well.
+    `fault` holds the error of the last job, None if it ended well.  Register ID reads as `id_word`.
     """
 
-    def __init__(self, accelerator: Accelerator, run: Callable[[Job], Events], irq: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        run: Callable[[Job], Events],
+        irq: Callable[[bool], None],
+        id_word: int = ID_WORD,
+    ) -> None:
         self.accelerator = accelerator
+        self._id_word = id_word
         self.fault: Exception | None = None
         self._run = run
         self._irq = irq
@@ -148,7 +155,7 @@ class Registers:
 
     def _read_word(self, offset: int) -> int:
         fixed = {
-            ID: ID_WORD,
+            ID: self._id_word,
             STATUS: self._status | (PMU_IRQ if self._overflow & self._interrupts else 0),
             QREAD: self._read_position,
             PROT: self._protection,

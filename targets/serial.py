@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hil.npu.accelerator import VIRTUAL_ID_WORD
 from hil.npu.errors import BadInputError
 from hil.npu.memory_system import MemorySystem
 from hil.targets import virtual
@@ -44,8 +45,8 @@ _LAB = ("place:", "tag:")
 class SerialTarget:
     """`board` is `virtual`, a described board, a TOML file, `place:NAME` or `tag:KEY=VALUE` (see `boards.reach`).
 
-    Without one, the environment's `HIL_BOARD` names it.  After `warmups` runs, `repetitions` are measured; `limit_ms` is
-    the time limit of one job on the NPU.  `keep_state` makes the samples one sequence.  `folder` has the user's own
+    Without one, the environment's `HIL_BOARD` names it.  After `warmups` runs, `repetitions` are measured; `limit_ms`
+    is the time limit of one job on the NPU.  `keep_state` makes the samples one sequence.  `folder` has the user's own
     descriptions.  The target holds the board, or plays it, from its first use until `close`.
     """
 
@@ -112,7 +113,7 @@ class SerialTarget:
         work = Work(plan, inputs, samples, progress)
         series = held.recovery.attempt(work.do)
         assert work.identity is not None, "the work was done"
-        is_virtual, cpu_operators = held.access.is_virtual, len(signature.cpu_operators)
+        is_virtual, cpu_operators = _is_virtual(held.access, work.identity), len(signature.cpu_operators)
         identity = _identity(held, work.identity) | {"memory_mode": model.memory_mode}
         if cpu_operators:
             identity["cpu_engine"] = f"tensorflow {interpreter_version('tensorflow')}, reference kernels, on the host"
@@ -170,22 +171,27 @@ def _mlperf(access: Access, health: Health) -> MlperfTarget | None:
     return MlperfTarget(access, health=health) if access.board.protocol == "mlperf" else None
 
 
+def _is_virtual(access: Access, identity: Identity) -> bool:
+    """Whether it is no hardware, by whatever name and port it was reached."""
+    return access.is_virtual or identity.npu_id == VIRTUAL_ID_WORD
+
+
 def _setting(model: Deployable) -> virtual.Setting:
     return virtual.Setting(model.accelerator, model.memory_mode, model.system_config, model.vela_config)
 
 
 def _identity(held: _Held, identity: Identity) -> dict[str, str]:
     """What a record says of the board; a virtual one's port is another one each time."""
-    access, setting = held.access, held.setting
+    access, setting, is_virtual = held.access, held.setting, _is_virtual(held.access, identity)
     clock = f"{(access.board.npu_hz or identity.npu_hz) / 1e6:g} MHz"
-    if access.is_virtual:
+    if is_virtual:
         memory = MemorySystem.from_vela(setting.vela_config or None, setting.system_config, setting.memory_mode)
         clock = f"{memory.clock_hz / 1e6:g} MHz, modelled"
     return {
         "board": access.board.name,
         "port": access.find(),
         "firmware": identity.firmware,
-        "hardware": f"{identity.board}, virtual" if access.is_virtual else identity.board,
+        "hardware": f"{identity.board}, virtual" if is_virtual else identity.board,
         "npu": accelerator(identity) or "none",
         "npu_clock": clock,
         "cpu_clock": f"{identity.cpu_hz / 1e6:g} MHz",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -81,6 +83,34 @@ def probe(
         print(_told(answer))
     if answer.trouble:
         raise InfrastructureError(f"{board.name}: {answer.trouble}")
+
+
+@app.command()
+def virtual(
+    tcp: Annotated[
+        int | None, typer.Option(min=0, max=65535, metavar="PORT", help="A TCP port of loopback, 0 for any free one.")
+    ] = None,
+    pty: Annotated[bool, typer.Option("--pty", help="A pty, which is what it is on without --tcp.")] = False,
+    accelerator: arguments.Accelerator = arguments.DEFAULT_ACCELERATOR,
+    memory_mode: arguments.MemoryMode = "Shared_Sram",
+    system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
+    vela_config: arguments.VelaConfig = None,
+    elf: Annotated[
+        Path | None, typer.Option("--firmware", metavar="ELF", help="Your own, instead of the monitor.")
+    ] = None,
+) -> None:
+    """Play a board on QEMU until Ctrl-C; its port's name is the first line of the output."""
+    from hil.npu.errors import BadInputError
+    from hil.targets.virtual import Setting, start
+
+    if pty and tcp is not None:
+        raise BadInputError("--pty and --tcp: one of both")
+    settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, None)
+    setting = Setting(accelerator, memory_mode, system_config, settings.config_text)
+    with contextlib.suppress(KeyboardInterrupt), start(setting, tcp, elf) as board:
+        print(board.url, flush=True)
+        print(f"{accelerator}; --target serial --board mps3_an547@{board.url}; Ctrl-C ends it", file=sys.stderr)
+        board.wait()
 
 
 def _trouble(named: str, ports: list[str]) -> str:

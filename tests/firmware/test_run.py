@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hil.harness.vela import VelaSettings, compile_model
-from hil.npu.accelerator import ID_WORD, Accelerator
+from hil.npu.accelerator import VIRTUAL_ID_WORD, Accelerator
 from hil.npu.compiled import SCRATCH, NpuOperator, read_compiled
 from hil.npu.memory_system import MemorySystem
 from hil.npu.payload import parse_payload
@@ -48,7 +48,7 @@ def _expected(program: Program) -> tuple[int, tuple[int, ...]]:
 
 def test_the_board_says_which_npu_it_has(board: Link) -> None:
     identity = board.identify()
-    assert (identity.npu_id, identity.npu_config, identity.npu_hz) == (ID_WORD, NPU.config_word, 32_000_000)
+    assert (identity.npu_id, identity.npu_config, identity.npu_hz) == (VIRTUAL_ID_WORD, NPU.config_word, 32_000_000)
 
 
 def test_a_copy_by_the_npu_arrives_and_is_counted(board: Link) -> None:
