@@ -137,31 +137,36 @@ def test_a_bus_fault_is_told_and_survived(boot: Boot, tmp_path: Path, compiler: 
         assert link.read(DDR, 7) == b"goes on"
 
 
-def test_a_fault_outside_commands_resets_and_says_hello(boot: Boot, tmp_path: Path) -> None:
-    """A serial line's driver of a port's own that faults at a magic byte: the board must come back by itself."""
-    port = _port(
-        tmp_path,
-        "faulty",
-        f"#undef PORT_UART\n#define PORT_UART faulty_uart\n#define PORT_REGIONS {_region('ddr', DDR, 0x1000)}",
-    )
-    Path(port).with_suffix(".c").write_text(
-        """
+FAULTY_UART = """
 #include "uart.h"
+#define FAULT (*(volatile uint32_t *)0x59990000)
+static uint32_t magic;
 static void start(uint32_t base, uint32_t hz, uint32_t baud) { cmsdk_uart.start(base, hz, baud); }
-static bool put(uint32_t base, uint8_t byte) { return cmsdk_uart.put(base, byte); }
-static unsigned magic;
 static bool take(uint32_t base, uint8_t *byte)
 {
     bool taken = cmsdk_uart.take(base, byte);
-    magic = taken && *byte == 'X' ? magic + 1 : taken ? 0 : magic;
-    if (magic == 8)
-        *(volatile uint32_t *)0x59990000;
+    magic = taken && *byte == 'X' ? magic + 1 : taken && magic < 8 ? 0 : magic;
+    if (magic == 8 && IN_INTERRUPT)
+        FAULT;
     return taken;
+}
+static bool put(uint32_t base, uint8_t byte)
+{
+    if (magic == 8)
+        FAULT;
+    return cmsdk_uart.put(base, byte);
 }
 extern const struct uart faulty_uart;
 const struct uart faulty_uart = {.start = start, .take = take, .put = put};
 """
-    )
+
+
+@pytest.mark.parametrize("in_interrupt", [0, 1])
+def test_a_fault_outside_commands_resets_and_says_hello(boot: Boot, tmp_path: Path, in_interrupt: int) -> None:
+    """A port with a driver of its own, which faults at some magic bytes: the board must come back by itself."""
+    text = f"#undef PORT_UART\n#define PORT_UART faulty_uart\n#define IN_INTERRUPT {in_interrupt}\n"
+    port = _port(tmp_path, "faulty", f"{text}#define PORT_REGIONS {_region('ddr', DDR, 0x1000)}")
+    Path(port).with_suffix(".c").write_text(FAULTY_UART)
     link = boot(port).link
     link.identify()
     link._channel.send(b"X" * 8)

@@ -23,6 +23,8 @@ WEIGHTS, ARENA = DDR + 0x10_0000, ISRAM
 EVENTS = (0x23, 0x82, 0x87, 0x182)
 NPU = Accelerator.from_name("ethos-u55-128")
 MEMORY = MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", "Shared_Sram")
+VERSION_MINOR = 0xF00
+"""Bits of ID: what may tell a virtual board's NPU from a real one."""
 STOP = Op.STOP | 0xFFFF << 16
 
 

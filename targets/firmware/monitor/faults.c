@@ -3,8 +3,7 @@
 #include "core.h"
 #include "registers.h"
 
-#define EXC_RETURN_THREAD (1u << 3)
-#define EXC_RETURN_PSP (1u << 2)
+#define EXC_RETURN_PSP (1u << 2) /* It came from the thread; handlers are on the main stack. */
 #define XPSR_THUMB (1u << 24)
 
 struct frame { /* What the CPU puts on the stack when it enters a handler. */
@@ -12,7 +11,7 @@ struct frame { /* What the CPU puts on the stack when it enters a handler. */
 };
 
 __attribute__((used)) uint32_t guard_stack; /* The thread's stack pointer within guarded work; 0: there is none. */
-static struct fault last;
+static hil_fault last;
 
 bool guard_enter(void (*work)(void *), void *argument);
 void guard_leave(void);
@@ -52,22 +51,19 @@ __attribute__((naked, used)) void faults_handler(void) {
 }
 
 __attribute__((used)) void faults_handle(uint32_t exc_return, struct frame *frame) {
-    if (guard_stack == 0 || (exc_return & EXC_RETURN_THREAD) == 0 || (exc_return & EXC_RETURN_PSP) == 0) {
+    if (guard_stack == 0 || (exc_return & EXC_RETURN_PSP) == 0) {
         faults_reset();
     }
-    last.cfsr = register_read(CFSR);
-    last.hfsr = register_read(HFSR);
-    last.sfsr = register_read(SFSR);
+    uint32_t secure = register_read(SFSR);
+    last.status = register_read(CFSR);
     last.pc = frame->pc;
-    last.lr = frame->lr;
-    last.xpsr = frame->xpsr;
-    last.address = last.cfsr & CFSR_BFAR_VALID    ? register_read(BFAR)
-                   : last.cfsr & CFSR_MMFAR_VALID ? register_read(MMFAR)
-                   : last.sfsr & SFSR_SFAR_VALID  ? register_read(SFAR)
-                                                  : 0;
-    register_write(CFSR, last.cfsr); /* Each is cleared by writing its bits back. */
-    register_write(HFSR, last.hfsr);
-    register_write(SFSR, last.sfsr);
+    last.address = last.status & CFSR_BFAR_VALID    ? register_read(BFAR)
+                   : last.status & CFSR_MMFAR_VALID ? register_read(MMFAR)
+                   : secure & SFSR_SFAR_VALID       ? register_read(SFAR)
+                                                    : 0;
+    register_write(CFSR, last.status); /* Each is cleared by writing its bits back. */
+    register_write(SFSR, secure);
+    register_write(HFSR, register_read(HFSR));
 
     struct frame *back = (struct frame *)(uintptr_t)guard_stack - 1;
     back->pc = (uint32_t)(uintptr_t)guard_leave & ~1u;
@@ -76,6 +72,7 @@ __attribute__((used)) void faults_handle(uint32_t exc_return, struct frame *fram
     __asm volatile("msr psp, %0" ::"r"(back) : "memory");
 }
 
+/* With handlers of their own, faults leave HardFault to a fault within the handler, which then resets, not locks up. */
 void faults_start(void) {
     guard_stack = 0;
     register_write(SHCSR, SHCSR_ALL_FAULTS);
@@ -86,7 +83,7 @@ bool faults_guard(void (*work)(void *), void *argument) {
     return guard_enter(work, argument);
 }
 
-const struct fault *faults_last(void) {
+const hil_fault *faults_last(void) {
     return &last;
 }
 

@@ -7,17 +7,12 @@
 #define FAULTS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
-struct fault {
-    uint32_t address; /* What could not be accessed, if the CPU knows it; else 0. */
-    uint32_t pc, lr, xpsr;
-    uint32_t cfsr, hfsr, sfsr;
-};
+#include "hil_link.h"
 
 void faults_start(void);
 bool faults_guard(void (*work)(void *), void *argument); /* Whether it came to its end. */
-const struct fault *faults_last(void);
+const hil_fault *faults_last(void);
 __attribute__((noreturn)) void faults_reset(void); /* Resets the system. */
 void faults_handler(void);                         /* For the vector table. */
 

@@ -11,7 +11,7 @@
 
 #define LARGEST_FRAME 4000u
 #define WINDOW 8u /* Requests that lie in the ring: each with COBS' overhead and delimiters. */
-_Static_assert(WINDOW *(LARGEST_FRAME + LARGEST_FRAME / 254 + 3) <= RING_SIZE, "the ring must hold a window");
+_Static_assert(WINDOW * (LARGEST_FRAME + LARGEST_FRAME / 254 + 3) <= RING_SIZE, "the ring must hold a window");
 
 #define QUEUE_ALIGNMENT 16u
 
@@ -39,11 +39,6 @@ static bool send(void *context, const uint8_t *bytes, size_t count) {
     return line_send(bytes, count);
 }
 
-static void tell(hil_fault *fault) {
-    const struct fault *last = faults_last();
-    *fault = (hil_fault){.address = last->address, .status = last->cfsr, .pc = last->pc};
-}
-
 struct copy {
     void *to;
     const void *from;
@@ -59,7 +54,7 @@ static bool copied(void *to, const void *from, uint32_t count, hil_fault *fault)
     struct copy what = {to, from, count};
     bool done = faults_guard(copy, &what);
     if (!done) {
-        tell(fault);
+        *fault = *faults_last();
     }
     return done;
 }
@@ -118,7 +113,7 @@ static uint8_t run(void *context, const hil_job *job, hil_result *result) {
     struct run what = {job, result};
     if (!faults_guard(run_guarded, &what)) {
         result->outcome = HIL_OUTCOME_CPU_FAULT;
-        tell(&result->fault);
+        result->fault = *faults_last();
     }
     return HIL_STATUS_OK;
 }
