@@ -37,6 +37,7 @@ DISTRIBUTIONS = (
     ("ethos-u-vela", "compiling for the Ethos-U", True),
     ("numpy", "the executable NPU (target sim)", True),
     ("capstone", "decoding the firmware's accesses to the NPU (engine open)", True),
+    ("ziglang", "building the monitor firmware for boards", False),
     ("ai-edge-litert", "LiteRT as a second interpreter on host", False),
     ("tflite-runtime", "tflite-runtime as a second interpreter on host", False),
 )
