@@ -24,10 +24,10 @@ from hil.harness.bench import Bench
 from hil.harness.model import Budget, Model, load_model_file
 from hil.harness.pipeline import Pipeline, surviving
 from hil.harness.store import Store
-from hil.harness.tree import Leaf, Status, Walk, pictures, walk
+from hil.harness.tree import Leaf, Status, Trained, Walk, pictures, walk
 from hil.harness.tree.pictures.canvas import ZERO, style
 from hil.harness.tree.pictures.kernels import Kernel, Stage, read_kernels
-from hil.harness.tree.pictures.plan import plan
+from hil.harness.tree.pictures.plan import Place, plan
 from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, draw_scatter, points_of
 from hil.harness.tree.pictures.svg import inline
 from hil.harness.tree.pictures.tree import draw_tree
@@ -403,12 +403,40 @@ def test_every_node_and_leaf_has_its_place(walked: Walked) -> None:
     leaves = [item for item in items.values() if item.is_leaf]
     assert sorted(item.row for item in leaves) == [0, 1, 2, 3]
     assert items["prune", False].row == 1, "in the middle of pqat, prune and what is behind sparse_cluster"
-    assert items["pcqat", True].parent == ("prune", "sparse_cluster")
-    assert items["ptq", True].parent == ()
+    assert items["pcqat", True].parent == Place(("prune", "sparse_cluster"))
+    assert items["ptq", True].parent == Place(())
+    assert items["prune", False].trained is not None
+    assert items["sparse_cluster", False].trained is None
     indented = plan(found, 0.5)
     rows = [item.row for item in indented]
     assert rows == sorted(set(rows)), "no two share a row"
     assert [item.name for item in indented] == ["base", "prune", "pqat", "prune", "sparse_cluster", "pcqat", "ptq"]
+
+
+def test_a_node_under_other_settings_is_another_node(walked: Walked) -> None:
+    half, more = (), (("sparsity", 0.75),)
+    leaves = [replace(leaf(name), path=("prune", last)) for name, last in (("prune", "ptq"), ("pqat", "pqat"))]
+    said, settings = "sparsity=0.75 clusters=8", (*more, ("clusters", 8))
+    leaves += [replace(one, name=f"{one.name} {said}", settings=settings) for one in leaves]
+    trained = (Trained((), 1.0, True), *(Trained(("prune",), 1.0, True, settings) for settings in (half, more)))
+    found = replace(walked.found, leaves=tuple(leaves), trained=trained, not_walked=())
+    items = plan(found)
+    nodes = [item for item in items if item.name == "prune" and not item.is_leaf]
+    assert [item.settings for item in nodes] == [half, more], "clusters do not matter to pruning"
+    assert all(item.trained for item in nodes)
+    parents = [item.parent for item in items if item.is_leaf]
+    assert parents == [Place(("prune",), half)] * 2 + [Place(("prune",), more)] * 2
+    with style():
+        words = [text.get_text() for text in draw_tree(found).axes.texts]
+    assert "sparsity=0.75 1.0 s" in words
+    assert words.count(f"met {said}") == 2
+
+
+def test_a_walk_that_came_to_nothing_can_be_drawn(walked: Walked) -> None:
+    verdict = replace(walked.found.verdict, winner=None, met=False, reason="no leaf is within the trainings allowed")
+    found = replace(walked.found, leaves=(), trained=(), verdict=verdict)
+    assert "no leaf is within the trainings allowed" in check_page(pictures.html(found)).text
+    assert size_of(pictures.png(found))[0] > 1000
 
 
 def test_the_tree_tells_status_in_words_and_what_was_missed(walked: Walked) -> None:

@@ -23,6 +23,7 @@ from hil.harness.model import Array, Model
 from hil.harness.optimize.paths import training_node
 from hil.harness.pipeline import KERAS, TFLITE, surviving
 from hil.harness.tflite_file import read_tflite
+from hil.harness.tree.candidates import with_settings
 from hil.npu.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def kernel_of(bench: Bench, model: Model, found: Walk, name: str | None = None) 
     leaf = _shown(found)
     if leaf is None:
         return None
-    int8 = bench.pipeline.int8(model, leaf.name)
+    model = with_settings(model, leaf.settings)
+    int8 = bench.pipeline.int8(model, leaf.technique)
     weighted = [operator for operator in read_tflite(int8.read(TFLITE)) if operator.weights is not None]
     operators = {row.layer: op for row, op in zip(surviving(int8), weighted, strict=True)}
     node = training_node(leaf.path)

@@ -26,6 +26,9 @@ _AREA = (0.125, 0.14, 0.86, 0.765)
 _NEAR = 0.6
 """A limit is drawn if it is no farther from the points than this share of their range; else words say where it lies."""
 
+_MANY = 14
+"""Of more points than this, only the front and the winner have their names beside them; all have tooltips."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -91,7 +94,8 @@ def draw_scatter(found: Walk, cost: Cost) -> Drawing:
     best = [points[place] for place in front([(point.cost, -point.accuracy) for point in points])]
     _draw_front(axes, best)
     _draw_points(drawing, found, cost, points)
-    place(axes, [(point.cost, point.accuracy, _name(found, point.leaf)) for point in points])
+    named = [point for point in points if len(points) <= _MANY or point in best or point.leaf is found.winner]
+    place(axes, [(point.cost, point.accuracy, _name(found, point.leaf)) for point in named])
     words = ", ".join(f"{p.leaf.name} {p.accuracy:.1f} % at {p.cost:.4g} {cost.unit}" for p in points)
     line = ", ".join(dict.fromkeys(point.leaf.name for point in best))
     alt = f"Accuracy against {cost.name}: {words}. On the Pareto front: {line}."
@@ -99,7 +103,7 @@ def draw_scatter(found: Walk, cost: Cost) -> Drawing:
 
 
 def _name(found: Walk, leaf: Leaf) -> str:
-    return plain(f"{leaf.name} {status.WINNER}" if leaf.name == found.verdict.winner else leaf.name)
+    return plain(f"{leaf.name} {status.WINNER}" if leaf is found.winner else leaf.name)
 
 
 def _frame(axes: Axes, found: Walk, cost: Cost, name: str, points: list[Point]) -> None:
@@ -180,11 +184,13 @@ def _draw_points(drawing: Drawing, found: Walk, cost: Cost, points: list[Point])
         leaf = point.leaf
         hue = status.color(leaf)
         drawing.axes.plot([point.cost] * 2, [point.low, point.high], color=hue, lw=1.5, alpha=0.45, zorder=3)
-        wins = leaf.name == found.verdict.winner
+        wins = leaf is found.winner
         marker = "*" if wins else status.MARKERS[leaf.status]
         size = 18 if wins else 9
         style = {"marker": marker, "ms": size, "mec": "white" if leaf.status is Status.MET else hue, "mew": 0.8}
-        (dot,) = drawing.axes.plot([point.cost], [point.accuracy], color=hue, ls="none", zorder=4, **style)
+        (dot,) = drawing.axes.plot(
+            [point.cost], [point.accuracy], color=hue, ls="none", zorder=5 if wins else 4, **style
+        )
         between = f"{point.low:.2f} to {point.high:.2f} %"
         text = f"{leaf.name}: {point.accuracy:.2f} % ({between}), {point.cost:.4g} {cost.unit}, {leaf.status.value}"
         drawing.tooltip(dot, text)
