@@ -53,11 +53,13 @@ class ChunkSize:
         self.size = min(_FIRST_CHUNK, largest)
 
     def survived(self, size: int) -> None:
-        """A frame of `size` bytes got through; only one as large as allowed says that more might."""
-        if size >= self.size:
-            self.size = min(self._largest, self.size + max(1, self.size // 8) if self._lossy else 2 * self.size)
+        """A frame of `size` bytes got through; only one about as large as allowed says that more might."""
+        if 2 * size >= self.size:
+            grown = self.size + max(1, size // 8) if self._lossy else 2 * self.size
+            self.size = min(self._largest, grown)
 
     def lost(self, size: int) -> None:
-        """A frame of `size` bytes, or its answer, did not."""
+        """A frame of `size` bytes, or its answer, did not; of those sent before the last loss only the first counts."""
         self._lossy = True
-        self.size = max(min(SMALLEST_CHUNK, self._largest), min(self.size, size // 2))
+        less = min(self.size, max(self.size - size // 2, size // 2))
+        self.size = max(min(SMALLEST_CHUNK, self._largest), less)
