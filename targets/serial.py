@@ -15,16 +15,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from hil.npu.accelerator import VIRTUAL_ID_WORD
-from hil.npu.errors import BadInputError
+from hil.npu.errors import BadInputError, InfrastructureError
 from hil.npu.memory_system import MemorySystem
-from hil.targets import virtual
+from hil.targets import farm, virtual
 from hil.targets.base import Array, Deployable, Measurement, Progress, Run, Trust
-from hil.targets.boards import Access, Health, Recovery, find_board, names, reach
+from hil.targets.boards import Access, BoardLostError, Health, Recovery, find_board, names, reach
 from hil.targets.boards.identity import accelerator
 from hil.targets.graph import Graph, read_graph
 from hil.targets.interpreter import interpreter_version
@@ -40,6 +41,7 @@ VARIABLE = "HIL_BOARD"
 
 _LAB = ("place:", "tag:")
 """Beginnings of names that a lab knows, and not this machine."""
+_T = TypeVar("_T")
 
 
 class SerialTarget:
@@ -47,7 +49,8 @@ class SerialTarget:
 
     Without one, the environment's `HIL_BOARD` names it.  After `warmups` runs, `repetitions` are measured; `limit_ms`
     is the time limit of one job on the NPU.  `keep_state` makes the samples one sequence.  `folder` has the user's own
-    descriptions.  The target holds the board, or plays it, from its first use until `close`.
+    descriptions.  The target holds the board, or plays it, from its first use until `close`.  Where `tag:` leaves a
+    choice, a board that is lost is given back, and what was to run on it runs on another one.
     """
 
     name = "serial"
@@ -71,6 +74,8 @@ class SerialTarget:
         self._folder = folder
         self._health = Health()
         self._held: _Held | None = None
+        self._lost: list[str] = []
+        self._last: BoardLostError | None = None
 
     def close(self) -> None:
         """Gives the board back, or ends the virtual one; the target may be used again."""
@@ -80,6 +85,9 @@ class SerialTarget:
 
     def identity(self) -> dict[str, str]:
         """Board, port, firmware, NPU and its clock; raises what keeps the board from being used."""
+        return self._on_a_board(self._ask)
+
+    def _ask(self) -> dict[str, str]:
         held = self._hold(self._held.setting if self._held else virtual.Setting())
         if held.mlperf is not None:
             return held.mlperf.identity()
@@ -91,6 +99,10 @@ class SerialTarget:
         Also raises `JobError` for a job that the NPU did not finish, `BoardLostError` for a board that does not come
         back.  A board with another NPU is refused before anything is written to it.
         """
+        run = self._on_a_board(lambda: self._run(model, inputs, progress))
+        return replace(run, identity=run.identity | {"lost_boards": ", ".join(self._lost)}) if self._lost else run
+
+    def _run(self, model: Deployable, inputs: Sequence[Array], progress: Progress | None) -> Run:
         if self._board != virtual.NAME and (mlperf := self._hold(virtual.Setting()).mlperf) is not None:
             return mlperf.run(model, inputs, progress=progress)
         data = model_file(model)
@@ -122,8 +134,31 @@ class SerialTarget:
         counted = figures(series, clocks(work.identity, plan, virtual=is_virtual), virtual=is_virtual)
         return Run(work.outputs, (*counted, *_exact(cpu_operators, held.recovery.recoveries)), identity)
 
+    def _on_a_board(self, work: Callable[[], _T]) -> _T:
+        """`work`, once more on each board that takes the place of a lost one."""
+        while True:
+            try:
+                return work()
+            except BoardLostError as error:
+                self._replace(error)
+
+    def _replace(self, error: BoardLostError) -> None:
+        """Another board with the same tags; raises `error` where there is none, then and for ever."""
+        if self._last is not None or self._held is None or not self._board.startswith("tag:"):
+            raise error
+        self._lost.append(self._held.access.board.name)
+        self.close()
+        try:
+            self._hold(virtual.Setting())
+        except (BadInputError, InfrastructureError) as none:
+            self._last = error
+            error.hint = f"and no other board: {none.args[0]}"
+            raise error from None
+
     def _hold(self, setting: virtual.Setting) -> _Held:
         """The board; a virtual one is made anew where it is to be made of something else."""
+        if self._last is not None:
+            raise self._last
         if self._held and self._held.access.is_virtual and self._held.setting != setting:
             self.close()
         if self._held is None:
@@ -138,6 +173,8 @@ class SerialTarget:
         return self._held
 
     def _reach(self) -> contextlib.AbstractContextManager[Access]:
+        if self._board.startswith(_LAB):
+            return farm.reach(self._board, without=self._lost, folder=self._folder)
         return reach(self._board, self._folder)
 
 
@@ -161,7 +198,9 @@ def check_board(board: str | None, folder: Path | None = None) -> str:
         known = ", ".join([virtual.NAME, *sorted(names(folder))])
         hint = f"--board NAME, or {VARIABLE}; known are {known}, or a TOML file"
         raise BadInputError("target serial: no board is named", hint=hint)
-    if board != virtual.NAME and not board.startswith(_LAB):
+    if board.startswith(_LAB):
+        farm.check(board)
+    elif board != virtual.NAME:
         find_board(board, folder)
     return board
 

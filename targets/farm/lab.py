@@ -50,7 +50,7 @@ class Lab:
     """A session with the coordinator (`LG_COORDINATOR`); one place at most."""
 
     def __init__(self) -> None:
-        command = [find_python(), "-u", "-I", _AGENT]
+        command = [str(find_python()), "-u", "-I", str(_AGENT)]
         pipe = subprocess.PIPE
         # A session of its own: Ctrl-C is for us, and we tell the agent.
         self._agent = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True)

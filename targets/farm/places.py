@@ -31,28 +31,28 @@ def reach(name: str, *, without: Collection[str] = (), folder: Path | None = Non
     `without` are places that will not do, `folder` has the user's own descriptions.  Raises `BadInputError` for what is
     no place, `InUseError` if none becomes free in time, `FarmError` if the lab fails.
     """
-    wanted = _wanted(name)
+    place, tags = check(name)
     patience_s = _patience()
     with Lab() as lab:
-        held = lab.acquire(**wanted, without=without, patience_s=patience_s)
+        held = lab.acquire(place=place, tags=tags, without=without, patience_s=patience_s)
         board = _described(held, folder)
         yield Access(board, lab.url, _ways(lab, held, board))
 
 
-def _wanted(name: str) -> dict[str, str | dict[str, str]]:
-    """What the lab is asked for; raises `BadInputError` for tags that are none."""
+def check(name: str) -> tuple[str, dict[str, str]]:
+    """The place, or the tags, that `name` says; raises `BadInputError` for what says neither."""
     if name.startswith(PLACE):
         place = name.removeprefix(PLACE)
         if not place:
             raise BadInputError(f"{name}: no place is named", hint=f"{PLACE}NAME; see labgrid-client places")
-        return {"place": place}
-    tags = {}
+        return place, {}
+    tags: dict[str, str] = {}
     for pair in name.removeprefix(TAG).split(","):
         key, equals, value = pair.partition("=")
         if not key or not equals or not value or key in tags:
             raise BadInputError(f"{name}: {pair!r} is no tag", hint=f"{TAG}KEY=VALUE,KEY=VALUE")
         tags[key] = value
-    return {"tags": tags}
+    return "", tags
 
 
 def _patience() -> float:
