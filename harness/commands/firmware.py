@@ -18,13 +18,14 @@ def build(
     board: Annotated[str, typer.Option(metavar="BOARD", help="A port's name, or its header.")] = "mps3_an547",
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where the ELF goes.")] = None,
     compiler: Annotated[str | None, typer.Option(metavar="gcc|zig", help="Which one; the first that is here.")] = None,
+    baud: Annotated[int | None, typer.Option(min=1, help="The serial line's bits a second; the port's own.")] = None,
     as_json: arguments.Json = False,
 ) -> None:
     """Build the firmware, or find it built, and say how large it is."""
     from hil.npu.errors import InfrastructureError
     from hil.targets.firmware import build as building
 
-    built = building.build(board, compiler)
+    built = building.build(board, compiler, baud=baud)
     elf = built.elf
     if output is not None:
         try:

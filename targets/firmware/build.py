@@ -79,29 +79,33 @@ def default_folder() -> Path:
     return (Path(root) if root else platformdirs.user_cache_path("ethosu-hil") / "store") / "firmware"
 
 
-def build(board: str = DEFAULT_BOARD, compiler: str | None = None, folder: Path | None = None) -> Built:
+def build(
+    board: str = DEFAULT_BOARD, compiler: str | None = None, folder: Path | None = None, baud: int | None = None
+) -> Built:
     """The firmware for `board`, built by `compiler` (None: the first that is here) unless `folder` has it.
 
+    `baud` is the serial line's, in bits a second, in place of the port's own.
     Raises `BadInputError`, `CompileError` for a port that does not compile, `UnavailableError` without a compiler, and
     `InfrastructureError` if `folder` cannot be written.
     """
     header, chosen = port(board), find_compiler(compiler)
     folder = default_folder() if folder is None else folder
-    key = _key(header, chosen)
+    settings = [] if baud is None else [f"-DPORT_UART_BAUD={baud}"]
+    key = _key(header, chosen, settings)
     elf = _kept(folder, header.stem, key)
     if elf is None:
         try:
-            elf = _make(folder, header, chosen, key)
+            elf = _make(folder, header, chosen, settings, key)
         except OSError as error:
             raise InfrastructureError(f"firmware cannot be kept in {folder}: {error.strerror}") from None
     data = elf.read_bytes()
     return Built(elf, header.stem, chosen.version, hashlib.sha256(data).hexdigest(), *_sizes(data))
 
 
-def _make(folder: Path, header: Path, compiler: Compiler, key: str) -> Path:
+def _make(folder: Path, header: Path, compiler: Compiler, settings: list[str], key: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="hil-firmware-") as work:
-        _compile(Path(work), header, compiler)
+        _compile(Path(work), header, compiler, settings)
         data = (Path(work) / "monitor.elf").read_bytes()
     target = folder / f"{header.stem}-{key}.{hashlib.sha256(data).hexdigest()}.elf"
     descriptor, partial = tempfile.mkstemp(dir=folder)
@@ -116,8 +120,8 @@ def _make(folder: Path, header: Path, compiler: Compiler, key: str) -> Path:
     return target
 
 
-def _compile(work: Path, header: Path, compiler: Compiler) -> None:
-    port_flags = ("-include", str(header), "-I", str(SOURCES / "ports"))
+def _compile(work: Path, header: Path, compiler: Compiler, settings: list[str]) -> None:
+    port_flags = (*settings, "-include", str(header), "-I", str(SOURCES / "ports"))
     script = ("-E", "-P", "-x", "c", *port_flags, str(SOURCES / "monitor" / "monitor.ld"), "-o", "monitor.ld")
     compiler.run(script, work)
     flags = [*_COMPILE, *port_flags, f'-DFIRMWARE_VERSION="{_version()}"']
@@ -144,9 +148,9 @@ def _files(header: Path) -> Iterator[Path]:
     yield Path(__file__)
 
 
-def _key(header: Path, compiler: Compiler) -> str:
+def _key(header: Path, compiler: Compiler, settings: list[str]) -> str:
     total = hashlib.sha256()
-    for text in (_version(), compiler.version, *compiler.command[1:]):
+    for text in (_version(), compiler.version, *compiler.command[1:], *settings):
         total.update(f"{text}\0".encode())
     for path in _files(header):
         total.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())

@@ -56,6 +56,13 @@ def test_a_changed_port_is_built_anew(tmp_path: Path) -> None:
     assert build(str(port), "zig", tmp_path / "kept").sha256 != first.sha256
 
 
+def test_another_baud_rate_is_another_firmware(tmp_path: Path) -> None:
+    usual, same, faster = (build(compiler="zig", folder=tmp_path, baud=baud) for baud in (None, 115_200, 921_600))
+    assert usual.sha256 == same.sha256 != faster.sha256
+    with pytest.raises(CompileError, match="too high"):
+        build(compiler="zig", folder=tmp_path, baud=2_000_000)
+
+
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_a_port_that_does_not_compile_is_told_in_one_line(tmp_path: Path, compiler: str) -> None:
     port = tmp_path / "bad.h"

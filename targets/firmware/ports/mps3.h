@@ -17,5 +17,10 @@
 #define PORT_UART cmsdk_uart
 #define PORT_UART_BASE 0x59303000
 #define PORT_UART_HZ 25000000
+#ifndef PORT_UART_BAUD
 #define PORT_UART_BAUD 115200
+#endif
+#if PORT_UART_HZ / PORT_UART_BAUD < 16
+#error "the UART's divider is at least 16: PORT_UART_BAUD is too high"
+#endif
 #define PORT_UART_INTERRUPT 33
