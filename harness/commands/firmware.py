@@ -1,4 +1,4 @@
-"""`hil firmware build`: the monitor firmware for a board, as an ELF."""
+"""`hil firmware build` and `flash`: the monitor firmware for a board, and onto it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def flash(
     from hil.targets.boards.flashing import flash
 
     with reach(board) as access:
-        file = elf or _built_for(access.board.reports)
+        file = elf or _built_for(access.board.reports, access.board.baud)
         flashed = flash(access, file, unidentified=unidentified, say=lambda line: print(line, file=sys.stderr))
     before = flashed.before.firmware if flashed.before else ""
     if as_json:
@@ -68,10 +68,10 @@ def flash(
     print(f"{flashed.after.board}: {before or 'unidentified'} -> {flashed.after.firmware}, {flashed.seconds:.1f} s")
 
 
-def _built_for(board: str) -> Path:
+def _built_for(board: str, baud: int) -> Path:
     from hil.npu.errors import BadInputError
     from hil.targets.firmware import build as building
 
     if not board:
         raise BadInputError("the board's description does not say what it reports", hint="name the ELF")
-    return building.build(board).elf
+    return building.build(board, baud=baud).elf
