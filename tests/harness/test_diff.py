@@ -208,7 +208,7 @@ def test_what_cannot_be_compared_is_refused(resnet: Path, vela: bytes, shared_mo
     refused(diff(resnet, "--cpu"), 2, "--cpu compares fvp with host")
     refused(diff(resnet, "--target", "fvp", "--fvp-parameter", "foo"), 2, "-C takes NAME=VALUE")
     refused(diff(resnet, "--target", "fvp", "--firmware", resnet), 2, "is no ELF file")
-    refused(diff(resnet, "--target", "nowhere"), 2, "targets are host, sim, fvp")
+    refused(diff(resnet, "--target", "nowhere"), 2, "targets are host, sim, fvp, serial")
     refused(diff(resnet, "--target", resnet), 2, "is no output of Vela")
     refused(diff(shared_models / "ad01_int8.tflite", "--target", other), 2, "was not made from this model")
     refused(diff(resnet, "--against", "sim"), 2, "both sides are sim")

@@ -158,7 +158,7 @@ def test_a_model_without_data_is_left_out_with_the_way_to_get_it(tmp_path: Path,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--target", "nowhere"), "no target nowhere (there are: host, sim, fvp)"),
+        (("--target", "nowhere"), "no target nowhere (there are: host, sim, fvp, serial)"),
         (("--target", "sim", "--model", "nobody"), "no model nobody (there are: blobs)"),
         (("--target", "sim", "--technique", "magic"), "no technique magic"),
         (("--target", "sim", "--accelerator", "ethos-u99"), "no accelerator ethos-u99"),
