@@ -21,6 +21,12 @@ def optimize(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="OUT.tflite", help="Where the int8 model goes.")
     ] = None,
+    sparsity: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Of zeros, in place of the model file's.")
+    ] = None,
+    clusters: Annotated[
+        int | None, typer.Option(metavar="N", help="Distinct weights a kernel, in place of the model file's.")
+    ] = None,
     models: arguments.ModelsFolder = Path("models"),
     store: arguments.StoreFolder = None,
     as_json: arguments.Json = False,
@@ -30,12 +36,15 @@ def optimize(
     from hil.harness.optimize.paths import path_of
     from hil.harness.pipeline import TFLITE, Pipeline, surviving
     from hil.harness.progress import LineProgress
+    from hil.harness.tree.candidates import with_settings
     from hil.npu.errors import BadInputError
 
     path = path_of(technique)
     found = find(model, models)
     if found.build is None:
         raise BadInputError(f"{found.name} came as an int8 file: there is nothing to optimize")
+    given = {"sparsity": sparsity, "clusters": clusters}
+    found = with_settings(found, {name: value for name, value in given.items() if value is not None})
     progress = LineProgress()
     try:
         artifact = Pipeline(arguments.open_store(store), progress).int8(found, technique)

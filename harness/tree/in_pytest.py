@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 NAME = "hil_tree"
 MARK = (
-    "hil_tree(policy=, max_accuracy_drop=, max_latency_ms=, max_sram_bytes=, max_flash_bytes=, max_model_bytes=): "
+    "hil_tree(policy=, max_trainings=, max_minutes=, jobs=, scheduler=, max_accuracy_drop=, max_latency_ms=, "
+    "max_sram_bytes=, max_flash_bytes=, max_model_bytes=): "
     "walk the deployment tree, and fail where no leaf meets the limits"
 )
 
@@ -44,8 +45,8 @@ def by_model(selection: Selection, options: Options, definition: pytest.Item) ->
     from hil.harness.tree.limits import limits_of
     from hil.harness.tree.walking import OUTSIDE, check_policy
 
-    policy, given = _marked(definition)
-    check_policy(policy)
+    how, given = _marked(definition)
+    check_policy(how["policy"], how["effort"])
     found: dict[Model, tuple[str, ...]] = {}
     for model, leaf in selection.chosen:
         if leaf == GIVEN:
@@ -63,13 +64,13 @@ def hil_tree(request: pytest.FixtureRequest, bench: Bench) -> Walk:
     from hil.harness.tree.walking import walk
 
     model, leaves = request.param
-    policy, given = _marked(request.node)
+    how, given = _marked(request.node)
     asked = limits_of(model, bench.target_name, given)
     config = request.config
     options = config.stash[OPTIONS]
     return walk(
         *(model, bench, asked.limits),
-        policy=policy,
+        **how,
         leaves=leaves,
         failures=config.rootpath,
         vela_config=options.vela_config,
@@ -86,9 +87,12 @@ def judge(item: pytest.Item) -> None:
     pytest.fail(as_text(walked), pytrace=False)
 
 
-def _marked(item: pytest.Item) -> tuple[str, Mapping[str, Any]]:
-    """Policy and limits of the marks, the closest last."""
-    merged: dict[str, Any] = {}
+def _marked(item: pytest.Item) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """How to walk, as `walk` takes it, and the limits: of the marks, the closest last."""
+    from hil.harness.tree.searching import Effort
+
+    merged: dict[str, Any] = {"policy": "first"}
     for mark in reversed(list(item.iter_markers(NAME))):
         merged |= mark.kwargs
-    return str(merged.pop("policy", "first")), merged
+    how = {name: merged.pop(name) for name in ("policy", "jobs", "scheduler") if name in merged}
+    return how | {"effort": Effort(merged.pop("max_trainings", None), merged.pop("max_minutes", None))}, merged

@@ -29,6 +29,8 @@ HEADINGS = (
 )
 """What `cells` gives of a leaf."""
 STYLES = {Status.MET: "green", Status.MISSED: "yellow", Status.MISMATCH: "red", Status.FAILED: "red"}
+FRONT = "◆"
+"""Marks a leaf on the Pareto front."""
 _LEGEND = (
     "drop: points against the float base; ms and cycles are {trust}, all else exact; sizes in KiB: SRAM, flash and\n"
     "encoded weights are Vela's, .tflite is the int8 file as it is, in a zip archive, and gzipped"
@@ -106,7 +108,8 @@ def _table(found: Walk) -> Table:
     for heading in HEADINGS:
         made.add_column(heading, justify="right", no_wrap=True)
     for leaf in found.leaves:
-        made.add_row(leaf.name, leaf.status.value, *cells(leaf), style=STYLES[leaf.status])
+        stands = f"{leaf.status.value} {FRONT}" if leaf.name in found.front else leaf.status.value
+        made.add_row(leaf.name, stands, *cells(leaf), style=STYLES[leaf.status])
     return made
 
 
@@ -131,7 +134,8 @@ def legend(found: Walk) -> list[str]:
     trusts = {m.trust.value for leaf in found.leaves for m in leaf.measurements if m.name == "npu_cycles"}
     text = _LEGEND.format(trust=", ".join(sorted(trusts)) or "not measured here")
     partial = any(leaf.figure("npu_latency") is not None for leaf in found.leaves)
-    return [text, "*: operators left to the CPU are not in the cycles"] if partial else [text]
+    lines = [text, *(["*: operators left to the CPU are not in the cycles"] if partial else [])]
+    return [*lines, *([f"{FRONT}: nothing here beats it in drop, cycles and encoded weights"] if found.front else [])]
 
 
 def verdict(found: Walk) -> list[str]:

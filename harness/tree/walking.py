@@ -27,7 +27,7 @@ from hil.harness.tree.limits import limits_of
 from hil.harness.tree.making import Maker
 from hil.harness.tree.result import Leaf, Status, Verdict, Walk
 from hil.harness.tree.searching import Effort, best_of, cost, search
-from hil.harness.tree.watcher import Watcher
+from hil.harness.tree.watcher import Telling, Watcher
 from hil.harness.vela import vela_version
 from hil.npu.errors import BadInputError
 
@@ -62,7 +62,7 @@ def walk(
     effort = effort or Effort()
     check_policy(policy, effort)
     asked = limits_of(model, bench.target_name, {}).limits if limits is None else limits
-    watcher = watcher or Watcher()
+    watcher = watcher or Telling(bench.pipeline.say)
     plan = in_order(model, leaves)
     identity = _identity(bench)  # a target that cannot run is known before anything is trained
     with executor_of(jobs, scheduler) as executor:

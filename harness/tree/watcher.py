@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from hil.harness.tree.candidates import Candidate, Place
@@ -36,3 +36,13 @@ class Watcher:
 
     def walked(self, leaf: Leaf) -> None:
         """A leaf is done."""
+
+
+class Telling(Watcher):
+    """Hands the progress to a pipeline's `say`."""
+
+    def __init__(self, say: Callable[[str, int, int], None]) -> None:
+        self._say = say
+
+    def progress(self, what: Place | Candidate, text: str, done: int, total: int) -> None:
+        self._say(text, done, total)

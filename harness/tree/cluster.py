@@ -1,0 +1,204 @@
+"""The workers of a dask scheduler as those who make a walk's nodes.
+
+    dask scheduler --host 127.0.0.1
+    dask worker tcp://127.0.0.1:8786 --nthreads 1           # on each machine, once for each task at a time
+    hil tree fashion_cnn --scheduler tcp://127.0.0.1:8786 --store /shared/hil
+
+A task is one future.  The worker hands it to a child process, so that TensorFlow's threads and random generators are
+no other task's, and the child ends with it.  A function goes over by its name, a task and its result as plain values;
+artifacts go through the store, a folder that all machines see under one path.
+
+Where a worker dies, dask gives its tasks to another, up to its own limit (`distributed.scheduler.allowed-failures`).
+dask's messages are pickles: who can reach the scheduler can run code on all its workers and here, so it must be one
+that you trust.  TLS is dask's to configure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from hil.harness.tree.executors import HANDLER, Began, Done, Executor, Hear, Told
+from hil.harness.tree.tasks import Task, made_of_plain
+from hil.npu import errors
+from hil.npu.errors import HilError, InfrastructureError, UnavailableError
+from hil.npu.worker import Worker, WorkerDiedError
+
+CONNECT_S = 10.0
+LOOK_S = 2.0
+"""How often it is looked whether there are still a scheduler and workers."""
+NOBODY_S = 60.0
+"""How long a walk waits for a first or another worker."""
+IDLE_S = 60.0
+"""How long a worker keeps a child warm that nobody uses."""
+
+
+class Cluster(Executor):
+    """The workers of the scheduler at `address`; raises `InfrastructureError` if there is none."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._client = _client(address)
+        self._walk = f"hil-{uuid.uuid4().hex}"
+        self._events: queue.SimpleQueue[Began | Told | Done] = queue.SimpleQueue()
+        self._tasks: dict[str, tuple[Task, Any]] = {}
+        self._seen = time.monotonic()
+        self._threads = 0
+        self._client.subscribe_topic(self._walk, self._told)
+        self._look()
+
+    def __exit__(self, *error: object) -> None:
+        with contextlib.suppress(Exception):  # a scheduler that is gone has nothing to be cancelled
+            self._client.cancel([future for _, future in self._tasks.values()], force=True)
+        self._client.close(timeout=CONNECT_S)
+
+    def free(self) -> bool:
+        return len(self._tasks) < max(1, self._threads)
+
+    def submit(self, task: Task) -> None:
+        key = f"hil {task.title} {uuid.uuid4().hex}"
+        future = self._client.submit(on_worker, self._walk, task.plain(), key=key, pure=False)
+        self._tasks[key] = task, future
+        self._events.put(Began(task))
+        future.add_done_callback(self._ended)
+
+    def wait(self, hear: Hear) -> Done:
+        while True:
+            try:
+                event = self._events.get(timeout=LOOK_S)
+            except queue.Empty:
+                self._look()
+                continue
+            if isinstance(event, Done):
+                return event
+            hear(event)
+
+    def _told(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        told = event[1]
+        if known := self._tasks.get(told["key"]):
+            self._events.put(Told(known[0], str(told["text"]), int(told["done"]), int(told["total"])))
+
+    def _ended(self, future: Any) -> None:
+        task, _ = self._tasks.pop(future.key)
+        self._events.put(_outcome(task, future))
+
+    def _look(self) -> None:
+        """Counts what the workers can do; raises `InfrastructureError` if there has been none for too long."""
+        try:
+            self._threads = sum(self._client.nthreads().values())
+        except Exception as error:
+            raise InfrastructureError(f"the dask scheduler at {self._address} is gone: {error}") from error
+        if self._threads:
+            self._seen = time.monotonic()
+        elif time.monotonic() - self._seen > NOBODY_S:
+            hint = f"dask worker {self._address} --nthreads 1"
+            raise InfrastructureError(f"the scheduler {self._address} has no worker for {NOBODY_S:.0f} s", hint=hint)
+
+
+def _client(address: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        hint = "pip install 'ethosu-hil[cluster]'"
+        raise UnavailableError(f"dask.distributed cannot be imported: {error}", hint=hint) from None
+    try:
+        client = Client(address, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        message = f"no dask scheduler at {address}: {line}"
+        raise InfrastructureError(message, hint="dask scheduler --host 127.0.0.1") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it says of lost connections, the walk says
+    return client
+
+
+def _outcome(task: Task, future: Any) -> Done:
+    """What became of a future."""
+    if future.status == "finished":
+        answer = future.result()
+        if "error" in answer:
+            return Done(task, error=_error(answer["error"]))
+        return Done(task, made_of_plain(answer))
+    reason = future.exception() if future.status == "error" else "the scheduler lost it"
+    return Done(task, error=InfrastructureError(f"{task.title} could not be made on the cluster: {reason}"))
+
+
+def _error(plain: Mapping[str, str]) -> HilError:
+    if plain["class"] == WorkerDiedError.__name__:
+        return WorkerDiedError(plain["message"], log=plain["log"], returncode=None, timed_out=False)
+    kind = getattr(errors, plain["class"], InfrastructureError)
+    made: HilError = kind(plain["message"], hint=plain["hint"])
+    made.log = plain["log"]
+    return made
+
+
+# -- on the workers
+
+
+def on_worker(walk: str, plain: dict[str, Any]) -> dict[str, Any]:
+    """Makes a task in a child of the worker: what `make_in_child` gives, or `error`, as plain values."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    key = worker.get_current_task()
+
+    def told(what: dict[str, Any]) -> None:
+        state = worker.state.tasks.get(key)
+        if state is None or state.state == "cancelled":
+            raise _UnwantedError  # which ends the child
+        worker.log_event(walk, {"key": key, **what})
+
+    with _children.one(walk) as child:
+        try:
+            return child.request(plain, timeout=None, told=told, again=False)[0]
+        except HilError as error:
+            described = {"message": str(error.args[0]), "hint": error.hint, "log": error.log}
+            return {"error": {"class": type(error).__name__, **described}}
+
+
+class _UnwantedError(Exception):
+    """The walk that wanted a task has ended."""
+
+
+class _Children:
+    """Child processes of a dask worker, kept warm for a walk; of another walk's, model files may be older."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[tuple[str, Worker, threading.Timer]] = []
+
+    @contextlib.contextmanager
+    def one(self, walk: str) -> Any:
+        child = self._take(walk) or Worker(HANDLER, {"TF_NUM_INTEROP_THREADS": "1"})
+        try:
+            yield child
+        finally:
+            timer = threading.Timer(IDLE_S, lambda: self._end(child))
+            timer.daemon = True
+            with self._lock:
+                self._idle.append((walk, child, timer))
+            timer.start()
+
+    def _take(self, walk: str) -> Worker | None:
+        with self._lock:
+            for known in self._idle:
+                if known[0] == walk:
+                    self._idle.remove(known)
+                    known[2].cancel()
+                    return known[1]
+        return None
+
+    def _end(self, child: Worker) -> None:
+        with self._lock:
+            mine = [known for known in self._idle if known[1] is child]
+            self._idle = [known for known in self._idle if known not in mine]
+        if mine:  # nobody took it in the meantime
+            child.close()
+
+
+_children = _Children()
