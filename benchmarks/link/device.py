@@ -1,8 +1,8 @@
 """The board's library as a program of this machine, built and running.
 
-    with Device(build_device(folder), "pty", window=4) as device:
-        link = Link(open_channel(device.url))
-        device.ram[0:4]                     # the board's memory, by another way than the link
+with Device(build_device(folder), "pty", window=4) as device:
+    link = Link(open_channel(device.url))
+    device.ram[0:4]                     # the board's memory, by another way than the link
 """
 
 from __future__ import annotations

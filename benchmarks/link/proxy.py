@@ -84,7 +84,9 @@ class Line:
 class Proxy:
     """The board at `board`, hosts at `listener` or `front`."""
 
-    def __init__(self, board: socket.socket, listener: socket.socket | None, front: int | None, lines: tuple[Line, Line]):
+    def __init__(
+        self, board: socket.socket, listener: socket.socket | None, front: int | None, lines: tuple[Line, Line]
+    ):
         self._board = board
         self._listener = listener
         self._front = front
