@@ -2,9 +2,9 @@
 
 ==================  ==================================================================================================
 npu_prune           like `prune`, in the layers that `rules` names; comes before `fold`
-npu_cluster         behind `fold`: at most `clusters` (and 32) distinct weights a kernel
+npu_cluster         behind `fold`: at most `clusters` distinct weights a kernel, 32 where `rules` spare a layer
 npu_sparse_cluster  the same on a pruned model: zero is one of them
-npu_pcqat           quantization-aware training with one scale a convolution kernel; zeros and clusters are kept
+npu_pcqat           quantization-aware training with one scale a kernel; zeros and clusters are kept
 ==================  ==================================================================================================
 
 Pruned behind the fold instead, a keyword spotter lost 2 points more at half zeros, and 31 at four fifths: without
@@ -17,7 +17,7 @@ scale for each channel, as TensorFlow gives by default, they become dozens.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from hil.harness.errors import OptimizeError
 from hil.harness.model import Recipe
@@ -26,17 +26,19 @@ from hil.harness.optimize.flat import Copies, replayed
 from hil.harness.optimize.keras2 import quiet
 from hil.harness.optimize.pruning import pruned
 from hil.harness.optimize.quantized import make_quantization_aware, settle
-from hil.harness.optimize.rules import decide, touched
+from hil.harness.optimize.rules import clustered_layers, decide, pruned_layers
 from hil.harness.optimize.training import Data, Plan, fit
+
+T = TypeVar("T", set[str], dict[str, int])
 
 
 def npu_prune(model: Any, data: Data, recipe: Recipe, plan: Plan) -> Any:
-    """Sets the smallest weights of the touched kernels to zero."""
-    return pruned(model, data, recipe, plan, _touched(model, recipe, "npu_prune"))
+    """Sets the smallest weights to zero, in the layers that the rules name."""
+    return pruned(model, data, recipe, plan, _some(pruned_layers(model, recipe), model, recipe, plan))
 
 
 def npu_cluster(model: Any, data: Data, recipe: Recipe, plan: Plan) -> Any:
-    """Leaves each touched kernel few distinct weights."""
+    """Leaves each kernel few distinct weights, as many as the rules say."""
     return _clustered(model, data, recipe, plan, zero=False)
 
 
@@ -46,9 +48,9 @@ def npu_sparse_cluster(model: Any, data: Data, recipe: Recipe, plan: Plan) -> An
 
 
 def npu_pcqat(model: Any, data: Data, recipe: Recipe, plan: Plan) -> Any:
-    """Trains with quantization in the graph; every touched kernel keeps the weights that it has in common."""
+    """Trains with quantization in the graph; every clustered kernel keeps its clusters and zeros."""
     aware = make_quantization_aware(model, "npu_pcqat", recipe.repairs)
-    fit(aware, data, plan, [Kept.found(aware, touched(model, recipe)).callback])
+    fit(aware, data, plan, [Kept.found(aware, clustered_layers(model, recipe)).callback])
     return settle(aware, recipe.repairs)
 
 
@@ -65,18 +67,18 @@ def _clustered(model: Any, data: Data, recipe: Recipe, plan: Plan, *, zero: bool
     with quiet():
         made = replayed(model, copies)
         copies.fill()
-    names = _touched(made, recipe, plan.text)
+    values = _some(clustered_layers(made, recipe), made, recipe, plan)
     for layer in made.layers:
-        if layer.name in names:
+        if layer.name in values:
             kernel, *rest = layer.get_weights()
-            layer.set_weights([clustered(kernel, recipe.palette, zero=zero), *rest])
-    fit(made, data, plan, [Kept.found(made, names).callback])
+            layer.set_weights([clustered(kernel, values[layer.name], zero=zero), *rest])
+    fit(made, data, plan, [Kept.found(made, values).callback])
     return made
 
 
-def _touched(model: Any, recipe: Recipe, technique: str) -> set[str]:
-    names = touched(model, recipe)
-    if not names:
+def _some(found: T, model: Any, recipe: Recipe, plan: Plan) -> T:
+    """`found`, unless the rules leave nothing for the technique."""
+    if not found:
         reasons = "; ".join(decision.line for decision in decide(model, recipe))
-        raise OptimizeError(f"{technique} would change no layer of this model: {reasons or 'it has no weights'}")
-    return names
+        raise OptimizeError(f"{plan.text} would change no layer of this model: {reasons or 'it has no weights'}")
+    return found

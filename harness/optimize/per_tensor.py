@@ -2,10 +2,9 @@
 
     aware = for_npu(folded)
 
-`Conv2D` and `Conv2DTranspose` get TFMOT's own default configuration, which `Dense` has anyway; `DepthwiseConv2D` keeps
-a scale a channel: its channels differ, and it is not clustered.  A layer that feeds a `Concatenate` is configured by
-itself, because TFMOT would give it a scale a channel again.  Only folded models are fit for it: with one scale,
-TensorFlow leaves a convolution before batch normalization in float (tensorflow#43882).
+TFMOT's own registry knows it, as `disable_per_axis`; a transposed convolution, and a layer that feeds a `Concatenate`,
+must be configured one by one, because it gives those a scale a channel all the same.  Only folded models are fit for
+it: with one scale, TensorFlow leaves a convolution before batch normalization in float (tensorflow#43882).
 """
 
 from __future__ import annotations
@@ -16,31 +15,31 @@ from typing import Any
 from hil.harness.optimize.keras2 import import_keras, import_tfmot
 
 _DEFAULT = "tensorflow_model_optimization.python.core.quantization.keras.default_8bit."
+_KERNELS = {"Conv2D": "kernel", "Conv2DTranspose": "kernel", "DepthwiseConv2D": "depthwise_kernel"}
 
 
 def for_npu(model: Any) -> Any:
     """A copy of a folded model with quantization in its graph."""
-    keras, quantization = import_keras(), import_tfmot().quantization.keras
+    quantization = import_tfmot().quantization.keras
     scheme = importlib.import_module(f"{_DEFAULT}default_8bit_quantize_scheme").Default8BitQuantizeScheme
-
-    class OneScale(scheme):  # type: ignore[misc, valid-type]
-        def get_quantize_registry(self) -> Any:
-            registry = super().get_quantize_registry()
-            for kind in (keras.layers.Conv2D, keras.layers.Conv2DTranspose):
-                registry._layer_quantize_map[kind] = _registry()._QuantizeInfo(kind, ["kernel"], ["activation"])
-            return registry
-
-    return quantization.quantize_apply(keras.models.clone_model(model, clone_function=_annotated), OneScale())
+    annotated = import_keras().models.clone_model(model, clone_function=_annotated_like(model))
+    return quantization.quantize_apply(annotated, scheme(disable_per_axis=True))
 
 
-def _annotated(layer: Any) -> Any:
-    kinds = ("Conv2D", "Conv2DTranspose")
-    own = type(layer).__name__ in kinds and any(
-        type(node.layer).__name__ == "Concatenate" for node in layer._outbound_nodes
-    )
-    config = _registry().Default8BitQuantizeConfig(["kernel"], ["activation"], False) if own else None
-    return import_tfmot().quantization.keras.quantize_annotate_layer(layer, quantize_config=config)
+def _annotated_like(model: Any) -> Any:
+    """What annotates a layer: with a configuration of its own where TFMOT would choose another."""
+    registry = importlib.import_module(f"{_DEFAULT}default_8bit_quantize_registry")
+    own = {
+        layer.name for layer in model.layers if type(layer).__name__ == "Conv2DTranspose" or _feeds_concatenate(layer)
+    }
+
+    def annotated(layer: Any) -> Any:
+        kernel = _KERNELS.get(type(layer).__name__) if layer.name in own else None
+        config = registry.Default8BitQuantizeConfig([kernel], ["activation"], False) if kernel else None
+        return import_tfmot().quantization.keras.quantize_annotate_layer(layer, quantize_config=config)
+
+    return annotated
 
 
-def _registry() -> Any:
-    return importlib.import_module(f"{_DEFAULT}default_8bit_quantize_registry")
+def _feeds_concatenate(layer: Any) -> bool:
+    return any(type(node.layer).__name__ == "Concatenate" for node in layer._outbound_nodes)

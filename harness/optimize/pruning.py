@@ -15,14 +15,14 @@ from hil.harness.errors import OptimizeError
 from hil.harness.model import Recipe
 from hil.harness.optimize.keras2 import import_keras, import_tfmot, quiet
 from hil.harness.optimize.layers import TOUCHED, is_prunable, walk
-from hil.harness.optimize.rules import touched
+from hil.harness.optimize.rules import pruned_layers
 from hil.harness.optimize.training import Data, Plan, fit, mask_interval
 
 
 def prunable(model: Any, recipe: Recipe, technique: str) -> set[str]:
     """Names of the layers that a technique prunes: "prune" all that TFMOT can, "npu_prune" those of the rules."""
     if technique == "npu_prune":
-        return touched(model, recipe)
+        return pruned_layers(model, recipe)
     return {layer.name for layer in walk(model) if is_prunable(layer, recipe.keep)}
 
 

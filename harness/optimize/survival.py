@@ -30,7 +30,7 @@ from hil.harness.errors import LostError
 from hil.harness.model import Array, Recipe
 from hil.harness.optimize.layers import channel_axis, is_clusterable, is_prunable, kernels, walk
 from hil.harness.optimize.paths import Node
-from hil.harness.optimize.rules import touched
+from hil.harness.optimize.rules import clustered_layers, pruned_layers
 from hil.harness.tflite_file import Operator, read_tflite
 from hil.npu.errors import BadInputError
 
@@ -91,11 +91,12 @@ def promises(model: Any, path: Node, recipe: Recipe) -> list[Promise]:
 def _promises_for_npu(model: Any, path: Node, recipe: Recipe) -> list[Promise]:
     """No step of these paths breaks what an earlier one promised."""
     zeros, clusters = "npu_prune" in path, bool({"npu_cluster", "npu_sparse_cluster"} & set(path))
-    names = touched(model, recipe) if zeros or clusters else ()
+    pruned = pruned_layers(model, recipe) if zeros else ()
+    values = clustered_layers(model, recipe) if clusters else {}
     return [
-        Promise(layer.name, _zeros(layer, recipe) if zeros else None, recipe.palette if clusters else None, whole=True)
+        Promise(layer.name, _zeros(layer, recipe) if layer.name in pruned else None, values.get(layer.name), whole=True)
         for layer in walk(model)
-        if layer.name in names
+        if layer.name in pruned or layer.name in values
     ]
 
 
