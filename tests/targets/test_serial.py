@@ -1,0 +1,234 @@
+"""`serial` on the virtual board: bytes and cycles of `sim`, over a pty and over TCP, whatever happens to the board."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.fvp.virtual import VirtualBoard
+from hil.harness.vela import VelaSettings, compile_model
+from hil.npu.errors import BadInputError
+from hil.npu.memory_system import MemorySystem
+from hil.targets import create
+from hil.targets.base import Array, Deployable, Run, Target, Trust
+from hil.targets.boards import BoardLostError
+from hil.targets.graph import read_graph
+from hil.targets.link import Link, Region, open_channel
+from hil.targets.link.wire import RegionKind
+from hil.targets.serial_figures import Clocks, Series, figures
+from hil.targets.serial_layout import Block, lay_out, npu_steps
+from hil.targets.serial_npu import BoardNpu, Counts, JobError, status_words
+from hil.targets.tensors import read_signature
+from hil.targets.virtual import Setting, start
+
+Made = Callable[[str], bytes]
+SHARED = ["ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8"]
+
+
+@pytest.fixture(scope="module")
+def plugged() -> Iterator[VirtualBoard]:
+    """A virtual board on a TCP port, started by somebody else."""
+    with start(Setting(), tcp=0) as board:
+        yield board
+
+
+@pytest.fixture(scope="module")
+def on_tcp(plugged: VirtualBoard) -> Iterator[Target]:
+    with contextlib.closing(create("serial", board=f"mps3_an547@{plugged.url}", repetitions=3, warmups=1)) as target:
+        yield target
+
+
+@pytest.fixture(scope="module")
+def on_pty() -> Iterator[Target]:
+    with contextlib.closing(create("serial", board="virtual", repetitions=3, warmups=1)) as target:
+        yield target
+
+
+def _inputs(int8: bytes, samples: int) -> list[Array]:
+    generator = np.random.default_rng(0)
+    specs = read_signature(int8).inputs
+    return [generator.integers(-128, 128, (samples, *spec.sample_shape)).astype(spec.dtype) for spec in specs]
+
+
+def _compiled(int8: bytes, *options: str, accelerator: str = "ethos-u55-128") -> Deployable:
+    return Deployable(int8, compile_model(int8, VelaSettings(accelerator, options=options)).model, accelerator)
+
+
+def _check_same(got: Run, expected: Run) -> None:
+    """Outputs bit by bit, and each counter of the NPU that both have."""
+    for left, right in zip(got.outputs, expected.outputs, strict=True):
+        assert left.dtype == right.dtype
+        np.testing.assert_array_equal(left, right)
+    counted, modelled = ({m.name: m for m in run.measurements} for run in (got, expected))
+    for name in ("npu_cycles", "npu_active_cycles", "npu_idle_cycles", "axi0_read_beats", "axi1_read_beats", "npu_ms"):
+        assert counted[name].value == modelled[name].value
+        assert counted[name].trust is Trust.MODELLED
+
+
+@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("way", ["on_pty", "on_tcp"])
+def test_shared_models_are_exact(request: pytest.FixtureRequest, shared_models: Path, way: str, name: str) -> None:
+    int8 = (shared_models / f"{name}.tflite").read_bytes()
+    model, inputs = _compiled(int8), _inputs(int8, 3)
+    _check_same(request.getfixturevalue(way).run(model, inputs), create("sim").run(model, inputs))
+
+
+@pytest.mark.parametrize("options", [(), ("--ignore-ops CONCATENATION,LEAKY_RELU",)])
+def test_operators_between_run_on_the_host(on_pty: Target, made: Made, options: tuple[str, ...]) -> None:
+    model, inputs = _compiled(made("mixed"), *options), _inputs(made("mixed"), 3)
+    got, expected = on_pty.run(model, inputs), create("sim").run(model, inputs)
+    _check_same(got, expected)
+    count = [next(m.value for m in run.measurements if m.name == "cpu_operators") for run in (got, expected)]
+    assert count[0] == count[1]
+    assert ("cpu_engine" in got.identity) == bool(count[0])
+
+
+def test_two_inputs_and_two_outputs(on_tcp: Target, made: Made) -> None:
+    model, inputs = _compiled(made("two")), _inputs(made("two"), 2)
+    _check_same(on_tcp.run(model, inputs), create("sim").run(model, inputs))
+
+
+def test_state_is_fresh_for_each_sample_unless_it_is_kept(plugged: VirtualBoard, on_tcp: Target, made: Made) -> None:
+    on_tcp.close()  # The port is held by one at a time.
+    int8 = made("variable")
+    model, inputs = _compiled(int8), [np.repeat(array, 3, axis=0) for array in _inputs(int8, 1)]
+    seen = []
+    for kept in (False, True):
+        with contextlib.closing(
+            create("serial", board=f"mps3_an547@{plugged.url}", repetitions=1, warmups=0, keep_state=kept)
+        ) as target:
+            got = target.run(model, inputs)
+        _check_same(got, create("sim", keep_state=kept).run(model, inputs))
+        seen.append(got.outputs[0])
+    assert (seen[0] == seen[0][:1]).all()
+    assert (seen[1] != seen[0]).any()
+
+
+def test_a_fast_memory_of_its_own(on_pty: Target, made: Made, with_dram: dict[str, str]) -> None:
+    """The virtual board is made anew, for another memory system."""
+    int8 = made("mixed")
+    names = with_dram["memory_mode"], with_dram["system_config"], with_dram["vela_config"]
+    model = Deployable(int8, compile_model(int8, VelaSettings("ethos-u55-128", *names)).model, **with_dram)
+    got = on_pty.run(model, _inputs(int8, 2))
+    _check_same(got, create("sim").run(model, _inputs(int8, 2)))
+    assert next(m.value for m in got.measurements if m.name == "npu_clock") == 400e6
+
+
+@pytest.mark.parametrize("mode", ["Sram_Only", "Shared_Sram"])
+def test_everything_lies_where_the_memory_mode_says(made: Made, mode: str) -> None:
+    compiled = compile_model(made("mixed"), VelaSettings(memory_mode=mode)).model
+    graph, memory = read_graph(compiled), MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", mode)
+    layout = lay_out(graph, memory, _regions(1 << 20))
+    slow = 0x7000_0000 if mode == "Shared_Sram" else 0x3100_0000
+    assert layout.arena & 0xFF00_0000 == 0x3100_0000
+    assert all(block.address & 0xFF00_0000 == slow & 0xFF00_0000 for block in layout.blocks)
+    ends = sorted([(b.address, b.address + len(b.data)) for b in layout.blocks])
+    ends = sorted([*ends, (layout.arena, layout.arena + layout.arena_bytes)])
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(ends))
+    assert not any(start % 16 for start, _ in ends)
+
+
+def test_what_does_not_fit_is_named_with_its_bytes(made: Made) -> None:
+    graph = read_graph(_compiled(made("mixed")).compiled or b"")
+    memory = MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", "Shared_Sram")
+    with pytest.raises(BadInputError, match=r"the arena of the model, [\d,]+ bytes, .*SRAM: free there are isram 64"):
+        lay_out(graph, memory, _regions(64))
+    with pytest.raises(BadInputError, match=r"the weights of the model, [\d,]+ bytes, .*DRAM or FLASH: it has none"):
+        lay_out(graph, memory, _regions(1 << 20)[:1])
+
+
+def _regions(sram: int) -> list[Region]:
+    return [
+        Region("isram", RegionKind.SRAM, 0x3100_0000, sram, writable=True, npu_visible=True),
+        Region("hidden", RegionKind.SRAM, 0x3000_0000, 1 << 20, writable=True, npu_visible=False),
+        Region("ddr", RegionKind.DRAM, 0x7000_0000, 1 << 20, writable=True, npu_visible=True),
+    ]
+
+
+def test_a_board_with_another_npu_is_refused_before_anything_is_written(made: Made) -> None:
+    model = _compiled(made("two"), accelerator="ethos-u55-256")
+    with (
+        start(Setting(), tcp=0) as board,
+        contextlib.closing(create("serial", board=f"mps3_an547@{board.url}")) as target,
+    ):
+        with pytest.raises(BadInputError, match="compiled for ethos-u55-256, mps3_an547 has ethos-u55-128"):
+            target.run(model, _inputs(made("two"), 1))
+        target.close()
+        with Link(open_channel(board.url)) as link:
+            assert link.read(0x7000_0000, 4096) == link.read(0x3100_0000, 4096) == bytes(4096)
+
+
+def test_a_board_that_loses_power_is_got_back_and_the_outputs_are_right(made: Made) -> None:
+    model, inputs = _compiled(made("two")), _inputs(made("two"), 3)
+    with (
+        start(Setting(), tcp=0) as board,
+        contextlib.closing(create("serial", board=f"mps3_an547@{board.url}", repetitions=1)) as target,
+    ):
+        got = target.run(model, inputs, progress=lambda done, of: board.power_cycle() if done == 1 else None)
+    _check_same(got, create("sim").run(model, inputs))
+    assert next(m.value for m in got.measurements if m.name == "recoveries") == 1
+
+
+def test_a_board_that_is_killed_is_out_of_order_for_good(made: Made) -> None:
+    model, inputs = _compiled(made("two")), _inputs(made("two"), 3)
+    with (
+        start(Setting(), tcp=0) as board,
+        contextlib.closing(create("serial", board=f"mps3_an547@{board.url}", repetitions=1)) as target,
+    ):
+        with pytest.raises(BoardLostError, match=r"mps3_an547.* is lost"):
+            target.run(model, inputs, progress=lambda done, of: os.kill(board.pid, signal.SIGKILL))
+        with pytest.raises(BoardLostError, match="out of order"):
+            target.run(model, inputs)
+
+
+def test_a_job_that_fails_says_what_the_npu_said(plugged: VirtualBoard, on_tcp: Target, made: Made) -> None:
+    on_tcp.close()  # The port is held by one at a time.
+    graph = read_graph(_compiled(made("two")).compiled or b"")
+    memory = MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", "Shared_Sram")
+    layout = lay_out(graph, memory, _regions(1 << 20))
+    broken = dataclasses.replace(layout, streams=tuple(Block(s.address, b"\xff" * 64) for s in layout.streams))
+    with Link(open_channel(plugged.url)) as link:
+        npu = BoardNpu(link, broken, npu_steps(graph), 1000)
+        npu.upload()
+        with pytest.raises(JobError, match=r"cannot parse in command stream 0.*the stream cannot be parsed"):
+            npu.measure(())
+    assert "bus error" in status_words(0x4)
+
+
+def test_percentiles_are_values_that_were_measured_and_only_hardware_measures() -> None:
+    runs = [Counts(cycles, (1, 2, 3, 4), 64 * cycles) for cycles in range(100, 0, -1)]
+    series = Series(runs, Counts(0, (5, 6), 0), 2)
+    found = {m.name: m for m in figures(series, Clocks(32e6, 32e6, "as the firmware says"), virtual=False)}
+    assert [found[f"npu_cycles{end}"].value for end in ("", "_p95", "_p99", "_spread")] == [50, 95, 99, 99]
+    assert found["wall_ms_p95"].value == pytest.approx(95 * 64 / 32e3)
+    assert {m.trust for m in found.values()} == {Trust.MEASURED}
+    assert "at 32 MHz" in found["npu_cycles"].note
+    virtual = {m.name: m.trust for m in figures(series, Clocks(5e8, 32e6, "of Vela"), virtual=True)}
+    assert virtual.pop("wall_ms") is virtual.pop("wall_ms_p99") is Trust.UNTRUSTED
+    assert virtual["npu_cycles"] is Trust.MODELLED
+
+
+def test_a_virtual_board_is_told_by_whatever_name_it_is_reached(on_tcp: Target) -> None:
+    assert on_tcp.identity()["hardware"] == "mps3_an547, virtual"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "no board is named"),
+        ({"board": "nobody"}, "no board is called 'nobody'"),
+        ({"board": "virtual", "repetitions": 0}, "0 repetitions"),
+    ],
+)
+def test_wrong_use_starts_nothing(monkeypatch: pytest.MonkeyPatch, options: dict[str, object], message: str) -> None:
+    monkeypatch.delenv("HIL_BOARD", raising=False)
+    with pytest.raises(BadInputError, match=message):
+        create("serial", **options)
