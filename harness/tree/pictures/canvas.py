@@ -116,7 +116,7 @@ def fit(text: str, width: float, size: float = 12) -> str:
 def label(axes: Axes, x: float, y: float, text: str, *, size: float = 12, width: float = 0, **settings: Any) -> Any:
     """One line of text, its middle at `y`; cut to `width` pixels if that is given."""
     shown = fit(text, width, size) if width else plain(text)
-    settings = {"va": "center", "color": INK, "parse_math": False, **settings}
+    settings = {"va": "center", "color": INK, **settings}
     return axes.text(x, y, shown, fontsize=size, **settings)
 
 
