@@ -20,13 +20,14 @@ import numpy as np
 
 from hil.harness import accuracy, parity
 from hil.harness.accuracy import Accuracy
-from hil.harness.cost import Latency, Memory, latency_of, memory_of
+from hil.harness.cost import Latency, Memory, WholeLatency, latency_of, memory_of
 from hil.harness.errors import MismatchError
 from hil.harness.model import Array, Model
 from hil.harness.optimize.paths import path_of, training_node
 from hil.harness.optimize.survival import LayerWeights
 from hil.harness.parity import Parity
 from hil.harness.pipeline import TFLITE, Pipeline, surviving
+from hil.harness.printed import own_accuracy, require_outputs
 from hil.harness.vela import Compiled, VelaSettings
 from hil.npu.errors import BadInputError
 from hil.targets import create
@@ -145,7 +146,11 @@ class Bench:
         """The model's metric on the whole test set against the float Keras base."""
         return _once(deployment, "accuracy", lambda: self._accuracy(deployment))
 
-    def latency(self, deployment: Deployment) -> Latency:
+    def is_printed(self, deployment: Deployment) -> bool:
+        """Whether it is a board that prints real numbers; asks no other target to run."""
+        return self.target_name == "serial" and bool(self.outcome(deployment).run.printed)
+
+    def latency(self, deployment: Deployment) -> Latency | WholeLatency:
         """Cycles and time of one inference on the target; `UntrustedError` on `host`, which has none."""
         return latency_of(self.outcome(deployment).run, deployment.compiled.summary, self.target_name)
 
@@ -196,6 +201,7 @@ class Bench:
         keras = None
         if deployment.model.build is not None:
             keras = self.pipeline.predictions(deployment.model, training_node(path_of(deployment.path)))[outcome.picked]
+        require_outputs(outcome.run, deployment.name)
         floats = dequantize(deployment.signature.outputs[0], outcome.run.outputs[0])
         found = parity.compare(outcome.run.outputs, outcome.oracle, keras, floats)
         return replace(found, sim_mismatches=outcome.sim_mismatches, sim_samples=outcome.sim_samples)
@@ -208,6 +214,8 @@ class Bench:
                 f"{deployment.name}: sim differs from the reference in {outcome.sim_mismatches} elements "
                 f"of {outcome.sim_samples} samples, so its accuracy is not the model's"
             )
+        if outcome.run.printed:
+            return self._own_accuracy(deployment, outcome)
         if parity.count(_part(outcome.sim, outcome.picked).outputs, outcome.run.outputs):
             raise MismatchError(f"{deployment.name}: {self.target_name} and sim differ, so sim cannot stand in for it")
         _, labels = self.pipeline.samples(model, "test")
@@ -220,6 +228,16 @@ class Bench:
             candidate=dequantize(deployment.signature.outputs[0], outcome.sim.outputs[0]),
             on_target=outcome.picked,
         )
+
+    def _own_accuracy(self, deployment: Deployment, outcome: Outcome) -> Accuracy:
+        """Of a board that prints; an int8 file, which has no Keras model, is its own reference."""
+        model, picked = deployment.model, outcome.picked
+        _, labels = self.pipeline.samples(model, "test")
+        reference = keras = dequantize(deployment.signature.outputs[0], outcome.oracle[0])
+        if model.build is not None:
+            reference = self.pipeline.predictions(model, ())[picked]
+            keras = self.pipeline.predictions(model, training_node(path_of(deployment.path)))[picked]
+        return own_accuracy(model, outcome.run, labels[picked], reference, keras)
 
     def _test_inputs(self, deployment: Deployment) -> Array:
         tensors = deployment.signature.inputs

@@ -47,6 +47,24 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class WholeLatency:
+    """One inference as a board times it as a whole: `ms`, which leaves nothing out; nothing counts the NPU's cycles."""
+
+    ms: float
+    trust: Trust
+
+    @property
+    def cycles(self) -> int:
+        """There are none: `UntrustedError`."""
+        raise UntrustedError("the board times whole inferences and counts no cycles", hint="use latency.ms")
+
+    @property
+    def npu_ms(self) -> float:
+        """The NPU's share is not known: `UntrustedError`."""
+        raise UntrustedError("the board times whole inferences, not the NPU's share", hint="use latency.ms")
+
+
+@dataclass(frozen=True)
 class Memory:
     """Bytes, as Vela placed and encoded them (exact); `arena_used_bytes` is the target's report, None without one."""
 
@@ -56,11 +74,15 @@ class Memory:
     arena_used_bytes: int | None = None
 
 
-def latency_of(run: Run, summary: VelaSummary, target: str) -> Latency:
-    """Cycles that the target counted, at its clock (`clock_hz`)."""
+def latency_of(run: Run, summary: VelaSummary, target: str) -> Latency | WholeLatency:
+    """Cycles that the target counted, at its clock (`clock_hz`); or the time of a board that counts none."""
+    whole = next((m for m in run.measurements if m.name == "inference_ms"), None)
+    if whole is not None and whole.trust is not Trust.UNTRUSTED:
+        return WholeLatency(whole.value, whole.trust)
     cycles = next((m for m in run.measurements if m.name == "npu_cycles"), None)
     if cycles is None or cycles.trust is Trust.UNTRUSTED:
-        why = f": {cycles.note}" if cycles is not None and cycles.note else ""
+        counted = cycles or whole
+        why = f": {counted.note}" if counted is not None and counted.note else ""
         raise UntrustedError(f"{target} measures no latency{why}", hint="use sim, fvp or a board")
     return Latency(int(cycles.value), clock_hz(run, summary), cycles.trust, len(summary.cpu_operators))
 

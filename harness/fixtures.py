@@ -26,7 +26,7 @@ from hil.harness.options import OPTIONS
 if TYPE_CHECKING:
     from hil.harness.accuracy import Accuracy
     from hil.harness.bench import Bench, Deployment
-    from hil.harness.cost import Latency, Memory
+    from hil.harness.cost import Latency, Memory, WholeLatency
     from hil.harness.model import Budget
     from hil.harness.parity import Parity
 
@@ -75,13 +75,13 @@ def parity(request: pytest.FixtureRequest, bench: Bench, deployment: Deployment)
 @pytest.fixture
 def accuracy(bench: Bench, deployment: Deployment) -> Accuracy:
     """The model's own metric, paired with the float Keras base on the same samples."""
-    if deployment.model.build is None:
+    if deployment.model.build is None and not bench.is_printed(deployment):
         pytest.skip(f"{deployment.model.name} came as an int8 file: there is no Keras reference to compare with")
     return bench.accuracy(deployment)
 
 
 @pytest.fixture
-def latency(bench: Bench, deployment: Deployment) -> Latency:
+def latency(bench: Bench, deployment: Deployment) -> Latency | WholeLatency:
     """Cycles and time of one inference."""
     if bench.target_name == "host":
         pytest.skip("the target host measures no latency; use sim, fvp or a board")

@@ -76,6 +76,8 @@ def row(deployment: Deployment) -> Row:
         cycles = next((m for m in outcome.run.measurements if m.name == "npu_cycles"), None)
         found |= {"samples": len(outcome.picked), "sim_samples": outcome.sim_samples}
         found |= {"sim_mismatches": outcome.sim_mismatches, "identity": outcome.run.identity}
+        if (whole := next((m for m in outcome.run.measurements if m.name == "inference_ms"), None)) is not None:
+            found |= {"ms": whole.value, "trust": whole.trust.value}
         if cycles is not None:
             milliseconds = 1e3 * cycles.value / clock_hz(outcome.run, summary)
             found |= {"cycles": int(cycles.value), "ms": milliseconds, "trust": cycles.trust.value}
