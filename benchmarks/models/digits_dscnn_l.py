@@ -1,8 +1,8 @@
 """Keyword spotting for spoken digits: DS-CNN-L on MFCC, 49x10 -> 10 classes, 407 k weights, 28 million MACs.
 
 The largest network of Zhang et al., "Hello Edge", 2017: a 10x4 convolution and five blocks of a depthwise 3x3 and a
-pointwise convolution, of 276 channels.  94 % of its weights are in the pointwise kernels, and a pointwise weight is used
-65 times: where weights come from a slow flash it waits for them.  The data are those of `models/digits_dscnn.py`: two
+pointwise convolution, of 276 channels.  94 % of its weights are in the pointwise kernels, and each of those is used 65
+times: where weights come from a slow flash the NPU waits for them.  The data are those of `models/digits_dscnn.py`: two
 of the six speakers are only in the test set.  The network gives logits.
 
 It stands here and not in `models/`, because a run of the project's tests would train it: minutes each time.
