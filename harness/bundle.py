@@ -55,7 +55,7 @@ def _explain(bench: Bench, deployment: Deployment, root: Path) -> str:
         f"first: {parity.first}",
         _first_operator(deployment, outcome, int(different[0])),
     ]
-    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES])
+    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES], bench.options.get("board"))
     lines += [f"bundle: {folder}", f"again: {command}", f"explain: {_explaining(folder, deployment)}"]
     (folder / "README.txt").write_text("\n".join(lines) + "\n")
     return "\n".join(lines)
@@ -80,7 +80,7 @@ def _first_operator(deployment: Deployment, outcome: Outcome, sample: int) -> st
     return f"first operator that differs: {found}"
 
 
-def _write(folder: Path, deployment: Deployment, outcome: Outcome, samples: np.ndarray) -> str:
+def _write(folder: Path, deployment: Deployment, outcome: Outcome, samples: np.ndarray, board: str | None) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "int8.tflite").write_bytes(deployment.int8)
@@ -94,6 +94,7 @@ def _write(folder: Path, deployment: Deployment, outcome: Outcome, samples: np.n
     (folder / "identity.json").write_text(json.dumps(identity, indent=1))
     arguments = ["hil", "run", "vela.tflite", "--target", deployment.target]
     arguments += ["--accelerator", deployment.vela.accelerator, "--inputs", "inputs.npz", "--outputs", "again.npz"]
+    arguments += ["--board", board] if board else []
     return f"cd {shlex.quote(str(folder))} && {shlex.join(arguments)}"
 
 

@@ -63,7 +63,7 @@ class Series:
 def figures(series: Series, clocks: Clocks, *, virtual: bool) -> tuple[Measurement, ...]:
     """Figures of one inference, NPU operators alone."""
     counted, timed = (Trust.MODELLED, Trust.UNTRUSTED) if virtual else (Trust.MEASURED, Trust.MEASURED)
-    cycles = [float(counts.cycles) for counts in series.repetitions]
+    cycles = [counts.cycles for counts in series.repetitions]
     wall = [counts.ticks / clocks.timer_hz * 1e3 for counts in series.repetitions]
     clock = f"NPU operators alone, at {clocks.npu_hz / 1e6:g} MHz"
     ran = f"{clock}, median of {len(cycles)} runs after {series.warmups} warm-ups"

@@ -10,7 +10,7 @@ Only what has changed in the arena goes up, and only what is read comes down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,16 +71,10 @@ class BoardNpu:
         self._numbers = {step.operator.index: number for number, step in enumerate(steps)}
         self._limit_ms = limit_ms
 
-    def upload(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Weights and streams; `progress` is told bytes done and in all."""
-        whole = sum(len(block.data) for block in self._layout.blocks)
-        before = 0
+    def upload(self) -> None:
+        """Weights and streams."""
         for block in self._layout.blocks:
-            done = before
-            self._link.write(
-                block.address, block.data, None if progress is None else lambda n, _, at=done: progress(at + n, whole)
-            )
-            before += len(block.data)
+            self._link.write(block.address, block.data)
 
     def __call__(self, step: BoundOperator, arena: Array, changed: Sequence[range], wanted: Sequence[range]) -> None:
         """Runs an operator on the board, as `graph.Elsewhere`."""

@@ -38,6 +38,8 @@ def run_command(bench: Bench, model: Model, leaf: Leaf, vela_config: Path | None
     if options.get("executable"):
         words += ["--fvp-executable", _near(options["executable"])]
     words += [f"--fvp-parameter={parameter}" for parameter in options.get("parameters", ())]
+    if options.get("board"):
+        words += ["--board", str(options["board"])]
     if options.get("firmware"):
         words += ["--firmware", _near(options["firmware"])]
     return shlex.join(words)
