@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 
+from hil.harness.printed import require_outputs
 from hil.harness.vela import Compiled, VelaSettings, compile_model
 from hil.harness.vela_debug import read_mapping
 from hil.npu.compiled import CpuOperator, is_compiled, read_compiled
@@ -141,6 +142,7 @@ class Sides:
 
     def _outputs(self, target: str, run: Run) -> tuple[dict[str, tuple[TracedTensor, ...]], dict[str, str]]:
         """What a run shows of the model, its outputs by name, and why not the rest."""
+        require_outputs(run, target)
         signature = read_signature(self.int8)
         shown = {spec.name: (TracedTensor(out),) for spec, out in zip(signature.outputs, run.outputs, strict=True)}
         alone = f"{target} shows its outputs alone"

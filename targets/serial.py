@@ -165,7 +165,7 @@ class SerialTarget:
             with contextlib.ExitStack() as stack:
                 reached = virtual.reach(setting=setting) if self._board == virtual.NAME else self._reach()
                 access = stack.enter_context(reached)
-                mlperf = _mlperf(access, self._health)
+                mlperf = _mlperf(access, self._health, self._repetitions)
                 if mlperf is not None:
                     stack.callback(mlperf.close)
                 recovery = stack.enter_context(Recovery.of(access, health=self._health))
@@ -205,9 +205,9 @@ def check_board(board: str | None, folder: Path | None = None) -> str:
     return board
 
 
-def _mlperf(access: Access, health: Health) -> MlperfTarget | None:
+def _mlperf(access: Access, health: Health, windows: int) -> MlperfTarget | None:
     """What runs a model on a board that carries the firmware of MLPerf Tiny instead of ours."""
-    return MlperfTarget(access, health=health) if access.board.protocol == "mlperf" else None
+    return MlperfTarget(access, windows=windows, health=health) if access.board.protocol == "mlperf" else None
 
 
 def _is_virtual(access: Access, identity: Identity) -> bool:

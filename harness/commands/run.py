@@ -133,7 +133,8 @@ def _write_outputs(signature: Signature, path: Path, result: Run) -> None:
 
     from hil.npu.errors import BadInputError
 
-    arrays = {spec.name: output for spec, output in zip(signature.outputs, result.outputs, strict=True)}
+    found = result.outputs or result.printed
+    arrays = {spec.name: output for spec, output in zip(signature.outputs, found, strict=True)}
     try:
         with path.open("wb") as file:
             np.savez(file, **arrays)
@@ -149,7 +150,7 @@ def _record(
 
     outputs = [
         {"name": spec.name, "shape": list(output.shape), "dtype": output.dtype.name}
-        for spec, output in zip(signature.outputs, result.outputs, strict=True)
+        for spec, output in zip(signature.outputs, result.outputs or result.printed, strict=True)
     ]
     measurements = [{**asdict(m), "trust": m.trust.value} for m in result.measurements]
     identity = {"target": target, "model_sha256": digest(data)}

@@ -32,7 +32,7 @@ from hil.targets.mlperf.replies import Profile, Results
 from hil.targets.tensors import Signature, check_inputs, read_signature, require_quantized
 
 WINDOWS = 5
-WINDOW_S = 1.0
+WINDOW_S = 0.5
 
 
 class MlperfTarget:

@@ -1,6 +1,6 @@
 """Latency by the board's own timestamps, in windows long enough for its clock, checked against the host's.
 
-    timing = measure(monitor, windows=5, window_s=1.0)
+    timing = measure(monitor, windows=5, window_s=0.5)
     timing.median_us, timing.lowest_us, timing.highest_us
     timing.step_us            # its clock counts in steps of so many microseconds
 

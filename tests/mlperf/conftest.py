@@ -6,15 +6,19 @@ import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from filelock import FileLock
 
-from .device import build, write_book
+from hil.targets.base import Deployable, Run
+from hil.targets.host import HostTarget
+from hil.targets.tensors import dequantize, read_signature
 
-INPUT_BYTES = 70
-"""More than two `db` commands."""
+from .device import INPUT_BYTES, build, write_book
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -48,3 +52,39 @@ def answers() -> dict[bytes, list[str]]:
 def book(tmp_path: Path, answers: dict[bytes, list[str]]) -> Path:
     """The answers, for a board."""
     return write_book(tmp_path / "book", answers)
+
+
+@pytest.fixture(scope="session")
+def classifier() -> bytes:
+    """An int8 model with a softmax, whose scale is 1/256."""
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(3)
+    samples = np.random.default_rng(3).normal(size=(50, 1, INPUT_BYTES)).astype(np.float32)
+    inputs = tf.keras.Input((INPUT_BYTES,), batch_size=1)
+    model = tf.keras.Model(inputs, tf.keras.layers.Dense(12, activation="softmax")(inputs))
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([sample] for sample in samples)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    return bytes(converter.convert())
+
+
+@pytest.fixture(scope="session")
+def inputs() -> np.ndarray[Any, Any]:
+    return np.random.default_rng(4).integers(-128, 128, (4, INPUT_BYTES), dtype=np.int8)
+
+
+@pytest.fixture(scope="session")
+def expected(classifier: bytes, inputs: np.ndarray[Any, Any]) -> Run:
+    return HostTarget().run(Deployable(classifier, None), [inputs])
+
+
+@pytest.fixture
+def carried(tmp_path: Path, classifier: bytes, inputs: np.ndarray[Any, Any], expected: Run) -> Path:
+    """The book of a board that carries the classifier; it cuts the decimals off, as the reference firmware does."""
+    real = dequantize(read_signature(classifier).outputs[0], expected.outputs[0]).astype(np.float64)
+    printed = [[f"{np.floor(value * 1000) / 1000:.3f}" for value in row] for row in real]
+    samples = [sample.tobytes() for sample in inputs]
+    return write_book(tmp_path / "book", dict(zip(samples, printed, strict=True)))

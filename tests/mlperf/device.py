@@ -20,6 +20,8 @@ from pathlib import Path
 from hil.targets.firmware.compilers import zig
 
 HERE = Path(__file__).parent
+INPUT_BYTES = 70
+"""Of a sample: more than two `db` commands."""
 CHECKOUT = os.environ.get("HIL_MLPERF_TINY", "")
 PROGRAMS = ("own", "mlcommons") if CHECKOUT else ("own",)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,56 +14,18 @@ from hil.npu.errors import BadInputError, InfrastructureError
 from hil.targets import create
 from hil.targets.base import Deployable, Measurement, Run, Trust
 from hil.targets.boards import Access, Board, BoardLostError, WrongBoardError
-from hil.targets.host import HostTarget
+from hil.targets.boards.description import Reset
 from hil.targets.mlperf.target import MlperfTarget
-from hil.targets.tensors import dequantize, read_signature
 
-from .device import Device, on_pty, write_book
+from .device import INPUT_BYTES, Device, on_pty, write_book
 
 Built = Callable[[str], Path]
-INPUTS = 70
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-
-
-@pytest.fixture(scope="session")
-def classifier() -> bytes:
-    """An int8 model with a softmax, whose scale is 1/256."""
-    import tensorflow as tf
-
-    tf.keras.utils.set_random_seed(3)
-    samples = np.random.default_rng(3).normal(size=(50, 1, INPUTS)).astype(np.float32)
-    inputs = tf.keras.Input((INPUTS,), batch_size=1)
-    model = tf.keras.Model(inputs, tf.keras.layers.Dense(12, activation="softmax")(inputs))
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([sample] for sample in samples)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
-    return bytes(converter.convert())
-
-
-@pytest.fixture(scope="session")
-def inputs() -> np.ndarray[Any, Any]:
-    return np.random.default_rng(4).integers(-128, 128, (4, INPUTS), dtype=np.int8)
-
-
-@pytest.fixture(scope="session")
-def expected(classifier: bytes, inputs: np.ndarray[Any, Any]) -> Run:
-    return HostTarget().run(Deployable(classifier, None), [inputs])
-
-
-@pytest.fixture
-def carried(tmp_path: Path, classifier: bytes, inputs: np.ndarray[Any, Any], expected: Run) -> Path:
-    """The book of a board that carries the classifier; it cuts the decimals off, as the reference firmware does."""
-    real = dequantize(read_signature(classifier).outputs[0], expected.outputs[0]).astype(np.float64)
-    printed = [[f"{np.floor(value * 1000) / 1000:.3f}" for value in row] for row in real]
-    samples = [sample.tobytes() for sample in inputs]
-    return write_book(tmp_path / "book", dict(zip(samples, printed, strict=True)))
 
 
 @contextmanager
 def target(device: Device, **options: Any) -> Iterator[MlperfTarget]:
-    board = Board("kws_board", protocol="mlperf", port=device.port, reports="kws01")
+    quick = Reset((), boot_s=2.0)
+    board = Board("kws_board", protocol="mlperf", port=device.port, reports="kws01", reset=quick)
     with MlperfTarget(Access(board, lambda: device.port), **{"windows": 3, "window_s": 0.1, **options}) as made:
         yield made
 
@@ -158,7 +119,7 @@ def test_the_target_serial_takes_a_described_board_of_this_protocol(
         description = f'protocol = "mlperf"\naccelerator = "ethos-u55-128"\n[port]\npath = "{device.port}"\n'
         file = tmp_path / "kws_board.toml"
         file.write_text(description)
-        serial = create("serial", board=str(file))
+        serial = create("serial", board=str(file), repetitions=2)
         try:
             assert serial.identity()["model"] == "kws01"
             assert np.array_equal(serial.run(Deployable(classifier, None), [inputs]).outputs[0], expected.outputs[0])
@@ -169,4 +130,4 @@ def test_the_target_serial_takes_a_described_board_of_this_protocol(
 def test_a_model_of_two_inputs_is_refused(built: Built, carried: Path, classifier: bytes) -> None:
     refused = pytest.raises(BadInputError, match="1 inputs")
     with on_pty(built("own"), carried) as device, target(device) as board, refused:
-        board.run(Deployable(classifier, None), [np.zeros((1, INPUTS), np.int8)] * 2)
+        board.run(Deployable(classifier, None), [np.zeros((1, INPUT_BYTES), np.int8)] * 2)
