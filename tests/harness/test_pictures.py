@@ -205,9 +205,8 @@ def test_a_users_matplotlib_settings_reach_no_picture(walked: Walked) -> None:
     import matplotlib
 
     before = pictures.html(walked.found, walked.kernel)
-    with matplotlib.rc_context(
-        {"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "path", "lines.linewidth": 9}
-    ):
+    theirs = {"font.size": 30, "axes.grid": True, "svg.fonttype": "path", "xtick.direction": "in"}
+    with matplotlib.rc_context(theirs):
         assert pictures.html(walked.found, walked.kernel) == before
         assert matplotlib.rcParams["font.size"] == 30
 
@@ -395,6 +394,18 @@ def test_a_limit_far_from_all_points_does_not_squeeze_them(walked: Walked) -> No
         drawing = draw_scatter(found, LATENCY)
     assert drawing.axes.get_xlim()[1] < 1.2
     assert "limit: latency at most 50 ms, beyond this range" in {text.get_text() for text in drawing.axes.texts}
+
+
+def test_names_of_points_cover_neither_each_other_nor_a_point(walked: Walked) -> None:
+    near = [leaf(f"leaf_{n}", latency=1 + n / 1000, accuracy=0.9 + n / 1000) for n in range(4)]
+    found = replace(walked.found, leaves=(*near, leaf("far", latency=2.0, accuracy=0.95)), limits=Budget())
+    with style():
+        axes = draw_scatter(found, LATENCY).axes
+        names = [text.get_window_extent() for text in axes.texts if re.match("leaf_|far", text.get_text())]
+        dots = [axes.transData.transform((point.cost, point.accuracy)) for point in points_of(found, LATENCY)[1]]
+    assert len(names) == 5
+    assert not any(one.overlaps(other) for n, one in enumerate(names) for other in names[:n])
+    assert not any(name.contains(*dot) for name in names for dot in dots)
 
 
 def test_the_share_of_the_npu_is_never_set_beside_a_whole_latency(walked: Walked) -> None:

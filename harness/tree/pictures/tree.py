@@ -36,8 +36,8 @@ _FIGURES = (0, 140, 358)
 _END = 570
 _NAME, _NAME_AND_SETTINGS = 204, 270
 """Pixels for a leaf's name, before the columns."""
-_BETWEEN, _GAP = 32, 40
-"""Pixels between the columns of nodes, and from the last one to the cards: room for the last steps' names."""
+_BETWEEN = 32
+"""Pixels between the columns of nodes."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ def _wide(items: list[Item]) -> _Layout:
     longest = [max(_letters(item) for item in nodes if item.depth == depth) for depth in depths]
     widths = [min(180.0, max(72.0, 8.2 * letters + 14)) for letters in longest]
     lefts = [_MARGIN + sum(widths[:depth]) + _BETWEEN * depth for depth in depths]
-    x = lefts[-1] + widths[-1] + _BETWEEN + _GAP
+    steps = max((len(item.place.node[-1]) for item in items if item.is_leaf), default=0)
+    x = lefts[-1] + widths[-1] + _BETWEEN + max(40.0, 7 * steps)  # the last step's name stands before the card
     columns = tuple(zip(lefts, widths, strict=True))
     first = _NAME_AND_SETTINGS if any(item.settings for item in items) else _NAME
     figures = tuple(first + column for column in _FIGURES)

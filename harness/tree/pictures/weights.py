@@ -81,7 +81,11 @@ def _histogram(stage: Stage, most: float) -> tuple[Array, Array]:
 def _bars(axes: Any, stage: Stage, most: float, top: float) -> None:
     """Weights by value, counts on a logarithmic axis; a wider bar for the zeros."""
     counts, edges = _histogram(stage, most)
-    axes.stairs(counts, edges, baseline=0.7, fill=True, color=BAR)
+    if stage.quantized:  # a bar a value would be narrower than a pixel
+        values = (edges[:-1] + edges[1:]) / 2
+        axes.vlines(values[counts > 0], 0.7, counts[counts > 0], color=BAR, lw=1.6)
+    else:
+        axes.stairs(counts, edges, baseline=0.7, fill=True, color=BAR)
     zeros, width = round(stage.zeros * stage.values.size), (edges[-1] - edges[0]) / 60
     if zeros:
         axes.bar([0], [zeros], width, bottom=0, color=ZERO, zorder=3)
