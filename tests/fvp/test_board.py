@@ -8,6 +8,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,24 @@ def test_without_power_it_is_silent_and_what_is_sent_is_lost(board: VirtualBoard
     board.switch(on=True)
     with _link(board) as link:
         assert link.identify().board == "mps3_an547"
+
+
+def test_what_comes_before_the_firmware_listens_does_not_stop_the_line(board: VirtualBoard) -> None:
+    channel, off = open_channel(board.url), threading.Event()
+
+    def talk() -> None:
+        while not off.is_set():
+            channel.send(b"\x00\x01\x02\x03\x00")
+            time.sleep(0.001)
+
+    talker = threading.Thread(target=talk)
+    talker.start()
+    board.power_cycle()
+    off.set()
+    talker.join()
+    channel.close()
+    with _link(board) as link:
+        link.identify()
 
 
 def test_a_request_takes_about_a_millisecond_and_an_idle_board_no_time(board: VirtualBoard) -> None:
