@@ -30,7 +30,7 @@ from hil.npu import errors
 from hil.npu.errors import HilError, InfrastructureError, UnavailableError
 from hil.npu.worker import Worker, WorkerDiedError
 
-CONNECT_S = 10.0
+CONNECT_S = 5.0
 LOOK_S = 2.0
 """How often it is looked whether there are still a scheduler and workers."""
 NOBODY_S = 60.0
