@@ -37,6 +37,7 @@ from hil.npu.errors import BadInputError, InfrastructureError
 from hil.targets.base import Measurement, Trust
 
 from .blobs import model_file, write
+from .test_plugin import WITHOUT_TENSORFLOW
 
 HIL = [sys.executable, "-m", "hil.harness.cli"]
 HOSTILE = "<script>alert(1)</script> \"'&amp; $x_1$ \x1b[31m\x00 \ud800 ]]> é★"
@@ -129,23 +130,12 @@ def size_of(png: bytes) -> tuple[int, int]:
         return image.size
 
 
-def test_the_command_draws_both_and_says_where(tmp_path: Path, store: Path) -> None:
+def test_the_command_draws_both_without_tensorflow_and_says_where(tmp_path: Path, store: Path, walked: Walked) -> None:
     write(tmp_path, {"models/blobs.py": model_file(), "tree.png": "an old one"})
     (tmp_path / "out").mkdir()
-    arguments = (
-        "tree",
-        "blobs",
-        "--policy",
-        "all",
-        "--store",
-        store,
-        "-o",
-        "out/tree.HTML",
-        "-o",
-        "tree.png",
-        "--json",
-    )
-    command = [*HIL, *map(str, arguments), "--kernel", "logits"]
+    start = [sys.executable, "-c", f"{WITHOUT_TENSORFLOW}\nfrom hil.harness.cli import main\nmain()\n"]
+    asked = ("--policy", "all", "--kernel", "logits", "-o", "out/tree.HTML", "-o", "tree.png", "--json")
+    command = [*start, "tree", "blobs", "--store", str(store), *asked]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)

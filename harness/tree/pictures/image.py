@@ -17,7 +17,7 @@ from hil.harness.tree.result import Walk
 
 SCALE = 1.5
 """Pixels of the picture for one of the widest row."""
-_MOST = 1.3
+_MOST = 1.5
 """No row is drawn more than so much larger than its own size."""
 
 
