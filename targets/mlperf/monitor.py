@@ -166,6 +166,9 @@ class Monitor:
             heard = "stopped in the middle of its answer" if lines or self._lines.begun else "does not answer"
             raise self._error(SilentError, f"the board {heard} to '{command[:20]}' within {limit:g} s")
         if (answer := replies.refusal(lines)) is not None:
+            unknown = replies.unknown_command(answer)
+            if unknown is not None and unknown != command.split()[0]:
+                raise self._error(GarbageError, f"'{command[:20]}' arrived as '{unknown[:20]}'")
             raise AnswerError(
                 f"the board refuses '{command[:20]}': {answer}", answer=answer, transcript=self._transcript.text
             )

@@ -29,6 +29,7 @@ BANNER = ("m-timestamp-mode-", "m-init-done")
 REFUSALS = (re.compile(r"^e-\["), re.compile(r"exceeds maximum of"), re.compile(r"^Input db has "))
 """The last one is not fatal to the board, which goes on with whatever input it has; to us it is."""
 
+_UNKNOWN = re.compile(r"e-\[Unknown command: (.*)\]")
 _LAP = re.compile(r"m-lap-us-(\d{1,20})")
 _RESULTS = re.compile(r"m-results-\[([^\]]*)\]")
 _BUFFER = "m-buffer-"
@@ -91,6 +92,12 @@ def elapsed_us(before: int, after: int) -> int:
 def refusal(lines: Sequence[Line]) -> str | None:
     """The line with which the board refused a command."""
     return next((line.text for line in lines if any(sign.search(line.text) for sign in REFUSALS)), None)
+
+
+def unknown_command(answer: str) -> str | None:
+    """The word that the board did not know, where that is why it refused."""
+    found = _UNKNOWN.fullmatch(answer)
+    return found[1] if found else None
 
 
 def is_banner(text: str) -> bool:

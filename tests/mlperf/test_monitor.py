@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,21 +22,26 @@ Built = Callable[[str], Path]
 Answers = dict[bytes, list[str]]
 
 
-class Flipping:
-    """A channel that turns one hexadecimal digit into another, in the `number`th command with data."""
+_DATA = re.compile(rb"db [0-9a-f]+%")
 
-    def __init__(self, port: str, number: int) -> None:
+
+class Flipping:
+    """A channel that changes the character `place` of the `number`th command that fits `commands`."""
+
+    def __init__(self, port: str, commands: re.Pattern[bytes], number: int, place: int) -> None:
         self.channel = open_channel(port)
-        self.left = number
+        self.commands, self.left, self.place = commands, number, place
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.channel, name)
 
     def send(self, data: bytes) -> None:
-        if data.startswith(b"db ") and not data.startswith((b"db load", b"db print")):
+        """As the channel, but for that character."""
+        if self.commands.fullmatch(data):
             self.left -= 1
             if self.left == 0:
-                data = data[:5] + (b"1" if data[5:6] != b"1" else b"2") + data[6:]
+                other = b"1" if data[self.place : self.place + 1] != b"1" else b"2"
+                data = data[: self.place] + other + data[self.place + 1 :]
         self.channel.send(data)
 
 
@@ -125,11 +131,25 @@ def test_a_flipped_digit_never_reaches_the_model(
     built: Built, book: Path, answers: Answers, program: str, place: int
 ) -> None:
     data, printed = next(iter(answers.items()))
-    with on_pty(built(program), book) as board, Monitor(Flipping(board.port, place)) as monitor:
+    with on_pty(built(program), book) as board, Monitor(Flipping(board.port, _DATA, place, 5)) as monitor:
         monitor.sync()
         monitor.load(data)
         assert "the board's buffer is not what was sent" in monitor.transcript
         assert monitor.infer(1, 0).results.values == tuple(map(float, printed))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_command_that_arrived_as_another_word_is_no_refusal(
+    built: Built, book: Path, answers: Answers, program: str
+) -> None:
+    infer = re.compile(rb"infer .*")
+    with on_pty(built(program), book) as board, Monitor(Flipping(board.port, infer, 1, 2)) as monitor:
+        monitor.sync()
+        monitor.load(next(iter(answers)))
+        with pytest.raises(GarbageError, match="'infer 1 0' arrived as 'in1er'"):
+            monitor.infer(1, 0)
+        with pytest.raises(AnswerError, match="Unknown command: bogus"):
+            monitor._ask("bogus")
 
 
 def test_a_firmware_that_cannot_print_its_buffer_is_used_and_said(built: Built, book: Path, answers: Answers) -> None:
