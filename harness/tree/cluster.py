@@ -155,7 +155,8 @@ def on_worker(walk: str, plain: dict[str, Any]) -> dict[str, Any]:
 
     with _children.one(walk) as child:
         try:
-            return child.request(plain, timeout=None, told=told, again=False)[0]
+            answer: dict[str, Any] = child.request(plain, timeout=None, told=told, again=False)[0]
+            return answer
         except HilError as error:
             described = {"message": str(error.args[0]), "hint": error.hint, "log": error.log}
             return {"error": {"class": type(error).__name__, **described}}

@@ -1,0 +1,58 @@
+"""What a walk costs beside its work, and what it costs when there is nothing left to do.
+
+    python benchmarks/tree_overhead.py [--model fashion_cnn] [-- --target host ...]
+
+The first walk starts with an empty store.  Its work is what the manifests there say: trainings, conversions, Vela,
+Keras predictions, runs on `host` and `sim`, and TensorFlow's import (in the first training).  The rest is overhead:
+the process, hashing, order, view.  The second walk finds everything.  Both are `hil tree --policy all`, a process each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hil.harness.store import Store
+
+INSIDE = ("data", "sensitivity")
+"""Steps that are made while another is, whose time counts them."""
+
+
+def walk(model: str, store: Path, options: Sequence[str]) -> tuple[float, dict[str, Any]]:
+    """Wall time of a walk in seconds, and what it gave."""
+    command = [sys.executable, "-m", "hil.harness.cli", "tree", model, "--policy", "all", "--store", str(store)]
+    started = time.perf_counter()
+    done = subprocess.run([*command, "--json", *options], stdout=subprocess.PIPE, check=False)
+    seconds = time.perf_counter() - started
+    if done.returncode not in (0, 1):
+        sys.exit(done.returncode)
+    return seconds, json.loads(done.stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--model", default="fashion_cnn")
+    parser.add_argument("options", nargs="*", help="further options of hil tree, behind --")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "store"
+        first, record = walk(arguments.model, store, arguments.options)
+        made = [artifact for artifact in Store(store).artifacts() if artifact.step not in INSIDE]
+        work = sum(float(artifact.manifest["seconds"]) for artifact in made)
+        second, again = walk(arguments.model, store, arguments.options)
+    if trained := [node for node in again["trained"] if node["anew"]]:
+        sys.exit(f"the second walk trained {len(trained)} nodes")
+    print(f"{arguments.model}: {len(record['leaves'])} leaves, {len(record['trained'])} nodes (measured, seconds)")
+    print(f"first walk   {first:8.1f}   of which work {work:.1f}, overhead {first - work:.1f} = {1 - work / first:.1%}")
+    print(f"second walk  {second:8.1f}")
+
+
+if __name__ == "__main__":
+    main()
