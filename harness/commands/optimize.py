@@ -46,8 +46,9 @@ def optimize(
     given = {"sparsity": sparsity, "clusters": clusters}
     found = with_settings(found, {name: value for name, value in given.items() if value is not None})
     progress = LineProgress()
+    pipeline = Pipeline(arguments.open_store(store), progress)
     try:
-        artifact = Pipeline(arguments.open_store(store), progress).int8(found, technique)
+        artifact = pipeline.int8(found, technique)
     finally:
         progress.close()
     destination = output or artifact.path(TFLITE)
@@ -65,6 +66,7 @@ def optimize(
         "sha256": artifact.digest(TFLITE),
         "bytes": len(artifact.read(TFLITE)),
         "layers": layers,
+        "notes": pipeline.notes(found, technique),
     }
     print(json.dumps(record)) if as_json else _show(record, found)
 
@@ -87,4 +89,6 @@ def _show(record: dict[str, Any], model: Model) -> None:
             str(layer["unique_per_channel"]),
         )
     Console(markup=False).print(table)
+    for line in record["notes"]:
+        print(line)
     print(record["output"])

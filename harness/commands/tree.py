@@ -130,6 +130,7 @@ def tree(
 
 
 def _show(walked: Walk) -> None:
-    from hil.harness.tree.picture import drawn, legend, verdict
+    from hil.harness.tree.picture import drawn, legend, notes, verdict
 
-    print("\n".join([drawn(walked), "", *legend(walked), "", *verdict(walked)]))
+    remarks = [*notes(walked), ""] if notes(walked) else []
+    print("\n".join([drawn(walked), "", *legend(walked), "", *remarks, *verdict(walked)]))

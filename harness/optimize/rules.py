@@ -100,15 +100,17 @@ def _decided(layer: Any, size: int, share: float, end: str, recipe: Recipe) -> D
 
 def told(step: str, before: Any, after: Any, recipe: Recipe) -> list[str]:
     """What a report says of a step: what it left alone, and what it found."""
+    nested = [f"model {layer.name}: replaced by its own layers" for layer in before.layers if hasattr(layer, "layers")]
     if step == "fold":
-        return _told_of_fold(before, after)
+        return [*nested, *_told_of_fold(before, after)]
     if not step.startswith("npu_"):
-        return []
+        return nested
     left = [decision.line for decision in decide(after, recipe) if not decision.pruned] if step in _RULED else []
     few = [f"clusters: {PALETTE} of the {recipe.clusters} asked for, as many as Vela's palette holds"]
-    return [*left, *(few if "cluster" in step and recipe.clusters > PALETTE else []), *dead_channels(after)]
+    return [*nested, *left, *(few if "cluster" in step and recipe.clusters > PALETTE else []), *dead_channels(after)]
 
 
+_LEFT = "batch normalization with no convolution or dense layer of its own before it, left"
 _RULED = ("npu_prune", "npu_cluster")
 """Steps that say which layers the rules spare: the first on their paths to which it means something."""
 
@@ -116,13 +118,11 @@ _RULED = ("npu_prune", "npu_cluster")
 def _told_of_fold(before: Any, after: Any) -> list[str]:
     was = sum(type(layer).__name__ == "BatchNormalization" for layer in walk(before))
     norms = [layer.name for layer in after.layers if type(layer).__name__ == "BatchNormalization"]
-    nested = [layer.name for layer in before.layers if hasattr(layer, "layers")]
     split = [layer.name for layer in walk(before) if type(layer).__name__ == "SeparableConv2D"]
     return [
-        *(f"model {name}: replaced by its own layers" for name in nested),
         *(f"layer {name}: split into a depthwise and a pointwise convolution" for name in split),
         *([f"{was - len(norms)} of {was} batch normalizations folded"] if was else []),
-        *(f"layer {name}: batch normalization not behind a convolution or dense layer, left" for name in norms),
+        *(f"layer {name}: {_LEFT}" for name in norms),
     ]
 
 

@@ -30,7 +30,8 @@ def measured(
     """The leaf of a candidate's deployment, measured.  A mismatch leaves its bundle below `failures`."""
     figures = [*_sizes(bench, deployment), *_parity(bench, deployment)]
     identity, settings = bench.outcome(deployment).run.identity, candidate.settings
-    leaf = partial(Leaf, candidate.title, path_of(candidate.leaf), identity=identity, settings=settings)
+    notes = tuple(bench.pipeline.notes(deployment.model, deployment.path))
+    leaf = partial(Leaf, candidate.title, path_of(candidate.leaf), identity=identity, settings=settings, notes=notes)
     parity = bench.parity(deployment)
     if parity.mismatches or parity.sim_mismatches:
         reason = _why_different(bench, deployment, failures)

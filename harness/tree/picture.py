@@ -144,9 +144,34 @@ def verdict(found: Walk) -> list[str]:
     for leaf in found.leaves:
         if leaf.status is Status.MISMATCH:
             lines += [f"  {leaf.name}: {line}" for line in leaf.reason.splitlines()]
+    lines += against_stock(found)
     if found.not_walked:
         lines.append(f"not walked to: {', '.join(found.not_walked)}")
     return [*lines, *(f"  {command}" for command in (found.verdict.optimize, found.verdict.run) if command)]
+
+
+def against_stock(found: Walk) -> list[str]:
+    """What each technique that knows the NPU buys, as shares of what `pcqat` of the same settings needs."""
+    stock = {leaf.settings: leaf for leaf in found.leaves if leaf.technique == "pcqat"}
+    lines = []
+    for leaf in found.leaves:
+        shares = [
+            f"{share:.2f} of the {text}"
+            for name, text in (("encoded_weights", "encoded weights"), ("npu_cycles", "cycles"))
+            if leaf.settings in stock and (share := _share(leaf, stock[leaf.settings], name))
+        ]
+        if leaf.technique.startswith("npu_") and shares:
+            lines.append(f"  {leaf.name} against pcqat: {', '.join(shares)}")
+    return lines
+
+
+def _share(leaf: Leaf, other: Leaf, name: str) -> float:
+    return (leaf.figure(name) or 0.0) / (other.figure(name) or math.inf)
+
+
+def notes(found: Walk) -> list[str]:
+    """What the steps say of layers, each line once."""
+    return list(dict.fromkeys(line for leaf in found.leaves for line in leaf.notes))
 
 
 def as_text(found: Walk) -> str:

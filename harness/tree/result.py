@@ -71,7 +71,7 @@ class Leaf:
     """A leaf that was walked to.
 
     `name` is the technique's with the `settings` behind it that differ from the model's ("pqat sparsity=0.7").
-    `reason` is set where it was not measured whole; `identity` is the run's.
+    `reason` is set where it was not measured whole; `identity` is the run's; `notes` are what its steps say of layers.
     """
 
     name: str
@@ -82,6 +82,7 @@ class Leaf:
     reason: str = ""
     identity: Mapping[str, str] = field(default_factory=dict)
     settings: Settings = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def technique(self) -> str:
@@ -162,6 +163,7 @@ def _leaf_record(leaf: Leaf) -> dict[str, Any]:
             {**asdict(found), "value": _number(found.value), "trust": found.trust.value} for found in leaf.measurements
         ],
         "identity": dict(leaf.identity),
+        "notes": list(leaf.notes),
     }
 
 
