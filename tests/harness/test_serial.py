@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -10,7 +11,23 @@ from pathlib import Path
 
 import pytest
 
+from hil.fvp import qemu
+from hil.npu.errors import UnavailableError
+from hil.targets.firmware.build import build
+
 from .test_plugin import repository, run, table
+
+
+@pytest.fixture(scope="module", autouse=True)
+def parts() -> None:
+    """QEMU, and a compiler for the firmware."""
+    try:
+        qemu.version()
+        build()
+    except UnavailableError as missing:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(missing))
 
 
 def _left_of(store: Path, seconds: float = 5.0) -> list[str]:

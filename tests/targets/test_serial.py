@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hil.fvp import qemu
 from hil.fvp.virtual import VirtualBoard
 from hil.harness.vela import VelaSettings, compile_model
-from hil.npu.errors import BadInputError
+from hil.npu.errors import BadInputError, UnavailableError
 from hil.npu.memory_system import MemorySystem
 from hil.targets import create
 from hil.targets.base import Array, Deployable, Run, Target, Trust
 from hil.targets.boards import BoardLostError
+from hil.targets.firmware.build import build
 from hil.targets.graph import read_graph
 from hil.targets.link import Link, Region, open_channel
 from hil.targets.link.wire import RegionKind
@@ -31,6 +33,18 @@ from hil.targets.virtual import Setting, start
 
 Made = Callable[[str], bytes]
 SHARED = ["ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def parts() -> None:
+    """QEMU, and a compiler for the firmware."""
+    try:
+        qemu.version()
+        build()
+    except UnavailableError as missing:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="module")
