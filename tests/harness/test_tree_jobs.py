@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -194,3 +195,21 @@ def test_a_worker_that_would_make_something_else_says_what_differs(folder: Path,
     with pytest.raises(InfrastructureError, match=r"would make base of something else: its inputs \{.data.: .*same"):
         walk(model, bench, jobs=2)
     assert not list(Store(tmp_path / "store").artifacts())
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("", "1"),
+        ("import tensorflow as tf; tf.constant(1) + 1", "with more than one thread an operation: results would differ"),
+    ],
+    ids=["ours", "somebody else's"],
+)
+def test_the_number_of_cores_has_no_part_in_a_training(before: str, said: str) -> None:
+    code = f"{before}\nfrom hil.harness.optimize.keras2 import import_tensorflow\n"
+    code += "print(import_tensorflow().config.threading.get_intra_op_parallelism_threads())"
+    environment = {name: value for name, value in os.environ.items() if name != "TF_NUM_INTRAOP_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert said in (done.stdout if said == "1" else done.stderr)
