@@ -30,6 +30,7 @@ from typing import Any
 
 import grpc
 from labgrid import Environment
+from labgrid.exceptions import NoDriverFoundError
 from labgrid.remote.client import ClientSession, Error, find_role_by_place, start_session
 from labgrid.remote.generated import labgrid_coordinator_pb2 as messages
 
@@ -104,7 +105,7 @@ class Agent:
     def reset(self, _: dict[str, Any]) -> dict[str, Any]:
         """By the environment's reset driver, else a pulse of the digital output called `reset`."""
         target = self._target()
-        if target is not None:
+        if _has(target, "ResetProtocol"):
             target.get_driver("ResetProtocol").reset()
             return {}
         self._command("digital_io", action="high", io="reset")
@@ -139,9 +140,9 @@ class Agent:
         names = {name for name, _ in self._resources()}
         target = self._target()
         ways = []
-        if "reset" in names or (target is not None and target.has_driver("ResetProtocol")):
+        if "reset" in names or (_has(target, "ResetProtocol")):
             ways.append("reset")
-        if kinds & set(_POWER) or (target is not None and target.has_driver("PowerProtocol")):
+        if kinds & set(_POWER) or (_has(target, "PowerProtocol")):
             ways.append("power")
         return {"place": place.name, "tags": dict(place.tags), "ways": ways}
 
@@ -166,7 +167,7 @@ class Agent:
 
     def _command(self, command: str, *, action: str, delay: float | None = None, io: str | None = None) -> None:
         """What `labgrid-client` does by that name."""
-        self.session.args = Namespace(place=self.place.name, action=action, delay=delay, name=io)
+        self.session.args = Namespace(place=self.place.name, action=action, delay=delay, name=io, state=None)
         getattr(self.session, command)()
 
     def _sync(self) -> None:
@@ -178,6 +179,17 @@ class Agent:
             await asyncio.wait_for(method(request), 10.0)
 
         self.session.loop.run_until_complete(call())
+
+
+def _has(target: Any, protocol: str) -> bool:
+    """Whether an environment's target names a driver that speaks `protocol`."""
+    if target is None:
+        return False
+    try:
+        target.get_driver(protocol, activate=False)
+    except NoDriverFoundError:
+        return False
+    return True
 
 
 def _fits(place: Any, request: dict[str, Any]) -> bool:

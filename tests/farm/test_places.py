@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +119,23 @@ def test_power_and_serial_port_are_labgrids(places: Lab, switch: list[str]) -> N
     assert switch[-2:] == ["/relay/0", "/relay/1"]
     with reach("place:stuck") as access, pytest.raises(ResetError, match="labgrid: HTTPError: 500"):
         access.ways["power"]()
+
+
+def test_drivers_of_the_environment_file_are_used(places: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on, off = tmp_path / "on", tmp_path / "off"
+    drivers = {"ExternalPowerDriver": {"cmd_on": f"touch {on}", "cmd_off": f"touch {off}", "delay": 0.1}}
+    targets = {"main": {"resources": {"RemotePlace": {"name": "desk1"}}, "drivers": drivers}}
+    (tmp_path / "env.yaml").write_text(json.dumps({"targets": targets}))
+    monkeypatch.setenv("LG_ENV", str(tmp_path / "env.yaml"))
+    with reach("place:desk1") as access:
+        assert list(access.ways) == ["protocol", "reset", "power"]
+        access.ways["power"]()
+        assert on.exists()
+        assert off.exists()
+        on.unlink()
+        access.ways["reset"]()
+        assert on.exists()
+        assert access.find() == "socket://127.0.0.1:5001"
 
 
 @pytest.mark.parametrize("how", ["fail", "interrupt", "kill"])
