@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from .blobs import model_file, write
+from .walked import Walked
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +29,22 @@ def blobs_int8(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
     command = [sys.executable, "-m", "hil.harness.cli", "optimize", "blobs", "--store", str(store), "-o", "int8.tflite"]
     subprocess.run(command, cwd=folder, check=True, timeout=300)
     return folder / "int8.tflite"
+
+
+@pytest.fixture(scope="session")
+def walked(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Walked:
+    """A walk to both leaves of the blobs."""
+    from hil.harness.bench import Bench
+    from hil.harness.model import load_model_file
+    from hil.harness.pipeline import Pipeline
+    from hil.harness.store import Store
+    from hil.harness.tree import pictures, walk
+    from hil.harness.vela import VelaSettings
+
+    folder = write(tmp_path_factory.mktemp("walked"), {"models/blobs.py": model_file()})
+    model = load_model_file(folder / "models/blobs.py")
+    bench = Bench(Pipeline(Store(store)), "sim", VelaSettings())
+    found = walk(model, bench, policy="all")
+    kernel = pictures.kernel_of(bench, model, found)
+    assert kernel is not None
+    return Walked(model, bench, found, kernel)

@@ -1,0 +1,22 @@
+"""A walk of the blobs' tree, for tests of what is made of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hil.harness.bench import Bench
+    from hil.harness.model import Model
+    from hil.harness.tree import Walk
+    from hil.harness.tree.pictures import Kernel
+
+
+@dataclass(frozen=True)
+class Walked:
+    """A walk of the blobs' tree (ptq and pqat), and what it stands on."""
+
+    model: Model
+    bench: Bench
+    found: Walk
+    kernel: Kernel
