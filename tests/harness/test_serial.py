@@ -66,11 +66,16 @@ def test_the_virtual_board_lives_as_long_as_the_session(tmp_path: Path, store: P
 
 
 def test_each_worker_of_xdist_has_a_board_of_its_own(tmp_path: Path, store: Path) -> None:
-    done = run(repository(tmp_path), store, "--target", "serial", "--board", "virtual", "--samples", "2", "-n", "2",
-               plugins=("xdist",))  # fmt: skip
+    tests = "".join(
+        f"def test_{name}(bench, parity):\n    assert parity.mismatches == 0\n"
+        f"    open('port-{name}', 'w').write(bench.target.identity()['port'])\n"
+        for name in ("one", "two")
+    )
+    folder = repository(tmp_path, {"test_deployment.py": tests})
+    done = run(folder, store, "--target", "serial", "--board", "virtual", "--technique", "ptq", "--samples", "2",
+               "-n", "2", plugins=("xdist",))  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = table(done)
-    assert rows["ptq"].mismatches == rows["pqat"].mismatches == ["0", "0"]
+    assert (folder / "port-one").read_text() != (folder / "port-two").read_text()
     assert not _left_of(store)
 
 

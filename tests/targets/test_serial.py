@@ -95,14 +95,13 @@ def test_shared_models_are_exact(request: pytest.FixtureRequest, shared_models: 
     _check_same(request.getfixturevalue(way).run(model, inputs), create("sim").run(model, inputs))
 
 
-@pytest.mark.parametrize("options", [(), ("--ignore-ops CONCATENATION,LEAKY_RELU",)])
-def test_operators_between_run_on_the_host(on_pty: Target, made: Made, options: tuple[str, ...]) -> None:
-    model, inputs = _compiled(made("mixed"), *options), _inputs(made("mixed"), 3)
+def test_operators_between_run_on_the_host(on_pty: Target, made: Made) -> None:
+    model, inputs = _compiled(made("mixed"), "--ignore-ops CONCATENATION,LEAKY_RELU"), _inputs(made("mixed"), 3)
     got, expected = on_pty.run(model, inputs), create("sim").run(model, inputs)
     _check_same(got, expected)
     count = [next(m.value for m in run.measurements if m.name == "cpu_operators") for run in (got, expected)]
-    assert count[0] == count[1]
-    assert ("cpu_engine" in got.identity) == bool(count[0])
+    assert count[0] == count[1] > 0
+    assert "on the host" in got.identity["cpu_engine"]
 
 
 def test_two_inputs_and_two_outputs(on_tcp: Target, made: Made) -> None:
@@ -191,16 +190,15 @@ def test_a_board_that_loses_power_is_got_back_and_the_outputs_are_right(made: Ma
     assert next(m.value for m in got.measurements if m.name == "recoveries") == 1
 
 
-def test_a_board_that_is_killed_is_out_of_order_for_good(made: Made) -> None:
-    model, inputs = _compiled(made("two")), _inputs(made("two"), 3)
-    with (
-        start(Setting(), tcp=0) as board,
-        contextlib.closing(create("serial", board=f"mps3_an547@{board.url}", repetitions=1)) as target,
-    ):
-        with pytest.raises(BoardLostError, match=r"mps3_an547.* is lost"):
-            target.run(model, inputs, progress=lambda done, of: os.kill(board.pid, signal.SIGKILL))
-        with pytest.raises(BoardLostError, match="out of order"):
-            target.run(model, inputs)
+def test_a_board_that_is_killed_is_out_of_order_for_good(tmp_path: Path, made: Made) -> None:
+    model, inputs, desk = _compiled(made("two")), _inputs(made("two"), 3), tmp_path / "desk.toml"
+    with start(Setting(), tcp=0) as board:
+        desk.write_text(f'based_on = "mps3_an547"\n[port]\nurl = "{board.url}"\n[reset]\nboot_s = 0.5\n')
+        with contextlib.closing(create("serial", board=str(desk), repetitions=1)) as target:
+            with pytest.raises(BoardLostError, match="desk is lost"):
+                target.run(model, inputs, progress=lambda done, of: os.kill(board.pid, signal.SIGKILL))
+            with pytest.raises(BoardLostError, match="out of order"):
+                target.run(model, inputs)
 
 
 def test_a_job_that_fails_says_what_the_npu_said(plugged: VirtualBoard, on_tcp: Target, made: Made) -> None:
