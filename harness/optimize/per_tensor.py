@@ -23,7 +23,8 @@ def for_npu(model: Any) -> Any:
     quantization = import_tfmot().quantization.keras
     scheme = importlib.import_module(f"{_DEFAULT}default_8bit_quantize_scheme").Default8BitQuantizeScheme
     annotated = import_keras().models.clone_model(model, clone_function=_annotated_like(model))
-    return quantization.quantize_apply(annotated, scheme(disable_per_axis=True))
+    with quantization.quantize_scope():  # which configurations of one's own need to be copied
+        return quantization.quantize_apply(annotated, scheme(disable_per_axis=True))
 
 
 def _annotated_like(model: Any) -> Any:
