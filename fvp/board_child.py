@@ -33,12 +33,13 @@ def main() -> int:
     parser.add_argument("--accelerator", required=True)
     parser.add_argument("--system-config", required=True)
     parser.add_argument("--memory-mode", required=True)
-    parser.add_argument("--vela-config", default="")  # Text, not a file.
+    parser.add_argument("--vela-config", type=Path)
     given = parser.parse_args()
     try:
         elf.check(given.firmware, "the firmware")
         accelerator = Accelerator.from_name(given.accelerator)
-        memory = MemorySystem.from_vela(given.vela_config or None, given.system_config, given.memory_mode)
+        config = given.vela_config.read_text() if given.vela_config else None
+        memory = MemorySystem.from_vela(config, given.system_config, given.memory_mode)
         _serve(Hardware(given.firmware, accelerator, memory), given.tcp)
     except Exception as error:
         return ending.told(_NAME, error)

@@ -13,7 +13,6 @@ import contextlib
 import select
 import subprocess
 import sys
-import tempfile
 import threading
 import weakref
 from pathlib import Path
@@ -21,6 +20,7 @@ from types import TracebackType
 from typing import IO
 
 from hil.fvp.errors import BootError, FaultError
+from hil.fvp.launch import anonymous, path_of
 from hil.npu.accelerator import Accelerator
 from hil.npu.errors import BadInputError
 from hil.npu.memory_system import MemorySystem
@@ -51,17 +51,11 @@ class VirtualBoard:
         Accelerator.from_name(accelerator)
         MemorySystem.from_vela(vela_config or None, system_config, memory_mode)
         words = [str(firmware), "--accelerator", accelerator, "--system-config", system_config]
-        words += ["--memory-mode", memory_mode, "--vela-config", vela_config]
+        words += ["--memory-mode", memory_mode]
         words += [] if tcp is None else ["--tcp", str(tcp)]
-        self._messages: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
+        self._messages = anonymous(b"")
         self._asking = threading.Lock()
-        self._child = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._messages,
-            start_new_session=True,
-        )
+        self._child = _start(words, vela_config, self._messages)
         self.close = weakref.finalize(self, _end, self._child, self._messages)
         """Ends the board; more than once does nothing."""
         try:
@@ -124,6 +118,23 @@ class VirtualBoard:
         if self._child.returncode == BadInputError.exit_code:
             raise BadInputError(message)
         raise FaultError(f"the virtual board ended: {message}", log=said)
+
+
+def _start(words: list[str], vela_config: str, messages: IO[bytes]) -> subprocess.Popen[bytes]:
+    with anonymous(vela_config.encode()) as file:
+        words = [*words, "--vela-config", str(path_of(file))] if vela_config else words
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-c", _BOOT, *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=messages,
+                pass_fds=[file.fileno()],
+                start_new_session=True,
+            )
+        except OSError as error:
+            messages.close()
+            raise BootError(f"the virtual board cannot be started: {error.strerror}") from None
 
 
 def _end(child: subprocess.Popen[bytes], messages: IO[bytes]) -> None:
