@@ -3,13 +3,14 @@
     leaves = search(maker, model, plan, Effort(max_trainings=24))
 
 - First the tree itself, level by level, at the recipe's own settings.
-- Then rounds.  A round starts from the *front*: of the leaves that meet the limits (of all, while none does) those that
-  no other beats in accuracy drop, cycles and encoded weights.  From each it goes a step along each setting that the
-  leaf depends on, both ways; those not tried yet are the round's candidates.
+- Then rounds.  A round starts from the *front*: the leaves that no other beats in accuracy drop, cycles and encoded
+  weights, of those that meet the limits and of all.  From each it goes a step along each setting that the leaf depends
+  on, both ways; from one that misses a limit only back: to less compression if the drop is too large, to more if
+  anything else is.  What was not tried yet are the round's candidates.
 - A step halves or doubles what costs: the share of weights that are not zero, the number of clusters.  When such steps
   lead nowhere new, half steps follow, then quarter steps.  Then the search is over.
 - In a round, what needs the fewest trainings goes first: a candidate that shares nodes with what was made needs only
-  the others.  Ties: what is near the fastest leaf, then more compression before less.
+  the others.  Ties: what is near the fastest leaf that meets the limits, then more compression before less.
 
 A training counts when a candidate first needs the node, in the store or not, so a search that was interrupted, or done
 before, comes to the same result.  The base does not count.  A candidate that needs more than is left is passed over.
@@ -56,12 +57,15 @@ def search(maker: Maker, model: Model, leaves: Sequence[str], effort: Effort) ->
 
 def best_of(leaves: Sequence[Leaf]) -> list[Leaf]:
     """The Pareto front of those that meet the limits; of all that were measured, if none does."""
+    return _front([leaf for leaf in leaves if leaf.status is Status.MET]) or _front(leaves)
+
+
+def _front(leaves: Sequence[Leaf]) -> list[Leaf]:
     measured = [leaf for leaf in leaves if leaf.status in (Status.MET, Status.MISSED)]
-    met = [leaf for leaf in measured if leaf.status is Status.MET] or measured
-    names = ["accuracy_drop", "npu_cycles", "encoded_weights"]
-    known = [name for name in names if any(leaf.figure(name) is not None for leaf in met)]  # host counts no cycles
-    points = [[_known(leaf.figure(name)) for name in known] for leaf in met]
-    return [met[number] for number in front(points)]
+    speed = ("npu_cycles", "latency")  # a board may count no cycles, and host knows neither
+    known = ["accuracy_drop", *[name for name in speed if any(leaf.figure(name) is not None for leaf in measured)][:1]]
+    known.append("encoded_weights")
+    return [measured[place] for place in front([[_known(leaf.figure(name)) for name in known] for leaf in measured])]
 
 
 def cost(leaf: Leaf) -> tuple[float, float]:
@@ -116,19 +120,20 @@ class _Search:
 
     def _neighbours(self, step: float) -> list[Candidate]:
         """What a step along a setting leads to from the front, and was not tried: cheapest first, else in order."""
-        seeds = sorted(best_of(self.found), key=cost)
+        fronts = {leaf.name: leaf for leaf in [*best_of(self.found), *_front(self.found)]}
+        seeds = sorted(fronts.values(), key=lambda leaf: (leaf.status is not Status.MET, cost(leaf)))
         around = [one for seed in seeds for one in self._around(seed, step)]
         return sorted(
             dict.fromkeys(one for one in around if one not in self._tried), key=lambda one: len(self._new(one))
         )
 
     def _around(self, seed: Leaf, step: float) -> list[Candidate]:
-        """One step along each setting that matters to a leaf; more compression first."""
+        """One step along each setting that matters to a leaf."""
         found = []
         for name in AXES:
             now = dict(seed.settings).get(name, getattr(self.model.recipe, name))
-            for way in (-step, step):
-                found.append(self._candidate(seed, {**dict(seed.settings), name: _along(name, now, way)}))
+            for way in _ways(seed):
+                found.append(self._candidate(seed, {**dict(seed.settings), name: _along(name, now, way * step)}))
         return [one for one in found if one is not None and one.settings != seed.settings]
 
     def _candidate(self, seed: Leaf, settings: dict[str, float]) -> Candidate | None:
@@ -137,6 +142,12 @@ class _Search:
         except BadInputError:  # beyond what a recipe takes
             return None
         return candidate(self.model, seed.technique, tuple(sorted(settings.items())))
+
+
+def _ways(leaf: Leaf) -> list[int]:
+    """Where something can be won from a leaf: -1 is to more compression, 1 to less."""
+    missed = {check.limit == "max_accuracy_drop" for check in leaf.checks if not check.met}
+    return [-1, 1] if len(missed) != 1 else [1 if missed.pop() else -1]
 
 
 def _along(name: str, value: float, way: float) -> float:
