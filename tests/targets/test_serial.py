@@ -15,6 +15,7 @@ import pytest
 
 from hil.fvp import qemu
 from hil.fvp.virtual import VirtualBoard
+from hil.harness.cost import UntrustedError, latency_of
 from hil.harness.vela import VelaSettings, compile_model
 from hil.npu.errors import BadInputError, UnavailableError
 from hil.npu.memory_system import MemorySystem
@@ -226,6 +227,19 @@ def test_percentiles_are_values_that_were_measured_and_only_hardware_measures() 
     virtual = {m.name: m.trust for m in figures(series, Clocks(5e8, 32e6, "of Vela"), virtual=True)}
     assert virtual.pop("wall_ms") is virtual.pop("wall_ms_p99") is Trust.UNTRUSTED
     assert virtual["npu_cycles"] is Trust.MODELLED
+
+
+def test_a_latency_is_at_the_clock_of_the_board_and_leaves_no_operator_out(made: Made) -> None:
+    series = Series([Counts(32_000, (1, 2, 3, 4), 1)], Counts(0, (5, 6), 0), 0)
+    run = Run((), figures(series, Clocks(32e6, 32e6, "as the firmware says"), virtual=False))
+    whole, part = (
+        compile_model(made("two"), VelaSettings(options=options)).summary for options in ((), ("--ignore-ops ADD",))
+    )
+    assert latency_of(run, whole, "serial").ms == pytest.approx(1.0)
+    latency = latency_of(run, part, "serial")
+    assert latency.npu_ms == pytest.approx(1.0)
+    with pytest.raises(UntrustedError, match="1 operators run on the CPU"):
+        print(latency.ms)
 
 
 def test_a_virtual_board_is_told_by_whatever_name_it_is_reached(on_tcp: Target) -> None:
