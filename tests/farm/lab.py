@@ -1,8 +1,9 @@
 """A lab on loopback: labgrid's own coordinator and exporter, and places whose boards are TCP ports.
 
 with running(folder) as lab:
-    lab.add("desk1", port=5000, hil_board="mps3_an547", site="here")
-    lab.client("places")
+    lab.export({"desk1": serial_port(5000)})
+    lab.add({"desk1": {"hil_board": "mps3_an547", "site": "here"}})
+    lab.holder("desk1")
 """
 
 from __future__ import annotations
@@ -47,12 +48,11 @@ class Lab:
         for place, resources in places.items():
             self.wait_for("resources", *(f"{name}/{place}/{cls}" for cls in resources))
 
-    def add(self, place: str, exporter: str = "exporter1", **tags: str) -> None:
-        """A place with the exported resources of its name."""
-        self.client("-p", place, "create")
-        self.client("-p", place, "add-match", f"{exporter}/{place}/*")
-        if tags:
-            self.client("-p", place, "set-tags", *(f"{key}={value}" for key, value in tags.items()))
+    def add(self, places: dict[str, dict[str, str]], exporter: str = "exporter1") -> None:
+        """Places with the exported resources of their name, and their tags."""
+        wanted = {name: {"match": f"{exporter}/{name}/*", "tags": tags} for name, tags in places.items()}
+        command = [find_python(), Path(__file__).with_name("places.py"), self.address]
+        subprocess.run(command, input=json.dumps(wanted), text=True, check=True, timeout=60)
 
     def holder(self, place: str) -> str:
         """Who has acquired it; empty if nobody."""

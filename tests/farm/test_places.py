@@ -70,12 +70,10 @@ def places(lab: Lab, switch: list[str]) -> Lab:
             "bare": power("none"),
         }
     )
-    for name in ("desk1", "desk2"):
-        lab.add(name, hil_board="mps3_an547", site="here", floor="2")
-    lab.add("switched", hil_board="mps3_an552")
-    lab.add("stuck", hil_board="mps3_an552")
-    lab.add("bare", hil_board="mps3_an547", site="there")
-    lab.client("-p", "empty", "create")
+    desk = {"hil_board": "mps3_an547", "site": "here", "floor": "2"}
+    other = {"hil_board": "mps3_an552"}
+    bare = {"hil_board": "mps3_an547", "site": "there"}
+    lab.add({"desk1": desk, "desk2": desk, "switched": other, "stuck": other, "bare": bare, "empty": {}})
     return lab
 
 
@@ -180,7 +178,7 @@ def test_a_place_without_a_port_is_infrastructure(places: Lab) -> None:
 
 def test_an_exporter_that_goes_away_takes_the_port_with_it(places: Lab) -> None:
     places.export({"moved": serial_port(5005)})
-    places.add("moved", f"exporter{len(places.processes) - 1}", hil_board="mps3_an547")
+    places.add({"moved": {"hil_board": "mps3_an547"}}, f"exporter{len(places.processes) - 1}")
     with reach("place:moved") as access:
         assert access.find() == "socket://127.0.0.1:5005"
         places.processes[-1].terminate()
