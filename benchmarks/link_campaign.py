@@ -109,7 +109,7 @@ def transfers(program: Path, rate: float, window: int, count: int, seed: int) ->
     return row
 
 
-class _Cut(Exception):
+class _CutError(Exception):
     """Ends an upload where the campaign wants it."""
 
 
@@ -143,7 +143,7 @@ def _upload(row: Row, device: Device, url: str, model: bytes, chance: random.Ran
 
         def stop(done: int, _all: int, end: int = end) -> None:
             if done >= end:
-                raise _Cut
+                raise _CutError
 
         with Link(open_channel(url, BAUD)) as link:
             link.identify()
@@ -152,7 +152,7 @@ def _upload(row: Row, device: Device, url: str, model: bytes, chance: random.Ran
             )
             try:
                 link.write(RAM, model, progress=stop)
-            except _Cut:
+            except _CutError:
                 row.cuts += 1
             sent = link.statistics.written_bytes
             row.sent_bytes += sent

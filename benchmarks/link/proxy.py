@@ -2,8 +2,8 @@
 
     python -m benchmarks.link.proxy pty|tcp PORT [--baud 921600] [--rate 0.01] [--hang-ups 1e-5] [--seed 1]
 
-PORT is the board's, on loopback.  Prints the URL to open instead; ends with its standard input, and then prints what it
-did as JSON.  Pacing lets a byte out when its last bit would have been sent, and takes in no more than a small FIFO holds.
+PORT is the board's, on loopback.  Prints the URL to open instead; ends with its standard input, and then prints what
+it did as JSON.  Pacing lets a byte out when its last bit would have been sent, and takes in what a small FIFO holds.
 """
 
 from __future__ import annotations

@@ -158,7 +158,8 @@ class Exchange:
         self._answers_in = max(self._requests_out, self._answers_in) + answer_bytes * self._byte_s
         pending.sent = now
         pending.expected = self._answers_in + (0.0 if request.job else request.work_s)
-        pending.deadline = pending.expected + self.pace.limit
+        line_s = (len(pending.wire) + answer_bytes) * self._byte_s
+        pending.deadline = pending.expected + self.pace.limit(line_s)
 
     def _arrived(self, pending: _Pending) -> None:
         """Learns from an answer; one that is early says that the line is faster than its baud rate."""

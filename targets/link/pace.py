@@ -11,7 +11,8 @@ from __future__ import annotations
 SMALLEST_CHUNK = 32
 _FIRST_CHUNK = 256
 _FIRST_LATENCY_S = 0.25
-_LEAST_MARGIN_S = 0.01
+_LEAST_MARGIN_S = 0.02
+_MARGIN_OF_LINE = 0.25
 _MOST_BACKOFF = 8
 
 
@@ -24,10 +25,13 @@ class Pace:
         self._learned = False
         self._backoff = 1
 
-    @property
-    def limit(self) -> float:
-        """How long to wait beyond the time at which an answer without latency would be there."""
-        return (self.latency + max(_LEAST_MARGIN_S, 4 * self._variation)) * self._backoff
+    def limit(self, line_s: float) -> float:
+        """How long to wait beyond the time at which an answer without latency would be there.
+
+        Where a frame and its answer take the line for long, `line_s`, a needless repeat costs more than patience.
+        """
+        margin = max(_LEAST_MARGIN_S, 4 * self._variation) + _MARGIN_OF_LINE * line_s
+        return (self.latency + margin) * self._backoff
 
     def answered(self, latency: float) -> None:
         """A request that was sent once was answered."""
