@@ -13,7 +13,7 @@ from typing import Any
 
 from hil.harness.errors import OptimizeError
 from hil.harness.model import Recipe
-from hil.harness.optimize.keras2 import import_keras, import_tfmot, quiet
+from hil.harness.optimize.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
 from hil.harness.optimize.layers import TOUCHED, is_prunable, walk
 from hil.harness.optimize.rules import pruned_layers
 from hil.harness.optimize.training import Data, Plan, fit, mask_interval
@@ -62,7 +62,7 @@ def rewrapped(model: Any, wrap: Callable[[Any], Any], technique: str) -> Any:
             copy = models.clone_model(model)
             copy.set_weights(model.get_weights())
             made = models.clone_model(copy, clone_function=noted)
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, import_tensorflow().errors.InvalidArgumentError) as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise OptimizeError(f"{technique}: TFMOT cannot wrap this model: {line}") from error
     if not touched:
