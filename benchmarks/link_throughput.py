@@ -3,8 +3,8 @@
     python -m benchmarks.link_throughput [--runs 3]
 
 The board is its own library, built for this machine, behind a proxy that paces bytes as a serial line of a baud rate
-does, on a pty and on TCP.  The raw rate is that of bare bytes through the same proxy, measured by turns with the link in
-the same run, to a program that counts them, or from one that gives them.  Printed is the best of the runs, in KB/s.
+does, on a pty and on TCP.  The raw rate is that of bare bytes through the same proxy, measured by turns with the link,
+to a program that counts them, or from one that gives them.  Printed is the best of the runs, in KB/s.
 Ends with 1 if less than 85 % is left on a line that is limited.
 """
 

@@ -115,6 +115,9 @@ class SerialChannel:
         self.close()
         self._name = self._find()
         scheme = _scheme(self._name)
+        if scheme not in ("", *_SCHEMES):  # pyserial knows further kinds, some of which open files
+            hint = "a device such as /dev/ttyUSB0 or COM3, socket:// or rfc2217://"
+            raise BadInputError(f"{self._name}: not a port", hint=hint)
         # pyserial's rfc2217 has no time limit for writing (its socket has one), and no descriptor to wait on.
         self._waits = os.name == "posix" and scheme != "rfc2217"
         options: dict[str, Any] = {"timeout": 0 if self._waits else _POLL_S}
@@ -159,11 +162,8 @@ def open_channel(
     """
     if not 0 < baud <= 100_000_000:
         raise BadInputError(f"{baud} is no baud rate")
-    if _scheme(url) not in ("", *_SCHEMES):
-        raise BadInputError(f"{url}: not a port", hint="a device such as /dev/ttyUSB0 or COM3, socket:// or rfc2217://")
     return SerialChannel(find if find is not None else lambda: url, baud, lines or {})
 
 
 def _scheme(url: str) -> str:
-    """pyserial knows further kinds, some of which open files."""
     return url.partition("://")[0].lower() if "://" in url else ""
