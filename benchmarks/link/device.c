@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,6 +232,7 @@ static void obey(device *self, hil_link *link, const hil_board *board, uint8_t *
 int main(int count, char **arguments) {
     static device self;
     static hil_link link;
+    signal(SIGPIPE, SIG_IGN); /* a host that is gone is no end */
     if (count != 5) {
         return 2;
     }
