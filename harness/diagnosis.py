@@ -47,7 +47,7 @@ def examine() -> list[Finding]:
     """Everything, in the order of a model's way to the target."""
     found = [Finding("python", platform.python_version(), "everything", "")]
     found += [_distribution(*entry) for entry in DISTRIBUTIONS]
-    found += [_qemu(), _firmware(), _arm_fvp(), _docker(), *_data(Path("models"))]
+    found += [_qemu(), _firmware(), _arm_fvp(), _docker(), _labgrid(), *_data(Path("models"))]
     return found
 
 
@@ -107,6 +107,21 @@ def _docker() -> Finding:
         return Finding("docker", find("docker").version, purpose, "", needed=False)
     except HilError as error:
         return Finding("docker", "", purpose, str(error), needed=False)
+
+
+def _labgrid() -> Finding:
+    from hil.targets.farm.finding import find_python
+
+    purpose = "boards of a lab (--board place:NAME, tag:KEY=VALUE)"
+    ask = "import importlib.metadata; print(importlib.metadata.version('labgrid'))"
+    try:
+        command = [str(find_python()), "-I", "-c", ask]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        return Finding("labgrid", done.stdout.strip(), purpose, "", needed=False)
+    except UnavailableError as error:
+        return Finding("labgrid", "", purpose, error.hint, needed=False)
+    except (OSError, subprocess.SubprocessError):
+        return Finding("labgrid", "", purpose, f"{command[0]} has none: its -m pip install labgrid", needed=False)
 
 
 def _data(folder: Path) -> list[Finding]:
