@@ -33,6 +33,7 @@ ANSWER_S = 30.0
 POWER_S = 180.0
 """A driver may wait between off and on, or for a slow switch."""
 _END_S = 15.0
+_LAST_WORDS_S = 2.0
 _AGENT = Path(__file__).with_name("agent.py")
 _KINDS: dict[str, type[HilError]] = {"input": BadInputError, "busy": InUseError, "port": PortError}
 
@@ -133,7 +134,9 @@ class Lab:
             self._agent.terminate()
             raise FarmError(f"labgrid did not {what} within {limit_s:g} s", log="\n".join(self._said)) from None
         if line is None:
-            raise FarmError(f"labgrid's agent ended at '{what}'", log="\n".join(self._said))
+            self._readers[1].join(_LAST_WORDS_S)
+            why = f": {self._said[-1]}" if self._said else ""
+            raise FarmError(f"labgrid's agent ended at '{what}'{why}", log="\n".join(self._said))
         found: dict[str, Any] = json.loads(line)
         if "error" in found:
             kind = _KINDS.get(found["kind"], FarmError)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import venv
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -197,6 +198,13 @@ def test_labgrid_that_is_not_there_is_told_with_the_way_to_get_it(monkeypatch: p
     monkeypatch.setenv("HIL_LABGRID", "/nowhere")
     with pytest.raises(UnavailableError, match=r"/nowhere is no Python.*pip install labgrid"):
         find_python()
+
+
+def test_a_python_without_labgrid_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    venv.create(tmp_path / "bare", with_pip=False)
+    monkeypatch.setenv("HIL_LABGRID", str(tmp_path / "bare"))
+    with pytest.raises(FarmError, match="ended at 'start': ModuleNotFoundError"), reach("place:desk1"):
+        pass
 
 
 def _gone(find: Callable[[], str]) -> bool:
