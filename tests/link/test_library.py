@@ -81,7 +81,9 @@ def write(address: int, data: bytes) -> bytes:
         (RAM, 0, Status.BAD_ADDRESS),
         (0xFFFFFFF0, 16, Status.OK),  # the last bytes there are
         (0xFFFFFFF1, 16, Status.BAD_ADDRESS),  # round the end of the address space
+        (STATE, 65, Status.BAD_ADDRESS),  # longer than its region, into the next one
         (RAM, 0xFFFFFFFF, Status.BAD_VALUE),
+        (RAM, 1025, Status.BAD_VALUE),  # more than the board's buffer
         (FAULTY - 8, 16, Status.FAULT),
     ],
 )
