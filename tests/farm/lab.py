@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hil.npu.lifeline import through
 from hil.targets.farm.finding import find_python
 
 _START_S = 30.0
@@ -78,7 +79,7 @@ class Lab:
         """A process of labgrid that ends with the lab."""
         log = (self.folder / f"{program}{len(self.processes)}.log").open("wb")
         with log:
-            command = [_program(program), *words]
+            command = through(os.getpid(), [_program(program), *words])
             self.processes.append(subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log))
         return self.processes[-1]
 

@@ -13,6 +13,7 @@ import pytest
 from filelock import FileLock
 
 from hil.fvp.virtual import VirtualBoard
+from hil.npu.lifeline import through
 from hil.targets import virtual
 
 from .lab import Lab, serial_port
@@ -102,9 +103,10 @@ def boards(lab: Lab) -> Iterator[dict[str, VirtualBoard]]:
 def start(repository: Path, board: str, workers: int) -> subprocess.Popen[str]:
     """`pytest --target serial` in the repository."""
     words = ["-p", "no:cacheprovider", "-p", "no:pytest_embedded", "-n", str(workers), "--dist", "loadgroup"]
+    ours = ["--target", "serial", "--board", board, "--samples", "2"]
     store = os.environ.get("HIL_STORE", str(repository / "store"))
     return subprocess.Popen(
-        [sys.executable, "-m", "pytest", *words, "--target", "serial", "--board", board, "--samples", "2"],
+        through(os.getpid(), [sys.executable, "-m", "pytest", *words, *ours]),
         cwd=repository,
         env={**os.environ, "SEEN": str(repository / "seen"), "HIL_STORE": store, "HIL_LAB_PATIENCE": "120"},
         stdout=subprocess.PIPE,
