@@ -36,7 +36,9 @@ class Raw:
     def receive(self) -> tuple[int, int, int, bytes]:
         """Command, sequence, status and payload of the next reply."""
         while not self._found:
-            self._found += [body for body in self._reader.take(self.socket.recv(65536)) if body is not None]
+            data = self.socket.recv(65536)
+            assert data, "the board is gone"
+            self._found += [body for body in self._reader.take(data) if body is not None]
         body = self._found.pop(0)
         head = REPLY.unpack(body[: REPLY.size])
         return head["command"], head["sequence"], head["status"], body[REPLY.size :]
