@@ -15,11 +15,11 @@ from collections.abc import Callable
 from typing import Any
 
 from hil.harness.model import Recipe
-from hil.harness.optimize import npu_steps
 from hil.harness.optimize.flat import flat, is_nested
 from hil.harness.optimize.fold import fold
 from hil.harness.optimize.keras2 import import_tfmot, quiet, seeded
 from hil.harness.optimize.layers import is_clusterable, refuse_nested
+from hil.harness.optimize.npu_steps import STEPS as NPU_STEPS
 from hil.harness.optimize.pruning import prunable, pruned, rewrapped
 from hil.harness.optimize.quantized import make_quantization_aware, settle
 from hil.harness.optimize.training import Data, Plan, Progress, fit
@@ -82,7 +82,7 @@ STEPS: dict[str, Callable[[Any, Data, Recipe, Plan], Any]] = {
     "cluster": cluster,
     "sparse_cluster": sparse_cluster,
     **{name: _quantize(name) for name in ("qat", "pqat", "cqat", "pcqat")},
-    **npu_steps.STEPS,
+    **NPU_STEPS,
 }
 """Technique that trains -> the function that applies it."""
 
