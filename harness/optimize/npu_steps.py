@@ -24,6 +24,7 @@ from hil.harness.model import Recipe
 from hil.harness.optimize.clusters import Kept, clustered
 from hil.harness.optimize.flat import Copies, replayed
 from hil.harness.optimize.keras2 import quiet
+from hil.harness.optimize.per_tensor import set_ranges
 from hil.harness.optimize.pruning import pruned
 from hil.harness.optimize.quantized import make_quantization_aware, settle
 from hil.harness.optimize.rules import clustered_layers, decide, pruned_layers
@@ -50,6 +51,7 @@ def npu_sparse_cluster(model: Any, data: Data, recipe: Recipe, plan: Plan) -> An
 def npu_pcqat(model: Any, data: Data, recipe: Recipe, plan: Plan) -> Any:
     """Trains with quantization in the graph; every clustered kernel keeps its clusters and zeros."""
     aware = make_quantization_aware(model, "npu_pcqat", recipe.repairs)
+    set_ranges(aware, model, data.sample(recipe.calibration, recipe.seed).x)
     fit(aware, data, plan, [Kept.found(aware, clustered_layers(model, recipe)).callback])
     return settle(aware, recipe.repairs)
 
