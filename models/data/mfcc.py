@@ -8,7 +8,7 @@ NumPy and SciPy, so that features need no TensorFlow.
 from __future__ import annotations
 
 import numpy as np
-from scipy import fft, signal
+import scipy  # its parts are loaded where they are first used: listing models needs none
 
 from hil.harness.model import Array
 
@@ -19,21 +19,21 @@ BANDS, LOWEST, HIGHEST, COEFFICIENTS = 40, 20.0, 4000.0, 10
 
 def one_second(samples: Array, rate: int) -> Array:
     """Resampled to 16 kHz, cut or padded with silence to one second, and scaled to a peak of 1: float32 (16000,)."""
-    resampled = signal.resample_poly(samples, RATE // rate, 1)[:RATE].astype(np.float32)
+    resampled = scipy.signal.resample_poly(samples, RATE // rate, 1)[:RATE].astype(np.float32)
     second = np.pad(resampled, (0, RATE - len(resampled)))
     return second / max(float(np.abs(second).max()), 1e-6)
 
 
 def mfcc(seconds: Array) -> Array:
     """float32 (n, 16000) -> float32 (n, 49, 10)."""
-    window = signal.get_window("hann", FRAME, fftbins=True).astype(np.float32)
+    window = scipy.signal.get_window("hann", FRAME, fftbins=True).astype(np.float32)
     bands = mel_bands()
     features = []
     for start in range(0, len(seconds), 500):
         frames = np.lib.stride_tricks.sliding_window_view(seconds[start : start + 500], FRAME, axis=1)[:, ::STEP]
-        magnitude = np.abs(fft.rfft(frames * window, FFT, axis=-1)).astype(np.float32)
+        magnitude = np.abs(scipy.fft.rfft(frames * window, FFT, axis=-1)).astype(np.float32)
         log_mel = np.log(magnitude @ bands + np.float32(1e-6))
-        cosines = fft.dct(log_mel, type=2, axis=-1)[..., :COEFFICIENTS]
+        cosines = scipy.fft.dct(log_mel, type=2, axis=-1)[..., :COEFFICIENTS]
         features.append((cosines / np.sqrt(2.0 * BANDS)).astype(np.float32))
     return np.concatenate(features)
 
