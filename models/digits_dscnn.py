@@ -53,7 +53,6 @@ model = Model(
         pqat=_tune,
         cqat=_tune,
         pcqat=_tune,
-        npu_pcqat=FineTune(epochs=2, learning_rate=3e-5, samples=4000),
     ),
     budget=Budget(max_accuracy_drop=0.03, max_latency_ms=2.0, max_sram_bytes=96 * 1024),
     weights="weights/digits_dscnn.npz",

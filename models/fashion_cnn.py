@@ -48,7 +48,6 @@ model = Model(
         pqat=FineTune(epochs=1, learning_rate=3e-4, samples=20_000),
         cqat=FineTune(epochs=1, learning_rate=3e-4, samples=20_000),
         pcqat=FineTune(epochs=1, learning_rate=3e-4, samples=20_000),
-        npu_pcqat=FineTune(epochs=1, learning_rate=3e-5, samples=20_000),
     ),
     budget=Budget(max_accuracy_drop=0.02, max_latency_ms=1.0, max_sram_bytes=64 * 1024),
     weights="weights/fashion_cnn.npz",

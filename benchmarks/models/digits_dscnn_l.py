@@ -57,7 +57,6 @@ model = Model(
         pqat=_tune,
         cqat=_tune,
         pcqat=_tune,
-        npu_pcqat=FineTune(epochs=2, learning_rate=3e-5, samples=4000),
         sparsity=0.8,
         clusters=16,
     ),
