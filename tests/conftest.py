@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -42,6 +43,18 @@ def shared_models() -> Path:
 def shared_data() -> Path:
     """Folder of recordings (`fsdd/recordings/*.wav`)."""
     return _test_data("data")
+
+
+@pytest.fixture(scope="session")
+def missing() -> Callable[[object], NoReturn]:
+    """`missing(reason)` skips where something is not installed, and fails where CI says that it should be."""
+
+    def stop(reason: object) -> NoReturn:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(reason))
+        pytest.skip(str(reason))
+
+    return stop
 
 
 @pytest.fixture

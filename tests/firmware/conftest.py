@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -23,18 +23,11 @@ from hil.targets.link import Link, open_channel
 from .parts import library
 
 
-def _missing(reason: str) -> None:
-    """Skips where something is not installed, and fails where CI says that it should be."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
-def zig_wheel() -> None:
+def zig_wheel(missing: Callable[[object], NoReturn]) -> None:
     """The test compiles C."""
     if importlib.util.find_spec("ziglang") is None:
-        _missing("the wheel ziglang is not installed")
+        missing("the wheel ziglang is not installed")
 
 
 @pytest.fixture(scope="session")
@@ -61,10 +54,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def boot(zig_wheel: None, built: Path) -> Iterator[Boot]:
+def boot(zig_wheel: None, built: Path, missing: Callable[[object], NoReturn]) -> Iterator[Boot]:
     """`boot(board, compiler)`: that firmware on stock QEMU, without an NPU."""
     if shutil.which(PROGRAM) is None:
-        _missing(f"{PROGRAM} is not installed")
+        missing(f"{PROGRAM} is not installed")
     with contextlib.ExitStack() as stack:
 
         def start(board: str = DEFAULT_BOARD, compiler: str = "zig") -> Booted:
@@ -83,10 +76,10 @@ def boot(zig_wheel: None, built: Path) -> Iterator[Boot]:
 
 
 @pytest.fixture(scope="module")
-def board(zig_wheel: None, built: Path) -> Iterator[Link]:
+def board(zig_wheel: None, built: Path, missing: Callable[[object], NoReturn]) -> Iterator[Link]:
     """A link to the firmware on the virtual board, which has an Ethos-U55-128."""
     if shutil.which(PROGRAM) is None:
-        _missing(f"{PROGRAM} is not installed")
+        missing(f"{PROGRAM} is not installed")
     elf = build(compiler="zig", folder=built).elf
     with VirtualBoard(elf, tcp=0) as virtual, Link(open_channel(virtual.url, baud=115200)) as link:
         yield link

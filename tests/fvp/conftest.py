@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -33,28 +33,20 @@ UART_OUT = ("-C", "mps3_board.uart0.out_file=-", "-C", "mps3_board.uart0.shutdow
 Launch = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
-def _missing(reason: str) -> None:
-    """Skips where something is not installed, and fails where CI says that it should be."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="session")
-def qemu() -> None:
+def qemu(missing: Callable[[object], NoReturn]) -> None:
     """The test runs QEMU."""
     if shutil.which("qemu-system-arm") is None:
-        _missing("qemu-system-arm is not installed")
+        missing("qemu-system-arm is not installed")
 
 
 @pytest.fixture(scope="session")
-def runner(qemu: None) -> firmwares.Firmware:
+def runner(qemu: None, missing: Callable[[object], NoReturn]) -> firmwares.Firmware:
     """Arm's inference runner."""
     try:
         return firmwares.runner()
     except UnavailableError as error:
-        _missing(str(error))
-        raise
+        missing(error)
 
 
 @pytest.fixture
@@ -139,10 +131,10 @@ RunInside = Callable[..., session.Ended]
 
 
 @pytest.fixture(scope="session")
-def daemon() -> Iterator[Daemon]:
+def daemon(missing: Callable[[object], NoReturn]) -> Iterator[Daemon]:
     """A daemon with the image `hil-fvp`, in which the open executable bears Arm's name; nothing is left of it."""
     if importlib.util.find_spec("docker") is None:
-        _missing("the Docker SDK is not installed")
+        missing("the Docker SDK is not installed")
     folder = Path(tempfile.mkdtemp(prefix="hil-docker-"))  # Short: a socket's path has 107 bytes.
     try:
         with Daemon(folder) as running:
@@ -154,7 +146,7 @@ def daemon() -> Iterator[Daemon]:
         assert not running_with(str(folder))
         assert not folder.exists()
     except NoDaemonError as error:
-        _missing(str(error))
+        missing(error)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

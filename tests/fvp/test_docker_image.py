@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hil.fvp import engine, firmware
 from hil.fvp.engines import image, search
 from hil.fvp.inference import run_inference
 
-from .conftest import _missing, oracle
+from .conftest import oracle
 from .daemon import Daemon, NoDaemonError, tree, with_libraries
 from .test_install import Server, packed
 from .test_install import server as server  # a fixture of this module too
@@ -24,7 +25,7 @@ PROGRAM = search.EXECUTABLES["ethos-u55"][0]
 
 
 @pytest.fixture(scope="module")
-def base(daemon: Daemon) -> str:
+def base(daemon: Daemon, missing: Callable[[object], NoReturn]) -> str:
     """An image in which fvp/Dockerfile can work without a registry."""
     try:
         programs = with_libraries(
@@ -32,8 +33,7 @@ def base(daemon: Daemon) -> str:
             "uname", "wc",
         )  # fmt: skip
     except NoDaemonError as error:
-        _missing(str(error))
-        raise
+        missing(error)
     daemon.load("hil-base", tree(programs))
     return "hil-base"
 

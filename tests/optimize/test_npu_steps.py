@@ -56,9 +56,7 @@ def test_more_values_than_the_palette_holds_in_the_file_are_an_error(tree: Any) 
     """With a scale for each channel, as TensorFlow gives by default, the channels do not agree."""
     node = ("npu_prune", "fold", "npu_sparse_cluster")
     content = to_tflite(tree.model(node), "ptq", tree.data.x[:50])
-    with pytest.raises(
-        LostError, match=r"layer conv of the int8 file lost its clusters .* [0-9]+ distinct .*, 5 were"
-    ):
+    with pytest.raises(LostError, match=r"layer conv of the int8 file lost its clusters .* [0-9]+ distinct .*, 5 were"):
         survival.check_tflite(content, tree.model(node), (*node, "npu_ptq"), tree.recipe)
 
 
