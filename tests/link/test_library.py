@@ -162,6 +162,19 @@ def test_a_job_that_comes_again_is_answered_again_and_not_run_again(board: tuple
     assert raw.ask(Command.READ, 12, RANGE.pack(address=STATE, size=4))[1] == b"\2\0\0\0"
 
 
+def test_the_same_job_is_run_again_when_its_number_has_come_round(board: tuple[Raw, Device]) -> None:
+    """255 requests later, most of them reads: the answer of the first run would be that of another sample."""
+    raw, _ = board
+    job = Job(RAM, 64, ()).pack()
+    for _ in range(2):
+        raw.send(Command.RUN, 2, job)
+        assert [raw.receive()[2] for _ in range(2)] == [Status.ACCEPTED, Status.OK]
+        for number in (*range(3, 256), 1):
+            status, runs = raw.ask(Command.READ, number, RANGE.pack(address=STATE, size=4))
+            assert status == Status.OK
+    assert runs == b"\2\0\0\0"
+
+
 @pytest.mark.parametrize(
     ("at", "value", "status"),
     [

@@ -36,8 +36,7 @@ void hil_answer_status(hil_link *link, const hil_request *asked, uint8_t status)
 }
 
 void hil_answer_kept(hil_link *link, const hil_request *asked, uint8_t status, const uint8_t *payload, size_t size) {
-    hil_kept *kept = &link->kept[link->next_kept];
-    link->next_kept = (uint8_t)((link->next_kept + 1u) % HIL_WINDOW_MAX);
+    hil_kept *kept = &link->kept[link->newest];
     put_header(kept->reply, asked, status);
     if (size > 0) {
         memcpy(kept->reply + HIL_REPLY_BYTES, payload, size);
@@ -45,6 +44,11 @@ void hil_answer_kept(hil_link *link, const hil_request *asked, uint8_t status, c
     kept->size = (uint8_t)(HIL_REPLY_BYTES + size);
     kept->request_crc = asked->crc;
     send_frame(link, kept->reply, kept->size, NULL, 0);
+}
+
+void hil_answer_newest(hil_link *link) {
+    link->newest = (uint8_t)((link->newest + 1u) % HIL_WINDOW_MAX);
+    link->kept[link->newest].size = 0;
 }
 
 bool hil_answer_again(hil_link *link, const hil_request *asked) {

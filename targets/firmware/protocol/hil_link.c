@@ -9,7 +9,7 @@
 
 static void forget(hil_link *link, uint16_t session) {
     link->session = session;
-    link->next_kept = 0;
+    link->newest = 0;
     memset(link->kept, 0, sizeof link->kept);
 }
 
@@ -133,6 +133,7 @@ static void take_request(hil_link *link) {
     if (asked.session != link->session) {
         hil_answer_status(link, &asked, HIL_STATUS_NO_SESSION);
     } else if (!hil_answer_again(link, &asked)) {
+        hil_answer_newest(link);
         execute(link, &asked);
     }
 }

@@ -113,8 +113,8 @@ typedef struct {
     const hil_board *board;
     hil_decoder decoder;
     uint16_t session; /* 0: none */
-    uint8_t next_kept;
-    hil_kept kept[HIL_WINDOW_MAX];
+    uint8_t newest;                /* place in `kept` of the last request */
+    hil_kept kept[HIL_WINDOW_MAX]; /* of the last requests of any kind, or a number's next use would find its first */
 } hil_link;
 
 /* `memory` (HIL_SMALLEST_FRAME bytes at least) holds one frame's body: its size is the largest frame and largest READ.

@@ -22,6 +22,8 @@ void hil_answer_fault(hil_link *link, const hil_request *asked, const hil_fault 
 
 /* The answer to what must not be executed twice; its payload has HIL_RESULT_BYTES at most. */
 void hil_answer_kept(hil_link *link, const hil_request *asked, uint8_t status, const uint8_t *payload, size_t size);
+/* A request is executed now: makes a place for its answer, where the oldest one was. */
+void hil_answer_newest(hil_link *link);
 /* Whether `asked` was executed before: its answer has then gone out again. */
 bool hil_answer_again(hil_link *link, const hil_request *asked);
 
