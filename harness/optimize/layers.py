@@ -5,7 +5,10 @@
 - Left as they are by these two: `DepthwiseConv2D` and `SeparableConv2D` (TFMOT does not prune or cluster depthwise
   kernels, by design, and its quantization splits a separable layer in two), layers named in `Recipe.keep`, and kernels
   of no more weights than clusters, where there is nothing to cluster.
-- Refused: a model inside the model.  TFMOT quantizes no such model, and would leave its kernels out of the rest.
+- A model inside the model becomes its layers first (`flat`); one that a layer such as `TimeDistributed` repeats is
+  refused.  TFMOT quantizes no such model, and would leave its kernels out of the rest.
+
+The techniques that know the NPU go by rules of their own (`rules`).
 """
 
 from __future__ import annotations
