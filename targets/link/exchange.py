@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from hil.npu.errors import InfrastructureError
 from hil.targets.link import frames
 from hil.targets.link.channel import Channel
 from hil.targets.link.errors import (
@@ -303,7 +304,7 @@ class Exchange:
             try:
                 self.channel.reopen()
                 break
-            except UnpluggedError:
+            except InfrastructureError:  # also of whoever looks for the port
                 if time.monotonic() >= end:
                     raise
                 time.sleep(_REOPEN_S)

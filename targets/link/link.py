@@ -88,8 +88,11 @@ class Link:
         if numbers["protocol"] != wire.PROTOCOL:
             message = f"{self._channel.name}: the board speaks version {numbers['protocol']} of the protocol"
             raise self._garbage(f"{message}, not {wire.PROTOCOL}", hint="flash this version's firmware")
-        if numbers["largest_frame"] < wire.SMALLEST_FRAME or not 1 <= numbers["window"] <= wire.WINDOW_MAX:
+        smallest = min(numbers["largest_frame"], numbers["largest_read"])
+        if smallest < wire.SMALLEST_FRAME or not 1 <= numbers["window"] <= wire.WINDOW_MAX:
             raise self._garbage(f"{self._channel.name}: the board announces buffers that cannot be")
+        if numbers["regions"] > 256 - Part.REGION:
+            raise self._garbage(f"{self._channel.name}: the board announces more regions than can be asked for")
         count = numbers.pop("regions")
         identity = Identity(
             **{**numbers, "features": Feature(numbers["features"])},

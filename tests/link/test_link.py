@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.link.device import FAULTY, RAM, STATE, Device
-from hil.npu.errors import BadInputError
+from hil.npu.errors import BadInputError, InfrastructureError
 from hil.targets.link import (
     GarbageError,
     Job,
@@ -29,7 +29,8 @@ from hil.targets.link import (
     UnpluggedError,
     open_channel,
 )
-from hil.targets.link.wire import Direction, RegionKind
+from hil.targets.link.frames import FrameReader, frame
+from hil.targets.link.wire import NUMBERS, PROTOCOL, REGION, REPLY, REPLY_BIT, REQUEST, Direction, RegionKind
 
 DATA = random.Random(0).randbytes(100_000)
 
@@ -241,3 +242,46 @@ def test_a_line_that_takes_nothing_ends_in_time() -> None:
         channel = open_channel(f"socket://127.0.0.1:{server.getsockname()[1]}", 4_000_000)
         with Link(channel, silence_s=0.3, patience_s=0.5) as link, pytest.raises(SilentError):
             link.identify()
+
+
+def test_a_port_that_is_looked_for_may_take_a_while_to_be_found_again(program: Path) -> None:
+    """What looks for it (by its USB identity) says in its own words that there is none yet."""
+    gone = 0.0
+
+    def find() -> str:
+        if time.monotonic() < gone:
+            raise InfrastructureError("no such port")
+        return device.url
+
+    with Device(program, "pty") as device, Link(open_channel(device.url, find=find), reopen_s=5) as link:
+        link.write(RAM, b"kept")
+        gone = time.monotonic() + 0.5
+        device.tell("port")
+        assert link.read(RAM, 4) == b"kept"
+
+
+@pytest.mark.parametrize(("number", "value"), [("regions", 254), ("largest_read", 0)])
+def test_a_board_that_announces_what_cannot_be_is_garbage(number: str, value: int) -> None:
+    numbers = dict.fromkeys(NUMBERS.offsets, 1) | {"protocol": PROTOCOL, "largest_frame": 1024, "largest_read": 1024}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            client, reader = server.accept()[0], FrameReader(4096)
+            with client:
+                while data := client.recv(4096):
+                    for body in filter(None, reader.take(data)):
+                        asked = REQUEST.unpack(body[: REQUEST.size])
+                        head = REPLY.pack(**asked | {"command": asked["command"] | REPLY_BIT, "status": Status.OK})
+                        told = NUMBERS.pack(**numbers | {number: value}), b"name", b"name"
+                        part = body[REQUEST.size]
+                        region = REGION.pack(kind=1, flags=3, address=RAM, size=4096)
+                        client.sendall(frame(head + (told[part] if part < 3 else region)))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            url = f"socket://127.0.0.1:{server.getsockname()[1]}"
+            with Link(open_channel(url)) as link, pytest.raises(GarbageError, match="the board announces"):
+                link.identify()
+        finally:
+            thread.join()
