@@ -10,6 +10,7 @@ that stands in the file.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import sys
 import time
@@ -26,7 +27,16 @@ from hil.targets.boards.locks import Say
 from hil.targets.boards.opening import PATIENCE_S, HeldPort
 from hil.targets.boards.ports import candidates
 from hil.targets.boards.programs import ProgramError, run
-from hil.targets.link import Channel, GarbageError, Identity, Link, RebootedError, SilentError, open_channel
+from hil.targets.link import (
+    Channel,
+    GarbageError,
+    Identity,
+    Link,
+    RebootedError,
+    RefusedError,
+    SilentError,
+    open_channel,
+)
 
 _POLL_S = 0.1
 _LARGEST_ELF = 256 << 20
@@ -90,7 +100,10 @@ def pyocd_words(flasher: Flasher, elf: Path, serial: str, source: Path | None) -
     """What pyOCD is told: never to wait for a probe, nor to choose one by itself where the description names it."""
     words = ["load", "--no-wait", "--target", flasher.pyocd, "--format", "elf"]
     if flasher.probe:
-        words += ["--uid", flasher.probe.replace("{serial}", serial)]
+        probe = flasher.probe.replace("{serial}", serial)
+        if not probe:  # pyOCD would take any.
+            raise BadInputError("the port does not tell the serial number of its debug probe", hint="name it: probe")
+        words += ["--uid", probe]
     if flasher.pack:
         words += ["--pack", str((source.parent if source else Path()) / flasher.pack)]
     return (*words, str(elf.resolve()))
@@ -129,13 +142,12 @@ def _write(board: Board, command: tuple[str, ...], values: dict[str, str], say: 
 def _verify(board: Board, link: Link, before: Identity | None, elf: bytes) -> Identity:
     """The restarted board runs what was flashed."""
     if before is not None:
-        try:
-            link.read(before.regions[0].address, 1)
+        with contextlib.suppress(RebootedError):
+            with contextlib.suppress(RefusedError):  # That there is no such memory only its old session can say.
+                link.read(before.regions[0].address if before.regions else 0, 1)
             raise FlashError(
                 f"{board.name} goes on with what it ran: it was not restarted", hint="the flasher must reset the board"
             )
-        except RebootedError:
-            pass
     after = link.identify()
     identity.check(board, after)
     if after.firmware.encode() not in elf:

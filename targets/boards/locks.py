@@ -50,7 +50,7 @@ class PortLock:
 
     def __init__(self, port: str, patience_s: float = 0.0, say: Say | None = None) -> None:
         self.port = port
-        self.key = _key(port)
+        self.key = key_of(port)
         file = folder() / self.key
         self._note = file.with_suffix(".holder")
         try:
@@ -94,7 +94,7 @@ class PortLock:
             ) from None
 
 
-def _key(port: str) -> str:
+def key_of(port: str) -> str:
     """A file's name for the port: readable, and different for different ports."""
     real = port.lower() if "://" in port else str(Path(port).resolve())
     readable = re.sub(r"[^A-Za-z0-9]+", "-", real).strip("-")[-60:]

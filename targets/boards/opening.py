@@ -13,7 +13,7 @@ from hil.targets.boards import identity
 from hil.targets.boards.access import Access
 from hil.targets.boards.description import Board
 from hil.targets.boards.desk import desk
-from hil.targets.boards.locks import PortLock, Say
+from hil.targets.boards.locks import PortLock, Say, key_of
 from hil.targets.link import Link, open_channel
 
 PATIENCE_S = 60.0
@@ -32,7 +32,7 @@ class HeldPort:
     def find(self) -> str:
         """The port's present name, locked; raises `PortError`, `InUseError`."""
         port = self._access.find()
-        if self._lock is None or self._lock.port != port:
+        if self._lock is None or self._lock.key != key_of(port):  # It may have several names.
             moved = PortLock(port, self._patience_s, self._say)
             self.release()
             self._lock = moved

@@ -9,6 +9,7 @@ product and serial number, and looked for anew each time.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -65,7 +66,8 @@ def matching(board: Board, among: Iterable[Candidate]) -> list[Candidate]:
         return [Candidate(board.port)]
     real = _real(board.port)
     return [candidate for candidate in among if _real(candidate.path) == real] or [
-        Candidate(board.port) for _ in range(Path(board.port).exists() or board.port.upper().startswith("COM"))
+        Candidate(board.port)
+        for _ in range(os.path.exists(board.port) or board.port.upper().startswith("COM"))  # noqa: PTH110
     ]
 
 

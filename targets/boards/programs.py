@@ -36,9 +36,9 @@ class ProgramError(Exception):
 def run(words: Sequence[str], values: Mapping[str, str], limit_s: float, say: Say | None = None) -> str:
     """What the program printed, on either stream, the last 64 KB of it; `say` gets it line by line while it runs.
 
-    `{name}` in a word is replaced by `values[name]`.  Raises `ProgramError`.
+    `{name}` in a word is replaced by `values[name]`, if that is there.  Raises `ProgramError`.
     """
-    command = [re.sub(r"\{(\w+)\}", lambda found: values[found[1]], word) for word in words]
+    command = [re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), word) for word in words]
     program = shutil.which(command[0])
     if program is None:
         raise ProgramError(f"{command[0]}: no such program")

@@ -18,7 +18,15 @@ from typing import Generic, Protocol, TypeVar
 
 from hil.targets.boards.access import Access
 from hil.targets.boards.description import Board
-from hil.targets.boards.errors import BoardError, BoardLostError, InUseError, PortError, ResetError, StuckError
+from hil.targets.boards.errors import (
+    BoardError,
+    BoardLostError,
+    InUseError,
+    PortError,
+    ResetError,
+    StuckError,
+    WrongBoardError,
+)
 from hil.targets.boards.health import Health
 from hil.targets.boards.locks import Say
 from hil.targets.boards.opening import PATIENCE_S, HeldPort, connect
@@ -100,6 +108,8 @@ class Recovery(Generic[C]):
         except (BoardError, LinkError) as error:
             last = self._noted(story, error)
         for name, way in self._steps(last):
+            if isinstance(last, WrongBoardError) and name != AGAIN:
+                raise last  # A reset would be somebody else's.
             if self.recoveries >= MOST_RECOVERIES:
                 break
             self.recoveries += 1
@@ -111,6 +121,8 @@ class Recovery(Generic[C]):
                 return self._once(work, self.access.board.reset.boot_s)
             except (BoardError, LinkError) as error:
                 last = self._noted(story, error)
+        if isinstance(last, WrongBoardError):
+            raise last
         raise self._lost(story, last)
 
     def _steps(self, error: BoardError | LinkError) -> Iterator[tuple[str, Callable[[], None]]]:

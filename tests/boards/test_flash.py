@@ -13,6 +13,7 @@ from hil.npu.errors import BadInputError, UnavailableError
 from hil.targets.boards import FlashError, WrongBoardError, desk, find_board
 from hil.targets.boards.description import Flasher
 from hil.targets.boards.flashing import flash, pyocd_words
+from hil.targets.boards.programs import run
 
 from .conftest import MakeBoard, MakeFirmware, MakePlug
 from .plug import Plug
@@ -125,3 +126,12 @@ def test_the_command_says_what_was_and_what_is(plug: MakePlug, described: MakeBo
     ended = CliRunner().invoke(app, ["flash", "--board", str(board), str(firmware(version="monitor 2.0")), "--json"])
     told = json.loads(ended.stdout)
     assert (told["board"], told["before"], told["after"]) == ("bench", "monitor 1.0", "monitor 2.0")
+
+
+def test_pyocd_never_takes_any_probe_for_one_that_is_not_known() -> None:
+    with pytest.raises(BadInputError, match="does not tell the serial number"):
+        pyocd_words(Flasher("m55", probe="{serial}"), Path("/x.elf"), "", None)
+
+
+def test_a_file_may_be_called_like_a_placeholder(tmp_path: Path) -> None:
+    assert run(("echo", "{elf}", "{other}"), {"elf": "{other}"}, limit_s=10) == "{other} {other}\n"

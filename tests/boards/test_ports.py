@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from hil.npu.errors import BadInputError
-from hil.targets.boards import InUseError, PortError, find_board
+from hil.targets.boards import Access, InUseError, PortError, find_board
 from hil.targets.boards.description import Board, Usb
 from hil.targets.boards.locks import PortLock
+from hil.targets.boards.opening import HeldPort
 from hil.targets.boards.ports import Candidate, find_candidate, find_port, matching
 
 FTDI = [
@@ -107,3 +108,18 @@ def test_a_note_that_lies_breaks_nothing(tmp_path: Path) -> None:
             with pytest.raises(InUseError, match="held by another process"):
                 PortLock("/dev/x")
         holder.kill()
+
+
+def test_a_port_that_is_found_by_another_of_its_names_is_still_held(tmp_path: Path) -> None:
+    link = tmp_path / "by-id"
+    link.symlink_to("/dev/null")
+    found = iter(["/dev/null", str(link)])
+    held = HeldPort(Access(find_board("mps3_an547"), lambda: next(found)), patience_s=0.2)
+    assert [held.find(), held.find()] == ["/dev/null", str(link)]
+    held.release()
+    PortLock("/dev/null").release()
+
+
+def test_a_name_that_no_port_can_have_is_told() -> None:
+    with pytest.raises(PortError, match="is not there"):
+        find_port(find_board(f"mps3_an547@/dev/{'x' * 300}"))

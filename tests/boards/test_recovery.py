@@ -146,3 +146,11 @@ def test_what_a_reset_cannot_mend_is_not_tried_again(plug: MakePlug, described: 
         with pytest.raises(RefusedError):
             recovery.attempt(lambda link: link.read(0x10, 4))
         assert cable.starts == 1
+
+
+def test_a_board_that_is_not_ours_is_not_reset(plug: MakePlug, described: MakeBoard) -> None:
+    cable = plug(board="other")
+    refused = pytest.raises(WrongBoardError, match="'other' answered")
+    with Recovery.of(desk(find_board(str(described(cable))))) as recovery, refused:
+        recovery.attempt(upload)
+    assert cable.starts == 1
