@@ -28,21 +28,28 @@ class Lines:
 
     def until(self, end: float) -> Iterator[Line]:
         """Every line that is complete before `end` on the monotonic clock, or has come already."""
+        over = False
         while True:
             while b"\n" in self._left:
                 raw, _, rest = bytes(self._left).partition(b"\n")
                 self._left[:] = rest
-                line = Line(raw.decode("ascii", "replace").replace("\0", "").strip(), time.monotonic())
+                line = Line(_printable(raw), time.monotonic())
                 self.transcript.note(f"got   {line.text}")
                 yield line
-            wait = max(0.0, end - time.monotonic())
-            data = self.channel.receive(wait)
-            if not data and time.monotonic() >= end:
+            if over:  # A board that never stops to talk does not get more time for it.
                 return
-            self._left += data
+            wait = max(0.0, end - time.monotonic())
+            over = wait == 0.0
+            self._left += self.channel.receive(wait)
             del self._left[:-_LONGEST]
 
     @property
     def begun(self) -> str:
         """The line that has begun, and did not end."""
         return self._left.decode("ascii", "replace")
+
+
+def _printable(data: bytes) -> str:
+    """What a board says ends up in terminals: without NUL, and `?` for all else that is no text."""
+    text = data.replace(b"\0", b"").decode("ascii", "replace").strip()
+    return "".join(char if char.isprintable() else "?" for char in text)

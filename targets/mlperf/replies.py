@@ -132,7 +132,7 @@ def read_results(lines: Sequence[Line]) -> Results:
     if not all(value.is_finite() for value in values):
         return Results(tuple(map(float, values)), float("inf"))
     coarsest = max(int(value.as_tuple().exponent) for value in values)
-    return Results(tuple(map(float, values)), float(Decimal(1).scaleb(coarsest)))
+    return Results(tuple(map(float, values)), float(f"1e{coarsest}"))
 
 
 def read_inference(lines: Sequence[Line], iterations: int, warmups: int) -> Inference:

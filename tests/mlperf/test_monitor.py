@@ -195,3 +195,25 @@ def test_energy_mode_has_results_but_no_timestamps(built: Built, book: Path, ans
 def test_a_clock_of_32_bits_may_pass_its_end() -> None:
     assert elapsed_us(4_294_967_000, 704) == 1000
     assert elapsed_us(704, 4_294_967_000) == 4_294_966_296
+
+
+class Babbling:
+    """A channel on which there is always something."""
+
+    name = "babble"
+
+    def send(self, data: bytes) -> None:
+        """Nobody listens."""
+
+    def receive(self, timeout: float) -> bytes:
+        """At once."""
+        return b"\x1b[31mred\n"
+
+
+def test_a_board_that_never_stops_to_talk_is_told_in_time_and_cannot_colour_a_terminal() -> None:
+    began, monitor = time.monotonic(), Monitor(Babbling(), sync_s=0.3)  # type: ignore[arg-type]
+    with pytest.raises(GarbageError, match="something, but not its name"):
+        monitor.sync()
+    assert time.monotonic() - began < 3
+    assert "?[31mred" in monitor.transcript
+    assert "\x1b" not in monitor.transcript

@@ -48,6 +48,7 @@ def test_an_answer_with_a_damaged_line_is_no_answer(damaged: str) -> None:
         ("1,0.5", (1.0, 0.5), 1.0),
         ("2.5e-05", (2.5e-05,), 1e-06),
         ("nan", (float("nan"),), float("inf")),
+        ("1e1000000", (float("inf"),), float("inf")),
     ],
 )
 def test_results_keep_how_exactly_they_were_printed(text: str, values: tuple[float, ...], resolution: float) -> None:
