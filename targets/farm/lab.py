@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -54,7 +56,12 @@ class Lab:
         command = [str(find_python()), "-u", "-I", str(_AGENT)]
         pipe = subprocess.PIPE
         # A session of its own: Ctrl-C is for us, and we tell the agent.
-        self._agent = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+        try:
+            self._agent = subprocess.Popen(
+                command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+            )
+        except OSError as error:
+            raise FarmError(f"{command[0]} cannot be started: {error.strerror}") from None
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._said: deque[str] = deque(maxlen=100)
         self._readers = [threading.Thread(target=read, daemon=True) for read in (self._listen, self._keep_errors)]
@@ -115,8 +122,10 @@ class Lab:
         except subprocess.TimeoutExpired:
             self._agent.kill()
             self._agent.wait()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._agent.pid, signal.SIGKILL)  # What it has left would hold its output open.
         for reader in self._readers:
-            reader.join()
+            reader.join(_LAST_WORDS_S)
 
     def _ask(self, request: dict[str, Any], limit_s: float) -> dict[str, Any]:
         try:

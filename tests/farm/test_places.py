@@ -207,6 +207,35 @@ def test_a_python_without_labgrid_is_told(monkeypatch: pytest.MonkeyPatch, tmp_p
         pass
 
 
+def test_what_labgrid_has_left_is_ended_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program, child = tmp_path / "python", tmp_path / "child"
+    program.write_text(f"#!/bin/sh\nsleep 60 >/dev/null &\necho $! > {child}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("HIL_LABGRID", str(program))
+    began = time.monotonic()
+    with pytest.raises(FarmError, match="ended at 'start'"), reach("place:desk1"):
+        pass
+    assert time.monotonic() - began < 20
+    while (state := _state(int(child.read_text()))) not in ("", "Z"):
+        assert time.monotonic() - began < 30, f"the child is there, in state {state}"
+        time.sleep(0.05)
+
+
+def test_what_is_no_program_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "python").write_text("text")
+    monkeypatch.setenv("HIL_LABGRID", str(tmp_path / "python"))
+    with pytest.raises(FarmError, match="cannot be started"), reach("place:desk1"):
+        pass
+
+
+def _state(process: int) -> str:
+    """As `ps` has it; empty where there is no such process."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().split()[2]
+    except OSError:
+        return ""
+
+
 def _gone(find: Callable[[], str]) -> bool:
     try:
         find()
