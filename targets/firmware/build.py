@@ -141,10 +141,10 @@ def _sources(header: Path) -> list[Path]:
 
 
 def _files(header: Path) -> Iterator[Path]:
-    """All that can change the firmware."""
+    """All that can change the firmware: what is beside a port may be included in it."""
     for name in (*_FOLDERS, "ports"):
         yield from sorted(path for path in (SOURCES / name).iterdir() if path.suffix in (".c", ".h", ".ld"))
-    yield from sorted(path for path in {header, header.with_suffix(".c")} if path.is_file())
+    yield from sorted(path for path in header.parent.iterdir() if path.suffix in (".c", ".h") and path.is_file())
     yield Path(__file__)
 
 

@@ -56,6 +56,15 @@ def test_a_changed_port_is_built_anew(tmp_path: Path) -> None:
     assert build(str(port), "zig", tmp_path / "kept").sha256 != first.sha256
 
 
+def test_a_port_is_built_anew_when_a_header_that_it_includes_has_changed(tmp_path: Path) -> None:
+    port, pins = tmp_path / "mine.h", tmp_path / "pins.h"
+    port.write_text('#include "mps3_an547.h"\n#include "pins.h"\n')
+    pins.write_text("#undef PORT_CPU_HZ\n#define PORT_CPU_HZ 25000000\n")
+    first = build(str(port), "zig", tmp_path / "kept")
+    pins.write_text("#undef PORT_CPU_HZ\n#define PORT_CPU_HZ 20000000\n")
+    assert build(str(port), "zig", tmp_path / "kept").sha256 != first.sha256
+
+
 def test_another_baud_rate_is_another_firmware(tmp_path: Path) -> None:
     usual, same, faster = (build(compiler="zig", folder=tmp_path, baud=baud) for baud in (None, 115_200, 921_600))
     assert usual.sha256 == same.sha256 != faster.sha256
