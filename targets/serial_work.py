@@ -16,8 +16,9 @@ from hil.npu.errors import InfrastructureError
 from hil.npu.memory_system import MemorySystem
 from hil.targets.base import Array, Progress
 from hil.targets.boards.description import Board
+from hil.targets.boards.identity import usable
 from hil.targets.graph import Graph, State
-from hil.targets.link import Identity, Link, Region
+from hil.targets.link import Identity, Link
 from hil.targets.serial_figures import EVENTS, MORE_EVENTS, Clocks, Series
 from hil.targets.serial_layout import lay_out, npu_steps
 from hil.targets.serial_npu import BoardNpu, check_npu
@@ -59,7 +60,7 @@ class Work:
         """
         plan, self.identity = self._plan, link.identify()
         check_npu(plan.graph, self.identity, plan.board.name)
-        layout = lay_out(plan.graph, plan.memory, _usable(self.identity.regions, plan.board))
+        layout = lay_out(plan.graph, plan.memory, usable(plan.board, self.identity))
         npu = BoardNpu(link, layout, npu_steps(plan.graph), plan.limit_ms)
         npu.upload()
         if plan.keep_state:  # A sequence cannot go on in its middle: part of its state is in the interpreter.
@@ -86,15 +87,3 @@ def clocks(identity: Identity, plan: Plan, *, virtual: bool) -> Clocks:
     if plan.board.npu_hz:
         return Clocks(plan.board.npu_hz, identity.timer_hz, "by the board's description")
     return Clocks(identity.npu_hz, identity.timer_hz, "as the firmware says")
-
-
-def _usable(regions: Sequence[Region], board: Board) -> list[Region]:
-    """What the board announces, within what its description allows."""
-    if not board.memory:
-        return list(regions)
-    return [
-        Region(memory.name, region.kind, memory.address, memory.size, region.writable, region.npu_visible)
-        for memory in board.memory
-        for region in regions
-        if region.address <= memory.address and memory.address + memory.size <= region.address + region.size
-    ]
