@@ -68,7 +68,7 @@ def test_unknown_names_are_refused(made: Made) -> None:
         create("hots")
     with pytest.raises(BadInputError, match="unexpected keyword argument 'speed'"):
         create("host", speed=3)
-    assert NAMES == ("host", "sim", "fvp")
+    assert NAMES == ("host", "sim", "fvp", "serial")
 
 
 def test_an_output_of_vela_is_refused(made: Made) -> None:
