@@ -82,9 +82,10 @@ class Killer(Watcher):
             return
         with Client(self.farm.address, set_as_default=False) as client:
             pids = client.run(os.getpid)
-            (busy,) = (pids[at] for at, keys in client.processing().items() if any("hil prune" in key for key in keys))
-        self.children = descendants(busy)
-        os.kill(busy, signal.SIGKILL)
+            at_it = [pids[at] for at, keys in client.processing().items() if any("hil prune" in key for key in keys)]
+        for busy in at_it:
+            self.children = descendants(busy)
+            os.kill(busy, signal.SIGKILL)
 
 
 def spread(folder: Path, store: Path, farm: Farm, watcher: Watcher | None = None) -> Walk:
@@ -95,7 +96,7 @@ def spread(folder: Path, store: Path, farm: Farm, watcher: Watcher | None = None
 
 
 def test_a_node_of_a_killed_worker_is_trained_by_the_other(farm: Farm, tmp_path: Path, store: Path) -> None:
-    folder = repository(tmp_path)
+    folder = repository(tmp_path, ("FineTune(4, 1e-2)", "FineTune(100, 1e-2)"))  # long enough to be killed in
     killer = Killer(farm)
     found = spread(folder, tmp_path / "shared", farm, killer)
     assert killer.children, "else this shows nothing"
