@@ -96,7 +96,7 @@ def spread(folder: Path, store: Path, farm: Farm, watcher: Watcher | None = None
 
 
 def test_a_node_of_a_killed_worker_is_trained_by_the_other(farm: Farm, tmp_path: Path, store: Path) -> None:
-    folder = repository(tmp_path, ("FineTune(4, 1e-2)", "FineTune(100, 1e-2)"))  # long enough to be killed in
+    folder = repository(tmp_path, ("FineTune(epochs=1,", "FineTune(epochs=100,"))  # long enough to be killed in
     killer = Killer(farm)
     found = spread(folder, tmp_path / "shared", farm, killer)
     assert killer.children, "else this shows nothing"
