@@ -64,7 +64,7 @@ def flash(
         raise BadInputError(f"{board.name} speaks {board.protocol}, the firmware hil", hint="describe it with hil")
     held = HeldPort(access, patience_s, say)
     try:
-        command = command_of(board, elf, _serial(held.find()))
+        command = command_of(board, elf, held.find())
         channel, link, before = _ask(board, held.find, unidentified)
         began = time.monotonic()
         try:
@@ -81,19 +81,22 @@ def flash(
     return Flashed(before, after, seconds)
 
 
-def command_of(board: Board, elf: Path, serial: str) -> tuple[str, ...]:
+def command_of(board: Board, elf: Path, port: str) -> tuple[str, ...]:
     """The flasher's argument list; pyOCD's is complete, a board's own keeps its placeholders.
 
-    Raises `BadInputError` for a board without a flasher, `UnavailableError` without pyOCD.
+    Raises `BadInputError` for a board without a flasher, or elsewhere and without a named probe, `UnavailableError`
+    without pyOCD.
     """
     flasher = board.flasher
+    if flasher and flasher.pyocd and not flasher.probe and "://" in port:  # pyOCD would take one of this machine
+        raise BadInputError(f"{board.name} is behind {port}: which probe is its own?", hint="name it: probe")
     if flasher is None:
         raise BadInputError(f"{board.name} has no flasher", hint="add a table [flash] to its description")
     if flasher.command:
         return flasher.command
     if importlib.util.find_spec("pyocd") is None:
         raise UnavailableError("pyOCD is not installed", hint="pip install 'ethosu-hil[flash]'")
-    return (sys.executable, "-m", "pyocd", *pyocd_words(flasher, elf, serial, board.source))
+    return (sys.executable, "-m", "pyocd", *pyocd_words(flasher, elf, _serial(port), board.source))
 
 
 def pyocd_words(flasher: Flasher, elf: Path, serial: str, source: Path | None) -> tuple[str, ...]:

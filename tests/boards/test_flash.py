@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from hil.npu.errors import BadInputError, UnavailableError
 from hil.targets.boards import FlashError, WrongBoardError, desk, find_board
 from hil.targets.boards.description import Flasher
-from hil.targets.boards.flashing import flash, pyocd_words
+from hil.targets.boards.flashing import command_of, flash, pyocd_words
 from hil.targets.boards.programs import run
 
 from .conftest import MakeBoard, MakeFirmware, MakePlug
@@ -131,6 +131,12 @@ def test_the_command_says_what_was_and_what_is(plug: MakePlug, described: MakeBo
 def test_pyocd_never_takes_any_probe_for_one_that_is_not_known() -> None:
     with pytest.raises(BadInputError, match="does not tell the serial number"):
         pyocd_words(Flasher("m55", probe="{serial}"), Path("/x.elf"), "", None)
+
+
+def test_pyocd_takes_no_probe_of_this_machine_for_a_board_elsewhere(plug: MakePlug, described: MakeBoard) -> None:
+    board = find_board(str(described(plug(), more='[flash]\npyocd = "m55"\n')))
+    with pytest.raises(BadInputError, match="which probe is its own"):
+        command_of(board, Path("/x.elf"), "rfc2217://lab:4000")
 
 
 def test_a_file_may_be_called_like_a_placeholder(tmp_path: Path) -> None:
