@@ -68,9 +68,9 @@ def _front(leaves: Sequence[Leaf]) -> list[Leaf]:
     return [measured[place] for place in front([[_known(leaf.figure(name)) for name in known] for leaf in measured])]
 
 
-def cost(leaf: Leaf) -> tuple[float, float]:
-    """Latency, then encoded weights; leaves without a latency by their encoded weights."""
-    return _known(leaf.figure("latency")), leaf.figure("encoded_weights") or 0.0
+def cost(leaf: Leaf) -> tuple[float, float, float]:
+    """Latency, then encoded weights (alone where there is no latency), then the drop: the least is on the front."""
+    return _known(leaf.figure("latency")), leaf.figure("encoded_weights") or 0.0, _known(leaf.figure("accuracy_drop"))
 
 
 def _known(figure: float | None) -> float:
