@@ -143,7 +143,11 @@ def read(config: pytest.Config) -> Options:
     if get("repetitions") is not None and get("repetitions") < 1:
         raise BadInputError(f"--repetitions {get('repetitions')}: at least 1")
     if get("board") and get("target") != "serial":
-        raise BadInputError(f"--board {get('board')}: only --target serial has boards")
+        theirs = of_another_plugin(config)
+        raise BadInputError(
+            f"--board {get('board')}: only --target serial has boards, the target is {get('target') or 'sim'}",
+            hint=f"--target is another plugin's option here: --hil-target {theirs}" if theirs else "",
+        )
     vela_config = config.invocation_params.dir / get("vela-config") if get("vela-config") else None
     if vela_config and not vela_config.is_file():
         raise BadInputError(f"--vela-config: no file {vela_config}")
@@ -171,6 +175,14 @@ def read(config: pytest.Config) -> Options:
         if get("models")
         else config.rootpath / config.getini("hil_models"),
     )
+
+
+def of_another_plugin(config: pytest.Config) -> str:
+    """The target of ours that `--target` names where that option is another plugin's; empty if there is none."""
+    from hil.targets import NAMES
+
+    theirs = config.getoption("target", default=None)  # ours lies under another name, see _dest
+    return theirs if theirs in NAMES else ""
 
 
 def _dest(name: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from hil.harness.options import OPTIONS, of_another_plugin
 from hil.npu.errors import HilError, InfrastructureError
 
 EXIT_ONLY_INFRASTRUCTURE = 6
@@ -79,6 +80,11 @@ class Recorder:
         terminalreporter.section("hardware in the loop")
         if self.rows or left_out:
             terminalreporter.write_line(render(list(self.rows.values()), left_out, terminalreporter))
+        theirs = of_another_plugin(self.config)
+        if theirs and self.config.stash[OPTIONS].target is None:
+            terminalreporter.write_line(
+                f"on sim: --target {theirs} is another plugin's option here (--hil-target {theirs})", yellow=True
+            )
         for device, (first, *others) in self.lost.items():
             terminalreporter.write_line(f"{device} is out of order since {first}")
             if others:

@@ -135,8 +135,19 @@ def test_beside_pytest_embedded(tmp_path: Path, store: Path) -> None:
     done = run(folder, store, "--hil-target", "sim", "--technique", "ptq", plugins=("pytest_embedded",))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
+    assert "another plugin" not in done.stdout
     theirs = run(folder, store, "--target", "esp32", "test_other.py", plugins=("pytest_embedded",))
     assert theirs.returncode == 0, theirs.stdout + theirs.stderr
+
+
+def test_a_target_that_another_plugin_took_is_not_ignored_in_silence(tmp_path: Path, store: Path) -> None:
+    pytest.importorskip("pytest_embedded", reason="pytest-embedded is not installed (pip install pytest-embedded)")
+    folder = repository(tmp_path)
+    done = run(folder, store, "--target", "fvp", "--technique", "ptq", plugins=("pytest_embedded",))
+    assert "on sim: --target fvp is another plugin's option here (--hil-target fvp)" in done.stdout
+    board = run(folder, store, "--target", "serial", "--board", "virtual", plugins=("pytest_embedded",))
+    assert board.returncode == 4, board.stdout + board.stderr
+    assert "the target is sim (--target is another plugin's option here: --hil-target serial)" in board.stderr
 
 
 def test_under_xdist_the_table_is_whole(tmp_path: Path, store: Path) -> None:
