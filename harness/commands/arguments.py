@@ -58,7 +58,7 @@ def serial_options(board: str | None, repetitions: int | None, target: str) -> d
 
     if target != "serial" and (board or repetitions):
         name = f"--board {board}" if board else f"--repetitions {repetitions}"
-        raise BadInputError(f"{name}: only serial has boards", hint="--target serial")
+        raise BadInputError(f"{name}: only serial has boards, this is {target}", hint="--target serial")
     return {"board": board, **({"repetitions": repetitions} if repetitions else {})}
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hil.harness.commands import arguments
+
+if TYPE_CHECKING:
+    from hil.targets.boards import Board
 
 app = typer.Typer(help="The monitor firmware that a board runs.", no_args_is_help=True)
 
@@ -54,11 +57,14 @@ def flash(
     """Write the firmware onto a board that says that it is the right one, and ask it again afterwards."""
     import sys
 
+    from hil.npu.errors import BadInputError
     from hil.targets.boards import reach
     from hil.targets.boards.flashing import flash
 
     with reach(board) as access:
-        file = elf or _built_for(access.board.reports, access.board.baud)
+        if access.is_virtual:
+            raise BadInputError(f"{board} starts with its firmware", hint="hil boards virtual --firmware ELF")
+        file = elf or _built_for(access.board)
         flashed = flash(access, file, unidentified=unidentified, say=lambda line: print(line, file=sys.stderr))
     before = flashed.before.firmware if flashed.before else ""
     if as_json:
@@ -68,10 +74,10 @@ def flash(
     print(f"{flashed.after.board}: {before or 'unidentified'} -> {flashed.after.firmware}, {flashed.seconds:.1f} s")
 
 
-def _built_for(board: str, baud: int) -> Path:
+def _built_for(board: Board) -> Path:
     from hil.npu.errors import BadInputError
     from hil.targets.firmware import build as building
 
-    if not board:
-        raise BadInputError("the board's description does not say what it reports", hint="name the ELF")
-    return building.build(board, baud=baud).elf
+    if board.reports not in building.boards():
+        raise BadInputError(f"no firmware comes with this package for {board.name}", hint="name the ELF")
+    return building.build(board.reports, baud=board.baud).elf

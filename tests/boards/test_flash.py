@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from hil.harness.commands.firmware import app
 from hil.npu.errors import BadInputError, UnavailableError
 from hil.targets.boards import FlashError, WrongBoardError, desk, find_board
 from hil.targets.boards.description import Flasher
@@ -119,13 +120,20 @@ def test_without_pyocd_its_extra_is_named(plug: MakePlug, described: MakeBoard) 
 
 
 def test_the_command_says_what_was_and_what_is(plug: MakePlug, described: MakeBoard, firmware: MakeFirmware) -> None:
-    from hil.harness.commands.firmware import app
-
     cable = plug()
     board = described(cable, more=flasher(cable))
     ended = CliRunner().invoke(app, ["flash", "--board", str(board), str(firmware(version="monitor 2.0")), "--json"])
     told = json.loads(ended.stdout)
     assert (told["board"], told["before"], told["after"]) == ("bench", "monitor 1.0", "monitor 2.0")
+
+
+def test_the_command_says_why_there_is_no_firmware_to_flash(tmp_path: Path) -> None:
+    board = tmp_path / "spotter.toml"
+    board.write_text(
+        'protocol = "mlperf"\naccelerator = "ethos-u55-128"\nreports = "kws01"\n[port]\npath = "/dev/ttyUSB99"\n'
+    )
+    with pytest.raises(BadInputError, match=r"no firmware comes with this package for .*spotter \(name the ELF\)"):
+        CliRunner().invoke(app, ["flash", "--board", str(board)], catch_exceptions=False)
 
 
 def test_pyocd_never_takes_any_probe_for_one_that_is_not_known() -> None:
