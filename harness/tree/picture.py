@@ -108,9 +108,13 @@ def _table(found: Walk) -> Table:
     for heading in HEADINGS:
         made.add_column(heading, justify="right", no_wrap=True)
     for leaf in found.leaves:
-        stands = f"{leaf.status.value} {FRONT}" if leaf.name in found.front else leaf.status.value
-        made.add_row(leaf.name, stands, *cells(leaf), style=STYLES[leaf.status])
+        made.add_row(leaf.name, standing(found, leaf), *cells(leaf), style=STYLES[leaf.status])
     return made
+
+
+def standing(found: Walk, leaf: Leaf) -> str:
+    """The status of a leaf in a table of `found`, with the mark of the front if it is on it."""
+    return f"{leaf.status.value} {FRONT}" if leaf.name in found.front else leaf.status.value
 
 
 def cells(leaf: Leaf) -> list[str]:

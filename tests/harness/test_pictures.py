@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from hil.harness.tree import Leaf, Status, Walk, pictures
+from hil.harness.tree.pictures.figures import draw_table
 from hil.harness.tree.pictures.kernels import Kernel
 from hil.npu.errors import InfrastructureError
 
@@ -214,6 +215,17 @@ def test_a_page_shows_its_words(walked: Walked, tmp_path: Path, visible: Callabl
     for words in ("The tree", "float base", "Pareto front", "exactly zero", "encoded weights", "pqat", "(modelled)"):
         assert words in text
     assert SHOWN in text
+
+
+def test_the_tables_mark_the_leaves_on_the_front_that_their_legend_speaks_of(walked: Walked) -> None:
+    first, *others = walked.found.leaves
+    found = replace(walked.found, front=(first.name,))
+    text = check_page(pictures.html(found)).text
+    assert f"{first.status.value} ◆" in text
+    assert text.count("◆") == 2  # its row and the legend
+    assert others
+    words = [text.get_text() for text in draw_table(found, 1200).axes.texts]
+    assert [word for word in words if word.endswith("◆")] == [f"{first.status.value} ◆"]
 
 
 def test_a_walk_that_came_to_nothing_can_be_drawn(walked: Walked) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from hil.harness.tree.picture import HEADINGS, asked, cells, legend, summary, verdict
+from hil.harness.tree.picture import HEADINGS, asked, cells, legend, standing, summary, verdict
 from hil.harness.tree.pictures import status
 from hil.harness.tree.pictures.canvas import CARD, GREEN, INK, LINE, RED, SOFT, TINT, Drawing, box, canvas, label
 from hil.harness.tree.result import Walk
@@ -32,7 +32,7 @@ def draw_heading(found: Walk, width: float) -> Drawing:
 
 def draw_table(found: Walk, width: float) -> Drawing:
     """Every leaf with its figures, what it missed, and the winner's commands."""
-    rows = [[leaf.name, leaf.status.value, *cells(leaf)] for leaf in found.leaves]
+    rows = [[leaf.name, standing(found, leaf), *cells(leaf)] for leaf in found.leaves]
     headings = ["leaf", "", *(heading.replace("\n", " ") for heading in HEADINGS)]
     letters = [min(24, max(len(row[n]) for row in [headings, *rows])) for n in range(len(headings))]
     spare = max(8.0, (width - 32 - 24 - _LETTER * sum(letters)) / len(letters))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hil.harness.tree.picture import HEADINGS, asked, cells, legend, summary, verdict
+from hil.harness.tree.picture import HEADINGS, asked, cells, legend, standing, summary, verdict
 from hil.harness.tree.pictures import status
 from hil.harness.tree.pictures.canvas import COLORS, Drawing, plain, style
 from hil.harness.tree.pictures.figures import where
@@ -69,7 +69,7 @@ def _inline(drawing: Drawing) -> Any:
 
 
 def _row(leaf: Leaf, found: Walk) -> dict[str, Any]:
-    look = {"kind": leaf.status.value, "sign": status.sign(leaf), "word": status.word(leaf)}
+    look = {"kind": leaf.status.value, "sign": status.sign(leaf), "word": standing(found, leaf)}
     why = "" if leaf.status is Status.MET else summary(leaf, whole=False).partition(": ")[2]
     return {"name": leaf.name, **look, "cells": cells(leaf), "why": why, "wins": leaf is found.winner}
 
