@@ -12,16 +12,17 @@ from collections.abc import Callable, Sequence
 from hil.targets.boards.access import Access
 from hil.targets.boards.description import Board
 from hil.targets.boards.errors import PortError, ResetError
+from hil.targets.boards.line import open_line
 from hil.targets.boards.ports import Candidate, find_candidate
 from hil.targets.boards.programs import ProgramError, run
-from hil.targets.link import Link, LinkError, open_channel
+from hil.targets.link import Link, LinkError
 from hil.targets.link.channel import SerialChannel
 
 
 def desk(board: Board) -> Access:
     """The reach of a board that is plugged in here."""
     here = _Desk(board)
-    return Access(board, lambda: here.find().path, {way: here.way(way) for way in board.reset.ways})
+    return Access(board, here.path, {way: here.way(way) for way in board.reset.ways})
 
 
 class _Desk:
@@ -35,6 +36,10 @@ class _Desk:
         """Where the board is now."""
         self._seen = find_candidate(self.board)
         return self._seen
+
+    def path(self) -> str:
+        """The name of its port now."""
+        return self.find().path
 
     def way(self, name: str) -> Callable[[], None]:
         """The reset of that name."""
@@ -51,9 +56,7 @@ class _Desk:
         board = self.board
         try:
             boot_s = board.reset.boot_s
-            with Link(
-                open_channel(self.find().path, board.baud, lines=dict(board.lines)), silence_s=boot_s, reopen_s=boot_s
-            ) as link:
+            with Link(open_line(board, self.path), silence_s=boot_s, reopen_s=boot_s) as link:
                 link.identify()
                 link.reset()
         except (LinkError, PortError) as error:
@@ -88,7 +91,7 @@ class _Desk:
         self.command(power.on, power.limit_s)
 
     def _opened(self) -> contextlib.closing[SerialChannel]:
-        return contextlib.closing(open_channel(self.find().path, self.board.baud, lines=dict(self.board.lines)))
+        return contextlib.closing(open_line(self.board, self.path))
 
     def _port(self) -> Candidate:
         with contextlib.suppress(PortError):

@@ -23,6 +23,7 @@ from hil.targets.boards import identity
 from hil.targets.boards.access import Access
 from hil.targets.boards.description import Board, Flasher
 from hil.targets.boards.errors import FlashError, PortError
+from hil.targets.boards.line import open_line
 from hil.targets.boards.locks import Say
 from hil.targets.boards.opening import PATIENCE_S, HeldPort
 from hil.targets.boards.ports import candidates
@@ -35,7 +36,6 @@ from hil.targets.link import (
     RebootedError,
     RefusedError,
     SilentError,
-    open_channel,
 )
 
 _POLL_S = 0.1
@@ -114,7 +114,7 @@ def pyocd_words(flasher: Flasher, elf: Path, serial: str, source: Path | None) -
 
 def _ask(board: Board, find: Callable[[], str], unidentified: bool) -> tuple[Channel, Link, Identity | None]:
     """The port, and what the board on it says of itself."""
-    channel = open_channel(find(), board.baud, find=find, lines=dict(board.lines))
+    channel = open_line(board, find)
     link = Link(channel, silence_s=board.reset.boot_s, reopen_s=board.reset.boot_s)
     try:
         found = link.identify()

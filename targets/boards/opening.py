@@ -13,8 +13,9 @@ from hil.targets.boards import identity
 from hil.targets.boards.access import Access
 from hil.targets.boards.description import Board
 from hil.targets.boards.desk import desk
+from hil.targets.boards.line import open_line
 from hil.targets.boards.locks import PortLock, Say, key_of
-from hil.targets.link import Link, open_channel
+from hil.targets.link import Link
 
 PATIENCE_S = 60.0
 """How long a run waits for another one that holds the board's port."""
@@ -64,7 +65,7 @@ def open_board(board: Board | Access, *, patience_s: float = PATIENCE_S, say: Sa
 def connect(board: Board, find: Callable[[], str]) -> Link:
     """An identified link over the port that `find` finds, now and whenever it has to be opened again."""
     boot_s = board.reset.boot_s
-    link = Link(open_channel(find(), board.baud, find=find, lines=dict(board.lines)), silence_s=boot_s, reopen_s=boot_s)
+    link = Link(open_line(board, find), silence_s=boot_s, reopen_s=boot_s)
     try:
         identity.check(board, link.identify())
     except BaseException:

@@ -16,9 +16,10 @@ from hil.npu.errors import HilError
 from hil.targets.boards import identity
 from hil.targets.boards.description import Board
 from hil.targets.boards.errors import WrongBoardError
+from hil.targets.boards.line import open_line
 from hil.targets.boards.locks import PortLock
 from hil.targets.boards.ports import Candidate, matching
-from hil.targets.link import Link, open_channel
+from hil.targets.link import Link
 
 SILENCE_S = 1.5
 """How long a port may be silent before it is said to be."""
@@ -66,7 +67,7 @@ def probe_all(boards: Sequence[Board], among: Sequence[Candidate]) -> dict[str, 
 
 
 def _ask_hil(board: Board, port: str, silence_s: float) -> Answer:
-    with Link(open_channel(port, board.baud, lines=dict(board.lines)), silence_s=silence_s, reopen_s=0) as link:
+    with Link(open_line(board, lambda: port), silence_s=silence_s, reopen_s=0) as link:
         found = link.identify()
     trouble = ""
     try:
@@ -81,9 +82,7 @@ def _ask_hil(board: Board, port: str, silence_s: float) -> Answer:
 def _ask_mlperf(board: Board, port: str, silence_s: float) -> Answer:
     from hil.targets.mlperf import Monitor
 
-    with Monitor(
-        open_channel(port, board.baud, lines=dict(board.lines)), answer_s=silence_s, sync_s=silence_s
-    ) as monitor:
+    with Monitor(open_line(board, lambda: port), answer_s=silence_s, sync_s=silence_s) as monitor:
         name, profile = monitor.sync(), monitor.profile()
     wrong = bool(board.reports) and board.reports != name
     trouble = f"{name!r} answered, {board.reports!r} is described" if wrong else ""

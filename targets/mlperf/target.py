@@ -20,9 +20,9 @@ import numpy as np
 from hil.npu.errors import BadInputError
 from hil.targets.base import Array, Deployable, Measurement, Progress, Run, Trust
 from hil.targets.boards import Access, Board, Health, Recovery, WrongBoardError
+from hil.targets.boards.line import open_line
 from hil.targets.boards.locks import Say
 from hil.targets.link import GarbageError
-from hil.targets.link.channel import open_channel
 from hil.targets.mlperf import timing
 from hil.targets.mlperf.encoding import encode
 from hil.targets.mlperf.errors import AnswerError
@@ -130,8 +130,7 @@ class MlperfTarget:
 
 def connect(board: Board, find: Callable[[], str]) -> Monitor:
     """A monitor that answers; raises `WrongBoardError` if the board is described as another."""
-    channel = open_channel(find(), board.baud, find=find)
-    monitor = Monitor(channel, sync_s=max(board.reset.boot_s, 2.0))
+    monitor = Monitor(open_line(board, find), sync_s=max(board.reset.boot_s, 2.0))
     try:
         name = monitor.sync()
         if board.reports and board.reports not in (name, monitor.profile().model):

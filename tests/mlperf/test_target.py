@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +19,7 @@ from hil.targets import create
 from hil.targets.base import Deployable, Measurement, Run, Trust
 from hil.targets.boards import Access, Board, BoardLostError, WrongBoardError
 from hil.targets.boards.description import Reset
-from hil.targets.mlperf.target import MlperfTarget
+from hil.targets.mlperf.target import MlperfTarget, connect
 
 from .device import INPUT_BYTES, Device, on_pty, write_book
 
@@ -110,6 +114,21 @@ def test_the_wrong_board_is_told_before_anything_is_loaded(built: Built, carried
     lost = pytest.raises((WrongBoardError, BoardLostError), match="'kws01' is described")
     with on_pty(built("own"), carried, BOARD_MODEL="ic01") as device, target(device) as board, lost:
         board.identity()
+
+
+def test_lines_that_hold_the_board_in_reset_are_kept_low(built: Built, carried: Path, tmp_path: Path) -> None:
+    """Over a terminal server, whose DTR is the board's reset: a pty has no such line."""
+    start = tmp_path / "start"
+    start.write_text(f"#!/bin/sh\nexec {shlex.quote(str(built('own')))} {shlex.quote(str(carried))}\n")
+    start.chmod(0o755)
+    program = [sys.executable, Path(__file__).parents[1] / "boards" / "terminal_server.py", start, "dtr"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = f"rfc2217://127.0.0.1:{server.stdout.readline().strip()}"
+        board = Board("kws_board", protocol="mlperf", port=url, reports="kws01", lines=(("dtr", False),))
+        with contextlib.closing(connect(board, lambda: url)) as monitor:
+            assert monitor.profile().model == "kws01"
+        server.stdin.close()  # type: ignore[union-attr]
 
 
 def test_the_target_serial_takes_a_described_board_of_this_protocol(
