@@ -128,7 +128,7 @@ class _Powered:
                 self._qemu.gdb.watch(window, qemu.NPU_WINDOW)
             self._qemu.gdb.resume()
         except QemuEndedError:
-            raise BootError(f"QEMU did not start ({self._ending()})") from None
+            raise BootError(f"QEMU did not start ({qemu.how_ended(*self._qemu.ended())})") from None
 
     def turn(self, others: list[int]) -> list[int]:
         """Waits until there is something to do, does it, and gives those of the descriptors `others` that are ready."""
@@ -137,7 +137,7 @@ class _Powered:
         except QemuHangsError:
             raise
         except QemuEndedError:
-            raise FaultError(f"the board died ({self._ending()})") from None
+            raise FaultError(f"the board died: {qemu.why_ended(*self._qemu.ended())}") from None
 
     def _turn(self, others: list[int]) -> list[int]:
         gdb, port, uart = self._qemu.gdb, self._port, self._uart
@@ -203,10 +203,3 @@ class _Powered:
         from hil.fvp.jobs import Jobs
 
         return Jobs(self._preparation.programs(), self._hardware.memory, self._memory)
-
-    def _ending(self) -> str:
-        code, messages = self._qemu.ended()
-        if "Lockup" in messages:
-            return "the CPU locked up: a fault inside a fault handler"
-        how = f"QEMU ended by signal {-code}" if code < 0 else f"QEMU ended with exit code {code}"
-        return ": ".join(filter(None, [how, messages.partition("\n")[0]]))

@@ -111,7 +111,7 @@ class Machine:
                 self._qemu.gdb.watch(*self._inputs.watched)
             self._heap = self._asked_heap() if self._semihosting else None
         except QemuEndedError:
-            raise BootError(f"QEMU did not start ({_how(*self._qemu.ended())})") from None
+            raise BootError(f"QEMU did not start ({qemu.how_ended(*self._qemu.ended())})") from None
 
     def _asked_heap(self) -> HeapInfo | None:
         from hil.fvp import heap
@@ -271,9 +271,7 @@ class Machine:
 
     @staticmethod
     def _killed(code: int, messages: str) -> FaultError:
-        if "Lockup" in messages:
-            return FaultError("the CPU locked up: a fault inside a fault handler", log=messages)
-        return FaultError(f"QEMU ended by itself ({_how(code, messages)})", log=messages)
+        return FaultError(qemu.why_ended(code, messages), log=messages)
 
     def _saved(self, address: int, size: int, end: End) -> bytes:
         if end is End.EXIT:
@@ -288,12 +286,6 @@ def _host(line: CommandLine, stack: contextlib.ExitStack) -> Semihosting:
     from hil.fvp.semihosting import serving  # Most runs have none.
 
     return stack.enter_context(serving(line))
-
-
-def _how(code: int, messages: str) -> str:
-    """How QEMU ended, in a few words."""
-    first = messages.splitlines()[0] if messages else ""
-    return ": ".join(filter(None, [f"signal {-code}" if code < 0 else f"exit code {code}", first]))
 
 
 def _memory_system(line: CommandLine) -> MemorySystem:

@@ -96,6 +96,19 @@ class Qemu:
         return code, "\n".join(line for line in lines if ": warning: " not in line)
 
 
+def how_ended(code: int, messages: str) -> str:
+    """What `Qemu.ended` gave, in a few words."""
+    first = messages.splitlines()[0] if messages else ""
+    return ": ".join(filter(None, [f"signal {-code}" if code < 0 else f"exit code {code}", first]))
+
+
+def why_ended(code: int, messages: str) -> str:
+    """The same for a QEMU that was to go on."""
+    if "Lockup" in messages:
+        return "the CPU locked up: a fault inside a fault handler"
+    return f"QEMU ended by itself ({how_ended(code, messages)})"
+
+
 @functools.cache
 def version() -> str:
     """QEMU's version, such as `7.2.22`; raises `UnavailableError` if it is not installed or does not start."""
