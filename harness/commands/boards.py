@@ -101,6 +101,7 @@ def virtual(
 ) -> None:
     """Play a board on QEMU until Ctrl-C; its port's name is the first line of the output."""
     from hil.npu.errors import BadInputError
+    from hil.targets.firmware.build import DEFAULT_BOARD
     from hil.targets.virtual import Setting, start
 
     if pty and tcp is not None:
@@ -109,7 +110,8 @@ def virtual(
     setting = Setting(accelerator, memory_mode, system_config, settings.config_text)
     with contextlib.suppress(KeyboardInterrupt), start(setting, tcp, elf) as board:
         print(board.url, flush=True)
-        print(f"{accelerator}; --target serial --board mps3_an547@{board.url}; Ctrl-C ends it", file=sys.stderr)
+        name = "BOARD" if elf else DEFAULT_BOARD  # What another firmware calls itself is its description's affair.
+        print(f"{accelerator}; --target serial --board {name}@{board.url}; Ctrl-C ends it", file=sys.stderr)
         board.wait()
 
 

@@ -73,7 +73,7 @@ def _ask_hil(board: Board, port: str, silence_s: float) -> Answer:
     try:
         identity.check(board, found)
     except WrongBoardError as error:
-        trouble = str(error.args[0])
+        trouble = str(error.args[0]).removeprefix(f"{board.name}: ")  # Whoever shows it names the board.
     memory = sum(region.size for region in found.regions)
     told = (found.board, found.firmware, identity.accelerator(found), found.cpu_hz, found.npu_hz, memory)
     return Answer(port, *told, trouble)

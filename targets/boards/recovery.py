@@ -120,7 +120,8 @@ class Recovery(Generic[C]):
                 way()
                 return self._once(work, self.access.board.reset.boot_s)
             except (BoardError, LinkError) as error:
-                last = self._noted(story, error)
+                noted = self._noted(story, error)
+                last = last if isinstance(noted, ResetError) else noted  # A way that is not there is no cause.
         if isinstance(last, WrongBoardError):
             raise last
         raise self._lost(story, last)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.targets.boards import Recovery, ResetError, StuckError, desk, find_board
+from hil.targets.boards import BoardLostError, Recovery, ResetError, StuckError, desk, find_board
 from hil.targets.link import Link
 
 from .conftest import MakeBoard, MakeFirmware, MakePlug
@@ -43,6 +43,18 @@ def test_a_board_is_reset_by_its_line(firmware: MakeFirmware, tmp_path: Path, li
             assert recovery.attempt(work) == bytes(6)
         assert worked == [b"before"]
         server.stdin.close()  # type: ignore[union-attr]
+
+
+def test_a_lost_board_is_told_by_its_cause_and_not_by_a_reset_that_could_not_be_done(tmp_path: Path) -> None:
+    file = tmp_path / "bench.toml"
+    file.write_text(
+        f'accelerator = "ethos-u55-128"\n[port]\npath = "{tmp_path}/unplugged"\n'
+        f'[reset]\nways = ["command"]\ncommand = ["{tmp_path}/no-such-program"]\nboot_s = 0.1\n'
+    )
+    recovery = Recovery.of(desk(find_board(str(file))))
+    with recovery, pytest.raises(BoardLostError, match="unplugged is not there; tried: again, command") as lost:
+        recovery.attempt(lambda link: link.crc(RAM, 16))
+    assert "no such program" in lost.value.log
 
 
 def test_a_line_that_is_not_there_is_told_and_the_next_way_gone(plug: MakePlug, described: MakeBoard) -> None:
