@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from hil.npu.worker import Worker
+from hil.targets.firmware.compilers import zig
 
 MODELS = ("ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8")
 
@@ -55,6 +56,13 @@ def missing() -> Callable[[object], NoReturn]:
         pytest.skip(str(reason))
 
     return stop
+
+
+@pytest.fixture(scope="session")
+def zig_wheel(missing: Callable[[object], NoReturn]) -> None:
+    """The test compiles C by the wheel `ziglang`."""
+    if zig() is None:
+        missing("the wheel ziglang is not installed")
 
 
 @pytest.fixture

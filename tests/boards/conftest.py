@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
@@ -28,9 +26,7 @@ def locks_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def _built(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[object], NoReturn]) -> bytes:
-    if importlib.util.find_spec("ziglang") is None:
-        missing("the wheel ziglang is not installed")
+def _built(tmp_path_factory: pytest.TempPathFactory, zig_wheel: None) -> bytes:
     protocol, elf = SOURCES / "protocol", tmp_path_factory.mktemp("board") / "board"
     sources = [Path(__file__).with_name("board.c"), *sorted(protocol.glob("*.c"))]
     command = [zig(), "cc", "-O1", "-Wall", "-Wextra", "-Werror", "-I", protocol, *sources, "-o", elf]

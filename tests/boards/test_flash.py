@@ -113,7 +113,7 @@ def test_pyocd_gets_probe_target_and_pack_by_name() -> None:
 
 def test_without_pyocd_its_extra_is_named(plug: MakePlug, described: MakeBoard) -> None:
     if importlib.util.find_spec("pyocd"):
-        pytest.skip("pyOCD is installed here")
+        pytest.skip("pyOCD is installed here")  # Then its absence cannot be seen; no extra of the tests brings it.
     cable = plug()
     with pytest.raises(UnavailableError, match=r"pip install 'ethosu-hil\[flash\]'"):
         flash(desk(find_board(str(described(cable, more='[flash]\npyocd = "m55"\n')))), cable.firmware)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -21,13 +20,6 @@ from hil.targets.firmware.build import DEFAULT_BOARD, build
 from hil.targets.link import Link, open_channel
 
 from .parts import library
-
-
-@pytest.fixture(scope="session")
-def zig_wheel(missing: Callable[[object], NoReturn]) -> None:
-    """The test compiles C."""
-    if importlib.util.find_spec("ziglang") is None:
-        missing("the wheel ziglang is not installed")
 
 
 @pytest.fixture(scope="session")

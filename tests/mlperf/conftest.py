@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,10 +21,8 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[object], NoReturn]) -> Callable[[str], Path]:
+def built(tmp_path_factory: pytest.TempPathFactory, zig_wheel: None) -> Callable[[str], Path]:
     """Gives a board's program by name; workers of one run share them."""
-    if importlib.util.find_spec("ziglang") is None:
-        missing("the wheel ziglang is not installed")
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
     base = tmp_path_factory.getbasetemp()
     folder = base.parent / f"mlperf-{run}" if run else base / "mlperf"
