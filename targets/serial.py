@@ -39,7 +39,7 @@ from hil.targets.tensors import check_inputs, read_signature, require_quantized
 VARIABLE = "HIL_BOARD"
 """Names the board where nothing else does."""
 
-_LAB = ("place:", "tag:")
+_LAB = (farm.PLACE, farm.TAG)
 """Beginnings of names that a lab knows, and not this machine."""
 _T = TypeVar("_T")
 
@@ -144,7 +144,7 @@ class SerialTarget:
 
     def _replace(self, error: BoardLostError) -> None:
         """Another board with the same tags; raises `error` where there is none, then and for ever."""
-        if self._last is not None or self._held is None or not self._board.startswith("tag:"):
+        if self._last is not None or self._held is None or not self._board.startswith(farm.TAG):
             raise error
         self._lost.append(self._held.access.board.name)
         self.close()

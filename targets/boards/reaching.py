@@ -21,7 +21,8 @@ _PROVIDERS = {
     "place:": "hil.targets.farm:reach",
     "tag:": "hil.targets.farm:reach",
 }
-"""Beginning of the name, or the whole of it -> a function of the name that gives a context manager with an `Access`."""
+"""Beginning of the name, or the whole of it -> a function of the name that gives a context manager with an `Access`;
+what a lab has is described in the user's folder, too."""
 BUILT_IN = {"virtual": "the firmware on QEMU with the NPU behind it, started for the run"}
 """Boards that need no description."""
 
@@ -30,9 +31,10 @@ BUILT_IN = {"virtual": "the firmware on QEMU with the NPU behind it, started for
 def reach(name: str, folder: Path | None = None) -> Iterator[Access]:
     """The board `name`; raises `BadInputError` if there is none, and what its provider raises."""
     for known, provider in _PROVIDERS.items():
-        if name == known or (known.endswith(":") and name.startswith(known)):
+        of_lab = known.endswith(":")
+        if name == known or (of_lab and name.startswith(known)):
             module, _, function = provider.partition(":")
-            with getattr(import_module(module), function)(name) as access:
+            with getattr(import_module(module), function)(name, **({"folder": folder} if of_lab else {})) as access:
                 yield access
             return
     yield desk(find_board(name, folder))

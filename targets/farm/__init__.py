@@ -12,6 +12,6 @@ is the place's NetworkSerialPort; power and reset go through labgrid's drivers. 
 from __future__ import annotations
 
 from hil.targets.farm.errors import FarmError
-from hil.targets.farm.places import PATIENCE_S, check, reach
+from hil.targets.farm.places import PATIENCE_S, PLACE, TAG, check, reach
 
-__all__ = ["PATIENCE_S", "FarmError", "check", "reach"]
+__all__ = ["PATIENCE_S", "PLACE", "TAG", "FarmError", "check", "reach"]

@@ -88,6 +88,12 @@ def test_a_place_is_a_board_for_as_long_as_it_is_wanted(places: Lab) -> None:
     assert not places.holder("desk1")
 
 
+def test_what_stands_at_a_place_may_be_described_in_the_users_folder(places: Lab, tmp_path: Path) -> None:
+    (tmp_path / "mps3_an547.toml").write_text('accelerator = "ethos-u55-256"\n')
+    with reach("place:desk1", tmp_path) as access:
+        assert access.board.accelerator == "ethos-u55-256"
+
+
 def test_tags_give_each_process_a_place_of_its_own(places: Lab) -> None:
     with ExitStack() as stack:
         held = [stack.enter_context(reach("tag:hil_board=mps3_an547,site=here")).board.name for _ in range(2)]
