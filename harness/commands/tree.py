@@ -132,5 +132,5 @@ def tree(
 def _show(walked: Walk) -> None:
     from hil.harness.tree.picture import drawn, legend, notes, verdict
 
-    remarks = [*notes(walked), ""] if notes(walked) else []
-    print("\n".join([drawn(walked), "", *legend(walked), "", *remarks, *verdict(walked)]))
+    remarks = notes(walked)
+    print("\n".join([drawn(walked), "", *legend(walked), "", *remarks, *([""] if remarks else []), *verdict(walked)]))
