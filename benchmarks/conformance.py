@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from hil.harness.vela import VelaSettings, compile_model
+from hil.core.arrays import Array
+from hil.harness.vela.compiler import VelaSettings, compile_model
 from hil.npu import accelerator
 from hil.targets import create
-from hil.targets.base import Array, Deployable, Run
-from hil.targets.tensors import read_signature
+from hil.targets.base import Deployable, Run
+from hil.targets.execution.signature import read_signature
 
 NAMES = [member.name for member in accelerator.U55]
 

@@ -8,8 +8,8 @@ behind the last finished step.  Cycles are given for `Shared_Sram` under Vela's 
 `Ethos_U55_High_End_Embedded` weights come fast, in `Ethos_U55_Deep_Embedded` from a slow flash.
 
 Each leaf is compared with `ptq` of the same seed on the same 1,000 test utterances, so intervals are paired: for one
-seed that of `hil.harness.accuracy`; over the seeds, of the mean drop, once over utterances (each with its mean over the
-seeds, normal) and once over seeds (Student's t; wide, since seeds are few).
+seed that of `hil.harness.evaluation.accuracy`; over the seeds, of the mean drop, once over utterances (each with its
+mean over the seeds, normal) and once over seeds (Student's t; wide, since seeds are few).
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from hil.harness import accuracy
-from hil.harness.bench import Bench, Deployment
-from hil.harness.cost import latency_of
-from hil.harness.model import Array, Budget, Model, load_model_file
+from hil.core.arrays import Array
+from hil.harness.evaluation import accuracy
+from hil.harness.evaluation.cost import latency_of
+from hil.harness.evaluation.evaluator import Deployment, Evaluator
+from hil.harness.model import Budget, Model, load_model_file
 from hil.harness.pipeline import Pipeline
-from hil.harness.store import Store, default_root
-from hil.harness.tree.result import Leaf, Status
-from hil.harness.tree.walking import in_order, walk
-from hil.harness.tree.watching import View, view
-from hil.harness.vela import VelaSettings
-from hil.targets.tensors import dequantize
+from hil.harness.store.store import Store, default_root
+from hil.harness.tree.result import Leaf, LeafStatus
+from hil.harness.tree.terminal_view import View, view
+from hil.harness.tree.walk import in_order, walk
+from hil.harness.vela.compiler import VelaSettings
+from hil.targets.execution.signature import dequantize
 
 MODEL = Path(__file__).parent / "models" / "digits_dscnn_l.py"
 DEEP = "Ethos_U55_Deep_Embedded"
@@ -65,21 +66,21 @@ def rows_of(model: Model, seed: int, leaves: list[str], watcher: View, store: St
     seeded = replace(model, recipe=replace(model.recipe, seed=seed))
     pipeline = Pipeline(store, watcher)
     bench, deep = (
-        Bench(pipeline, "sim", VelaSettings(**({"system_config": name} if name else {}))) for name in ("", DEEP)
+        Evaluator(pipeline, "sim", VelaSettings(**({"system_config": name} if name else {}))) for name in ("", DEEP)
     )
     watcher.say(f"seed {seed}")
     found = walk(seeded, bench, Budget(), policy="all", leaves=leaves, watcher=watcher)
     _, labels = pipeline.samples(seeded, "test")
-    made = [leaf for leaf in found.leaves if leaf.status is Status.MET]
+    made = [leaf for leaf in found.leaves if leaf.status is LeafStatus.MET]
     outputs = {leaf.name: _outputs(bench, bench.deploy(seeded, leaf.name)) for leaf in made}
     return [_row(leaf, seed, deep, seeded, outputs, labels) for leaf in made]
 
 
-def _outputs(bench: Bench, deployment: Deployment) -> Array:
+def _outputs(bench: Evaluator, deployment: Deployment) -> Array:
     return np.asarray(dequantize(deployment.signature.outputs[0], bench.outcome(deployment).sim.outputs[0]))
 
 
-def _row(leaf: Leaf, seed: int, deep: Bench, model: Model, outputs: dict[str, Array], labels: Array) -> Row:
+def _row(leaf: Leaf, seed: int, deep: Evaluator, model: Model, outputs: dict[str, Array], labels: Array) -> Row:
     given, first = outputs[leaf.name], outputs["ptq"]
     paired = accuracy.compare(
         "top1", labels, reference=first, keras=first, candidate=given, on_target=np.arange(len(labels))
@@ -89,7 +90,7 @@ def _row(leaf: Leaf, seed: int, deep: Bench, model: Model, outputs: dict[str, Ar
     return Row(seed, leaf.name, figures, _cycles(deep, model, leaf.name), right, paired.drop, paired.low, paired.high)
 
 
-def _cycles(bench: Bench, model: Model, leaf: str) -> int:
+def _cycles(bench: Evaluator, model: Model, leaf: str) -> int:
     """Cycles of one inference; they do not depend on the sample."""
     deployment = bench.deploy(model, leaf)
     inputs = np.zeros((1, *deployment.signature.inputs[0].shape[1:]), np.int8)

@@ -28,10 +28,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hil.fvp import qemu
-from hil.fvp.firmware import Firmware, runner
-from hil.fvp.inference import run_inference, run_inferences
-from hil.npu.compiled import CompiledModel, NpuOperator, read_compiled
+from hil.fvp.inference.firmware import Firmware, runner
+from hil.fvp.inference.inference import run_inference, run_inferences
+from hil.fvp.machine import qemu
+from hil.npu.vela_output import CompiledModel, NpuOperator, read_compiled
 
 TIMELINE = Path(__file__).with_name("fvp_timeline.py")
 EXECUTABLE = [sys.executable, "-m", "hil.fvp.corstone300"]

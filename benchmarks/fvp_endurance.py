@@ -23,9 +23,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from hil.fvp.errors import FvpError
-from hil.fvp.inference import run_inference
-from hil.npu.compiled import read_compiled
+from hil.core.errors import FvpError
+from hil.fvp.inference.inference import run_inference
+from hil.npu.vela_output import read_compiled
 
 INPUTS = 8
 

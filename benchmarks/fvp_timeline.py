@@ -43,15 +43,16 @@ def between(owner: Any, name: str, before: str = "", after: str = "") -> None:
 
 def main() -> int:
     """Runs the executable with notes taken."""
-    from hil.fvp import corstone300, qemu
+    from hil.fvp import corstone300
+    from hil.fvp.machine import qemu
 
     between(qemu, "_spawn", before="QEMU starts")
     between(qemu.Gdb, "connect", after="QEMU answers")
     between(qemu.Gdb, "registers", before="first register access")
 
     def watch_machine() -> None:
-        from hil.fvp.machine import Machine
-        from hil.fvp.preparation import Preparation
+        from hil.fvp.machine.preparation import Preparation
+        from hil.fvp.machine.simulation import Machine
 
         between(Machine, "_job", before="NPU starts", after="NPU is done")
         between(Machine, "_loop", after="firmware ends")

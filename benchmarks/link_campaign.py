@@ -25,7 +25,7 @@ from pathlib import Path
 from benchmarks.link.channel import Proxied
 from benchmarks.link.device import RAM, Device, build_device
 from hil.targets.link import Link, LinkError, open_channel
-from hil.targets.link.works import CRC_BLOCK
+from hil.targets.link.transfers import CRC_BLOCK
 
 TRANSFER_RATES = (0.0, 0.001, 0.003, 0.006, 0.01)
 UPLOAD_RATES = (0.0, 0.0001, 0.0003, 0.001)

@@ -32,7 +32,7 @@ def _make() -> bytes:
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     import tf_keras
 
-    from hil.harness.convert import to_tflite
+    from hil.harness.optimize.conversion import to_tflite
 
     tf_keras.utils.set_random_seed(0)
     model: Any = tf_keras.applications.MobileNetV2(weights=None, input_shape=(224, 224, 3))

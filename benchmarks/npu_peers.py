@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.npu.compiled import BoundOperator, CompiledModel, NpuOperator, read_compiled
-from hil.npu.operations import Convolution
+from hil.core.arrays import Array
+from hil.npu.stream.operations import Convolution
+from hil.npu.vela_output import BoundOperator, CompiledModel, NpuOperator, read_compiled
 
-Array = NDArray[Any]
 Runner = Callable[[], list[Array]]
 
 
@@ -130,7 +130,7 @@ def measure(runners: dict[str, Runner], rounds: int) -> dict[str, float]:
 @contextlib.contextmanager
 def numpy_alone() -> Any:
     """Within it `npu` has no compiled loops."""
-    from hil.npu import acceleration
+    from hil.npu.loops import threshold as acceleration
 
     kept = acceleration.loops
     acceleration.loops = lambda elements: None  # type: ignore[assignment]

@@ -39,10 +39,10 @@ from npu_peers import (
     random_inputs,
 )
 
-from hil.npu import acceleration
-from hil.npu.compiled import read_compiled
-from hil.npu.operations import Convolution
-from hil.npu.weights import layout_of
+from hil.npu.loops import threshold as acceleration
+from hil.npu.stream.operations import Convolution
+from hil.npu.vela_output import read_compiled
+from hil.npu.weights.order import layout_of
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 SMALL_BATCH = 8

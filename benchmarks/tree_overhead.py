@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hil.harness.store import Store
+from hil.harness.store.store import Store
 
 INSIDE = ("data", "sensitivity")
 """Steps that are made while another is, whose time counts them."""

@@ -21,11 +21,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hil.fvp import contract, ending
-from hil.fvp.options import OPTIONS, usage
-from hil.fvp.parameters import PARAMETERS
-from hil.npu import lifeline
-from hil.npu.errors import BadInputError
+from hil.core import lifeline
+from hil.core.errors import BadInputError
+from hil.fvp.command_line import contract
+from hil.fvp.command_line import exit as ending
+from hil.fvp.command_line.options import OPTIONS, usage
+from hil.fvp.command_line.parameters import PARAMETERS
 
 NAME = contract.OPEN_NAME
 
@@ -69,7 +70,7 @@ def version() -> str:
     from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as package_version
 
-    from hil.fvp import qemu
+    from hil.fvp.machine import qemu
 
     try:
         own = package_version("ethosu-hil")
@@ -102,15 +103,15 @@ def _write_list(rows: list[str], output: Path | None) -> None:
 
 
 def _simulate(line: contract.CommandLine) -> int:
-    from hil.fvp.start import start
+    from hil.fvp.machine.start import start
 
     started = time.monotonic()
     if not line.quiet:
         _tell_ignored(line)
     with contextlib.ExitStack() as stack:
         qemu = stack.enter_context(start(line))
-        from hil.fvp.limits import End  # These while QEMU starts.
-        from hil.fvp.machine import Machine
+        from hil.fvp.machine.simulation import Machine
+        from hil.fvp.machine.time_limits import End  # These while QEMU starts.
 
         machine = stack.enter_context(Machine(line, qemu))
         end = machine.run()

@@ -17,9 +17,9 @@ import traceback
 import click
 import typer
 
+from hil.core.errors import EXIT_INFRASTRUCTURE, HilError
 from hil.harness.commands import boards, diff, disasm, doctor, firmware, fvp, models, optimize, run, store, tree
 from hil.harness.commands import compile as compiling
-from hil.npu.errors import EXIT_INFRASTRUCTURE, HilError
 
 EXIT_INTERRUPTED = 130
 

@@ -15,7 +15,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil.npu.errors import HilError, UnavailableError
+from hil.core.errors import HilError, UnavailableError
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def examine() -> list[Finding]:
 
 
 def _distribution(name: str, purpose: str, needed: bool) -> Finding:
-    from hil.harness.sources import versions
+    from hil.harness.store.source_digest import versions
 
     version = ", ".join(versions(name).values())
     return Finding(name, version, purpose, f"pip install {name}", needed)
@@ -74,7 +74,7 @@ def _qemu() -> Finding:
 
 
 def _firmware() -> Finding:
-    from hil.fvp.firmware import runner
+    from hil.fvp.inference.firmware import runner
 
     purpose = "Arm's inference runner on the Corstone-300 (target fvp)"
     try:
@@ -86,7 +86,7 @@ def _firmware() -> Finding:
 
 
 def _arm_fvp() -> Finding:
-    from hil.fvp.engine import find
+    from hil.fvp.engines.engine import find
 
     purpose = "Arm's own FVP (target fvp, engine arm): simulated cycles"
     version, remedy = "", "`hil fvp install` fetches it; or name it in FVP_CORSTONE300"
@@ -100,7 +100,7 @@ def _arm_fvp() -> Finding:
 
 
 def _docker() -> Finding:
-    from hil.fvp.engine import find
+    from hil.fvp.engines.engine import find
 
     purpose = "an FVP in a container (target fvp, engine docker)"
     try:
@@ -110,7 +110,7 @@ def _docker() -> Finding:
 
 
 def _labgrid() -> Finding:
-    from hil.targets.farm.finding import find_python
+    from hil.targets.lab.installation import find_python
 
     purpose = "boards of a lab (--board place:NAME, tag:KEY=VALUE)"
     ask = "import importlib.metadata; print(importlib.metadata.version('labgrid'))"

@@ -29,11 +29,10 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hil.npu.errors import BadInputError, HilError, UnavailableError
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError, HilError, UnavailableError
 
-Array = NDArray[Any]
 Metric = Callable[[Array, Array], float]
 """Called with (float outputs (n, ...), y (n, ...)); larger is better."""
 LOSSES = ("logits", "probabilities", "mse")
@@ -260,7 +259,7 @@ def sibling(beside: str, name: str) -> ModuleType:
     """Loads the Python file `name`, relative to the file `beside` (pass `__file__`), without importing it by name.
 
     In a model file, and in what it loads, both arguments stand there literally: a result depends on that file, and
-    `hil.harness.sources` finds it in the text.
+    `hil.harness.store.source_digest` finds it in the text.
     """
     return _load((Path(beside).resolve().parent / name).resolve())
 

@@ -21,15 +21,17 @@ from typing import Any
 
 import numpy as np
 
-from hil.harness.model import Array, Dataset, Model
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError
+from hil.core.measurement import Measurement, Trust
+from hil.harness.model import Dataset, Model
 from hil.harness.optimize.paths import Node, conversion, path_of, training_node
 from hil.harness.optimize.survival import LayerWeights
-from hil.harness.sources import source_digest, source_versions, versions
-from hil.harness.store import Artifact, Recipe, Store, code_version, digest, digest_files
-from hil.harness.vela import Compiled, VelaSettings, compile_model
-from hil.npu.errors import BadInputError
+from hil.harness.store.source_digest import source_digest, source_versions, versions
+from hil.harness.store.store import Artifact, ArtifactRecipe, Store, code_version, digest, digest_files
+from hil.harness.vela.compiler import Compiled, VelaSettings, compile_model
 from hil.targets import create
-from hil.targets.base import Deployable, Measurement, Run, Trust
+from hil.targets.base import Deployable, Run
 
 KERAS = "model.h5"
 TFLITE = "model.tflite"
@@ -38,36 +40,44 @@ ARRAYS = "arrays.npz"
 NOTES = "notes.json"
 
 _KERAS_3 = (
-    *("hil.harness.optimize.keras3", "hil.harness.optimize.keras3_layers", "hil.harness.optimize.keras3_graph"),
-    *("hil.harness.optimize.keras3_check", "hil.harness.optimize.keras_any"),
+    *(
+        "hil.harness.optimize.keras.keras3",
+        "hil.harness.optimize.keras.keras3_layers",
+        "hil.harness.optimize.keras.keras3_graph",
+    ),
+    *("hil.harness.optimize.keras.keras3_check", "hil.harness.optimize.keras.any_format"),
 )
-_KERAS_FILES = ("hil.harness.optimize.keras_file", "hil.harness.optimize.keras2")
+_KERAS_FILES = ("hil.harness.optimize.keras.saved_file", "hil.harness.optimize.keras.keras2")
 _TRAINER = ("hil.harness.optimize.training", *_KERAS_FILES)
 _SURVIVAL = (
-    *("hil.harness.optimize.survival", "hil.harness.optimize.layers", "hil.harness.optimize.rules"),
-    *("hil.harness.tflite_file", "hil.targets.tensors"),
+    *("hil.harness.optimize.survival", "hil.harness.optimize.layers", "hil.harness.optimize.npu_rules"),
+    *("hil.core.tflite.weights", "hil.targets.execution.signature"),
 )
 _SENSITIVITY = ("hil.harness.optimize.sensitivity", "hil.harness.optimize.pruning")
 _FOR_NPU = (
-    *("hil.harness.optimize.flat", "hil.harness.optimize.fold", "hil.harness.optimize.equalize"),
-    *("hil.harness.optimize.npu_steps", "hil.harness.optimize.clusters", "hil.harness.optimize.per_tensor"),
+    *(
+        "hil.harness.optimize.keras.flat_graph",
+        "hil.harness.optimize.batchnorm_folding",
+        "hil.harness.optimize.equalization",
+    ),
+    *("hil.harness.optimize.npu_steps", "hil.harness.optimize.clustering", "hil.harness.optimize.per_tensor"),
 )
 CODE = {
-    "base": ("hil.harness.optimize.base", *_TRAINER, *_KERAS_3, "hil.harness.optimize.layers"),
+    "base": ("hil.harness.optimize.trained_base", *_TRAINER, *_KERAS_3, "hil.harness.optimize.layers"),
     "technique": (
-        *("hil.harness.optimize.steps", "hil.harness.optimize.quantized", "hil.harness.optimize.repairs"),
+        *("hil.harness.optimize.steps", "hil.harness.optimize.quantization_aware", "hil.harness.optimize.repairs"),
         *(*_TRAINER, *_SURVIVAL, *_SENSITIVITY, *_FOR_NPU),
     ),
-    "sensitivity": (*_TRAINER, *_SENSITIVITY, "hil.harness.optimize.layers", "hil.harness.optimize.rules"),
+    "sensitivity": (*_TRAINER, *_SENSITIVITY, "hil.harness.optimize.layers", "hil.harness.optimize.npu_rules"),
     "size": (
-        *("hil.harness.optimize.size", "hil.harness.optimize.layers", "hil.harness.optimize.base"),
+        *("hil.harness.optimize.network_size", "hil.harness.optimize.layers", "hil.harness.optimize.trained_base"),
         *(*_TRAINER, *_KERAS_3),
     ),
     "predictions": _TRAINER,
-    "tflite": ("hil.harness.convert", *_TRAINER, *_SURVIVAL),
+    "tflite": ("hil.harness.optimize.conversion", *_TRAINER, *_SURVIVAL),
     "vela": (
-        *("hil.harness.vela", "hil.harness.vela_child", "hil.harness.vela_debug"),
-        *("hil.targets.mapping", "hil.targets.tensors", "hil.npu.accelerator"),
+        *("hil.harness.vela.compiler", "hil.harness.vela.child", "hil.harness.vela.debug_database"),
+        *("hil.harness.vela.mapping", "hil.targets.execution.signature", "hil.npu.accelerator"),
     ),
     "run": ("hil.targets", "hil.npu"),
 }
@@ -99,7 +109,7 @@ class Pipeline:
         if not model.data.cache:
             return _loaded(model.data, split)
         libraries = {**versions("numpy"), **source_versions(model)}
-        recipe = Recipe("data", {"data": self.data_digest(model)}, {"split": split}, versions=libraries)
+        recipe = ArtifactRecipe("data", {"data": self.data_digest(model)}, {"split": split}, versions=libraries)
 
         def build(folder: Path) -> None:
             self.say(f"{model.name}: reading the {split} data", 0, 0)
@@ -120,11 +130,11 @@ class Pipeline:
         recipe = self.recipe(model, node)
         return self.store.make(recipe, self._optimized(model, node) if node else self._base(model, recipe))
 
-    def recipe(self, model: Model, node: Node) -> Recipe:
+    def recipe(self, model: Model, node: Node) -> ArtifactRecipe:
         """What the Keras model of a node is made of.  A parent that is not in the store is made."""
         if not node:
             return self._base_recipe(model)
-        return Recipe(
+        return ArtifactRecipe(
             node[-1],
             {"parent": self.keras(model, node[:-1]).digest(KERAS), "data": self.data_digest(model)},
             {**model.recipe.settings_of(node[-1]), "promised": model.recipe.promised(node)},
@@ -132,7 +142,7 @@ class Pipeline:
             versions(*TRAINING),
         )
 
-    def _base_recipe(self, model: Model) -> Recipe:
+    def _base_recipe(self, model: Model) -> ArtifactRecipe:
         inputs, settings = _network(model), {}
         if model.weights:
             inputs["weights"] = digest_files([model.file(model.weights)])
@@ -140,30 +150,30 @@ class Pipeline:
             inputs["data"] = self.data_digest(model)
             settings = model.recipe.settings_of("base")
         libraries = {**versions(*TRAINING, *_KERAS_LIBRARIES), **source_versions(model)}
-        return Recipe("base", inputs, settings, code_version(*CODE["base"]), libraries)
+        return ArtifactRecipe("base", inputs, settings, code_version(*CODE["base"]), libraries)
 
-    def _base(self, model: Model, recipe: Recipe) -> Callable[[Path], None]:
+    def _base(self, model: Model, recipe: ArtifactRecipe) -> Callable[[Path], None]:
         def build(folder: Path) -> None:
-            from hil.harness.optimize.base import base_model
-            from hil.harness.optimize.keras_file import save_model
-            from hil.harness.optimize.steps import Data
+            from hil.harness.optimize.keras.saved_file import save_model
+            from hil.harness.optimize.steps import TrainingData
+            from hil.harness.optimize.trained_base import base_model
 
-            data = None if "data" not in recipe.inputs else Data(*self.samples(model, "train"))
+            data = None if "data" not in recipe.inputs else TrainingData(*self.samples(model, "train"))
             save_model(base_model(model, data, self._progress(f"{model.name}: base")), folder / KERAS)
 
         return build
 
     def _optimized(self, model: Model, node: Node) -> Callable[[Path], None]:
         def build(folder: Path) -> None:
-            from hil.harness.optimize.keras_file import load_model, save_model
-            from hil.harness.optimize.rules import told
-            from hil.harness.optimize.steps import Data, apply
+            from hil.harness.optimize.keras.saved_file import load_model, save_model
+            from hil.harness.optimize.npu_rules import told
+            from hil.harness.optimize.sparsity_artifact import with_spread
+            from hil.harness.optimize.steps import TrainingData, apply
             from hil.harness.optimize.survival import check
-            from hil.harness.spreading import with_spread
 
             settings = with_spread(self, model, node)
             text = f"{model.name}: {' > '.join(node)}"
-            data = Data(*self.samples(model, "train"))
+            data = TrainingData(*self.samples(model, "train"))
             before = load_model(self.keras(model, node[:-1]).path(KERAS))
             after = apply(node[-1], before, data, settings, model.loss, self._progress(text))
             weights = check(after, node, settings)
@@ -187,10 +197,10 @@ class Pipeline:
             return summary.weights_original, summary.macs
         code = code_version(*CODE["size"])
         libraries = {**versions(*TRAINING), **source_versions(model)}
-        recipe = Recipe("size", _network(model), {}, code, libraries)
+        recipe = ArtifactRecipe("size", _network(model), {}, code, libraries)
 
         def build(folder: Path) -> dict[str, int]:
-            from hil.harness.optimize.size import count
+            from hil.harness.optimize.network_size import count
 
             params, macs = count(model)
             return {"params": params, "macs": macs}
@@ -202,10 +212,10 @@ class Pipeline:
         """Float outputs of a node's Keras model on the whole test set (n, ...)."""
         keras = self.keras(model, node)
         inputs = {"keras": keras.digest(KERAS), "data": self.data_digest(model)}
-        recipe = Recipe("predictions", inputs, {}, code_version(*CODE["predictions"]), versions(*TRAINING))
+        recipe = ArtifactRecipe("predictions", inputs, {}, code_version(*CODE["predictions"]), versions(*TRAINING))
 
         def build(folder: Path) -> None:
-            from hil.harness.optimize.keras_file import load_model
+            from hil.harness.optimize.keras.saved_file import load_model
             from hil.harness.optimize.training import check_samples
 
             self.say(f"{model.name}: Keras outputs of {' > '.join(node) or 'base'}", 0, 0)
@@ -223,7 +233,7 @@ class Pipeline:
         path = path_of(leaf)
         node = training_node(path)
         keras = self.keras(model, node)
-        recipe = Recipe(
+        recipe = ArtifactRecipe(
             "tflite",
             {"keras": keras.digest(KERAS), "data": self.data_digest(model)},
             {
@@ -237,15 +247,17 @@ class Pipeline:
         )
 
         def build(folder: Path) -> None:
-            from hil.harness.convert import to_tflite
-            from hil.harness.optimize.keras_file import load_model
-            from hil.harness.optimize.steps import Data
+            from hil.harness.optimize.conversion import to_tflite
+            from hil.harness.optimize.keras.saved_file import load_model
+            from hil.harness.optimize.sparsity_artifact import with_spread
+            from hil.harness.optimize.steps import TrainingData
             from hil.harness.optimize.survival import check_tflite
-            from hil.harness.spreading import with_spread
 
             self.say(f"{model.name}: converting {leaf}", 0, 0)
             loaded = load_model(keras.path(KERAS))
-            calibration = Data(*self.samples(model, "train")).sample(model.recipe.calibration, model.recipe.seed).x
+            calibration = (
+                TrainingData(*self.samples(model, "train")).sample(model.recipe.calibration, model.recipe.seed).x
+            )
             tflite = to_tflite(loaded, conversion(path), calibration)
             (folder / TFLITE).write_bytes(tflite)
             weights = check_tflite(tflite, loaded, path, with_spread(self, model, node))
@@ -255,7 +267,7 @@ class Pipeline:
 
     def compiled(self, int8: bytes, settings: VelaSettings) -> Compiled:
         """What Vela makes of a quantized TFLite file."""
-        recipe = Recipe(
+        recipe = ArtifactRecipe(
             "vela",
             {"model": digest(int8)},
             asdict(settings),
@@ -279,7 +291,7 @@ class Pipeline:
         what = model.int8 if oracle else model.compiled or model.int8
         if what is None:
             raise BadInputError(f"{target} needs {'an int8 TFLite model' if oracle else 'a model'}")
-        recipe = Recipe(
+        recipe = ArtifactRecipe(
             target,
             {"model": digest(what), "inputs": digest(b"".join(digest(x.tobytes()).encode() for x in inputs))},
             {

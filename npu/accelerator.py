@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hil.npu.errors import BadInputError, StreamError
+from hil.core.errors import BadInputError, StreamError
 
 LUT_BYTES = 2048
 """Size of the lookup tables' part of SHRAM, at its end."""

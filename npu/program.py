@@ -19,25 +19,25 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.npu import acceleration, touched
+from hil.core.arrays import Array, Bytes
+from hil.core.errors import BadInputError, StreamError
 from hil.npu.accelerator import Accelerator
-from hil.npu.blas import one_thread
-from hil.npu.codec import COST
-from hil.npu.constants import Bytes, KnownMemory, Spans
-from hil.npu.decoder import decode_operations
-from hil.npu.errors import BadInputError, StreamError
-from hil.npu.featuremap import Memory
-from hil.npu.kernels import Step, kernel
-from hil.npu.operations import SHRAM_REGION, BlockOperation, Convolution, Dma, Operation, Windowed
-from hil.npu.payload import Words
+from hil.npu.arithmetic.blas import one_thread
+from hil.npu.arithmetic.dispatch import Step, kernel
+from hil.npu.loops import threshold as acceleration
+from hil.npu.stream import footprint as touched
+from hil.npu.stream.constants import KnownMemory, Spans
+from hil.npu.stream.decoder import decode_operations
+from hil.npu.stream.feature_map import Regions
+from hil.npu.stream.operations import SHRAM_REGION, BlockOperation, Convolution, Dma, Operation, Windowed
+from hil.npu.stream.payload import Words
+from hil.npu.weights.codec import COST
 
-Array = NDArray[Any]
-Trace = Callable[[Operation, Array], None]
+OperationTrace = Callable[[Operation, Array], None]
 """Called after each block operation with its output, shape (batch, height, width, depth)."""
 
 CHUNK_ELEMENTS = 1 << 16
@@ -117,7 +117,9 @@ class Program:
                     self._late_kernel(operation, found)
             touched.follow(operation, known)
 
-    def run(self, memory: Mapping[int, NDArray[np.uint8]], trace: Trace | None = None, threads: int = 1) -> None:
+    def run(
+        self, memory: Mapping[int, NDArray[np.uint8]], trace: OperationTrace | None = None, threads: int = 1
+    ) -> None:
         """Runs on `memory`: per writable region bytes of shape (batch, size), changed in place.
 
         `threads` share the samples; with a `trace` there is one.
@@ -157,7 +159,7 @@ class Program:
             with ThreadPoolExecutor(threads) as pool:
                 list(pool.map(self._run_steps, parts))
 
-    def _run_steps(self, memory: Memory, trace: Trace | None = None) -> None:
+    def _run_steps(self, memory: Regions, trace: OperationTrace | None = None) -> None:
         batch = len(next(iter(memory.values()), ()))
         for operation, step in zip(self.operations, self._steps, strict=True):
             if step is not None:
@@ -179,7 +181,7 @@ class Program:
         read_late += [(part.region, part.address, part.end) for part in wanted]
         return lambda memory: self._run_late(operation, memory)
 
-    def _run_late(self, operation: BlockOperation, memory: Memory) -> None:
+    def _run_late(self, operation: BlockOperation, memory: Regions) -> None:
         """Runs an operation whose weights, scales or table are in writable memory."""
         wanted = touched.constants(operation)
         rows = [memory[part.region][:, part.address : part.end] for part in wanted]
@@ -199,7 +201,7 @@ class Program:
         return kept[1]
 
 
-def _run_chunked(operation: Operation, step: Step, memory: Memory, batch: int) -> None:
+def _run_chunked(operation: Operation, step: Step, memory: Regions, batch: int) -> None:
     """Runs `step` on a few samples at a time, so that what it holds in between stays in the cache."""
     if batch == 1 or getattr(step, "takes_turns", False):
         step(memory)
@@ -212,7 +214,7 @@ def _run_chunked(operation: Operation, step: Step, memory: Memory, batch: int) -
         step({region: data[first : first + samples] for region, data in memory.items()})
 
 
-def _copy(operation: Dma, memory: Memory) -> None:
+def _copy(operation: Dma, memory: Regions) -> None:
     source, destination = memory[operation.source_region], memory[operation.destination_region]
     for start, end in zip(operation.sources, operation.destinations, strict=True):
         destination[:, end : end + operation.length] = source[:, start : start + operation.length]

@@ -4,7 +4,7 @@
     registers.write(CMD, 4, 1)           # a driver that has set QBASE, QSIZE and BASEP starts the NPU
     registers.read(STATUS, 4)
 
-`run` is called with a `Job` (where the command stream and the regions are) and gives the `Timing` of what it ran; it
+`run` is called with a `NpuJob` (where the command stream and the regions are) and gives the `Timing` of what it ran; it
 raises `StreamError` for a stream that the NPU cannot parse, and `BusError` for one that it cannot fetch.  A job is
 finished when the write to CMD returns; `irq` is told the level of the interrupt line.
 
@@ -26,8 +26,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from hil.core.errors import StreamError
 from hil.npu.accelerator import ID_WORD, Accelerator
-from hil.npu.errors import StreamError
 
 ID, STATUS, CMD, RESET = 0x00, 0x04, 0x08, 0x0C
 QBASE, QREAD, QCONFIG, QSIZE = 0x10, 0x18, 0x1C, 0x20
@@ -81,7 +81,7 @@ class Events(Protocol):
 
 
 @dataclass(frozen=True)
-class Job:
+class NpuJob:
     """One run: the stream's address and size in bytes, the regions' base addresses, and REGIONCFG.
 
     REGIONCFG has two bits a region: which memory attributes its accesses use; 0 and 1 go out on AXI port 0, 2 and 3 on
@@ -107,7 +107,7 @@ class Registers:
     def __init__(
         self,
         accelerator: Accelerator,
-        run: Callable[[Job], Events],
+        run: Callable[[NpuJob], Events],
         irq: Callable[[bool], None],
         id_word: int = ID_WORD,
     ) -> None:
@@ -221,7 +221,7 @@ class Registers:
 
     def _start(self) -> None:
         words = self._words
-        job = Job(
+        job = NpuJob(
             words.get(QBASE, 0) | words.get(QBASE + 4, 0) << 32,
             words.get(QSIZE, 0),
             tuple(words.get(at, 0) | words.get(at + 4, 0) << 32 for at in BASEP),

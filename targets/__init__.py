@@ -10,14 +10,14 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, cast
 
-from hil.npu.errors import BadInputError
+from hil.core.errors import BadInputError
 from hil.targets.base import Target
 
 _CLASSES = {
-    "host": "hil.targets.host:HostTarget",
-    "sim": "hil.targets.sim:SimTarget",
-    "fvp": "hil.targets.fvp:FvpTarget",
-    "serial": "hil.targets.serial:SerialTarget",
+    "host": "hil.targets.host.target:HostTarget",
+    "sim": "hil.targets.sim.target:SimTarget",
+    "fvp": "hil.targets.fvp.target:FvpTarget",
+    "serial": "hil.targets.serial.target:SerialTarget",
 }
 NAMES = tuple(_CLASSES)
 """The targets there are."""

@@ -11,35 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, Protocol
+from typing import Protocol
 
-from numpy.typing import NDArray
+from hil.core.arrays import Array
+from hil.core.measurement import Measurement
 
-Array = NDArray[Any]
 Progress = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""
-
-
-class Trust(str, Enum):
-    """How far a figure can be believed; decided where it is made, never upgraded later."""
-
-    EXACT = "exact"  # counted: bytes, mismatches
-    MEASURED = "measured"  # real hardware
-    SIMULATED = "simulated"  # Arm's FVP
-    MODELLED = "modelled"  # our timing model, Vela's estimate
-    UNTRUSTED = "untrusted"  # CPU cycles on any simulator
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One number: `value` in `unit`, with its trust; `note` says what it counts where the name does not."""
-
-    name: str
-    value: float
-    unit: str
-    trust: Trust
-    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
-from hil.npu.worker import Worker
+from hil.core.worker import Worker
 from hil.targets.firmware.compilers import zig
 
 MODELS = ("ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8")

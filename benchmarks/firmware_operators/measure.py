@@ -21,14 +21,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from benchmarks.firmware_operators import cpu_cases
-from benchmarks.operators.case import Array, Case
+from benchmarks.operators.case import Case
 from benchmarks.operators.families import all_cases
 from benchmarks.operators.outcome import Outcome
-from hil.fvp.errors import FaultError
-from hil.npu.errors import BadInputError
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError, FaultError
 from hil.targets.base import Deployable
-from hil.targets.fvp import FvpTarget
-from hil.targets.interpreter import Interpreter
+from hil.targets.execution.interpreter import Interpreter
+from hil.targets.fvp.target import FvpTarget
 
 KINDS = ("equal", "differs", "missing", "refused", "no reference")
 

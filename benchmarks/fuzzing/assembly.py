@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.npu import stream
-from hil.npu.stream import Op
+from hil.npu.stream import commands as stream
+from hil.npu.stream.commands import Op
 
 Write = tuple[str | Op, int]
 """A register and its value, or an operation and its parameter."""

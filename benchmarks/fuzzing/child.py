@@ -32,13 +32,18 @@ HANG_S = 10.0
 with atheris.instrument_imports(
     include=["hil.npu", "hil.targets", "hil.fvp", "hil.harness"],
     # numba reads the bytecode of these.
-    exclude=["hil.npu.loops", "hil.npu.byteloops", "hil.npu.codecloops", "hil.npu.vectors"],
+    exclude=[
+        "hil.npu.loops.batch_loops",
+        "hil.npu.loops.byte_loops",
+        "hil.npu.loops.codec_loops",
+        "hil.npu.loops.dot_products",
+    ],
 ):
     from benchmarks.fuzzing.current import LONGEST, Current
     from benchmarks.fuzzing.mutation import mutate_stream
     from benchmarks.fuzzing.seeds import read_contexts
     from benchmarks.fuzzing.targets import TARGETS
-    from hil.npu import acceleration
+    from hil.npu.loops import threshold as acceleration
 
 
 @dataclass

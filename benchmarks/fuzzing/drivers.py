@@ -17,12 +17,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.fvp.errors import FaultError
-from hil.fvp.jobs import Jobs
-from hil.fvp.programs import Programs
+from hil.core.errors import FaultError
+from hil.fvp.machine.decoded_streams import Programs
+from hil.fvp.machine.npu_jobs import NpuJobs
 from hil.npu.accelerator import ALL, Accelerator
-from hil.npu.memory_system import MemorySystem
 from hil.npu.registers import BASEP, CMD, QBASE, QSIZE, STATUS, WINDOW, Registers
+from hil.npu.timing.memory_system import MemorySystem
 
 BASE, SIZE = 0x6000_0000, 1 << 18
 """The guest's memory."""
@@ -34,7 +34,7 @@ _SIZES = (4, 1, 2, 4)
 
 
 class _Memory:
-    """Memory as `Jobs` uses it, between guards."""
+    """Memory as `NpuJobs` uses it, between guards."""
 
     def __init__(self, contents: bytes) -> None:
         self.whole = np.full(_GUARD + SIZE + _GUARD, 0x5A, np.uint8)
@@ -75,7 +75,7 @@ def play(data: bytes, memory_system: MemorySystem) -> None:
     accelerator, count = ALL[number % len(ALL)], min(count, (len(data) - _HEAD.size) // _ACCESS.size)
     memory = _Memory(data[_HEAD.size + _ACCESS.size * count :])
     levels: list[bool] = []
-    registers = Registers(accelerator, Jobs(Programs(accelerator), memory_system, memory).run, levels.append)
+    registers = Registers(accelerator, NpuJobs(Programs(accelerator), memory_system, memory).run, levels.append)
     try:
         for index in range(count):
             kind, size, offset, value = _ACCESS.unpack_from(data, _HEAD.size + _ACCESS.size * index)

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from benchmarks.fuzzing.assembly import STOP, Write, assemble, encode_weights
 from hil.npu.accelerator import LUT_BYTES, Accelerator
-from hil.npu.decoder import decode_operations
-from hil.npu.featuremap import BRICK, FeatureMap, Tile
-from hil.npu.operations import Convolution
-from hil.npu.stream import Op
-from hil.npu.weights import layout_of, order
+from hil.npu.stream.commands import Op
+from hil.npu.stream.decoder import decode_operations
+from hil.npu.stream.feature_map import BRICK, FeatureMap, Tile
+from hil.npu.stream.operations import Convolution
+from hil.npu.weights.order import layout_of, order
 
 U55 = Accelerator.from_name("ethos-u55-128")
 ARENA = 1 << 15

@@ -9,7 +9,7 @@ import random
 import struct
 from collections.abc import Callable
 
-from hil.npu.stream import REGISTERS_16, REGISTERS_40, REGISTERS_SCALE, Op
+from hil.npu.stream.commands import REGISTERS_16, REGISTERS_40, REGISTERS_SCALE, Op
 
 Command = tuple[int, ...]
 _PAYLOAD = 1 << 14

@@ -16,12 +16,12 @@ from benchmarks.fuzzing.current import LONGEST
 from benchmarks.fuzzing.drivers import job, script
 from benchmarks.fuzzing.targets import TARGETS, Context, layout_head
 from hil.npu.accelerator import Accelerator
-from hil.npu.compiled import CompiledModel, NpuOperator, is_compiled, read_compiled
-from hil.npu.constants import KnownMemory
-from hil.npu.operations import Convolution, Dma, Range
-from hil.npu.payload import parse_payload
 from hil.npu.program import Program
-from hil.npu.weights import layout_of
+from hil.npu.stream.constants import KnownMemory
+from hil.npu.stream.operations import Convolution, Dma, Range
+from hil.npu.stream.payload import parse_payload
+from hil.npu.vela_output import CompiledModel, NpuOperator, is_compiled, read_compiled
+from hil.npu.weights.order import layout_of
 
 _LARGEST_ARENA = 1 << 15
 """Bytes of the arena of a stream that is a seed; with a larger one the fuzzer is slow."""
@@ -82,8 +82,8 @@ def _models(step: int) -> Iterator[tuple[bytes, bytes]]:
     """(model, Vela's output) of one case of every `step`-th operator and type, on all accelerators by turns."""
     from benchmarks.operators.families import all_cases
     from benchmarks.operators.settings import ACCELERATORS, settings_of
-    from hil.harness.vela import compile_model
-    from hil.npu.errors import HilError
+    from hil.core.errors import HilError
+    from hil.harness.vela.compiler import compile_model
 
     cells = {}
     for case in all_cases().values():

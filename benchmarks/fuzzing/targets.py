@@ -21,23 +21,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.fuzzing import drivers
-from hil.fvp.access import decode as decode_access
-from hil.harness.tflite_file import read_tflite
-from hil.npu import acceleration
+from hil.core.errors import HilError, StreamError
+from hil.core.tflite.weights import read_tflite
+from hil.fvp.machine.load_store import decode as decode_access
 from hil.npu.accelerator import ALL, Accelerator
-from hil.npu.bytepairs import PAYS_AFTER, ElementwiseKernel
-from hil.npu.codec import decode_stream as decode_weights
-from hil.npu.compiled import NpuOperator, is_compiled, read_compiled
-from hil.npu.disassembly import Surroundings, disassemble
-from hil.npu.disassembly_text import lines
-from hil.npu.errors import HilError, StreamError
-from hil.npu.memory_system import MemorySystem
-from hil.npu.payload import parse_payload
+from hil.npu.arithmetic.byte_pairs import PAYS_AFTER, ElementwiseKernel
+from hil.npu.disassembly.disassembler import Surroundings, disassemble
+from hil.npu.disassembly.text import lines
+from hil.npu.loops import threshold as acceleration
 from hil.npu.program import Program, decode
-from hil.npu.timing import cycles
-from hil.npu.weights import Layout, unpack
-from hil.targets.graph import State, read_graph
-from hil.targets.tensors import read_signature, require_quantized
+from hil.npu.stream.payload import parse_payload
+from hil.npu.timing.cycles import cycles
+from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.vela_output import NpuOperator, is_compiled, read_compiled
+from hil.npu.weights.codec import decode_stream as decode_weights
+from hil.npu.weights.order import WeightLayout, unpack
+from hil.targets.execution.graph import State, read_graph
+from hil.targets.execution.signature import read_signature, require_quantized
 
 GUARD = 4096
 """Bytes on either side of the arena that no operation may touch."""
@@ -121,7 +121,7 @@ def weights(data: bytes, contexts: Contexts) -> str:
     head, encoded = data[: _LAYOUT.size].ljust(_LAYOUT.size, b"\0"), data[_LAYOUT.size :]
     number, flags, outputs, inputs, height, width, block, dilations = _LAYOUT.unpack(head)
     accelerator, depthwise = ALL[number % len(ALL)], bool(flags & 1)
-    layout = Layout(
+    layout = WeightLayout(
         1 + outputs, 1 + height, 1 + width, 1 if depthwise else 1 + inputs, 1 + block, accelerator.ofm_ublock[2],
         accelerator.ifm_ublock_depth, depthwise, bool(flags & 2) and not depthwise, 8 << (flags >> 2 & 1),
         1 + (dilations & 1), 1 + (dilations >> 1 & 1),
@@ -135,7 +135,7 @@ def weights(data: bytes, contexts: Contexts) -> str:
     return answers[0]
 
 
-def layout_head(layout: Layout, accelerator: Accelerator) -> bytes:
+def layout_head(layout: WeightLayout, accelerator: Accelerator) -> bytes:
     """The layout as target `weights` reads it; numbers that do not fit are cut."""
     flags = layout.depthwise | layout.part_first << 1 | (layout.ifm_bits == 16) << 2
     dilations = layout.dilation_y - 1 | layout.dilation_x - 1 << 1

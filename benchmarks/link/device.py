@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from hil.npu.errors import UnavailableError
+from hil.core.errors import UnavailableError
 
 PROTOCOL = Path(__file__).parents[2] / "targets" / "firmware" / "protocol"
 RAM = 0x70000000

@@ -22,9 +22,9 @@ from typing import Any
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from hil.core.arrays import Array
+
 Numbers = float | Sequence[float]
 
 _OPTIONS = {

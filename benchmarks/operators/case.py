@@ -13,14 +13,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hil.targets.tensors import TensorSpec, read_signature
+from hil.core.arrays import Array
+from hil.targets.execution.signature import TensorSpec, read_signature
 
-Array = NDArray[Any]
 Generator = np.random.Generator
 
 TYPES = ("int8", "uint8", "int16", "int32")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from benchmarks.operators.builder import Array
+from hil.core.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.operators.builder import Array
 from benchmarks.operators.described import Described, first_operator
 from benchmarks.operators.fixed_point import quantized, ratio, scaled
+from hil.core.arrays import Array
 
 
 def squared_difference(model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.operators.builder import Array, Op, Tensor, build
+from benchmarks.operators.builder import Op, Tensor, build
 from benchmarks.operators.case import Case, Generator
 from benchmarks.operators.elementwise_arithmetic import squared_difference
 from benchmarks.operators.quantization import activation_tensor, scale, zero_point
+from hil.core.arrays import Array
 
 Shape = tuple[int, ...]
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.operators.builder import Array
+from hil.core.arrays import Array
 
 Multiplier = tuple[int, int]
 """A factor with 31 bits of fraction, between a half and one, and the power of two that goes with it."""

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.operators.builder import Array, Op, Tensor, build
+from benchmarks.operators.builder import Op, Tensor, build
 from benchmarks.operators.described import Described, DescribedOperator, first_operator
 from benchmarks.operators.fixed_point import quantized, scaled, scaled_wide
-from hil.targets.interpreter import Interpreter
+from hil.core.arrays import Array
+from hil.targets.execution.interpreter import Interpreter
 
 GATE_SCALE = 2.0**-12
 _UNIT = 2.0**-15

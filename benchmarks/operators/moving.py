@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.operators.builder import Array, Op, Tensor, build
+from benchmarks.operators.builder import Op, Tensor, build
 from benchmarks.operators.case import Case, Generator
 from benchmarks.operators.quantization import activation_tensor
+from hil.core.arrays import Array
 
 Shape = tuple[int, ...]
 TYPES = ("int8", "uint8", "int16", "int32")

@@ -21,14 +21,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.operators.case import Array, Case
+from benchmarks.operators.case import Case
 from benchmarks.operators.settings import Setting
-from hil.harness.vela import CompileError, compile_model
-from hil.npu.errors import BadInputError
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError, CompileError
+from hil.harness.vela.compiler import compile_model
 from hil.targets.base import Deployable
-from hil.targets.interpreter import Interpreter
-from hil.targets.sim import SimTarget
-from hil.targets.tensors import read_signature
+from hil.targets.execution.interpreter import Interpreter
+from hil.targets.execution.signature import read_signature
+from hil.targets.sim.target import SimTarget
 
 KINDS = ("equal", "differs", "cpu", "refused", "crashed", "no oracle")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from benchmarks.operators.builder import Array, Tensor
+from benchmarks.operators.builder import Tensor
 from benchmarks.operators.case import Generator
+from hil.core.arrays import Array
 
 
 def zero_point(random: Generator, dtype: str) -> int:

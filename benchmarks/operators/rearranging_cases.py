@@ -8,11 +8,12 @@ from itertools import permutations
 
 import numpy as np
 
-from benchmarks.operators.builder import Array, Op, Tensor, build
+from benchmarks.operators.builder import Op, Tensor, build
 from benchmarks.operators.case import Case, Generator
 from benchmarks.operators.described import first_operator
 from benchmarks.operators.moving import TYPES, Move, Shape, moves, whole
 from benchmarks.operators.quantization import activation_tensor
+from hil.core.arrays import Array
 
 _EIGHT_AND_SIXTEEN = ("int8", "uint8", "int16")
 

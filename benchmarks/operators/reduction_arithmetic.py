@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.operators.builder import Array
 from benchmarks.operators.described import first_operator
 from benchmarks.operators.fixed_point import quantized, scaled_once
+from hil.core.arrays import Array
 
 
 def summed(model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:

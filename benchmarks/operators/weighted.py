@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.operators.builder import Array, Tensor
+from benchmarks.operators.builder import Tensor
 from benchmarks.operators.case import Generator
 from benchmarks.operators.quantization import zero_point
+from hil.core.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -14,5 +14,5 @@ install     Arm's archive, installed by its own installer
 shim        launchers with Arm's names that start the open executable
 =========== ==================================================================================
 
-`hil.fvp.engine` chooses among them.
+`hil.fvp.engines.engine` chooses among them.
 """

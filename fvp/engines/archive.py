@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from hil.npu.errors import BadInputError, InfrastructureError, UnavailableError
+from hil.core.errors import ArchiveError, BadInputError, UnavailableError
 
 Progress = Callable[[int, int], None]
 """Told (bytes so far, bytes in all; 0 if nobody knows)."""
@@ -38,10 +38,6 @@ MOST_MEMBERS = 100_000
 _CHUNK = 1 << 20
 _TIMEOUT_SECONDS = 60
 _BASE = "https://developer.arm.com/-/cdn-downloads/permalink/FVPs-Corstone-IoT/Corstone-300/"
-
-
-class ArchiveError(InfrastructureError):
-    """What came is not what was asked for."""
 
 
 @dataclass(frozen=True)

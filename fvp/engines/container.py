@@ -8,7 +8,7 @@ a container has because
 no network      firmware and simulator have nobody to talk to
 no writing      its root is read-only; `SCRATCH` and /dev/shm are memory, of bounded size
 no privileges   user 65534, no capabilities, none to be gained
-limits          memory, processes, processors (`Limits`); its time is the run's, and ends with its client
+limits          memory, processes, processors (`ContainerLimits`); its time is the run's, and ends with its client
 nothing of host but the folders in `HIL_FVP_MOUNTS`, read-only
 =============== ==========================================================================================
 
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hil.npu.errors import BadInputError, UnavailableError
+from hil.core.errors import BadInputError, UnavailableError
 
 MOUNTS_VARIABLE = "HIL_FVP_MOUNTS"
 """Environment variable with folders of this machine, separated by colons, that containers see read-only at the same
@@ -51,7 +51,7 @@ _SOCKET = Path("/var/run/docker.sock")
 
 
 @dataclass(frozen=True)
-class Limits:
+class ContainerLimits:
     """What a container may take: bytes of memory (scratch included), processes and threads, processors."""
 
     memory: int = 4 << 30
@@ -79,12 +79,12 @@ def connect() -> Any:
 
 @contextlib.contextmanager
 def box(
-    client: Any, image: str, command: Sequence[str], scratch_bytes: int, limits: Limits | None = None
+    client: Any, image: str, command: Sequence[str], scratch_bytes: int, limits: ContainerLimits | None = None
 ) -> Iterator[Any]:
     """A container that is not started yet, gone at the end whatever happens (`docker.models.containers.Container`)."""
     import docker.errors
 
-    limits = limits or Limits()
+    limits = limits or ContainerLimits()
     try:
         container = client.containers.create(image, **_settings(command, scratch_bytes, limits))
     except docker.errors.DockerException as error:
@@ -95,7 +95,7 @@ def box(
         _remove(container)
 
 
-def _settings(command: Sequence[str], scratch_bytes: int, limits: Limits) -> dict[str, Any]:
+def _settings(command: Sequence[str], scratch_bytes: int, limits: ContainerLimits) -> dict[str, Any]:
     folder = f"rw,nosuid,nodev,size={scratch_bytes + _SPARE},uid={_NOBODY},gid={_NOBODY},mode=700"
     return {
         "entrypoint": [],

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hil.fvp import contract
-from hil.fvp.engines import search, session, starting
+from hil.core.errors import UnavailableError
+from hil.fvp.command_line import contract
+from hil.fvp.engines import container_session as session
+from hil.fvp.engines import search
+from hil.fvp.engines import startup as starting
 from hil.fvp.engines.container import connect, mounts
-from hil.npu.errors import UnavailableError
 
 IMAGE = "hil-fvp"
 """Name of the image that the `docker build` in the hint makes."""

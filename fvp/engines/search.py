@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil.npu.errors import BadInputError, UnavailableError
+from hil.core.errors import BadInputError, UnavailableError
 
 VARIABLES = ("FVP_CORSTONE300", "ARMFVP_BIN_PATH")
 """Environment variables that name Arm's executable, or the folder it is in; the first is this project's own."""

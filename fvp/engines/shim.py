@@ -11,10 +11,10 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from hil.fvp import contract
-from hil.fvp.engine import OPEN_COMMAND
+from hil.core.errors import BadInputError
+from hil.fvp.command_line import contract
+from hil.fvp.engines.engine import OPEN_COMMAND
 from hil.fvp.engines.search import EXECUTABLES
-from hil.npu.errors import BadInputError
 
 LAYOUT = "models/Linux64_GCC-9.3"
 """Where Arm's installation for x86-64 has its executables; MLIA looks nowhere else."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from hil.harness.store import Store
-    from hil.harness.vela import VelaSettings
+    from hil.harness.store.store import Store
+    from hil.harness.vela.compiler import VelaSettings
 
 DEFAULT_ACCELERATOR = "ethos-u55-128"
 
@@ -54,7 +54,7 @@ Repetitions = Annotated[int | None, typer.Option(min=1, metavar="N", help="Measu
 
 def serial_options(board: str | None, repetitions: int | None, target: str) -> dict[str, Any]:
     """What the target `serial` is made with; raises `BadInputError` if another one is asked for a board."""
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
 
     if target != "serial" and (board or repetitions):
         name = f"--board {board}" if board else f"--repetitions {repetitions}"
@@ -71,7 +71,7 @@ def fvp_options(
 
 def refuse_firmware(firmware: Path | None, target: str) -> None:
     """Raises `BadInputError` for a firmware that the target would not run."""
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
 
     if firmware and target != "fvp":
         raise BadInputError(f"--firmware {firmware}: only fvp runs firmware")
@@ -79,7 +79,7 @@ def refuse_firmware(firmware: Path | None, target: str) -> None:
 
 def open_store(folder: Path | None) -> Store:
     """The store at `folder`, or the default one."""
-    from hil.harness.store import Store, default_root
+    from hil.harness.store.store import Store, default_root
 
     return Store(folder or default_root())
 
@@ -88,7 +88,7 @@ def vela_settings(
     accelerator: str, memory_mode: str, system_config: str, config: Path | None, options: list[str] | None
 ) -> VelaSettings:
     """What the user asked of Vela."""
-    from hil.harness.vela import VelaSettings, read_config
+    from hil.harness.vela.compiler import VelaSettings, read_config
 
     text = read_config(config) if config else ""
     return VelaSettings(accelerator, memory_mode, system_config, text, tuple(options or ()))
@@ -96,7 +96,7 @@ def vela_settings(
 
 def read_model(path: Path) -> bytes:
     """The bytes of a file that the user named; `BadInputError` if there is none."""
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
 
     try:
         return path.read_bytes()

@@ -14,7 +14,7 @@ import typer
 from hil.harness.commands import arguments
 
 if TYPE_CHECKING:
-    from hil.targets.boards.probing import Answer
+    from hil.targets.boards.probe import ProbeResult
 
 app = typer.Typer(help="Boards: described, found, probed, virtual.")
 Folder = Annotated[Path, typer.Option("--folder", metavar="FOLDER", help="Where your own boards are described.")]
@@ -31,11 +31,11 @@ def list_boards(
     """List the boards that are described here with the ports that match them, and the ports that none matches."""
     if context.invoked_subcommand:
         return
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
     from hil.targets.boards import find_board, names
+    from hil.targets.boards.address import BUILT_IN
     from hil.targets.boards.ports import candidates, matching
-    from hil.targets.boards.probing import probe_all
-    from hil.targets.boards.reaching import BUILT_IN
+    from hil.targets.boards.probe import probe_all
 
     here = candidates()
     rows: list[dict[str, Any]] = []
@@ -70,10 +70,10 @@ def probe(
     as_json: arguments.Json = False,
 ) -> None:
     """Ask one board what it is; nothing is written to it."""
-    from hil.npu.errors import InfrastructureError
+    from hil.core.errors import InfrastructureError
     from hil.targets.boards import find_board
     from hil.targets.boards.ports import find_port
-    from hil.targets.boards.probing import probe
+    from hil.targets.boards.probe import probe
 
     board = find_board(name, folder)
     answer = probe(board, find_port(board))
@@ -100,9 +100,9 @@ def virtual(
     ] = None,
 ) -> None:
     """Play a board on QEMU until Ctrl-C; its port's name is the first line of the output."""
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
+    from hil.targets.boards.virtual import Setting, start
     from hil.targets.firmware.build import DEFAULT_BOARD
-    from hil.targets.virtual import Setting, start
 
     if pty and tcp is not None:
         raise BadInputError("--pty and --tcp: one of both")
@@ -121,7 +121,7 @@ def _trouble(named: str, ports: list[str]) -> str:
     return "" if len(ports) == 1 else "not plugged in" if not ports else "several ports match"
 
 
-def _told(answer: Answer) -> str:
+def _told(answer: ProbeResult) -> str:
     clocks = f", CPU {answer.cpu_hz / 1e6:g} MHz, NPU {answer.npu_hz / 1e6:g} MHz" if answer.cpu_hz else ""
     memory = f", {answer.memory >> 10:,} KB free" if answer.memory else ""
     said = f"{answer.board}, firmware {answer.firmware}, {answer.accelerator or 'no NPU'}{clocks}{memory}"
@@ -133,7 +133,7 @@ def _show(rows: list[dict[str, Any]], others: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from hil.targets.boards.probing import Answer
+    from hil.targets.boards.probe import ProbeResult
 
     console, table = Console(markup=False), Table()
     asked = any("answers" in row for row in rows)
@@ -142,7 +142,7 @@ def _show(rows: list[dict[str, Any]], others: list[str]) -> None:
     for row in rows:
         port = Text(", ".join(row.get("found", ())) or row.get("port", ""))
         port.append(f" {row['trouble']}" if row["trouble"] else "", "yellow")
-        answers = [Answer(**answer) for answer in row.get("answers", ())]
+        answers = [ProbeResult(**answer) for answer in row.get("answers", ())]
         told = "\n".join(answer.trouble or _told(answer).partition(": ")[2] for answer in answers)
         cells = [row["name"], *(row.get(key, "") for key in ("title", "protocol", "accelerator")), port]
         table.add_row(*cells, *([told] if asked else []))

@@ -23,8 +23,8 @@ def compile_(
     as_json: arguments.Json = False,
 ) -> None:
     """Compile an int8 model with Vela."""
-    from hil.harness.vela import compile_model, vela_version
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
+    from hil.harness.vela.compiler import compile_model, vela_version
 
     settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, vela_option)
     compiled = compile_model(arguments.read_model(model), settings, name=str(model))

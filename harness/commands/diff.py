@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hil.core.errors import EXIT_GATE
 from hil.harness.commands import arguments
 from hil.harness.commands.inputs import random_inputs, read_inputs
-from hil.npu.errors import EXIT_GATE
 
 if TYPE_CHECKING:
-    from hil.harness.sides import Side
-    from hil.npu.instruction import Instruction
-    from hil.targets.difference import Comparison, Difference
+    from hil.harness.diff.difference import Comparison, Difference
+    from hil.harness.diff.runs import Side
+    from hil.npu.disassembly.instruction import Instruction
 
 _WIDTH = 100
 
@@ -54,10 +54,10 @@ def diff(
     as_json: arguments.Json = False,
 ) -> None:
     """Name the first operator whose output differs."""
-    from hil.harness.sides import Sides
-    from hil.npu.errors import BadInputError
-    from hil.targets.difference import compare
-    from hil.targets.tensors import read_signature, require_quantized
+    from hil.core.errors import BadInputError
+    from hil.harness.diff.difference import compare
+    from hil.harness.diff.runs import Sides
+    from hil.targets.execution.signature import read_signature, require_quantized
 
     data = arguments.read_model(model)
     signature = read_signature(data, str(model))
@@ -88,7 +88,7 @@ def diff(
 
 
 def _check_sides(target: str, against: str, other_settings: bool) -> None:
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
 
     if other_settings and against not in ("sim", "fvp", "serial"):
         raise BadInputError(f"--against-vela-option: {against} is not compiled here", hint="leave --against out")
@@ -109,7 +109,7 @@ def _lines(model: str, ran_on: str, got: Side, expected: Side, result: Compariso
 
 
 def _first_lines(first: Difference, got: Side, expected: Side, result: Comparison) -> list[str]:
-    from hil.npu.disassembly_text import lines, short_name
+    from hil.npu.disassembly.text import lines, short_name
 
     differing = [found for found in result.tensors if found.mismatches]
     (found,) = (one for one in differing if one.tensor == first.tensor and one.operator_index == first.operator_index)
@@ -174,7 +174,7 @@ def _record(model: str, ran_on: str, got: Side, expected: Side, result: Comparis
 
 
 def _first_record(first: Difference, got: Side, expected: Side) -> dict[str, Any]:
-    from hil.npu.instruction import as_record
+    from hil.npu.disassembly.instruction import as_record
 
     record = asdict(first)
     for key, side, place in (

@@ -14,8 +14,8 @@ import typer
 from hil.harness.commands import arguments
 
 if TYPE_CHECKING:
-    from hil.npu.instruction import Instruction
-    from hil.npu.listing import Listing
+    from hil.npu.disassembly.instruction import Instruction
+    from hil.npu.disassembly.listing import Listing
 
 PAYLOAD = b"COP1"
 
@@ -57,17 +57,17 @@ def disasm(
 
 
 def _read(path: Path, settings: Any) -> list[Listing]:
-    from hil.npu.compiled import is_compiled, read_compiled
-    from hil.npu.listing import list_compiled, list_payload
+    from hil.npu.disassembly.listing import list_compiled, list_payload
+    from hil.npu.vela_output import is_compiled, read_compiled
 
     data = arguments.read_model(path)
     if data[:4] == PAYLOAD:
         return [list_payload(data)]
     if is_compiled(data):
         return list(list_compiled(read_compiled(data)))
-    from hil.harness.vela import compile_model
-    from hil.npu.errors import BadInputError
-    from hil.targets.mapping import sources
+    from hil.core.errors import BadInputError
+    from hil.harness.vela.compiler import compile_model
+    from hil.harness.vela.mapping import sources
 
     compiled = compile_model(data, settings, name=str(path))
     if not is_compiled(compiled.model):
@@ -89,7 +89,7 @@ _DIGITS = 10
 
 
 def _bounds(text: str) -> tuple[int, int]:
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
 
     first, dash, last = text.partition("-")
     digits = first.isdecimal() and last.isdecimal() and max(len(first), len(last)) < _DIGITS
@@ -99,14 +99,14 @@ def _bounds(text: str) -> tuple[int, int]:
 
 
 def _require(found: list[Any], message: str) -> None:
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
 
     if not found:
         raise BadInputError(message)
 
 
 def _record(listing: Listing, instructions: Iterable[Instruction]) -> dict[str, Any]:
-    from hil.npu.instruction import as_record
+    from hil.npu.disassembly.instruction import as_record
 
     return {
         "stream": listing.stream,
@@ -121,7 +121,7 @@ def _record(listing: Listing, instructions: Iterable[Instruction]) -> dict[str, 
 
 
 def _show(model: Path, chosen: list[tuple[Listing, list[Instruction]]], *, registers: bool) -> None:
-    from hil.npu.disassembly_text import lines
+    from hil.npu.disassembly.text import lines
 
     texts: list[str] = []
     for listing, instructions in chosen:
@@ -137,7 +137,7 @@ def _show(model: Path, chosen: list[tuple[Listing, list[Instruction]]], *, regis
 
 
 def _header(model: Path, listing: Listing) -> list[str]:
-    from hil.npu.disassembly_text import WIDTH, address, short_name
+    from hil.npu.disassembly.text import WIDTH, address, short_name
 
     operator = f", operator {listing.operator}" if listing.operator >= 0 else ""
     counted = f"{listing.words:,} words, {len(listing.instructions)} operations"

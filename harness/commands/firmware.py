@@ -25,7 +25,7 @@ def build(
     as_json: arguments.Json = False,
 ) -> None:
     """Build the firmware, or find it built, and say how large it is."""
-    from hil.npu.errors import InfrastructureError
+    from hil.core.errors import InfrastructureError
     from hil.targets.firmware import build as building
 
     built = building.build(board, compiler, baud=baud)
@@ -57,9 +57,9 @@ def flash(
     """Write the firmware onto a board that says that it is the right one, and ask it again afterwards."""
     import sys
 
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
     from hil.targets.boards import reach
-    from hil.targets.boards.flashing import flash
+    from hil.targets.boards.flasher import flash
 
     with reach(board) as access:
         if access.is_virtual:
@@ -75,7 +75,7 @@ def flash(
 
 
 def _built_for(board: Board) -> Path:
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
     from hil.targets.firmware import build as building
 
     if board.reports not in building.boards():

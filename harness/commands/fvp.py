@@ -16,8 +16,8 @@ app = typer.Typer(help="The programs that can play the FVP.", no_args_is_help=Tr
 @app.command()
 def engines(as_json: arguments.Json = False) -> None:
     """List the engines: which work here, what they are, and which `auto` takes."""
-    from hil.fvp.engine import NAMES, find
-    from hil.npu.errors import UnavailableError
+    from hil.core.errors import UnavailableError
+    from hil.fvp.engines.engine import NAMES, find
 
     rows = []
     for name in NAMES:
@@ -54,10 +54,10 @@ def install(
     import platform
     import sys
 
+    from hil.core.errors import BadInputError
     from hil.fvp.engines.archive import named, pinned
-    from hil.fvp.engines.install import LICENCE_HINT, install
+    from hil.fvp.engines.installer import LICENCE_HINT, install
     from hil.harness.progress import LineProgress
-    from hil.npu.errors import BadInputError
 
     if not accept_licence:
         raise BadInputError("Arm's licence is not accepted, so nothing was fetched", hint=LICENCE_HINT)

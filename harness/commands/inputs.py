@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from hil.harness.commands import arguments
 
 if TYPE_CHECKING:
-    from hil.targets.base import Array
-    from hil.targets.tensors import Signature
+    from hil.core.arrays import Array
+    from hil.targets.execution.signature import Signature
 
 
 MOST_RANDOM = 2 << 30
@@ -26,8 +26,8 @@ def read_inputs(signature: Signature, path: Path) -> list[Array]:
     """
     import numpy as np
 
-    from hil.npu.errors import BadInputError
-    from hil.targets.tensors import take_inputs
+    from hil.core.errors import BadInputError
+    from hil.targets.execution.signature import take_inputs
 
     data = arguments.read_model(path)
     try:
@@ -46,8 +46,8 @@ def random_inputs(signature: Signature, samples: int, seed: int = 0) -> list[Arr
     """
     import numpy as np
 
-    from hil.npu.errors import BadInputError
-    from hil.targets.tensors import require_quantized
+    from hil.core.errors import BadInputError
+    from hil.targets.execution.signature import require_quantized
 
     require_quantized(signature)
     size = samples * sum(math.prod(spec.sample_shape) * np.dtype(spec.dtype).itemsize for spec in signature.inputs)

@@ -16,7 +16,7 @@ def models(
     """List the models of the models folder."""
     from hil.harness.model import discover
     from hil.harness.pipeline import Pipeline
-    from hil.harness.selection import leaves_of, unavailable
+    from hil.harness.pytest_plugin.selection import leaves_of, unavailable
 
     pipeline = Pipeline(arguments.open_store(store))
     records = []

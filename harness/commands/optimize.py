@@ -32,12 +32,12 @@ def optimize(
     as_json: arguments.Json = False,
 ) -> None:
     """Take a model along one path; trains only what the store does not have yet."""
+    from hil.core.errors import BadInputError
     from hil.harness.model import find
     from hil.harness.optimize.paths import path_of
     from hil.harness.pipeline import TFLITE, Pipeline, surviving
     from hil.harness.progress import LineProgress
     from hil.harness.tree.candidates import with_settings
-    from hil.npu.errors import BadInputError
 
     path = path_of(technique)
     found = find(model, models)

@@ -14,9 +14,9 @@ from hil.harness.commands import arguments
 from hil.harness.commands.inputs import random_inputs, read_inputs
 
 if TYPE_CHECKING:
-    from hil.harness.vela import VelaSettings
+    from hil.harness.vela.compiler import VelaSettings
     from hil.targets.base import Deployable, Run
-    from hil.targets.tensors import Signature
+    from hil.targets.execution.signature import Signature
 
 
 def run(
@@ -53,9 +53,9 @@ def run(
     as_json: arguments.Json = False,
 ) -> None:
     """Run a model on a target."""
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
     from hil.targets import create
-    from hil.targets.tensors import read_signature
+    from hil.targets.execution.signature import read_signature
 
     if outputs and not outputs.resolve().parent.is_dir():
         raise BadInputError(f"--outputs {outputs}: there is no folder {outputs.parent}")
@@ -97,7 +97,7 @@ def _options(
     jobs: int | None,
 ) -> dict[str, Any]:
     """The options of the target that was chosen; what is another target's is refused."""
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
 
     if interpreter != "tensorflow" and target != "host":
         raise BadInputError(f"--interpreter {interpreter}: only host has interpreters to choose from")
@@ -117,8 +117,8 @@ def _options(
 def _deployable(
     data: bytes, signature: Signature, settings: VelaSettings, name: str, accelerator: str | None, *, compiled: bool
 ) -> Deployable:
-    from hil.harness.vela import compile_model
-    from hil.npu.compiled import read_compiled
+    from hil.harness.vela.compiler import compile_model
+    from hil.npu.vela_output import read_compiled
     from hil.targets.base import Deployable
 
     configuration = (settings.memory_mode, settings.system_config, settings.config_text)
@@ -131,7 +131,7 @@ def _deployable(
 def _write_outputs(signature: Signature, path: Path, result: Run) -> None:
     import numpy as np
 
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
 
     found = result.outputs or result.printed
     arrays = {spec.name: output for spec, output in zip(signature.outputs, found, strict=True)}
@@ -145,8 +145,8 @@ def _write_outputs(signature: Signature, path: Path, result: Run) -> None:
 def _record(
     target: str, signature: Signature, result: Run, data: bytes, settings: VelaSettings, *, compiled_here: bool
 ) -> dict[str, Any]:
-    from hil.harness.store import digest
-    from hil.harness.vela import vela_version
+    from hil.harness.store.store import digest
+    from hil.harness.vela.compiler import vela_version
 
     outputs = [
         {"name": spec.name, "shape": list(output.shape), "dtype": output.dtype.name}

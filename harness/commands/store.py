@@ -11,7 +11,7 @@ import typer
 from hil.harness.commands import arguments
 
 if TYPE_CHECKING:
-    from hil.harness.store import Artifact
+    from hil.harness.store.store import Artifact
 
 app = typer.Typer(help="What the store of artifacts holds, and making room in it.", no_args_is_help=True)
 
@@ -51,7 +51,7 @@ def prune(
     as_json: arguments.Json = False,
 ) -> None:
     """Remove artifacts; a run that needs one makes it again."""
-    from hil.npu.errors import BadInputError
+    from hil.core.errors import BadInputError
 
     if unused_days is None and not step and not everything:
         raise BadInputError("nothing said what to remove", hint="give --unused-days, --step or --all")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hil.core.errors import EXIT_GATE
 from hil.harness.commands import arguments
-from hil.npu.errors import EXIT_GATE
 
 if TYPE_CHECKING:
     from hil.harness.tree.result import Walk
@@ -77,15 +77,15 @@ def tree(
     as_json: arguments.Json = False,
 ) -> None:
     """Walk the deployment tree until a leaf meets the limits; without any, the model file's budget holds."""
-    from hil.harness.bench import Bench
+    from hil.harness.evaluation.evaluator import Evaluator
     from hil.harness.model import find
     from hil.harness.pipeline import Pipeline
-    from hil.harness.selection import check_accelerator
+    from hil.harness.pytest_plugin.selection import check_accelerator
     from hil.harness.tree import pictures
     from hil.harness.tree.limits import limits_of, size
-    from hil.harness.tree.searching import Effort
-    from hil.harness.tree.walking import check_policy, in_order, walk
-    from hil.harness.tree.watching import view
+    from hil.harness.tree.settings_search import Effort
+    from hil.harness.tree.terminal_view import view
+    from hil.harness.tree.walk import check_policy, in_order, walk
 
     pictures.check_outputs(output or (), kernel)
     effort = Effort(max_trainings, max_minutes)
@@ -105,7 +105,7 @@ def tree(
     arguments.refuse_firmware(firmware, target)
     settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, vela_option)
     watcher = view(as_json=as_json)
-    bench = Bench(Pipeline(arguments.open_store(store), watcher), target, settings, samples, options)
+    bench = Evaluator(Pipeline(arguments.open_store(store), watcher), target, settings, samples, options)
     with contextlib.closing(bench.target), watcher:
         watcher.say(*asked.left_out)
         pictures.check_kernel(bench, found, kernel)
@@ -130,7 +130,7 @@ def tree(
 
 
 def _show(walked: Walk) -> None:
-    from hil.harness.tree.picture import drawn, legend, notes, verdict
+    from hil.harness.tree.text import drawn, legend, notes, verdict
 
     remarks = notes(walked)
     print("\n".join([drawn(walked), "", *legend(walked), "", *remarks, *([""] if remarks else []), *verdict(walked)]))

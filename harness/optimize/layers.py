@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from hil.harness.errors import OptimizeError
-from hil.harness.model import Array
+from hil.core.arrays import Array
+from hil.core.errors import OptimizeError
 
 TOUCHED = ("Conv1D", "Conv2D", "Conv2DTranspose", "Dense")
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")

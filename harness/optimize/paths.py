@@ -25,7 +25,7 @@ the tree.  Source: TFMOT's guide to collaborative optimization.
 
 from __future__ import annotations
 
-from hil.npu.errors import BadInputError
+from hil.core.errors import BadInputError
 
 Node = tuple[str, ...]
 

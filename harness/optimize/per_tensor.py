@@ -12,8 +12,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from hil.harness.model import Array
-from hil.harness.optimize.keras2 import import_keras, import_tfmot
+from hil.core.arrays import Array
+from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot
 from hil.harness.optimize.layers import unwrapped, weight_name
 
 _DEFAULT = "tensorflow_model_optimization.python.core.quantization.keras.default_8bit."

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from hil.harness.errors import OptimizeError
+from hil.core.errors import OptimizeError
 from hil.harness.model import Recipe
-from hil.harness.optimize.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
+from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
 from hil.harness.optimize.layers import TOUCHED, is_prunable, walk
-from hil.harness.optimize.rules import pruned_layers
-from hil.harness.optimize.training import Data, Plan, fit, mask_interval
+from hil.harness.optimize.npu_rules import pruned_layers
+from hil.harness.optimize.training import TrainingData, TrainingPlan, fit, mask_interval
 
 
 def prunable(model: Any, recipe: Recipe, technique: str) -> set[str]:
@@ -26,7 +26,7 @@ def prunable(model: Any, recipe: Recipe, technique: str) -> set[str]:
     return {layer.name for layer in walk(model) if is_prunable(layer, recipe.keep)}
 
 
-def pruned(model: Any, data: Data, recipe: Recipe, plan: Plan, names: Collection[str]) -> Any:
+def pruned(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan, names: Collection[str]) -> Any:
     """A fine-tuned copy of `model` with the share of zeros that the recipe gives in each of the layers `names`."""
     sparsity = import_tfmot().sparsity.keras
     interval, last = mask_interval(plan.steps(len(data.x)))

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from hil.harness.model import REPAIRS
-from hil.harness.optimize.keras2 import import_tfmot
+from hil.harness.optimize.keras.keras2 import import_tfmot
 from hil.harness.optimize.layers import unwrapped, weight_name
 
 _QUANTIZATION = "tensorflow_model_optimization.python.core.quantization.keras."

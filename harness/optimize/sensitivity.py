@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from hil.harness.model import Recipe
-from hil.harness.optimize.keras2 import import_tensorflow
+from hil.harness.optimize.keras.keras2 import import_tensorflow
 from hil.harness.optimize.layers import walk
-from hil.harness.optimize.training import Data, keras_loss
+from hil.harness.optimize.training import TrainingData, keras_loss
 
 LEVELS = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 SAMPLES = 512
@@ -36,7 +36,7 @@ class Spread:
 
 
 def spread(
-    model: Any, data: Data, recipe: Recipe, names: Collection[str], loss: str | Callable[[], Any] = "logits"
+    model: Any, data: TrainingData, recipe: Recipe, names: Collection[str], loss: str | Callable[[], Any] = "logits"
 ) -> Spread:
     """Shares for the layers `names`, in the model's order; together they hold `recipe.sparsity` zeros."""
     samples = data.sample(SAMPLES, recipe.seed)
@@ -46,7 +46,7 @@ def spread(
     return Spread(chosen(losses, sizes, recipe.sparsity, recipe.palette), losses)
 
 
-def _losses(model: Any, layer: Any, samples: Data, loss: str | Callable[[], Any]) -> dict[float, float]:
+def _losses(model: Any, layer: Any, samples: TrainingData, loss: str | Callable[[], Any]) -> dict[float, float]:
     kernel = layer.kernel.numpy()
     ordered = np.sort(np.abs(kernel), axis=None)
     found = {}
@@ -60,7 +60,7 @@ def _losses(model: Any, layer: Any, samples: Data, loss: str | Callable[[], Any]
     return found
 
 
-def _loss(model: Any, samples: Data, loss: str | Callable[[], Any]) -> float:
+def _loss(model: Any, samples: TrainingData, loss: str | Callable[[], Any]) -> float:
     tf, function, total = import_tensorflow(), keras_loss(loss), 0.0
     for start in range(0, len(samples.x), _BATCH):
         x, y = samples.x[start : start + _BATCH], samples.y[start : start + _BATCH]

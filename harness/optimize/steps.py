@@ -1,8 +1,8 @@
 """The techniques: each takes a Keras model and settings and gives a fine-tuned Keras model without wrappers.
 
-    pruned = apply("prune", base, Data(x, y), recipe)
-    clustered = apply("sparse_cluster", pruned, Data(x, y), recipe)
-    quantized = apply("pcqat", clustered, Data(x, y), recipe)
+    pruned = apply("prune", base, TrainingData(x, y), recipe)
+    clustered = apply("sparse_cluster", pruned, TrainingData(x, y), recipe)
+    quantized = apply("pcqat", clustered, TrainingData(x, y), recipe)
 
 The model given is left as it was.  The same model, data and recipe give the same result on the same machine.
 `survival.check` says whether the result holds what the technique promises.
@@ -14,40 +14,40 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+from hil.core.errors import BadInputError
 from hil.harness.model import Recipe
-from hil.harness.optimize.flat import flat, is_nested
-from hil.harness.optimize.fold import fold
-from hil.harness.optimize.keras2 import import_tfmot, quiet, seeded
+from hil.harness.optimize.batchnorm_folding import fold
+from hil.harness.optimize.keras.flat_graph import flat, is_nested
+from hil.harness.optimize.keras.keras2 import import_tfmot, quiet, seeded
 from hil.harness.optimize.layers import is_clusterable, refuse_nested
 from hil.harness.optimize.npu_steps import STEPS as NPU_STEPS
 from hil.harness.optimize.pruning import prunable, pruned, rewrapped
-from hil.harness.optimize.quantized import make_quantization_aware, settle
-from hil.harness.optimize.training import Data, Plan, Progress, fit
-from hil.npu.errors import BadInputError
+from hil.harness.optimize.quantization_aware import make_quantization_aware, settle
+from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, fit
 
-__all__ = ["FOLD", "STEPS", "Data", "Progress", "apply"]
+__all__ = ["FOLD", "STEPS", "Progress", "TrainingData", "apply"]
 
 FOLD = "fold"
 Loss = str | Callable[[], Any]
 _CLUSTER_MODULE = "tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster"
 
 
-def prune(model: Any, data: Data, recipe: Recipe, plan: Plan) -> Any:
+def prune(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Sets the smallest weights of each kernel to zero, more and more of them up to `recipe.sparsity`."""
     return pruned(model, data, recipe, plan, prunable(model, recipe, "prune"))
 
 
-def cluster(model: Any, data: Data, recipe: Recipe, plan: Plan) -> Any:
+def cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Leaves each kernel `recipe.clusters` distinct weights."""
     return _cluster(model, data, recipe, plan, preserve_sparsity=False)
 
 
-def sparse_cluster(model: Any, data: Data, recipe: Recipe, plan: Plan) -> Any:
+def sparse_cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
     """The same on a pruned model; one of the clusters is zero, and what is zero stays zero."""
     return _cluster(model, data, recipe, plan, preserve_sparsity=True)
 
 
-def _cluster(model: Any, data: Data, recipe: Recipe, plan: Plan, *, preserve_sparsity: bool) -> Any:
+def _cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan, *, preserve_sparsity: bool) -> Any:
     """Only kernels are wrapped: TFMOT's wrapper would freeze batch normalization and dropout as well."""
     clustering = import_tfmot().clustering.keras
     cluster_weights = importlib.import_module(_CLUSTER_MODULE).cluster_weights
@@ -68,8 +68,8 @@ def _cluster(model: Any, data: Data, recipe: Recipe, plan: Plan, *, preserve_spa
         return clustering.strip_clustering(wrapped)
 
 
-def _quantize(technique: str) -> Callable[[Any, Data, Recipe, Plan], Any]:
-    def step(model: Any, data: Data, recipe: Recipe, plan: Plan) -> Any:
+def _quantize(technique: str) -> Callable[[Any, TrainingData, Recipe, TrainingPlan], Any]:
+    def step(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
         aware = make_quantization_aware(model, technique, recipe.repairs)
         fit(aware, data, plan)
         return settle(aware, recipe.repairs)
@@ -77,7 +77,7 @@ def _quantize(technique: str) -> Callable[[Any, Data, Recipe, Plan], Any]:
     return step
 
 
-STEPS: dict[str, Callable[[Any, Data, Recipe, Plan], Any]] = {
+STEPS: dict[str, Callable[[Any, TrainingData, Recipe, TrainingPlan], Any]] = {
     "prune": prune,
     "cluster": cluster,
     "sparse_cluster": sparse_cluster,
@@ -88,7 +88,12 @@ STEPS: dict[str, Callable[[Any, Data, Recipe, Plan], Any]] = {
 
 
 def apply(
-    technique: str, model: Any, data: Data, recipe: Recipe, loss: Loss = "logits", progress: Progress | None = None
+    technique: str,
+    model: Any,
+    data: TrainingData,
+    recipe: Recipe,
+    loss: Loss = "logits",
+    progress: Progress | None = None,
 ) -> Any:
     """Applies one technique that gives a Keras model, seeded by the recipe; models inside the model become its layers.
 
@@ -103,6 +108,6 @@ def apply(
         model = flat(model)
     refuse_nested(model, technique)
     tune = recipe.fine_tune(technique)
-    plan = Plan(tune, recipe.batch_size, recipe.seed, loss, progress, technique)
+    plan = TrainingPlan(tune, recipe.batch_size, recipe.seed, loss, progress, technique)
     with seeded(recipe.seed):
         return STEPS[technique](model, data, recipe, plan)

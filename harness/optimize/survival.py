@@ -26,13 +26,13 @@ from typing import Any
 
 import numpy as np
 
-from hil.harness.errors import LostError
-from hil.harness.model import Array, Recipe
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError, LostError
+from hil.core.tflite.weights import Operator, read_tflite
+from hil.harness.model import Recipe
 from hil.harness.optimize.layers import channel_axis, is_clusterable, is_prunable, kernels, walk
+from hil.harness.optimize.npu_rules import clustered_layers, pruned_layers
 from hil.harness.optimize.paths import Node
-from hil.harness.optimize.rules import clustered_layers, pruned_layers
-from hil.harness.tflite_file import Operator, read_tflite
-from hil.npu.errors import BadInputError
 
 _BREAKS = {
     "qat": ("prune", "cluster", "sparse_cluster"),

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from hil.harness.model import Array, FineTune
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError
+from hil.harness.model import FineTune
 from hil.harness.optimize.interrupt import deferred_interrupt
-from hil.harness.optimize.keras2 import import_keras
-from hil.npu.errors import BadInputError
+from hil.harness.optimize.keras.keras2 import import_keras
 
 Progress = Callable[[int, int, str], None]
 """Called with (training steps done, in all, what is running)."""
@@ -21,22 +22,22 @@ REPORT_EVERY = 10
 
 
 @dataclass(frozen=True)
-class Data:
+class TrainingData:
     """Training samples: x float32 (n, *input shape), y (n, ...)."""
 
     x: Array
     y: Array
 
-    def sample(self, count: int | None, seed: int) -> Data:
+    def sample(self, count: int | None, seed: int) -> TrainingData:
         """`count` samples drawn without replacement, the same ones for the same seed; all if None."""
         if count is None or count >= len(self.x):
             return self
         chosen = np.sort(np.random.default_rng(seed).permutation(len(self.x))[:count])
-        return Data(self.x[chosen], self.y[chosen])
+        return TrainingData(self.x[chosen], self.y[chosen])
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How one training runs: its settings, batch size, loss (see `Model.loss`), and whom to tell."""
 
     tune: FineTune
@@ -62,7 +63,7 @@ def keras_loss(loss: str | Callable[[], Any]) -> Any:
     return losses.SparseCategoricalCrossentropy(from_logits=loss == "logits")
 
 
-def fit(model: Any, data: Data, plan: Plan, callbacks: Sequence[Any] = ()) -> None:
+def fit(model: Any, data: TrainingData, plan: TrainingPlan, callbacks: Sequence[Any] = ()) -> None:
     """Trains `model` in place.  Samples beyond the last whole batch are left out of each epoch, by a fixed draw.
 
     Raises `BadInputError` if the samples or classes do not fit the network.  SIGINT ends it after a batch.
@@ -103,7 +104,7 @@ def _check_classes(model: Any, y: Array) -> None:
         raise BadInputError(f"the data's classes are {y.min()} to {y.max()}, the network knows 0 to {classes - 1}")
 
 
-def _after_batches(plan: Plan, total: int, pending: Callable[[], None]) -> Any:
+def _after_batches(plan: TrainingPlan, total: int, pending: Callable[[], None]) -> Any:
     """A Keras callback: after a batch the training can be interrupted; every few batches it reports."""
     keras = import_keras()
 

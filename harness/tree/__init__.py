@@ -14,9 +14,9 @@ fixture and mark
 A leaf's level is the number of its trainings, so cheap leaves come first.
 """
 
-from hil.harness.tree.result import Check, Leaf, Status, Trained, Verdict, Walk
-from hil.harness.tree.searching import Effort
-from hil.harness.tree.walking import POLICIES, walk
-from hil.harness.tree.watcher import Watcher
+from hil.harness.tree.observer import Watcher
+from hil.harness.tree.result import Leaf, LeafStatus, LimitCheck, Trained, Verdict, Walk
+from hil.harness.tree.settings_search import Effort
+from hil.harness.tree.walk import POLICIES, walk
 
-__all__ = ["POLICIES", "Check", "Effort", "Leaf", "Status", "Trained", "Verdict", "Walk", "Watcher", "walk"]
+__all__ = ["POLICIES", "Effort", "Leaf", "LeafStatus", "LimitCheck", "Trained", "Verdict", "Walk", "Watcher", "walk"]

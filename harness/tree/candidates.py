@@ -1,7 +1,7 @@
 """A leaf under certain settings, and which of them a node on its way depends on.
 
     candidate = Candidate("pcqat", (("clusters", 8), ("sparsity", 0.7)))
-    place(model, ("prune",), candidate.settings)      # Place(("prune",), (("sparsity", 0.7),), ...): no clusters there
+    place(model, ("prune",), candidate.settings)  # SettledNode(("prune",), (("sparsity", 0.7),), ...): no clusters
 
 Settings are those of the model's `Recipe` by name, and only what differs from it.  Candidates that agree in what a
 node depends on share the node.
@@ -40,7 +40,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Place:
+class SettledNode:
     """A node under the settings that matter there; `used` is all that its trainings depend on, as JSON."""
 
     node: Node
@@ -63,10 +63,10 @@ def with_settings(model: Model, settings: Settings | Mapping[str, Any]) -> Model
     return replace(model, recipe=replace(model.recipe, **dict(settings)))
 
 
-def place(model: Model, node: Node, settings: Settings = ()) -> Place:
+def place(model: Model, node: Node, settings: Settings = ()) -> SettledNode:
     """Where the node lies under `settings`."""
     used = _used(replace(model.recipe, **dict(settings)), node)
-    return Place(node, _relevant(model.recipe, node, settings), used)
+    return SettledNode(node, _relevant(model.recipe, node, settings), used)
 
 
 def candidate(model: Model, leaf: str, settings: Settings) -> Candidate:

@@ -24,11 +24,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from hil.core import errors
+from hil.core.errors import HilError, InfrastructureError, UnavailableError, WorkerDiedError
+from hil.core.worker import Worker
 from hil.harness.tree.executors import HANDLER, Began, Done, Executor, Hear, Told
 from hil.harness.tree.tasks import Task, made_of_plain
-from hil.npu import errors
-from hil.npu.errors import HilError, InfrastructureError, UnavailableError
-from hil.npu.worker import Worker, WorkerDiedError
 
 CONNECT_S = 5.0
 LOOK_S = 2.0

@@ -5,7 +5,7 @@
         done = executor.wait(hear)         # hear(Began(...)), hear(Told(...)), then Done(task, made, error)
 
 All are one small interface, so a walk goes one way: it hands over what is ready and waits for what ends.  Results lie
-in the store.  They are the same whoever makes them: see `hil.harness.optimize.keras2` for threads.
+in the store.  They are the same whoever makes them: see `hil.harness.optimize.keras.keras2` for threads.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from hil.core.errors import BadInputError
+from hil.core.worker import Worker
 from hil.harness.tree.tasks import Made, Task, made_of_plain, make
-from hil.npu.errors import BadInputError
-from hil.npu.worker import Worker
 
 HANDLER = "hil.harness.tree.tasks:make_in_child"
 
@@ -101,7 +101,7 @@ class Serial(Executor):
         return Done(task, make(task, lambda text, done, total: hear(Told(task, text, done, total))))
 
 
-class Jobs(Executor):
+class LocalProcesses(Executor):
     """`jobs` processes of this machine, at most one a core, which share its cores; they end with this process."""
 
     def __init__(self, jobs: int) -> None:
@@ -150,7 +150,7 @@ def executor_of(jobs: int = 1, scheduler: str = "") -> Executor:
     if jobs < 1:
         raise BadInputError(f"{jobs} jobs: at least 1")
     if not scheduler:
-        return Serial() if jobs == 1 else Jobs(jobs)
+        return Serial() if jobs == 1 else LocalProcesses(jobs)
     if jobs > 1:
         raise BadInputError(
             "jobs and a scheduler: one or the other", hint="the scheduler knows how many workers it has"

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
+from hil.core.errors import BadInputError
 from hil.harness.model import Budget, Model
-from hil.npu.errors import BadInputError
 
 _UNITS = {"": 1, "b": 1, "kib": 1024, "mib": 1024**2}
 

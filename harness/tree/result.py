@@ -1,6 +1,6 @@
 """What a walk gives: leaves with their figures and checks, and a verdict.
 
-    found.leaves[0].status, found.leaves[0].checks[0].over      # Status.MISSED, 0.019 (ms)
+    found.leaves[0].status, found.leaves[0].checks[0].over      # LeafStatus.MISSED, 0.019 (ms)
     found.verdict.met, found.verdict.winner                     # True, "pqat"
 
 All are values: frozen, and `record` turns them into JSON.
@@ -14,14 +14,14 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from hil.core.measurement import Measurement, Trust
 from hil.harness.model import Budget
 from hil.harness.optimize.paths import Node
 from hil.harness.optimize.paths import level as level_of
 from hil.harness.tree.candidates import Settings
-from hil.targets.base import Measurement, Trust
 
 
-class Status(str, Enum):
+class LeafStatus(str, Enum):
     """What became of a leaf."""
 
     MET = "met"  # every limit holds
@@ -31,7 +31,7 @@ class Status(str, Enum):
 
 
 @dataclass(frozen=True)
-class Check:
+class LimitCheck:
     """One limit on one leaf: `limit` is its name in `Budget`, `most` what it allows, in `unit`.
 
     `value` is what was found, None where the target cannot tell; `note` says why.
@@ -76,8 +76,8 @@ class Leaf:
 
     name: str
     path: Node
-    status: Status
-    checks: tuple[Check, ...] = ()
+    status: LeafStatus
+    checks: tuple[LimitCheck, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     reason: str = ""
     identity: Mapping[str, str] = field(default_factory=dict)
@@ -167,7 +167,7 @@ def _leaf_record(leaf: Leaf) -> dict[str, Any]:
     }
 
 
-def _check_record(check: Check) -> dict[str, Any]:
+def _check_record(check: LimitCheck) -> dict[str, Any]:
     found = {**asdict(check), "trust": check.trust.value, "met": check.met, "over": _number(check.over)}
     return {**found, "value": None if check.value is None else _number(check.value)}
 

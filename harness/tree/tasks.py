@@ -17,15 +17,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hil.harness.bench import Bench
-from hil.harness.errors import OptimizeError
+from hil.core.errors import BadInputError, CompileError, InfrastructureError, OptimizeError, StreamError
+from hil.core.worker_child import tell
+from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import FineTune, Model, Recipe, load_model_file
 from hil.harness.pipeline import Pipeline, Say
-from hil.harness.store import Store
-from hil.harness.tree.candidates import Candidate, Place, with_settings
-from hil.harness.vela import CompileError, VelaSettings
-from hil.npu.errors import BadInputError, InfrastructureError, StreamError
-from hil.npu.worker_child import tell
+from hil.harness.store.store import Store
+from hil.harness.tree.candidates import Candidate, SettledNode, with_settings
+from hil.harness.vela.compiler import VelaSettings
 
 OF_A_LEAF = (OptimizeError, CompileError, StreamError)
 """What says that a technique, Vela or the NPU does not take this model on this path; anything else ends the walk."""
@@ -41,7 +40,7 @@ class Task:
 
     model: Model
     store: Path
-    place: Place
+    place: SettledNode
     made_of: Mapping[str, Any]
     vela: VelaSettings
     target: str
@@ -84,7 +83,7 @@ def make(task: Task, say: Say) -> Made:
     try:
         _compare(task.made_of, pipeline.recipe(task.model, task.place.node).as_json())
         if task.candidate is not None:
-            bench = Bench(pipeline, task.target, task.vela, task.samples)
+            bench = Evaluator(pipeline, task.target, task.vela, task.samples)
             bench.prepare(bench.deploy(task.model, task.candidate.leaf))
             return Made()
         artifact = pipeline.keras(task.model, task.place.node)
@@ -112,7 +111,7 @@ def _task(plain: Mapping[str, Any]) -> Task:
     model = with_settings(_model(plain["model"]), _recipe(plain["recipe"]))
     vela = VelaSettings(**{**plain["vela"], "options": tuple(plain["vela"]["options"])})
     candidate = Candidate(plain["leaf"]) if plain["leaf"] is not None else None
-    place, store = Place(tuple(plain["node"])), Path(plain["store"])
+    place, store = SettledNode(tuple(plain["node"])), Path(plain["store"])
     return Task(model, store, place, plain["made_of"], vela, plain["target"], plain["samples"], candidate)
 
 

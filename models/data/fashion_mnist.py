@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hil.core.errors import BadInputError, UnavailableError
 from hil.harness.model import Array
-from hil.npu.errors import BadInputError, UnavailableError
 
 PREFIX = {"train": "train", "test": "t10k"}
 NAMES = [f"{prefix}-{kind}-ubyte.gz" for prefix in PREFIX.values() for kind in ("images-idx3", "labels-idx1")]
@@ -67,7 +67,7 @@ def _folders() -> list[Path]:
 
 
 def _download() -> list[Path]:
-    from hil.harness.optimize.keras2 import import_keras
+    from hil.harness.optimize.keras.keras2 import import_keras
 
     try:
         import_keras().datasets.fashion_mnist.load_data()

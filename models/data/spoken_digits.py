@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hil.core.errors import BadInputError, UnavailableError
 from hil.harness.model import Array, sibling
-from hil.npu.errors import BadInputError, UnavailableError
 
 mfcc = sibling(__file__, "mfcc.py")
 

@@ -6,16 +6,12 @@
     with reach("virtual") as access, Recovery.of(access) as recovery:
         recovery.attempt(lambda link: link.read(0x70000000, 16))
 
-`Board` is data (a TOML file), `Access` is how to reach it (a desk, a lab, a virtual one), `Recovery` keeps it working.
+`Board` is data (a TOML file), `BoardAccess` is how to reach it (here, in a lab, virtual), `Recovery` keeps it working.
 """
 
 from __future__ import annotations
 
-from hil.targets.boards.access import Access
-from hil.targets.boards.catalogue import find_board, names
-from hil.targets.boards.description import Board
-from hil.targets.boards.desk import desk
-from hil.targets.boards.errors import (
+from hil.core.errors import (
     BoardError,
     BoardLostError,
     FlashError,
@@ -25,14 +21,18 @@ from hil.targets.boards.errors import (
     StuckError,
     WrongBoardError,
 )
+from hil.targets.boards.access import BoardAccess
+from hil.targets.boards.address import reach
+from hil.targets.boards.catalogue import find_board, names
+from hil.targets.boards.connection import open_board
+from hil.targets.boards.description import Board
 from hil.targets.boards.health import Health
-from hil.targets.boards.opening import open_board
-from hil.targets.boards.reaching import reach
+from hil.targets.boards.local_port import desk
 from hil.targets.boards.recovery import Recovery
 
 __all__ = [
-    "Access",
     "Board",
+    "BoardAccess",
     "BoardError",
     "BoardLostError",
     "FlashError",

@@ -5,7 +5,7 @@
         access.ways["power"]()            # off and on again
 
 A desk board's port is searched for, its ways are commands and modem lines.  A board of a lab or a virtual one comes
-with functions of its own: whoever provides it makes an `Access` of them, and everything else is the same for all.
+with functions of its own: whoever provides it makes a `BoardAccess` of them, and everything else is the same for all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hil.targets.boards.description import Board
 
 
 @dataclass(frozen=True)
-class Access:
+class BoardAccess:
     """A board within reach.
 
     `find` gives the path or URL of its port, as it is called now, and raises `PortError` while there is none.  `ways`

@@ -11,9 +11,9 @@ import dataclasses
 from difflib import get_close_matches
 from pathlib import Path
 
-from hil.npu.errors import BadInputError
+from hil.core.errors import BadInputError
 from hil.targets.boards.description import Board
-from hil.targets.boards.reading import read_board
+from hil.targets.boards.description_file import read_board
 
 FOLDER = Path("boards")
 """Where a repository keeps descriptions of its own boards, relative to where it is used."""

@@ -3,7 +3,7 @@
     board = find_board("mps3_an547")
     board.accelerator, board.baud, board.reset.ways
 
-The file's keys are in docs/boards.md; `hil.targets.boards.reading` reads them.
+The file's keys are in docs/boards.md; `hil.targets.boards.description_file` reads them.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Usb:
 
 
 @dataclass(frozen=True)
-class Memory:
+class BoardMemory:
     """Part of the board's memory that the host may use; `address` and `size` in bytes."""
 
     name: str
@@ -116,7 +116,7 @@ class Board:
     system_config: str = "Ethos_U55_High_End_Embedded"
     cpu_hz: int = 0
     npu_hz: int = 0
-    memory: tuple[Memory, ...] = ()
+    memory: tuple[BoardMemory, ...] = ()
     reset: Reset = field(default_factory=Reset)
     power: Power | None = None
     flasher: Flasher | None = None

@@ -6,7 +6,7 @@ health.check("desk")            # raises BoardLostError after health.mark("desk"
 
 from __future__ import annotations
 
-from hil.targets.boards.errors import BoardLostError
+from hil.core.errors import BoardLostError
 
 
 class Health:

@@ -9,8 +9,8 @@ import dataclasses
 
 from ethosu.vela.ethos_u55_regs.ethos_u55_regs import config_r
 
+from hil.core.errors import WrongBoardError
 from hil.targets.boards.description import Board
-from hil.targets.boards.errors import WrongBoardError
 from hil.targets.link import Identity, Region
 
 _PRODUCTS = {0: "ethos-u55", 1: "ethos-u65"}

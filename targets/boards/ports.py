@@ -17,13 +17,12 @@ from pathlib import Path
 
 from serial.tools import list_ports
 
-from hil.npu.errors import BadInputError
+from hil.core.errors import BadInputError, PortError
 from hil.targets.boards.description import Board, Usb
-from hil.targets.boards.errors import PortError
 
 
 @dataclass(frozen=True)
-class Candidate:
+class PortCandidate:
     """A serial port of this machine, as the system tells it; None or empty where it does not."""
 
     path: str
@@ -40,10 +39,10 @@ class Candidate:
         return f"{self.path} ({', '.join(filter(None, words))})"
 
 
-def candidates() -> list[Candidate]:
+def candidates() -> list[PortCandidate]:
     """All serial ports of this machine."""
     found = (
-        Candidate(
+        PortCandidate(
             port.device,
             port.vid,
             port.pid,
@@ -56,22 +55,22 @@ def candidates() -> list[Candidate]:
     return sorted(found, key=lambda candidate: candidate.path)
 
 
-def matching(board: Board, among: Iterable[Candidate]) -> list[Candidate]:
+def matching(board: Board, among: Iterable[PortCandidate]) -> list[PortCandidate]:
     """Which of the ports fit the board's description; a path or URL fits by itself."""
     if board.usb is not None:
         return [candidate for candidate in among if _fits(board.usb, candidate)]
     if not board.port:
         return []
     if "://" in board.port:
-        return [Candidate(board.port)]
+        return [PortCandidate(board.port)]
     real = _real(board.port)
     return [candidate for candidate in among if _real(candidate.path) == real] or [
-        Candidate(board.port)
+        PortCandidate(board.port)
         for _ in range(os.path.exists(board.port) or board.port.upper().startswith("COM"))  # noqa: PTH110
     ]
 
 
-def find_candidate(board: Board, among: Sequence[Candidate] | None = None) -> Candidate:
+def find_candidate(board: Board, among: Sequence[PortCandidate] | None = None) -> PortCandidate:
     """The one port that fits, of those of this machine.
 
     Raises `BadInputError` for a board that names no port, `PortError` if none fits, or more than one does.
@@ -100,7 +99,7 @@ def find_port(board: Board) -> str:
     return find_candidate(board).path
 
 
-def _fits(usb: Usb, candidate: Candidate) -> bool:
+def _fits(usb: Usb, candidate: PortCandidate) -> bool:
     return (
         (candidate.vid, candidate.pid) == (usb.vid, usb.pid)
         and (usb.serial is None or usb.serial == candidate.serial)
@@ -117,5 +116,5 @@ def _real(path: str) -> str:
     return str(Path(path).resolve())
 
 
-def _listed(found: Iterable[Candidate]) -> str:
+def _listed(found: Iterable[PortCandidate]) -> str:
     return "; ".join(map(str, found)) or "none"

@@ -16,9 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
-from hil.targets.boards.access import Access
-from hil.targets.boards.description import Board
-from hil.targets.boards.errors import (
+from hil.core.errors import (
     BoardError,
     BoardLostError,
     InUseError,
@@ -27,9 +25,11 @@ from hil.targets.boards.errors import (
     StuckError,
     WrongBoardError,
 )
+from hil.targets.boards.access import BoardAccess
+from hil.targets.boards.connection import PATIENCE_S, HeldPort, connect
+from hil.targets.boards.description import Board
 from hil.targets.boards.health import Health
-from hil.targets.boards.locks import Say
-from hil.targets.boards.opening import PATIENCE_S, HeldPort, connect
+from hil.targets.boards.port_lock import Say
 from hil.targets.link import Link, LinkError, RefusedError, Status
 
 MOST_RECOVERIES = 20
@@ -62,7 +62,7 @@ class Recovery(Generic[C]):
 
     def __init__(
         self,
-        access: Access,
+        access: BoardAccess,
         connect: Callable[[Board, Callable[[], str]], C],
         *,
         health: Health | None = None,
@@ -78,7 +78,7 @@ class Recovery(Generic[C]):
         self._connection: C | None = None
 
     @classmethod
-    def of(cls, access: Access, **options: object) -> Recovery[Link]:
+    def of(cls, access: BoardAccess, **options: object) -> Recovery[Link]:
         """The recovery of a board that speaks `hil`."""
         return Recovery(access, connect, **options)  # type: ignore[arg-type]
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import platformdirs
 
-from hil.npu.errors import BadInputError, InfrastructureError
+from hil.core.errors import BadInputError, InfrastructureError
 from hil.targets.firmware.compilers import Compiler, find_compiler
 
 SOURCES = Path(__file__).parent
@@ -46,7 +46,7 @@ _NO_LIBRARY = ("-fno-builtin", "-fno-lto")
 
 
 @dataclass(frozen=True)
-class Built:
+class FirmwareImage:
     """A firmware: its ELF file, and bytes of code and constants, initialised data, and zeroed data with stacks."""
 
     elf: Path
@@ -81,11 +81,11 @@ def default_folder() -> Path:
 
 def build(
     board: str = DEFAULT_BOARD, compiler: str | None = None, folder: Path | None = None, baud: int | None = None
-) -> Built:
+) -> FirmwareImage:
     """The firmware for `board`, built by `compiler` (None: the first that is here) unless `folder` has it.
 
     `baud` is the serial line's, in bits a second, in place of the port's own.
-    Raises `BadInputError`, `CompileError` for a port that does not compile, `UnavailableError` without a compiler, and
+    Raises `BadInputError`, `BuildError` for a port that does not compile, `UnavailableError` without a compiler, and
     `InfrastructureError` if `folder` cannot be written.
     """
     header, chosen = port(board), find_compiler(compiler)
@@ -99,7 +99,7 @@ def build(
         except OSError as error:
             raise InfrastructureError(f"firmware cannot be kept in {folder}: {error.strerror}") from None
     data = elf.read_bytes()
-    return Built(elf, header.stem, chosen.version, hashlib.sha256(data).hexdigest(), *_sizes(data))
+    return FirmwareImage(elf, header.stem, chosen.version, hashlib.sha256(data).hexdigest(), *_sizes(data))
 
 
 def _make(folder: Path, header: Path, compiler: Compiler, settings: list[str], key: str) -> Path:

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil.npu.errors import BadInputError, HilError, InfrastructureError, UnavailableError
-from hil.npu.lifeline import tie
+from hil.core.errors import BadInputError, BuildError, InfrastructureError, UnavailableError
+from hil.core.lifeline import tie
 
 COMPILERS = ("zig", "gcc")
 """In the order in which they are looked for."""
@@ -31,12 +31,6 @@ _GCC_TARGET = ("-mcpu=cortex-m55+nomve+nofp", "-mthumb", "-mfloat-abi=soft")
 _HINT = "pip install ziglang, or apt-get install gcc-arm-none-eabi"
 
 
-class CompileError(HilError):
-    """The firmware's sources, or a port of one's own, do not compile; `log` is what the compiler said."""
-
-    exit_code = BadInputError.exit_code
-
-
 @dataclass(frozen=True)
 class Compiler:
     """`command` is the program with the flags that name the CPU, `version` what it calls itself."""
@@ -46,7 +40,7 @@ class Compiler:
     version: str
 
     def run(self, arguments: Sequence[str], folder: Path) -> None:
-        """Runs it within `folder`, where its own cache is too; raises `CompileError`, `InfrastructureError`."""
+        """Runs it within `folder`, where its own cache is too; raises `BuildError`, `InfrastructureError`."""
         _run([*self.command, *arguments], folder)
 
 
@@ -116,4 +110,4 @@ def _run(command: list[str], folder: Path) -> None:
         raise InfrastructureError(f"the compiler failed: {error}") from None
     if done.returncode:
         first = next((line for line in done.stderr.splitlines() if "error" in line), "").strip()
-        raise CompileError(f"the firmware does not compile: {first}", log=done.stderr)
+        raise BuildError(f"the firmware does not compile: {first}", log=done.stderr)

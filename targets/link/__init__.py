@@ -8,8 +8,7 @@ with Link(open_channel("/dev/ttyUSB0", baud=115200)) as link:
 
 from __future__ import annotations
 
-from hil.targets.link.channel import Channel, open_channel
-from hil.targets.link.errors import (
+from hil.core.errors import (
     GarbageError,
     LinkError,
     RebootedError,
@@ -18,6 +17,7 @@ from hil.targets.link.errors import (
     SlowError,
     UnpluggedError,
 )
+from hil.targets.link.channel import Channel, open_channel
 from hil.targets.link.link import Link
 from hil.targets.link.values import Buffer, Identity, Job, JobResult, Region
 from hil.targets.link.wire import Outcome, Status

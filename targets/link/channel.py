@@ -19,8 +19,7 @@ from typing import Any, Protocol
 
 import serial
 
-from hil.npu.errors import BadInputError
-from hil.targets.link.errors import UnpluggedError
+from hil.core.errors import BadInputError, UnpluggedError
 
 WRITE_S = 2.0
 """A line that takes nothing for so long loses what was to be sent; the link sends it again."""

@@ -15,11 +15,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hil.npu.errors import InfrastructureError
-from hil.targets.link import frames
-from hil.targets.link.channel import Channel
-from hil.targets.link.errors import (
+from hil.core.errors import (
     GarbageError,
+    InfrastructureError,
     LinkError,
     RebootedError,
     RefusedError,
@@ -27,6 +25,8 @@ from hil.targets.link.errors import (
     SlowError,
     UnpluggedError,
 )
+from hil.targets.link import frames
+from hil.targets.link.channel import Channel
 from hil.targets.link.pace import Pace
 from hil.targets.link.transcript import Transcript
 from hil.targets.link.wire import FAULT, REPLY, REPLY_BIT, REQUEST, Command, Status
@@ -50,7 +50,7 @@ class Request:
     job: bool = False
 
 
-class Work(Protocol):
+class LinkWork(Protocol):
     """What `Exchange.perform` performs."""
 
     def next(self) -> Request | None:
@@ -116,7 +116,7 @@ class Exchange:
         self.session = (self.session + secrets.randbelow(0xFFFE)) % 0xFFFF + 1  # not 0, and not the last one
         self.window = 1
 
-    def perform(self, work: Work, limit_s: float) -> None:
+    def perform(self, work: LinkWork, limit_s: float) -> None:
         """Does all of `work`; raises a `LinkError`, within about `limit_s`, if that cannot be done."""
         self._heard_any = self._heard_frame = time.monotonic()
         end = self._heard_frame + limit_s
@@ -132,7 +132,7 @@ class Exchange:
         finally:
             self._pending.clear()
 
-    def _fill(self, work: Work) -> None:
+    def _fill(self, work: LinkWork) -> None:
         while len(self._pending) < self.window and (request := work.next()) is not None:
             self._sequence = self._sequence % 255 + 1
             head = REQUEST.pack(command=request.command, sequence=self._sequence, session=self.session)
@@ -173,7 +173,7 @@ class Exchange:
                 other.expected += latency
                 other.deadline += latency
 
-    def _step(self, work: Work) -> None:
+    def _step(self, work: LinkWork) -> None:
         """Waits for the first of: bytes, a deadline."""
         wait = min(pending.deadline for pending in self._pending.values()) - time.monotonic()
         try:
@@ -193,7 +193,7 @@ class Exchange:
             if self._pending.get(sequence) is pending and now >= pending.deadline:
                 self._missed(work, sequence, pending)
 
-    def _take(self, work: Work, body: bytes) -> None:
+    def _take(self, work: LinkWork, body: bytes) -> None:
         self.transcript.received(body)
         self.statistics.frames_received += 1
         self._heard_frame = time.monotonic()
@@ -225,7 +225,7 @@ class Exchange:
         pending.deadline = time.monotonic() + min(first * 2**pending.polls, most)
         pending.polls = min(pending.polls + 1, 8)
 
-    def _missed(self, work: Work, sequence: int, pending: _Pending) -> None:
+    def _missed(self, work: LinkWork, sequence: int, pending: _Pending) -> None:
         self.transcript.note(f"no answer to #{sequence} after {time.monotonic() - pending.sent:.3f} s")
         if pending.accepted:
             self._send(pending)
@@ -234,7 +234,7 @@ class Exchange:
             self.pace.missed()
             self._lose(work, sequence, pending)
 
-    def _damaged(self, work: Work) -> None:
+    def _damaged(self, work: LinkWork) -> None:
         """Noise.  If one answer is due, it was most likely that: there is nothing to wait for."""
         self.statistics.damaged += 1
         self.transcript.note("a damaged frame")
@@ -244,7 +244,7 @@ class Exchange:
         if not pending.accepted and time.monotonic() >= pending.expected + self.pace.latency / 2:
             self._lose(work, sequence, pending)
 
-    def _lose(self, work: Work, sequence: int, pending: _Pending) -> None:
+    def _lose(self, work: LinkWork, sequence: int, pending: _Pending) -> None:
         self._count_lost(pending.request)
         if work.lost(pending.request):
             del self._pending[sequence]

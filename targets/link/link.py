@@ -15,15 +15,14 @@ import zlib
 from collections.abc import Callable
 from typing import TypeVar
 
-from hil.npu.errors import BadInputError
+from hil.core.errors import BadInputError, GarbageError, LinkError, RebootedError
 from hil.targets.link import frames, wire
 from hil.targets.link.channel import Channel
-from hil.targets.link.errors import GarbageError, LinkError, RebootedError
-from hil.targets.link.exchange import Exchange, Request, Statistics, Work
+from hil.targets.link.exchange import Exchange, LinkWork, Request, Statistics
 from hil.targets.link.pace import SMALLEST_CHUNK, ChunkSize
+from hil.targets.link.transfers import CRC_BLOCK, CRC_BYTE_S, CrcCheck, One, Progress, Read, Write
 from hil.targets.link.values import Buffer, Identity, Job, JobResult, Region, text
 from hil.targets.link.wire import Command, Feature, Part
-from hil.targets.link.works import CRC_BLOCK, CRC_BYTE_S, Check, One, Progress, Read, Write
 
 LARGEST_FRAME = 65536
 """Bytes of a body that this side ever sends or takes, whatever a board announces."""
@@ -188,7 +187,7 @@ class Link:
     def _missing(self, identity: Identity, address: int, data: bytes) -> list[tuple[int, int]]:
         """Ranges of `data` that are not on the board, in whole blocks."""
         most_blocks = min(wire.BLOCKS_MAX, identity.largest_read // wire.CRC_BYTES)
-        check = Check(address, len(data), self._reads, most_blocks)
+        check = CrcCheck(address, len(data), self._reads, most_blocks)
         self._perform(check, self._limit(len(data)))
         ranges: list[tuple[int, int]] = []
         for index, crc in enumerate(check.crcs):
@@ -225,7 +224,7 @@ class Link:
         self._perform(work, self._limit(len(request.payload) + request.answer_bytes) + request.work_s)
         return work.answer
 
-    def _perform(self, work: Work, limit_s: float) -> None:
+    def _perform(self, work: LinkWork, limit_s: float) -> None:
         try:
             self._exchange.perform(work, limit_s)
         except RebootedError:

@@ -148,7 +148,7 @@ class Field:
     count: int = 1
 
 
-class Layout:
+class Payload:
     """Fields without gaps, as they lie in a payload; the C side reads them by their `offsets`."""
 
     def __init__(self, name: str, *fields: Field) -> None:
@@ -177,11 +177,11 @@ class Layout:
         }
 
 
-REQUEST = Layout("REQUEST", Field("command", "B"), Field("sequence", "B"), Field("session", "H"))
-REPLY = Layout("REPLY", *REQUEST.fields, Field("status", "B"))
-RANGE = Layout("RANGE", Field("address", "I"), Field("size", "I"))
-CHECK = Layout("CHECK", *RANGE.fields, Field("block", "I"), Field("start", "I"))
-NUMBERS = Layout(
+REQUEST = Payload("REQUEST", Field("command", "B"), Field("sequence", "B"), Field("session", "H"))
+REPLY = Payload("REPLY", *REQUEST.fields, Field("status", "B"))
+RANGE = Payload("RANGE", Field("address", "I"), Field("size", "I"))
+CHECK = Payload("CHECK", *RANGE.fields, Field("block", "I"), Field("start", "I"))
+NUMBERS = Payload(
     "NUMBERS",
     Field("protocol", "B"),
     Field("window", "B"),
@@ -196,9 +196,9 @@ NUMBERS = Layout(
     Field("npu_id", "I"),  # registers as read; 0 = no NPU
     Field("npu_config", "I"),
 )
-REGION = Layout("REGION", Field("kind", "B"), Field("flags", "B"), *RANGE.fields)
-BUFFER = Layout("BUFFER", Field("direction", "B"), Field("element", "B"), *RANGE.fields)
-JOB = Layout(
+REGION = Payload("REGION", Field("kind", "B"), Field("flags", "B"), *RANGE.fields)
+BUFFER = Payload("BUFFER", Field("direction", "B"), Field("element", "B"), *RANGE.fields)
+JOB = Payload(
     "JOB",
     Field("stream_address", "I"),
     Field("stream_bytes", "I"),
@@ -210,9 +210,9 @@ JOB = Layout(
     Field("limit_ms", "I"),
     Field("flags", "I"),  # none yet; anything but 0 is BAD_VALUE
 )
-MODEL_JOB = Layout("MODEL_JOB", Field("limit_ms", "I"), Field("flags", "I"))
-FAULT = Layout("FAULT", Field("address", "I"), Field("status", "I"), Field("pc", "I"))
-RESULT = Layout(
+MODEL_JOB = Payload("MODEL_JOB", Field("limit_ms", "I"), Field("flags", "I"))
+FAULT = Payload("FAULT", Field("address", "I"), Field("status", "I"), Field("pc", "I"))
+RESULT = Payload(
     "RESULT",
     Field("outcome", "B"),
     Field("npu_status", "I"),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hil.npu.errors import BadInputError
+from hil.core.errors import BadInputError
 from hil.targets.boards import find_board, names
-from hil.targets.boards.description import Flasher, Memory, Power, Usb
+from hil.targets.boards.description import BoardMemory, Flasher, Power, Usb
 
 GOOD = """
 title = "Desk"
@@ -54,7 +54,7 @@ def test_a_file_becomes_a_board(tmp_path: Path) -> None:
         25_000_000,
     )
     assert board.usb == Usb(0x0403, 0x6011, "FT1", None, "*UART 0*")
-    assert board.memory == (Memory("ddr", 0x70000000, 0x1000000),)
+    assert board.memory == (BoardMemory("ddr", 0x70000000, 0x1000000),)
     assert board.reset.ways == ("rts", "protocol", "command", "power")
     assert board.power == Power(("usb", "off", "{serial}"), ("usb", "on", "{serial}"))
     assert board.flasher == Flasher("cortex_m", "{serial}")

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from hil.core.errors import BadInputError, UnavailableError
 from hil.harness.commands.firmware import app
-from hil.npu.errors import BadInputError, UnavailableError
-from hil.targets.boards import FlashError, WrongBoardError, desk, find_board
+from hil.targets.boards import FlashError, WrongBoardError, find_board
+from hil.targets.boards import local_port as desk
 from hil.targets.boards.description import Flasher
-from hil.targets.boards.flashing import command_of, flash, pyocd_words
-from hil.targets.boards.programs import run
+from hil.targets.boards.external_program import run
+from hil.targets.boards.flasher import command_of, flash, pyocd_words
 
 from .conftest import MakeBoard, MakeFirmware, MakePlug
 from .plug import Plug

@@ -12,22 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from hil.npu.errors import BadInputError
-from hil.targets.boards import Access, InUseError, PortError, find_board
+from hil.core.errors import BadInputError
+from hil.targets.boards import BoardAccess, InUseError, PortError, find_board
+from hil.targets.boards.connection import HeldPort
 from hil.targets.boards.description import Board, Usb
-from hil.targets.boards.locks import PortLock
-from hil.targets.boards.opening import HeldPort
-from hil.targets.boards.ports import Candidate, find_candidate, find_port, matching
+from hil.targets.boards.port_lock import PortLock
+from hil.targets.boards.ports import PortCandidate, find_candidate, find_port, matching
 
 FTDI = [
-    Candidate(f"/dev/ttyUSB{n}", 0x0403, 0x6011, "FT1" if n < 2 else "FT2", "Quad RS232-HS", f"UART {n % 2}")
+    PortCandidate(f"/dev/ttyUSB{n}", 0x0403, 0x6011, "FT1" if n < 2 else "FT2", "Quad RS232-HS", f"UART {n % 2}")
     for n in range(4)
 ]
-HERE = [Candidate("/dev/ttyS0"), *FTDI, Candidate("/dev/ttyACM0", 0x0416, 0x5200, "A")]
+HERE = [PortCandidate("/dev/ttyS0"), *FTDI, PortCandidate("/dev/ttyACM0", 0x0416, 0x5200, "A")]
 
 HOLDER = """
 import sys, time
-from hil.targets.boards.locks import PortLock
+from hil.targets.boards.port_lock import PortLock
 lock = PortLock(sys.argv[1])
 print("held", flush=True)
 time.sleep(60)
@@ -44,7 +44,7 @@ time.sleep(60)
         (Usb(0x0403, 0x6010), []),
     ],
 )
-def test_a_usb_board_is_known_by_what_it_says_on_the_bus(usb: Usb, found: list[Candidate]) -> None:
+def test_a_usb_board_is_known_by_what_it_says_on_the_bus(usb: Usb, found: list[PortCandidate]) -> None:
     assert matching(Board("desk", usb=usb), HERE) == found
 
 
@@ -114,7 +114,7 @@ def test_a_port_that_is_found_by_another_of_its_names_is_still_held(tmp_path: Pa
     link = tmp_path / "by-id"
     link.symlink_to("/dev/null")
     found = iter(["/dev/null", str(link)])
-    held = HeldPort(Access(find_board("mps3_an547"), lambda: next(found)), patience_s=0.2)
+    held = HeldPort(BoardAccess(find_board("mps3_an547"), lambda: next(found)), patience_s=0.2)
     assert [held.find(), held.find()] == ["/dev/null", str(link)]
     held.release()
     PortLock("/dev/null").release()

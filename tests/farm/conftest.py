@@ -7,8 +7,8 @@ from typing import NoReturn
 
 import pytest
 
-from hil.npu.errors import UnavailableError
-from hil.targets.farm.finding import find_python
+from hil.core.errors import UnavailableError
+from hil.targets.lab.installation import find_python
 
 from .lab import Lab, running
 

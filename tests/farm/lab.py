@@ -18,8 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hil.npu.lifeline import through
-from hil.targets.farm.finding import find_python
+from hil.core.lifeline import through
+from hil.targets.lab.installation import find_python
 
 _START_S = 30.0
 

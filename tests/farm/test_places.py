@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from hil.npu.errors import BadInputError, UnavailableError
+from hil.core.errors import BadInputError, UnavailableError
 from hil.targets.boards import InUseError, PortError, ResetError, reach
-from hil.targets.farm import FarmError
-from hil.targets.farm.finding import find_python
+from hil.targets.lab import LabError
+from hil.targets.lab.installation import find_python
 
 from .lab import Lab, serial_port
 
@@ -196,7 +196,7 @@ def test_an_exporter_that_goes_away_takes_the_port_with_it(places: Lab) -> None:
 
 def test_a_lab_without_coordinator_is_told(labgrid: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LG_COORDINATOR", "127.0.0.1:1")
-    with pytest.raises(FarmError, match=r"no coordinator at 127\.0\.0\.1:1"), reach("place:desk1"):
+    with pytest.raises(LabError, match=r"no coordinator at 127\.0\.0\.1:1"), reach("place:desk1"):
         pass
 
 
@@ -209,7 +209,7 @@ def test_labgrid_that_is_not_there_is_told_with_the_way_to_get_it(monkeypatch: p
 def test_a_python_without_labgrid_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     venv.create(tmp_path / "bare", with_pip=False)
     monkeypatch.setenv("HIL_LABGRID", str(tmp_path / "bare"))
-    with pytest.raises(FarmError, match="ended at 'start': ModuleNotFoundError"), reach("place:desk1"):
+    with pytest.raises(LabError, match="ended at 'start': ModuleNotFoundError"), reach("place:desk1"):
         pass
 
 
@@ -219,7 +219,7 @@ def test_what_labgrid_has_left_is_ended_with_it(monkeypatch: pytest.MonkeyPatch,
     program.chmod(0o755)
     monkeypatch.setenv("HIL_LABGRID", str(program))
     began = time.monotonic()
-    with pytest.raises(FarmError, match="ended at 'start'"), reach("place:desk1"):
+    with pytest.raises(LabError, match="ended at 'start'"), reach("place:desk1"):
         pass
     assert time.monotonic() - began < 20
     while (state := _state(int(child.read_text()))) not in ("", "Z"):
@@ -230,7 +230,7 @@ def test_what_labgrid_has_left_is_ended_with_it(monkeypatch: pytest.MonkeyPatch,
 def test_what_is_no_program_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "python").write_text("text")
     monkeypatch.setenv("HIL_LABGRID", str(tmp_path / "python"))
-    with pytest.raises(FarmError, match="cannot be started"), reach("place:desk1"):
+    with pytest.raises(LabError, match="cannot be started"), reach("place:desk1"):
         pass
 
 

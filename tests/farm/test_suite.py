@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from hil.fvp.virtual import VirtualBoard
-from hil.npu.lifeline import through
-from hil.targets import virtual
+from hil.core.lifeline import through
+from hil.fvp.virtual_board.process import VirtualBoard
+from hil.targets.boards import virtual
 
 from .lab import Lab, serial_port
 

@@ -14,8 +14,8 @@ from typing import NoReturn
 
 import pytest
 
-from hil.fvp.qemu import MACHINE, PROGRAM
-from hil.fvp.virtual import VirtualBoard
+from hil.fvp.machine.qemu import MACHINE, PROGRAM
+from hil.fvp.virtual_board.process import VirtualBoard
 from hil.targets.firmware.build import DEFAULT_BOARD, build
 from hil.targets.link import Link, open_channel
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from hil.npu.errors import EXIT_INFRASTRUCTURE, EXIT_USAGE, BadInputError, UnavailableError
+from hil.core.errors import EXIT_INFRASTRUCTURE, EXIT_USAGE, BadInputError, BuildError, UnavailableError
 from hil.targets.firmware import build as building
 from hil.targets.firmware.build import boards, build
-from hil.targets.firmware.compilers import CompileError, find_compiler
+from hil.targets.firmware.compilers import find_compiler
 
 from .test_commands import COMPILERS
 
@@ -68,7 +68,7 @@ def test_a_port_is_built_anew_when_a_header_that_it_includes_has_changed(tmp_pat
 def test_another_baud_rate_is_another_firmware(tmp_path: Path) -> None:
     usual, same, faster = (build(compiler="zig", folder=tmp_path, baud=baud) for baud in (None, 115_200, 921_600))
     assert usual.sha256 == same.sha256 != faster.sha256
-    with pytest.raises(CompileError, match="too high"):
+    with pytest.raises(BuildError, match="too high"):
         build(compiler="zig", folder=tmp_path, baud=2_000_000)
 
 
@@ -76,7 +76,7 @@ def test_another_baud_rate_is_another_firmware(tmp_path: Path) -> None:
 def test_a_port_that_does_not_compile_is_told_in_one_line(tmp_path: Path, compiler: str) -> None:
     port = tmp_path / "bad.h"
     port.write_text('#include "mps3_an547.h"\n#undef PORT_UART_BASE\n')
-    with pytest.raises(CompileError, match="PORT_UART_BASE") as told:
+    with pytest.raises(BuildError, match="PORT_UART_BASE") as told:
         build(str(port), compiler, tmp_path / "kept")
     assert told.value.exit_code == EXIT_USAGE
     assert "\n" not in str(told.value)

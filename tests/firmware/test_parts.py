@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from hil.core.errors import StreamError
 from hil.npu import registers
 from hil.npu.accelerator import Accelerator
-from hil.npu.errors import StreamError
 from hil.npu.registers import BusError, Registers
 from hil.targets.link.wire import Outcome
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from hil.harness.vela import VelaSettings, compile_model
+from hil.core.arrays import Array
+from hil.harness.vela.compiler import VelaSettings, compile_model
 from hil.npu.accelerator import VIRTUAL_ID_WORD, Accelerator
-from hil.npu.compiled import SCRATCH, NpuOperator, read_compiled
-from hil.npu.memory_system import MemorySystem
-from hil.npu.payload import parse_payload
 from hil.npu.program import Program, decode
-from hil.npu.stream import Op
-from hil.npu.timing import cycles
-from hil.targets.base import Array
+from hil.npu.stream.commands import Op
+from hil.npu.stream.payload import parse_payload
+from hil.npu.timing.cycles import cycles
+from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.vela_output import SCRATCH, NpuOperator, read_compiled
 from hil.targets.link import Job, Link, Outcome
 
 DDR, ISRAM = 0x7000_0000, 0x3100_0000

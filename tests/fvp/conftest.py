@@ -17,12 +17,14 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
-from hil.fvp import firmware as firmwares
-from hil.fvp.engines import container, image, search, session, shim
-from hil.harness.vela import VelaSettings, compile_model
-from hil.npu.errors import UnavailableError
+from hil.core.arrays import Array
+from hil.core.errors import UnavailableError
+from hil.fvp.engines import container, image, search, shim
+from hil.fvp.engines import container_session as session
+from hil.fvp.inference import firmware as firmwares
+from hil.harness.vela.compiler import VelaSettings, compile_model
 from hil.targets import create
-from hil.targets.base import Array, Deployable
+from hil.targets.base import Deployable
 
 from .daemon import Daemon, NoDaemonError, python_folders, tree
 from .keeper import mounts_below

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil.fvp import access
-from hil.fvp.access import decode, next_xpsr
-from hil.fvp.errors import FaultError
-from hil.fvp.firmware import Firmware
+from hil.core.errors import FaultError
+from hil.fvp.inference.firmware import Firmware
+from hil.fvp.machine import load_store as access
+from hil.fvp.machine.load_store import decode, next_xpsr
 
 from .conftest import UART_OUT, Launch
 from .thumb import Program

@@ -16,9 +16,8 @@ from typing import NoReturn
 
 import pytest
 
-from hil.fvp.errors import FaultError
-from hil.fvp.virtual import VirtualBoard
-from hil.npu.errors import BadInputError, UnavailableError
+from hil.core.errors import BadInputError, FaultError, UnavailableError
+from hil.fvp.virtual_board.process import VirtualBoard
 from hil.targets.firmware.build import build
 from hil.targets.link import Link, LinkError, open_channel
 
@@ -194,7 +193,7 @@ def test_a_killed_parent_leaves_nothing(monitor: Path, tmp_path: Path) -> None:
     code = f"""
 import threading, time
 from pathlib import Path
-from hil.fvp.virtual import VirtualBoard
+from hil.fvp.virtual_board.process import VirtualBoard
 boards = []
 thread = threading.Thread(target=lambda: boards.append(VirtualBoard(Path({str(elf)!r}))))
 thread.start(); thread.join()        # The board outlives the thread that started it.

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.fvp.firmware import Firmware
-from hil.harness.vela import VelaSettings, compile_model
+from hil.core.arrays import Array
+from hil.fvp.inference.firmware import Firmware
+from hil.harness.vela.compiler import VelaSettings, compile_model
 from hil.npu import accelerator
 from hil.targets import create
-from hil.targets.base import Array, Deployable, Run
-from hil.targets.tensors import read_signature
+from hil.targets.base import Deployable, Run
+from hil.targets.execution.signature import read_signature
 
 MODELS = ("ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8")
 ACCELERATORS = tuple(member.name for member in accelerator.U55)

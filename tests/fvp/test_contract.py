@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil.fvp.contract import CommandLine, Data, Dump, arguments, parse
-from hil.fvp.engine import Engine
-from hil.fvp.firmware import RUNNERS, Firmware
-from hil.fvp.inference import MemorySettings, _command_line
-from hil.fvp.options import OPTIONS
-from hil.fvp.parameters import PARAMETERS, Parameter
-from hil.npu.errors import BadInputError
+from hil.core.errors import BadInputError
+from hil.fvp.command_line.contract import CommandLine, DataFile, Dump, arguments, parse
+from hil.fvp.command_line.options import OPTIONS
+from hil.fvp.command_line.parameters import PARAMETERS, Parameter
+from hil.fvp.engines.engine import Engine
+from hil.fvp.inference.firmware import RUNNERS, Firmware
+from hil.fvp.inference.inference import MemorySettings, _command_line
 
 from .arm_command_line import complaints
 
@@ -63,7 +63,7 @@ def test_values_reach_the_typed_form() -> None:
     assert line.macs == 256
     assert line.text("mps3_board.uart0.out_file") == "-"
     assert line.flag("mps3_board.uart0.shutdown_on_eot")
-    assert line.data == (Data(Path("m"), 0x9000_0000),)
+    assert line.data == (DataFile(Path("m"), 0x9000_0000),)
     assert parse(PEERS["mlek dump"].split()).dumps == (Dump(Path("out.bin"), 0x9300_0000, 1024),)
     assert parse(PEERS["tvm"].split()).text("mps3_board.uart0.shutdown_tag") == "EXITTHESIM"
 
@@ -84,7 +84,7 @@ def test_a_parameter_may_be_written_in_any_of_the_fvps_ways(words: list[str]) ->
 
 @pytest.mark.parametrize("text", ["f@16", "cpu0=f@0x10", "f@Memory:0x10", "cpu0=f@Memory:16"])
 def test_an_address_may_be_written_in_any_of_the_fvps_ways(text: str) -> None:
-    assert parse(["--data", text]).data == (Data(Path("f"), 16),)
+    assert parse(["--data", text]).data == (DataFile(Path("f"), 16),)
     assert parse(["--dump", f"{text},4"]).dumps == (Dump(Path("f"), 16, 4),)
 
 
@@ -147,7 +147,7 @@ def _lines(draw: st.DrawFn) -> CommandLine:
     return CommandLine(
         draw(st.none() | file),
         {parameter.name: draw(_values(parameter)) for parameter in chosen},  # type: ignore[misc]
-        tuple(draw(st.lists(st.builds(Data, file, number), max_size=2))),
+        tuple(draw(st.lists(st.builds(DataFile, file, number), max_size=2))),
         tuple(draw(st.lists(st.builds(Dump, file, number, number), max_size=2))),
         draw(limit),
         draw(limit),

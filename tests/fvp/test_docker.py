@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.fvp import engine, firmware
-from hil.fvp.engines import container, image, search, session, shim
-from hil.fvp.errors import ProtocolError
-from hil.fvp.inference import MemorySettings, run_inference
-from hil.npu.errors import BadInputError, UnavailableError
+from hil.core.errors import BadInputError, ProtocolError, UnavailableError
+from hil.core.measurement import Trust
+from hil.fvp.engines import container, engine, image, search, shim
+from hil.fvp.engines import container_session as session
+from hil.fvp.inference import firmware
+from hil.fvp.inference.inference import MemorySettings, run_inference
 from hil.targets import create
-from hil.targets.base import Deployable, Trust
+from hil.targets.base import Deployable
 
 from .conftest import RunInside, oracle
 from .daemon import Daemon, python_folders, tree
@@ -145,7 +146,7 @@ def test_a_container_is_nobody_without_capabilities(inside: RunInside) -> None:
 
 
 def test_memory_processes_and_scratch_are_bounded(inside: RunInside) -> None:
-    small = container.Limits(memory=64 << 20, processes=20)
+    small = container.ContainerLimits(memory=64 << 20, processes=20)
     hog = "x = bytearray(1 << 30)\nfor at in range(0, len(x), 4096): x[at] = 1"
     assert inside(sys.executable, "-S", "-c", hog, limits=small).code == 128 + signal.SIGKILL
     forks = "import os, time\nfor n in range(200):\n if not os.fork(): time.sleep(60)"

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from hil.fvp import firmware
-from hil.fvp.engines import container, session
-from hil.fvp.errors import BootError, HangError
-from hil.fvp.inference import run_inference
+from hil.core.errors import BootError, HangError
+from hil.fvp.engines import container
+from hil.fvp.engines import container_session as session
+from hil.fvp.inference import firmware
+from hil.fvp.inference.inference import run_inference
 
 from . import keeper
 from .conftest import RunInside, running_with, wait_until_gone
@@ -62,7 +63,7 @@ def started(daemon: Daemon) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     code = (
         "import os, subprocess, sys\n"
         "os.environ['HIL_FVP_PARENT'] = str(os.getpid())\n"
-        "child = subprocess.Popen([sys.executable, '-m', 'hil.fvp.engines.contained', *sys.argv[1:]])\n"
+        "child = subprocess.Popen([sys.executable, '-m', 'hil.fvp.engines.container_program', *sys.argv[1:]])\n"
         "print(child.pid, flush=True)\n"
         "child.wait()"
     )
@@ -99,7 +100,7 @@ def test_a_killed_run_leaves_no_container(
 
 def test_what_a_killed_run_left_is_gone_after_the_next(daemon: Daemon, inside: RunInside) -> None:
     """A run that is killed between making and starting its container leaves one that no daemon removes."""
-    settings = container._settings(["true"], 0, container.Limits())
+    settings = container._settings(["true"], 0, container.ContainerLimits())
     dead = subprocess.run([sys.executable, "-c", ""], check=True) and 2**22 + 1
     labels = {
         "dead": container.owner(dead),

@@ -9,9 +9,9 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
-from hil.fvp import engine, firmware
-from hil.fvp.engines import image, search
-from hil.fvp.inference import run_inference
+from hil.fvp.engines import engine, image, search
+from hil.fvp.inference import firmware
+from hil.fvp.inference.inference import run_inference
 
 from .conftest import oracle
 from .daemon import Daemon, NoDaemonError, tree, with_libraries

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.fvp import engine, firmware
-from hil.fvp.engines import search, shim
-from hil.fvp.inference import can_restore, run_inference
-from hil.npu.errors import BadInputError, UnavailableError
+from hil.core.errors import BadInputError, UnavailableError
+from hil.core.measurement import Trust
+from hil.fvp.engines import engine, search, shim
+from hil.fvp.inference import firmware
+from hil.fvp.inference.inference import can_restore, run_inference
 from hil.targets import create
-from hil.targets.base import Deployable, Trust
+from hil.targets.base import Deployable
 
 from .conftest import oracle
 from .standins import FAST_MODELS, PYTHON, arm, program
@@ -183,8 +184,9 @@ def test_the_open_executable_under_arms_name_is_started_the_same_way_and_called_
 def test_cycles_with_fast_are_untrusted_and_no_latency_gate_passes_on_them(
     runner: firmware.Firmware, compiled: Compile
 ) -> None:
-    from hil.harness.cost import UntrustedError, latency_of
-    from hil.harness.vela import VelaSettings, compile_model
+    from hil.core.errors import UntrustedError
+    from hil.harness.evaluation.cost import latency_of
+    from hil.harness.vela.compiler import VelaSettings, compile_model
 
     int8, model = compiled("kws_ref_int8")
     data = np.zeros((1, 49, 10, 1), np.int8)

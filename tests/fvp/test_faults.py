@@ -24,14 +24,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.fvp import contract, firmware, gdb, qemu
-from hil.fvp.contract import CommandLine
-from hil.fvp.errors import BootError, FaultError, FvpError, HangError, StoppedError
-from hil.fvp.inference import run_inference
-from hil.fvp.limits import End, Limits, TimeUpError
-from hil.fvp.machine import Machine
-from hil.fvp.start import start
-from hil.npu.payload import parse_payload
+from hil.core.errors import BootError, FaultError, FvpError, HangError, StoppedError
+from hil.fvp.command_line import contract
+from hil.fvp.command_line.contract import CommandLine
+from hil.fvp.inference import firmware
+from hil.fvp.inference.inference import run_inference
+from hil.fvp.machine import gdb, qemu
+from hil.fvp.machine.simulation import Machine
+from hil.fvp.machine.start import start
+from hil.fvp.machine.time_limits import End, TimeLimits, TimeUpError
+from hil.npu.stream.payload import parse_payload
 
 from .conftest import COMMAND, UART_OUT, Launch, children_of, code_after, oracle, wait_until_gone
 from .thumb import Program
@@ -128,19 +130,19 @@ def test_a_driver_that_waits_for_ever_hangs(runner: firmware.Firmware, compiled:
     assert not _left_behind(before)
 
 
-def _work_for_ever(limits: Limits) -> None:
+def _work_for_ever(limits: TimeLimits) -> None:
     with limits.guarding():
         while True:
             pass
 
 
 def test_the_hosts_time_limit_ends_the_npus_work_too() -> None:
-    limits = Limits(CommandLine(timelimit=0.05))
+    limits = TimeLimits(CommandLine(timelimit=0.05))
     limits.begin()
     with pytest.raises(TimeUpError):
         _work_for_ever(limits)
     time.sleep(0.1)  # The alarm is off.
-    with Limits(CommandLine()).guarding():
+    with TimeLimits(CommandLine()).guarding():
         pass
 
 
@@ -295,7 +297,7 @@ _LIMITED = """
 import resource, sys
 from pathlib import Path
 from hil.fvp.corstone300 import main
-from hil.fvp.transfer import save
+from hil.fvp.machine.file_transfer import save
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 if sys.argv[1:]:
     sys.exit(main(sys.argv[1:]))

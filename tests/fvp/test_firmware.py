@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.fvp.errors import FaultError
-from hil.fvp.firmware import Firmware, load
-from hil.fvp.firmware import runner as load_runner
-from hil.fvp.inference import run_inference
-from hil.harness.vela import VelaSettings, compile_model
-from hil.npu.errors import BadInputError
+from hil.core.errors import BadInputError, FaultError
+from hil.fvp.inference.firmware import Firmware, load
+from hil.fvp.inference.firmware import runner as load_runner
+from hil.fvp.inference.inference import run_inference
+from hil.harness.vela.compiler import VelaSettings, compile_model
 from hil.targets import create
 from hil.targets.base import Deployable
 

@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from hil.fvp import firmware
-from hil.fvp.errors import BootError, FaultError, HangError
-from hil.fvp.inference import MemorySettings, run_inference
-from hil.harness.vela import VelaSettings, compile_model
-from hil.npu.compiled import CpuOperator, NpuOperator, read_compiled
-from hil.npu.errors import BadInputError
+from hil.core.errors import BadInputError, BootError, FaultError, HangError
+from hil.fvp.inference import firmware
+from hil.fvp.inference.inference import MemorySettings, run_inference
+from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.npu.vela_output import CpuOperator, NpuOperator, read_compiled
 from hil.targets import create
 from hil.targets.base import Deployable
 
@@ -261,7 +260,7 @@ def test_four_at_a_time_give_the_same_as_one_after_the_other(runner: firmware.Fi
 def test_without_its_wheel_the_install_command_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "mlia").mkdir()
     (tmp_path / "mlia" / "__init__.py").touch()
-    code = "from hil.fvp.firmware import runner; runner()"
+    code = "from hil.fvp.inference.firmware import runner; runner()"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)}
     )

@@ -18,9 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from hil.fvp import engine
-from hil.fvp.engines import archive, search, shim
-from hil.npu.errors import BadInputError, UnavailableError
+from hil.core.errors import BadInputError, UnavailableError
+from hil.fvp.engines import archive, engine, search, shim
 
 from .conftest import wait_until_gone
 

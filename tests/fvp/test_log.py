@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hil.fvp.contract import CommandLine
-from hil.fvp.engine import Engine
-from hil.fvp.errors import FvpError
-from hil.fvp.launch import launch
-from hil.fvp.log import MOST_BYTES, Logs
+from hil.core.errors import FvpError
+from hil.fvp.command_line.contract import CommandLine
+from hil.fvp.engines.engine import Engine
+from hil.fvp.inference.launch import launch
+from hil.fvp.inference.uart_log import MOST_BYTES, Logs
 
 from .standins import program
 

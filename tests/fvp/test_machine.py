@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.fvp.firmware import Firmware
+from hil.fvp.inference.firmware import Firmware
 
 from .conftest import COMMAND, UART_OUT, Launch, children_of, code_after, wait_until_gone
 from .thumb import Program
@@ -225,7 +225,7 @@ def test_a_parent_that_is_ended_takes_the_executable_and_qemu_along(
     firmware = _loop(tmp_path / "endless.elf")
     code = (
         "import sys; from pathlib import Path; from dataclasses import replace;"
-        "from hil.fvp.firmware import runner; from hil.fvp.inference import run_inference;"
+        "from hil.fvp.inference.firmware import runner; from hil.fvp.inference.inference import run_inference;"
         "model = b'\\x1c\\0\\0\\0TFL3' + bytes(64);"
         "run_inference(model, [b''], [4], firmware=replace(runner(), path=Path(sys.argv[1])))"
     )

@@ -15,14 +15,14 @@ from benchmarks.firmware_operators import table
 from benchmarks.firmware_operators.measure import chosen, measured
 from benchmarks.operators.builder import Op, Tensor, build
 from benchmarks.operators.case import TYPES
-from hil.fvp.firmware import Firmware
+from hil.fvp.inference.firmware import Firmware
 from hil.harness.commands.inputs import random_inputs
-from hil.harness.sides import Sides
-from hil.harness.vela import VelaSettings, compile_model
+from hil.harness.diff.difference import compare
+from hil.harness.diff.runs import Sides
+from hil.harness.vela.compiler import VelaSettings, compile_model
 from hil.targets import create
 from hil.targets.base import Deployable
-from hil.targets.difference import compare
-from hil.targets.tensors import read_signature
+from hil.targets.execution.signature import read_signature
 
 EQUAL = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "AVERAGE_POOL_2D", "SOFTMAX", "LEAKY_RELU", "PAD", "GATHER")
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hil.fvp.programs import Programs
-from hil.npu.compiled import NpuOperator, read_compiled
-from hil.npu.operations import Dma
-from hil.npu.payload import parse_payload
+from hil.fvp.machine.decoded_streams import Programs
 from hil.npu.program import Program, decode
+from hil.npu.stream.operations import Dma
+from hil.npu.stream.payload import parse_payload
+from hil.npu.vela_output import NpuOperator, read_compiled
 
 BASES = [0x9000_0000, 0x3100_0000, 0x3100_0000, 0, 0, 0, 0, 0]
 

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from hil.fvp import report
-from hil.fvp.errors import ProtocolError
+from hil.core.errors import ProtocolError
+from hil.fvp.inference import report
 
 
 def _record(groups: object) -> str:

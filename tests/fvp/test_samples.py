@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.fvp import firmware
-from hil.fvp.inference import Inference, run_inference, run_inferences
+from hil.fvp.inference import firmware
+from hil.fvp.inference.inference import Inference, run_inference, run_inferences
 
 from .conftest import UART_OUT, Launch, oracle
 from .thumb import Program

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil.fvp.files import Folder
-from hil.fvp.semihosting import MAX_FILES, MAX_TRANSFER, MAX_WRITTEN, Semihosting
+from hil.fvp.machine.semihosting import MAX_FILES, MAX_TRANSFER, MAX_WRITTEN, Semihosting
+from hil.fvp.machine.semihosting_files import Folder
 
 from .conftest import Launch
 from .thumb import Program

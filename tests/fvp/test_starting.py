@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.fvp import engine, firmware
-from hil.fvp.engines import search, shim
-from hil.fvp.inference import run_inference
-from hil.npu.errors import UnavailableError
+from hil.core.errors import UnavailableError
+from hil.fvp.engines import engine, search, shim
+from hil.fvp.inference import firmware
+from hil.fvp.inference.inference import run_inference
 
 from .conftest import oracle
 from .standins import FAST_MODELS, PYTHON, STACK, arm, program

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.fvp.firmware import Firmware
-from hil.targets.base import Deployable, Trust
-from hil.targets.fvp import FvpTarget
+from hil.core.measurement import Trust
+from hil.fvp.inference.firmware import Firmware
+from hil.targets.base import Deployable
+from hil.targets.fvp.target import FvpTarget
 
 from .conftest import children_of, oracle, wait_until_gone
 from .thumb import Program
@@ -26,7 +27,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from hil.targets.base import Deployable
-from hil.targets.fvp import FvpTarget
+from hil.targets.fvp.target import FvpTarget
 model = Path(sys.argv[1]).read_bytes()
 target = FvpTarget(executable=Path(sys.argv[2]), jobs=2, time_limit_s=300)
 target.run(Deployable(model, None), [np.zeros((3, 49, 10, 1), np.int8)])

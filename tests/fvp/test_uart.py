@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hil.fvp.terminal import BACKLOG, Terminal
-from hil.npu.errors import BadInputError
+from hil.core.errors import BadInputError
+from hil.fvp.machine.uart_terminal import BACKLOG, Terminal
 
 from .conftest import COMMAND, Launch
 from .thumb import UART0, Program

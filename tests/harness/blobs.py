@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from hil.harness.model import Budget, Dataset, FineTune, Model, Recipe
-from hil.npu.errors import UnavailableError
+from hil.core.errors import UnavailableError
 
 
 def load(split):

@@ -34,16 +34,16 @@ def blobs_int8(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
 @pytest.fixture(scope="session")
 def walked(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Walked:
     """A walk to both leaves of the blobs."""
-    from hil.harness.bench import Bench
+    from hil.harness.evaluation.evaluator import Evaluator
     from hil.harness.model import load_model_file
     from hil.harness.pipeline import Pipeline
-    from hil.harness.store import Store
+    from hil.harness.store.store import Store
     from hil.harness.tree import pictures, walk
-    from hil.harness.vela import VelaSettings
+    from hil.harness.vela.compiler import VelaSettings
 
     folder = write(tmp_path_factory.mktemp("walked"), {"models/blobs.py": model_file()})
     model = load_model_file(folder / "models/blobs.py")
-    bench = Bench(Pipeline(Store(store)), "sim", VelaSettings())
+    bench = Evaluator(Pipeline(Store(store)), "sim", VelaSettings())
     found = walk(model, bench, policy="all")
     kernel = pictures.kernel_of(bench, model, found)
     assert kernel is not None

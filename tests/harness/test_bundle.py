@@ -17,7 +17,7 @@ from .blobs import model_file, write
 
 # The records of the pointwise convolution are the only ones of 16 channels.
 FAULT = """
-import hil.npu.kernels as kernels
+import hil.npu.arithmetic.dispatch as kernels
 
 honest = kernels.scale_records
 

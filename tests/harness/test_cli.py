@@ -186,10 +186,10 @@ def test_optimizing_twice_gives_the_same_file(tmp_path: Path, store: Path, blobs
 
 
 def test_the_store_is_listed_and_pruned(tmp_path: Path) -> None:
-    from hil.harness.store import Recipe, Store
+    from hil.harness.store.store import ArtifactRecipe, Store
 
     for step in ("tflite", "vela"):
-        Store(tmp_path).make(Recipe(step), lambda folder: (folder / "file").write_text("x") and None)
+        Store(tmp_path).make(ArtifactRecipe(step), lambda folder: (folder / "file").write_text("x") and None)
     listed = json.loads(hil("store", "list", "--json", "--store", tmp_path).stdout)
     assert {entry["step"] for entry in listed} == {"tflite", "vela"}
     refused(hil("store", "prune", "--store", tmp_path), 2, "--unused-days")

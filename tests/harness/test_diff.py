@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hil.core.errors import StreamError
 from hil.harness.commands.inputs import random_inputs
-from hil.harness.sides import Sides
-from hil.harness.vela import VelaSettings, compile_model
-from hil.npu.codec import decode_stream
-from hil.npu.compiled import NpuOperator, read_compiled
-from hil.npu.errors import StreamError
-from hil.npu.instruction import Instruction
-from hil.npu.listing import list_compiled
-from hil.npu.operations import SCALE_RECORD, Range
-from hil.targets.difference import compare
-from hil.targets.mapping import sources
-from hil.targets.tensors import read_signature
+from hil.harness.diff.difference import compare
+from hil.harness.diff.runs import Sides
+from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.harness.vela.mapping import sources
+from hil.npu.disassembly.instruction import Instruction
+from hil.npu.disassembly.listing import list_compiled
+from hil.npu.stream.operations import SCALE_RECORD, Range
+from hil.npu.vela_output import NpuOperator, read_compiled
+from hil.npu.weights.codec import decode_stream
+from hil.targets.execution.signature import read_signature
 
 HIL = [sys.executable, "-m", "hil.harness.cli"]
 DOCS = Path(__file__).parents[2] / "docs"

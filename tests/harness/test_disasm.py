@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from hil.harness.vela import VelaSettings, compile_model
-from hil.npu.compiled import NpuOperator, read_compiled
-from hil.targets.tensors import read_signature
+from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.npu.vela_output import NpuOperator, read_compiled
+from hil.targets.execution.signature import read_signature
 
 HIL = [sys.executable, "-m", "hil.harness.cli"]
 DOCS = Path(__file__).parents[2] / "docs"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.harness.tree.front import front
+from hil.harness.tree.pareto_front import front
 
 Points = list[tuple[int, int, int]]
 

@@ -12,18 +12,18 @@ import h5py
 import numpy as np
 import pytest
 
+from hil.core.errors import BadInputError
+from hil.core.measurement import Measurement, Trust
 from hil.harness.model import Budget, load_model_file
 from hil.harness.pipeline import surviving
-from hil.harness.tree import Leaf, Status, Trained, pictures, walk
+from hil.harness.tree import Leaf, LeafStatus, Trained, pictures, walk
 from hil.harness.tree.pictures.canvas import ZERO, style
-from hil.harness.tree.pictures.kernels import Kernel, Stage, read_kernels
-from hil.harness.tree.pictures.plan import Place, plan
+from hil.harness.tree.pictures.kernel_drawing import colored, draw_stages
+from hil.harness.tree.pictures.kernel_stages import KernelStages, Stage, read_kernels
 from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, draw_scatter, points_of
 from hil.harness.tree.pictures.svg import inline
-from hil.harness.tree.pictures.tree import draw_tree
-from hil.harness.tree.pictures.weights import colored, draw_stages
-from hil.npu.errors import BadInputError
-from hil.targets.base import Measurement, Trust
+from hil.harness.tree.pictures.tree_drawing import draw_tree
+from hil.harness.tree.pictures.tree_layout import DrawnNode, plan
 
 from .blobs import model_file, write
 from .walked import Walked
@@ -112,7 +112,9 @@ def test_only_zero_has_the_colour_of_zero() -> None:
 def test_each_stage_says_its_zeros_and_how_many_values_are_left() -> None:
     values = np.zeros((4, 10), np.float32)
     values[0, :5] = (1, 2, 3, 3, 3)
-    kernel = Kernel("conv", "prune", (1, 1, 10, 4), (Stage("base", values), Stage("int8 file", values.astype(np.int8))))
+    kernel = KernelStages(
+        "conv", "prune", (1, 1, 10, 4), (Stage("base", values), Stage("int8 file", values.astype(np.int8)))
+    )
     with style():
         alts = [drawing.alt for drawing in draw_stages(kernel)]
     assert alts == [
@@ -121,7 +123,7 @@ def test_each_stage_says_its_zeros_and_how_many_values_are_left() -> None:
     ]
 
 
-def leaf(name: str, status: Status = Status.MET, **figures: float) -> Leaf:
+def leaf(name: str, status: LeafStatus = LeafStatus.MET, **figures: float) -> Leaf:
     """A leaf with some figures, and the accuracy of 0.9 with an interval of 0.01 up and down."""
     known = {"accuracy": 0.9, "base_accuracy": 0.92, "accuracy_drop": 0.02, **figures}
     known |= {"accuracy_drop_low": 0.92 - known["accuracy"] - 0.01, "accuracy_drop_high": 0.93 - known["accuracy"]}
@@ -133,9 +135,9 @@ def test_points_bars_front_and_limits(walked: Walked) -> None:
     leaves = (
         leaf("slow", latency=2.0, encoded_weights=2048, accuracy=0.91),
         leaf("fast", latency=1.0, encoded_weights=1024),
-        leaf("beaten", Status.MISSED, latency=1.5, encoded_weights=4096, accuracy=0.89),
-        Leaf("broken", ("broken", "ptq"), Status.FAILED, reason="it broke"),
-        leaf("wrong", Status.MISMATCH, latency=0.1, encoded_weights=1),
+        leaf("beaten", LeafStatus.MISSED, latency=1.5, encoded_weights=4096, accuracy=0.89),
+        Leaf("broken", ("broken", "ptq"), LeafStatus.FAILED, reason="it broke"),
+        leaf("wrong", LeafStatus.MISMATCH, latency=0.1, encoded_weights=1),
     )
     found = replace(walked.found, leaves=leaves, limits=Budget(max_accuracy_drop=0.03, max_latency_ms=1.7))
     name, points = points_of(found, LATENCY)
@@ -197,8 +199,8 @@ def test_every_node_and_leaf_has_its_place(walked: Walked) -> None:
     leaves = [item for item in items.values() if item.is_leaf]
     assert sorted(item.row for item in leaves) == [0, 1, 2, 3]
     assert items["prune", False].row == 1, "in the middle of pqat, prune and what is behind sparse_cluster"
-    assert items["pcqat", True].parent == Place(("prune", "sparse_cluster"))
-    assert items["ptq", True].parent == Place(())
+    assert items["pcqat", True].parent == DrawnNode(("prune", "sparse_cluster"))
+    assert items["ptq", True].parent == DrawnNode(())
     assert items["prune", False].trained is not None
     assert items["sparse_cluster", False].trained is None
     indented = plan(found, 0.5)
@@ -219,7 +221,7 @@ def test_a_node_under_other_settings_is_another_node(walked: Walked) -> None:
     assert [item.settings for item in nodes] == [half, more], "clusters do not matter to pruning"
     assert all(item.trained for item in nodes)
     parents = [item.parent for item in items if item.is_leaf]
-    assert parents == [Place(("prune",), half)] * 2 + [Place(("prune",), more)] * 2
+    assert parents == [DrawnNode(("prune",), half)] * 2 + [DrawnNode(("prune",), more)] * 2
     with style():
         words = [text.get_text() for text in draw_tree(found).axes.texts]
     assert "sparsity=0.75 1.0 s" in words

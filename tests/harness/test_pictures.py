@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from hil.harness.tree import Leaf, Status, Walk, pictures
-from hil.harness.tree.pictures.figures import draw_table
-from hil.harness.tree.pictures.kernels import Kernel
-from hil.npu.errors import InfrastructureError
+from hil.core.errors import InfrastructureError
+from hil.harness.tree import Leaf, LeafStatus, Walk, pictures
+from hil.harness.tree.pictures.figure_table import draw_table
+from hil.harness.tree.pictures.kernel_stages import KernelStages
 
 from .blobs import model_file, write
 from .test_plugin import WITHOUT_TENSORFLOW
@@ -161,11 +161,11 @@ def test_a_users_matplotlib_settings_reach_no_picture(walked: Walked) -> None:
         assert matplotlib.rcParams["font.size"] == 30
 
 
-def hostile(walked: Walked) -> tuple[Walk, Kernel]:
+def hostile(walked: Walked) -> tuple[Walk, KernelStages]:
     """A walk in which everything that comes from files would be code, a tag, a formula or no character at all."""
     first, *rest = walked.found.leaves
-    broken = Leaf(HOSTILE, first.path, Status.FAILED, reason=f"layer {HOSTILE}\nsecond line")
-    differs = replace(first, status=Status.MISMATCH, reason=HOSTILE, name=f"{HOSTILE}2")
+    broken = Leaf(HOSTILE, first.path, LeafStatus.FAILED, reason=f"layer {HOSTILE}\nsecond line")
+    differs = replace(first, status=LeafStatus.MISMATCH, reason=HOSTILE, name=f"{HOSTILE}2")
     named = replace(first, name=f"{HOSTILE}3", path=(HOSTILE, "ptq"))
     verdict = replace(walked.found.verdict, reason=HOSTILE, met=False, optimize=HOSTILE, run=HOSTILE)
     identity = {**walked.found.identity, "target": HOSTILE, "<b>": HOSTILE}

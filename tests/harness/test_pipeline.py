@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.harness.accuracy import top1
+from hil.core.errors import UnavailableError
+from hil.harness.evaluation.accuracy import top1
 from hil.harness.model import Model, load_model_file
 from hil.harness.pipeline import CODE, KERAS, TFLITE, Pipeline
-from hil.harness.store import Store
-from hil.npu.errors import UnavailableError
+from hil.harness.store.store import Store
 
 from .blobs import model_file, write
 
@@ -37,7 +37,7 @@ import signal, sys
 from pathlib import Path
 from hil.harness.model import load_model_file
 from hil.harness.pipeline import Pipeline
-from hil.harness.store import Store
+from hil.harness.store.store import Store
 
 def say(text, done, total):
     print(f"{text} {done}/{total}", flush=True)
@@ -49,9 +49,9 @@ Pipeline(Store(Path(sys.argv[2])), say).int8(load_model_file(sys.argv[1]), "prun
 
 
 WITHOUT_EFFECT = {
-    *("hil.harness.errors", "hil.npu.errors", "hil.harness.model", "hil.harness.optimize.paths", "hil.targets.base"),
-    *("hil.npu.worker", "hil.npu.worker_frames", "hil.npu.lifeline", "hil.harness.optimize.interrupt"),
-    *("hil.targets.verification", "hil.npu.listing"),
+    *("hil.core.errors", "hil.core.errors", "hil.harness.model", "hil.harness.optimize.paths", "hil.targets.base"),
+    *("hil.core.worker", "hil.core.worker_frames", "hil.core.lifeline", "hil.harness.optimize.interrupt"),
+    *("hil.core.tflite.verification", "hil.npu.disassembly.listing"),
 }
 """Modules that say what goes wrong, refuse, hold settings (which a recipe names), start processes or show; they change
 no result."""
@@ -154,7 +154,7 @@ def test_a_damaged_model_is_made_again_and_is_the_same(trained: Path, tmp_path: 
 
 
 def test_the_float_outputs_are_those_of_the_nodes_model(trained: Path, tmp_path: Path) -> None:
-    from hil.harness.optimize.keras_file import load_model
+    from hil.harness.optimize.keras.saved_file import load_model
 
     pipeline, blobs = Pipeline(Store(trained)), model(tmp_path)
     x, y = pipeline.samples(blobs, "test")

@@ -260,7 +260,7 @@ def test_wrong_data_is_one_line(tmp_path: Path, old: str, new: str, message: str
 
 def test_infrastructure_alone_ends_with_6(tmp_path: Path, store: Path) -> None:
     broken = """
-from hil.npu.errors import InfrastructureError
+from hil.core.errors import InfrastructureError
 def test_broken(deployment):
     raise InfrastructureError("the board is silent", hint="plug it in", log="last words")
 """

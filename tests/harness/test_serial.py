@@ -12,8 +12,8 @@ from typing import NoReturn
 
 import pytest
 
-from hil.fvp import qemu
-from hil.npu.errors import UnavailableError
+from hil.core.errors import UnavailableError
+from hil.fvp.machine import qemu
 from hil.targets.firmware.build import build
 
 from .test_plugin import repository, run, table

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from hil.core.errors import BadInputError
 from hil.harness.model import Model, load_model_file
-from hil.harness.sources import source_digest, source_files, source_versions, versions
-from hil.npu.errors import BadInputError
+from hil.harness.store.source_digest import source_digest, source_files, source_versions, versions
 
 from .blobs import write
 
@@ -215,7 +215,7 @@ def test_a_sibling_that_cannot_be_read_off_the_text_is_one_clear_line(tmp_path: 
 def test_another_process_gives_the_same_digest(tmp_path: Path) -> None:
     model = loaded(tmp_path, BASE)
     code = (
-        "from hil.harness.model import load_model_file\nfrom hil.harness.sources import source_digest\n"
+        "from hil.harness.model import load_model_file\nfrom hil.harness.store.source_digest import source_digest\n"
         f"print(source_digest(load_model_file({str(model.path)!r})))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.harness.store import MANIFEST, Recipe, Store, digest
+from hil.harness.store.store import MANIFEST, ArtifactRecipe, Store, digest
 
-RECIPE = Recipe("step", {"model": "abc"}, {"epochs": 2}, "code", {"numpy": "2"})
+RECIPE = ArtifactRecipe("step", {"model": "abc"}, {"epochs": 2}, "code", {"numpy": "2"})
 
 
 def writes(text: str):
@@ -42,22 +42,22 @@ def test_the_second_run_makes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        Recipe("step2", {"model": "abc"}, {"epochs": 2}, "code", {"numpy": "2"}),
-        Recipe("step", {"model": "abd"}, {"epochs": 2}, "code", {"numpy": "2"}),
-        Recipe("step", {"model": "abc"}, {"epochs": 3}, "code", {"numpy": "2"}),
-        Recipe("step", {"model": "abc"}, {"epochs": 2}, "new code", {"numpy": "2"}),
-        Recipe("step", {"model": "abc"}, {"epochs": 2}, "code", {"numpy": "3"}),
+        ArtifactRecipe("step2", {"model": "abc"}, {"epochs": 2}, "code", {"numpy": "2"}),
+        ArtifactRecipe("step", {"model": "abd"}, {"epochs": 2}, "code", {"numpy": "2"}),
+        ArtifactRecipe("step", {"model": "abc"}, {"epochs": 3}, "code", {"numpy": "2"}),
+        ArtifactRecipe("step", {"model": "abc"}, {"epochs": 2}, "new code", {"numpy": "2"}),
+        ArtifactRecipe("step", {"model": "abc"}, {"epochs": 2}, "code", {"numpy": "3"}),
     ],
     ids=["step", "input", "setting", "code", "version"],
 )
-def test_whatever_can_change_the_result_changes_the_key(other: Recipe) -> None:
+def test_whatever_can_change_the_result_changes_the_key(other: ArtifactRecipe) -> None:
     assert other.key != RECIPE.key
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.text(), max_size=4))
 def test_the_key_does_not_depend_on_the_order_of_settings(settings: dict[str, int | str]) -> None:
     turned = dict(reversed(settings.items()))
-    assert Recipe("s", settings=settings).key == Recipe("s", settings=turned).key
+    assert ArtifactRecipe("s", settings=settings).key == ArtifactRecipe("s", settings=turned).key
 
 
 def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
@@ -90,12 +90,12 @@ def test_a_failing_step_leaves_nothing(tmp_path: Path) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from hil.harness.store import Recipe, Store
+from hil.harness.store.store import ArtifactRecipe, Store
 def slow(folder):
     (folder / "file").write_text("half")
     print("started", flush=True)
     time.sleep(60)
-Store(Path(sys.argv[1])).make(Recipe("step", {"model": "abc"}, {"epochs": 2}, "code", {"numpy": "2"}), slow)
+Store(Path(sys.argv[1])).make(ArtifactRecipe("step", {"model": "abc"}, {"epochs": 2}, "code", {"numpy": "2"}), slow)
 """
 
 
@@ -113,13 +113,13 @@ def test_a_killed_run_leaves_no_half_artifact_and_the_next_run_goes_on(tmp_path:
 ONCE = """
 import os, sys, time
 from pathlib import Path
-from hil.harness.store import Recipe, Store
+from hil.harness.store.store import ArtifactRecipe, Store
 def build(folder):
     with open(sys.argv[2], "a") as log:
         log.write("made\\n")
     time.sleep(0.3)
     (folder / "file").write_text("x")
-Store(Path(sys.argv[1])).make(Recipe("step"), build)
+Store(Path(sys.argv[1])).make(ArtifactRecipe("step"), build)
 """
 
 

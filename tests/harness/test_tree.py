@@ -19,18 +19,18 @@ from typing import Any
 
 import pytest
 
-from hil.harness.bench import Bench
+from hil.core.errors import BadInputError
+from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import Budget, load_model_file
 from hil.harness.optimize.paths import Node
 from hil.harness.pipeline import Pipeline
-from hil.harness.store import Store
-from hil.harness.tree import Status, Walk, Watcher, walk
-from hil.harness.tree.candidates import Place
+from hil.harness.store.store import Store
+from hil.harness.tree import LeafStatus, Walk, Watcher, walk
+from hil.harness.tree.candidates import SettledNode
+from hil.harness.tree.file_sizes import compressed
 from hil.harness.tree.limits import limits_of, size
-from hil.harness.tree.sizes import compressed
-from hil.harness.tree.walking import in_order
-from hil.harness.vela import VelaSettings
-from hil.npu.errors import BadInputError
+from hil.harness.tree.walk import in_order
+from hil.harness.vela.compiler import VelaSettings
 
 from .blobs import model_file, write
 from .test_bundle import FAULT
@@ -76,7 +76,7 @@ def figure(leaf: dict[str, Any], name: str) -> float:
 
 def in_process(folder: Path, store: Path, *names: str, watcher: Watcher | None = None) -> Walk:
     """A walk to some leaves by the Python function."""
-    bench = Bench(Pipeline(Store(store)), "sim", VelaSettings())
+    bench = Evaluator(Pipeline(Store(store)), "sim", VelaSettings())
     return walk(load_model_file(folder / "models/blobs.py"), bench, policy="all", leaves=names, watcher=watcher)
 
 
@@ -235,12 +235,12 @@ def test_a_model_that_cannot_be_pruned_fails_those_leaves_once_and_no_others(
     heard: list[Node] = []
 
     class Listener(Watcher):
-        def training(self, where: Place) -> None:
+        def training(self, where: SettledNode) -> None:
             heard.append(where.node)
 
     changed = repository(tmp_path, ("clusters=5", "keep=('conv', 'pointwise', 'logits')"))
     found = in_process(changed, store, "ptq", "prune", "pqat", watcher=Listener())
-    assert [leaf.status for leaf in found.leaves] == [Status.MET, Status.FAILED, Status.FAILED]
+    assert [leaf.status for leaf in found.leaves] == [LeafStatus.MET, LeafStatus.FAILED, LeafStatus.FAILED]
     assert "prune would change no layer" in found.leaves[1].reason
     assert found.leaves[2].reason == found.leaves[1].reason
     assert heard == [(), ("prune",)]

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from hil.harness.bench import Bench
+from hil.core.errors import BadInputError
+from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import Budget, load_model_file
 from hil.harness.pipeline import Pipeline
-from hil.harness.store import Store
+from hil.harness.store.store import Store
 from hil.harness.tree import Effort, Walk, walk
-from hil.harness.vela import VelaSettings
-from hil.npu.errors import BadInputError
+from hil.harness.vela.compiler import VelaSettings
 
 from .test_tree import HIL, figure, repository, run_pytest, tree
 
@@ -109,7 +109,7 @@ def test_from_leaves_that_drop_too_much_the_search_goes_back(best: dict[str, Any
 
 
 def searched(folder: Path, store: Path, effort: Effort, limits: Budget | None = None) -> Walk:
-    bench = Bench(Pipeline(Store(store)), "sim", VelaSettings())
+    bench = Evaluator(Pipeline(Store(store)), "sim", VelaSettings())
     model = load_model_file(folder / "models/blobs.py")
     return walk(model, bench, limits, policy="best", leaves=LEAVES, effort=effort)
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
-from hil.harness.bench import Bench
+from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import load_model_file
 from hil.harness.pipeline import Pipeline
-from hil.harness.store import Store
-from hil.harness.tree import Status, Walk, Watcher, walk
-from hil.harness.tree.candidates import Candidate, Place
-from hil.harness.vela import VelaSettings
+from hil.harness.store.store import Store
+from hil.harness.tree import LeafStatus, Walk, Watcher, walk
+from hil.harness.tree.candidates import Candidate, SettledNode
+from hil.harness.vela.compiler import VelaSettings
 
 from .test_tree import repository, tree
 from .test_tree_jobs import descendants, gone, weights
@@ -77,8 +77,8 @@ class Killer(Watcher):
         self.farm = farm
         self.children: list[int] = []
 
-    def progress(self, what: Place | Candidate, text: str, done: int, total: int) -> None:
-        if self.children or not isinstance(what, Place) or what.node != ("prune",):
+    def progress(self, what: SettledNode | Candidate, text: str, done: int, total: int) -> None:
+        if self.children or not isinstance(what, SettledNode) or what.node != ("prune",):
             return
         with Client(self.farm.address, set_as_default=False) as client:
             pids = client.run(os.getpid)
@@ -89,7 +89,7 @@ class Killer(Watcher):
 
 
 def spread(folder: Path, store: Path, farm: Farm, watcher: Watcher | None = None) -> Walk:
-    bench = Bench(Pipeline(Store(store)), "sim", VelaSettings())
+    bench = Evaluator(Pipeline(Store(store)), "sim", VelaSettings())
     model = load_model_file(folder / "models/blobs.py")
     scheduler = farm.address
     return walk(model, bench, policy="all", leaves=("ptq", "prune"), scheduler=scheduler, watcher=watcher)
@@ -101,7 +101,7 @@ def test_a_node_of_a_killed_worker_is_trained_by_the_other(farm: Farm, tmp_path:
     found = spread(folder, tmp_path / "shared", farm, killer)
     assert killer.children, "else this shows nothing"
     assert gone(killer.children), "its child ended with it"
-    assert [leaf.status for leaf in found.leaves] == [Status.MET, Status.MET]
+    assert [leaf.status for leaf in found.leaves] == [LeafStatus.MET, LeafStatus.MET]
     assert [(node.node, node.anew) for node in found.trained] == [((), True), (("prune",), True)]
     alone = tree(folder, store, "--policy", "all", "--technique", "ptq", "--technique", "prune", "--json")
     leaves = json.loads(alone.stdout)["leaves"]
@@ -125,7 +125,7 @@ def test_what_nobody_waits_for_any_more_ends_on_the_workers(farm: Farm, tmp_path
     busy: list[int] = []
 
     class Impatient(Watcher):
-        def progress(self, what: Place | Candidate, text: str, done: int, total: int) -> None:
+        def progress(self, what: SettledNode | Candidate, text: str, done: int, total: int) -> None:
             if total and not busy:
                 busy.extend(pid for pid, ticks in cpu_ticks(farm).items() if ticks > before.get(pid, 0))
                 os.kill(os.getpid(), signal.SIGINT)

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from hil.harness.bench import Bench
+from hil.core.errors import BadInputError, InfrastructureError
+from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import load_model_file
 from hil.harness.pipeline import KERAS, Pipeline
-from hil.harness.store import Store
-from hil.harness.tree import Status, Walk, Watcher, walk
-from hil.harness.tree.candidates import Candidate, Place
-from hil.harness.tree.making import TRIES
-from hil.harness.vela import VelaSettings
-from hil.npu.errors import BadInputError, InfrastructureError
+from hil.harness.store.store import Store
+from hil.harness.tree import LeafStatus, Walk, Watcher, walk
+from hil.harness.tree.candidates import Candidate, SettledNode
+from hil.harness.tree.production import TRIES
+from hil.harness.vela.compiler import VelaSettings
 
 from .test_tree import HIL, figure, repository, tree
 
@@ -143,8 +143,8 @@ class Killer(Watcher):
     def __init__(self, times: int) -> None:
         self.left = times
 
-    def progress(self, what: Place | Candidate, text: str, done: int, total: int) -> None:
-        if self.left and isinstance(what, Place) and what.node == ():
+    def progress(self, what: SettledNode | Candidate, text: str, done: int, total: int) -> None:
+        if self.left and isinstance(what, SettledNode) and what.node == ():
             busy = [pid for pid in children(os.getpid()) if b"make_in_child" in command_of(pid)]
             for pid in busy:
                 os.kill(pid, signal.SIGKILL)
@@ -159,7 +159,7 @@ def command_of(pid: int) -> bytes:
 
 
 def walked(folder: Path, store: Path, watcher: Watcher) -> Walk:
-    bench = Bench(Pipeline(Store(store)), "sim", VelaSettings())
+    bench = Evaluator(Pipeline(Store(store)), "sim", VelaSettings())
     return walk(load_model_file(folder / "models/blobs.py"), bench, leaves=("ptq",), jobs=2, watcher=watcher)
 
 
@@ -167,7 +167,7 @@ def test_a_node_whose_worker_died_is_trained_again(folder: Path, tmp_path: Path)
     killer = Killer(1)
     found = walked(folder, tmp_path, killer)
     assert killer.left == 0
-    assert [leaf.status for leaf in found.leaves] == [Status.MET]
+    assert [leaf.status for leaf in found.leaves] == [LeafStatus.MET]
     assert [node.anew for node in found.trained] == [True]
 
 
@@ -180,7 +180,7 @@ def test_a_worker_that_dies_again_and_again_ends_the_walk(folder: Path, tmp_path
 
 
 def test_what_no_file_describes_only_this_process_can_train(folder: Path, tmp_path: Path) -> None:
-    bench = Bench(Pipeline(Store(tmp_path)), "sim", VelaSettings())
+    bench = Evaluator(Pipeline(Store(tmp_path)), "sim", VelaSettings())
     model = replace(load_model_file(folder / "models/blobs.py"), path=tmp_path / "nowhere.py")
     with pytest.raises(BadInputError, match="comes from no model file"):
         walk(model, bench, leaves=("ptq",), jobs=2)
@@ -191,7 +191,7 @@ def test_a_worker_that_would_make_something_else_says_what_differs(folder: Path,
     (tmp_path / "blobs.dat").write_text("others")
     model = load_model_file(folder / "models/blobs.py")
     model = replace(model, data=replace(model.data, files=lambda: [tmp_path / "blobs.dat"]))
-    bench = Bench(Pipeline(Store(tmp_path / "store")), "sim", VelaSettings())
+    bench = Evaluator(Pipeline(Store(tmp_path / "store")), "sim", VelaSettings())
     with pytest.raises(InfrastructureError, match=r"would make base of something else: its inputs \{.data.: .*same"):
         walk(model, bench, jobs=2)
     assert not list(Store(tmp_path / "store").artifacts())
@@ -206,7 +206,7 @@ def test_a_worker_that_would_make_something_else_says_what_differs(folder: Path,
     ids=["ours", "somebody else's"],
 )
 def test_the_number_of_cores_has_no_part_in_a_training(before: str, said: str) -> None:
-    code = f"{before}\nfrom hil.harness.optimize.keras2 import import_tensorflow\n"
+    code = f"{before}\nfrom hil.harness.optimize.keras.keras2 import import_tensorflow\n"
     code += "print(import_tensorflow().config.threading.get_intra_op_parallelism_threads())"
     environment = {name: value for name, value in os.environ.items() if name != "TF_NUM_INTRAOP_THREADS"}
     done = subprocess.run(

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.operators.settings import WITH_DRAM
-from hil.harness import vela
-from hil.harness.vela import Compiled, CompileError, VelaSettings, compile_model, read_config, vela_version
-from hil.npu.errors import BadInputError, HilError, InfrastructureError
-from hil.targets.tensors import read_signature
+from hil.core.errors import BadInputError, CompileError, HilError, InfrastructureError
+from hil.harness.vela import compiler as vela
+from hil.harness.vela.compiler import Compiled, VelaSettings, compile_model, read_config, vela_version
+from hil.targets.execution.signature import read_signature
 
 
 @pytest.fixture(scope="module")

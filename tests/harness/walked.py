@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hil.harness.bench import Bench
+    from hil.harness.evaluation.evaluator import Evaluator
     from hil.harness.model import Model
     from hil.harness.tree import Walk
-    from hil.harness.tree.pictures import Kernel
+    from hil.harness.tree.pictures import KernelStages
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,6 @@ class Walked:
     """A walk of the blobs' tree (ptq and pqat), and what it stands on."""
 
     model: Model
-    bench: Bench
+    bench: Evaluator
     found: Walk
-    kernel: Kernel
+    kernel: KernelStages

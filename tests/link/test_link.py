@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.link.device import FAULTY, RAM, STATE, Device
-from hil.npu.errors import BadInputError, InfrastructureError
+from hil.core.errors import BadInputError, InfrastructureError
 from hil.targets.link import (
     GarbageError,
     Job,

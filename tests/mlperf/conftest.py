@@ -12,8 +12,8 @@ import pytest
 from filelock import FileLock
 
 from hil.targets.base import Deployable, Run
-from hil.targets.host import HostTarget
-from hil.targets.tensors import dequantize, read_signature
+from hil.targets.execution.signature import dequantize, read_signature
+from hil.targets.host.target import HostTarget
 
 from .device import INPUT_BYTES, build, write_book
 

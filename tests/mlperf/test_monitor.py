@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from hil.core.errors import LinkError
 from hil.targets.link import GarbageError, RebootedError, SilentError, UnpluggedError
 from hil.targets.link.channel import open_channel
-from hil.targets.link.errors import LinkError
-from hil.targets.mlperf import AnswerError, Monitor, Profile
-from hil.targets.mlperf.replies import elapsed_us
+from hil.targets.serial.mlperf import AnswerError, MlperfClient, Profile
+from hil.targets.serial.mlperf.replies import elapsed_us
 
 from .device import PROGRAMS, on_pty, on_tcp
 
@@ -50,7 +50,7 @@ class Flipping:
 def test_every_sample_is_answered_as_the_board_computes_it(
     built: Built, book: Path, answers: Answers, program: str, connect: Callable[..., object]
 ) -> None:
-    with connect(built(program), book) as board, Monitor(open_channel(board.port)) as monitor:
+    with connect(built(program), book) as board, MlperfClient(open_channel(board.port)) as monitor:
         assert monitor.sync().startswith("dut-[")
         assert monitor.profile().model == "kws01"
         for data, printed in answers.items():
@@ -68,7 +68,7 @@ def test_what_the_board_refuses_is_told_in_its_words_and_leaves_it_usable(
     built: Built, book: Path, answers: Answers, program: str
 ) -> None:
     first = next(iter(answers))
-    with on_pty(built(program), book) as board, Monitor(open_channel(board.port)) as monitor:
+    with on_pty(built(program), book) as board, MlperfClient(open_channel(board.port)) as monitor:
         monitor.sync()
         with pytest.raises(AnswerError, match="iterations must be >0"):
             monitor.infer(0, 0)
@@ -83,35 +83,38 @@ def test_what_the_board_refuses_is_told_in_its_words_and_leaves_it_usable(
 
 
 def test_a_board_that_misses_the_first_commands_is_asked_again(built: Built, book: Path) -> None:
-    with on_pty(built("own"), book, BOARD_DEAF=2) as board, Monitor(open_channel(board.port)) as monitor:
+    with on_pty(built("own"), book, BOARD_DEAF=2) as board, MlperfClient(open_channel(board.port)) as monitor:
         assert monitor.sync() == "dut-[test]"
         assert monitor.profile() == Profile("a test's own firmware", "kws01")
 
 
 def test_a_command_that_was_left_unfinished_does_not_disturb_the_next_session(built: Built, book: Path) -> None:
     with on_pty(built("own"), book) as board:
-        with Monitor(open_channel(board.port)) as monitor:
+        with MlperfClient(open_channel(board.port)) as monitor:
             monitor.sync()
             monitor._lines.channel.send(b"timest")
-        with Monitor(open_channel(board.port)) as monitor:
+        with MlperfClient(open_channel(board.port)) as monitor:
             monitor.sync()
             assert monitor.profile().model == "kws01"
 
 
 def test_a_silent_board_and_one_that_talks_otherwise_are_different_errors(built: Built, book: Path) -> None:
-    with on_pty(built("own"), book, BOARD_DEAF=100) as board, Monitor(open_channel(board.port), sync_s=1.2) as monitor:
+    with (
+        on_pty(built("own"), book, BOARD_DEAF=100) as board,
+        MlperfClient(open_channel(board.port), sync_s=1.2) as monitor,
+    ):
         with pytest.raises((SilentError, GarbageError)):  # its banner may have been heard
             monitor.sync()
         with pytest.raises(SilentError):
             monitor.sync()
-    with on_pty(Path("/bin/cat"), book) as board, Monitor(open_channel(board.port), sync_s=1.2) as monitor:
+    with on_pty(Path("/bin/cat"), book) as board, MlperfClient(open_channel(board.port), sync_s=1.2) as monitor:
         monitor._lines.channel.send(b"a\n")
         with pytest.raises(LinkError):
             monitor.sync()
 
 
 def test_bytes_lost_on_the_way_are_sent_again(built: Built, book: Path, answers: Answers) -> None:
-    with on_pty(built("own"), book, BOARD_LOSE=100) as board, Monitor(open_channel(board.port)) as monitor:
+    with on_pty(built("own"), book, BOARD_LOSE=100) as board, MlperfClient(open_channel(board.port)) as monitor:
         monitor.sync()
         for data, printed in answers.items():
             monitor.load(data)
@@ -119,7 +122,7 @@ def test_bytes_lost_on_the_way_are_sent_again(built: Built, book: Path, answers:
 
 
 def test_a_line_that_always_loses_some_ends_in_an_error(built: Built, book: Path, answers: Answers) -> None:
-    with on_pty(built("own"), book, BOARD_LOSE=30) as board, Monitor(open_channel(board.port)) as monitor:
+    with on_pty(built("own"), book, BOARD_LOSE=30) as board, MlperfClient(open_channel(board.port)) as monitor:
         monitor.sync()
         with pytest.raises(GarbageError, match="an input of 70 bytes did not arrive whole, 3 times"):
             monitor.load(next(iter(answers)))
@@ -131,7 +134,7 @@ def test_a_flipped_digit_never_reaches_the_model(
     built: Built, book: Path, answers: Answers, program: str, place: int
 ) -> None:
     data, printed = next(iter(answers.items()))
-    with on_pty(built(program), book) as board, Monitor(Flipping(board.port, _DATA, place, 5)) as monitor:
+    with on_pty(built(program), book) as board, MlperfClient(Flipping(board.port, _DATA, place, 5)) as monitor:
         monitor.sync()
         monitor.load(data)
         assert "the board's buffer is not what was sent" in monitor.transcript
@@ -143,7 +146,7 @@ def test_a_command_that_arrived_as_another_word_is_no_refusal(
     built: Built, book: Path, answers: Answers, program: str
 ) -> None:
     infer = re.compile(rb"infer .*")
-    with on_pty(built(program), book) as board, Monitor(Flipping(board.port, infer, 1, 2)) as monitor:
+    with on_pty(built(program), book) as board, MlperfClient(Flipping(board.port, infer, 1, 2)) as monitor:
         monitor.sync()
         monitor.load(next(iter(answers)))
         with pytest.raises(GarbageError, match="'infer 1 0' arrived as 'in1er'"):
@@ -153,7 +156,7 @@ def test_a_command_that_arrived_as_another_word_is_no_refusal(
 
 
 def test_a_firmware_that_cannot_print_its_buffer_is_used_and_said(built: Built, book: Path, answers: Answers) -> None:
-    with on_pty(built("own"), book, BOARD_PRINT=0) as board, Monitor(open_channel(board.port)) as monitor:
+    with on_pty(built("own"), book, BOARD_PRINT=0) as board, MlperfClient(open_channel(board.port)) as monitor:
         monitor.sync()
         monitor.load(next(iter(answers)))
         assert not monitor.is_verified
@@ -161,7 +164,7 @@ def test_a_firmware_that_cannot_print_its_buffer_is_used_and_said(built: Built, 
 
 @pytest.mark.parametrize("command", [2, 3, 5, 6])
 def test_a_reboot_in_the_middle_is_noticed(built: Built, book: Path, answers: Answers, command: int) -> None:
-    with on_pty(built("own"), book, BOARD_REBOOT=command) as board, Monitor(open_channel(board.port)) as monitor:
+    with on_pty(built("own"), book, BOARD_REBOOT=command) as board, MlperfClient(open_channel(board.port)) as monitor:
         monitor.sync()
         with pytest.raises(RebootedError) as found:  # noqa: PT012 - wherever the board was
             monitor.load(next(iter(answers)))
@@ -170,7 +173,10 @@ def test_a_reboot_in_the_middle_is_noticed(built: Built, book: Path, answers: An
 
 
 def test_a_board_that_dies_is_an_error_within_the_time_limit(built: Built, book: Path, answers: Answers) -> None:
-    with on_tcp(built("own"), book, BOARD_INFER_US=5_000_000) as board, Monitor(open_channel(board.port)) as monitor:
+    with (
+        on_tcp(built("own"), book, BOARD_INFER_US=5_000_000) as board,
+        MlperfClient(open_channel(board.port)) as monitor,
+    ):
         monitor.sync()
         monitor.load(next(iter(answers)))
         began = time.monotonic()
@@ -184,7 +190,7 @@ def test_a_board_that_dies_is_an_error_within_the_time_limit(built: Built, book:
 
 def test_energy_mode_has_results_but_no_timestamps(built: Built, book: Path, answers: Answers) -> None:
     data, printed = next(iter(answers.items()))
-    with on_pty(built("own"), book, BOARD_ENERGY=1) as board, Monitor(open_channel(board.port)) as monitor:
+    with on_pty(built("own"), book, BOARD_ENERGY=1) as board, MlperfClient(open_channel(board.port)) as monitor:
         monitor.sync()
         assert monitor.timestamp() is None
         monitor.load(data)
@@ -211,7 +217,7 @@ class Babbling:
 
 
 def test_a_board_that_never_stops_to_talk_is_told_in_time_and_cannot_colour_a_terminal() -> None:
-    began, monitor = time.monotonic(), Monitor(Babbling(), sync_s=0.3)  # type: ignore[arg-type]
+    began, monitor = time.monotonic(), MlperfClient(Babbling(), sync_s=0.3)  # type: ignore[arg-type]
     with pytest.raises(GarbageError, match="something, but not its name"):
         monitor.sync()
     assert time.monotonic() - began < 3

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from hil.targets.base import Deployable, Run
-from hil.targets.host import HostTarget
-from hil.targets.tensors import dequantize, read_signature
+from hil.targets.execution.signature import dequantize, read_signature
+from hil.targets.host.target import HostTarget
 
 from .device import on_pty, write_book
 

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.npu.errors import BadInputError, InfrastructureError
+from hil.core.errors import BadInputError, InfrastructureError
+from hil.core.measurement import Measurement, Trust
 from hil.targets import create
-from hil.targets.base import Deployable, Measurement, Run, Trust
-from hil.targets.boards import Access, Board, BoardLostError, WrongBoardError
+from hil.targets.base import Deployable, Run
+from hil.targets.boards import Board, BoardAccess, BoardLostError, WrongBoardError
 from hil.targets.boards.description import Reset
-from hil.targets.mlperf.target import MlperfTarget, connect
+from hil.targets.serial.mlperf.board import MlperfTarget, connect
 
 from .device import INPUT_BYTES, Device, on_pty, write_book
 
@@ -30,7 +31,7 @@ Built = Callable[[str], Path]
 def target(device: Device, **options: Any) -> Iterator[MlperfTarget]:
     quick = Reset((), boot_s=2.0)
     board = Board("kws_board", protocol="mlperf", port=device.port, reports="kws01", reset=quick)
-    with MlperfTarget(Access(board, lambda: device.port), **{"windows": 3, "window_s": 0.1, **options}) as made:
+    with MlperfTarget(BoardAccess(board, lambda: device.port), **{"windows": 3, "window_s": 0.1, **options}) as made:
         yield made
 
 

@@ -8,8 +8,8 @@ from typing import NoReturn
 
 import pytest
 
+from hil.core.errors import UnavailableError
 from hil.harness.model import Model, load_model_file
-from hil.npu.errors import UnavailableError
 
 FOLDER = Path(__file__).resolve().parents[2] / "models"
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hil.core.errors import BadInputError
 from hil.harness.model import Model, sibling
-from hil.harness.optimize.keras2 import import_tensorflow
-from hil.npu.errors import BadInputError
+from hil.harness.optimize.keras.keras2 import import_tensorflow
 
 from .conftest import FOLDER
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hil.core.errors import UnavailableError
 from hil.harness.model import Model, discover
-from hil.harness.optimize import base, steps
-from hil.npu.errors import UnavailableError
+from hil.harness.optimize import steps
+from hil.harness.optimize import trained_base as base
 
 from .conftest import FOLDER
 

@@ -18,11 +18,11 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from benchmarks.operators.settings import LEGACY, WITH_DRAM
-from hil.npu import acceleration, bytepairs
-from hil.npu.compiled import CompiledModel, NpuOperator, read_compiled
-from hil.npu.worker import Worker
-
-Array = NDArray[Any]
+from hil.core.arrays import Array
+from hil.core.worker import Worker
+from hil.npu.arithmetic import byte_pairs as bytepairs
+from hil.npu.loops import threshold as acceleration
+from hil.npu.vela_output import CompiledModel, NpuOperator, read_compiled
 
 
 @pytest.fixture(scope="session")
@@ -185,7 +185,7 @@ Ways = Callable[[str], contextlib.AbstractContextManager[None]]
 @pytest.fixture(params=["loops", "vectors"])
 def way(request: pytest.FixtureRequest) -> str:
     """The ways of computing that are not NumPy alone."""
-    loops = pytest.importorskip("hil.npu.loops", exc_type=ImportError)
+    loops = pytest.importorskip("hil.npu.loops.batch_loops", exc_type=ImportError)
     if request.param == "vectors" and loops.of_bytes is None:
         pytest.skip("this CPU has no AVX-512 VNNI")
     return str(request.param)

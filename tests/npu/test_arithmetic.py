@@ -10,8 +10,8 @@ from benchmarks.operators.families import all_cases
 from benchmarks.operators.fixed_point import quantized, scaled, scaled_once, scaled_wide
 from benchmarks.operators.outcome import outcome, prepare
 from benchmarks.operators.settings import Setting
-from hil.npu.compiled import read_compiled
-from hil.npu.errors import StreamError
+from hil.core.errors import StreamError
+from hil.npu.vela_output import read_compiled
 
 
 @pytest.mark.parametrize(

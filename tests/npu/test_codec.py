@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil.npu import acceleration, codec
+from hil.core.errors import StreamError
 from hil.npu.accelerator import Accelerator
-from hil.npu.codec import decode_stream
-from hil.npu.errors import StreamError
-from hil.npu.weights import Layout, unpack
+from hil.npu.loops import threshold as acceleration
+from hil.npu.weights import codec
+from hil.npu.weights.codec import decode_stream
+from hil.npu.weights.order import WeightLayout, unpack
 
 mlw_codec = pytest.importorskip("ethosu.mlw_codec", reason="Vela is not installed")
 
@@ -110,7 +111,7 @@ def test_order_equals_velas(macs, depthwise, part_first, ifm_bits, shape, block,
         depthwise, part_first, ifm_bits, 8 // dilation[0], 8 // dilation[1],
     )  # fmt: skip
     data = bytes(encoded[0] if isinstance(encoded, tuple) else encoded)
-    layout = Layout(
+    layout = WeightLayout(
         *volume.shape, block_depth, accelerator.ofm_ublock[2], accelerator.ifm_ublock_depth,
         depthwise, part_first, ifm_bits, *dilation,
     )  # fmt: skip
@@ -118,7 +119,7 @@ def test_order_equals_velas(macs, depthwise, part_first, ifm_bits, shape, block,
 
 
 def test_streams_that_do_not_fit_the_layout():
-    layout = Layout(8, 1, 1, 8, 8, 8, 8, False, False, 8, 1, 1)
+    layout = WeightLayout(8, 1, 1, 8, 8, 8, 8, False, False, 8, 1, 1)
     weights = np.ones(8 * 32, np.int16)
     with pytest.raises(StreamError, match="256 are needed"):
         unpack(weights[:-1], layout)

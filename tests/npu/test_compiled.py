@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hil.npu.compiled import CpuOperator, NpuOperator, is_compiled, read_compiled
-from hil.npu.errors import StreamError
+from hil.core.errors import StreamError
+from hil.npu.vela_output import CpuOperator, NpuOperator, is_compiled, read_compiled
 
 
 @pytest.fixture(scope="module")

@@ -10,20 +10,20 @@ import ethosu.vela.ethos_u55_regs.ethos_u55_regs as vela_registers
 import numpy as np
 import pytest
 
-from hil.npu.codec import decode_stream as decode_weights
-from hil.npu.compiled import CompiledModel, NpuOperator, read_compiled
-from hil.npu.contents import Contents
-from hil.npu.disassembly_text import WIDTH, lines
-from hil.npu.errors import StreamError
-from hil.npu.instruction import Instruction, as_record
-from hil.npu.listing import Listing, list_compiled, list_payload
-from hil.npu.operations import SCALE_RECORD, BlockOperation, Convolution, Dma, Kind, Operation, Range, Wait
-from hil.npu.payload import parse_payload
+from hil.core.errors import StreamError
+from hil.npu.arithmetic.scaling import scale_records
+from hil.npu.disassembly.instruction import Instruction, as_record
+from hil.npu.disassembly.listing import Listing, list_compiled, list_payload
+from hil.npu.disassembly.memory_contents import Contents
+from hil.npu.disassembly.register_fields import FIELDS, describe
+from hil.npu.disassembly.text import WIDTH, lines
 from hil.npu.program import decode
-from hil.npu.register_fields import FIELDS, describe
-from hil.npu.scaling import scale_records
-from hil.npu.stream import Op, decode_stream
-from hil.npu.weights import layout_of, unpack
+from hil.npu.stream.commands import Op, decode_stream
+from hil.npu.stream.operations import SCALE_RECORD, BlockOperation, Convolution, Dma, Kind, Operation, Range, Wait
+from hil.npu.stream.payload import parse_payload
+from hil.npu.vela_output import CompiledModel, NpuOperator, read_compiled
+from hil.npu.weights.codec import decode_stream as decode_weights
+from hil.npu.weights.order import layout_of, unpack
 
 Vela = Callable[..., bytes]
 Models = Callable[[str], bytes]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.operators.settings import LEGACY
-from hil.npu import byteplan
+from hil.npu.loops import byte_plan as byteplan
 
 MODELS = ("ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8")
 ACCELERATORS = tuple(f"ethos-u55-{macs}" for macs in (32, 64, 128, 256))
@@ -80,7 +80,7 @@ def test_threads_share_the_samples(small_models, threads, vela, npu, random_inpu
 
 def test_importing_needs_no_numba():
     """A small inference must not pay for what only batches need."""
-    imports = "import sys, hil.npu.compiled, hil.npu.timing, hil.npu.registers"
+    imports = "import sys, hil.npu.vela_output, hil.npu.timing.cycles, hil.npu.registers"
     check = "assert not {'numba', 'tensorflow', 'ethosu'} & {*sys.modules}"
     subprocess.run([sys.executable, "-c", f"{imports}; {check}"], check=True, timeout=60)
 

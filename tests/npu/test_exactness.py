@@ -9,12 +9,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hil.npu import acceleration, exactness
-from hil.npu.convolution import ConvolutionKernel
-from hil.npu.elementwise import elementwise
-from hil.npu.errors import StreamError
-from hil.npu.featuremap import FeatureMap, Tile
-from hil.npu.operations import (
+from hil.core.errors import StreamError
+from hil.npu.arithmetic import exactness
+from hil.npu.arithmetic.convolution import ConvolutionKernel
+from hil.npu.arithmetic.elementwise import elementwise
+from hil.npu.arithmetic.output import OutputStage
+from hil.npu.loops import threshold as acceleration
+from hil.npu.stream.feature_map import FeatureMap, Tile
+from hil.npu.stream.operations import (
     Activation,
     Convolution,
     Elementwise,
@@ -26,7 +28,6 @@ from hil.npu.operations import (
     Scale,
     Upscale,
 )
-from hil.npu.output import OutputStage
 
 RAW = Activation(-(1 << 31), (1 << 31) - 1, True, None, None)
 """What a 32-bit output has: it wraps, so that every lost unit shows."""
@@ -203,7 +204,7 @@ def test_scaling_is_exact(value, bias, factor, shift, rounding, activation):
     """Biases of 40 bits, factors of 32: as far as the hardware's fields go, and accumulators beyond what it has."""
     stage = stage_of(activation, abs(value), bias, factor, shift, rounding)
     expected = finished(scaled(value + bias, factor, shift, rounding), 0, activation)
-    for loops in (None, pytest.importorskip("hil.npu.loops", exc_type=ImportError)):
+    for loops in (None, pytest.importorskip("hil.npu.loops.batch_loops", exc_type=ImportError)):
         assert int(stage(ints(value).reshape(1, 1, 1, 1), loops)[0, 0, 0, 0]) == expected
 
 
@@ -225,7 +226,7 @@ def test_the_bound_of_int64(monkeypatch):
 def test_the_bound_of_scaling_in_float64(compiled, monkeypatch):
     """Products a hair below a half: with 53 bits they are rounded down, with one bit more float64 rounds them up."""
     activation, shift = replace(BYTE, minimum=-126, maximum=126), 47
-    loops = pytest.importorskip("hil.npu.loops", exc_type=ImportError) if compiled else None
+    loops = pytest.importorskip("hil.npu.loops.batch_loops", exc_type=ImportError) if compiled else None
     products = [(2 * n + 1 << shift - 1) - 1 for n in range(64, 126)]
     cases = [(p // f, f) for p in products for f in (3, 5, 7, 9, 11, 13) if p % f == 0]
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil.npu.featuremap import BRICK, FeatureMap, Tile
+from hil.npu.stream.feature_map import BRICK, FeatureMap, Tile
 
 STRIDES = st.sampled_from([-1000, -48, -20, -4, 0, 1, 4, 20, 48, 1000])
 

@@ -13,13 +13,13 @@ from benchmarks.fuzzing.assembly import STOP, assemble
 from benchmarks.fuzzing.mutation import mutate_stream
 from benchmarks.fuzzing.seeds import make_seeds
 from benchmarks.fuzzing.targets import TARGETS, Context
-from hil.npu import stream
+from hil.core.errors import BadInputError, StreamError
 from hil.npu.accelerator import Accelerator
-from hil.npu.constants import KnownMemory, Spans
-from hil.npu.errors import BadInputError, StreamError
-from hil.npu.operations import Range
 from hil.npu.program import decode
-from hil.npu.stream import Op
+from hil.npu.stream import commands as stream
+from hil.npu.stream.commands import Op
+from hil.npu.stream.constants import KnownMemory, Spans
+from hil.npu.stream.operations import Range
 
 U55 = Accelerator.from_name("ethos-u55-128")
 STEP = 4

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzzing.seeds import make_seeds
 from benchmarks.fuzzing.targets import TARGETS
-from hil.npu import acceleration
-from hil.npu.codec import decode_stream
-from hil.npu.errors import StreamError
-from hil.npu.weights import Layout, order
+from hil.core.errors import StreamError
+from hil.npu.loops import threshold as acceleration
+from hil.npu.weights.codec import decode_stream
+from hil.npu.weights.order import WeightLayout, order
 
 HEAD = 10
 """Bytes of a seed before its stream: the layout."""
@@ -103,7 +103,7 @@ def test_the_length_of_a_stream_is_known_before_its_order(shape, block, units, k
     """Else a layout of a few bytes could ask for an index of gigabytes."""
     depthwise, part_first = kind
     outputs, height, width, inputs = shape
-    layout = Layout(
+    layout = WeightLayout(
         outputs, height, width, 1 if depthwise else inputs, block, *units, depthwise, part_first, bits, *dilation
     )
     index = order(layout)

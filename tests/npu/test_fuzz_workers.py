@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil.npu.worker import Worker, WorkerDiedError, WorkerError
-from hil.npu.worker_frames import read_frame
+from hil.core.errors import WorkerDiedError, WorkerError
+from hil.core.worker import Worker
+from hil.core.worker_frames import read_frame
 
 
 def test_velas_weight_decoder_ends_its_process_and_not_ours(worker: Worker) -> None:

@@ -6,8 +6,8 @@ import doctest
 from collections.abc import Callable
 from pathlib import Path
 
-from hil.npu.compiled import read_compiled
-from hil.npu.listing import list_compiled
+from hil.npu.disassembly.listing import list_compiled
+from hil.npu.vela_output import read_compiled
 
 PAGE = Path(__file__).parents[2] / "docs" / "hardware.md"
 

@@ -15,8 +15,8 @@ import pytest
 
 import hil.npu
 from benchmarks.fuzzing.geometry import ARENA, U55, draw
-from hil.npu import byteplan
-from hil.npu.errors import StreamError
+from hil.core.errors import StreamError
+from hil.npu.loops import byte_plan as byteplan
 from hil.npu.program import decode
 
 SEEDS = 300
@@ -61,20 +61,20 @@ def test_the_same_bytes_wherever_an_operation_lies(way, computing, monkeypatch):
 
 def test_what_is_kept_on_disk_is_of_the_code_as_it_is():
     """Each file whose code is compiled counts: numba itself looks at the one of the outermost function."""
-    loops = pytest.importorskip("hil.npu.loops", exc_type=ImportError)
+    loops = pytest.importorskip("hil.npu.loops.batch_loops", exc_type=ImportError)
     folder = Path(hil.npu.__file__).parent if hil.npu.__file__ else Path(next(iter(hil.npu.__path__)))
-    compiled = {path.name for path in folder.glob("*.py") if "@compiled" in path.read_text()}
-    assert compiled | {"vectors.py"} <= {*loops.COMPILED}
+    compiled = {path.name for path in folder.rglob("*.py") if "@compiled" in path.read_text()}
+    assert compiled | {"dot_products.py"} <= {*loops.COMPILED}
     assert loops.finish.py_func.__qualname__.endswith(loops.VERSION)
 
 
 def test_loops_need_no_folder_to_keep_their_code_in():
     nowhere = "import numba.core.caching as c; c.CacheImpl._locator_classes = []"
-    code = f"{nowhere}; import hil.npu.loops as loops; print(loops.finish)"
+    code = f"{nowhere}; import hil.npu.loops.batch_loops as loops; print(loops.finish)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, capture_output=True)
 
 
 def test_a_cpu_that_numba_is_told_of_has_no_instructions_of_its_own(monkeypatch):
-    vectors = pytest.importorskip("hil.npu.vectors", exc_type=ImportError)
+    vectors = pytest.importorskip("hil.npu.loops.dot_products", exc_type=ImportError)
     monkeypatch.setattr("numba.config.CPU_NAME", "generic")
     assert not vectors.available()

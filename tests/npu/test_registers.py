@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from hil.core.errors import StreamError
 from hil.npu import registers as r
 from hil.npu.accelerator import ALL, Accelerator
-from hil.npu.errors import StreamError
-from hil.npu.registers import BusError, Job, Registers
+from hil.npu.registers import BusError, NpuJob, Registers
 
 U55 = Accelerator.from_name("ethos-u55-128")
 
@@ -26,7 +26,7 @@ class Board:
     """An NPU whose jobs and interrupt line are written down."""
 
     def __init__(self, outcome=None):
-        self.jobs: list[Job] = []
+        self.jobs: list[NpuJob] = []
         self.line: list[bool] = []
         self.outcome = outcome or Counts(100)
         self.registers = Registers(U55, self._run, self.line.append)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil.npu.exactness import exact_type, largest_input
-from hil.npu.operations import Activation, Rounding
-from hil.npu.output import OutputStage
-from hil.npu.pooling import reciprocal
-from hil.npu.scaling import rescale, scale_records
+from hil.npu.arithmetic.exactness import exact_type, largest_input
+from hil.npu.arithmetic.output import OutputStage
+from hil.npu.arithmetic.pooling import reciprocal
+from hil.npu.arithmetic.scaling import rescale, scale_records
+from hil.npu.stream.operations import Activation, Rounding
 
 
 def reference(value: int, factor: int, shift: int, rounding: Rounding) -> int:
@@ -82,7 +82,7 @@ def test_output_stage(values, bias, factor, shift, zero_point, rounding):
     stage = _stage(np.int8, factor, shift, zero_point, -100, 120, rounding, bias)
     expected = [min(max(reference(value + bias, factor, shift, rounding) + zero_point, -100), 120) for value in values]
     for dtype in (np.int64, np.float64):
-        for loops in (None, pytest.importorskip("hil.npu.loops", exc_type=ImportError)):
+        for loops in (None, pytest.importorskip("hil.npu.loops.batch_loops", exc_type=ImportError)):
             assert stage(np.array(values, dtype).reshape(1, 1, -1, 1), loops).ravel().tolist() == expected
     if rounding is Rounding.TRUNCATE or shift <= 44:
         assert stage.fits_floats == (rounding is not Rounding.TRUNCATE)

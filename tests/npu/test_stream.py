@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hil.npu import stream
+from hil.core.errors import BadInputError, StreamError
 from hil.npu.accelerator import ALL, Accelerator
-from hil.npu.errors import BadInputError, StreamError
-from hil.npu.payload import FOURCC, parse_payload
 from hil.npu.program import decode
-from hil.npu.stream import Op, decode_stream
+from hil.npu.stream import commands as stream
+from hil.npu.stream.commands import Op, decode_stream
+from hil.npu.stream.payload import FOURCC, parse_payload
 
 U55 = Accelerator.from_name("ethos-u55-128")
 CODES = {
@@ -154,7 +154,7 @@ def test_streams_that_are_cut_or_unknown():
 
 
 def _vela_words(shared_models, vela, name="kws_ref_int8"):
-    from hil.npu.compiled import read_compiled
+    from hil.npu.vela_output import read_compiled
 
     model = read_compiled(vela((shared_models / f"{name}.tflite").read_bytes(), U55.name))
     operator = model.main.operators[0]

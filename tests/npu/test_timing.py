@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from hil.npu.compiled import read_compiled
-from hil.npu.errors import BadInputError
-from hil.npu.memory_system import MemorySystem
-from hil.npu.operations import Kind
-from hil.npu.timing import cycles
+from hil.core.errors import BadInputError
+from hil.npu.stream.operations import Kind
+from hil.npu.timing.cycles import cycles
+from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.vela_output import read_compiled
 
 SYSTEM = "Ethos_U55_High_End_Embedded"
 FVP = {32: 1_416_050, 64: 730_050, 128: 405_050, 256: 244_050}

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from hil.npu.errors import BadInputError
-from hil.npu.worker import Worker, WorkerDiedError, WorkerError
+from hil.core.errors import BadInputError, WorkerDiedError, WorkerError
+from hil.core.worker import Worker
 
 HERE = str(Path(__file__).parent)
 
@@ -133,7 +133,7 @@ def test_a_forked_process_gets_a_child_of_its_own(worker: Worker) -> None:
 def test_no_child_outlives_its_parent(ending: str) -> None:
     script = textwrap.dedent("""
         import sys
-        from hil.npu.worker import Worker
+        from hil.core.worker import Worker
         worker = Worker("worker_handlers:act")
         print(worker.request({"do": "answer"})[0]["pid"], flush=True)
         if sys.argv[1] == "kill":

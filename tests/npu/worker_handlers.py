@@ -8,8 +8,8 @@ import sys
 import time
 from typing import Any
 
-from hil.npu.errors import BadInputError
-from hil.npu.worker_child import tell
+from hil.core.errors import BadInputError
+from hil.core.worker_child import tell
 
 Message = tuple[dict[str, Any], list[bytes]]
 

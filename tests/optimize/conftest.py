@@ -13,10 +13,10 @@ from filelock import FileLock
 
 from hil.harness.model import FineTune, Recipe
 from hil.harness.optimize import steps
-from hil.harness.optimize.keras2 import import_keras, seeded
-from hil.harness.optimize.keras_file import load_model, save_model
+from hil.harness.optimize.keras.keras2 import import_keras, seeded
+from hil.harness.optimize.keras.saved_file import load_model, save_model
 from hil.harness.optimize.paths import Node
-from hil.harness.optimize.training import Plan, fit
+from hil.harness.optimize.training import TrainingPlan, fit
 
 TUNE = FineTune(epochs=2, learning_rate=1e-3)
 RECIPE = Recipe(
@@ -43,7 +43,7 @@ def small_network() -> Any:
 
 def trained(network: Any, data: steps.Data, epochs: int = 6) -> Any:
     with seeded(0):
-        fit(network, data, Plan(FineTune(epochs, 3e-3), 32, 0))
+        fit(network, data, TrainingPlan(FineTune(epochs, 3e-3), 32, 0))
     return network
 
 

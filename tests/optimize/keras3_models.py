@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hil.harness.optimize import keras3
+from hil.harness.optimize.keras import keras3
 
 
 class Late:

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.harness.convert import check_quantized, to_tflite
-from hil.harness.errors import ConvertError
+from hil.core.errors import BadInputError, ConvertError
 from hil.harness.optimize import steps
-from hil.harness.optimize.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
-from hil.npu.errors import BadInputError
+from hil.harness.optimize.conversion import check_quantized, to_tflite
+from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
 
 
 def interpreter(content: bytes) -> Any:

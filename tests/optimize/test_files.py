@@ -12,11 +12,13 @@ import h5py
 import numpy as np
 import pytest
 
+from hil.core.errors import BadInputError, UnavailableError
 from hil.harness.model import Dataset, FineTune, Model, Recipe, discover, load_model_file, sibling
-from hil.harness.optimize import base, keras_file, steps
-from hil.harness.optimize.keras2 import import_keras, import_tensorflow, quiet
-from hil.harness.sources import source_files
-from hil.npu.errors import BadInputError, UnavailableError
+from hil.harness.optimize import steps
+from hil.harness.optimize import trained_base as base
+from hil.harness.optimize.keras import saved_file as keras_file
+from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, quiet
+from hil.harness.store.source_digest import source_files
 
 from .conftest import small_network
 
@@ -99,7 +101,7 @@ def test_a_broken_model_file_is_one_clear_line(tmp_path: Path, text: str, line: 
 
 
 def test_a_missing_data_set_stays_what_it_is(tmp_path: Path) -> None:
-    text = "from hil.npu.errors import UnavailableError\nraise UnavailableError('no data', hint='install it')"
+    text = "from hil.core.errors import UnavailableError\nraise UnavailableError('no data', hint='install it')"
     with pytest.raises(UnavailableError, match="install it"):
         load_model_file(write(tmp_path, "x.py", text))
 
@@ -129,7 +131,7 @@ def test_a_recipe_says_what_a_step_depends_on() -> None:
 
 
 def test_listing_models_imports_no_tensorflow() -> None:
-    code = "import sys, hil.harness.convert, hil.harness.optimize.base, hil.harness.optimize.survival\n"
+    code = "import sys\nfrom hil.harness.optimize import conversion, survival, trained_base\n"
     code += "sys.exit(any(name.split('.')[0] in ('tensorflow', 'tf_keras') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

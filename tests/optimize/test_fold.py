@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.harness.errors import OptimizeError
-from hil.harness.optimize import fold as folding
-from hil.harness.optimize import rules, steps
-from hil.harness.optimize.equalize import equalize
-from hil.harness.optimize.flat import flat, random_inputs
-from hil.harness.optimize.fold import fold
-from hil.harness.optimize.keras2 import import_keras, seeded
+from hil.core.errors import OptimizeError
+from hil.harness.optimize import batchnorm_folding as folding
+from hil.harness.optimize import npu_rules as rules
+from hil.harness.optimize import steps
+from hil.harness.optimize.batchnorm_folding import fold
+from hil.harness.optimize.equalization import equalize
+from hil.harness.optimize.keras.flat_graph import flat, random_inputs
+from hil.harness.optimize.keras.keras2 import import_keras, seeded
 
 
 def unsettled(model: Any) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.harness.errors import OptimizeError
-from hil.harness.optimize import keras3
-from hil.harness.optimize.keras2 import import_keras
+from hil.core.errors import OptimizeError
+from hil.harness.optimize.keras import keras3
+from hil.harness.optimize.keras.keras2 import import_keras
 
 from .keras3_models import RANDOM, SHAPE, L, X, chain, keras, same, settled
 

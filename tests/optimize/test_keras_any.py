@@ -13,15 +13,16 @@ import h5py
 import numpy as np
 import pytest
 
-from hil.harness.errors import OptimizeError
+from hil.core.errors import BadInputError, OptimizeError
 from hil.harness.model import Dataset, FineTune, Model, Recipe, load_model_file
-from hil.harness.optimize import base, keras3, steps
-from hil.harness.optimize.keras2 import import_keras, quiet, seeded
-from hil.harness.optimize.keras_any import read_network
-from hil.harness.optimize.keras_file import load_model
+from hil.harness.optimize import steps
+from hil.harness.optimize import trained_base as base
+from hil.harness.optimize.keras import keras3
+from hil.harness.optimize.keras.any_format import read_network
+from hil.harness.optimize.keras.keras2 import import_keras, quiet, seeded
+from hil.harness.optimize.keras.saved_file import load_model
 from hil.harness.pipeline import KERAS, Pipeline
-from hil.harness.store import Store
-from hil.npu.errors import BadInputError
+from hil.harness.store.store import Store
 
 from .keras3_models import SHAPE, L, X, chain, keras, same, settled
 

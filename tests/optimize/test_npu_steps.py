@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.harness.convert import to_tflite
-from hil.harness.errors import LostError, OptimizeError
+from hil.core.errors import BadInputError, LostError, OptimizeError
 from hil.harness.model import PALETTE, FineTune, Recipe
-from hil.harness.optimize import paths, rules, steps, survival
-from hil.harness.optimize.clusters import centroids, clustered
-from hil.harness.optimize.keras2 import import_keras, seeded
-from hil.harness.optimize.keras_file import load_model, save_model
-from hil.harness.vela import VelaSettings, compile_model
-from hil.npu.errors import BadInputError
+from hil.harness.optimize import npu_rules as rules
+from hil.harness.optimize import paths, steps, survival
+from hil.harness.optimize.clustering import centroids, clustered
+from hil.harness.optimize.conversion import to_tflite
+from hil.harness.optimize.keras.keras2 import import_keras, seeded
+from hil.harness.optimize.keras.saved_file import load_model, save_model
+from hil.harness.vela.compiler import VelaSettings, compile_model
 
 from .conftest import RECIPE
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hil.core.errors import BadInputError
 from hil.harness.optimize import paths
-from hil.npu.errors import BadInputError
 
 
 def test_all_eight_leaves_those_that_know_the_npu_and_one_outside_the_tree() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.harness.convert import to_tflite
-from hil.harness.errors import ConvertError, LostError
+from hil.core.errors import ConvertError, LostError
 from hil.harness.model import REPAIRS, FineTune, Recipe
 from hil.harness.optimize import steps, survival
-from hil.harness.optimize.keras2 import import_keras, import_tfmot, seeded
+from hil.harness.optimize.conversion import to_tflite
+from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot, seeded
 from hil.harness.optimize.repairs import repairs
 from hil.harness.optimize.survival import check
 

@@ -11,9 +11,9 @@ import pytest
 
 from hil.harness.model import load_model_file
 from hil.harness.optimize.sensitivity import LEVELS, chosen, encoded_bytes, spread
+from hil.harness.optimize.sparsity_artifact import SPREAD, sensitivity
 from hil.harness.pipeline import Pipeline, surviving
-from hil.harness.spreading import SPREAD, sensitivity
-from hil.harness.store import Store
+from hil.harness.store.store import Store
 from tests.harness.blobs import model_file, write
 
 

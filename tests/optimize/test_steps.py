@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.harness.convert import to_tflite
-from hil.harness.errors import OptimizeError
+from hil.core.errors import BadInputError, OptimizeError
 from hil.harness.model import FineTune
 from hil.harness.optimize import paths, steps, survival
-from hil.harness.optimize.keras2 import import_keras
-from hil.npu.errors import BadInputError
+from hil.harness.optimize.conversion import to_tflite
+from hil.harness.optimize.keras.keras2 import import_keras
 
 NODES = sorted({paths.training_node(path) for path in paths.PATHS.values()} - {()})
 

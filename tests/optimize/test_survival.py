@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.harness.convert import to_tflite
-from hil.harness.errors import LostError
+from hil.core.errors import BadInputError, LostError
+from hil.core.tflite.weights import read_tflite
 from hil.harness.model import FineTune, Recipe
 from hil.harness.optimize import steps, survival
-from hil.harness.optimize.keras2 import import_keras, seeded
-from hil.harness.optimize.keras_file import load_model, save_model
-from hil.harness.tflite_file import read_tflite
-from hil.npu.errors import BadInputError
+from hil.harness.optimize.conversion import to_tflite
+from hil.harness.optimize.keras.keras2 import import_keras, seeded
+from hil.harness.optimize.keras.saved_file import load_model, save_model
 
 from .conftest import RECIPE
 

@@ -7,15 +7,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from hil.harness.vela import Compiled, VelaSettings, compile_model
-from hil.npu.compiled import BoundOperator
-from hil.npu.errors import BadInputError
-from hil.npu.operations import Convolution, Dma, Range
-from hil.targets.base import Array, Deployable
-from hil.targets.difference import Difference, first_difference
-from hil.targets.graph import read_graph
-from hil.targets.mapping import MappedCommand
-from hil.targets.tensors import read_signature
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError
+from hil.harness.diff.difference import Difference, first_difference
+from hil.harness.vela.compiler import Compiled, VelaSettings, compile_model
+from hil.harness.vela.mapping import MappedCommand
+from hil.npu.stream.operations import Convolution, Dma, Range
+from hil.npu.vela_output import BoundOperator
+from hil.targets.base import Deployable
+from hil.targets.execution.graph import read_graph
+from hil.targets.execution.signature import read_signature
 
 Made = Callable[[str], bytes]
 SCALE_RECORD = 10  # bytes: 40-bit bias, 32-bit factor, shift

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from benchmarks.fuzzing.seeds import make_seeds
 from benchmarks.fuzzing.targets import TARGETS
-from hil.harness.tflite_file import read_tflite
-from hil.npu.compiled import is_compiled, read_compiled
-from hil.npu.errors import BadInputError
-from hil.targets.graph import read_graph
-from hil.targets.tensors import read_signature
+from hil.core.errors import BadInputError
+from hil.core.tflite.weights import read_tflite
+from hil.npu.vela_output import is_compiled, read_compiled
+from hil.targets.execution.graph import read_graph
+from hil.targets.execution.signature import read_signature
 
 READERS: dict[str, Callable[[bytes], Any]] = {
     "read_signature": read_signature,

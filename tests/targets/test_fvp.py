@@ -8,13 +8,14 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
-from hil.fvp.errors import BootError, HangError
-from hil.harness.vela import VelaSettings, compile_model
-from hil.npu.errors import BadInputError, UnavailableError
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError, BootError, HangError, UnavailableError
+from hil.core.measurement import Trust
+from hil.harness.vela.compiler import VelaSettings, compile_model
 from hil.targets import create
-from hil.targets.base import Array, Deployable, Target, Trust
-from hil.targets.fvp import FvpTarget
-from hil.targets.tensors import read_signature
+from hil.targets.base import Deployable, Target
+from hil.targets.execution.signature import read_signature
+from hil.targets.fvp.target import FvpTarget
 
 Made = Callable[[str], bytes]
 

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from hil.harness.vela import VelaSettings, compile_model
-from hil.npu.errors import BadInputError, HilError, InfrastructureError, UnavailableError
-from hil.targets import NAMES, create, interpreter
-from hil.targets.base import Array, Deployable
-from hil.targets.interpreter import Interpreter
-from hil.targets.tensors import read_signature
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError, HilError, InfrastructureError, UnavailableError
+from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.targets import NAMES, create
+from hil.targets.base import Deployable
+from hil.targets.execution import interpreter
+from hil.targets.execution.interpreter import Interpreter
+from hil.targets.execution.signature import read_signature
 
 Made = Callable[[str], bytes]
 

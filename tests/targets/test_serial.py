@@ -14,24 +14,26 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
-from hil.fvp import qemu
-from hil.fvp.virtual import VirtualBoard
-from hil.harness.cost import UntrustedError, latency_of
-from hil.harness.vela import VelaSettings, compile_model
-from hil.npu.errors import BadInputError, UnavailableError
-from hil.npu.memory_system import MemorySystem
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError, JobError, UnavailableError, UntrustedError
+from hil.core.measurement import Trust
+from hil.fvp.machine import qemu
+from hil.fvp.virtual_board.process import VirtualBoard
+from hil.harness.evaluation.cost import latency_of
+from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.npu.timing.memory_system import MemorySystem
 from hil.targets import create
-from hil.targets.base import Array, Deployable, Run, Target, Trust
+from hil.targets.base import Deployable, Run, Target
 from hil.targets.boards import BoardLostError
+from hil.targets.boards.virtual import Setting, start
+from hil.targets.execution.graph import read_graph
+from hil.targets.execution.signature import read_signature
 from hil.targets.firmware.build import build
-from hil.targets.graph import read_graph
 from hil.targets.link import Link, Region, open_channel
 from hil.targets.link.wire import RegionKind
-from hil.targets.serial_figures import Clocks, Series, figures
-from hil.targets.serial_layout import Block, lay_out, npu_steps
-from hil.targets.serial_npu import BoardNpu, Counts, JobError, status_words
-from hil.targets.tensors import read_signature
-from hil.targets.virtual import Setting, start
+from hil.targets.serial.board_npu import BoardNpu, Counts, status_words
+from hil.targets.serial.figures import Clocks, Series, figures
+from hil.targets.serial.memory_layout import Block, lay_out, npu_steps
 
 Made = Callable[[str], bytes]
 SHARED = ["ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8"]

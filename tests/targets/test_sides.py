@@ -7,13 +7,13 @@ from typing import NoReturn
 
 import pytest
 
+from hil.core.errors import UnavailableError
 from hil.harness.commands.inputs import random_inputs
-from hil.harness.sides import Sides
-from hil.harness.vela import VelaSettings
-from hil.npu.errors import UnavailableError
+from hil.harness.diff.difference import How, compare
+from hil.harness.diff.runs import Sides
+from hil.harness.vela.compiler import VelaSettings
 from hil.targets import create
-from hil.targets.difference import How, compare
-from hil.targets.tensors import read_signature
+from hil.targets.execution.signature import read_signature
 
 Made = Callable[[str], bytes]
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.harness.vela import Compiled, VelaSettings, compile_model
-from hil.npu.errors import BadInputError, HilError
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError, HilError
+from hil.core.measurement import Trust
+from hil.harness.vela.compiler import Compiled, VelaSettings, compile_model
 from hil.targets import create
-from hil.targets.base import Array, Deployable, Run, Trust
-from hil.targets.tensors import read_signature
+from hil.targets.base import Deployable, Run
+from hil.targets.execution.signature import read_signature
 
 Made = Callable[[str], bytes]
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hil.npu.errors import BadInputError
-from hil.targets.tensors import (
+from hil.core.errors import BadInputError
+from hil.targets.execution.signature import (
     Signature,
     TensorSpec,
     check_inputs,

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hil.harness.vela import Compiled, VelaSettings, compile_model
-from hil.targets.base import Array
-from hil.targets.difference import Comparison, How, compare
-from hil.targets.mapping import MappedCommand
-from hil.targets.tensors import read_signature
-from hil.targets.traced import Trace, trace_compiled, trace_reference
+from hil.core.arrays import Array
+from hil.harness.diff.difference import Comparison, How, compare
+from hil.harness.diff.trace import Trace, trace_compiled, trace_reference
+from hil.harness.vela.compiler import Compiled, VelaSettings, compile_model
+from hil.harness.vela.mapping import MappedCommand
+from hil.targets.execution.signature import read_signature
 
 Made = Callable[[str], bytes]
 CASCADE = ("--optimise Size",)

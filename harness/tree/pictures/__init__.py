@@ -13,9 +13,9 @@ page · `page` and `image` the two formats · `figures` table and heading of the
 matplotlib draws, and is imported when something is drawn.
 """
 
-from hil.harness.tree.pictures.files import check_outputs, write
-from hil.harness.tree.pictures.image import png
-from hil.harness.tree.pictures.kernels import Kernel, Stage, check_kernel, kernel_of
-from hil.harness.tree.pictures.page import html
+from hil.harness.tree.pictures.html_page import html
+from hil.harness.tree.pictures.kernel_stages import KernelStages, Stage, check_kernel, kernel_of
+from hil.harness.tree.pictures.output_files import check_outputs, write
+from hil.harness.tree.pictures.png_image import png
 
-__all__ = ["Kernel", "Stage", "check_kernel", "check_outputs", "html", "kernel_of", "png", "write"]
+__all__ = ["KernelStages", "Stage", "check_kernel", "check_outputs", "html", "kernel_of", "png", "write"]

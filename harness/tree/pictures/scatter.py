@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hil.harness.tree.front import front
+from hil.harness.tree.pareto_front import front
 from hil.harness.tree.pictures import status
 from hil.harness.tree.pictures.canvas import ACCENT, LINE, PALE, PAPER, RED, SOFT, Drawing, figure, label, plain
 from hil.harness.tree.pictures.labels import place
-from hil.harness.tree.result import Leaf, Status, Walk
+from hil.harness.tree.result import Leaf, LeafStatus, Walk
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +48,7 @@ WEIGHTS = Cost("encoded weights", ("encoded_weights",), "KiB", 1 / 1024)
 
 
 @dataclass(frozen=True)
-class Point:
+class ScatterPoint:
     """A leaf in the picture: cost in its unit, accuracy and the ends of its bar in percent."""
 
     leaf: Leaf
@@ -58,7 +58,7 @@ class Point:
     high: float
 
 
-def points_of(found: Walk, cost: Cost) -> tuple[str, list[Point]]:
+def points_of(found: Walk, cost: Cost) -> tuple[str, list[ScatterPoint]]:
     """The measurement that `cost` is taken from ("" if no leaf has it), and the leaves that have it.
 
     One measurement for all: the NPU's share of a latency is never set beside a whole one.
@@ -69,14 +69,14 @@ def points_of(found: Walk, cost: Cost) -> tuple[str, list[Point]]:
     return "", []
 
 
-def _point(leaf: Leaf, name: str, scale: float) -> Point | None:
+def _point(leaf: Leaf, name: str, scale: float) -> ScatterPoint | None:
     value, accuracy, base = leaf.figure(name), leaf.figure("accuracy"), leaf.figure("base_accuracy")
     if value is None or accuracy is None or base is None or leaf.status not in status.MARKERS:
         return None
     low, high = leaf.figure("accuracy_drop_low"), leaf.figure("accuracy_drop_high")
     bottom = accuracy if high is None else min(accuracy, base - high)
     top = accuracy if low is None else max(accuracy, base - low)
-    return Point(leaf, scale * value, 100 * accuracy, 100 * bottom, 100 * top)
+    return ScatterPoint(leaf, scale * value, 100 * accuracy, 100 * bottom, 100 * top)
 
 
 def draw_scatter(found: Walk, cost: Cost) -> Drawing:
@@ -106,7 +106,7 @@ def _name(found: Walk, leaf: Leaf) -> str:
     return plain(f"{leaf.name} {status.WINNER}" if leaf is found.winner else leaf.name)
 
 
-def _frame(axes: Axes, found: Walk, cost: Cost, name: str, points: list[Point]) -> None:
+def _frame(axes: Axes, found: Walk, cost: Cost, name: str, points: list[ScatterPoint]) -> None:
     """Range, titles with the trust, limits."""
     trusts = {m.trust.value for point in points for m in point.leaf.measurements if m.name == name}
     share = ", the NPU's share" if name == "npu_latency" else ""
@@ -166,7 +166,7 @@ def _limit(axes: Axes, axis: str, value: float, seen: bool, text: str) -> None:
         label(axes, value, 1.01, text, **{**_beside(axes, "x"), "color": RED}, ha="left" if left else "right")
 
 
-def _draw_front(axes: Axes, best: list[Point]) -> None:
+def _draw_front(axes: Axes, best: list[ScatterPoint]) -> None:
     """Stairs: what at most so much can reach."""
     ordered = sorted((point.cost, point.accuracy) for point in best)
     xs, ys = [ordered[0][0]], [axes.get_ylim()[0]]
@@ -179,7 +179,7 @@ def _draw_front(axes: Axes, best: list[Point]) -> None:
     axes.fill_between(xs, ys, axes.get_ylim()[0], color=ACCENT, alpha=0.05, lw=0)
 
 
-def _draw_points(drawing: Drawing, found: Walk, cost: Cost, points: list[Point]) -> None:
+def _draw_points(drawing: Drawing, found: Walk, cost: Cost, points: list[ScatterPoint]) -> None:
     for point in points:
         leaf = point.leaf
         hue = status.color(leaf)
@@ -187,7 +187,7 @@ def _draw_points(drawing: Drawing, found: Walk, cost: Cost, points: list[Point])
         wins = leaf is found.winner
         marker = "*" if wins else status.MARKERS[leaf.status]
         size = 18 if wins else 9
-        style = {"marker": marker, "ms": size, "mec": "white" if leaf.status is Status.MET else hue, "mew": 0.8}
+        style = {"marker": marker, "ms": size, "mec": "white" if leaf.status is LeafStatus.MET else hue, "mew": 0.8}
         (dot,) = drawing.axes.plot(
             [point.cost], [point.accuracy], color=hue, ls="none", zorder=5 if wins else 4, **style
         )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from hil.harness.tree.pictures.canvas import AMBER, GREEN, PALE, RED
-from hil.harness.tree.result import Leaf, Status
+from hil.harness.tree.result import Leaf, LeafStatus
 
-SIGNS = {Status.MET: "✓", Status.MISSED: "✗", Status.MISMATCH: "≠", Status.FAILED: "!"}
-COLORS = {Status.MET: GREEN, Status.MISSED: AMBER, Status.MISMATCH: RED, Status.FAILED: RED}
-MARKERS = {Status.MET: "o", Status.MISSED: "X"}
+SIGNS = {LeafStatus.MET: "✓", LeafStatus.MISSED: "✗", LeafStatus.MISMATCH: "≠", LeafStatus.FAILED: "!"}
+COLORS = {LeafStatus.MET: GREEN, LeafStatus.MISSED: AMBER, LeafStatus.MISMATCH: RED, LeafStatus.FAILED: RED}
+MARKERS = {LeafStatus.MET: "o", LeafStatus.MISSED: "X"}
 """Shape of a point; a leaf of another status has no figures to be drawn."""
 WINNER = "★"
 NOT_WALKED = "not walked to"

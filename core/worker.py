@@ -1,0 +1,256 @@
+"""A kept-warm child process for native code that may end its process.
+
+    worker = Worker("hil.harness.vela.child:compile_in_child")
+    answer, blobs = worker.request(settings, [int8_model])
+
+Vela's native modules treat malformed input as a bug of theirs: `regor` dies of a segmentation fault, `mlw_codec` calls
+`exit(1)`.  A harness that feeds them a user's file must survive both, so the calls go to a child.  It is started
+once, at the first request, and answers the next ones in well under a millisecond.
+
+How it works:
+
+- The child runs `hil.core.worker_child` with the name of one handler, `module:function`.  The name comes from the code
+  that makes the `Worker`, never from what a user gave, and nothing is pickled: a message is a JSON header and byte
+  strings (`hil.core.worker_frames`).
+- A handler takes `(header, blobs)` and gives the same back.  A `HilError` it raises is raised here again, by name;
+  any other exception is a `WorkerError` with the traceback as `log`.
+- When the child crashes, or does not answer within the limit, `WorkerDiedError` says so with what the child wrote to
+  stderr, and the next request starts a new child.  If somebody else killed the child, the request is done again.
+- The child ends with its parent: at exit, when its stdin closes, and on Linux also when the parent is killed.
+- Threads share a worker (one request at a time); after a fork the new process starts a child of its own.
+- A handler that works for long says how far it is by `hil.core.worker_child.tell`; `stop` ends it from another thread.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, Any
+
+from hil.core import errors
+from hil.core.errors import HilError, WorkerDiedError, WorkerError
+from hil.core.worker_frames import Blobs, Header, read_frame, write_frame
+
+DEFAULT_TIMEOUT_S = 60.0
+_LOG_LIMIT = 16_384  # bytes of the child's stderr that are kept
+_STOP_WAIT_S = 5.0
+_KILLED = (-signal.SIGTERM, -9)  # SIGKILL; native code that crashes ends otherwise
+# An empty entry of sys.path is the current folder: a user's own `json.py` or `hil/` there is not for the child to run.
+_BOOT = "import sys; sys.path[:] = [p for p in sys.path if p]; from hil.core.worker_child import main; main()"
+
+
+class Worker:
+    """One handler in a child process.
+
+    `handler` is `module:function` on the child's import path; the function has the signature
+    `(header: dict, blobs: list[bytes]) -> (header, blobs)`.  `environment` is set in the child beside ours.
+    """
+
+    def __init__(self, handler: str, environment: Mapping[str, str] | None = None) -> None:
+        self._handler = handler
+        self._environment = environment
+        self._stopped = False
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._stderr: IO[bytes] | None = None
+        _workers.add(self)
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, None before the first request."""
+        return self._child.pid if self._child else None
+
+    def request(
+        self,
+        header: Mapping[str, Any],
+        blobs: Sequence[bytes] = (),
+        *,
+        timeout: float | None = DEFAULT_TIMEOUT_S,
+        told: Callable[[Header], None] | None = None,
+        again: bool = True,
+    ) -> tuple[Header, Blobs]:
+        """Runs the handler; `timeout` in seconds, the child's start included, or None for as long as it takes.
+
+        `told` hears what the handler tells on the way; without `again`, a child that somebody killed is an error too.
+
+        Raises `WorkerDiedError`, `WorkerError`, or the `HilError` that the handler raised.
+        """
+        with self._lock:
+            try:
+                answer, result = self._attempt(dict(header), blobs, timeout, told)
+            except WorkerDiedError as death:
+                if death.timed_out or death.crashed or self._stopped or not again:
+                    raise
+                answer, result = self._attempt(dict(header), blobs, timeout, told)
+        if "error" in answer:
+            raise _remote_error(self._handler, answer["error"])
+        return answer, result
+
+    def close(self) -> None:
+        """Ends the child; a later request starts a new one."""
+        with self._lock:
+            self._discard()
+
+    def stop(self) -> None:
+        """Ends the child for good, also in the middle of another thread's request, which then raises."""
+        self._stopped = True
+        child = self._child
+        if child is not None:
+            child.kill()
+
+    def _attempt(
+        self, header: Header, blobs: Sequence[bytes], timeout: float | None, told: Callable[[Header], None] | None
+    ) -> tuple[Header, Blobs]:
+        if self._child is None or self._child.poll() is not None:
+            self._discard()
+            self._start()
+        try:
+            if self._stopped and self._child is not None:  # perhaps before there was a child to kill
+                self._child.kill()
+            return self._exchange(header, blobs, timeout, told or _nobody)
+        except BaseException:  # also Ctrl-C: a child in the middle of an answer is of no more use
+            self._discard()
+            raise
+
+    def _start(self) -> None:
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        command = [sys.executable, "-c", _BOOT, self._handler, str(os.getpid())]
+        environment = {**os.environ, **(self._environment or {})}
+        self._child = _launcher().submit(_spawn, command, self._stderr, environment).result()
+
+    def _exchange(
+        self, header: Header, blobs: Sequence[bytes], timeout: float | None, told: Callable[[Header], None]
+    ) -> tuple[Header, Blobs]:
+        child = self._child
+        assert child is not None
+        assert child.stdin is not None
+        assert child.stdout is not None
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            child.kill()
+
+        timer = threading.Timer(threading.TIMEOUT_MAX if timeout is None else timeout, expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            write_frame(child.stdin, header, blobs)
+            while "told" in (answer := read_frame(child.stdout))[0]:
+                told(answer[0]["told"])
+            return answer
+        except (EOFError, OSError, ValueError) as broken:
+            raise self._obituary(timeout if expired.is_set() else None) from broken
+        finally:
+            timer.cancel()
+
+    def _obituary(self, expired_after: float | None) -> WorkerDiedError:
+        child = self._child
+        assert child is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_STOP_WAIT_S)
+        if expired_after is not None:
+            what = f"gave no answer within {expired_after:g} s and was ended"
+        else:
+            what = _death(child.returncode)
+        return WorkerDiedError(
+            f"the process for {self._handler} {what}",
+            log=self._stderr_text(),
+            returncode=child.returncode,
+            timed_out=expired_after is not None,
+        )
+
+    def _stderr_text(self) -> str:
+        file = self._stderr
+        assert file is not None
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _LOG_LIMIT))
+        return file.read().decode(errors="replace")
+
+    def _discard(self) -> None:
+        child, self._child = self._child, None
+        stderr, self._stderr = self._stderr, None
+        if child is not None:
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
+            child.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_STOP_WAIT_S)
+        if stderr is not None:
+            stderr.close()
+
+    def _forget(self) -> None:
+        """In a forked process: the child is the parent's; only our copies of the pipes are closed."""
+        child, self._child = self._child, None
+        self._stderr, self._lock = None, threading.Lock()
+        if child is not None:
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    pipe.close()
+            child.returncode = 0  # not ours to wait for
+
+
+_workers: weakref.WeakSet[Worker] = weakref.WeakSet()
+
+
+@functools.cache
+def _launcher() -> ThreadPoolExecutor:
+    """The thread that starts children.
+
+    Linux ends a child that asked for PR_SET_PDEATHSIG when the *thread* that started it ends, so a short-lived
+    thread of a pool must not be that one.
+    """
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="hil-worker")
+
+
+def _spawn(command: list[str], stderr: IO[bytes], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=stderr, bufsize=0, env=environment)
+
+
+def _nobody(told: Header) -> None:
+    pass
+
+
+def _death(returncode: int | None) -> str:
+    if returncode is None:
+        return "stopped answering"
+    return f"died of signal {-returncode}" if returncode < 0 else f"ended with exit code {returncode}"
+
+
+def _remote_error(handler: str, error: Mapping[str, Any]) -> HilError:
+    kind = getattr(errors, str(error["class"]), None)
+    if isinstance(kind, type) and issubclass(kind, HilError):
+        made = kind(error["message"], hint=error["hint"])
+        made.log = error["log"]
+        return made
+    return WorkerError(f"{handler} raised {error['class']}: {error['message']}", log=error["log"])
+
+
+def _close_all() -> None:
+    for worker in list(_workers):
+        worker.close()
+
+
+def _after_fork() -> None:
+    _launcher.cache_clear()
+    for worker in list(_workers):
+        worker._forget()
+
+
+atexit.register(_close_all)
+_register_at_fork: Callable[..., None] | None = getattr(os, "register_at_fork", None)  # not on Windows
+if _register_at_fork is not None:
+    _register_at_fork(after_in_child=_after_fork)

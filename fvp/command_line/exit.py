@@ -1,0 +1,33 @@
+"""How an executable with the FVP's command line ends: one line on standard error, and its exit code.
+
+with ...:
+    return ending.told("corstone300-open", error)
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from hil.core.errors import BadInputError, HilError
+from hil.fvp.command_line import contract
+
+_MOST = 1000
+"""Characters of a line that says what was wrong: what was given is quoted in it, and may be of any length."""
+
+
+def told(program: str, error: Exception) -> int:
+    """Says what `program` ended with and gives the exit code; what is no `HilError` is called a defect of its own."""
+    text = str(error) if isinstance(error, HilError) else f"internal error: {_describe(error)}"
+    line = " ".join(text.split("\n"))
+    print(f"Error: {program}: {line if len(line) <= _MOST else line[:_MOST] + ' ...'}", file=sys.stderr)
+    return contract.EXIT_USAGE if isinstance(error, BadInputError) else contract.EXIT_FAILED
+
+
+def _describe(error: Exception) -> str:
+    """One line for a report: the error and where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" ({Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno})" if trace else ""
+    return " ".join(f"{type(error).__name__}: {error}".split()) + where

@@ -1,0 +1,92 @@
+"""Whether a firmware can run a model: all that can be seen to be wrong before anything starts.
+
+used_npu = check(model, [490], [12], 128, runner())
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hil.core.errors import BadInputError
+from hil.fvp.inference.firmware import Firmware
+from hil.npu.vela_output import CompiledModel, NpuOperator, is_compiled, read_compiled
+
+
+def check(
+    model: bytes, input_sizes: Sequence[int], output_sizes: Sequence[int], macs: int, firmware: Firmware
+) -> CompiledModel | None:
+    """The compiled model; None for one without NPU operators.  Sizes are bytes of each input and output.
+
+    Raises `BadInputError` for what is no model, does not fit the firmware's memory, or was compiled for another NPU.
+    """
+    layout = firmware.layout
+    for what, size, region in (
+        ("model", len(model), layout.model),
+        ("inputs", sum(input_sizes), layout.inputs),
+        ("outputs", sum(output_sizes), layout.outputs),
+    ):
+        if size > region.size:
+            raise BadInputError(f"the {what} of {size} bytes do not fit the firmware's {region.size} bytes")
+    if model[4:8] != b"TFL3":
+        raise BadInputError("the model is not a TFLite file")
+    if not is_compiled(model):
+        return None
+    compiled = read_compiled(model)
+    _check_npu(compiled, macs, firmware)
+    _check_fast_memory(compiled, firmware)
+    main = compiled.main
+    for kind, wanted, given in (
+        ("inputs", [main.tensors[index].bytes for index in main.inputs], list(input_sizes)),
+        ("outputs", [main.tensors[index].bytes for index in main.outputs], list(output_sizes)),
+    ):
+        if wanted != given:
+            raise BadInputError(f"the model's {kind} have {wanted} bytes, not {given}")
+    return compiled
+
+
+def check_memory_mode(mode: str, firmware: Firmware) -> None:
+    """Raises `BadInputError` if a model compiled for `mode` would find other memories than Vela assumed."""
+    if mode not in firmware.memory_modes:
+        raise BadInputError(
+            f"the firmware has its memories as in {' or '.join(firmware.memory_modes)}, not as in {mode}",
+            hint=f"compile the model with --memory-mode {firmware.memory_modes[0]}" if firmware.memory_modes else "",
+        )
+
+
+def _check_npu(compiled: CompiledModel, macs: int, firmware: Firmware) -> None:
+    made_for = compiled.accelerator
+    if not made_for.name.startswith(f"{firmware.npu}-"):
+        raise BadInputError(
+            f"the model was compiled for {made_for.name} and the firmware's driver is for {firmware.npu}",
+            hint=f"compile it with --accelerator-config {firmware.npu}-{macs}",
+        )
+    if made_for.macs != macs:
+        raise BadInputError(
+            f"the model was compiled for {made_for.name} and the NPU has {macs} MACs",
+            hint=f"compile it with --accelerator-config {firmware.npu}-{macs}",
+        )
+
+
+def _check_fast_memory(compiled: CompiledModel, firmware: Firmware) -> None:
+    """A driver that sets up no fast memory would take the model without a word, let it overlap with the arena, and
+    compute wrong outputs.
+    """
+    tensors = compiled.main.tensors
+    needed = [
+        tensors[operator.scratch_fast].bytes
+        for operator in compiled.main.operators
+        if isinstance(operator, NpuOperator) and operator.scratch != operator.scratch_fast
+    ]
+    if not needed:
+        return
+    fast = firmware.layout.fast
+    if fast is None:
+        raise BadInputError(
+            "the model was compiled for Dedicated_Sram, for which the firmware sets up no memory",
+            hint="compile it for Shared_Sram or Sram_Only, or take --target sim",
+        )
+    if max(needed) > fast.size:
+        raise BadInputError(
+            f"the model needs {max(needed)} bytes of fast memory and the firmware has {fast.size}",
+            hint=f"compile it with --vela-option '--arena-cache-size {fast.size}'",
+        )

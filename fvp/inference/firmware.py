@@ -1,0 +1,138 @@
+"""The firmware that runs models on a Corstone-300, and where it wants its data.
+
+    firmware = runner("ethos-u55")                     # Arm's
+    firmware = load(Path("my_runner.toml"))            # the user's
+    firmware.path, firmware.sha256, firmware.layout.model
+
+Arm's *inference runner* (ml-embedded-evaluation-kit: TFLM, CMSIS-NN with Helium, the Ethos-U driver) is in the PyPI
+wheel `mlia-ethos-u`, ready built.  It takes a model at a fixed address of DDR, all inputs one after the other without
+padding at another, runs one inference, copies all outputs, likewise, to a third, and ends with the byte EOT on UART
+0.
+
+A user's own firmware does the same at other addresses: `description` reads them from a small TOML.
+
+Sources of the addresses: `build_configuration.cmake` and `UseCaseHandler.cc` of ml-embedded-evaluation-kit, the
+program headers of the ELF files; tests compare with what the firmware prints.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hil.core.errors import BadInputError, UnavailableError
+from hil.fvp.command_line import elf
+
+DISTRIBUTION = "mlia-ethos-u"
+
+_RUNNER = "resources/backends/applications/inference_runner-sse-300-26.03.0-tflm-{}-Default-noTA"
+_ELF = "mlek_inference_runner.axf"
+_HINT = f"pip install {DISTRIBUTION}"
+
+
+@dataclass(frozen=True)
+class MemoryRange:
+    """`size` bytes of memory from `address`."""
+
+    address: int
+    size: int
+
+
+@dataclass(frozen=True)
+class FirmwareLayout:
+    """Where a runner firmware has its data.
+
+    Inputs and outputs lie one after the other, without padding, in the model's order.  `fast` is the memory beside the
+    arena that the driver gives to a model of Vela's memory mode Dedicated_Sram; None if it gives none.
+    """
+
+    model: MemoryRange
+    inputs: MemoryRange
+    outputs: MemoryRange
+    arena: MemoryRange
+    fast: MemoryRange | None = None
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A runner: its ELF file, the file's SHA-256 (hexadecimal), its layout, and the NPU that its driver is for.
+
+    `memory_modes` are those of Vela's for which its memories are set up.  `metrics`: it prints the `<metrics>` record;
+    `completed` is the text on its UART that says that an inference went well, empty if its end says so.
+    """
+
+    path: Path
+    sha256: str
+    layout: FirmwareLayout
+    npu: str = "ethos-u55"
+    memory_modes: tuple[str, ...] = ("Shared_Sram", "Sram_Only")
+    metrics: bool = True
+    completed: str = "Inference completed."
+
+
+_DATA = FirmwareLayout(
+    model=MemoryRange(0x9000_0000, 32 << 20),
+    inputs=MemoryRange(0x9200_0000, 16 << 20),
+    outputs=MemoryRange(0x9300_0000, 16 << 20),
+    arena=MemoryRange(0x3100_0000, 2 << 20),
+)
+RUNNERS = {
+    "ethos-u55": Firmware(Path(_RUNNER.format("ethos-U55")), "", _DATA),
+    "ethos-u65": Firmware(
+        Path(_RUNNER.format("ethos-U65")),
+        "",
+        replace(_DATA, arena=MemoryRange(0x7000_0000, 2 << 20), fast=MemoryRange(0x3100_0000, 384 << 10)),
+        "ethos-u65",
+        ("Dedicated_Sram", "Dedicated_Sram_256KB", "Dedicated_Sram_512KB"),
+    ),
+}
+"""Arm's inference runners for the Corstone-300 by their NPU; `path` is the folder in the wheel's package."""
+
+
+def runner(npu: str = "ethos-u55") -> Firmware:
+    """Arm's inference runner (TFLM) for `npu`.
+
+    Raises `UnavailableError` if its wheel is not installed, `BadInputError` if there is none for that NPU.
+    """
+    if npu not in RUNNERS:
+        raise BadInputError(f"there is no inference runner for {npu}", hint=f"there is one for {', '.join(RUNNERS)}")
+    known = RUNNERS[npu]
+    # Finding the package does not import it: that would cost a second.
+    spec = importlib.util.find_spec("mlia")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder) / known.path / _ELF
+        if path.is_file():
+            return replace(known, path=path, sha256=_sha256(path, path.stat().st_mtime_ns))
+    raise UnavailableError(f"Arm's inference runner ({_ELF}) is not installed", hint=_HINT)
+
+
+def load(path: Path, npu: str = "ethos-u55") -> Firmware:
+    """The user's firmware: a TOML that describes it, or an ELF with the addresses of Arm's runner for `npu`.
+
+    Raises `BadInputError` for a file that is neither, or describes memory that cannot be.
+    """
+    if elf.is_elf(path, "the firmware"):
+        beside = path.with_suffix(".toml")
+        if not beside.is_file():
+            elf.check(path, "the firmware")
+            return replace(RUNNERS[npu], path=path, sha256=_sha256(path, path.stat().st_mtime_ns))
+        path = beside
+    elif path.suffix != ".toml":
+        raise BadInputError(f"{path} is no ELF file for a 32-bit Arm CPU", hint="give an ELF, or a TOML about one")
+    from hil.fvp.inference import firmware_description as description
+
+    described = description.read(path)
+    program = described.path
+    if not program.is_file():
+        raise BadInputError(f"{path}: there is no file {program}")
+    elf.check(program, f"{path}: the firmware")
+    return replace(described, sha256=_sha256(program, program.stat().st_mtime_ns))
+
+
+@functools.lru_cache(8)
+def _sha256(path: Path, changed: int) -> str:
+    """The file's hash; `changed` is its time of change, for the cache alone."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

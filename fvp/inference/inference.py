@@ -1,0 +1,233 @@
+"""One inference on a Corstone-300, whichever program plays it.
+
+    inference = run_inference(model, [input_bytes], [12], macs=128)
+    inference.outputs, inference.counters["NPU TOTAL"]
+
+Arm's runner firmware does one inference a boot, so every inference starts from a fresh state.  The FVP is a child
+process: model, inputs and outputs are anonymous files that it inherits, its UART is its standard output (see `launch`).
+Runs in parallel threads do not meet.
+
+Of several samples, the open executable boots for the first one only.  The others start from the state in which the
+firmware first looked at its inputs: what came before cannot depend on them.  Such an inference says that it was
+`restored`; it gives what a boot would give, bit for bit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hil.core.errors import BadInputError, FaultError, HilError, ProtocolError
+from hil.fvp.command_line import contract
+from hil.fvp.command_line.parameters import Value
+from hil.fvp.engines import engine as engines
+from hil.fvp.inference import admission, report
+from hil.fvp.inference.firmware import Firmware, runner
+from hil.fvp.inference.launch import anonymous, launch, path_of
+from hil.npu.vela_output import CompiledModel
+
+_NPU = "NPU "
+"""Start of the names of the NPU's counters."""
+
+
+@dataclass(frozen=True)
+class MemorySettings:
+    """What the open engine's modelled cycles assume of the memories: Vela's names, and the text of a Vela configuration
+    (empty: Vela's own).
+    """
+
+    system_config: str = "Ethos_U55_High_End_Embedded"
+    memory_mode: str = "Shared_Sram"
+    vela_config: str = ""
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What came back.
+
+    `outputs`: one piece per output, in the model's order.  `counters`: by the firmware's names (`NPU TOTAL`, `NPU
+    ACTIVE`, ...), none of the NPU's if `used_npu` is False, that is if Vela had not compiled the model and CPU
+    kernels ran it, or if nobody models that NPU's cycles.  `arena_used` in bytes, None if the firmware does not tell.
+    `modelled`: cycles are the timing model's, not those of Arm's simulator.  `untrusted` says why they mean nothing at
+    all, empty if they do.  `restored`: the board did not boot for it.
+    """
+
+    outputs: tuple[bytes, ...]
+    counters: dict[str, int]
+    arena_used: int | None
+    uart: str
+    engine: str
+    version: str
+    firmware_sha256: str
+    used_npu: bool
+    modelled: bool
+    untrusted: str = ""
+    restored: bool = False
+
+
+def run_inference(
+    model: bytes,
+    inputs: Sequence[bytes],
+    output_sizes: Sequence[int],
+    *,
+    macs: int = 128,
+    time_limit_s: float = 120.0,
+    engine: str | engines.Engine = "open",
+    memory: MemorySettings | None = None,
+    firmware: Firmware | None = None,
+    parameters: Mapping[str, Value] | None = None,
+    stop: threading.Event | None = None,
+) -> Inference:
+    """Runs `model` (an int8 TFLite file, or Vela's output) once; gives `output_sizes` bytes of each output.
+
+    See `run_inferences`.
+    """
+    return run_inferences(
+        model, [inputs], output_sizes, macs=macs, time_limit_s=time_limit_s, engine=engine, memory=memory,
+        firmware=firmware, parameters=parameters, stop=stop,
+    )[0]  # fmt: skip
+
+
+def run_inferences(
+    model: bytes,
+    samples: Sequence[Sequence[bytes]],
+    output_sizes: Sequence[int],
+    *,
+    macs: int = 128,
+    time_limit_s: float = 120.0,
+    engine: str | engines.Engine = "open",
+    memory: MemorySettings | None = None,
+    firmware: Firmware | None = None,
+    parameters: Mapping[str, Value] | None = None,
+    stop: threading.Event | None = None,
+    finished: Callable[[int], None] | None = None,
+) -> list[Inference]:
+    """Runs `model` (an int8 TFLite file, or Vela's output) on each of `samples`, which are the bytes of each input.
+
+    Each gives `output_sizes` bytes of each output.  `time_limit_s` is for one sample; `finished` is told how many are
+    done.  `engine` is a name, or what `engine.find` gave.  `parameters` are the user's, set after those set here; with
+    `ethosu.extra_args=--fast` among them the cycles are `untrusted`.  Another thread ends the run by setting `stop`.
+
+    Raises `BadInputError` for a model that this machine or its firmware cannot run (compiled for other MACs, too
+    large, an operator the firmware lacks), `UnavailableError` if something is not installed, and with the log
+    `BootError`, `HangError`, `FaultError`, `ProtocolError`, and `StoppedError` after `stop`.
+    """
+    firmware = firmware or runner()
+    sizes = list(map(len, samples[0]))
+    if any(list(map(len, sample)) != sizes for sample in samples):
+        raise BadInputError("the samples have inputs of different sizes")
+    compiled = admission.check(model, sizes, output_sizes, macs, firmware)
+    program = engines.find(engine, npu=firmware.npu) if isinstance(engine, str) else engine
+    together = len(samples) if can_restore(program, parameters) and sum(sizes) > 0 else 1
+    made: list[Inference] = []
+    for first in range(0, len(samples), together):
+        given = [model, b"".join(map(b"".join, samples[first : first + together])), b""]
+        if memory is not None and memory.vela_config:
+            given.append(memory.vela_config.encode())
+        with contextlib.ExitStack() as stack:
+            files = [stack.enter_context(anonymous(data)) for data in given]
+            paths = [path_of(file) for file in files]
+            line = _command_line(firmware, program, macs, memory, paths, sum(output_sizes), together)
+            line = replace(line, parameters={**line.parameters, **(parameters or {})}, timelimit=time_limit_s)
+            descriptors = [file.fileno() for file in files]
+            logs = launch(
+                program, line, descriptors, limit_s=time_limit_s, samples=together, stop=stop,
+                finished=finished if together > 1 else None,
+            )  # fmt: skip
+            files[2].seek(0)
+            output = files[2].read()
+        for number, uart in enumerate(logs):
+            piece = output[number * sum(output_sizes) : (number + 1) * sum(output_sizes)]
+            result = _result(uart, piece, output_sizes, program, firmware, compiled)
+            made.append(replace(result, untrusted=_UNTRUSTED_FAST if _is_fast(line) else "", restored=number > 0))
+        if len(logs) != together:  # Why, is most often told by the last of them, and was raised.
+            raise ProtocolError(f"the FVP ran {len(logs)} samples of {together}", log=logs[-1])
+        if finished:
+            finished(len(made))
+    return made
+
+
+def can_restore(program: engines.Engine, parameters: Mapping[str, Value] | None = None) -> bool:
+    """Whether the program can bring back a board's state, with these parameters of the user's."""
+    return program.tied and program.modelled and not (parameters or {}).get("cpu0.semihosting-enable")
+
+
+_EXTRA_ARGS = "ethosu.extra_args"
+_UNTRUSTED_FAST = f"{_EXTRA_ARGS} has --fast, with which the NPU model's cycles mean nothing"
+
+
+def _is_fast(line: contract.CommandLine) -> bool:
+    """Whether the user has the NPU's timing left out; nothing here ever asks for that."""
+    return "--fast" in line.text(_EXTRA_ARGS)
+
+
+def _command_line(
+    firmware: Firmware,
+    program: engines.Engine,
+    macs: int,
+    memory: MemorySettings | None,
+    files: Sequence[Path],
+    output_bytes: int,
+    samples: int,
+) -> contract.CommandLine:
+    """What starts an inference; `files` are model, inputs, outputs, and the Vela configuration if there is one."""
+    parameters: dict[str, Value] = {
+        "ethosu.num_macs": macs,
+        "mps3_board.visualisation.disable-visualisation": True,
+        "mps3_board.telnetterminal0.start_telnet": False,
+        "mps3_board.uart0.out_file": contract.STDOUT,
+        "mps3_board.uart0.unbuffered_output": True,
+        "mps3_board.uart0.shutdown_on_eot": True,
+    }
+    if program.modelled:
+        parameters["open.npu"] = firmware.npu
+    if program.modelled and memory is not None:
+        parameters |= {"open.system_config": memory.system_config, "open.memory_mode": memory.memory_mode}
+        if memory.vela_config:
+            parameters["open.vela_config"] = str(files[3])
+    layout = firmware.layout
+    if samples > 1:
+        parameters |= {"open.samples": samples, "open.samples_address": layout.inputs.address}
+    return contract.CommandLine(
+        application=firmware.path,
+        parameters=parameters,
+        data=(contract.DataFile(files[0], layout.model.address), contract.DataFile(files[1], layout.inputs.address)),
+        dumps=(contract.Dump(files[2], layout.outputs.address, output_bytes),),
+    )
+
+
+def _result(
+    uart: str,
+    output: bytes,
+    sizes: Sequence[int],
+    program: engines.Engine,
+    firmware: Firmware,
+    compiled: CompiledModel | None,
+) -> Inference:
+    told = report.read(uart, firmware.completed)
+    if mismatch := report.MAC_MISMATCH.search(uart):
+        made, has = (1 << int(log2) for log2 in (mismatch[2], mismatch[1]))
+        raise BadInputError(f"the model was compiled for {made} MACs and the NPU has {has}", log=uart)
+    if not told.completed:
+        kind: type[HilError] = BadInputError if told.unusable else FaultError
+        raise kind(f"the firmware did not complete the inference: {told.failure or 'it does not say why'}", log=uart)
+    if firmware.metrics and not told.counters:
+        raise ProtocolError("the firmware printed no <metrics> record", log=uart)
+    if told.output_bytes not in (None, sum(sizes)) or len(output) != sum(sizes):
+        raise ProtocolError(f"the firmware gave {told.output_bytes} bytes of output, not {sum(sizes)}", log=uart)
+    starts = [sum(sizes[:index]) for index in range(len(sizes))]
+    counted = compiled is not None
+    return Inference(
+        outputs=tuple(output[start : start + size] for start, size in zip(starts, sizes, strict=True)),
+        counters={name: value for name, value in told.counters.items() if counted or not name.startswith(_NPU)},
+        arena_used=told.arena_used,
+        uart=uart,
+        engine=program.name,
+        version=program.version,
+        firmware_sha256=firmware.sha256,
+        used_npu=compiled is not None,
+        modelled=program.modelled,
+    )

@@ -1,0 +1,160 @@
+"""An FVP as a child process: started, listened to, ended, and judged by how it ended.
+
+    with anonymous(data) as file:
+        uart = launch(program, line, [file.fileno()], limit_s=60)
+
+Files are anonymous and in memory, so a full disk hinders nothing.  The FVP's own time limit ends it, and a watchdog
+here if that does not; it also ends with this process.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from hil.core import lifeline
+from hil.core.errors import BadInputError, BootError, FaultError, FvpError, HangError, StoppedError
+from hil.fvp.command_line import contract
+from hil.fvp.engines import engine as engines
+from hil.fvp.inference import report
+from hil.fvp.inference.uart_log import Logs
+from hil.fvp.machine.uart import EOT
+
+_WATCHDOG_SECONDS = 30.0
+"""How much longer than its time limit an FVP may take, for its start and end."""
+
+_FAULT_SECONDS = 0.5
+"""How long a fault handler may still print before it is ended."""
+
+_LOOK_SECONDS = 0.2
+"""How soon a run ends that is wanted no more."""
+
+_LINE = 512
+"""Bytes of a line that are looked at for a fault handler's, or quoted."""
+
+_MESSAGES = 1 << 20
+"""Bytes that are kept of what it says on standard error, its last ones."""
+
+
+def launch(
+    program: engines.Engine,
+    line: contract.CommandLine,
+    descriptors: list[int],
+    *,
+    limit_s: float,
+    samples: int = 1,
+    stop: threading.Event | None = None,
+    finished: Callable[[int], None] | None = None,
+) -> list[str]:
+    """Runs the FVP to its end and gives what its UART sent, per sample; `finished` is told how many are done.
+
+    `limit_s` is the time limit of one sample.  Raises what it ended with if that was no ordinary end, with the log of
+    the sample that it was at, `StoppedError` once another thread has set `stop`.
+    """
+    stop = stop or threading.Event()
+    deadline = time.monotonic() + samples * limit_s + _WATCHDOG_SECONDS
+    command = [*program.command, *contract.arguments(line)]
+    environment = {**os.environ, **program.environment}
+    if program.tied:
+        environment[contract.OPEN_PARENT] = str(os.getpid())
+        command.append("-q")
+    else:
+        command = lifeline.through(os.getpid(), command)
+    with anonymous(b"") as messages:
+        try:
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages, pass_fds=descriptors,
+                env=environment,
+            )  # fmt: skip
+        except OSError as error:
+            raise BootError(f"{command[0]} cannot be started: {error.strerror}") from None
+        try:
+            assert child.stdout is not None
+            logs = Logs(samples)
+            in_time = _listen(child.stdout, logs, deadline, stop, finished)
+            code = child.wait(_WATCHDOG_SECONDS) if in_time else None
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            _end(child)
+        messages.seek(max(0, messages.seek(0, os.SEEK_END) - _MESSAGES))
+        said = messages.read().decode(errors="replace")
+    texts = logs.texts()
+    if stop.is_set():
+        raise StoppedError("the run was ended by who started it", log=texts[-1])
+    _judge(texts[-1], code, said, limit_s)
+    return texts
+
+
+def _listen(
+    stream: IO[bytes], logs: Logs, deadline: float, stop: threading.Event, finished: Callable[[int], None] | None
+) -> bool:
+    """Puts into `logs` what comes on `stream`; whether it ended by itself before `deadline` or `stop`."""
+    recent = b""
+    while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
+        if not select.select([stream], [], [], min(left, _LOOK_SECONDS))[0]:
+            continue
+        chunk = os.read(stream.fileno(), 1 << 16)
+        if not chunk:
+            return True
+        logs.take(chunk)
+        if finished and EOT in chunk:
+            finished(logs.complete)
+        recent += chunk
+        if report.FAULT.search(recent.decode(errors="replace")):
+            deadline = min(deadline, time.monotonic() + _FAULT_SECONDS)
+        recent = recent[-_LINE:]
+    return False
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Ends the child, politely and then not."""
+    if child.stdout:
+        child.stdout.close()
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(2)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _judge(uart: str, code: int | None, said: str, limit: float) -> None:
+    """Raises what `code` (None: ended here), UART log and standard error tell, if it was no ordinary end."""
+    log = uart + ("\n" + said if said else "")
+    if fault := report.FAULT.search(uart):
+        raise FaultError(f"the firmware faulted: {fault[0].strip()[:_LINE]}", log=log)
+    if code is None or contract.LIMIT_REACHED in said + uart:
+        if not uart.strip():
+            raise BootError(f"the firmware printed nothing in {limit:g} s", log=log)
+        last = uart.strip().splitlines()[-1].strip()[:_LINE]
+        raise HangError(f"the firmware did not end in {limit:g} s; its last line: {last}", log=log)
+    if code:
+        message = said.strip().splitlines()[-1][:_LINE] if said.strip() else "it said nothing"
+        message = message.removeprefix("Error: ").removeprefix("corstone300-open: ")
+        if code == contract.EXIT_USAGE:
+            raise BadInputError(f"the FVP refused its command line: {message}", log=log)
+        kind: type[FvpError] = FaultError if uart.strip() else BootError
+        raise kind(f"the FVP ended with {f'signal {-code}' if code < 0 else f'exit code {code}'}: {message}", log=log)
+
+
+def anonymous(data: bytes) -> IO[bytes]:
+    """A file without a name that holds `data`; in memory where the system can do that."""
+    in_memory = hasattr(os, "memfd_create")
+    file: IO[bytes] = os.fdopen(os.memfd_create("fvp"), "r+b") if in_memory else tempfile.TemporaryFile()  # noqa: SIM115
+    file.write(data)
+    file.seek(0)
+    return file
+
+
+def path_of(file: IO[bytes]) -> Path:
+    """The name under which a child that inherits `file` can open it."""
+    return Path(f"/dev/fd/{file.fileno()}")

@@ -1,0 +1,97 @@
+"""What Arm's inference runner tells on its UART.
+
+    report = read(uart)
+    report.counters["NPU TOTAL"], report.failure
+
+Counters come from its record for programs, `<metrics>` base64 of JSON `</metrics>`: profiling groups, each with
+samples of a name and values.  What the record lacks (the arena, the number of output bytes, why it gave up) comes from
+its lines:
+
+    INFO - Activation buffer (a.k.a tensor arena) size used: 106916
+    ERROR - Failed to initialise model
+
+Error lines start with `ERROR - ` (the runner), `E: ` (the NPU's driver) or `TFLM - ` (the interpreter).  What the
+driver finds is not always the whole story, so the first two that say anything are quoted.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass
+
+from hil.core.errors import ProtocolError
+
+FAULT = re.compile(r"^.*(?:caught by function|[Hh]ard ?[Ff]ault|[Aa]ssertion).*$", re.MULTILINE)
+"""A line of a fault handler, behind which the firmware stands still."""
+
+MAC_MISMATCH = re.compile(r"npu\.macs_per_cc=(\d{1,2}), optimizer\.macs_per_cc=(\d{1,2})\b")
+
+_MOST_QUOTED = 300
+"""Characters of a complaint."""
+
+_METRICS = re.compile(r"<metrics>([^<]*)</metrics>")
+_ARENA = re.compile(r"tensor arena\) size used: (\d{1,19})\b")
+_OUTPUT = re.compile(r"output tensor/s worth (\d{1,19}) bytes")
+_ERROR = re.compile(r"(?:ERROR - |(?<![A-Z])E: |TFLM - )+([^\r\n]+?)(?=ERROR - |\r|\n|$)")
+_UNUSABLE = re.compile(
+    r"Didn't find op|allocation failed|[Ff]ailed to (?:allocate|resize|get registration|initialise model)|"
+    r"[Mm]issing|schema version|not supported|unsupported|config mismatch|arch mismatch|buffer size insufficient"
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """One inference as the firmware tells it.
+
+    `counters` by the firmware's names; `arena_used` and `output_bytes` None if not told; `failure` what it complained
+    of, empty if nothing; `unusable`: the complaint is about the model, not about the machine.
+    """
+
+    counters: dict[str, int]
+    arena_used: int | None
+    output_bytes: int | None
+    completed: bool
+    failure: str
+    unusable: bool
+
+
+def read(uart: str, completed: str = "Inference completed.") -> Report:
+    """Reads a UART log, in which `completed` stands if all went well.
+
+    Raises `ProtocolError` if the record for programs is damaged.
+    """
+    arena, output = _ARENA.search(uart), _OUTPUT.search(uart)
+    errors = list(dict.fromkeys(match.strip() for match in _ERROR.findall(uart)))
+    failure = "; ".join(error[:_MOST_QUOTED] for error in errors[:2])
+    return Report(
+        _counters(uart),
+        int(arena[1]) if arena else None,
+        int(output[1]) if output else None,
+        completed in uart,
+        failure,
+        bool(_UNUSABLE.search("\n".join(errors))),
+    )
+
+
+def _counters(uart: str) -> dict[str, int]:
+    counters: dict[str, int] = {}
+    for record in _METRICS.findall(uart):
+        try:
+            groups = json.loads(base64.b64decode(record, validate=True))
+            for group in groups:
+                for sample in group["samples"]:
+                    counters[str(sample["name"])] = _count(sample["value"][0])
+        except (binascii.Error, ValueError, KeyError, IndexError, TypeError, OverflowError, RecursionError) as error:
+            raise ProtocolError(f"the firmware's <metrics> record cannot be read: {error!r}", log=uart) from None
+    return counters
+
+
+def _count(value: float) -> int:
+    """A counter's value; raises `ValueError` for what no counter of 64 bits holds."""
+    count = int(value)
+    if not 0 <= count < 1 << 64:
+        raise ValueError(f"{count:e} is no count")
+    return count

@@ -1,0 +1,74 @@
+"""QEMU's machine monitor: commands and answers as JSON, a line each.
+
+    monitor = QmpClient(sock)
+    monitor.ask("query-status")
+
+Source: QEMU's "QMP protocol specification".
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import socket
+from typing import Any
+
+from hil.core.errors import FaultError
+from hil.fvp.machine.gdb import receive, send
+
+
+class QmpClient:
+    """The connection, over a connected socket; QEMU must answer by when it is first used."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._received = bytearray()
+        self._greeted = False
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        """What `command` returns; underscores in arguments' names stand for dashes.  Raises `FaultError`."""
+        if not self._greeted:
+            self._greeted = True
+            self._line()
+            self.ask("qmp_capabilities")
+        words = {name.replace("_", "-"): value for name, value in arguments.items()}
+        send(self._socket, json.dumps({"execute": command, "arguments": words}).encode() + b"\n")
+        while True:
+            answer = self._line()
+            if "error" in answer:
+                raise FaultError(f"QEMU refused {command!r}: {answer['error'].get('desc')}")
+            if "return" in answer:
+                return answer["return"]
+
+    def command(self, line: str) -> None:
+        """Does a command of the monitor for people; raises `FaultError` with what it complains of."""
+        said = self.ask("human-monitor-command", command_line=line)
+        if said:
+            raise FaultError(f"QEMU refused {line!r}: {said.strip()}")
+
+    def fileno(self) -> int:
+        """The descriptor to wait on for events."""
+        return self._socket.fileno()
+
+    def events(self) -> list[str]:
+        """Names of the events that were told since it was last asked anything; does not wait."""
+        names = []
+        while self._received.count(b"\n") or select.select([self._socket], [], [], 0)[0]:
+            names.append(str(self._line().get("event")))
+        return names
+
+    def wait_for(self, event: str, **data: str) -> None:
+        """Waits for an event with these data."""
+        while True:
+            told = self._line()
+            if told.get("event") == event and data.items() <= told["data"].items():
+                return
+
+    def _line(self) -> dict[str, Any]:
+        while (end := self._received.find(b"\n")) < 0:
+            self._received += receive(self._socket)
+        line = self._received[:end]
+        del self._received[: end + 1]
+        answer = json.loads(line)
+        assert isinstance(answer, dict)
+        return answer

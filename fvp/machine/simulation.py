@@ -1,0 +1,299 @@
+"""The open Corstone-300 at work: lets the CPU run, serves the NPU, watches for the end.
+
+    with start(line) as qemu, Machine(line, qemu) as machine:
+        end = machine.run()
+
+The loop sleeps until the CPU stops at an NPU register, or for a moment; then it takes what the UARTs sent and looks at
+the limits.
+
+With `open.samples=N` the run is done for N samples.  What a firmware does before it first looks at its inputs does not
+depend on them: there the machine's state is kept (`snapshot`), and each further sample starts from it instead of from
+a reset.  Nothing else is shared between samples.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from hil.core.errors import BadInputError, BootError, FaultError, HilError, QemuEndedError
+from hil.fvp.command_line.contract import CommandLine
+from hil.fvp.machine import file_transfer as transfer
+from hil.fvp.machine import qemu
+from hil.fvp.machine import stepped_access as stepped
+from hil.fvp.machine.memory import CpuView, GuestMemory
+from hil.fvp.machine.npu_window import Device
+from hil.fvp.machine.preparation import Preparation
+from hil.fvp.machine.samples import SampleInputs
+from hil.fvp.machine.time_limits import End, TimeLimits, TimeUpError
+from hil.fvp.machine.uart import UartSink, settings
+from hil.npu.accelerator import Accelerator
+
+if TYPE_CHECKING:
+    from hil.fvp.machine.heap import HeapInfo
+    from hil.fvp.machine.npu_jobs import NpuJobs
+    from hil.fvp.machine.semihosting import Semihosting
+    from hil.npu.registers import NpuJob
+    from hil.npu.timing.cycles import Timing
+    from hil.npu.timing.memory_system import MemorySystem
+
+_FIRST_TICK, _LAST_TICK, _TICKS = 0.0005, 0.005, 200
+"""Seconds between looks at UARTs and limits: a 200th of the time that has passed, within these bounds."""
+
+_START_SECONDS, _STOP_SECONDS = 30.0, 10.0
+
+
+@dataclass(frozen=True)
+class KeptState:
+    """What belongs to a kept state beside QEMU's own: the NPU's, each UART's output so far, and simulated seconds."""
+
+    npu: dict[str, Any]
+    uarts: dict[int, bytes]
+    simulated: float
+
+
+class Machine:
+    """One Corstone-300 round a started QEMU, from its reset to its end; a context manager that closes its files.
+
+    `accesses` is how often the CPU reached the NPU's registers, `exit_code` what the firmware gave to a semihosting
+    exit.  Raises `BadInputError` for files that cannot be read or written.
+    """
+
+    def __init__(self, line: CommandLine, started: qemu.Qemu) -> None:
+        self._qemu = started
+        self._inputs = SampleInputs(line)
+        accelerator = Accelerator.from_name(f"{line.npu}-{line.macs}")
+        self._preparation = Preparation(accelerator, [data for _, data in self._inputs.first])
+        self.accesses = self.exit_code = 0
+        self._line = line
+        self._limits = TimeLimits(line)
+        self._kept: KeptState | None = None
+        self._heap: HeapInfo | None = None
+        with contextlib.ExitStack() as stack:
+            self._sinks = {uart.number: UartSink(uart, self._inputs.samples > 1) for uart in settings(line)}
+            for sink in self._sinks.values():
+                stack.callback(sink.close)
+            self._semihosting = line.flag("cpu0.semihosting-enable")
+            self._host = _host(line, stack) if self._semihosting else None
+            self._memory = GuestMemory(self._qemu.ddr, self._qemu.qtest)
+            self._device = Device(accelerator, self._job, self._interrupt)
+            self._memory_system = _memory_system(line)
+            self._load()
+            self._closing = stack.pop_all()
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.close()
+
+    @property
+    def simulated_seconds(self) -> float:
+        """The time the CPU ran, for all samples."""
+        return self._limits.total_seconds
+
+    def _load(self) -> None:
+        try:
+            self._qemu.gdb.connect(_START_SECONDS)
+            for address, data in self._inputs.first:
+                transfer.load(self._memory, address, data)
+            for dump in self._line.dumps:
+                transfer.check(self._memory, "--dump", dump.address, dump.size)
+            for window in qemu.NPU_WINDOWS:
+                self._qemu.gdb.watch(window, qemu.NPU_WINDOW)
+            if self._inputs.watched:
+                self._qemu.gdb.watch(*self._inputs.watched)
+            self._heap = self._asked_heap() if self._semihosting else None
+        except QemuEndedError:
+            raise BootError(f"QEMU did not start ({qemu.how_ended(*self._qemu.ended())})") from None
+
+    def _asked_heap(self) -> HeapInfo | None:
+        from hil.fvp.machine import heap
+
+        addresses, application = heap.asked(self._line), self._line.application
+        if addresses is None or application is None:
+            return None
+        gdb = self._qemu.gdb
+        return heap.HeapInfo(gdb, CpuView(self._memory, gdb), application, addresses)
+
+    def run(self) -> End:
+        """Runs to the end; then the memory is saved as the command line asks.
+
+        Raises `FaultError` if the CPU locked up, QEMU was killed or hangs, or the NPU met an error; what the UARTs sent
+        until then is passed on.
+        """
+        try:
+            return self._run()
+        except QemuEndedError:
+            raise self._killed(*self._gone()) from None
+
+    def _run(self) -> End:
+        saved: list[list[bytes]] = [[] for _ in self._line.dumps]
+        for sample in range(self._inputs.samples):
+            if sample == 0:
+                self._limits.begin()
+            else:
+                self._start_again(sample)
+            try:
+                end = self._loop()
+            except HilError:
+                self._drain()
+                raise
+            for pieces, dump in zip(saved, self._line.dumps, strict=True):
+                pieces.append(self._saved(dump.address, dump.size, end))
+            if end is not End.UART or self._kept is None:
+                break  # Firmware that gives up before it reads its inputs gives up for every sample.
+        for pieces, dump in zip(saved, self._line.dumps, strict=True):
+            transfer.save(dump.file, pieces)
+        return end
+
+    def _loop(self) -> End:
+        gdb, limits, looked = self._qemu.gdb, self._limits, 0.0
+        try:
+            self._resume()
+            while True:
+                tick = min(max(limits.elapsed / _TICKS, _FIRST_TICK), _LAST_TICK)
+                stopped = gdb.stopped(tick)
+                if not stopped or limits.elapsed - looked > tick:  # Firmware may poll the NPU for ever.
+                    looked = limits.elapsed
+                    if end := self._ended():
+                        if stopped:
+                            gdb.reason()
+                            limits.stands_still()
+                        return end
+                if stopped:
+                    limits.stands_still()
+                    if end := self._serve(gdb.reason()):
+                        return end
+        except TimeUpError:
+            return End.TIME_LIMIT
+        except QemuEndedError:
+            return self._qemu_ended()
+
+    def _serve(self, reason: str) -> End | None:
+        """Does what the CPU stopped for and lets it go on."""
+        gdb = self._qemu.gdb
+        if reason.startswith("F"):
+            assert self._host is not None  # Without semihosting QEMU makes no such calls.
+            gdb.answer(self._host.serve(reason, CpuView(self._memory, gdb)))
+            self._limits.goes_on()
+        elif reason.startswith("W"):
+            return self._qemu_ended()
+        elif self._inputs.is_hit(reason):
+            self._keep()
+            self._resume()
+        elif self._heap is not None and self._heap.is_hit(reason):
+            self._resume(self._heap.serve(gdb.registers()[0]))
+        else:
+            self._resume(*stepped.serve(self._device, gdb, self._memory))
+            self.accesses += 1
+        return None
+
+    def _resume(self, changed: dict[int, int] | None = None, xpsr: int | None = None) -> None:
+        self._qemu.gdb.resume(changed, xpsr)
+        self._limits.goes_on()
+
+    def _stop(self) -> None:
+        if self._limits.running:
+            self._qemu.gdb.interrupt(_STOP_SECONDS)
+            self._limits.stands_still()
+
+    def _interrupt(self, level: bool) -> None:
+        self._qemu.qtest.interrupt(qemu.NPU_INTERRUPT, level)
+
+    def _job(self, job: NpuJob) -> Timing:
+        self._keep()  # It may read the inputs where they are.
+        with self._limits.guarding():
+            return self._jobs.run(job)
+
+    @cached_property
+    def _jobs(self) -> NpuJobs:
+        from hil.fvp.machine.npu_jobs import NpuJobs
+
+        return NpuJobs(self._preparation.programs(), self._memory_system, self._memory)
+
+    def _keep(self) -> None:
+        """Keeps the state for further samples, if there are any and it is not kept yet; the CPU stands still."""
+        snapshot = self._qemu.snapshot
+        if snapshot is None or self._kept is not None:
+            return
+        self._drain()
+        snapshot.take()
+        if self._inputs.watched:
+            self._qemu.gdb.unwatch(*self._inputs.watched)
+        self._drain()
+        uarts = {number: sink.kept() for number, sink in self._sinks.items()}
+        self._kept = KeptState(self._device.state(), uarts, self._limits.simulated)
+
+    def _start_again(self, sample: int) -> None:
+        snapshot, kept = self._qemu.snapshot, self._kept
+        assert snapshot is not None
+        assert kept is not None
+        self._stop()
+        snapshot.restore()
+        self._device.restore(kept.npu)
+        self._memory.write(*self._inputs.of(sample))
+        self._drain()
+        for number, sink in self._sinks.items():
+            sink.start_again(kept.uarts[number])
+        self._limits.begin(kept.simulated)
+
+    def _ended(self) -> End | None:
+        if self._drain():
+            self._qemu.qtest.wake()
+        if any(sink.ended for sink in self._sinks.values()):
+            return End.UART
+        return self._limits.reached()
+
+    def _drain(self) -> bool:
+        """Whether input waits for a UART."""
+        waiting = [sink.drain(self._qemu.uarts[number]) for number, sink in self._sinks.items()]
+        return any(waiting)
+
+    def _qemu_ended(self) -> End:
+        code, messages = self._gone()
+        if self._semihosting and code >= 0:
+            self.exit_code = code
+            return End.EXIT
+        raise self._killed(code, messages)
+
+    def _gone(self) -> tuple[int, str]:
+        """Exit code and errors of a QEMU that ended."""
+        self._drain()
+        self._limits.stands_still()
+        return self._qemu.ended()
+
+    @staticmethod
+    def _killed(code: int, messages: str) -> FaultError:
+        return FaultError(qemu.why_ended(code, messages), log=messages)
+
+    def _saved(self, address: int, size: int, end: End) -> bytes:
+        if end is End.EXIT:
+            if not self._memory.is_mapped(address, size):
+                raise FaultError(f"{address:#010x} is not in DDR and is gone with the firmware's exit")
+        else:
+            self._stop()
+        return self._memory.read(address, size)
+
+
+def _host(line: CommandLine, stack: contextlib.ExitStack) -> Semihosting:
+    from hil.fvp.machine.semihosting import serving  # Most runs have none.
+
+    return stack.enter_context(serving(line))
+
+
+def _memory_system(line: CommandLine) -> MemorySystem:
+    from hil.npu.timing.memory_system import MemorySystem
+
+    path = line.text("open.vela_config")
+    try:
+        text = Path(path).read_text() if path else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"the Vela configuration {path} cannot be read: {error}") from None
+    return MemorySystem.from_vela(text, line.system_config, line.memory_mode)

@@ -1,0 +1,154 @@
+"""A virtual board to work with: a process that plays one, with its port's name and its power switch.
+
+    with VirtualBoard(elf) as board:
+        serial.serial_for_url(board.url)
+        board.power_cycle()
+
+The process ends with the `with`; where nobody closes it, when it is forgotten or this process ends, however it does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import subprocess
+import sys
+import threading
+import weakref
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from hil.core.errors import BadInputError, BootError, FaultError
+from hil.fvp.inference.launch import anonymous, path_of
+from hil.npu.accelerator import Accelerator
+from hil.npu.timing.memory_system import MemorySystem
+
+_START_SECONDS, _END_SECONDS = 60.0, 5.0
+# An empty entry of sys.path is the current folder: a user's own `json.py` or `hil/` there is not for the child to run.
+_BOOT = (
+    "import sys; sys.path[:] = [p for p in sys.path if p]; "
+    "from hil.fvp.virtual_board.child import main; sys.exit(main())"
+)
+
+
+class VirtualBoard:
+    """A board that runs `firmware` (an ELF) with the NPU `accelerator`.
+
+    `url` is its serial port: a pty's path, or, with a TCP port `tcp` (0: any free one), `socket://127.0.0.1:PORT`.
+    `system_config`, `memory_mode` and the text of a `vela_config` make the NPU's cycles, as Vela takes them.
+    Raises `BadInputError` for what there is not, `UnavailableError` without QEMU, `BootError` if it does not start.
+    """
+
+    def __init__(
+        self,
+        firmware: Path,
+        *,
+        accelerator: str = "ethos-u55-128",
+        system_config: str = "Ethos_U55_High_End_Embedded",
+        memory_mode: str = "Shared_Sram",
+        vela_config: str = "",
+        tcp: int | None = None,
+    ) -> None:
+        Accelerator.from_name(accelerator)
+        MemorySystem.from_vela(vela_config or None, system_config, memory_mode)
+        words = [str(firmware), "--accelerator", accelerator, "--system-config", system_config]
+        words += ["--memory-mode", memory_mode]
+        words += [] if tcp is None else ["--tcp", str(tcp)]
+        self._messages = anonymous(b"")
+        self._asking = threading.Lock()
+        self._child = _start(words, vela_config, self._messages)
+        self.close = weakref.finalize(self, _end, self._child, self._messages)
+        """Ends the board; more than once does nothing."""
+        try:
+            self.url = self._answer()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> VirtualBoard:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._child.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process is there; nothing brings it back."""
+        return self._child.poll() is None
+
+    def wait(self) -> None:
+        """Returns never: raises what the board ends with, `FaultError` in the end."""
+        self._child.wait()
+        self._answer()
+
+    def switch(self, *, on: bool) -> None:
+        """Gives the board power, or takes it away, and all that its memory held; raises `FaultError` if it is dead."""
+        assert self._child.stdin is not None
+        with self._asking:
+            with contextlib.suppress(BrokenPipeError):
+                self._child.stdin.write(b"on\n" if on else b"off\n")
+                self._child.stdin.flush()
+            self._answer()
+
+    def power_cycle(self) -> None:
+        """Off and on again: the firmware boots, and clients of the port stay connected."""
+        self.switch(on=False)
+        self.switch(on=True)
+
+    def _answer(self) -> str:
+        """The child's next line; raises what it ended with if it did."""
+        assert self._child.stdout is not None
+        ready = select.select([self._child.stdout], [], [], _START_SECONDS)[0]
+        line = self._child.stdout.readline().decode().strip() if ready else ""
+        if line:
+            return line
+        if not ready:
+            raise BootError(f"the virtual board gave no answer for {_START_SECONDS:g} s")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._child.wait(_END_SECONDS)
+        self._messages.seek(0)
+        said = self._messages.read().decode(errors="replace").strip()
+        message = said.rpartition("\n")[2].removeprefix("Error: virtual board: ") or "it said nothing"
+        if self._child.returncode == BadInputError.exit_code:
+            raise BadInputError(message)
+        raise FaultError(f"the virtual board ended: {message}", log=said)
+
+
+def _start(words: list[str], vela_config: str, messages: IO[bytes]) -> subprocess.Popen[bytes]:
+    with anonymous(vela_config.encode()) as file:
+        words = [*words, "--vela-config", str(path_of(file))] if vela_config else words
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-c", _BOOT, *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=messages,
+                pass_fds=[file.fileno()],
+                start_new_session=True,
+            )
+        except OSError as error:
+            messages.close()
+            raise BootError(f"the virtual board cannot be started: {error.strerror}") from None
+
+
+def _end(child: subprocess.Popen[bytes], messages: IO[bytes]) -> None:
+    """Closes the child's input, on which it ends, and kills it if it does not."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with contextlib.suppress(OSError):
+        child.stdin.close()
+    try:
+        child.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    child.stdout.close()
+    messages.close()

@@ -1,0 +1,178 @@
+"""The outer end of a virtual board's UART: a pty, or a TCP port of loopback, where programs come and go.
+
+    port = PtyPort()            # or TcpPort(5000); 0: any free port
+    port.url                    # "/dev/pts/3", "socket://127.0.0.1:5000"
+    port.receive()              # what came, without waiting
+    port.send(b"...")
+
+It is as a serial cable: whoever opens it hears the board from then on, and what nobody hears is lost.  A client that is
+slower than the board loses the oldest of more than `BACKLOG` bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import tty
+from typing import Protocol
+
+from hil.core.errors import BadInputError
+
+HOST = "127.0.0.1"
+BACKLOG = 1 << 16
+"""Bytes that wait for a slow client: more than all unanswered requests of a link can bring."""
+
+_PIECE = 1 << 12
+_LOOK_SECONDS = 0.02
+"""Linux tells who holds a pty's outer end that its inner end was closed, but not that it was opened."""
+
+
+class OuterPort(Protocol):
+    """What the board needs of it; nothing waits."""
+
+    url: str
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds after which to look again whether a client has come; None: `readers` tell."""
+        ...
+
+    def readers(self) -> list[int]:
+        """Descriptors on which something can come."""
+        ...
+
+    def writers(self) -> list[int]:
+        """Descriptors for which something is left to be sent."""
+        ...
+
+    def receive(self) -> bytes:
+        """What has come."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Sends what can be sent of `data` and what is left."""
+        ...
+
+    def close(self) -> None:
+        """Clients see the cable unplugged."""
+        ...
+
+
+class PtyPort:
+    """A raw pty, whose other end `url` any program may open as a serial port."""
+
+    def __init__(self) -> None:
+        self._ours, theirs = os.openpty()
+        tty.setraw(theirs)
+        os.set_blocking(self._ours, False)
+        self.url = os.ttyname(theirs)
+        os.close(theirs)
+        self._poll = select.poll()
+        self._poll.register(self._ours, 0)  # That nobody has opened the other end is told in any case.
+        self._left = bytearray()
+
+    @property
+    def patience(self) -> float | None:
+        return None if self._is_open() else _LOOK_SECONDS
+
+    def readers(self) -> list[int]:
+        return [self._ours] if self._is_open() else []
+
+    def writers(self) -> list[int]:
+        return [self._ours] if self._left and self._is_open() else []
+
+    def receive(self) -> bytes:
+        try:
+            return os.read(self._ours, _PIECE)
+        except BlockingIOError:
+            return b""
+        except OSError:  # The client has left.
+            self._left.clear()
+            return b""
+
+    def send(self, data: bytes) -> None:
+        if not self._is_open():
+            self._left.clear()
+            return
+        self._left += data
+        with contextlib.suppress(BlockingIOError):
+            while self._left:
+                del self._left[: os.write(self._ours, self._left)]
+        del self._left[:-BACKLOG]
+
+    def close(self) -> None:
+        os.close(self._ours)
+
+    def _is_open(self) -> bool:
+        return not self._poll.poll(0)
+
+
+class TcpPort:
+    """A TCP port of loopback, `number` or any free one (0), with one client at a time, raw."""
+
+    def __init__(self, number: int = 0) -> None:
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._listener.bind((HOST, number))
+            self._listener.listen(1)
+        except (OSError, OverflowError) as error:
+            self._listener.close()
+            raise BadInputError(f"TCP port {number} cannot be had: {error}", hint="0 takes any free one") from None
+        self._listener.setblocking(False)
+        self.url = f"socket://{HOST}:{self._listener.getsockname()[1]}"
+        self._client: socket.socket | None = None
+        self._left = bytearray()
+
+    @property
+    def patience(self) -> float | None:
+        return None
+
+    def readers(self) -> list[int]:
+        return [(self._client or self._listener).fileno()]
+
+    def writers(self) -> list[int]:
+        return [self._client.fileno()] if self._client and self._left else []
+
+    def receive(self) -> bytes:
+        if self._client is None:
+            self._accept()
+        try:
+            data = self._client.recv(_PIECE) if self._client else None
+        except BlockingIOError:
+            return b""
+        except OSError:
+            data = b""
+        if data == b"":
+            self._leave()
+        return data or b""
+
+    def send(self, data: bytes) -> None:
+        if self._client is None:
+            return
+        self._left += data
+        try:
+            while self._left:
+                del self._left[: self._client.send(self._left)]
+        except BlockingIOError:
+            del self._left[:-BACKLOG]
+        except OSError:
+            self._leave()
+
+    def close(self) -> None:
+        self._leave()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            self._client = self._listener.accept()[0]
+            self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._client.setblocking(False)
+
+    def _leave(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        self._client = None
+        self._left.clear()

@@ -1,0 +1,95 @@
+"""What it costs: cycles and time of an inference, bytes of SRAM and flash, each with the trust it deserves.
+
+    latency.ms, latency.cycles, latency.trust         # 0.24, 118976, Trust.MODELLED
+    memory.sram_bytes, memory.flash_bytes, memory.encoded_weight_bytes
+
+A latency is of the whole inference.  If Vela left operators on the CPU, of a simulator, whose cycles mean nothing, or
+with target serial of the host, the NPU's share is still given as `npu_ms`, but `ms` refuses: no gate can pass on a
+number that leaves part of the work out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hil.core.errors import UntrustedError
+from hil.core.measurement import Trust
+from hil.harness.vela.compiler import VelaSummary
+from hil.targets.base import Run
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One inference: `cycles` of the NPU at `clock_hz`; `cpu_operators` ran elsewhere and are not in it."""
+
+    cycles: int
+    clock_hz: float
+    trust: Trust
+    cpu_operators: int
+
+    @property
+    def npu_ms(self) -> float:
+        """Time of the NPU's share in milliseconds."""
+        return 1e3 * self.cycles / self.clock_hz
+
+    @property
+    def ms(self) -> float:
+        """Time of the whole inference in milliseconds; `UntrustedError` if part of it did not run on the NPU."""
+        if self.cpu_operators:
+            raise UntrustedError(
+                f"{self.cpu_operators} operators run on the CPU, whose time is not in the NPU's cycles",
+                hint="use latency.npu_ms for the NPU's share",
+            )
+        return self.npu_ms
+
+
+@dataclass(frozen=True)
+class WholeLatency:
+    """One inference as a board times it as a whole: `ms`, which leaves nothing out; nothing counts the NPU's cycles."""
+
+    ms: float
+    trust: Trust
+
+    @property
+    def cycles(self) -> int:
+        """There are none: `UntrustedError`."""
+        raise UntrustedError("the board times whole inferences and counts no cycles", hint="use latency.ms")
+
+    @property
+    def npu_ms(self) -> float:
+        """The NPU's share is not known: `UntrustedError`."""
+        raise UntrustedError("the board times whole inferences, not the NPU's share", hint="use latency.ms")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes, as Vela placed and encoded them (exact); `arena_used_bytes` is the target's report, None without one."""
+
+    sram_bytes: int
+    flash_bytes: int
+    encoded_weight_bytes: int
+    arena_used_bytes: int | None = None
+
+
+def latency_of(run: Run, summary: VelaSummary, target: str) -> Latency | WholeLatency:
+    """Cycles that the target counted, at its clock (`clock_hz`); or the time of a board that counts none."""
+    whole = next((m for m in run.measurements if m.name == "inference_ms"), None)
+    if whole is not None and whole.trust is not Trust.UNTRUSTED:
+        return WholeLatency(whole.value, whole.trust)
+    cycles = next((m for m in run.measurements if m.name == "npu_cycles"), None)
+    if cycles is None or cycles.trust is Trust.UNTRUSTED:
+        counted = cycles or whole
+        why = f": {counted.note}" if counted is not None and counted.note else ""
+        raise UntrustedError(f"{target} measures no latency{why}", hint="use sim, fvp or a board")
+    return Latency(int(cycles.value), clock_hz(run, summary), cycles.trust, len(summary.cpu_operators))
+
+
+def clock_hz(run: Run, summary: VelaSummary) -> float:
+    """The clock of the NPU that was measured; where no target says, that of Vela's system configuration."""
+    return next((m.value for m in run.measurements if m.name == "npu_clock"), summary.clock_hz)
+
+
+def memory_of(summary: VelaSummary, run: Run | None) -> Memory:
+    """Vela's bytes, with the arena that the target reports if it ran."""
+    arena = next((int(m.value) for m in run.measurements if m.name == "arena_used_bytes"), None) if run else None
+    return Memory(summary.sram_bytes, summary.flash_bytes, summary.weights_encoded, arena)

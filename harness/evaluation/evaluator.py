@@ -1,0 +1,265 @@
+"""The bench: puts deployments on a target and measures them, each thing once however many tests ask for it.
+
+    bench = Evaluator(pipeline, target="fvp", vela=VelaSettings(), samples=8)
+    deployment = bench.deploy(model, "pcqat")
+    bench.parity(deployment).mismatches, bench.accuracy(deployment).drop, bench.latency(deployment).ms
+
+Where a target is too slow for the whole test set, N samples, evenly spaced over it, prove on the target that it
+computes what `sim` computes, and `sim` runs the whole set for the accuracy; the oracle (TensorFlow's reference kernels,
+slow too) checks both on its own share.  Every result says how many samples it stands on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError, MismatchError
+from hil.harness.evaluation import accuracy, parity
+from hil.harness.evaluation.accuracy import Accuracy
+from hil.harness.evaluation.cost import Latency, Memory, WholeLatency, latency_of, memory_of
+from hil.harness.evaluation.parity import Parity
+from hil.harness.evaluation.printed_outputs import own_accuracy, require_outputs
+from hil.harness.model import Model
+from hil.harness.optimize.paths import path_of, training_node
+from hil.harness.optimize.survival import LayerWeights
+from hil.harness.pipeline import TFLITE, Pipeline, surviving
+from hil.harness.vela.compiler import Compiled, VelaSettings
+from hil.targets import create
+from hil.targets.base import Deployable, Run, Target
+from hil.targets.execution.signature import Signature, dequantize, quantize, read_signature
+
+ORACLE_SAMPLES = 500
+FEW_SAMPLES = 8
+"""What runs by default where a sample takes a boot, or a serial line."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Deployment:
+    """A model on a path, compiled for an accelerator configuration, on a target.
+
+    `weights` are the kernels of the int8 file as measured there, `compiled` is what Vela made of it and says of it.
+    """
+
+    model: Model
+    path: str
+    target: str
+    int8: bytes
+    compiled: Compiled
+    vela: VelaSettings
+    weights: tuple[LayerWeights, ...] = ()
+    known: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        return f"{self.model.name}-{self.path}"
+
+    @property
+    def deployable(self) -> Deployable:
+        return Deployable(
+            self.int8,
+            self.compiled.model,
+            self.vela.accelerator,
+            self.vela.memory_mode,
+            self.vela.system_config,
+            self.vela.config_text,
+        )
+
+    @cached_property
+    def signature(self) -> Signature:
+        return read_signature(self.int8)
+
+
+@dataclass(frozen=True)
+class TargetOutcome:
+    """What ran: the target on the test samples `picked`, with the oracle's outputs of the same samples.
+
+    `sim` holds the whole test set; `sim_mismatches` counts the elements in which it differs from the oracle, on
+    `sim_samples` samples.
+    """
+
+    picked: Array
+    inputs: list[Array]
+    run: Run
+    oracle: tuple[Array, ...]
+    sim: Run
+    sim_mismatches: int
+    sim_samples: int
+
+
+class Evaluator:
+    """Deployments on one target under one Vela configuration."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        target: str,
+        vela: VelaSettings,
+        samples: int | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.pipeline = pipeline
+        self.target_name = target
+        self.vela = vela
+        self.samples = samples
+        self.options = options or {}
+
+    @cached_property
+    def target(self) -> Target:
+        return create(self.target_name, **self.options)
+
+    def deploy(self, model: Model, path: str) -> Deployment:
+        """Trains, converts and compiles whatever is not in the store yet."""
+        if model.tflite is not None:
+            int8, weights = model.file(model.tflite).read_bytes(), ()
+        else:
+            artifact = self.pipeline.int8(model, path)
+            int8, weights = artifact.read(TFLITE), tuple(surviving(artifact))
+        compiled = self.pipeline.compiled(int8, self.vela)
+        return Deployment(model, path, self.target_name, int8, compiled, self.vela, weights)
+
+    def outcome(self, deployment: Deployment) -> TargetOutcome:
+        """Runs the target and the oracle on the same samples."""
+        return _once(deployment, "outcome", lambda: self._outcome(deployment))
+
+    def prepare(self, deployment: Deployment) -> None:
+        """Puts into the store what an outcome takes beside a run on a board or an FVP."""
+        x, checked, picked = self._samples(deployment)
+        self._on("host", deployment, x[checked])
+        self._on("sim", deployment, x)
+        if self.target_name == "host":
+            self._on("host", deployment, x[checked[picked]])
+        for node in ((), training_node(path_of(deployment.path))):
+            self.pipeline.predictions(deployment.model, node)
+
+    def parity(self, deployment: Deployment) -> Parity:
+        """Target against oracle bit by bit, and against the float Keras model of the same path."""
+        return _once(deployment, "parity", lambda: self._parity(deployment))
+
+    def accuracy(self, deployment: Deployment) -> Accuracy:
+        """The model's metric on the whole test set against the float Keras base."""
+        return _once(deployment, "accuracy", lambda: self._accuracy(deployment))
+
+    def is_printed(self, deployment: Deployment) -> bool:
+        """Whether it is a board that prints real numbers; asks no other target to run."""
+        return self.target_name == "serial" and bool(self.outcome(deployment).run.printed)
+
+    def latency(self, deployment: Deployment) -> Latency | WholeLatency:
+        """Cycles and time of one inference on the target; `UntrustedError` on `host`, which has none."""
+        return latency_of(self.outcome(deployment).run, deployment.compiled.summary, self.target_name)
+
+    def memory(self, deployment: Deployment) -> Memory:
+        """Bytes of SRAM and flash as Vela placed them, and on `fvp` what the firmware used of its arena."""
+        run = self.outcome(deployment).run if self.target_name == "fvp" else None
+        return memory_of(deployment.compiled.summary, run)
+
+    # -- one measurement each
+
+    def _outcome(self, deployment: Deployment) -> TargetOutcome:
+        x, checked, picked = self._samples(deployment)
+        oracle = self._on("host", deployment, x[checked]).outputs
+        whole = self._on("sim", deployment, x)
+        inputs = x[checked[picked]]
+        return TargetOutcome(
+            picked=checked[picked],
+            inputs=[inputs],
+            run=self._run(deployment, inputs, _part(whole, checked[picked])),
+            oracle=tuple(output[picked] for output in oracle),
+            sim=whole,
+            sim_mismatches=parity.count(_part(whole, checked).outputs, oracle),
+            sim_samples=len(checked),
+        )
+
+    def _samples(self, deployment: Deployment) -> tuple[Array, Array, Array]:
+        """The test inputs, which of them the oracle checks, and which of those run on the target."""
+        x = self._test_inputs(deployment)
+        default = FEW_SAMPLES if self.target_name in ("fvp", "serial") else ORACLE_SAMPLES
+        wanted = self.samples or default
+        checked = _spread(len(x), max(wanted, ORACLE_SAMPLES))
+        return x, checked, _spread(len(checked), wanted)
+
+    def _run(self, deployment: Deployment, inputs: Array, sim: Run) -> Run:
+        """The target on `inputs`; `sim` is what that target gives of them."""
+        if self.target_name == "sim":
+            return sim
+        if self.target_name == "host":
+            return self._on("host", deployment, inputs)
+        text, say = f"{deployment.name} on {self.target_name}", self.pipeline.say
+        return self.target.run(deployment.deployable, [inputs], progress=lambda done, of: say(text, done, of))
+
+    def _on(self, target: str, deployment: Deployment, inputs: Array) -> Run:
+        return self.pipeline.outputs(target, deployment.deployable, [inputs], deployment.name)
+
+    def _parity(self, deployment: Deployment) -> Parity:
+        outcome = self.outcome(deployment)
+        keras = None
+        if deployment.model.build is not None:
+            keras = self.pipeline.predictions(deployment.model, training_node(path_of(deployment.path)))[outcome.picked]
+        require_outputs(outcome.run, deployment.name)
+        floats = dequantize(deployment.signature.outputs[0], outcome.run.outputs[0])
+        found = parity.compare(outcome.run.outputs, outcome.oracle, keras, floats)
+        return replace(found, sim_mismatches=outcome.sim_mismatches, sim_samples=outcome.sim_samples)
+
+    def _accuracy(self, deployment: Deployment) -> Accuracy:
+        """`sim` may stand in for the target, and the oracle, only where it computed the same."""
+        model, outcome = deployment.model, self.outcome(deployment)
+        if outcome.sim_mismatches:
+            raise MismatchError(
+                f"{deployment.name}: sim differs from the reference in {outcome.sim_mismatches} elements "
+                f"of {outcome.sim_samples} samples, so its accuracy is not the model's"
+            )
+        if outcome.run.printed:
+            return self._own_accuracy(deployment, outcome)
+        if parity.count(_part(outcome.sim, outcome.picked).outputs, outcome.run.outputs):
+            raise MismatchError(f"{deployment.name}: {self.target_name} and sim differ, so sim cannot stand in for it")
+        _, labels = self.pipeline.samples(model, "test")
+        node = training_node(path_of(deployment.path))
+        return accuracy.compare(
+            model.metric,
+            labels,
+            reference=self.pipeline.predictions(model, ()),
+            keras=self.pipeline.predictions(model, node),
+            candidate=dequantize(deployment.signature.outputs[0], outcome.sim.outputs[0]),
+            on_target=outcome.picked,
+        )
+
+    def _own_accuracy(self, deployment: Deployment, outcome: TargetOutcome) -> Accuracy:
+        """Of a board that prints; an int8 file, which has no Keras model, is its own reference."""
+        model, picked = deployment.model, outcome.picked
+        _, labels = self.pipeline.samples(model, "test")
+        reference = keras = dequantize(deployment.signature.outputs[0], outcome.oracle[0])
+        if model.build is not None:
+            reference = self.pipeline.predictions(model, ())[picked]
+            keras = self.pipeline.predictions(model, training_node(path_of(deployment.path)))[picked]
+        return own_accuracy(model, outcome.run, labels[picked], reference, keras)
+
+    def _test_inputs(self, deployment: Deployment) -> Array:
+        tensors = deployment.signature.inputs
+        if len(tensors) != 1:
+            name = deployment.model.name
+            raise BadInputError(f"{name} takes {len(tensors)} inputs, a model file feeds one", hint="see hil run")
+        x, _ = self.pipeline.samples(deployment.model, "test")
+        return quantize(tensors[0], x)
+
+
+def _part(run: Run, samples: Array) -> Run:
+    """A run's outputs of some samples."""
+    return replace(run, outputs=tuple(output[samples] for output in run.outputs))
+
+
+def _once(deployment: Deployment, what: str, measure: Callable[[], T]) -> T:
+    if what not in deployment.known:
+        deployment.known[what] = measure()
+    value: T = deployment.known[what]
+    return value
+
+
+def _spread(available: int, count: int) -> Array:
+    """At most `count` indices evenly spaced over `available` samples."""
+    return np.linspace(0, available, min(count, available), endpoint=False).astype(np.int64)

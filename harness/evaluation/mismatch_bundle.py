@@ -1,0 +1,107 @@
+"""The bundle of a mismatch: a folder that reproduces it without the test, the training or the data.
+
+    hil-failures/fashion_cnn-pcqat-fvp-ethos-u55-128-Shared_Sram/
+        int8.tflite  vela.tflite      the model before and after Vela
+        inputs.npz                    the samples that differ, quantized, by tensor name
+        target.npz  oracle.npz        what came out, and what should have
+        identity.json                 everything the numbers depend on
+        README.txt                    where it differs first, and the commands that show it again
+
+`explain_mismatch` writes it and says what is in it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from hil.core.errors import HilError
+from hil.harness.diff.difference import first_difference
+from hil.harness.evaluation.evaluator import Deployment, Evaluator, TargetOutcome
+
+FOLDER = "hil-failures"
+MOST_SAMPLES = 8
+
+
+def explain_mismatch(bench: Evaluator, deployment: Deployment, root: Path) -> str:
+    """Writes the bundle below `root` and says, in a few lines, where the outputs part and how to see it again."""
+    if "mismatch" not in deployment.known:
+        deployment.known["mismatch"] = _explain(bench, deployment, root)
+    text: str = deployment.known["mismatch"]
+    return text
+
+
+def _explain(bench: Evaluator, deployment: Deployment, root: Path) -> str:
+    outcome = bench.outcome(deployment)
+    parity = bench.parity(deployment)
+    if not parity.mismatches:
+        return (
+            f"sim differs from the reference in {parity.sim_mismatches} elements of {parity.sim_samples} samples, more "
+            f"than ran on {deployment.target}; run the same with --target sim for the bundle"
+        )
+    different = _different_samples(outcome)
+    vela = deployment.vela
+    name = f"{deployment.name}-{deployment.target}-{vela.accelerator}-{vela.memory_mode}"
+    folder = root / FOLDER / re.sub(r"[^\w.-]", "_", name)
+    lines = [
+        f"{parity.mismatches} of {parity.elements} output elements differ on {deployment.target}, "
+        f"by at most {parity.largest}, in {len(different)} of {parity.samples} samples",
+        f"first: {parity.first}",
+        _first_operator(deployment, outcome, int(different[0])),
+    ]
+    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES], bench.options.get("board"))
+    lines += [f"bundle: {folder}", f"again: {command}", f"explain: {_explaining(folder, deployment)}"]
+    (folder / "README.txt").write_text("\n".join(lines) + "\n")
+    return "\n".join(lines)
+
+
+def _different_samples(outcome: TargetOutcome) -> np.ndarray:
+    differs = np.zeros(len(outcome.picked), bool)
+    for got, want in zip(outcome.run.outputs, outcome.oracle, strict=True):
+        differs |= (got != want).reshape(len(got), -1).any(axis=1)
+    return np.flatnonzero(differs)
+
+
+def _first_operator(deployment: Deployment, outcome: TargetOutcome, sample: int) -> str:
+    """The first operator whose output differs on `sim`; a fault that only the target has is said to be that."""
+    inputs = [array[sample : sample + 1] for array in outcome.inputs]
+    try:
+        found = first_difference(deployment.deployable, deployment.compiled.mapping, inputs)
+    except HilError as error:
+        return f"first operator that differs: not found: {error}"
+    if found is None:
+        return f"every operator computes the same on sim as on the reference: the fault is in {deployment.target}"
+    return f"first operator that differs: {found}"
+
+
+def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples: np.ndarray, board: str | None) -> str:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "int8.tflite").write_bytes(deployment.int8)
+    (folder / "vela.tflite").write_bytes(deployment.compiled.model)
+    names = [tensor.name for tensor in deployment.signature.inputs]
+    outputs = [tensor.name for tensor in deployment.signature.outputs]
+    np.savez(folder / "inputs.npz", **{n: array[samples] for n, array in zip(names, outcome.inputs, strict=True)})
+    for file, arrays in (("target", outcome.run.outputs), ("oracle", outcome.oracle)):
+        np.savez(folder / f"{file}.npz", **{n: a[samples] for n, a in zip(outputs, arrays, strict=True)})
+    identity = {"deployment": deployment.name, "vela": asdict(deployment.vela), "run": outcome.run.identity}
+    (folder / "identity.json").write_text(json.dumps(identity, indent=1))
+    arguments = ["hil", "run", "vela.tflite", "--target", deployment.target]
+    arguments += ["--accelerator", deployment.vela.accelerator, "--inputs", "inputs.npz", "--outputs", "again.npz"]
+    arguments += ["--board", board] if board else []
+    return f"cd {shlex.quote(str(folder))} && {shlex.join(arguments)}"
+
+
+def _explaining(folder: Path, deployment: Deployment) -> str:
+    """The command that names the operator again, with the settings that make this Vela's stream."""
+    vela = deployment.vela
+    arguments = ["hil", "diff", "int8.tflite", "--target", "vela.tflite", "--inputs", "inputs.npz"]
+    arguments += ["--memory-mode", vela.memory_mode, "--system-config", vela.system_config]
+    arguments += [word for option in vela.options for word in ("--vela-option", option)]
+    return f"cd {shlex.quote(str(folder))} && {shlex.join(arguments)}"

@@ -1,0 +1,86 @@
+"""Is it the same: a target against the oracle bit by bit, and against the float model by what quantization may change.
+
+    result = compare(target=[y], oracle=[r], keras=k, dequantized=real)
+    result.mismatches            # elements that are not equal; the only good number is 0
+    result.sqnr_db               # signal to quantization noise against Keras
+
+The only good number of mismatches is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hil.core.arrays import Array
+
+
+@dataclass(frozen=True)
+class FirstDifference:
+    """The first element that differs: output number, index with the sample first, and both values."""
+
+    output: int
+    index: tuple[int, ...]
+    target: int
+    oracle: int
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Target against oracle (counts of elements) and against the float Keras model.
+
+    `largest` is the largest absolute difference in quantized steps, `agreement` the fraction of samples with the same
+    largest output as Keras, `sqnr_db` in decibel, `error` the largest absolute difference in the output's own unit;
+    these three are None where there is no Keras model.  `sim_mismatches` counts the elements in which `sim`, which
+    stands in for slower targets, differs from the oracle on `sim_samples` samples.
+    """
+
+    elements: int
+    samples: int
+    mismatches: int
+    largest: int
+    first: FirstDifference | None
+    agreement: float | None = None
+    sqnr_db: float | None = None
+    error: float | None = None
+    sim_mismatches: int = 0
+    sim_samples: int = 0
+
+
+def count(some: Sequence[Array], others: Sequence[Array]) -> int:
+    """How many elements of the one differ from those of the other."""
+    return sum(int(np.count_nonzero(one != other)) for one, other in zip(some, others, strict=True))
+
+
+def compare(target: Sequence[Array], oracle: Sequence[Array], keras: Array | None, dequantized: Array | None) -> Parity:
+    """`target` and `oracle`: quantized arrays (samples, ...) in the same order; the other two: float (samples, ...)."""
+    mismatches = largest = elements = 0
+    first = None
+    for number, (got, want) in enumerate(zip(target, oracle, strict=True)):
+        if got.shape != want.shape or got.dtype != want.dtype:
+            raise ValueError(f"output {number}: {got.dtype}{got.shape} against {want.dtype}{want.shape}")
+        difference = np.abs(got.astype(np.int64) - want.astype(np.int64))
+        elements += difference.size
+        mismatches += int(np.count_nonzero(difference))
+        largest = max(largest, int(difference.max(initial=0)))
+        if first is None and difference.any():
+            index = tuple(int(i) for i in np.argwhere(difference)[0])
+            first = FirstDifference(number, index, int(got[index]), int(want[index]))
+    result = Parity(elements, len(target[0]), mismatches, largest, first)
+    if keras is None or dequantized is None:
+        return result
+    return replace(result, **_against_keras(keras, dequantized))
+
+
+def _against_keras(keras: Array, candidate: Array) -> dict[str, float]:
+    reference = keras.astype(np.float64).reshape(len(keras), -1)
+    noise = candidate.astype(np.float64).reshape(len(candidate), -1) - reference
+    power = float((noise**2).sum())
+    same = reference.argmax(axis=1) == (reference + noise).argmax(axis=1)
+    return {
+        "agreement": float(same.mean()),
+        "sqnr_db": float("inf") if power == 0 else 10 * float(np.log10((reference**2).sum() / power)),
+        "error": float(np.abs(noise).max(initial=0)),
+    }

@@ -1,0 +1,136 @@
+"""Few distinct weights a kernel: found by k-means, and kept while the network trains.
+
+    keep = KeptClusters.clustered(model, {"pw1"}, 16, zero=True)
+    fit(model, data, plan, [keep])                     # every kernel still holds its 16 values, its zeros are zeros
+    keep = KeptClusters.found(model, {"pw1"})                  # of kernels that are clustered already
+
+TFMOT does it with a wrapper for each layer and, in quantization-aware training, with a quantizer for each kind of
+layer, and both lose clusters (see `repairs`).  Here weights of a cluster get the mean of their gradients, so an
+optimizer that treats equal numbers alike moves them together; the zero cluster gets none.  What rounding leaves is
+taken away at the end.  It depends on no kind of layer and no wrapper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hil.core.arrays import Array
+from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow
+from hil.harness.optimize.layers import unwrapped, weight_name
+
+ROUNDS = 100
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """A kernel's variable, the cluster of each weight (flat, int32), and the cluster that is zero (-1: none)."""
+
+    variable: Any
+    index: Array
+    zero: int
+
+
+def centroids(values: Array, count: int) -> Array:
+    """At most `count` centroids of numbers: Lloyd's k-means in one dimension, the better end of two beginnings.
+
+    Even steps between the extremes keep the few large weights (Han et al., "Deep Compression", 2016), even shares of
+    the numbers the many small ones.
+    """
+    ordered = np.sort(values.astype(np.float64).ravel())
+    starts = np.linspace(ordered[0], ordered[-1], count), np.quantile(ordered, (np.arange(count) + 0.5) / count)
+    ends = [_lloyd(ordered, start) for start in starts]
+    return min(ends, key=lambda end: float(np.sum((_nearest(ordered, end) - ordered) ** 2))).astype(np.float32)
+
+
+def _nearest(values: Array, points: Array) -> Array:
+    return np.asarray(points[np.searchsorted((points[1:] + points[:-1]) / 2, values)])
+
+
+def _lloyd(ordered: Array, found: Array) -> Array:
+    sums = np.concatenate([[0.0], np.cumsum(ordered)])
+    for _ in range(ROUNDS):
+        edges = np.searchsorted(ordered, (found[1:] + found[:-1]) / 2)
+        low, high = np.concatenate([[0], edges]), np.concatenate([edges, [len(ordered)]])
+        filled = high > low
+        moved = (sums[high] - sums[low])[filled] / (high - low)[filled]
+        if len(moved) == len(found) and np.array_equal(moved, found):
+            break
+        found = moved
+    return found
+
+
+def clustered(kernel: Array, count: int, *, zero: bool) -> Array:
+    """A kernel of at most `count` distinct weights; with `zero`, what is zero stays so and nothing else becomes it."""
+    free = kernel[kernel != 0] if zero else kernel.ravel()
+    if len(np.unique(free)) <= count - zero:
+        return kernel
+    nearest = _nearest(kernel, centroids(free, count - zero))
+    return np.where(kernel == 0, np.float32(0), nearest) if zero else nearest
+
+
+class KeptClusters:
+    """Keeps kernels clustered during a training; `callback` is what Keras takes."""
+
+    def __init__(self, clusters: list[Clusters]) -> None:
+        self.clusters = clusters
+
+    @classmethod
+    def found(cls, model: Any, names: Collection[str]) -> KeptClusters:
+        """Keeps the distinct weights that the kernels of the layers `names` have; zeros stay zero."""
+        clusters = []
+        for outer in model.layers:
+            for variable in outer.weights if unwrapped(outer).name in names else ():
+                if weight_name(variable) == "kernel":
+                    values, index = np.unique(variable.numpy(), return_inverse=True)
+                    zero = np.flatnonzero(values == 0)
+                    clusters.append(
+                        Clusters(variable, index.ravel().astype(np.int32), int(zero[0]) if len(zero) else -1)
+                    )
+        return cls(clusters)
+
+    @property
+    def callback(self) -> Any:
+        """Shares gradients from the first batch on, and makes the clusters exact at the end."""
+        kept = self
+
+        class Callback(import_keras().callbacks.Callback):  # type: ignore[misc, name-defined]
+            def on_train_begin(self, logs: Any = None) -> None:
+                kept._share_gradients(self.model.optimizer)
+
+            def on_train_end(self, logs: Any = None) -> None:
+                kept._settle()
+
+        return Callback()
+
+    def _share_gradients(self, optimizer: Any) -> None:
+        tf, original = import_tensorflow(), optimizer.apply_gradients
+        places = {clusters.variable.ref(): clusters for clusters in self.clusters}
+
+        def shared(gradient: Any, variable: Any) -> Any:
+            clusters = places.get(variable.ref())
+            if clusters is None or gradient is None:
+                return gradient
+            count = int(clusters.index.max()) + 1
+            means = tf.math.unsorted_segment_mean(tf.reshape(gradient, [-1]), clusters.index, count)
+            if clusters.zero >= 0:
+                means *= np.float32(np.arange(count) != clusters.zero)
+            return tf.reshape(tf.gather(means, clusters.index), gradient.shape)
+
+        def apply_gradients(pairs: Any, *arguments: Any, **keywords: Any) -> Any:
+            return original([(shared(g, v), v) for g, v in pairs], *arguments, **keywords)
+
+        optimizer.apply_gradients = apply_gradients
+
+    def _settle(self) -> None:
+        """Every weight becomes the mean of its cluster, from which it differs by rounding alone."""
+        for clusters in self.clusters:
+            values = clusters.variable.numpy()
+            sums = np.bincount(clusters.index, weights=values.ravel().astype(np.float64))
+            means = (sums / np.bincount(clusters.index)).astype(np.float32)
+            if clusters.zero >= 0:
+                means[clusters.zero] = 0.0
+            clusters.variable.assign(means[clusters.index].reshape(values.shape))

@@ -1,0 +1,168 @@
+"""Any Keras model that a user has as a file, as a flat tf_keras model: nothing in the file runs, nothing is unpickled.
+
+    network = read_network(Path("net.keras"))        # also net.h5, or the folder of a SavedModel
+
+| file | written by | what happens |
+|---|---|---|
+| `.keras`, `.h5` | Keras 3 | looked at (`keras3_check`), loaded by Keras 3 in safe mode, rebuilt, proven (`keras3`) |
+| `.keras`, `.h5` | Keras 2 | looked at, loaded by tf_keras |
+| SavedModel | Keras 2, `model.save(FOLDER)` | rebuilt from the layers beside the graph, weights from its checkpoint |
+| SavedModel | `model.export(FOLDER)` and others | refused: a graph has no layers |
+
+A SavedModel's graph is never loaded: it may read and write files.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hil.core.errors import BadInputError, HilError
+from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, quiet
+from hil.harness.optimize.keras.keras3 import construct, import_keras3, rebuilt
+from hil.harness.optimize.keras.keras3_check import (
+    MAX_CONFIG,
+    MAX_WEIGHTS,
+    KerasArchive,
+    check_config,
+    check_hdf5,
+    check_size,
+    parsed,
+    read_archive,
+)
+from hil.harness.optimize.keras.saved_file import code_in, load_model
+
+_GRAPH_HINT = 'save the model itself: model.save("net.keras"), and name that file'
+
+
+def read_network(path: Path) -> Any:
+    """The tf_keras model of a Keras file; raises `BadInputError` or `OptimizeError` with one line if there is none."""
+    if path.is_dir():
+        return _from_saved_model(path)
+    if not path.is_file():
+        raise BadInputError(f"no Keras model {path}")
+    if path.stat().st_size > MAX_CONFIG + MAX_WEIGHTS:
+        raise BadInputError(f"{path} is not loaded: it is larger than a model for a microcontroller can be")
+    import h5py
+
+    if zipfile.is_zipfile(path):
+        return _from_archive(path)
+    if h5py.is_hdf5(path):
+        return _from_hdf5(path)
+    raise BadInputError(f"{path} is no Keras model", hint="a .keras or .h5 file, or the folder of a SavedModel")
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that a model consists of, sorted."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def _from_archive(path: Path) -> Any:
+    archive = read_archive(path)
+    weights = check_hdf5(archive.weights, path)
+    if archive.version.startswith("3."):
+        return _by_keras3(path, archive.config, weights, _rewritten(archive), ".keras")
+    _check_keras2(archive.config, weights, path)
+    models = import_keras().models
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "model.keras"
+        copy.write_bytes(_rewritten(archive))
+        return _loaded(path, lambda: models.load_model(str(copy), compile=False, safe_mode=True))
+
+
+def _from_hdf5(path: Path) -> Any:
+    """HDF5 of either version, which its attributes tell."""
+    import h5py
+
+    content = path.read_bytes()
+    weights = check_hdf5(content, path)
+    with h5py.File(path, "r") as file:
+        version, text = file.attrs.get("keras_version", ""), file.attrs.get("model_config")
+    if text is None:
+        raise BadInputError(f"{path} holds weights but no model", hint='write it by model.save("net.keras")')
+    config = parsed(text, path)
+    if (version.decode() if isinstance(version, bytes) else str(version)).startswith("3."):
+        return _by_keras3(path, config, weights, content, ".h5")
+    _check_keras2(config, weights, path)
+    return load_model(path)
+
+
+def _by_keras3(path: Path, config: dict[str, Any], weights: int, content: bytes, suffix: str) -> Any:
+    """Loads `content`, which was looked at, by Keras 3, and rebuilds it."""
+    check_config(config, path)
+    entry = {"class_name": config["class_name"], "config": config.get("config")}
+    check_size(lambda: _loaded(path, lambda: construct(entry).network), weights, path)
+    keras = import_keras3()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / f"model{suffix}"
+        copy.write_bytes(content)
+        model = _loaded(path, lambda: keras.models.load_model(str(copy), compile=False, safe_mode=True))
+    return _loaded(path, lambda: rebuilt(model))
+
+
+def _rewritten(archive: KerasArchive) -> bytes:
+    """The archive with nothing but what was looked at."""
+    with tempfile.SpooledTemporaryFile() as file:
+        with zipfile.ZipFile(file, "w") as made:
+            made.writestr("config.json", json.dumps(archive.config))
+            made.writestr("metadata.json", json.dumps({"keras_version": archive.version}))
+            made.writestr("model.weights.h5", archive.weights)
+        file.seek(0)
+        return file.read()
+
+
+def _loaded(path: Path, load: Callable[[], Any]) -> Any:
+    """What `load` gives; anything that goes wrong in it is one line about the file."""
+    try:
+        with quiet():
+            return load()
+    except HilError:
+        raise
+    except Exception as error:
+        line = (str(error).strip().splitlines() or [""])[0]
+        raise BadInputError(f"{path} is no Keras model: {type(error).__name__}: {line}") from None
+
+
+def _check_keras2(config: dict[str, Any], weights: int, path: Path) -> Callable[[], Any]:
+    """Refuses code and what is larger than its weights; gives what builds a Keras 2 configuration."""
+    if carried := next(code_in(config), None):
+        raise BadInputError(f"{path} is not loaded: it carries code ({carried})", hint="build it of Keras' own layers")
+    text = json.dumps({key: config.get(key) for key in ("class_name", "config")})
+
+    def build() -> Any:
+        return _loaded(path, lambda: import_keras().models.model_from_json(text))
+
+    check_size(build, weights, path)
+    return build
+
+
+def _from_saved_model(folder: Path) -> Any:
+    if not (folder / "saved_model.pb").is_file():
+        raise BadInputError(f"{folder} is no SavedModel: it has no saved_model.pb")
+    metadata = folder / "keras_metadata.pb"
+    if not metadata.is_file():
+        raise BadInputError(f"{folder} holds a graph, and none of the layers that made it", hint=_GRAPH_HINT)
+    if metadata.stat().st_size > MAX_CONFIG:
+        raise BadInputError(f"{folder} is not loaded: it is larger than a model for a microcontroller can be")
+    held = sum(file.stat().st_size for file in folder.glob("variables/variables.data-*"))
+    network = _check_keras2(_root(metadata), min(held, MAX_WEIGHTS) // 4, folder)()
+    prefix = str(folder / "variables" / "variables")
+    _loaded(folder, lambda: network.load_weights(prefix).assert_existing_objects_matched())
+    return network
+
+
+def _root(metadata: Path) -> dict[str, Any]:
+    """What Keras 2 wrote of the model itself, beside the graph."""
+    import_tensorflow()
+    from tf_keras.protobuf import saved_metadata_pb2
+
+    nodes = _loaded(metadata, lambda: saved_metadata_pb2.SavedMetadata.FromString(metadata.read_bytes())).nodes
+    root = next((node.metadata for node in nodes if node.node_id == 0), None)
+    described = parsed(root, metadata) if root else {}
+    if described.get("class_name") not in ("Functional", "Sequential") or not described.get("config"):
+        raise BadInputError(f"{metadata.parent} holds no functional or sequential model", hint=_GRAPH_HINT)
+    return described

@@ -1,0 +1,122 @@
+"""TensorFlow as this project uses it: imported late, with Keras 2, quiet, and seeded.
+
+    keras = import_keras()                  # tf_keras; TFMOT takes no Keras 3
+    with seeded(0), quiet() as log:
+        ...
+
+Every module that needs TensorFlow imports it through here, inside a function: importing it takes seconds.
+
+One thread works on an operation, whatever the machine has: each number of threads splits sums another way, and after
+a few steps the weights are others.  How many operations run at a time changes nothing (both tried on the models here).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from hil.core.errors import UnavailableError
+
+_THREADS = "TF_NUM_INTRAOP_THREADS"
+
+
+def import_tensorflow() -> Any:
+    """TensorFlow, its start-up chatter kept off the terminal.
+
+    Raises `UnavailableError` if it is not installed, or has started with other threads than results are made with.
+    """
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    try:
+        if "tensorflow" in sys.modules:
+            import tensorflow as tf
+
+            _one_thread(tf)
+            return tf
+        with quiet():
+            import tensorflow as tf
+    except ImportError as error:
+        raise UnavailableError(
+            f"TensorFlow cannot be imported: {error}", hint="pip install tensorflow~=2.19.0"
+        ) from None
+    tf.get_logger().setLevel("ERROR")
+    _one_thread(tf)
+    return tf
+
+
+def _one_thread(tf: Any) -> None:
+    if os.environ.get(_THREADS) == "1":
+        return
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+    except RuntimeError:  # it computed something before
+        message = "TensorFlow was started in this process with more than one thread an operation: results would differ"
+        raise UnavailableError(message, hint=f"set {_THREADS}=1 in the environment") from None
+
+
+def import_keras() -> Any:
+    """Keras 2 (`tf_keras`), which the techniques need."""
+    import_tensorflow()
+    try:
+        import tf_keras
+    except ImportError as error:
+        raise UnavailableError(f"tf_keras cannot be imported: {error}", hint="pip install tf_keras~=2.19.0") from None
+    return tf_keras
+
+
+def import_tfmot() -> Any:
+    """TensorFlow Model Optimization Toolkit."""
+    import_keras()
+    try:
+        with quiet():
+            import tensorflow_model_optimization as tfmot
+    except ImportError as error:
+        hint = "pip install tensorflow-model-optimization~=0.8.0"
+        raise UnavailableError(f"TFMOT cannot be imported: {error}", hint=hint) from None
+    return tfmot
+
+
+class Log:
+    """What `quiet` kept off the terminal; complete when its block has ended."""
+
+    text = ""
+
+
+@contextmanager
+def quiet() -> Iterator[Log]:
+    """Keeps what native code writes to file descriptor 2, and Python's warnings, off the terminal."""
+    log = Log()
+    with tempfile.TemporaryFile() as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sys.stderr.flush()
+        saved = os.dup(2)
+        try:
+            os.dup2(file.fileno(), 2)
+            yield log
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+            file.seek(0)
+            log.text = file.read().decode(errors="replace")
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Makes what follows a function of `seed`; Python's and NumPy's own generators continue undisturbed afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()
+    import_keras().utils.set_random_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

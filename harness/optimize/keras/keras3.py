@@ -1,0 +1,237 @@
+"""A Keras 3 model as a Keras 2 model: TFMOT takes nothing else.
+
+    network = rebuilt(keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(8, 3), ...]))
+
+Functional and sequential models of the usual layers (`keras3_layers`) are rebuilt, layer by layer, with their weights;
+models inside them are flattened, because TFMOT takes none.  A result is given only when it is proven: on random inputs
+each layer, and the whole network, gives what Keras 3 gives, within 1e-5 of the largest output (or of 1, if that is
+less).  Everything else is an error that names the layer.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hil.core.arrays import Array
+from hil.core.errors import HilError, OptimizeError, UnavailableError
+from hil.harness.optimize.keras.keras2 import import_keras, quiet
+from hil.harness.optimize.keras.keras3_graph import Entry, InputSpec, Path, entries, inputs_of, walk
+from hil.harness.optimize.keras.keras3_layers import MODELS, is_operation, label, layers_for, refuse
+from hil.harness.optimize.layers import weight_name
+
+TOLERANCE = 1e-5
+SAMPLES = 4
+ANY_SIZE = 32
+"""What a dimension of any size is in the proof."""
+
+
+@dataclass(frozen=True)
+class RebuiltNetwork:
+    """A rebuilt network, and its layers by where they are in the Keras 3 model, in the order they are called there."""
+
+    network: Any
+    layers: dict[Path, list[Any]]
+
+
+def import_keras3() -> Any:
+    """Keras 3, which every TensorFlow of today brings; raises `UnavailableError` if `keras` is anything else."""
+    if "keras" not in sys.modules:
+        import_keras()  # so that the settings of TensorFlow's start hold
+        try:
+            with quiet():
+                importlib.import_module("keras")
+        except (ImportError, ValueError) as error:  # a backend that is not installed, or is none
+            raise UnavailableError(f"Keras 3 cannot be imported: {error}", hint="pip install keras~=3.10") from None
+    keras = sys.modules["keras"]
+    if not keras.__version__.startswith("3."):
+        raise UnavailableError(f"keras {keras.__version__} is not Keras 3", hint="pip install keras~=3.10")
+    return keras
+
+
+def is_keras3(value: Any) -> bool:
+    """Whether `value` is a Keras 3 model; imports nothing: who has one has imported it."""
+    model = getattr(sys.modules.get("keras"), "Model", None)
+    return model is not None and model is not import_keras().Model and isinstance(value, model)
+
+
+def start_names_anew() -> None:
+    """Lets Keras 3, where it is in use, number unnamed layers from the start, as it does in a new process."""
+    if utils := getattr(sys.modules.get("keras"), "utils", None):
+        utils.clear_session()
+
+
+def rebuilt(model: Any) -> Any:
+    """The Keras 3 `model` as a flat tf_keras model with the same weights, proven equal; else `OptimizeError`."""
+    _check_classes(model)
+    if not model.built or not getattr(model, "inputs", None):
+        raise OptimizeError(f"the model {model.name} has no input", hint="let keras.Input be its first layer")
+    with quiet():
+        entry = described(model)
+        built = construct(entry, lambda path: id(_operation_at(model, path)))
+        for path, layers in built.layers.items():
+            _copy_weights(_operation_at(model, path), layers, path)
+        prove(model, entry, built)
+    return built.network
+
+
+def construct(entry: Entry, identity: Callable[[Path], Any] = tuple) -> RebuiltNetwork:
+    """Builds what a Keras 3 configuration describes, with weights that Keras 2 draws; raises `OptimizeError`.
+
+    Places of one `identity` share a layer: one model may stand in several others.
+    """
+    keras = import_keras()
+    layers: dict[Path, list[Any]] = {}
+    made: dict[Any, list[Any]] = {}
+    specs = inputs_of(entry)
+    taken = {spec.name for spec in specs}
+
+    def call(path: Path, inner: Entry, arguments: list[Any], keywords: dict[str, Any]) -> Any:
+        if identity(path) not in made:
+            name = next(name for name in _names(path) if name not in taken)
+            made[identity(path)] = layers_for(inner, name, label(path))
+            taken.update(layer.name for layer in made[identity(path)])
+        layers[path] = made[identity(path)]
+        try:
+            return _applied(layers[path], inner, arguments, keywords, label(path))
+        except HilError:
+            raise
+        except Exception as error:  # what does not fit shows in many ways
+            return refuse(label(path), (str(error).strip().splitlines() or [""])[0])
+
+    inputs = [keras.Input(spec.shape, name=spec.name, dtype=spec.dtype) for spec in specs]
+    outputs = walk(entry, inputs, call)
+    return RebuiltNetwork(keras.Model(inputs, outputs, name=entry["config"]["name"]), layers)
+
+
+def _names(path: Path) -> list[str]:
+    """What a layer may be called, its own name first, in characters that TensorFlow takes."""
+    own, joined = (re.sub(r"[^A-Za-z0-9_.]|^[_.]", "-", name) for name in (path[-1], "_".join(path)))
+    return [own, joined, *(f"{joined}_{number}" for number in range(1, 10_000))]
+
+
+def _applied(layers: Sequence[Any], entry: Entry, arguments: list[Any], keywords: dict[str, Any], where: str) -> Any:
+    """Calls tf_keras layers one after another; `training` goes only to a layer to which it means something."""
+    if is_operation(entry):
+        if any(isinstance(argument, int | float) for argument in arguments):
+            refuse(where, f"{entry['class_name']} of keras.ops gets a number", "use a layer such as Rescaling")
+        arguments = [list(arguments)] if len(arguments) > 1 else arguments
+    if "training" not in inspect.signature(layers[0].call).parameters:
+        keywords = {key: value for key, value in keywords.items() if key != "training"}
+    if keywords.get("training"):
+        refuse(where, "it is called with training=True, also when the model is used")
+    x = layers[0](*arguments, **keywords)
+    for layer in layers[1:]:
+        x = layer(x)
+    return x
+
+
+def described(model: Any) -> Entry:
+    """The configuration of a Keras 3 model, with what a Normalization learned from data as its settings."""
+    config = model.get_config()
+    for inner in config["layers"]:
+        if inner["class_name"] in MODELS:
+            inner["config"] = described(_operation_at(model, [inner["config"]["name"]]))["config"]
+        elif inner["class_name"] == "Normalization":
+            learned = [_array(weight).tolist() for weight in _operation_at(model, [inner["config"]["name"]]).weights]
+            inner["config"] |= dict(zip(("mean", "variance"), learned, strict=False))
+    return {"class_name": type(model).__name__, "config": config}
+
+
+def _check_classes(model: Any) -> None:
+    """Refuses a model, or a layer in it, of a class that is not Keras' own: what it computes is not in its settings."""
+    if type(model).__name__ not in MODELS or not _is_kerass(model):
+        refuse(f"the model {model.name}", f"{type(model).__name__} is a class of its own", "use a functional model")
+    for layer in _operations(model):
+        if not _is_kerass(layer):
+            refuse(label([layer.name]), f"{type(layer).__name__} is a class of its own", "use Keras' own layers")
+        if type(layer).__name__ in MODELS:
+            _check_classes(layer)
+
+
+def _is_kerass(value: Any) -> bool:
+    return type(value).__module__.split(".")[0] == "keras"
+
+
+def _operations(model: Any) -> list[Any]:
+    """Layers and functions of `keras.ops` in a Keras 3 model."""
+    return list(model.layers if type(model).__name__ == "Sequential" else model.operations)
+
+
+def _operation_at(model: Any, path: Sequence[str]) -> Any:
+    for name in path:
+        model = next(operation for operation in _operations(model) if operation.name == name)
+    return model
+
+
+def _copy_weights(source: Any, layers: Sequence[Any], path: Path) -> None:
+    """Keras keeps the weights of a layer in the same order in both versions; names and shapes must agree."""
+    have = list(getattr(source, "weights", ()))
+    if type(source).__name__ == "Normalization":  # Keras 2 gets its mean and variance as settings
+        have = []
+    want = layers[0].weights
+    if len(have) != len(want):
+        refuse(label(path), f"it has {len(have)} weights, in tf_keras {len(want)}")
+    for old, new in zip(have, want, strict=True):
+        name, shape = weight_name(new), tuple(new.shape)
+        if tuple(old.shape) != shape or not name.endswith(old.name):
+            refuse(label(path), f"its weight {old.name} {tuple(old.shape)} is {name} {shape} in tf_keras")
+        new.assign(_array(old))
+
+
+def _array(value: Any) -> Array:
+    """A variable or tensor of any of Keras 3's backends."""
+    return np.asarray(import_keras3().ops.convert_to_numpy(value))
+
+
+def prove(model: Any, entry: Entry, built: RebuiltNetwork) -> None:
+    """Raises `OptimizeError` naming the first layer that does not compute what Keras 3 does."""
+
+    def call(path: Path, inner: Entry, arguments: list[Any], keywords: dict[str, Any]) -> Any:
+        """One layer, in both versions, on what Keras 3 gave so far."""
+        source = _operation_at(model, path)
+        given = _applied(built.layers[path], inner, arguments, keywords, label(path))
+        if "training" not in inspect.signature(source.call).parameters:
+            keywords = {key: value for key, value in keywords.items() if key != "training"}
+        expected = source(*arguments, **keywords)
+        several = isinstance(expected, list | tuple)
+        arrays = [_array(value) for value in (expected if several else [expected])]
+        _compare(arrays, list(given) if several else [given], label(path))
+        return arrays if several else arrays[0]
+
+    inputs = _random_inputs(entry)
+    walk(entry, inputs, call)
+    whole = inputs if len(inputs) > 1 else inputs[0]
+    expected, given = import_keras3().tree.flatten(model(whole, training=False)), built.network(whole, training=False)
+    _compare([_array(value) for value in expected], given if len(expected) > 1 else [given], f"the model {model.name}")
+
+
+def _random_inputs(entry: Entry) -> list[Array]:
+    """Samples for every input: normal numbers, or whole ones that any Embedding in the model knows."""
+    random = np.random.default_rng(0)
+    words = [inner["config"]["input_dim"] for inner in entries(entry) if inner["class_name"] == "Embedding"]
+
+    def draw(spec: InputSpec) -> Array:
+        shape = (spec.batch or SAMPLES, *(ANY_SIZE if size is None else size for size in spec.shape))
+        if words or "int" in spec.dtype:
+            return random.integers(0, min([*words, 128]), shape).astype(spec.dtype)
+        return random.normal(size=shape).astype(spec.dtype)
+
+    return [draw(spec) for spec in inputs_of(entry)]
+
+
+def _compare(expected: Sequence[Array], given: Sequence[Any], where: str) -> None:
+    for wanted, value in zip(expected, given, strict=True):
+        found = np.asarray(value)
+        if found.shape != wanted.shape:
+            refuse(where, f"its output has shape {wanted.shape}, in tf_keras {found.shape}")
+        difference = float(np.max(np.abs(found.astype(np.float64) - wanted), initial=0.0))
+        if not difference <= TOLERANCE * max(1.0, float(np.max(np.abs(wanted), initial=0.0))):  # NaN is no proof
+            refuse(where, f"on random inputs its output differs by {difference:.2g} from Keras 3's")

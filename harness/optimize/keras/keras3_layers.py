@@ -1,0 +1,177 @@
+"""Layers of Keras 3 as layers of Keras 2: the usual ones by a table, every other is refused by name.
+
+    layers = layers_for({"class_name": "Conv2D", "config": {...}}, "conv")      # [Conv2D], or [Conv2D, ReLU] for relu6
+
+What the two versions write differently (source: both versions' `get_config`): types of computing are a policy object,
+`negative_slope` was `alpha` in LeakyReLU, `silu` was `swish`, and settings came that Keras 2 does not know.  Such a
+setting is left out where it has the value that means what Keras 2 does, and refused where it has not.  Initializers are
+left out, because the weights are copied.  `hard_sigmoid` and `activity_regularizer` mean other things in Keras 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from hil.core.errors import OptimizeError
+from hil.harness.optimize.keras.keras2 import import_keras
+
+_OF_THREE_DIMENSIONS = (
+    *("Conv", "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling"),
+    *("ZeroPadding", "Cropping", "UpSampling", "SpatialDropout"),
+)
+LAYERS = frozenset(
+    (
+        *(f"{kind}{dimensions}D" for kind in _OF_THREE_DIMENSIONS for dimensions in (1, 2, 3)),
+        *(f"Conv{dimensions}DTranspose" for dimensions in (1, 2, 3)),
+        *("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
+        *("Dense", "Activation", "Flatten", "Reshape", "Permute", "RepeatVector", "Embedding"),
+        *("Dropout", "GaussianNoise", "GaussianDropout"),
+        *("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization"),
+        *("ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"),
+        *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"),
+        *("Rescaling", "Normalization", "Resizing"),
+        *("SimpleRNN", "LSTM", "GRU", "Bidirectional", "TimeDistributed"),
+    )
+)
+"""Layers that both versions have under this name."""
+OPERATIONS = {
+    **{name: name for name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum")},
+    **{"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"},
+}
+"""`keras.ops` between tensors -> the layer or activation that computes the same."""
+REGULARIZERS = ("L1", "L2", "L1L2")
+CONSTRAINTS = ("MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm")
+MODELS = ("Functional", "Sequential")
+_ACTIVATIONS = (
+    *("linear", "relu", "sigmoid", "tanh", "softmax", "softplus", "softsign"),
+    *("elu", "selu", "gelu", "exponential"),
+)
+_LEFT_OUT = ("name", "dtype", "fill_mode", "fill_value", "renorm_clipping", "renorm_momentum", "zero_output_for_mask")
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("synchronized", "renorm", "antialias", "pad_to_aspect_ratio", "rms_scaling"), (False,)),
+    **dict.fromkeys(("quantization_config", "activity_regularizer"), (None,)),
+    **dict.fromkeys(("mask_zero", "stateful"), (False,)),
+    "data_format": ("channels_last", None),
+}
+"""Setting -> its values that mean what Keras 2 does without it."""
+
+
+def is_operation(entry: dict[str, Any]) -> bool:
+    """Whether an entry of a model's configuration is a function of `keras.ops`, such as `x + y`."""
+    return str(entry.get("module")).startswith("keras.src.ops.")
+
+
+def label(path: Sequence[str]) -> str:
+    """How errors call a layer: with the models around it."""
+    return f"layer {'/'.join(path)}"
+
+
+def refuse(where: str, what: str, hint: str = "") -> NoReturn:
+    """Raises `OptimizeError` for a layer that is not rebuilt."""
+    raise OptimizeError(f"{where} cannot be rebuilt under tf_keras: {what}", hint=hint)
+
+
+def layers_for(entry: dict[str, Any], name: str, where: str = "") -> list[Any]:
+    """The tf_keras layers, to be called one after another, of one layer's configuration in Keras 3.
+
+    `name` becomes the first one's, which has the weights; `where` is how errors call the layer.  Raises
+    `OptimizeError` for a layer or a setting that Keras 2 has not.
+    """
+    where = where or label([name])
+    kind = str(entry["class_name"])
+    if is_operation(entry):
+        return [_operation(kind, name, where)]
+    if kind not in LAYERS:
+        refuse(
+            where, f"{kind} is none of the layers it knows", "replace it by usual ones, or leave it out of the model"
+        )
+    config = entry["config"]
+    _check_type(config.get("dtype"), where)
+    if kind == "Activation":
+        return _activation_layers(config["activation"], name, where)
+    arguments = _arguments(kind, config, where)
+    named, after = _split_activation(arguments.get("activation"), name, where)
+    if named is not None:
+        arguments["activation"] = named
+    try:
+        layer = getattr(import_keras().layers, kind)(**arguments, name=name)
+    except (TypeError, ValueError) as error:
+        refuse(where, (str(error).splitlines() or [""])[0])
+    return [layer, *after]
+
+
+def _arguments(kind: str, config: dict[str, Any], where: str) -> dict[str, Any]:
+    """What the tf_keras layer is made with, but for its name."""
+    arguments = {}
+    for key, value in config.items():
+        if key in _LEFT_OUT or key.endswith("_initializer"):
+            continue
+        if key in _NEUTRAL:
+            if value not in _NEUTRAL[key]:
+                refuse(where, f"it has {key} {value.get('class_name') if isinstance(value, dict) else value}")
+        elif key.endswith(("_regularizer", "_constraint")):
+            arguments[key] = _object(value, where)
+        elif key in ("layer", "backward_layer"):
+            arguments[key] = _inner(value, where)
+        elif key == "recurrent_activation":
+            arguments[key], _ = _split_activation(value, "", where, alone=True)
+        else:
+            arguments["alpha" if (kind, key) == ("LeakyReLU", "negative_slope") else key] = value
+    return arguments
+
+
+def _inner(entry: Any, where: str) -> Any:
+    """The layer that a TimeDistributed or Bidirectional repeats."""
+    name = str(entry["config"]["name"]).removeprefix("forward_").removeprefix("backward_")
+    first, *after = layers_for(entry, name, where)
+    if after:
+        refuse(where, "the layer inside it has an activation that Keras 2 has only as a layer")
+    return first
+
+
+def _check_type(policy: Any, where: str) -> None:
+    name = policy.get("config", {}).get("name") if isinstance(policy, dict) else policy
+    if name not in (None, "float32"):
+        refuse(where, f"it computes in {name}", "build or load the model in float32")
+
+
+def _object(value: Any, where: str) -> Any:
+    """A regularizer or constraint."""
+    if value is None:
+        return None
+    keras, kind = import_keras(), value.get("class_name") if isinstance(value, dict) else value
+    if kind in REGULARIZERS or kind in CONSTRAINTS:
+        return getattr(keras.regularizers if kind in REGULARIZERS else keras.constraints, kind)(**value["config"])
+    return refuse(where, f"it has the regularizer or constraint {kind}")
+
+
+def _split_activation(value: Any, name: str, where: str, *, alone: bool = False) -> tuple[str | None, list[Any]]:
+    """(activation by a name that Keras 2 knows, layers that come after); `alone`: there is no place for a layer."""
+    if value is None or (isinstance(value, str) and value in _ACTIVATIONS):
+        return value, []
+    if value == "silu":
+        return "swish", []
+    layers = import_keras().layers
+    if value == "relu6" and not alone:
+        return "linear", [layers.ReLU(6.0, name=f"{name}_relu6")]
+    if value == "leaky_relu" and not alone:
+        return "linear", [layers.LeakyReLU(0.2, name=f"{name}_leaky_relu")]
+    what = value if isinstance(value, str) else value.get("class_name", "of its own")
+    return refuse(where, f"its activation is {what}", "use relu or another usual one, by name, or a layer of its own")
+
+
+def _activation_layers(value: Any, name: str, where: str) -> list[Any]:
+    named, after = _split_activation(value, name, where)
+    if not after:
+        return [import_keras().layers.Activation(named, name=name)]
+    after[0]._name = name
+    return after
+
+
+def _operation(kind: str, name: str, where: str) -> Any:
+    layers = import_keras().layers
+    if kind not in OPERATIONS:
+        refuse(where, f"{kind} is a function of keras.ops", "use layers in its place")
+    known = OPERATIONS[kind]
+    return getattr(layers, known)(name=name) if known == kind else layers.Activation(known, name=name)

@@ -1,0 +1,91 @@
+"""Keras models as files: HDF5 (structure and weights), never pickle; quantization-aware models included.
+
+    save_model(model, Path("pqat.h5"))
+    model = load_model(Path("pqat.h5"))
+
+The steps give quantization-aware models with TFMOT's default quantizers only (`quantized.settle`), so nothing but
+TFMOT's own `quantize_scope` is needed to read one.
+
+A store may be shared, and Keras runs code that an HDF5 file carries: its `safe_mode` is for another format.  So the
+structure is read first, and a file is refused that names a Lambda layer, a class of any other package, or a function of
+TensorFlow that does more than compute.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hil.core.errors import BadInputError
+from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot, quiet
+
+_CODE = ("Lambda", "__lambda__", "function", "__typespec__", "ClassMethod", "InstanceMethod")
+"""Classes of a Keras configuration that stand for code or for anything that can be imported."""
+_PACKAGES = ("keras", "tf_keras", "tensorflow_model_optimization", "builtins")
+_COMPUTING = ("math", "nn", "linalg", "image", "signal", "quantization", "__operators__", "dtypes")
+"""Namespaces of TensorFlow whose functions only compute."""
+_SHAPING = (
+    *("broadcast_to", "cast", "clip_by_value", "concat", "expand_dims", "fill", "gather", "identity", "one_hot"),
+    *("ones_like", "pad", "repeat", "reshape", "reverse", "roll", "shape", "slice", "split", "squeeze", "stack"),
+    *("strided_slice", "tile", "transpose", "unstack", "where", "zeros_like"),
+)
+"""Functions outside these that only compute."""
+_HINT = "build it of Keras' own layers"
+
+
+def save_model(model: Any, path: Path) -> None:
+    """Writes a Keras model, weights and structure, without its optimizer; raises `BadInputError` if it holds code."""
+    with quiet():
+        model.save(str(path), save_format="h5", include_optimizer=False)
+    if carried := next(code_in(_structure(path)), None):
+        path.unlink()
+        raise BadInputError(f"{model.name} cannot be kept in a file: it holds code ({carried})", hint=_HINT)
+
+
+def load_model(path: Path) -> Any:
+    """Reads what `save_model` wrote; raises `BadInputError` for anything else, and for a file that carries code."""
+    keras, tfmot = import_keras(), import_tfmot()
+    if not path.is_file():
+        raise BadInputError(f"no Keras model {path}")
+    try:
+        carried = next(code_in(_structure(path)), None)
+        if carried is None:
+            with quiet(), tfmot.quantization.keras.quantize_scope():
+                return keras.models.load_model(str(path), compile=False)
+    except Exception as error:
+        first_line = (str(error).splitlines() or [""])[0]
+        raise BadInputError(f"{path} is no Keras HDF5 model: {type(error).__name__}: {first_line}") from None
+    raise BadInputError(f"{path} is not loaded: it carries code ({carried})", hint=_HINT)
+
+
+def _structure(path: Path) -> Any:
+    """The model's configuration as Keras wrote it into the file."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return json.loads(file.attrs["model_config"])
+
+
+def code_in(value: Any) -> Iterator[str]:
+    """What in a configuration would run more than Keras and TFMOT themselves, by name."""
+    if isinstance(value, dict):
+        name, config = value.get("class_name"), value.get("config")
+        module = value.get("module")
+        if name in _CODE:
+            yield str(name)
+        elif name in ("TFOpLambda", "SlicingOpLambda") and not _computes(config):
+            yield f"{name} {config.get('function') if isinstance(config, dict) else config}"
+        elif name is not None and module is not None and str(module).split(".")[0] not in _PACKAGES:
+            yield f"{module}.{name}"
+        for inner in value.values():
+            yield from code_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from code_in(inner)
+
+
+def _computes(config: Any) -> bool:
+    function = str(config.get("function")) if isinstance(config, dict) else ""
+    return function.split(".")[0] in _COMPUTING if "." in function else function in _SHAPING

@@ -1,0 +1,71 @@
+"""Quantization-aware training: plain, and preserving zeros (PQAT), clusters (CQAT) or both (PCQAT).
+
+TFMOT wraps every layer in one that rounds weights and activations as int8 would.  The preserving schemes hold more
+variables while they train (masks, centroids, indices).  Once trained, the kernels hold what those say: a masked weight
+gets no gradient and stays zero, a clustered kernel is assigned at every step.  So `settle` gives a model with TFMOT's
+default quantizers, which computes the same and is saved, loaded and converted like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from hil.core.errors import OptimizeError
+from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot, quiet
+from hil.harness.optimize.layers import weight_name
+from hil.harness.optimize.per_tensor import for_npu
+from hil.harness.optimize.repairs import repairs, revive
+
+
+def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]) -> Any:
+    """A copy of `model` with quantization in its graph, by the scheme of `technique`.
+
+    `preserve_sparsity` is always given: TFMOT's default is True, also for CQAT.
+    """
+    if technique == "npu_pcqat":
+        return _applied(lambda: for_npu(model), technique, enabled)
+    quantization, combine = import_tfmot().quantization.keras, import_tfmot().experimental.combine
+    scheme = {
+        "qat": lambda: None,
+        "pqat": combine.Default8BitPrunePreserveQuantizeScheme,
+        "cqat": lambda: combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=False),
+        "pcqat": lambda: combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=True),
+    }[technique]()
+
+    def apply() -> Any:
+        annotated = quantization.quantize_annotate_model(model)
+        return quantization.quantize_apply(*((annotated,) if scheme is None else (annotated, scheme)))
+
+    return _applied(apply, technique, enabled)
+
+
+def _applied(apply: Callable[[], Any], technique: str, enabled: Collection[str]) -> Any:
+    try:
+        with quiet(), repairs(enabled):
+            return apply()
+    except (RuntimeError, ValueError) as error:
+        raise OptimizeError(
+            f"{technique}: TFMOT cannot quantize this model: {_first_line(error)}",
+            hint="Conv2D, DepthwiseConv2D and Dense with batch normalization and ReLU work",
+        ) from error
+
+
+def settle(trained: Any, enabled: Collection[str]) -> Any:
+    """The trained model with default quantizers: same outputs, same weights, nothing of the scheme left.
+
+    `enabled` names the repairs; `dead_channels` acts here, on the trained ranges.
+    """
+    keras, quantization = import_keras(), import_tfmot().quantization.keras
+    with quiet(), quantization.quantize_scope():
+        plain = keras.models.clone_model(trained)
+    for source, target in zip(trained.layers, plain.layers, strict=True):
+        values = {weight_name(v): v.numpy() for v in source.weights}
+        for variable in target.weights:
+            variable.assign(values[weight_name(variable)])
+    revive(plain, enabled)
+    return plain
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,52 @@
+"""Zeros by sensitivity, through the store: what each layer bears is an artifact of its own.
+
+settings = with_spread(pipeline, model, ("prune", "pqat"))      # its sparsity_by says the share of every layer
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from hil.harness.model import Model, Recipe
+from hil.harness.optimize.paths import PRUNING, Node
+from hil.harness.pipeline import CODE, KERAS, TRAINING, Pipeline
+from hil.harness.store.source_digest import versions
+from hil.harness.store.store import Artifact, ArtifactRecipe, code_version
+
+SPREAD = "sensitivity.json"
+
+
+def with_spread(pipeline: Pipeline, model: Model, node: Node) -> Recipe:
+    """The model's settings, with the zeros of each layer where its sensitivity decides on them."""
+    place = next((at for at, step in enumerate(node) if step in PRUNING), None)
+    if model.recipe.sparsity_by != "sensitivity" or place is None:
+        return model.recipe
+    found = json.loads(sensitivity(pipeline, model, node[: place + 1]).read(SPREAD))
+    return replace(model.recipe, sparsity_by=found["sparsities"])
+
+
+def sensitivity(pipeline: Pipeline, model: Model, node: Node) -> Artifact:
+    """What each layer bears that the last step of `node` prunes: its loss by share of zeros, and the share chosen."""
+    parent = pipeline.keras(model, node[:-1])
+    recipe = ArtifactRecipe(
+        "sensitivity",
+        {"parent": parent.digest(KERAS), "data": pipeline.data_digest(model)},
+        {"step": node[-1], **model.recipe.spread_by()},
+        code_version(*CODE["sensitivity"]),
+        versions(*TRAINING),
+    )
+
+    def build(folder: Path) -> None:
+        from hil.harness.optimize.keras.saved_file import load_model
+        from hil.harness.optimize.pruning import prunable
+        from hil.harness.optimize.sensitivity import spread
+        from hil.harness.optimize.training import TrainingData
+
+        pipeline.say(f"{model.name}: what each layer bears", 0, 0)
+        network, data = load_model(parent.path(KERAS)), TrainingData(*pipeline.samples(model, "train"))
+        found = spread(network, data, model.recipe, prunable(network, model.recipe, node[-1]), model.loss)
+        (folder / SPREAD).write_text(json.dumps(asdict(found), indent=1))
+
+    return pipeline.store.make(recipe, build)

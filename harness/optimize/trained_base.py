@@ -1,0 +1,133 @@
+"""The trained starting point of a model, and the command that makes it anew.
+
+    python -m hil.harness.optimize.trained_base models/fashion_cnn.py    # trains, prints accuracy, writes weights
+
+Weights are an `.npz`: one float32 array per weight, by the weight's name in Keras ("pw1/kernel:0"); never a pickle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hil.core.errors import BadInputError, HilError
+from hil.harness.model import Model, load_model_file
+from hil.harness.optimize.keras.any_format import read_network
+from hil.harness.optimize.keras.keras2 import import_keras, seeded
+from hil.harness.optimize.keras.keras3 import is_keras3, rebuilt, start_names_anew
+from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, fit
+
+_HINT = "return a functional or sequential model of Keras 2 or 3; a file is named without a function: build=FILE"
+
+
+def base_model(model: Model, data: TrainingData | None, progress: Progress | None = None) -> Any:
+    """The trained Keras base: read from its file, built and filled from `model.weights`, or trained by its recipe.
+
+    `data` are the training samples; they are needed where nothing trained is there.  Raises `BadInputError` if the
+    weights do not fit the network.
+    """
+    if model.keras_file is not None:
+        return built(model)
+    if model.weights is None:
+        if data is None:
+            raise BadInputError(f"model {model.name} has no weights and no training data to make them")
+        return train_base(model, data, progress)
+    network = built(model)
+    load_weights(network, model.file(model.weights))
+    return network
+
+
+def train_base(model: Model, data: TrainingData, progress: Progress | None = None) -> Any:
+    """Trains the network from nothing, seeded by the recipe."""
+    recipe = model.recipe
+    with seeded(recipe.seed):
+        network = built(model)
+        fit(network, data, TrainingPlan(recipe.base, recipe.batch_size, recipe.seed, model.loss, progress, "base"))
+    return network
+
+
+def save_weights(network: Any, path: Path) -> None:
+    """Writes every weight; the same weights give the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **{weight.name: weight.numpy() for weight in network.weights})
+
+
+def load_weights(network: Any, path: Path) -> None:
+    """Fills `network` from an `.npz`; raises `BadInputError` if names or shapes differ."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            values = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise BadInputError(f"{path} holds no weights: {error}") from None
+    for weight in network.weights:
+        value = values.pop(weight.name, None)
+        if value is None or value.shape != tuple(weight.shape):
+            found = "nothing" if value is None else f"shape {value.shape}"
+            raise BadInputError(f"{path}: {weight.name} should have shape {tuple(weight.shape)}, but there is {found}")
+        weight.assign(value)
+    if values:
+        raise BadInputError(f"{path}: the network has no weight {sorted(values)[0]}")
+
+
+def built(model: Model) -> Any:
+    """The network, fresh: Keras numbers unnamed layers anew, so weight names do not depend on what was built before.
+
+    A Keras 3 model is rebuilt under tf_keras.  Raises `BadInputError` if `build` fails or gives no Keras model, or the
+    file that it names holds none, `OptimizeError` if a layer cannot be rebuilt.
+    """
+    if model.build is None:
+        raise BadInputError(f"model {model.name} is an int8 file: it has no Keras base")
+    if not callable(model.build):
+        return read_network(model.file(model.build))
+    keras = import_keras()
+    keras.backend.reset_uids()
+    start_names_anew()
+    try:
+        network = model.build()
+        if is_keras3(network):
+            return rebuilt(network)
+    except HilError:
+        raise
+    except Exception as error:
+        line = (str(error).strip().splitlines() or [""])[0]
+        raise BadInputError(f"build of the model {model.name} failed: {type(error).__name__}: {line}") from error
+    if not isinstance(network, keras.Model):
+        kind = f"{type(network).__module__.split('.')[0]} {type(network).__name__}"
+        raise BadInputError(f"build of the model {model.name} gives no Keras model but a {kind}", hint=_HINT)
+    return network
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Trains the base of a model file and writes its weights.")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("-o", "--output", type=Path, help="default: weights/NAME.npz beside the model file")
+    options = parser.parse_args(arguments)
+    try:
+        model = load_model_file(options.model, needs_weights=False)
+        if model.keras_file is not None:
+            raise BadInputError(f"model {model.name} is trained already: {model.keras_file} holds it")
+        x, y = model.data.read("train")
+        network = train_base(
+            model, TrainingData(x, y), lambda done, total, text: print(f"\r{text} {done}/{total}", end="")
+        )
+        default = f"weights/{model.name}.npz" if model.weights is None else model.weights
+        output = options.output or model.file(default)
+        save_weights(network, output)
+    except HilError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"\n{output}: {network.count_params()} parameters")
+    if model.loss == "logits":
+        x, y = model.data.read("test")
+        correct = network.predict(x, batch_size=500, verbose=0).argmax(axis=1) == y
+        print(f"test accuracy {correct.mean():.4f} of {len(y)} samples")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""The pytest plugin: `pytest --target fvp` runs the tests that ask for a deployment, on every model and technique.
+
+    def test_fits_and_holds(deployment, parity, accuracy, latency, memory):
+        assert parity.mismatches == 0
+        assert accuracy.drop <= 0.01
+        assert latency.ms <= 2.0 and memory.sram_bytes <= 256 * 1024
+
+A test that uses the fixture `deployment`, or one that is made of it, runs once for each model of the models folder and
+each leaf of the deployment tree, on the target of the command line (`sim` without one).  With `--target`, only such
+tests run.  Nothing is imported here that a pytest run without deployments would have to wait for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from hil.core.errors import BadInputError
+from hil.harness.pytest_plugin import options
+from hil.harness.pytest_plugin import tree_walk as in_pytest
+from hil.harness.pytest_plugin.fixtures import accuracy, bench, budget, deployment, latency, memory, parity
+from hil.harness.pytest_plugin.options import OPTIONS
+from hil.harness.pytest_plugin.recorder import LEFT_OUT, Recorder
+from hil.harness.pytest_plugin.tree_walk import hil_tree
+
+__all__ = ["accuracy", "bench", "budget", "deployment", "hil_tree", "latency", "memory", "parity"]
+
+WRONG_USE = pytest.StashKey[str]()
+"""What cannot be meant, found while tests were collected."""
+MARKS = (
+    "hil_models(*names): run this test on these models only",
+    "hil_techniques(*names): run this test on these leaves of the deployment tree only",
+    "hil_budget(max_accuracy_drop=, max_latency_ms=, max_sram_bytes=, max_flash_bytes=, max_model_bytes=): "
+    "limits for this test",
+    in_pytest.MARK,
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.register(parser)
+    parser.addini("hil_models", "folder of model files, relative to the root folder", default="models")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Iterator[None]:
+    known = early_config.known_args_namespace
+    values = options.values_of_short(args)
+    known.file_or_dir = [path for path in known.file_or_dir if path not in values]
+    yield
+    options.register_short(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for mark in MARKS:
+        config.addinivalue_line("markers", mark)
+    try:
+        config.stash[OPTIONS] = options.read(config)
+    except BadInputError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[LEFT_OUT] = {}
+    config.pluginmanager.register(Recorder(config), "hil-recorder")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Names on the command line that nothing has end the run before it starts."""
+    chosen = session.config.stash[OPTIONS]
+    if chosen.target or chosen.models or chosen.techniques or chosen.engine != "auto":
+        from hil.harness.pytest_plugin.selection import check
+
+        try:
+            check(chosen)
+        except BadInputError as error:
+            raise pytest.UsageError(str(error)) from error
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    if config.stash[OPTIONS].target is None:
+        return []
+    from hil.harness.pytest_plugin.summary import header
+
+    return header(config.stash[OPTIONS])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    config = metafunc.config
+    try:
+        parameters, left_out = _parameters(config, metafunc.definition, metafunc.fixturenames)
+    except BadInputError as error:
+        if hasattr(config, "workerinput"):  # a worker of pytest-xdist cannot end the run
+            pytest.fail(str(error), pytrace=False)
+        config.stash[WRONG_USE] = str(error)
+        return
+    config.stash[LEFT_OUT].update(left_out)
+    for fixture, found in parameters.items():
+        if not found:
+            found = [pytest.param(None, id="none", marks=pytest.mark.skip(reason=_why_none(left_out)))]
+        metafunc.parametrize(fixture, found, indirect=True, scope="session" if fixture == "deployment" else None)
+
+
+def _parameters(
+    config: pytest.Config, definition: pytest.Item, fixtures: Collection[str]
+) -> tuple[dict[str, list[Any]], Mapping[str, str]]:
+    """Fixture -> what a test is run with, a parameter a run; and what was left out, with the reason."""
+    trees = in_pytest.wanted(definition, fixtures)
+    if not trees and "deployment" not in fixtures:
+        return {}, {}
+    from hil.harness.pytest_plugin.selection import select
+
+    options = config.stash[OPTIONS]
+    selection = select(options, definition)
+    found = {}
+    if "deployment" in fixtures:
+        found["deployment"] = [
+            _parameter(config, f"{model.name}-{path}", (model, path)) for model, path in selection.chosen
+        ]
+    if trees:
+        chosen = in_pytest.by_model(selection, options, definition)
+        found[in_pytest.NAME] = [
+            _parameter(config, f"{model.name}-tree", (model, leaves)) for model, leaves in chosen.items()
+        ]
+    return found, selection.left_out
+
+
+def _why_none(left_out: Mapping[str, str]) -> str:
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(left_out.items()))
+    return f"no deployment to run on: {reasons or 'options and marks leave none'}"
+
+
+def _parameter(config: pytest.Config, name: str, value: object) -> Any:
+    """A deployment's tests stay on one worker of pytest-xdist (`--dist loadgroup`), which then measures it once."""
+    marks = [pytest.mark.xdist_group(name)] if config.pluginmanager.hasplugin("xdist") else []
+    return pytest.param(value, id=name, marks=marks)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Wrong use ends the run before its first test.  With `--target`, only tests of deployments run."""
+    if wrong := config.stash.get(WRONG_USE, ""):
+        raise pytest.UsageError(wrong)
+    if config.stash[OPTIONS].target is None:
+        return
+    ours = {"deployment", in_pytest.NAME}
+    unwanted = [item for item in items if ours.isdisjoint(getattr(item, "fixturenames", ()))]
+    if unwanted:
+        config.hook.pytest_deselected(items=unwanted)
+        items[:] = [item for item in items if item not in set(unwanted)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    in_pytest.judge(item)

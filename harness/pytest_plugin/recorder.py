@@ -1,0 +1,104 @@
+"""What a run leaves behind: a row a deployment, what was left out, and the exit code that tells failure from breakdown.
+
+Rows travel in the test reports, so that they arrive from pytest-xdist's workers too.  When every failed report was an
+`InfrastructureError`, pytest ends with 6 instead of 1: the target broke down, the models did not.  A device that is
+lost is told once, with the first test that lost it and the number of those that had no device because of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hil.core.errors import HilError, InfrastructureError
+from hil.harness.pytest_plugin.options import OPTIONS, of_another_plugin
+
+EXIT_ONLY_INFRASTRUCTURE = 6
+ROW = "hil_row"
+INFRASTRUCTURE = "hil_infrastructure"
+LOST = "hil_lost"
+LEFT_OUT = pytest.StashKey[dict[str, str]]()
+"""What no test ran on, with the reason."""
+
+
+class Recorder:
+    """Listens to the reports of one session."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.failures: list[bool] = []  # of each failed report, whether it was infrastructure
+        self.lost: dict[str, list[str]] = {}  # device -> the tests that it was lost to, the first with why
+        self._told: HilError | None = None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+        report = yield
+        error = call.excinfo.value if call.excinfo else None
+        if isinstance(error, HilError):
+            _explain(report, error, again=error is self._told)
+            self._told = error
+        deployment = getattr(item, "funcargs", {}).get("deployment")
+        if call.when == "call" and deployment is not None:
+            from hil.harness.pytest_plugin.summary import row
+
+            report.user_properties.append((ROW, json.dumps(row(deployment))))
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        properties = dict(report.user_properties)
+        if ROW in properties:
+            found = json.loads(str(properties[ROW]))
+            known = self.rows.setdefault(found["name"], {})
+            known.update({key: value for key, value in found.items() if value is not None})
+        if LOST in properties:
+            where = self.lost.setdefault(str(properties[LOST]), [])
+            where.append(report.nodeid if where else f"{report.nodeid}: {report.longrepr}")
+        if report.failed:
+            self.failures.append(INFRASTRUCTURE in properties)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if hasattr(self.config, "workeroutput"):
+            self.config.workeroutput["hil_left_out"] = self.config.stash[LEFT_OUT]
+        if session.exitstatus == pytest.ExitCode.TESTS_FAILED and self.failures and all(self.failures):
+            session.exitstatus = EXIT_ONLY_INFRASTRUCTURE
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker of pytest-xdist ended and hands over what it left out."""
+        self.config.stash[LEFT_OUT].update(getattr(node, "workeroutput", {}).get("hil_left_out", {}))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        left_out = self.config.stash[LEFT_OUT]
+        if not self.rows and not left_out and not self.lost:
+            return
+        from hil.harness.pytest_plugin.summary import render
+
+        terminalreporter.section("hardware in the loop")
+        if self.rows or left_out:
+            terminalreporter.write_line(render(list(self.rows.values()), left_out, terminalreporter))
+        theirs = of_another_plugin(self.config)
+        if theirs and self.config.stash[OPTIONS].target is None:
+            terminalreporter.write_line(
+                f"on sim: --target {theirs} is another plugin's option here (--hil-target {theirs})", yellow=True
+            )
+        for device, (first, *others) in self.lost.items():
+            terminalreporter.write_line(f"{device} is out of order since {first}")
+            if others:
+                terminalreporter.write_line(
+                    f"  {len(others)} more tests were not run on it; none of them is a regression"
+                )
+
+
+def _explain(report: Any, error: HilError, again: bool) -> None:
+    """One line instead of a traceback, with the target's log the first time; infrastructure is marked as such."""
+    report.longrepr = f"{type(error).__name__}: {error}"
+    if error.log and not again:
+        report.sections.append(("log of the target", error.log))
+    if isinstance(error, InfrastructureError):
+        report.user_properties.append((INFRASTRUCTURE, True))
+        if error.lost:
+            report.user_properties.append((LOST, error.lost))

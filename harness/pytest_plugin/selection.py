@@ -1,0 +1,121 @@
+"""Which deployments a test runs on: models of the folder x leaves of the tree, narrowed by marks and the command line.
+
+    selection = select(options, metafunc.definition)
+    selection.chosen        # [(Model, "pcqat"), ...]
+    selection.left_out      # {"digits_dscnn": "no recordings (set HIL_FSDD ...)"}
+
+The command line names what the user wants (a name that nothing has is a usage error), marks name what the test is
+about, a model file what makes sense for the model.  A model whose data is not on this machine is left out with the
+reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from hil.core.errors import BadInputError, UnavailableError
+from hil.harness.model import Budget, Model, discover
+from hil.harness.optimize.paths import PATHS
+from hil.harness.pytest_plugin.options import Options
+
+GIVEN = "int8"
+"""The path of a model that came as an int8 file."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Pairs of model and path, and by name what was left out and why."""
+
+    chosen: list[tuple[Model, str]]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def check(options: Options) -> None:
+    """Raises `BadInputError` for a name on the command line that nothing has."""
+    from hil.fvp.engines.engine import NAMES as ENGINES
+    from hil.targets import NAMES as TARGETS
+    from hil.targets import create
+
+    _known("target", [options.target] if options.target else [], TARGETS)
+    _known("engine", [options.engine], ENGINES)
+    check_accelerator(options.accelerator)
+    if options.target in ("fvp", "serial"):
+        create(options.target, **options.of_target())  # which looks at its parameters, and starts nothing
+    models = _models(options.folder)
+    _known("model", options.models, [model.name for model in models])
+    _known("technique", options.techniques, [*PATHS, GIVEN])
+    asked = [model for model in models if not options.models or model.name in options.models]
+    for model in asked:
+        if options.models and (reason := unavailable(model)):
+            raise BadInputError(f"--model {model.name}: {reason}")
+    for technique in options.techniques:
+        if not any(technique in leaves_of(model) for model in asked):
+            leaves = "; ".join(f"{model.name} has {', '.join(leaves_of(model))}" for model in asked)
+            raise BadInputError(f"--technique {technique}: no model here takes it", hint=leaves)
+
+
+def check_accelerator(name: str) -> None:
+    """Raises `BadInputError` for one that Vela does not know."""
+    from hil.npu.accelerator import ALL
+
+    _known("accelerator", [name], [accelerator.name for accelerator in ALL])
+
+
+def select(options: Options, item: pytest.Item) -> Selection:
+    """The deployments of one test function; raises `BadInputError` for a mark that names what there is not."""
+    limits = [field.name for field in fields(Budget)]
+    _known("limit", [name for found in item.iter_markers("hil_budget") for name in found.kwargs], limits)
+    models = _models(options.folder)
+    marked_models, marked_leaves = _marked(item, "hil_models"), _marked(item, "hil_techniques")
+    _known("model", marked_models, [model.name for model in models])
+    _known("technique", marked_leaves, [*PATHS, GIVEN])
+    selection = Selection([])
+    for model in models:
+        if (options.models and model.name not in options.models) or (marked_models and model.name not in marked_models):
+            continue
+        if reason := unavailable(model):
+            selection.left_out[model.name] = reason
+            continue
+        leaves = leaves_of(model)
+        if options.techniques and not set(leaves) & set(options.techniques):
+            selection.left_out[model.name] = f"it has only {', '.join(leaves)}"
+        wanted = [set(names) for names in (options.techniques, marked_leaves) if names]
+        selection.chosen.extend((model, leaf) for leaf in leaves if all(leaf in names for names in wanted))
+    return selection
+
+
+def leaves_of(model: Model) -> tuple[str, ...]:
+    """The paths a model is tested on, in table order."""
+    if model.tflite is not None:
+        return (GIVEN,)
+    return tuple(leaf for leaf in PATHS if model.techniques is None or leaf in model.techniques)
+
+
+@lru_cache
+def unavailable(model: Model) -> str:
+    """Why a model cannot be used here, with the way to change that; empty if it can."""
+    try:
+        model.data.present()
+    except UnavailableError as error:
+        return str(error)
+    return ""
+
+
+@lru_cache
+def _models(folder: Path) -> tuple[Model, ...]:
+    return tuple(discover(folder))
+
+
+def _marked(item: pytest.Item, mark: str) -> tuple[str, ...]:
+    return tuple(str(name) for found in item.iter_markers(mark) for name in found.args)
+
+
+def _known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise BadInputError(f"no {what} {name}", hint=f"there are: {', '.join(known) or 'none'}")

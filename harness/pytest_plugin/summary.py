@@ -1,0 +1,197 @@
+"""What a person reads at the end of a run: one table a model, a row a path, and what was left out.
+
+    path   Keras  int8       drop  on target  mismatches  cycles     ms  SRAM  flash  weights  zeros  unique  cycles
+    ptq     91.6  91.6  +0.1 ±0.2        7/8       0 / 0  59,636  0.119   5.5   54.0     48.4    0.9     255
+    prune   90.8  90.6  +1.0 ±0.4        7/8       0 / 0  41,780  0.084   5.5   36.6     31.0   50.0     218   -30 %
+
+Rows are made where a test ran (`row`) and drawn where the terminal is (`render`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import math
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from hil.core.errors import HilError
+from hil.harness.evaluation.cost import clock_hz
+from hil.harness.pytest_plugin.options import Options
+
+if TYPE_CHECKING:
+    import pytest
+
+    from hil.harness.evaluation.evaluator import Deployment
+
+TableRow = dict[str, Any]
+BASELINE = "ptq"
+TABLE_WIDTH = 140
+
+
+def header(options: Options) -> list[str]:
+    """Target, engine and version, accelerator, memory mode and Vela, for the head of the run."""
+    from hil.targets import create
+
+    target = options.target or "sim"
+    try:
+        with contextlib.closing(create(target, **options.of_target())) as made:
+            identity = made.identity()
+    except HilError as error:
+        identity = {"not usable:": str(error)}
+    described = ", ".join(f"{key} {_short(value)}" for key, value in identity.items() if key != "target")
+    configuration = f"{options.accelerator}, {options.memory_mode}, {options.system_config}"
+    vela = importlib.metadata.version("ethos-u-vela")
+    return [f"hil: target {target} ({described})", f"hil: {configuration}, Vela {vela}"]
+
+
+def _short(value: str) -> str:
+    """Twelve digits are enough of a hash."""
+    return value[:12] if len(value) == 64 and set(value) <= set("0123456789abcdef") else value
+
+
+def row(deployment: Deployment) -> TableRow:
+    """What is known of a deployment by now, as JSON; what no test asked for is None."""
+    known = deployment.known
+    summary = deployment.compiled.summary
+    found: TableRow = {
+        "name": deployment.name,
+        "model": deployment.model.name,
+        "path": deployment.path,
+        "target": deployment.target,
+        "sram": summary.sram_bytes,
+        "flash": summary.flash_bytes,
+        "weights": summary.weights_encoded,
+        "cpu_operators": len(summary.cpu_operators),
+        **_survivors(deployment),
+    }
+    if "accuracy" in known:
+        result = known["accuracy"]
+        found |= {"metric": result.metric, "base": result.reference, "int8": result.value, "drop": result.drop}
+        found |= {"low": result.low, "high": result.high, "labelled": result.samples, "keras": result.keras}
+        found |= {"on_target": None if math.isnan(result.on_target) else result.on_target}
+    if "outcome" in known:
+        outcome = known["outcome"]
+        cycles = next((m for m in outcome.run.measurements if m.name == "npu_cycles"), None)
+        found |= {"samples": len(outcome.picked), "sim_samples": outcome.sim_samples}
+        found |= {"sim_mismatches": outcome.sim_mismatches, "identity": outcome.run.identity}
+        if (whole := next((m for m in outcome.run.measurements if m.name == "inference_ms"), None)) is not None:
+            found |= {"ms": whole.value, "trust": whole.trust.value}
+        if cycles is not None:
+            milliseconds = 1e3 * cycles.value / clock_hz(outcome.run, summary)
+            found |= {"cycles": int(cycles.value), "ms": milliseconds, "trust": cycles.trust.value}
+    if "parity" in known:
+        found |= {"mismatches": known["parity"].mismatches, "elements": known["parity"].elements}
+    return found
+
+
+def _survivors(deployment: Deployment) -> TableRow:
+    """Share of zeros over all kernels that a technique may touch, and the most distinct weights in one of them."""
+    kernels = [layer for layer in deployment.weights if "depthwise" not in layer.kind.lower()]
+    if not kernels:
+        return {}
+    size = sum(layer.size for layer in kernels)
+    zeros = sum(layer.zeros * layer.size for layer in kernels) / size
+    return {"zeros": zeros, "unique": max(layer.unique for layer in kernels)}
+
+
+def render(rows: Sequence[TableRow], left_out: Mapping[str, str], reporter: pytest.TerminalReporter) -> str:
+    """The tables as text; wider than a narrow terminal rather than cut off."""
+    from rich.console import Console
+
+    text = StringIO()
+    tw = reporter._tw
+    width = max(tw.fullwidth, TABLE_WIDTH)
+    console = Console(file=text, width=width, force_terminal=tw.hasmarkup, legacy_windows=False, highlight=False)
+    for model in dict.fromkeys(row["model"] for row in rows):
+        console.print(_table(model, [row for row in rows if row["model"] == model]))
+    if rows:
+        console.print(_legend(rows), style="italic", markup=False)
+    for name, reason in sorted(left_out.items()):
+        console.print(f"left out: {name}: {reason}", markup=False, soft_wrap=True)
+    return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
+
+
+def _table(model: str, rows: list[TableRow]) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=_title(model, rows), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("path", no_wrap=True)
+    headings = ("Keras", "int8", "drop", "on target", "mis-\nmatches", "NPU\ncycles", "ms", "SRAM", "flash")
+    for heading in (*headings, "encoded\nweights", "zeros", "unique", "cycles", "weights"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    baseline = next((row for row in rows if row["path"] == BASELINE), None)
+    for row in rows:
+        table.add_row(*_cells(row), *_change(row, baseline))
+    return table
+
+
+def _title(model: str, rows: list[TableRow]) -> str:
+    base = next((row for row in rows if "base" in row), None)
+    if base is None:
+        return model
+    return f"{model}: float base {base['metric']} {_percent(base['base'])} % of {base['labelled']} test samples"
+
+
+def _legend(rows: Sequence[TableRow]) -> str:
+    """What the columns stand on, said once."""
+    notes = [
+        "Keras, int8: accuracy in % over the test set (int8 on sim); drop: points against the float base, 95 % interval"
+    ]
+    target = rows[0]["target"]
+    if samples := _range(rows, "samples"):
+        on_sim = "" if target == "sim" else f" / on sim ({_range(rows, 'sim_samples')} samples)"
+        notes.append(f"on target: {samples} samples that ran on {target}")
+        notes.append(f"mismatches: elements unlike the reference kernels on {target} ({samples} samples){on_sim}")
+    if trusts := sorted({row["trust"] for row in rows if "trust" in row}):
+        notes.append(f"cycles and ms are {', '.join(trusts)}, all else exact; SRAM, flash and encoded weights in KiB")
+    notes.append(f"zeros: % of the weights; unique: most distinct weights in a layer; last columns: against {BASELINE}")
+    if any(row["cpu_operators"] for row in rows):
+        notes.append("*: operators left to the CPU are not in the cycles")
+    return "\n".join(notes)
+
+
+def _range(rows: Sequence[TableRow], key: str) -> str:
+    """The number that all rows have, or the smallest and largest."""
+    found = sorted({row[key] for row in rows if key in row})
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}" if found else ""
+
+
+def _cells(row: TableRow) -> list[str]:
+    ran = "mismatches" in row
+    counted = row.get("metric") == "top1" and "samples" in row and row.get("on_target") is not None
+    right = f"{row['on_target'] * row['samples']:.0f}/{row['samples']}" if counted else None
+    mismatches = [str(row[key]) for key in ("mismatches", "sim_mismatches") if ran]
+    return [
+        row["path"],
+        _percent(row.get("keras")),
+        _percent(row.get("int8")),
+        f"{100 * row['drop']:+.1f} \u00b1{50 * (row['high'] - row['low']):.1f}" if "drop" in row else "",
+        right or _percent(row.get("on_target")),
+        " / ".join(mismatches[:1] if row["target"] == "sim" else mismatches),
+        (f"{row['cycles']:,}" if "cycles" in row else "") + ("*" if row["cpu_operators"] else ""),
+        f"{row['ms']:.3f}" if "ms" in row else "",
+        _kib(row["sram"]),
+        _kib(row["flash"]),
+        _kib(row["weights"]),
+        _percent(row.get("zeros")),
+        str(row.get("unique", "")),
+    ]
+
+
+def _change(row: TableRow, baseline: TableRow | None) -> list[str]:
+    """Cycles and encoded weights against the baseline."""
+    if baseline is None or row is baseline:
+        return ["", ""]
+    known = [key if row.get(key) and baseline.get(key) else None for key in ("cycles", "weights")]
+    return [f"{round(100 * (row[key] / baseline[key] - 1)):+d} %" if key else "" for key in known]
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}"
+
+
+def _kib(size: int) -> str:
+    return f"{size / 1024:.1f}"

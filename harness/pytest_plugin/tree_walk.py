@@ -1,0 +1,98 @@
+"""The walk in pytest: a mark that walks and asserts, a fixture that gives the walk.
+
+    @pytest.mark.hil_tree(max_latency_ms=0.1, max_accuracy_drop=0.01)
+    def test_some_leaf_fits(hil_tree):
+        assert hil_tree.winner.level < 3
+
+The test runs once for each model of the models folder, and fails before its own first line where no leaf meets the
+limits.  Without the mark, the fixture walks with the model file's budget and asserts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hil.core.errors import BadInputError
+from hil.harness.pytest_plugin.options import OPTIONS, Options
+
+if TYPE_CHECKING:
+    from hil.harness.evaluation.evaluator import Evaluator
+    from hil.harness.model import Model
+    from hil.harness.pytest_plugin.selection import Selection
+    from hil.harness.tree.result import Walk
+
+NAME = "hil_tree"
+MARK = (
+    "hil_tree(policy=, max_trainings=, max_minutes=, jobs=, scheduler=, max_accuracy_drop=, max_latency_ms=, "
+    "max_sram_bytes=, max_flash_bytes=, max_model_bytes=): "
+    "walk the deployment tree, and fail where no leaf meets the limits"
+)
+
+
+def wanted(definition: pytest.Item, fixturenames: Collection[str]) -> bool:
+    """Whether a test walks a tree; raises `BadInputError` for the mark on a test that does not take the fixture."""
+    if NAME not in fixturenames and definition.get_closest_marker(NAME) is not None:
+        raise BadInputError(f"{definition.name}: the mark {NAME} is there, the fixture is not", hint=f"take {NAME}")
+    return NAME in fixturenames
+
+
+def by_model(selection: Selection, options: Options, definition: pytest.Item) -> dict[Model, tuple[str, ...]]:
+    """The leaves of each model that a test walks to; raises `BadInputError` for a mark that cannot be meant."""
+    from hil.harness.pytest_plugin.selection import GIVEN
+    from hil.harness.tree.limits import limits_of
+    from hil.harness.tree.walk import OUTSIDE, check_policy
+
+    how, given = _marked(definition)
+    check_policy(how["policy"], how["effort"])
+    found: dict[Model, tuple[str, ...]] = {}
+    for model, leaf in selection.chosen:
+        if leaf == GIVEN:
+            selection.left_out[model.name] = "it came as an int8 file and has no tree"
+        elif leaf not in OUTSIDE or leaf in options.techniques:
+            limits_of(model, options.target or "sim", given)
+            found[model] = (*found.get(model, ()), leaf)
+    return found
+
+
+@pytest.fixture
+def hil_tree(request: pytest.FixtureRequest, bench: Evaluator) -> Walk:
+    """The walk of one model's tree, with the limits of the mark `hil_tree` in place of the model file's."""
+    from hil.harness.tree.limits import limits_of
+    from hil.harness.tree.walk import walk
+
+    model, leaves = request.param
+    how, given = _marked(request.node)
+    asked = limits_of(model, bench.target_name, given)
+    config = request.config
+    options = config.stash[OPTIONS]
+    return walk(
+        *(model, bench, asked.limits),
+        **how,
+        leaves=leaves,
+        failures=config.rootpath,
+        vela_config=options.vela_config,
+    )
+
+
+def judge(item: pytest.Item) -> None:
+    """Fails a marked test whose walk found no leaf."""
+    walked = getattr(item, "funcargs", {}).get(NAME)
+    if walked is None or item.get_closest_marker(NAME) is None or walked.verdict.met:
+        return
+    from hil.harness.tree.text import as_text
+
+    pytest.fail(as_text(walked), pytrace=False)
+
+
+def _marked(item: pytest.Item) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    """How to walk, as `walk` takes it, and the limits: of the marks, the closest last."""
+    from hil.harness.tree.settings_search import Effort
+
+    merged: dict[str, Any] = {"policy": "first"}
+    for mark in reversed(list(item.iter_markers(NAME))):
+        merged |= mark.kwargs
+    how = {name: merged.pop(name) for name in ("policy", "jobs", "scheduler") if name in merged}
+    return how | {"effort": Effort(merged.pop("max_trainings", None), merged.pop("max_minutes", None))}, merged

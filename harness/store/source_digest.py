@@ -1,0 +1,179 @@
+"""What of a model's source a result depends on.
+
+    source_digest(model)            # hash of what its files define
+    source_versions(model)          # {"numpy": "1.26.4", "scipy": "1.15.2"}: the libraries that they import
+
+The model file counts, and with it every file of the user's own that it reaches: through `sibling`, through imports at
+any place, through the functions it hands over.  Comments, docstrings and layout do not count.  Nor do the arguments of
+`model = Model(...)` that recipes carry one by one, or that no artifact depends on, with what only they use: a new
+budget trains nothing anew.
+
+What a file reads when it is loaded (an environment variable, a JSON file) is not seen: name such a file in
+`Dataset.files`.
+"""
+
+from __future__ import annotations
+
+import ast
+import collections
+import functools
+import importlib.metadata
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hil.harness.model import Model
+from hil.harness.store.imports import is_own, libraries, own_files
+from hil.harness.store.store import digest
+
+SETTINGS = frozenset({"name", "recipe", "budget", "metric", "weights", "tflite", "techniques"})
+"""Arguments of `Model` that the source does not count."""
+_ORDER = [field.name for field in fields(Model)]
+
+
+@lru_cache
+def source_digest(model: Model) -> str:
+    """Hash of what the model's files define, but for its settings."""
+    return digest("".join(_definitions(path, model) for path in source_files(model)).encode())
+
+
+@lru_cache
+def source_versions(model: Model) -> dict[str, str]:
+    """Versions of the installed libraries that the model's files import, by name of the distribution."""
+    parsed = [(_parsed(path), path) for path in source_files(model) if path.suffix == ".py"]
+    return versions(*sorted({name for tree, path in parsed for name in libraries(tree, path)}))
+
+
+def versions(*names: str) -> dict[str, str]:
+    """Installed versions by distribution; a name may also be a package's, such as tensorflow of tensorflow-cpu."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            providers = sorted(set(_distributions().get(name, ())))
+            found.update({provider: importlib.metadata.version(provider) for provider in providers})
+    return found
+
+
+@lru_cache
+def _distributions() -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())
+
+
+def source_files(model: Model) -> list[Path]:
+    """The model file and every file of the user's own that it reaches, sorted."""
+    functions = (model.build, model.data.load, model.data.files, model.loss)
+    found: set[Path] = set()
+    waiting = [model.path, *(file for function in functions if callable(function) for file in _file_of(function))]
+    while waiting:
+        path = waiting.pop()
+        if path.is_file() and path not in found:
+            found.add(path)
+            waiting.extend(own_files(_parsed(path), path) if path.suffix == ".py" else ())
+    return sorted(found)
+
+
+def _file_of(function: Callable[..., Any]) -> list[Path]:
+    """Where a function, partial or callable object of the user's own is written; empty for anything else."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    for thing in (inspect.unwrap(function), type(function)):
+        try:
+            file = Path(inspect.getsourcefile(thing) or "").resolve()
+        except TypeError:  # an object, or something built in
+            continue
+        return [file] if file.is_file() and is_own(file) else []
+    return []
+
+
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes())
+
+
+def _definitions(path: Path, model: Model) -> str:
+    if path.suffix != ".py":
+        return digest(path.read_bytes())
+    tree = _parsed(path)
+    _drop_docstrings(tree)
+    if path == model.path:
+        tree.body = _without_settings(tree.body)
+    return ast.dump(tree)
+
+
+def _drop_docstrings(tree: ast.Module) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            match node.body:
+                case [ast.Expr(value=ast.Constant(value=str())), *rest]:
+                    node.body = rest
+
+
+def _without_settings(body: Sequence[ast.stmt]) -> list[ast.stmt]:
+    """The statements of a model file without the settings of its `Model`, and without what nothing else uses."""
+    kept = [statement for statement in body if not _imports_harness(statement)]
+    settings = {name for statement in kept if _assigns_model(statement) for name in _take_settings(statement)}
+    while True:
+        used = collections.Counter(name for statement in kept for name in _names([statement]))
+        gone = [s for s in kept if used[_bound(s)] == 1 and (_bound(s) in settings or _does_nothing(s))]
+        if not gone:
+            return kept
+        kept = [statement for statement in kept if statement not in gone]
+        settings |= _names(gone)
+
+
+def _imports_harness(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and (statement.module or "").split(".")[0] == "hil"
+
+
+def _assigns_model(statement: ast.stmt) -> bool:
+    match statement:
+        case (
+            ast.Assign(targets=[ast.Name(id="model")], value=ast.Call(func=function))
+            | ast.AnnAssign(target=ast.Name(id="model"), value=ast.Call(func=function))
+        ):
+            return getattr(function, "attr", getattr(function, "id", "")) == "Model"
+    return False
+
+
+def _take_settings(statement: Any) -> set[str]:
+    """Takes the settings out of `model = Model(...)`; returns the names that they used."""
+    call: ast.Call = statement.value
+    taken: list[ast.AST] = []
+    for place, argument in enumerate(call.args[: len(_ORDER)]):
+        if isinstance(argument, ast.Starred):
+            break
+        if _ORDER[place] in SETTINGS:
+            taken.append(argument)
+            call.args[place] = ast.Constant(None)
+    taken += [keyword for keyword in call.keywords if keyword.arg in SETTINGS]
+    call.keywords = [keyword for keyword in call.keywords if keyword.arg not in SETTINGS]
+    return _names(taken)
+
+
+def _bound(statement: ast.stmt) -> str:
+    """The one name that a plain assignment or a function definition binds, but for `model`."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+            return "" if name == "model" else name
+        case ast.FunctionDef(name=name):
+            return name
+    return ""
+
+
+def _does_nothing(statement: ast.stmt) -> bool:
+    """Whether a definition has no effect but the name it binds: it calls nothing but what makes settings."""
+    outside = statement.decorator_list if isinstance(statement, ast.FunctionDef) else [statement]
+    calls = [node.func for outer in outside for node in ast.walk(outer) if isinstance(node, ast.Call)]
+    return all(isinstance(call, ast.Name) and call.id in ("Budget", "FineTune", "Recipe") for call in calls)
+
+
+def _names(nodes: Iterable[ast.AST]) -> set[str]:
+    """Every name that occurs in `nodes`."""
+    inside = [node for outer in nodes for node in ast.walk(outer)]
+    return {node.id for node in inside if isinstance(node, ast.Name)} | {
+        node.name for node in inside if isinstance(node, ast.FunctionDef)
+    }

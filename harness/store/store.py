@@ -1,0 +1,260 @@
+"""The store of artifacts: what was made once is found again by its recipe and checked by its content.
+
+    store = Store(default_root())
+    recipe = ArtifactRecipe("int8", {"keras": digest}, {"samples": 200}, code_version("hil.harness.optimize"))
+    artifact = store.make(recipe, lambda folder: (folder / "model.tflite").write_bytes(convert(...)))
+    artifact.read("model.tflite")
+
+A *recipe* is everything that can change the result: the content hashes of what goes in, the settings, the source of the
+step and the versions of the libraries that do the work.  Its hash is the *key*, and the key is the folder's name.  A
+folder appears by one rename when it is complete, so an interrupted run leaves either the whole artifact or none; a lock
+per key keeps two processes from making the same thing twice.  Files are hashed again when they are read: an artifact
+that was damaged is made anew, never used.
+
+    <root>/<step>/<key>/manifest.json   recipe, files with SHA-256 and size, when made; sealed by a hash
+    <root>/<step>/<key>/<files>
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from hil.core.errors import BadInputError, InfrastructureError
+
+MANIFEST = "manifest.json"
+
+
+def default_root() -> Path:
+    """`HIL_STORE`, or the user's cache folder."""
+    return Path(os.environ.get("HIL_STORE") or platformdirs.user_cache_path("ethosu-hil") / "store")
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 of `data` as hexadecimal text."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_files(paths: list[Path]) -> str:
+    """One hash over the names and contents of files, in the order given."""
+    total = hashlib.sha256()
+    for path in paths:
+        total.update(f"{path.name}:{digest(path.read_bytes())}\n".encode())
+    return total.hexdigest()
+
+
+@lru_cache
+def code_version(*modules: str) -> str:
+    """Hash of the source of `modules` (of a package: of every file in it); they are located, not imported."""
+    origins: list[Path] = []
+    for module in modules:
+        spec = importlib.util.find_spec(module)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(module)
+        origin = Path(spec.origin)
+        origins.extend(sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin])
+    return digest_files(origins)
+
+
+@dataclass(frozen=True)
+class ArtifactRecipe:
+    """What an artifact is made of.  `settings` must be JSON; `step` names the folder in the store."""
+
+    step: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    code: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "inputs": dict(self.inputs),
+            "settings": dict(self.settings),
+            "code": self.code,
+            "versions": dict(self.versions),
+        }
+
+    @property
+    def key(self) -> str:
+        return digest(json.dumps(self.as_json(), sort_keys=True).encode())[:40]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A finished artifact: its folder and the SHA-256 of each file in it; `anew` if it was made and not found."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    anew: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.folder.name
+
+    @property
+    def step(self) -> str:
+        return str(self.manifest["recipe"]["step"])
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(int(entry["size"]) for entry in self.manifest["files"].values())
+
+    @property
+    def used(self) -> datetime:
+        """When it was last made or found."""
+        return datetime.fromtimestamp((self.folder / MANIFEST).stat().st_mtime, timezone.utc)
+
+    @property
+    def note(self) -> Mapping[str, Any]:
+        """What the step wanted to remember beside its files."""
+        note: Mapping[str, Any] = self.manifest["note"]
+        return note
+
+    def digest(self, name: str) -> str:
+        return str(self.manifest["files"][name]["sha256"])
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def read(self, name: str) -> bytes:
+        return self.path(name).read_bytes()
+
+    def intact(self) -> bool:
+        """Whether every file still has the content it was stored with."""
+        for name, entry in self.manifest["files"].items():
+            path = self.folder / name
+            if not path.is_file() or digest(path.read_bytes()) != entry["sha256"]:
+                return False
+        return True
+
+
+class Store:
+    """Artifacts below one folder; safe for many processes at once."""
+
+    def __init__(self, root: Path) -> None:
+        if root.exists() and not root.is_dir():
+            raise BadInputError(f"the store {root} is no folder", hint="name a folder by --store or HIL_STORE")
+        self.root = root
+
+    def find(self, recipe: ArtifactRecipe) -> Artifact | None:
+        """The artifact of `recipe` if it is there and undamaged."""
+        artifact = self._load(self._folder(recipe))
+        if artifact is None or not artifact.intact():
+            return None
+        with suppress(OSError):  # a store that may only be read
+            (artifact.folder / MANIFEST).touch()
+        return artifact
+
+    def make(self, recipe: ArtifactRecipe, build: Callable[[Path], Mapping[str, Any] | None]) -> Artifact:
+        """The artifact of `recipe`, built if it is not there.
+
+        `build(folder)` writes files into an empty folder and may return a JSON note.  If it raises, nothing is kept.
+        """
+        if found := self.find(recipe):
+            return found
+        folder = self._folder(recipe)
+        work = self.root / "unfinished" / recipe.key
+        self._check_writable()
+        with self._lock(recipe.key):
+            if found := self.find(recipe):
+                return found
+            for stale in (work, folder):  # left by a killed run, or damaged
+                shutil.rmtree(stale, ignore_errors=True)
+            work.mkdir(parents=True)
+            try:
+                self._build(recipe, build, work)
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                work.rename(folder)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+        return Artifact(folder, _read_manifest(folder), anew=True)
+
+    def artifacts(self) -> Iterator[Artifact]:
+        """Everything in the store, in no particular order."""
+        for manifest in self.root.glob(f"*/*/{MANIFEST}"):
+            if manifest.parent.parent.name != "unfinished" and (artifact := self._load(manifest.parent)):
+                yield artifact
+
+    def remove(self, artifact: Artifact) -> None:
+        """Removes one artifact, at once for whoever looks for it; a run that needs it makes it again."""
+        self._check_writable()
+        with self._lock(artifact.key):
+            doomed = self.root / "unfinished" / artifact.key
+            with suppress(FileNotFoundError):
+                artifact.folder.rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
+
+    def tidy(self) -> None:
+        """Removes what killed runs left unfinished; what a living process makes at the moment stays."""
+        for work in (self.root / "unfinished").glob("*"):
+            lock = self._lock(work.name)
+            try:
+                with lock.acquire(timeout=0):
+                    shutil.rmtree(work, ignore_errors=True)
+            except Timeout:
+                continue
+
+    def _check_writable(self) -> None:
+        try:
+            (self.root / "unfinished").mkdir(parents=True, exist_ok=True)
+            (self.root / "locks").mkdir(exist_ok=True)
+        except OSError as error:
+            message = f"the store {self.root} cannot be written: {error.strerror}"
+            raise InfrastructureError(message, hint="name another with --store or HIL_STORE") from error
+
+    def _build(self, recipe: ArtifactRecipe, build: Callable[[Path], Mapping[str, Any] | None], work: Path) -> None:
+        start = time.monotonic()
+        note = build(work)
+        files = {}
+        for path in sorted(p for p in work.rglob("*") if p.is_file()):
+            data = path.read_bytes()
+            files[path.relative_to(work).as_posix()] = {"sha256": digest(data), "size": len(data)}
+        manifest = {
+            "recipe": recipe.as_json(),
+            "files": files,
+            "note": dict(note or {}),
+            "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - start, 3),
+        }
+        (work / MANIFEST).write_text(json.dumps({"sha256": _seal(manifest), "artifact": manifest}, indent=1))
+
+    def _folder(self, recipe: ArtifactRecipe) -> Path:
+        return self.root / recipe.step / recipe.key
+
+    def _lock(self, key: str) -> FileLock:
+        return FileLock(self.root / "locks" / f"{key}.lock")
+
+    @staticmethod
+    def _load(folder: Path) -> Artifact | None:
+        try:
+            return Artifact(folder, _read_manifest(folder))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    return digest(json.dumps(manifest, sort_keys=True).encode())
+
+
+def _read_manifest(folder: Path) -> Mapping[str, Any]:
+    sealed = json.loads((folder / MANIFEST).read_text())
+    manifest: Mapping[str, Any] = sealed["artifact"]
+    if sealed["sha256"] != _seal(manifest):
+        raise ValueError(f"{folder / MANIFEST} was changed")
+    return manifest

@@ -1,0 +1,143 @@
+"""A leaf on the target: its figures, each with unit and trust, and how it stands against every limit.
+
+    measured(bench, deployment, Candidate("pqat"), limits)   # Leaf("pqat", ..., status=LeafStatus.MET, checks=..., ...)
+
+Parity comes first: where the target's outputs are not the reference's, the leaf is a mismatch and no limit is judged.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+
+from hil.core.errors import UntrustedError
+from hil.core.measurement import Measurement, Trust
+from hil.harness.evaluation.accuracy import Accuracy
+from hil.harness.evaluation.cost import Latency
+from hil.harness.evaluation.evaluator import Deployment, Evaluator
+from hil.harness.model import Budget
+from hil.harness.optimize.paths import path_of
+from hil.harness.tree.candidates import Candidate
+from hil.harness.tree.file_sizes import compressed
+from hil.harness.tree.result import Leaf, LeafStatus, LimitCheck
+
+_EXACT = Trust.EXACT
+
+
+def measured(
+    bench: Evaluator, deployment: Deployment, candidate: Candidate, limits: Budget, failures: Path | None = None
+) -> Leaf:
+    """The leaf of a candidate's deployment, measured.  A mismatch leaves its bundle below `failures`."""
+    figures = [*_sizes(bench, deployment), *_parity(bench, deployment)]
+    identity, settings = bench.outcome(deployment).run.identity, candidate.settings
+    notes = tuple(bench.pipeline.notes(deployment.model, deployment.path))
+    leaf = partial(Leaf, candidate.title, path_of(candidate.leaf), identity=identity, settings=settings, notes=notes)
+    parity = bench.parity(deployment)
+    if parity.mismatches or parity.sim_mismatches:
+        reason = _why_different(bench, deployment, failures)
+        return leaf(status=LeafStatus.MISMATCH, measurements=tuple(figures), reason=reason)
+    accuracy = bench.accuracy(deployment)
+    latency, note = _latency(bench, deployment)
+    figures += [*_accuracy(accuracy), *(_times(latency, note) if latency else ())]
+    checks = _checks(limits, figures, note, latency.trust if latency else Trust.UNTRUSTED)
+    status = LeafStatus.MET if all(check.met for check in checks) else LeafStatus.MISSED
+    return leaf(status=status, checks=checks, measurements=tuple(figures))
+
+
+def _sizes(bench: Evaluator, deployment: Deployment) -> list[Measurement]:
+    sizes, memory = compressed(deployment.int8), bench.memory(deployment)
+    kernels = [layer for layer in deployment.weights if "depthwise" not in layer.kind.lower()]
+    found = {
+        "tflite": sizes.tflite,
+        "zip": sizes.zip,
+        "gzip": sizes.gzip,
+        "encoded_weights": memory.encoded_weight_bytes,
+        "sram": memory.sram_bytes,
+        "flash": memory.flash_bytes,
+    }
+    zeros = sum(layer.zeros * layer.size for layer in kernels) / max(1, sum(layer.size for layer in kernels))
+    return [
+        *(Measurement(name, value, "bytes", _EXACT) for name, value in found.items()),
+        Measurement("zeros", zeros, "fraction", _EXACT, "of the weights that techniques may touch"),
+        Measurement("unique", max((k.unique for k in kernels), default=0), "values", _EXACT, "most in one kernel"),
+    ]
+
+
+def _parity(bench: Evaluator, deployment: Deployment) -> list[Measurement]:
+    parity = bench.parity(deployment)
+    on_sim = f"of {parity.sim_samples} samples, sim against the reference"
+    return [
+        Measurement("mismatches", parity.mismatches, "elements", _EXACT, f"of {parity.samples} samples on the target"),
+        Measurement("sim_mismatches", parity.sim_mismatches, "elements", _EXACT, on_sim),
+    ]
+
+
+def _why_different(bench: Evaluator, deployment: Deployment, failures: Path | None) -> str:
+    if failures is not None:
+        from hil.harness.evaluation.mismatch_bundle import explain_mismatch
+
+        return explain_mismatch(bench, deployment, failures)
+    parity = bench.parity(deployment)
+    return (
+        f"{parity.mismatches} elements of {parity.samples} samples differ from the reference on {deployment.target}, "
+        f"{parity.sim_mismatches} of {parity.sim_samples} on sim"
+    )
+
+
+def _accuracy(accuracy: Accuracy) -> list[Measurement]:
+    interval = f"95 % interval {accuracy.low:+.4f} to {accuracy.high:+.4f}"
+    what = f"{accuracy.metric} of {accuracy.samples} test samples"
+    drop = round(accuracy.drop, 12)  # 0.9157 - 0.9057 is a drop of 0.01, whatever floats make of it
+    return [
+        Measurement("accuracy", accuracy.value, "fraction", _EXACT, what),
+        Measurement("keras_accuracy", accuracy.keras, "fraction", _EXACT, "the same path before conversion"),
+        Measurement("base_accuracy", accuracy.reference, "fraction", _EXACT, "the float base"),
+        Measurement("accuracy_drop", drop, "fraction", _EXACT, f"base less int8; {interval}"),
+        Measurement("accuracy_drop_low", accuracy.low, "fraction", _EXACT, "lower end of the paired 95 % interval"),
+        Measurement("accuracy_drop_high", accuracy.high, "fraction", _EXACT, "upper end of the paired 95 % interval"),
+    ]
+
+
+def _latency(bench: Evaluator, deployment: Deployment) -> tuple[Latency | None, str]:
+    """The latency, if the target has one, and why it says nothing of the whole inference, if so."""
+    latency: Latency | None = None
+    try:
+        latency = bench.latency(deployment)
+        _ = latency.ms
+    except UntrustedError as error:
+        return latency, str(error)
+    return latency, ""
+
+
+def _times(latency: Latency, note: str) -> list[Measurement]:
+    share = "the NPU's share" if note else ""
+    return [
+        Measurement("npu_cycles", latency.cycles, "cycles", latency.trust),
+        Measurement("npu_latency" if note else "latency", latency.npu_ms, "ms", latency.trust, share),
+    ]
+
+
+_JUDGED = {
+    "max_accuracy_drop": ("accuracy_drop", "fraction"),
+    "max_latency_ms": ("latency", "ms"),
+    "max_sram_bytes": ("sram", "bytes"),
+    "max_flash_bytes": ("flash", "bytes"),
+    "max_model_bytes": ("tflite", "bytes"),
+}
+"""Limit -> the measurement that it bounds, and its unit."""
+
+
+def _checks(limits: Budget, figures: list[Measurement], untimed: str, trust: Trust) -> tuple[LimitCheck, ...]:
+    """Every finite limit; `untimed` says why there is no latency of the whole inference."""
+    values = {found.name: found for found in figures}
+    checks = []
+    for limit, (name, unit) in _JUDGED.items():
+        most = float(getattr(limits, limit))
+        if math.isinf(most) and most > 0:
+            continue
+        if found := values.get(name):
+            checks.append(LimitCheck(limit, found.value, most, unit, found.trust, found.note))
+        else:
+            checks.append(LimitCheck(limit, None, most, unit, trust, untimed))
+    return tuple(checks)

@@ -1,0 +1,83 @@
+"""The page: drawings inlined, the table as a table.  It needs no network and no script, and forbids itself both.
+
+Whatever comes from a file (names of models, layers and leaves, reasons) is escaped: by Jinja2 in the page, by the XML
+writer in the drawings.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hil.harness.tree.pictures import status
+from hil.harness.tree.pictures.canvas import COLORS, Drawing, plain, style
+from hil.harness.tree.pictures.figure_table import where
+from hil.harness.tree.pictures.kernel_drawing import corner, draw_key, draw_stages
+from hil.harness.tree.pictures.kernel_stages import KernelStages
+from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, draw_scatter
+from hil.harness.tree.pictures.svg import inline
+from hil.harness.tree.pictures.tree_drawing import draw_tree
+from hil.harness.tree.result import Leaf, LeafStatus, Walk
+from hil.harness.tree.text import HEADINGS, asked, cells, legend, standing, summary, verdict
+
+
+def html(found: Walk, kernel: KernelStages | None = None) -> str:
+    """The whole page; the same walk gives the same text."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("hil.harness.tree.pictures", "")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_printable)
+    with style():
+        drawings = _drawings(found, kernel)
+    return environment.get_template("page.html.j2").render(
+        walk=found,
+        kernel=kernel,
+        colors=COLORS,
+        asked=asked(found.limits),
+        where=where(found),
+        verdict=verdict(found)[0],
+        headings=[heading.replace("\n", " ") for heading in HEADINGS],
+        rows=[*(_row(leaf, found) for leaf in found.leaves), *(_pale(name) for name in found.not_walked)],
+        legend=[text.replace("\n", " ") for text in legend(found)],
+        remarks=[line.strip() for line in verdict(found)[1:] if line.strip() not in _commands(found)],
+        identity=[(name.replace("_", " "), value) for name, value in found.identity.items() if value],
+        **drawings,
+    )
+
+
+def _printable(value: Any) -> Any:
+    """What a document may hold; drawings went through `plain` when they were made."""
+    return plain(value) if type(value) is str else value
+
+
+def _drawings(found: Walk, kernel: KernelStages | None) -> dict[str, Any]:
+    made = {
+        "tree": _inline(draw_tree(found)),
+        "tree_narrow": _inline(draw_tree(found, narrow=True)),
+        "latency": _inline(draw_scatter(found, LATENCY)),
+        "weights": _inline(draw_scatter(found, WEIGHTS)),
+    }
+    if kernel is None:
+        return made
+    stages = [_inline(drawing) for drawing in draw_stages(kernel)]
+    return {**made, "stages": stages, "key": _inline(draw_key()), "corner": corner(kernel)}
+
+
+def _inline(drawing: Drawing) -> Any:
+    from markupsafe import Markup
+
+    return Markup(inline(drawing))  # whose text is escaped
+
+
+def _row(leaf: Leaf, found: Walk) -> dict[str, Any]:
+    look = {"kind": leaf.status.value, "sign": status.sign(leaf), "word": standing(found, leaf)}
+    why = "" if leaf.status is LeafStatus.MET else summary(leaf, whole=False).partition(": ")[2]
+    return {"name": leaf.name, **look, "cells": cells(leaf), "why": why, "wins": leaf is found.winner}
+
+
+def _pale(name: str) -> dict[str, Any]:
+    look = {"kind": "waiting", "sign": status.sign(None), "word": status.NOT_WALKED}
+    return {"name": name, **look, "cells": [""] * len(HEADINGS), "why": "", "wins": False}
+
+
+def _commands(found: Walk) -> tuple[str, str]:
+    return found.verdict.optimize, found.verdict.run

@@ -1,0 +1,206 @@
+"""From candidates to measured leaves: every node once, whoever makes it, and the leaves in the order asked for.
+
+    maker = Maker(model, bench, limits, watcher, executor)
+    leaves = maker.leaves([Candidate("ptq"), Candidate("pqat")], ends=lambda leaf: leaf.status is LeafStatus.MET)
+
+What is ready goes to the executor in the order of the candidates; a leaf is measured here, from what lies in the
+store, when all before it are.  So the result is the same whatever the executor, and whatever came first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from hil.core.errors import InfrastructureError, OptimizeError, WorkerDiedError
+from hil.harness.evaluation.evaluator import Evaluator
+from hil.harness.model import Budget, Model
+from hil.harness.optimize.paths import path_of
+from hil.harness.store.store import ArtifactRecipe
+from hil.harness.tree.candidates import Candidate, SettledNode, place, with_settings
+from hil.harness.tree.executors import Began, Done, Executor, Told
+from hil.harness.tree.leaf_figures import measured
+from hil.harness.tree.observer import Watcher
+from hil.harness.tree.result import Leaf, LeafStatus, Trained
+from hil.harness.tree.tasks import OF_A_LEAF, Made, Task
+
+TRIES = 3
+"""How often a task is handed over whose worker died."""
+
+
+class Maker:
+    """The nodes of one walk, and what became of them."""
+
+    def __init__(
+        self,
+        model: Model,
+        bench: Evaluator,
+        limits: Budget,
+        watcher: Watcher,
+        executor: Executor,
+        failures: Path | None = None,
+    ) -> None:
+        self.bench, self.limits, self.watcher = bench, limits, watcher
+        self._model, self._executor, self._failures = model, executor, failures
+        self._variant = lru_cache(maxsize=None)(lambda settings: with_settings(model, settings))
+        self._recipes: dict[SettledNode, ArtifactRecipe] = {}
+        self._under_way: set[SettledNode | Candidate] = set()
+        self._trained: dict[SettledNode, Trained] = {}
+        self._prepared: set[Candidate] = set()
+        self._failed: dict[SettledNode | Candidate, OptimizeError] = {}
+        self._deaths: dict[str, int] = {}
+        self._wanted: dict[SettledNode, None] = {}
+
+    @property
+    def trained(self) -> tuple[Trained, ...]:
+        """The nodes on the way to the leaves so far, in their order."""
+        return tuple(self._trained[where] for where in self._wanted if where in self._trained)
+
+    def chain(self, candidate: Candidate) -> list[SettledNode]:
+        """The base and every node on the way to a candidate."""
+        node = candidate.node
+        return [place(self._model, node[:length], candidate.settings) for length in range(len(node) + 1)]
+
+    def leaves(
+        self,
+        candidates: Sequence[Candidate],
+        ends: Callable[[Leaf], bool] = lambda leaf: False,
+        begins: Callable[[], bool] = lambda: True,
+    ) -> list[Leaf]:
+        """The leaves in order, up to the first that `ends` it; one is begun only while `begins` holds.
+
+        Raises what ended a task that is not the leaf's own fault, and `OptimizeError` for a base that cannot be made.
+        """
+        found: list[Leaf] = []
+        begun: dict[Candidate, list[SettledNode]] = {}
+        while len(found) < len(candidates):
+            head = candidates[len(found)]
+            if self._executor.ahead or not self._ready(head, begun):
+                self._hand_over(candidates[len(found) :], begun, begins)
+            if head not in begun:
+                break
+            if self._ready(head, begun):
+                found.append(self._measured(head, begun[head]))
+                if ends(found[-1]):
+                    break
+            else:
+                self._done(self._executor.wait(self._heard))
+        return found
+
+    # -- what is made
+
+    def _hand_over(
+        self, candidates: Iterable[Candidate], begun: dict[Candidate, list[SettledNode]], begins: Callable[[], bool]
+    ) -> None:
+        """As much of the candidates' next steps as the executor takes."""
+        for candidate in candidates:
+            if candidate not in begun:
+                if not self._executor.free() or not begins():
+                    return
+                begun[candidate] = self.chain(candidate)
+            if not self._executor.free():
+                return
+            if task := self._next(candidate, begun[candidate]):
+                self._under_way.add(task.candidate or task.place)
+                self._executor.submit(task)
+
+    def _next(self, candidate: Candidate, chain: Sequence[SettledNode]) -> Task | None:
+        """The first thing that a candidate lacks, unless that is under way or cannot be."""
+        model = self._variant(candidate.settings)
+        for where in chain:
+            if where in self._trained:
+                continue
+            if where in self._under_way or where in self._failed:
+                return None
+            self.watcher.training(where)
+            if not self._in_store(model, where):
+                return self._task(model, where, None)
+        if candidate in self._under_way or candidate in self._prepared or candidate in self._failed:
+            return None
+        return self._task(model, chain[-1], candidate)
+
+    def _task(self, model: Model, where: SettledNode, candidate: Candidate | None) -> Task:
+        bench, recipe = self.bench, self._recipes[where].as_json()
+        wanted = (bench.vela, bench.target_name, bench.samples)
+        return Task(model, bench.pipeline.store.root, where, recipe, *wanted, candidate)
+
+    def _in_store(self, model: Model, where: SettledNode) -> bool:
+        self._recipes[where] = recipe = self.bench.pipeline.recipe(model, where.node)
+        if (artifact := self.bench.pipeline.store.find(recipe)) is None:
+            return False
+        self._has(where, Made(float(artifact.manifest["seconds"])))
+        return True
+
+    # -- what happens
+
+    def _heard(self, event: Began | Told) -> None:
+        what = event.task.candidate or event.task.place
+        if isinstance(event, Told):
+            self.watcher.progress(what, event.text, event.done, event.total)
+        elif isinstance(what, Candidate):
+            self.watcher.measuring(what)
+
+    def _done(self, done: Done) -> None:
+        task = done.task
+        what = task.candidate or task.place
+        self._under_way.discard(what)
+        if isinstance(done.error, WorkerDiedError):
+            self._died(task, done.error)
+        elif done.error is not None:
+            raise done.error
+        elif done.made is not None and done.made.failed is not None:
+            if not task.place.node:  # a base that cannot be made is nobody's leaf
+                raise done.made.failed
+            self._failed[what] = done.made.failed
+        elif isinstance(what, Candidate):
+            self._prepared.add(what)
+        elif done.made is not None:
+            self._arrived(task, done.made)
+
+    def _arrived(self, task: Task, made: Made) -> None:
+        """A node that a worker made must be in the store that is read here."""
+        if self.bench.pipeline.store.find(self._recipes[task.place]) is None:
+            raise InfrastructureError(
+                f"{task.title} was made, but is not in the store {task.store}",
+                hint="the store must be one folder that every worker sees under this path",
+            )
+        self._has(task.place, made)
+
+    def _has(self, where: SettledNode, made: Made) -> None:
+        self._trained[where] = Trained(where.node, made.seconds, made.anew, where.settings)
+        self.watcher.trained(self._trained[where])
+
+    def _died(self, task: Task, error: WorkerDiedError) -> None:
+        """Hands a task over again, unless its workers keep dying."""
+        self._deaths[task.title] = deaths = self._deaths.get(task.title, 0) + 1
+        if deaths == TRIES:
+            raise InfrastructureError(f"{task.title}: its worker died {TRIES} times: {error.args[0]}", log=error.log)
+
+    # -- what is measured
+
+    def _ready(self, candidate: Candidate, begun: Mapping[Candidate, Sequence[SettledNode]]) -> bool:
+        return candidate in self._prepared or bool(self._why_not(candidate, begun.get(candidate, ())))
+
+    def _why_not(self, candidate: Candidate, chain: Sequence[SettledNode]) -> OptimizeError | None:
+        return next((self._failed[what] for what in (*chain, candidate) if what in self._failed), None)
+
+    def _measured(self, candidate: Candidate, chain: Sequence[SettledNode]) -> Leaf:
+        self._wanted |= dict.fromkeys(chain)
+        error = self._why_not(candidate, chain)
+        leaf = _failed(candidate, error) if error else self._on_target(candidate)
+        self.watcher.walked(leaf)
+        return leaf
+
+    def _on_target(self, candidate: Candidate) -> Leaf:
+        model = self._variant(candidate.settings)
+        try:
+            deployment = self.bench.deploy(model, candidate.leaf)
+            return measured(self.bench, deployment, candidate, self.limits, self._failures)
+        except OF_A_LEAF as error:
+            return _failed(candidate, error)
+
+
+def _failed(candidate: Candidate, error: Exception) -> Leaf:
+    path = path_of(candidate.leaf)
+    return Leaf(candidate.title, path, LeafStatus.FAILED, reason=str(error), settings=candidate.settings)

@@ -1,0 +1,55 @@
+"""The commands that make a leaf again and run it, as a user can paste them.
+
+optimize_command(bench, model, leaf)    # hil optimize models/net.py --technique pqat -o net-pqat.tflite
+run_command(bench, model, leaf)         # hil run net-pqat.tflite --target sim --accelerator ethos-u55-128 ...
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from hil.harness.evaluation.evaluator import Evaluator
+from hil.harness.model import Model
+from hil.harness.store.store import default_root
+from hil.harness.tree.result import Leaf
+
+
+def optimize_command(bench: Evaluator, model: Model, leaf: Leaf) -> str:
+    """What writes the leaf's int8 file into the current folder; everything it needs is in the store."""
+    words = ["hil", "optimize", _near(model.path), "--technique", leaf.technique]
+    words += [word for name, value in leaf.settings for word in (f"--{name.replace('_', '-')}", str(value))]
+    if bench.pipeline.store.root != default_root():
+        words += ["--store", _near(bench.pipeline.store.root)]
+    return shlex.join([*words, "-o", _file(model, leaf)])
+
+
+def run_command(bench: Evaluator, model: Model, leaf: Leaf, vela_config: Path | None = None) -> str:
+    """What runs that file on the same target; `vela_config` is the file that the bench's `config_text` came from."""
+    vela, options = bench.vela, bench.options
+    words = ["hil", "run", _file(model, leaf), "--target", bench.target_name, "--accelerator", vela.accelerator]
+    words += ["--memory-mode", vela.memory_mode, "--system-config", vela.system_config]
+    if vela_config is not None:
+        words += ["--vela-config", _near(vela_config)]
+    words += [f"--vela-option={option}" for option in vela.options]
+    if options.get("engine", "auto") != "auto":
+        words += ["--engine", str(options["engine"])]
+    if options.get("executable"):
+        words += ["--fvp-executable", _near(options["executable"])]
+    words += [f"--fvp-parameter={parameter}" for parameter in options.get("parameters", ())]
+    if options.get("board"):
+        words += ["--board", str(options["board"])]
+    if options.get("firmware"):
+        words += ["--firmware", _near(options["firmware"])]
+    return shlex.join(words)
+
+
+def _file(model: Model, leaf: Leaf) -> str:
+    return re.sub(r"[^\w.-]", "_", "-".join([model.name, leaf.name.replace(" ", "-").replace("=", "")]) + ".tflite")
+
+
+def _near(path: Path) -> str:
+    """A path as one would type it here."""
+    path = path.resolve()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

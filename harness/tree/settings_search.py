@@ -1,0 +1,157 @@
+"""The policy `best`: the leaves under other settings than the recipe's, within a budget of trainings or minutes.
+
+    leaves = search(maker, model, plan, Effort(max_trainings=24))
+
+- First the tree itself, level by level, at the recipe's own settings.
+- Then rounds.  A round starts from the *front*: the leaves that no other beats in accuracy drop, cycles and encoded
+  weights, of those that meet the limits and of all.  From each it goes a step along each setting that the leaf depends
+  on, both ways; from one that misses a limit only back: to less compression if the drop is too large, to more if
+  anything else is.  What was not tried yet are the round's candidates.
+- A step halves or doubles what costs: the share of weights that are not zero, the number of clusters.  When such steps
+  lead nowhere new, half steps follow, then quarter steps.  Then the search is over.
+- In a round, what needs the fewest trainings goes first: a candidate that shares nodes with what was made needs only
+  the others.  Ties: what is near the fastest leaf that meets the limits, then more compression before less.
+
+A training counts when a candidate first needs the node, in the store or not, so a search that was interrupted, or done
+before, comes to the same result.  The base does not count.  A candidate that needs more than is left is passed over.
+A round is chosen before any of it is made, so it may be made by many processes at once.  Minutes are those of this
+walk: when they are over, nothing more is begun.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from hil.core.errors import BadInputError
+from hil.harness.model import Model
+from hil.harness.tree.candidates import Candidate, SettledNode, candidate, with_settings
+from hil.harness.tree.pareto_front import front
+from hil.harness.tree.production import Maker
+from hil.harness.tree.result import Leaf, LeafStatus
+
+STEPS = (1.0, 0.5, 0.25)
+"""Binary orders of magnitude that a round goes."""
+AXES = ("sparsity", "clusters")
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What a search may take: trainings that its leaves need, minutes of this walk."""
+
+    max_trainings: int | None = None
+    max_minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, most in (("max_trainings", self.max_trainings), ("max_minutes", self.max_minutes)):
+            if most is not None and not (isinstance(most, int | float) and 0 < most < math.inf):
+                raise BadInputError(f"{name} {most}: a number above 0")
+
+
+def search(maker: Maker, model: Model, leaves: Sequence[str], effort: Effort) -> list[Leaf]:
+    """Every leaf measured, in the order of the search."""
+    return _Search(maker, model, effort).run(leaves)
+
+
+def best_of(leaves: Sequence[Leaf]) -> list[Leaf]:
+    """The Pareto front of those that meet the limits; of all that were measured, if none does."""
+    return _front([leaf for leaf in leaves if leaf.status is LeafStatus.MET]) or _front(leaves)
+
+
+def _front(leaves: Sequence[Leaf]) -> list[Leaf]:
+    measured = [leaf for leaf in leaves if leaf.status in (LeafStatus.MET, LeafStatus.MISSED)]
+    speed = ("npu_cycles", "latency")  # a board may count no cycles, and host knows neither
+    known = ["accuracy_drop", *[name for name in speed if any(leaf.figure(name) is not None for leaf in measured)][:1]]
+    known.append("encoded_weights")
+    return [measured[place] for place in front([[_known(leaf.figure(name)) for name in known] for leaf in measured])]
+
+
+def cost(leaf: Leaf) -> tuple[float, float, float]:
+    """Latency, then encoded weights (alone where there is no latency), then the drop: the least is on the front."""
+    return _known(leaf.figure("latency")), leaf.figure("encoded_weights") or 0.0, _known(leaf.figure("accuracy_drop"))
+
+
+def _known(figure: float | None) -> float:
+    return math.inf if figure is None else figure
+
+
+@dataclass
+class _Search:
+    maker: Maker
+    model: Model
+    effort: Effort
+    found: list[Leaf] = field(default_factory=list)
+    _counted: set[SettledNode] = field(default_factory=set)
+    _tried: set[Candidate] = field(default_factory=set)
+
+    def run(self, leaves: Sequence[str]) -> list[Leaf]:
+        self._ends = math.inf if self.effort.max_minutes is None else time.monotonic() + 60 * self.effort.max_minutes
+        self._round([Candidate(leaf) for leaf in leaves])
+        step = 0
+        while step < len(STEPS) and self._in_time():
+            if not self._round(self._neighbours(STEPS[step])):
+                step += 1
+        return self.found
+
+    def _in_time(self) -> bool:
+        return time.monotonic() < self._ends
+
+    def _round(self, candidates: Iterable[Candidate]) -> bool:
+        """Measures what of the candidates is within the budget; whether anything was."""
+        affordable = [one for one in candidates if self._takes(one)]
+        self._tried |= set(affordable)
+        self.maker.watcher.wants(affordable, self.model)
+        found = self.maker.leaves(affordable, begins=self._in_time)
+        self.found += found
+        return bool(found)
+
+    def _takes(self, one: Candidate) -> bool:
+        new = self._new(one)
+        if self.effort.max_trainings is not None and len(self._counted | new) > self.effort.max_trainings:
+            return False
+        self._counted |= new
+        return True
+
+    def _new(self, one: Candidate) -> set[SettledNode]:
+        """The trainings that a candidate adds."""
+        return {where for where in self.maker.chain(one) if where.node} - self._counted
+
+    def _neighbours(self, step: float) -> list[Candidate]:
+        """What a step along a setting leads to from the front, and was not tried: cheapest first, else in order."""
+        fronts = {leaf.name: leaf for leaf in [*best_of(self.found), *_front(self.found)]}
+        seeds = sorted(fronts.values(), key=lambda leaf: (leaf.status is not LeafStatus.MET, cost(leaf)))
+        around = [one for seed in seeds for one in self._around(seed, step)]
+        return sorted(
+            dict.fromkeys(one for one in around if one not in self._tried), key=lambda one: len(self._new(one))
+        )
+
+    def _around(self, seed: Leaf, step: float) -> list[Candidate]:
+        """One step along each setting that matters to a leaf."""
+        found = []
+        for name in AXES:
+            now = dict(seed.settings).get(name, getattr(self.model.recipe, name))
+            for way in _ways(seed):
+                found.append(self._candidate(seed, {**dict(seed.settings), name: _along(name, now, way * step)}))
+        return [one for one in found if one is not None and one.settings != seed.settings]
+
+    def _candidate(self, seed: Leaf, settings: dict[str, float]) -> Candidate | None:
+        try:
+            with_settings(self.model, settings)
+        except BadInputError:  # beyond what a recipe takes
+            return None
+        return candidate(self.model, seed.technique, tuple(sorted(settings.items())))
+
+
+def _ways(leaf: Leaf) -> list[int]:
+    """Where something can be won from a leaf: -1 is to more compression, 1 to less."""
+    missed = {check.limit == "max_accuracy_drop" for check in leaf.checks if not check.met}
+    return [-1, 1] if len(missed) != 1 else [1 if missed.pop() else -1]
+
+
+def _along(name: str, value: float, way: float) -> float:
+    """What lies `way` binary orders of magnitude from `value`: of clusters, or of the weights that are not zero."""
+    if name == "clusters":
+        return round(value * 2**way)
+    return round(1 - (1 - value) * 2**way, 2)

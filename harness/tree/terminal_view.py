@@ -1,0 +1,205 @@
+"""A walk while it goes: a tree that grows on a terminal, a line a step elsewhere.
+
+base                     from the store
+ptq                      missed: latency 0.1193 ms, 0.0193 ms too much; holds: drop +0.16 points
+prune                    trained in 11.2 s
+prune > ptq = prune      met: latency 0.0836 ms, drop +0.98 points
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from abc import abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TextIO
+
+from hil.harness.optimize.paths import Node, path_of
+from hil.harness.progress import INTERVAL_S, LineProgress
+from hil.harness.tree.candidates import Candidate, Settings, SettledNode, place, title
+from hil.harness.tree.observer import Watcher
+from hil.harness.tree.result import Leaf, LeafStatus, Trained
+from hil.harness.tree.text import STYLES, asked, origin, step, summary
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from hil.harness.evaluation.evaluator import Evaluator
+    from hil.harness.model import Budget, Model
+
+
+class View(Watcher, AbstractContextManager["View"]):
+    """A watcher for as long as its block lasts, which also hears what the bench does itself (its pipeline's `say`)."""
+
+    @abstractmethod
+    def __call__(self, text: str, done: int, total: int) -> None:
+        """A step says what it does, how far it is, and of how much."""
+
+    @abstractmethod
+    def say(self, *lines: str) -> None:
+        """What stands above the tree."""
+
+    def starts(self, model: Model, bench: Evaluator, limits: Budget) -> None:
+        where = f"{bench.target_name}, {bench.vela.accelerator}, {bench.vela.memory_mode}"
+        self.say(f"{model.name} on {where}: {asked(limits)}")
+
+
+class LineView(View):
+    """A line a node and a leaf on `out`; on stderr what is under way."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._progress = LineProgress()
+
+    def __call__(self, text: str, done: int, total: int) -> None:
+        self._progress(text, done, total)
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.close()
+
+    def say(self, *lines: str) -> None:
+        for line in lines:
+            print(line, file=self._out, flush=True)
+
+    def progress(self, what: SettledNode | Candidate, text: str, done: int, total: int) -> None:
+        self._progress(text, done, total)
+
+    def trained(self, node: Trained) -> None:
+        self._line(title(step(node.node), node.settings), origin(node))
+
+    def walked(self, leaf: Leaf) -> None:
+        self._line(f"leaf {leaf.name}", summary(leaf))
+
+    def _line(self, name: str, text: str) -> None:
+        self._progress.close()
+        print(f"{name:26} {text}", file=self._out, flush=True)
+
+
+Branch = tuple[Node, Settings]
+"""A node of the tree as it is drawn."""
+
+
+class Growing(View):
+    """The tree itself on a terminal, drawn anew where something changed; several nodes may be under way."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._live = Live(console=Console(highlight=False), auto_refresh=False, vertical_overflow="visible")
+        self._model: Model | None = None
+        self._ways: dict[Candidate, list[Branch]] = {}
+        self._nodes: dict[Branch, str] = {}
+        self._done: dict[str, Leaf] = {}
+        self._busy: dict[Branch | str, str] = {}
+        self._next = 0.0
+
+    def __enter__(self) -> Growing:
+        self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._busy.clear()
+        self._draw()
+        self._live.stop()
+
+    def __call__(self, text: str, done: int, total: int) -> None:
+        leaves = [what for what in self._busy if isinstance(what, str)]
+        self._says(leaves[0] if leaves else ((), ()), text, done, total)
+
+    def say(self, *lines: str) -> None:
+        for line in lines:
+            self._live.console.print(line, markup=False, soft_wrap=True)
+
+    def wants(self, candidates: Sequence[Candidate], model: Model) -> None:
+        self._model = model
+        self._ways |= {candidate: _way(model, candidate) for candidate in candidates}
+        self._draw()
+
+    def training(self, where: SettledNode) -> None:
+        self._begins((where.node, where.settings), "training")
+
+    def trained(self, node: Trained) -> None:
+        self._nodes[node.node, node.settings] = origin(node)
+        self._ends((node.node, node.settings))
+
+    def measuring(self, candidate: Candidate) -> None:
+        self._begins(candidate.title, "measuring")
+
+    def progress(self, what: SettledNode | Candidate, text: str, done: int, total: int) -> None:
+        self._says((what.node, what.settings) if isinstance(what, SettledNode) else what.title, text, done, total)
+
+    def walked(self, leaf: Leaf) -> None:
+        self._done[leaf.name] = leaf
+        if leaf.status is LeafStatus.FAILED:  # the walk to it ended at one of its nodes, or here
+            for branch in self._ways[Candidate(leaf.technique, leaf.settings)]:
+                if branch in self._busy:
+                    self._nodes[branch] = "failed"
+                    self._ends(branch)
+        self._ends(leaf.name)
+
+    def _says(self, what: Branch | str, text: str, done: int, total: int) -> None:
+        name = self._model.name if self._model else ""
+        self._busy[what] = f"{text.removeprefix(f'{name}: ')}{f' {done}/{total}' if total else ''}"
+        if time.monotonic() >= self._next:
+            self._draw()
+
+    def _begins(self, what: Branch | str, text: str) -> None:
+        self._busy[what] = text
+        self._draw()
+
+    def _ends(self, what: Branch | str) -> None:
+        self._busy.pop(what, None)
+        self._draw()
+
+    def _draw(self) -> None:
+        self._next = time.monotonic() + INTERVAL_S
+        self._live.update(self.tree(), refresh=True)
+
+    def tree(self) -> Tree:
+        """What is known by now."""
+        from rich.text import Text
+        from rich.tree import Tree
+
+        name = self._model.name if self._model else ""
+        root = Tree(Text.assemble((name, "bold"), "  ", self._state(((), ()))))
+        branches: dict[Branch, Any] = {((), ()): root}
+        for leaf, way in self._ways.items():
+            for parent, branch in pairwise(way):
+                if branch not in branches:
+                    label = title(branch[0][-1], branch[1])
+                    branches[branch] = branches[parent].add(Text.assemble(f"{label:<15} ", self._state(branch)))
+            path = path_of(leaf.leaf)
+            if way[-1][0] == path:
+                branches[way[-1]].label.append_text(Text.assemble("  ", self._leaf(leaf)))
+            else:
+                branches[way[-1]].add(Text.assemble(f"{path[-1]:<15} ", self._leaf(leaf)))
+        return root
+
+    def _state(self, branch: Branch) -> tuple[str, str]:
+        if branch in self._busy:
+            return f"… {self._busy[branch]}", "cyan"
+        return self._nodes.get(branch, "waiting"), "dim"
+
+    def _leaf(self, leaf: Candidate) -> tuple[str, str]:
+        if leaf.title in self._busy:
+            return f"… {self._busy[leaf.title]}", "cyan"
+        if leaf.title not in self._done:
+            return "", ""
+        return summary(self._done[leaf.title], whole=False), STYLES[self._done[leaf.title].status]
+
+
+def _way(model: Model, candidate: Candidate) -> list[Branch]:
+    """The nodes from the base to a leaf."""
+    node = candidate.node
+    ends = [node[:length] for length in range(len(node) + 1)]
+    return [(end, place(model, end, candidate.settings).settings) for end in ends]
+
+
+def view(*, as_json: bool) -> View:
+    """The tree where stdout is a terminal; lines otherwise, on stderr where stdout is for JSON."""
+    if sys.stdout.isatty() and not as_json:
+        return Growing()
+    return LineView(sys.stderr if as_json else sys.stdout)

@@ -1,0 +1,160 @@
+"""The order of a walk, and where it ends.
+
+A leaf's level is the number of trainings that lead to it: ptq 0; qat, prune, cluster 1; pqat, cqat, sparse_cluster 2;
+pcqat 3.  `first` ends at the first leaf that meets every limit, `all` measures every leaf and takes the fastest that
+does, `best` goes on to other settings (`hil.harness.tree.settings_search`).  A node is trained once, whatever leaves
+stand on it, and one that failed is not tried again.
+
+What was made is in the store when the next step begins, so an interrupted or killed walk goes on where it was.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from hil.core.errors import BadInputError
+from hil.harness.evaluation.evaluator import Evaluator
+from hil.harness.model import Budget, Model
+from hil.harness.optimize.paths import PATHS, level, path_of
+from hil.harness.pytest_plugin.selection import leaves_of
+from hil.harness.store.store import digest
+from hil.harness.tree.candidates import Candidate
+from hil.harness.tree.executors import executor_of
+from hil.harness.tree.limits import limits_of
+from hil.harness.tree.observer import Telling, Watcher
+from hil.harness.tree.production import Maker
+from hil.harness.tree.reproduction import optimize_command, run_command
+from hil.harness.tree.result import Leaf, LeafStatus, Verdict, Walk
+from hil.harness.tree.settings_search import Effort, best_of, cost, search
+from hil.harness.vela.compiler import vela_version
+
+POLICIES = ("first", "all", "best")
+OUTSIDE = ("int16x8",)
+"""Leaves outside the tree: walked to only where they are named."""
+
+
+def walk(
+    model: Model,
+    bench: Evaluator,
+    limits: Budget | None = None,
+    *,
+    policy: str = "first",
+    leaves: Sequence[str] = (),
+    effort: Effort | None = None,
+    jobs: int = 1,
+    scheduler: str = "",
+    watcher: Watcher | None = None,
+    failures: Path | None = None,
+    vela_config: Path | None = None,
+) -> Walk:
+    """Walks the tree of `model` on the target of `bench` until `limits` are met (without any, what of the
+    model file's budget the target can judge).
+
+    `leaves` are those to walk to (all of the model's in the tree without any), `effort` bounds the policy `best`.
+    `jobs` processes make the nodes, or the workers of the dask scheduler at the address `scheduler`; one alone is this
+    process.  Mismatches leave their bundles below `failures`; `vela_config` is only named in the winner's command.
+    Raises `BadInputError` for what cannot be meant, `InfrastructureError` when the target or the workers failed; a leaf
+    that cannot be made is part of the result.
+    """
+    effort = effort or Effort()
+    check_policy(policy, effort)
+    asked = limits_of(model, bench.target_name, {}).limits if limits is None else limits
+    watcher = watcher or Telling(bench.pipeline.say)
+    plan = in_order(model, leaves)
+    identity = _identity(bench)  # a target that cannot run is known before anything is trained
+    with executor_of(jobs, scheduler) as executor:
+        watcher.starts(model, bench, asked)
+        maker = Maker(model, bench, asked, watcher, executor, failures)
+        if policy == "best":
+            done = search(maker, model, plan, effort)
+        else:
+            candidates = [Candidate(name) for name in plan]
+            watcher.wants(candidates, model)
+            done = maker.leaves(candidates, lambda leaf: policy == "first" and leaf.status is LeafStatus.MET)
+    rest = tuple(name for name in plan if name not in {leaf.name for leaf in done})
+    best = tuple(leaf.name for leaf in best_of(done)) if policy == "best" else ()
+    verdict = _verdict(model, bench, policy, done, vela_config)
+    return Walk(model.name, policy, asked, identity, maker.trained, tuple(done), rest, verdict, best)
+
+
+def check_policy(policy: str, effort: Effort | None = None) -> None:
+    """Raises `BadInputError` for a policy that there is not, or one whose effort is not bounded or cannot be."""
+    if policy not in POLICIES:
+        raise BadInputError(f"no policy {policy}", hint=f"there are: {', '.join(POLICIES)}")
+    bounded = effort is not None and effort != Effort()
+    if policy == "best" and not bounded:
+        raise BadInputError(
+            "best needs a bound", hint="a number of trainings (max_trainings) or of minutes (max_minutes)"
+        )
+    if policy != "best" and bounded:
+        raise BadInputError(f"max_trainings and max_minutes bound the policy best, this is {policy}")
+
+
+def in_order(model: Model, leaves: Sequence[str] = ()) -> list[str]:
+    """The leaves to walk to, level by level; raises `BadInputError` for one that the model has not."""
+    if model.build is None:
+        raise BadInputError(f"{model.name} came as an int8 file: it has no tree")
+    known = leaves_of(model)
+    for name in leaves:
+        path_of(name)
+        if name not in known:
+            raise BadInputError(f"{model.name} has no leaf {name}", hint=f"it has: {', '.join(known)}")
+    wanted = [name for name in known if (name in leaves if leaves else name not in OUTSIDE)]
+    if not wanted:
+        raise BadInputError(f"{model.name} has no leaf in the tree", hint=f"name one outside: {', '.join(known)}")
+    return sorted(wanted, key=lambda name: level(PATHS[name]))
+
+
+def _identity(bench: Evaluator) -> dict[str, str]:
+    """What the figures of all leaves depend on, beside the models."""
+    vela = bench.vela
+    return {
+        "vela": vela_version(),
+        "accelerator": vela.accelerator,
+        "memory_mode": vela.memory_mode,
+        "system_config": vela.system_config,
+        "vela_options": " ".join(vela.options),
+        "vela_config_sha256": digest(vela.config_text.encode()) if vela.config_text else "",
+        "zlib": zlib.ZLIB_RUNTIME_VERSION,
+        **bench.target.identity(),
+        "target": bench.target_name,
+    }
+
+
+def _verdict(model: Model, bench: Evaluator, policy: str, leaves: list[Leaf], vela_config: Path | None) -> Verdict:
+    met = [leaf for leaf in leaves if leaf.status is LeafStatus.MET]
+    different = [leaf.name for leaf in leaves if leaf.status is LeafStatus.MISMATCH]
+    if not met:
+        reason = f"{_none(leaves)}{_closest(leaves)}"
+    elif policy == "first":
+        reason = f"{met[-1].name} is the first that meets every limit"
+    else:
+        reason = f"{len(met)} of {len(leaves)} leaves meet every limit, {min(met, key=cost).name} is the fastest"
+    if different:
+        reason += f"; outputs on {bench.target_name} are not those of the reference: {', '.join(different)}"
+    if not met:
+        return Verdict(False, None, reason)
+    winner = min(met, key=cost)
+    commands = optimize_command(bench, model, winner), run_command(bench, model, winner, vela_config)
+    return Verdict(not different, winner.name, reason, *commands)
+
+
+def _none(leaves: list[Leaf]) -> str:
+    if not leaves:
+        return "no leaf is within the trainings and minutes allowed"
+    return "no leaf meets every limit" if len(leaves) > 1 else f"{leaves[0].name} does not meet every limit"
+
+
+def _closest(leaves: list[Leaf]) -> str:
+    """The leaf whose worst limit is missed by the smallest share, if several were measured."""
+
+    def share(leaf: Leaf) -> float:
+        return max(check.over / abs(check.most) if check.most else math.inf for check in leaf.checks if not check.met)
+
+    missed = [leaf for leaf in leaves if leaf.status is LeafStatus.MISSED]
+    if len(missed) < 2 or math.isinf(share(closest := min(missed, key=share))):
+        return ""
+    return f"; {closest.name} comes closest"

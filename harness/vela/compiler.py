@@ -1,0 +1,236 @@
+"""Vela, Arm's compiler for the Ethos-U: int8 `.tflite` in, `.tflite` with an `ethos-u` operator and its figures out.
+
+    compiled = compile_model(int8, VelaSettings("ethos-u55-128", "Shared_Sram"))
+    compiled.summary.cycles_total, compiled.summary.sram_bytes, compiled.summary.cpu_operators
+
+Vela's public entry, its command line, is called in a process that is kept warm (`hil.core.worker`): 20 ms a model
+instead of 330, and a model that crashes the compiler's native core costs an error and not the run.  Its figures come
+from its own structured files: the summary CSV, and the debug database (XML) for the way from a command of the stream
+back to the operator of the model.
+
+Vela's cycles are an estimate: whoever shows them calls them `modelled`.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+import shlex
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from hil.core.errors import BadInputError, CompileError, WorkerDiedError
+from hil.core.worker import Worker
+from hil.harness.vela.debug_database import read_mapping
+from hil.harness.vela.mapping import MappedCommand
+from hil.npu.accelerator import Accelerator
+from hil.targets.execution.signature import Signature, read_signature, require_quantized
+
+TIME_LIMIT_S = 600.0
+# What this module sets or reads itself, and what would end Vela before it compiles.
+_OWN_OPTIONS = (
+    "--accelerator-config",
+    "--api-version",
+    "--config",
+    "--cop-format",
+    "--help",
+    "--list-config-files",
+    "--list-configs",
+    "--memory-mode",
+    "--output-dir",
+    "--output-format",
+    "--separate-io-regions",
+    "--supported-ops-report",
+    "--system-config",
+    "--version",
+)
+_HANDLER = "hil.harness.vela.child:compile_in_child"
+_LEGACY_HANDLER = "hil.harness.vela.child:compile_in_copy"
+_LEGACY_CORE = "--debug-force-legacy-core"
+
+
+@dataclass(frozen=True)
+class VelaSettings:
+    """What decides Vela's output, beside the model.
+
+    `config_text` is the text of the user's `.ini` (empty: Vela's own `Arm/vela.ini`), `options` are further options of
+    Vela's command line, such as `("--optimise Size", "--arena-cache-size 65536")`.
+    """
+
+    accelerator: str = "ethos-u55-128"
+    memory_mode: str = "Shared_Sram"
+    system_config: str = "Ethos_U55_High_End_Embedded"
+    config_text: str = ""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class VelaSummary:
+    """Vela's figures for one inference.
+
+    Memory in bytes: `sram_bytes`, `dram_bytes`, `on_chip_flash_bytes`, `off_chip_flash_bytes`.  `weights_original` and
+    `weights_encoded` are the NPU's weights in bytes, before and after compression.  Cycles are of the NPU's clock
+    (`clock_hz`); `cycles_total` is the estimate for the NPU's part with memory, `cycles_npu` without.
+    `cpu_operators` and `npu_operators` are kinds of TFLite operators, one entry an operator.
+    """
+
+    cycles_total: int
+    cycles_npu: int
+    clock_hz: float
+    macs: int
+    sram_bytes: int
+    dram_bytes: int
+    on_chip_flash_bytes: int
+    off_chip_flash_bytes: int
+    weights_original: int
+    weights_encoded: int
+    cpu_operators: tuple[str, ...]
+    npu_operators: tuple[str, ...]
+
+    @property
+    def flash_bytes(self) -> int:
+        """Read-only data, wherever the memory mode puts it."""
+        return self.on_chip_flash_bytes + self.off_chip_flash_bytes
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Vela's output file, its figures, the way back from commands to operators, and what it printed."""
+
+    model: bytes
+    summary: VelaSummary
+    mapping: tuple[MappedCommand, ...]
+    log: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """Everything but `model`, as JSON can hold it."""
+        return {"summary": asdict(self.summary), "mapping": [asdict(m) for m in self.mapping], "log": self.log}
+
+    @classmethod
+    def from_record(cls, model: bytes, record: Mapping[str, Any]) -> Compiled:
+        """The inverse of `record`."""
+        mapping = tuple(MappedCommand(**_tuples(entry)) for entry in record["mapping"])
+        return cls(model, VelaSummary(**_tuples(record["summary"])), mapping, record["log"])
+
+
+def _tuples(record: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON knows lists only."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
+
+
+def vela_version() -> str:
+    """The installed Vela, such as 5.2.0."""
+    return version("ethos-u-vela")
+
+
+def read_config(path: Path) -> str:
+    """The text of a user's Vela configuration; raises `BadInputError` if there is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"the Vela configuration {path} cannot be read: {error}") from error
+
+
+def compile_model(int8: bytes, settings: VelaSettings, *, name: str = "the model") -> Compiled:
+    """Compiles a fully quantized `.tflite`; `name` is how errors call it.
+
+    Raises `BadInputError` for a file that is no such model and for settings that Vela does not know, `CompileError`
+    when Vela gives up on the model (with Vela's text as `log`).
+    """
+    Accelerator.from_name(settings.accelerator)
+    signature = read_signature(int8, name)
+    require_quantized(signature, name)
+    if signature.compiled:
+        raise BadInputError(f"{name} is an output of Vela already", hint="give the int8 model it was made from")
+    request = _request(settings)
+    try:
+        answer, blobs = _ask(request, int8)
+    except WorkerDiedError as death:
+        if not death.crashed:  # Too slow, or killed: that says nothing of the model.
+            raise
+        raise CompileError(
+            f"Vela crashed on {name}: {death.args[0]}", hint="the file may be damaged", log=death.log
+        ) from death
+    _refuse(answer, name, settings)
+    return _compiled(signature, blobs, answer["log"])
+
+
+def _request(settings: VelaSettings) -> dict[str, Any]:
+    options = [word for option in settings.options for word in shlex.split(option)]
+    for word in options:
+        own = [name for name in _OWN_OPTIONS if word.startswith("--") and name.startswith(word.partition("=")[0])]
+        if own or word == "-h":
+            raise BadInputError(f"the Vela option {word!r} cannot be passed through", hint="it is set elsewhere")
+    return {
+        "accelerator": settings.accelerator,
+        "memory_mode": settings.memory_mode,
+        "system_config": settings.system_config,
+        "config": settings.config_text,
+        "options": options,
+    }
+
+
+def _ask(request: dict[str, Any], int8: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    with tempfile.TemporaryDirectory(prefix="hil-vela-") as folder:
+        placed = {**request, "folder": folder}
+        legacy = _LEGACY_CORE in request["options"]
+        return (_legacy_worker if legacy else _worker)().request(placed, [int8], timeout=TIME_LIMIT_S)
+
+
+def _refuse(answer: Mapping[str, Any], name: str, settings: VelaSettings) -> None:
+    if answer["outcome"] == "settings":
+        hint = ""
+        if settings.memory_mode == "Dedicated_Sram" and not settings.config_text:
+            hint = "Dedicated_Sram needs a configuration file of your own whose system configuration has DRAM"
+        raise BadInputError(f"Vela does not take these settings: {answer['reason']}", hint=hint)
+    if answer["outcome"] == "crashed":
+        raise CompileError(f"Vela crashed on {name}: {answer['reason']}", hint="the file may be damaged")
+    if answer["outcome"] != "compiled":
+        raise CompileError(f"Vela does not compile {name}: {answer['reason']}", log=answer["log"])
+
+
+def _compiled(source: Signature, blobs: list[bytes], log: str) -> Compiled:
+    model, summary, debug = blobs
+    placed = read_signature(model, "Vela's output")
+    mapping = read_mapping(debug.decode(), source)
+    row = next(csv.DictReader(io.StringIO(summary.decode())))
+    on_npu = sorted({command.operator_index for command in mapping})
+
+    def kib(column: str) -> int:
+        return round(float(row[column]) * 1024)
+
+    return Compiled(
+        model,
+        VelaSummary(
+            cycles_total=round(float(row["cycles_total"])),
+            cycles_npu=round(float(row["cycles_npu"])),
+            clock_hz=float(row["core_clock"]),
+            macs=int(float(row["nn_macs"])),
+            sram_bytes=kib("sram_memory_used"),
+            dram_bytes=kib("dram_memory_used"),
+            on_chip_flash_bytes=kib("on_chip_flash_memory_used"),
+            off_chip_flash_bytes=kib("off_chip_flash_memory_used"),
+            weights_original=int(float(row["total_original_weights"])),
+            weights_encoded=int(float(row["total_npu_encoded_weights"])),
+            cpu_operators=placed.cpu_operators,
+            npu_operators=tuple(source.operators[index] for index in on_npu if index >= 0),
+        ),
+        mapping,
+        log,
+    )
+
+
+@functools.cache
+def _worker() -> Worker:
+    return Worker(_HANDLER)
+
+
+@functools.cache
+def _legacy_worker() -> Worker:
+    """A process of its own: the C++ core may have started threads in the other, which a fork would lose."""
+    return Worker(_LEGACY_HANDLER)

@@ -1,0 +1,180 @@
+"""Which arithmetic is exact for which operands: the bounds, and why they hold.
+
+    exact_type(weights, largest_input(dtype, zero_point))      # float32, float64 or int64
+    stage = OutputStage(..., largest=largest_accumulator(operation, weights))
+
+Everything the NPU computes is an integer, and a result here is that integer or the program does not decode.  What is
+fast is not exact for all operands, so it is proven for those at hand, from the actual weights, biases and scales, the
+input's type and its zero point:
+
+**Products of matrices.**  Integers up to 2**24 are all float32 numbers, those up to 2**53 float64 numbers.  A sum of
+integer products is exact in any order, fused or not, if no partial sum can be larger, and none exceeds
+
+    max over output channels of sum |weight|  *  max |input - zero point|
+
+since each term's magnitude is at most |weight| * max |input - zero point|.  The same with 2**63 for int64.
+
+**Dot products of bytes** add 0 <= byte <= 255 times weights to 32-bit sums that begin with the bias: they are exact if
+|begin| + 255 * sum |weight| stays below 2**31 (they do not saturate on the way: the instructions have no 16-bit steps).
+Scaled, such a sum becomes a 32-bit integer before it is clamped, so that sum * factor / 2**shift must stay below 2**31
+too, with 2 for the rounding.
+
+**Scaling in int64**, `(sum + bias) * factor + rounding >> shift`, is exact while (largest |sum| + |bias|) * factor +
+2**shift + 2**30 stays below 2**63.  Biases have 40 bits and factors 32, so that it need not; where it may not, the
+output stage scales in Python's unbounded integers, and an operand that is scaled before it is refused.
+
+**Scaling in float64**, floor(p + half +- nudge) with p = (sum + bias) * factor / 2**shift.  sum + bias is an integer up
+to 2**53, so exact.  p, the half and the nudge (a fourth or less) are multiples of 2**-fraction, with fraction = shift
+less the factor's factors of two, or shift - 30 for the nudge.  Let L be the farthest that the output's limits lie from
+the zero point.  If |p| < L + 1, then all of these, and their sum, are multiples of 2**-fraction below L + 2: they have
+at most bits(L + 1) + fraction significant bits, and float64 holds 53, so that no step rounds.  A p beyond L + 1 may be
+rounded, but rounding is monotonic and L + 1 is itself a number: it stays beyond, and is clamped to the same limit.
+
+`tests/npu/test_exactness.py` draws operands at these bounds and beyond, compares with Python's integers, and shows that
+each bound, if it were looser by a factor of two, would let a wrong result through.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hil.core.errors import StreamError
+from hil.npu.stream.operations import BlockOperation, Convolution, Elementwise, Kind, Rounding, Scale, Windowed
+
+FLOAT32, FLOAT64 = 1 << 24, 1 << 53
+"""Integers up to these are all numbers of the type."""
+
+INT32, INT64 = 1 << 31, 1 << 63
+"""Integers below these in magnitude fit the type."""
+
+SIGNIFICANT = 53
+"""Significant bits of float64."""
+
+_BYTE = 255
+_NUDGE = 1 << 30
+
+
+def largest_input(dtype: np.dtype[Any], zero_point: int) -> int:
+    """The largest |element - zero point| that elements of `dtype` can have."""
+    limits = np.iinfo(dtype)
+    return max(abs(int(limits.min) - zero_point), abs(int(limits.max) - zero_point))
+
+
+def weight_sums(weights: NDArray[np.int16]) -> NDArray[np.int64]:
+    """sum |weight| by output channel, the first axis."""
+    sums: NDArray[np.int64] = np.abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1)
+    return sums
+
+
+def exact_type(weights: NDArray[np.int16], largest: int) -> type[np.float32] | type[np.float64] | type[np.int64]:
+    """The cheapest type that is exact for `weights` (first axis output channels) and inputs up to `largest`.
+
+    Raises `StreamError` if none is.
+    """
+    bound = int(weight_sums(weights).max(initial=0)) * largest
+    if bound <= FLOAT32:
+        return np.float32
+    if bound >= INT64:
+        raise StreamError(f"the sums of products may reach {bound}, more than 64 bits")
+    return np.float64 if bound <= FLOAT64 else np.int64
+
+
+def fits_dot_products(weights: NDArray[np.int16], first: NDArray[np.int64]) -> bool:
+    """Whether 32 bits hold sums of unsigned bytes times `weights` that begin with `first`, by output channel."""
+    # Python's integers: what is checked must not overflow itself.
+    pairs = zip(weight_sums(weights).tolist(), first.tolist(), strict=True)
+    return all(abs(begin) + _BYTE * total < INT32 for total, begin in pairs)
+
+
+def fits_rounding(
+    weights: NDArray[np.int16], first: NDArray[np.int64], factor: NDArray[np.int64], shift: NDArray[np.int64]
+) -> bool:
+    """Whether 32 bits hold those sums scaled, too."""
+    rows = np.broadcast_arrays(weight_sums(weights), first, factor, shift)
+    return all(
+        (abs(begin) + _BYTE * total) * by < INT32 - 2 << bits
+        for total, begin, by, bits in zip(*(row.tolist() for row in rows), strict=True)
+    )
+
+
+def fits_int64(largest: int, factor: ArrayLike, shift: ArrayLike) -> bool:
+    """Whether int64 scales values up to `largest` exactly, by any of `factor` and `shift` (broadcast)."""
+    pairs = np.broadcast(np.asarray(factor), np.asarray(shift))
+    return all(largest * int(by) + (1 << int(bits)) + _NUDGE < INT64 for by, bits in {*pairs})
+
+
+def fits_float64(
+    largest: int, factor: NDArray[np.int64], shift: NDArray[np.int64], rounding: Rounding, reach: int
+) -> bool:
+    """Whether float64 scales values up to `largest` exactly, to outputs clamped to at most `reach` from the zero point.
+
+    TRUNCATE never does, because it does not round by adding.
+    """
+    if rounding is Rounding.TRUNCATE or largest > FLOAT64:
+        return False
+    lowest_bit = np.maximum(factor & -factor, 1)
+    fraction = shift - np.log2(lowest_bit).astype(np.int64)
+    if rounding is Rounding.TFL:
+        fraction = np.maximum(fraction, shift - 30)  # The nudge of its rounding.
+    return (reach + 1).bit_length() + int(fraction.max()) <= SIGNIFICANT
+
+
+def largest_accumulator(operation: BlockOperation, weights: NDArray[np.int16] | None = None) -> int:
+    """The largest magnitude that the output stage of `operation` can be given; `weights` of a convolution."""
+    largest = largest_input(operation.ifm.dtype, operation.ifm_zero_point)
+    if isinstance(operation, Convolution):
+        assert weights is not None
+        return int(weight_sums(weights).max(initial=0)) * largest
+    if isinstance(operation, Elementwise):
+        return _largest_elementwise(operation, largest)
+    assert isinstance(operation, Windowed)
+    if operation.kind is Kind.MAX_POOL:
+        return largest
+    terms = operation.kernel.height * operation.kernel.width
+    return terms * largest * (operation.ifm.shape[2] if operation.kind is Kind.REDUCE_SUM else 1)
+
+
+def _largest_elementwise(operation: Elementwise, first: int) -> int:
+    if operation.scalar is not None:
+        second = abs(operation.scalar - operation.ifm2_zero_point)
+    else:
+        second = largest_input((operation.ifm2 or operation.ifm).dtype, operation.ifm2_zero_point)
+    size = operation.ifm.dtype.itemsize
+    match operation.kind:
+        case Kind.ADD | Kind.SUB if size == 4:
+            return first + second
+        case Kind.ADD | Kind.SUB if operation.scaled_operand == 0:
+            # Each scale belongs to one of the two operands; which, matters for no bound.
+            return max(first, second) * (operation.scale_a.factor + operation.scale_b.factor)
+        case Kind.ADD | Kind.SUB:
+            return _largest_common_scale(operation, max(first, second))
+        case Kind.MUL if size == 4:
+            _check(operation, first * second, Scale(1, operation.scale.shift if operation.scale else 0))
+            return INT32
+        case Kind.MUL:
+            return first * second
+        case Kind.SHL:
+            return INT64  # Any 64 bits: what is shifted out is gone, as in the hardware.
+        case Kind.CLZ:
+            return 32
+        case Kind.LRELU if operation.scale:
+            _check(operation, first, operation.scale)
+            return max(first, (first * operation.scale.factor >> operation.scale.shift) + 2)
+        case _:
+            return max(first, second)
+
+
+def _largest_common_scale(operation: Elementwise, largest: int) -> int:
+    bits = 20 if operation.ifm.dtype.itemsize == 1 else 15
+    scale = Scale(operation.scale_a.factor, min(operation.scale_a.shift + bits, 62))
+    _check(operation, largest << bits, scale)
+    return (largest << (bits - 1)) + ((largest << bits) * scale.factor >> scale.shift) + 2
+
+
+def _check(operation: Elementwise, largest: int, scale: Scale) -> None:
+    """An operand is scaled before the output stage, in int64; refuses what that may not hold."""
+    if not fits_int64(largest, scale.factor, scale.shift):
+        raise StreamError("a scaled operand may exceed 64 bits", word_offset=operation.word_offset)

@@ -1,0 +1,232 @@
+"""The output stage: scale, zero point, clamp, lookup table.
+
+    finish = OutputStage(operation, memory constants...)
+    values = stage(accumulator)          # int64 (batch, h, w, c) -> the output's type
+
+Every block operation ends here.  Scaling is exact: in float64 where that is proven (`exactness`), which is several
+times faster, else in int64, or in Python's integers where 64 bits may not do.  An accumulator is scaled (`scaling`),
+the output's zero point is added, the sum is clamped, and where the activation is a table, looked up:
+
+* 8-bit: 256 entries, of the output's width; signed values index from -128;
+* 16-bit: 512 entries of (base, slope), both 16 bits: `base + ((slope*(v & 127) + 64) >> 7)`, entry `(v + 32768) >> 7`.
+
+A 32-bit output without a forced range wraps and is not clamped (found by comparing with the reference kernels).
+
+TANH and SIGMOID of 16 bits are the hardware's own: the scaled value, in units of 1/12288, is interpolated in a table of
+the logistic function, as TensorFlow Lite's reference kernels do it (all 65,536 inputs compared).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.core.arrays import Array, Floats
+from hil.npu.arithmetic.exactness import fits_float64, fits_int64
+from hil.npu.arithmetic.scaling import Int64, rescale
+from hil.npu.stream.operations import Activation, BlockOperation, Function, Rounding
+
+_ONE_HIGHER = (
+    4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44, 45, 46, 49,
+    50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255,
+)  # fmt: skip
+"""Entries of the reference's table that are not sigmoid(i/24) rounded but one more (found by comparing)."""
+
+_LOGISTIC: Int64 = np.round(65536 / (1 + np.exp(-np.arange(256) / 24))).astype(np.int64)
+"""sigmoid(i/24) in 16 bits, as the reference has it."""
+_LOGISTIC[list(_ONE_HIGHER)] += 1
+
+
+@dataclass(frozen=True)
+class OutputStage:
+    """What happens to the accumulators of one operation, with all constants read.
+
+    `bias`, `factor`, `shift` are arrays by channel, or of one element; `factor` None: nothing is scaled.
+    `largest` is the largest magnitude that an accumulator can have (`exactness.largest_accumulator`).
+    `table` holds the lookup table's entries, with `slope` beside it if it interpolates.
+    """
+
+    dtype: np.dtype[Any]
+    rounding: Rounding
+    bias: Int64 | None
+    factor: Int64 | None
+    shift: Int64 | None
+    zero_point: int
+    activation: Activation
+    largest: int
+    table: Int64 | None = None
+    slope: Int64 | None = None
+    _by_channel: dict[int, list[Array]] = field(default_factory=dict, init=False)
+
+    def __call__(self, accumulator: Array, loops: ModuleType | None = None) -> Array:
+        """Accumulators (any integer-valued type, last axis channels) to output elements.
+
+        `loops`: the compiled loops, where they pay.
+        """
+        if loops is not None and self._compilable:
+            return self._finish_compiled(accumulator, loops)
+        values = self._scaled_floats(accumulator) if self.fits_floats else self._scaled(accumulator)
+        values += self.zero_point
+        if self.activation.function is not Function.NONE:
+            values = sigmoid_or_tanh(values, self.activation.function)
+            return np.clip(values, self.activation.minimum, self._highest, out=values).astype(self.dtype)
+        if self.activation.wraps:
+            return self._look_up(((values + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)).astype(self.dtype)
+        np.maximum(values, self.activation.minimum, out=values)  # np.clip takes three times as long for a few.
+        np.minimum(values, self._highest, out=values)
+        return (values if self.table is None else self._look_up(values.astype(np.int64))).astype(self.dtype)
+
+    @property
+    def _highest(self) -> int:
+        return max(self.activation.minimum, self.activation.maximum)
+
+    @cached_property
+    def _compilable(self) -> bool:
+        special = self.activation.wraps or self.activation.function is not Function.NONE
+        return self.factor is not None and self.rounding is not Rounding.TRUNCATE and not special and not self.wide
+
+    def _finish_compiled(self, accumulator: Array, loops: ModuleType) -> Array:
+        channels = accumulator.shape[-1]
+        if channels not in self._by_channel:
+            constants = self.float_constants if self.fits_floats else self._whole_constants()
+            self._by_channel[channels] = [np.broadcast_to(part, channels).copy() for part in constants]
+        limits = (self.zero_point, self.activation.minimum, self._highest)
+        out = np.empty(accumulator.shape, self.dtype if self.table is None else np.int32)
+        rows = accumulator.reshape(-1, channels), *self._by_channel[channels]
+        if self.fits_floats:
+            loops.finish(*rows, *(float(limit) for limit in limits), out.reshape(-1, channels))
+        else:
+            loops.finish_whole(*rows, *limits, out.reshape(-1, channels))
+        return out if self.table is None else self._look_up(out.astype(np.int64)).astype(self.dtype)
+
+    def _whole_constants(self) -> tuple[Int64, Int64, Int64, Int64]:
+        """(bias, factor, shift, 2**30 where TFL rounds twice)."""
+        assert self.factor is not None
+        assert self.shift is not None
+        twice = (self.shift > 31) & (self.rounding is Rounding.TFL)
+        bias = np.zeros(1, np.int64) if self.bias is None else self.bias
+        return bias, self.factor, self.shift, np.where(twice, np.int64(1) << 30, 0)
+
+    @property
+    def _largest_sum(self) -> int:
+        """The largest |accumulator + bias|."""
+        return self.largest + (0 if self.bias is None else int(np.abs(self.bias).max(initial=0)))
+
+    @cached_property
+    def fits_floats(self) -> bool:
+        """Whether float64 scales exactly."""
+        special = self.activation.wraps or self.activation.function is not Function.NONE
+        if self.factor is None or self.shift is None or special:
+            return False
+        reach = max(abs(self.activation.minimum - self.zero_point), abs(self._highest - self.zero_point))
+        return fits_float64(self._largest_sum, self.factor, self.shift, self.rounding, reach)
+
+    @cached_property
+    def wide(self) -> bool:
+        """Whether scaling may need more than 64 bits."""
+        if self.factor is None or self.shift is None:
+            return False
+        return not fits_int64(self._largest_sum, self.factor, self.shift)
+
+    @cached_property
+    def fits_bytes(self) -> bool:
+        """Whether outputs are bytes that float64 scales and at most a table of bytes changes."""
+        tabled = self.table is None or (self.slope is None and self.activation.index_signed is not None)
+        return self.fits_floats and self.dtype.itemsize == 1 and tabled
+
+    @property
+    def byte_limits(self) -> tuple[int, int, int]:
+        """(zero point, lowest, highest output less the zero point)."""
+        return self.zero_point, self.activation.minimum - self.zero_point, self._highest - self.zero_point
+
+    @property
+    def byte_table(self) -> NDArray[np.uint8]:
+        """The table as bytes by byte; empty if there is none.  Needs `fits_bytes`."""
+        if self.table is None:
+            return np.zeros(0, np.uint8)
+        every = np.arange(256).astype(np.uint8)
+        values = every.view(np.int8) if self.activation.index_signed else every
+        return self._look_up(values.astype(np.int64)).astype(np.uint8)
+
+    @cached_property
+    def float_constants(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """(bias, multiplier, half, nudge): an accumulator a gives s = (a + bias)*multiplier and with that
+        `floor(s + half + copysign(nudge, s))`."""
+        assert self.factor is not None
+        assert self.shift is not None
+        shift = self.shift.astype(np.float64)
+        bias = np.zeros(1) if self.bias is None else self.bias.astype(np.float64)
+        half = np.where(self.shift > 0, 0.5, 0.0)
+        twice = (self.shift > 31) & (self.rounding is Rounding.TFL)
+        return bias, self.factor * np.exp2(-shift), half, np.where(twice, np.exp2(30 - shift), 0.0)
+
+    @cached_property
+    def _nudged(self) -> bool:
+        return bool(self.float_constants[3].any())
+
+    def _scaled_floats(self, accumulator: Array) -> Array:
+        bias, multiplier, half, nudge = self.float_constants
+        values = accumulator.astype(np.float64)
+        if self.bias is not None:
+            values += bias
+        values *= multiplier
+        if self._nudged:
+            half = np.copysign(nudge, values) + half
+        values += half
+        return np.floor(values, out=values)
+
+    def _scaled(self, accumulator: Array) -> Array:
+        values = accumulator.astype(np.int64)
+        if self.wide:
+            values = values.astype(object)
+        if self.bias is not None:
+            values += self.bias
+        if self.factor is None or self.shift is None:
+            return values
+        values = rescale(values, self.factor, self.shift, self.rounding)
+        return self._narrowed(values) if self.wide else values
+
+    def _narrowed(self, values: Array) -> Int64:
+        """Python's integers as int64: those that do not fit it wrap, or are clamped, as they will be anyway."""
+        if self.activation.wraps:
+            return (((values + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)).astype(np.int64)
+        return np.clip(values, -(1 << 40), 1 << 40).astype(np.int64)
+
+    def _look_up(self, values: Int64) -> Int64:
+        if self.table is None:
+            return values
+        if self.slope is None:
+            return np.take(self.table, (values + (128 if self.activation.index_signed else 0)) & 255)
+        entry = (values + 32768) >> 7
+        return np.take(self.table, entry) + ((np.take(self.slope, entry) * (values & 127) + 64) >> 7)
+
+
+def sigmoid_or_tanh(values: Int64, function: Function) -> Int64:
+    """The hardware's SIGMOID (or TANH) of `values / 12288`, as fixed-point numbers with 15 bits of fraction.
+
+    The table holds sigmoid(i/24) in 16 bits; tanh(x) = 2*sigmoid(2x) - 1 uses it with half the step.
+    """
+    bits = 9 if function is Function.SIGMOID else 8
+    magnitude = np.abs(values)
+    index = np.minimum(magnitude >> bits, len(_LOGISTIC) - 2)
+    low, high = np.take(_LOGISTIC, index), np.take(_LOGISTIC, index + 1)
+    result = (low << bits) + (magnitude & ((1 << bits) - 1)) * (high - low)
+    saturated = magnitude >> bits >= len(_LOGISTIC) - 1
+    if function is Function.SIGMOID:
+        result = np.where(saturated, 0x7FFF << 10, result)
+        return np.where(values >= 0, result + (1 << 9), (1 << 25) - result + (1 << 9) - 1) >> 10
+    result = np.where(saturated, 0xFFFF << 8, result) - (1 << 23)
+    return np.where(values >= 0, result + (1 << 7), -result + (1 << 7) - 1) >> 8
+
+
+def parse_table(operation: BlockOperation, data: NDArray[np.uint8]) -> tuple[Int64, Int64 | None]:
+    """(entries, slopes) of the lookup table whose bytes are `data`."""
+    if operation.activation.index_signed is not None:
+        return data.view(operation.ofm.dtype).astype(np.int64), None
+    pairs = data.view("<i2").reshape(512, 2).astype(np.int64)
+    return pairs[:, 0].copy(), pairs[:, 1].copy()

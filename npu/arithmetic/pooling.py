@@ -1,0 +1,110 @@
+"""Pools: the maximum, the average, or the sum over depth.
+
+An average is a sum whose division is the output's scale, except where there is any padding: then the hardware divides
+by the number of elements that are no padding, and OFM_SCALE plays no part.  The reciprocal of that count n is
+`2**(31+k)/n` rounded up a little, k the bits of n-1.  (Found by comparing with the reference kernels; the reciprocal is
+Vela's `quantise_pooling_scale`.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hil.core.arrays import Array
+from hil.npu.arithmetic.convolution import padded_input, windows
+from hil.npu.arithmetic.exactness import INT32, fits_int64, largest_accumulator
+from hil.npu.arithmetic.output import OutputStage
+from hil.npu.arithmetic.scaling import Int64, rescale
+from hil.npu.loops import threshold as acceleration
+from hil.npu.loops.byte_plan import BytePlan
+from hil.npu.stream.feature_map import Regions
+from hil.npu.stream.operations import Kind, Windowed
+
+
+@dataclass(frozen=True)
+class PoolKernel:
+    """A MAX_POOL, AVERAGE_POOL or REDUCE_SUM and its output stage."""
+
+    operation: Windowed
+    stage: OutputStage
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether it takes a few samples at a time itself, however many it is given."""
+        return acceleration.byte_loops() is not None and self._plan is not None
+
+    def __call__(self, memory: Regions) -> None:
+        """Computes the output of every sample of `memory`."""
+        operation = self.operation
+        loops = acceleration.loops(len(memory[operation.ofm.region]) * operation.ofm.elements)
+        if loops is not None and loops.of_bytes is not None and self._plan is not None:
+            self._plan(memory, loops.of_bytes)
+        else:
+            operation.ofm.store(memory, self.stage(_pooled(operation, memory), loops))
+
+    @cached_property
+    def _plan(self) -> BytePlan | None:
+        """An average without padding is a depthwise convolution whose weights are 1."""
+        kernel = self.operation.kernel
+        if self.operation.kind is not Kind.AVERAGE_POOL or self.operation.padding:
+            return None
+        ones = np.ones((self.operation.ofm.shape[2], kernel.height, kernel.width, 1), np.int16)
+        return BytePlan.prepare(self.operation, ones, self.stage)
+
+
+def _pooled(operation: Windowed, memory: Regions) -> Array:
+    if operation.kind is Kind.MAX_POOL:
+        limits, zero_point = np.iinfo(operation.ifm.dtype), operation.ifm_zero_point
+        # Between elements there are zero points, which need not be numbers of the type.
+        dtype = operation.ifm.dtype if limits.min <= zero_point <= limits.max else np.dtype(np.int32)
+        padded = padded_input(operation, memory, dtype, int(limits.min), 0)
+        return _reduce(operation, padded, np.maximum).astype(np.int64) - operation.ifm_zero_point
+    padded = padded_input(operation, memory, _sum_type(operation), 0, operation.ifm_zero_point)
+    result = _reduce(operation, padded, np.add)
+    if operation.kind is Kind.REDUCE_SUM:
+        result = result.sum(axis=3, keepdims=True)
+    elif operation.padding:
+        factor, shift = reciprocal(_valid_counts(operation, padded.shape))
+        if not fits_int64(largest_accumulator(operation), factor, shift):
+            result = result.astype(object)
+        result = rescale(result, factor, shift, operation.rounding).astype(np.int64)
+    return result
+
+
+def _sum_type(operation: Windowed) -> type[np.int32] | type[np.int64]:
+    """The integers that hold every sum."""
+    return np.int32 if largest_accumulator(operation) < INT32 else np.int64
+
+
+def reciprocal(count: Int64) -> tuple[Int64, Int64]:
+    """(factor, shift) with which the hardware divides by `count`."""
+    bits = np.ceil(np.log2(count)).astype(np.int64)
+    one = np.int64(1)
+    return ((one << (31 + bits)) + (one << bits) + count - 1) // count, 31 + bits
+
+
+def _reduce(operation: Windowed, padded: Array, function: np.ufunc) -> Array:
+    """`function` over the kernel's elements, whichever way round takes fewer steps."""
+    view = windows(operation, padded)
+    out_h, out_w, kernel_h, kernel_w = view.shape[1:5]
+    result: Array = view[:, :, :, 0, 0].copy()
+    if kernel_h * kernel_w <= out_h * out_w:
+        for y, x in np.ndindex(kernel_h, kernel_w):
+            if y or x:
+                function(result, view[:, :, :, y, x], out=result)
+        return result
+    for y, x in np.ndindex(out_h, out_w):
+        result[:, y, x] = function.reduce(view[:, y, x], axis=(1, 2))
+    return result
+
+
+def _valid_counts(operation: Windowed, shape: tuple[int, ...]) -> Int64:
+    """Per output position how many of the kernel's elements are no padding; shape (1, out height, out width, 1)."""
+    padding = operation.padding
+    mask = np.zeros((1, shape[1], shape[2], 1), np.int64)
+    mask[:, padding.top : shape[1] - padding.bottom, padding.left : shape[2] - padding.right] = 1
+    counts: Int64 = windows(operation, mask).sum(axis=(3, 4))
+    return np.maximum(counts, 1)

@@ -1,0 +1,250 @@
+"""A command stream as values to read: each operation with its registers and with what its addresses hold.
+
+    listing = disassemble(words, accelerator, Surroundings(constants={0: read_only}))
+    listing[2].operation.kind, listing[2].inputs, listing[2].registers
+
+A stream has no names.  They come from around it: the compiled file knows where the operator's inputs and outputs lie,
+and Vela's debug database, for a model compiled here, which tensor each operation writes.  The rest follows from the
+order of the operations (`contents`): what an operation reads is what was last written there, by the operation `#12`
+if nobody has a name for it.
+
+`disassembly_text` makes lines of it, `instruction.as_record` plain values for JSON.
+
+Source: Vela's `register_command_stream_generator.py`, for the order in which it sets registers before an operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.core.errors import StreamError
+from hil.npu.accelerator import Accelerator
+from hil.npu.arithmetic.scaling import scale_records
+from hil.npu.disassembly.instruction import Instruction, RecordFigures, WeightFigures
+from hil.npu.disassembly.memory_contents import Contents, overlap
+from hil.npu.disassembly.register_writes import RegisterWrite, register_writes
+from hil.npu.stream.decoder import decode_operations
+from hil.npu.stream.feature_map import FeatureMap
+from hil.npu.stream.operations import (
+    SCALE_RECORD,
+    BlockOperation,
+    Convolution,
+    Dma,
+    Elementwise,
+    Kind,
+    Operation,
+    Range,
+    Wait,
+)
+from hil.npu.stream.payload import Words
+from hil.npu.weights.codec import decode_stream as decode_weights
+
+_FOLLOWED_PIECES = 64
+"""Of a DMA in more pieces, only so many are followed."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A tensor and where it lies."""
+
+    name: str
+    place: Range
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is known beside the stream.
+
+    `constants` are the read-only regions, `inputs` the tensors that are there before the stream runs, `outputs` those
+    that it leaves.  `writes` maps the word offset of an operation to the tensor that it writes, `origins` to the
+    operator of the model that it is part of.
+    """
+
+    constants: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
+    inputs: Sequence[Named] = ()
+    outputs: Sequence[Named] = ()
+    writes: Mapping[int, str] = field(default_factory=dict)
+    origins: Mapping[int, str] = field(default_factory=dict)
+
+
+def disassemble(
+    words: Words,
+    accelerator: Accelerator,
+    around: Surroundings | None = None,
+    aliases: Mapping[int, int] | None = None,
+) -> tuple[Instruction, ...]:
+    """Every operation of a stream, in order; `aliases` as `decode_operations`.
+
+    Raises `StreamError` with the word offset for what is malformed or not modelled.
+    """
+    around = around or Surroundings()
+    operations = decode_operations(words, accelerator, aliases)
+    reader = _InstructionReader(around, operations)
+    start, instructions = 0, []
+    for index, operation in enumerate(operations):
+        registers: tuple[RegisterWrite, ...] = ()
+        if not isinstance(operation, Wait):
+            registers = tuple(register_writes(words, start, operation.word_offset))
+            start = operation.word_offset + 1
+        instructions.append(reader.instruction(index, operation, registers))
+    return tuple(instructions)
+
+
+class _InstructionReader:
+    """Goes through a stream and remembers what was written where."""
+
+    def __init__(self, around: Surroundings, operations: Sequence[Operation]) -> None:
+        self._around = around
+        self._operations = operations
+        self._output_names = _output_names(operations, around.outputs)
+        self._contents = Contents()
+        for tensor in around.inputs:
+            self._contents.put(tensor.place, tensor.name)
+
+    def instruction(self, index: int, operation: Operation, registers: tuple[RegisterWrite, ...]) -> Instruction:
+        inputs: tuple[tuple[str, ...], ...] = ()
+        output, used_by = "", None
+        weights: tuple[WeightFigures, ...] = ()
+        records: tuple[RecordFigures, ...] = ()
+        at = operation.word_offset
+        if isinstance(operation, BlockOperation):
+            inputs = tuple(self._held(fm) for fm in inputs_of(operation))
+            output = self._around.writes.get(at) or self._output_names.get(at) or ""
+            records = tuple(self._record_figures(place) for place in _records_of(operation))
+            weights = self._weight_figures(operation) if isinstance(operation, Convolution) else ()
+            self._contents.put(place_of(operation.ofm), output or f"#{index}")
+        elif isinstance(operation, Dma):
+            inputs = (self._copy(index, operation),)
+            used_by = self._user(index, operation)
+        part_of = self._around.origins.get(at, "")
+        return Instruction(index, operation, registers, inputs, output, part_of, used_by, weights, records)
+
+    def _held(self, feature_map: FeatureMap) -> tuple[str, ...]:
+        """What lies in an input: names of tensors, or that it is a constant, with its value if it is one number."""
+        place = place_of(feature_map)
+        data = self._bytes(place)
+        if data is None:
+            return self._contents.labels(place)
+        if feature_map.elements != 1:
+            return ("constant",)
+        return (f"constant {int(np.frombuffer(data.tobytes(), feature_map.dtype)[0]):,}",)
+
+    def _user(self, index: int, copy: Dma) -> int | None:
+        targets = [
+            Range(copy.destination_region, address, copy.length) for address in copy.destinations[:_FOLLOWED_PIECES]
+        ]
+        for later in range(index + 1, len(self._operations)):
+            reads = _reads(self._operations[later])
+            if any(overlap(read, target) for read in reads for target in targets):
+                return later
+        return None
+
+    def _copy(self, index: int, operation: Dma) -> tuple[str, ...]:
+        labels: dict[str, None] = {}
+        pairs = list(zip(operation.sources, operation.destinations, strict=True))
+        for start, end in pairs[:_FOLLOWED_PIECES]:
+            source = Range(operation.source_region, start, operation.length)
+            found = self._contents.labels(source)
+            labels.update(dict.fromkeys(found))
+            target = Range(operation.destination_region, end, operation.length)
+            constant = operation.source_region in self._around.constants
+            origin = source if constant else self._contents.origin(source)
+            self._contents.put(target, found[0] if len(found) == 1 else f"#{index}", origin)
+        return tuple(labels)
+
+    def _bytes(self, wanted: Range) -> NDArray[np.uint8] | None:
+        """Constants, wherever they were copied to; None if they are not all known."""
+        origin = wanted if wanted.region in self._around.constants else self._contents.origin(wanted)
+        if origin is None:
+            return None
+        data = self._around.constants[origin.region]
+        return data[origin.address : origin.end] if origin.end <= len(data) else None
+
+    def _weight_figures(self, operation: Convolution) -> tuple[WeightFigures, ...]:
+        kernel, streams = operation.kernel, operation.weight_streams
+        a_channel = kernel.height * kernel.width * (1 if operation.kind is Kind.DEPTHWISE else operation.ifm.shape[2])
+        figures = []
+        for core, place in enumerate(streams):
+            elements = a_channel * len(range(core, operation.ofm.shape[2], len(streams)))
+            data = self._bytes(place)
+            zeros = None if data is None else _zeros(data.tobytes(), elements)
+            figures.append(WeightFigures(place, elements, zeros, self._contents.origin(place)))
+        return tuple(figures)
+
+    def _record_figures(self, place: Range) -> RecordFigures:
+        data, count = self._bytes(place), place.length // SCALE_RECORD
+        if data is None or not count:
+            return RecordFigures(place, count)
+        bias, factor, shift = scale_records(data)
+        scales = factor / np.exp2(shift)
+        ends = (float(scales.min()), float(scales.max())), (int(bias.min()), int(bias.max()))
+        return RecordFigures(place, count, *ends)
+
+
+@lru_cache(maxsize=64)  # Stripes of a cascade read the same weights again and again.
+def _zeros(data: bytes, elements: int) -> int | None:
+    """How many weights are zero, without those that pad the stream; None for weights that cannot be decoded."""
+    try:
+        stream = decode_weights(data)
+    except StreamError:
+        return None
+    return max(0, elements - int(np.count_nonzero(stream)))
+
+
+def inputs_of(operation: BlockOperation) -> list[FeatureMap]:
+    """The one or two feature maps that `operation` reads."""
+    second = operation.ifm2 if isinstance(operation, Elementwise) else None
+    return [operation.ifm] if second is None else [operation.ifm, second]
+
+
+def place_of(feature_map: FeatureMap) -> Range:
+    """From the first byte of a feature map to its last."""
+    low, high = feature_map.extent()
+    return Range(feature_map.region, low, high - low)
+
+
+def _output_names(operations: Sequence[Operation], outputs: Sequence[Named]) -> dict[int, str]:
+    """Word offset -> output tensor, for the operations that last wrote its bytes.
+
+    Goes back from the end until as much was written into a tensor's place as the tensor has; what wrote there before
+    wrote something else, which had the same bytes of the arena.
+    """
+    names: dict[int, str] = {}
+    missing = {tensor: tensor.place.length for tensor in outputs}
+    for operation in reversed(operations):
+        if not isinstance(operation, BlockOperation):
+            continue
+        written = place_of(operation.ofm)
+        for tensor, left in missing.items():
+            place = tensor.place
+            inside = place.region == written.region and place.address <= written.address and written.end <= place.end
+            if left > 0 and inside:
+                names[operation.word_offset] = tensor.name
+                missing[tensor] = left - operation.ofm.elements * operation.ofm.dtype.itemsize
+    return names
+
+
+def _reads(operation: Operation) -> list[Range]:
+    """All that an operation reads."""
+    if isinstance(operation, Dma):
+        return [
+            Range(operation.source_region, address, operation.length)
+            for address in operation.sources[:_FOLLOWED_PIECES]
+        ]
+    if not isinstance(operation, BlockOperation):
+        return []
+    parts = [place_of(fm) for fm in inputs_of(operation)] + _records_of(operation)
+    parts += operation.weight_streams if isinstance(operation, Convolution) else []
+    return parts + ([] if operation.activation.lut is None else [operation.activation.lut])
+
+
+def _records_of(operation: BlockOperation) -> list[Range]:
+    """The records of scales, a run a core."""
+    if isinstance(operation, Convolution):
+        return list(operation.record_streams)
+    return [] if operation.records is None else [operation.records]

@@ -1,0 +1,120 @@
+"""All command streams of a file, disassembled, with what the file knows of their memories and tensors.
+
+    for listing in list_compiled(read_compiled(data)):
+        print(listing.accelerator.name, listing.regions, len(listing.instructions))
+
+`list_payload` does it for a bare driver payload, of which only the stream itself is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hil.core.errors import StreamError
+from hil.npu.accelerator import Accelerator
+from hil.npu.disassembly.disassembler import Named, Surroundings, disassemble
+from hil.npu.disassembly.instruction import Instruction
+from hil.npu.stream.operations import Range
+from hil.npu.stream.payload import parse_payload
+from hil.npu.vela_output import READ_ONLY, SCRATCH, SCRATCH_FAST, CompiledModel, NpuOperator, Subgraph
+
+
+@dataclass(frozen=True)
+class StreamMemory:
+    """One memory of a stream: its number, what it is, and its size in bytes."""
+
+    number: int
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class NamedTensor:
+    """An input or output of a stream: the file's tensor, and where it lies."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    place: Range
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the compiler told of a stream: by word offset the tensor an operation writes and the operator it is of."""
+
+    writes: Mapping[int, str]
+    origins: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A command stream; `operator` is the place of its `ethos-u` operator among those of its graph, -1 without one."""
+
+    stream: int
+    operator: int
+    accelerator: Accelerator
+    words: int
+    regions: tuple[StreamMemory, ...]
+    inputs: tuple[NamedTensor, ...]
+    outputs: tuple[NamedTensor, ...]
+    instructions: tuple[Instruction, ...]
+
+
+def list_payload(payload: bytes) -> Listing:
+    """The stream of a driver payload (`COP1` ...); raises `StreamError` for anything else."""
+    accelerator, words = parse_payload(payload)
+    return Listing(0, -1, accelerator, len(words), (), (), (), disassemble(words, accelerator))
+
+
+def list_compiled(model: CompiledModel, sources: Sequence[Source] = ()) -> tuple[Listing, ...]:
+    """The streams of a compiled model in the order of its operators; `sources` by stream, if the compiler told.
+
+    Raises `StreamError` for what is malformed or not modelled.
+    """
+    pairs = [(graph, op) for graph in model.subgraphs for op in graph.operators if isinstance(op, NpuOperator)]
+    return tuple(
+        _listing(number, graph, operator, sources[number] if number < len(sources) else Source({}, {}))
+        for number, (graph, operator) in enumerate(pairs)
+    )
+
+
+def _listing(number: int, graph: Subgraph, operator: NpuOperator, source: Source) -> Listing:
+    tensors = graph.tensors
+    stream = tensors[operator.command_stream].data
+    if stream is None:
+        raise StreamError(f"operator {operator.index} has no command stream")
+    accelerator, words = parse_payload(stream)
+    constants = tensors[operator.read_only].data
+    shared = operator.scratch == operator.scratch_fast
+    regions = [
+        StreamMemory(READ_ONLY, "constants", 0 if constants is None else len(constants)),
+        StreamMemory(SCRATCH, "arena", tensors[operator.scratch].bytes),
+    ]
+    if not shared:
+        regions.append(StreamMemory(SCRATCH_FAST, "fast memory", tensors[operator.scratch_fast].bytes))
+    inputs, outputs = _tensors(graph, operator, operator.inputs), _tensors(graph, operator, operator.outputs)
+    around = Surroundings(
+        {READ_ONLY: np.zeros(0, np.uint8) if constants is None else constants},
+        [Named(tensor.name, tensor.place) for tensor in inputs],
+        [Named(tensor.name, tensor.place) for tensor in outputs],
+        source.writes,
+        source.origins,
+    )
+    aliases = {SCRATCH_FAST: SCRATCH} if shared else {}
+    instructions = disassemble(words, accelerator, around, aliases)
+    return Listing(number, operator.index, accelerator, len(words), tuple(regions), inputs, outputs, instructions)
+
+
+def _tensors(graph: Subgraph, operator: NpuOperator, indices: Sequence[int]) -> tuple[NamedTensor, ...]:
+    base = graph.tensors[operator.scratch].offset or 0
+    found = []
+    for index in indices:
+        tensor = graph.tensors[index]
+        if tensor.offset is not None:
+            dtype = tensor.dtype.name if tensor.dtype else ""
+            place = Range(SCRATCH, tensor.offset - base, tensor.bytes)
+            found.append(NamedTensor(tensor.name, tensor.shape, dtype, place))
+    return tuple(found)

@@ -1,0 +1,71 @@
+"""What lies where while a stream is read: whose tensor an address holds, and which constants were copied there.
+
+    contents = Contents()
+    contents.put(Range(1, 0x4000, 512), "block/conv")
+    contents.labels(Range(1, 0x4000, 16))                 # ("block/conv",)
+    contents.put(Range(1, 0x100, 80), "copy", origin=Range(0, 0x2710, 80))
+    contents.origin(Range(1, 0x120, 16))                  # Range(region=0, address=0x2730, length=16)
+
+Vela gives the same bytes of the arena to one tensor after another, so an address alone names nothing; what was written
+there last does.  Weights and scales often stand in the arena too, where a DMA brought them from the read-only region.
+Feature maps are taken as everything from their first to their last byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hil.npu.stream.operations import Range
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bytes with one label; `origin` is where they were copied from, None if they were computed."""
+
+    place: Range
+    label: str
+    origin: Range | None = None
+
+    def cut(self, low: int, high: int) -> Span:
+        """The part from address `low` to `high`."""
+        part = Range(self.place.region, low, high - low)
+        source = self.origin
+        if source is not None:
+            source = Range(source.region, source.address + low - self.place.address, high - low)
+        return Span(part, self.label, source)
+
+
+class Contents:
+    """The labels of all regions at one point of a stream."""
+
+    def __init__(self) -> None:
+        self._spans: dict[int, list[Span]] = {}
+
+    def put(self, place: Range, label: str, origin: Range | None = None) -> None:
+        """`place` now holds `label`, whatever was there before."""
+        kept = [Span(place, label, origin)]
+        for span in self._spans.get(place.region, ()):
+            low, high = span.place.address, span.place.end
+            if low < place.address:
+                kept.append(span.cut(low, min(high, place.address)))
+            if high > place.end:
+                kept.append(span.cut(max(low, place.end), high))
+        self._spans[place.region] = kept
+
+    def labels(self, place: Range) -> tuple[str, ...]:
+        """The labels of what lies in `place`, by address, each once; empty if nothing is known."""
+        found = [span for span in self._spans.get(place.region, ()) if overlap(span.place, place)]
+        return tuple(dict.fromkeys(span.label for span in sorted(found, key=lambda span: span.place.address)))
+
+    def origin(self, place: Range) -> Range | None:
+        """Where all of `place` was copied from, None if it was not, or not in one piece."""
+        for span in self._spans.get(place.region, ()):
+            inside = span.place.address <= place.address and place.end <= span.place.end
+            if inside and span.origin is not None:
+                return span.cut(place.address, place.end).origin
+        return None
+
+
+def overlap(one: Range, other: Range) -> bool:
+    """Whether two ranges of one region share a byte."""
+    return one.region == other.region and one.address < other.end and other.address < one.end

@@ -1,0 +1,134 @@
+"""The inner loops again, compiled with numba, for whole batches.
+
+    loops = acceleration.loops(elements)     # this module, or None while it does not pay
+    loops.finish(accumulator, bias, multiplier, half, nudge, zero_point, low, high, out)
+
+Each function computes what a NumPy expression elsewhere defines (named in its docstring), by the same operations in the
+same types in one pass, and tests hold the two equal.  Importing this module imports numba, which takes longer than many
+a small inference: only `acceleration` does that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from hil.core.arrays import Array, Floats, Integers
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+COMPILED = ("batch_loops.py", "byte_plan.py", "byte_loops.py", "dot_products.py", "codec_loops.py")
+"""Files of what is compiled."""
+
+VERSION = hashlib.sha256(b"".join(Path(__file__).with_name(name).read_bytes() for name in COMPILED)).hexdigest()[:12]
+
+
+def compiled(function: _F) -> _F:
+    """`function` compiled when it is first called, and kept on disk where numba finds a place for it.
+
+    numba takes what it kept until the function's own file changes, though code of other files is compiled into it.  It
+    names what it keeps after the function, so the name says of which contents of all these files it is.
+    """
+    numba = importlib.import_module("numba")
+    function.__qualname__ += f"_{VERSION}"
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return cast(_F, numba.njit(cache=True, **options)(function))
+    except RuntimeError:  # No folder can be written.
+        return cast(_F, numba.njit(**options)(function))
+
+
+@compiled
+def finish(
+    accumulator: Array, bias: Floats, multiplier: Floats, half: Floats, nudge: Floats,
+    zero_point: float, low: float, high: float, out: Array,
+) -> None:  # fmt: skip
+    """`OutputStage` without a table, where `fits_floats`; all arrays (rows, channels) or (channels,)."""
+    for row in range(accumulator.shape[0]):
+        for c in range(accumulator.shape[1]):
+            value = (np.float64(accumulator[row, c]) + bias[c]) * multiplier[c]
+            value = math.floor(value + (math.copysign(nudge[c], value) + half[c])) + zero_point
+            out[row, c] = min(max(value, low), high)
+
+
+@compiled
+def finish_whole(
+    accumulator: Array, bias: Integers, factor: Integers, shift: Integers, twice: Integers,
+    zero_point: int, low: int, high: int, out: Array,
+) -> None:  # fmt: skip
+    """`OutputStage` without a table, by `rescale`, where float64 does not fit.
+
+    `twice` is 2**30 for channels that TFL rounds twice, else 0; all arrays (rows, channels) or (channels,).
+    """
+    for row in range(accumulator.shape[0]):
+        for c in range(accumulator.shape[1]):
+            product = (np.int64(accumulator[row, c]) + bias[c]) * factor[c]
+            half = (np.int64(1) << shift[c]) >> 1
+            product += half + (twice[c] if product >= 0 else -twice[c])
+            out[row, c] = min(max((product >> shift[c]) + zero_point, low), high)
+
+
+@compiled
+def columns(
+    padded: Array, depth: int, kernel: Array, strides: Array, zero_point: float, top: int, out: Array
+) -> None:  # fmt: skip
+    """`windows` of a padded input less its zero point, rows from `top` on, laid out as (batch, rows, width, elements).
+
+    `padded` is (batch, height, width*depth), `kernel` (height, width, dilation y, dilation x), `strides` (y, x); `out`
+    is float32 or float64.
+    """
+    pieces, run = kernel[1], depth
+    if kernel[3] == 1:  # A row of the kernel is one run of memory.
+        pieces, run = 1, kernel[1] * depth
+    for sample in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for ky in range(kernel[0]):
+                row = padded[sample, (top + y) * strides[0] + ky * kernel[2]]
+                for x in range(out.shape[2]):
+                    for piece in range(pieces):
+                        start = (x * strides[1] + piece * kernel[3]) * depth
+                        at = (ky * pieces + piece) * run
+                        source = row[start : start + run]
+                        target = out[sample, y, x, at : at + run]
+                        for i in range(run):
+                            target[i] = source[i] - zero_point
+
+
+@compiled
+def depthwise(padded: Array, weights: Array, strides: Array, dilations: Array, out: Array) -> None:
+    """`ConvolutionKernel`'s depthwise sums, of inputs that are not less their zero point; `out` is int32.
+
+    `padded` (batch, height, width, depth), `weights` int32 (height, width, depth).
+    """
+    for sample in range(out.shape[0]):
+        for y in range(out.shape[1]):
+            for x in range(out.shape[2]):
+                target = out[sample, y, x]
+                target[:] = 0
+                for ky in range(weights.shape[0]):
+                    for kx in range(weights.shape[1]):
+                        source = padded[sample, y * strides[0] + ky * dilations[0], x * strides[1] + kx * dilations[1]]
+                        weight = weights[ky, kx]
+                        for c in range(out.shape[3]):
+                            target[c] += np.int32(source[c]) * weight[c]
+
+
+def _of_bytes() -> ModuleType | None:
+    if not importlib.import_module("hil.npu.loops.dot_products").available():
+        return None
+    return importlib.import_module("hil.npu.loops.byte_loops")
+
+
+of_bytes = _of_bytes()
+"""The loops that use this CPU's dot products of bytes; None if it has none."""
+
+codec = importlib.import_module("hil.npu.loops.codec_loops")
+"""The weight decoder."""

@@ -1,0 +1,76 @@
+"""What is known of the memory while a stream is decoded.
+
+Weights, scales and tables lie in a read-only region, but Vela often has the NPU copy them to the arena or to SHRAM.
+`KnownMemory` follows those copies through the stream, so that they can be unpacked once, at decode time.  It knows the
+bytes of the constant regions, and of the writable ones those that a DMA brought from known bytes and that nothing has
+written over since.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from hil.core.arrays import Bytes
+from hil.npu.stream.operations import Range
+
+
+class KnownMemory:
+    """Bytes known at this point of the stream; `constants` are the read-only regions."""
+
+    def __init__(self, constants: Mapping[int, NDArray[Any]]) -> None:
+        self._constants = constants
+        self._copies: dict[int, tuple[list[int], list[Bytes]]] = {}  # Addresses in order, and what lies there.
+
+    def read(self, wanted: Range) -> Bytes | None:
+        """The bytes of `wanted`, or None if not all of them are known."""
+        constant = self._constants.get(wanted.region)
+        if constant is not None:
+            return constant[wanted.address : wanted.end] if wanted.end <= len(constant) else None
+        addresses, pieces = self._copies.get(wanted.region, ((), ()))
+        index = bisect_right(addresses, wanted.address) - 1
+        if index < 0 or addresses[index] + len(pieces[index]) < wanted.end:
+            return None
+        address = addresses[index]
+        return pieces[index][wanted.address - address : wanted.end - address]
+
+    def write(self, region: int, low: int, high: int, data: Bytes | None = None) -> None:
+        """Bytes `low` to `high` of `region` change: to `data`, or to what only running will show."""
+        if low >= high:
+            return
+        addresses, pieces = self._copies.setdefault(region, ([], []))
+        last = bisect_left(addresses, high)
+        first = max(bisect_right(addresses, low) - 1, 0)
+        if first < last and addresses[first] + len(pieces[first]) <= low:
+            first += 1
+        kept: list[tuple[int, Bytes]] = [] if data is None else [(low, data)]
+        if first < last:
+            if addresses[first] < low:
+                kept.insert(0, (addresses[first], pieces[first][: low - addresses[first]]))
+            if addresses[last - 1] + len(pieces[last - 1]) > high:
+                kept.append((high, pieces[last - 1][high - addresses[last - 1] :]))
+        addresses[first:last] = [address for address, _ in kept]
+        pieces[first:last] = [piece for _, piece in kept]
+
+
+class Spans:
+    """A set of bytes: the union of `parts` (region, first byte, byte behind the last)."""
+
+    def __init__(self, parts: Iterable[tuple[int, int, int]]) -> None:
+        self._lows: dict[int, list[int]] = {}
+        self._highs: dict[int, list[int]] = {}
+        for region, low, high in sorted(parts):
+            lows, highs = self._lows.setdefault(region, []), self._highs.setdefault(region, [])
+            if highs and low <= highs[-1]:
+                highs[-1] = max(highs[-1], high)
+            elif low < high:
+                lows.append(low)
+                highs.append(high)
+
+    def meet(self, region: int, low: int, high: int) -> bool:
+        """Whether any byte from `low` to `high` (excluded) is in the set."""
+        index = bisect_left(self._lows.get(region, ()), high) - 1
+        return index >= 0 and self._highs[region][index] > low

@@ -1,0 +1,157 @@
+"""Cycles of one block operation inside the NPU, without its memories.
+
+The MAC units compute an output block by micro-blocks; the output unit ("AO") then scales and stores it while the MAC
+units go on with the next block.  So an operation takes the slower of the two for every block, and the faster one once.
+
+* A kernel is cut in sub-kernels of 8x8.  In each, a step of 4 cycles a micro-block (never less than the weight buffer
+  needs, 32 cycles for 8 channels) covers: depth-first one kernel element of a 32-channel input block;
+  part-kernel-first four elements (two of 16 bits) of 8 channels; depthwise four elements; a pool one element a
+  cycle, at least 4.
+* Where a block is a single micro-block, each step waits for the accumulators.
+* The output unit needs a fixed number of cycles an element, by operation and accelerator.
+* Two cores (U65-512) share the channels of a block, and so its cycles.
+
+Facts from Vela's performance estimators (`npu_performance.py`, `architecture_features.py`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from hil.npu.accelerator import Accelerator
+from hil.npu.stream.operations import UNARY, BlockOperation, Convolution, Elementwise, Kind, Windowed
+
+SUB_KERNEL = 8
+"""Kernels are processed in parts of at most this height and width."""
+
+_OUTPUT_CYCLES = {
+    32: (2.0, 3.0, 3.0, 3.0, 4.0, 6.0, 1.0, 2.0),
+    64: (1.0, 1.5, 1.5, 1.5, 2.0, 3.0, 0.5, 1.0),
+    128: (0.75, 1.25, 0.75, 0.75, 1.0, 1.5, 0.25, 0.5),
+    256: (0.625, 1.125, 0.5, 0.375, 0.5, 0.75, 0.125, 0.25),
+    512: (0.3125, 0.5625, 0.25, 0.1875, 0.25, 0.375, 0.0625, 0.125),
+}
+"""By MACs, cycles an output element: 32-bit unary, 32-bit binary, MUL to 32 bits, MUL or 40-bit accumulators, plain
+ADD, scaled ADD, MAX_POOL, all else."""
+
+_CLAMP_CYCLES = {32: 1.0, 64: 1.0, 128: 0.5, 256: 0.25, 512: 0.125}
+_TABLE_CYCLES = 1.0
+"""Of one core; two do an element each."""
+
+
+@dataclass(frozen=True)
+class BlockCycles:
+    """Cycles of one full block in the MAC units and in the output unit, and the number of blocks (with fractions)."""
+
+    mac: float
+    output: float
+    blocks: float
+
+
+def clipped_block(operation: BlockOperation) -> tuple[int, int, int]:
+    """The output block, no larger than the output."""
+    h, w, c = (min(a, b) for a, b in zip(operation.block, operation.ofm.shape, strict=True))
+    return h, w, c
+
+
+def ifm_block_depth(operation: BlockOperation) -> int:
+    """Depth of input that is held at a time."""
+    depth, bits = operation.ifm.shape[2], operation.ifm.dtype.itemsize * 8
+    part_first = isinstance(operation, Windowed) and operation.kernel.part_first
+    if bits == 16:
+        return min(-(-min(depth, 16) // 4) * 4, depth)
+    return min(-(-min(depth, 16 if part_first else 32) // 8) * 8, depth)
+
+
+def block_cycles(operation: BlockOperation, accelerator: Accelerator) -> BlockCycles:
+    """What a block of `operation` costs on `accelerator`."""
+    block = clipped_block(operation)
+    output = math.ceil(output_cycles(operation, accelerator) * block[0] * block[1] * block[2])
+    if isinstance(operation, Elementwise) or not isinstance(operation, Windowed):
+        shape = operation.ofm.shape
+        depth = -(-shape[2] // 16) * 16 if operation.ofm.bricks else shape[2]
+        return BlockCycles(0, output, shape[0] * shape[1] * depth / (block[0] * block[1] * block[2]))
+    ublock = _micro_block(operation, accelerator)
+    counts = tuple(-(-b // u) for b, u in zip(block, ublock, strict=True))
+    total = math.prod(-(-s // u) for s, u in zip(operation.ofm.shape, ublock, strict=True))
+    mac = _mac_cycles(operation, accelerator, counts, ublock[2]) / accelerator.cores
+    return BlockCycles(mac, output, total / math.prod(counts))
+
+
+def output_cycles(operation: BlockOperation, accelerator: Accelerator) -> float:
+    """Cycles that the output unit needs for an element."""
+    table = _OUTPUT_CYCLES[accelerator.macs]
+    kind, wide_accumulator = operation.kind, operation.accumulator == 1
+    if isinstance(operation, Elementwise) and operation.ifm.dtype.itemsize == 4:
+        cycles = table[0] if kind in UNARY else table[1]
+    elif kind is Kind.MUL and operation.ofm.dtype.itemsize == 4:
+        cycles = table[2]
+    elif kind is Kind.MUL or (wide_accumulator and isinstance(operation, Windowed)):
+        cycles = table[3]
+    elif kind in (Kind.ADD, Kind.SUB):
+        cycles = table[5]
+    else:
+        cycles = table[6] if kind is Kind.MAX_POOL else table[7]
+    if operation.activation.lut is not None:
+        return max(cycles, _TABLE_CYCLES / accelerator.cores)
+    limits = np.iinfo(operation.ofm.dtype)
+    if operation.activation.minimum > limits.min or operation.activation.maximum < limits.max:
+        return max(cycles, _CLAMP_CYCLES[accelerator.macs])
+    return cycles
+
+
+def _micro_block(operation: Windowed, accelerator: Accelerator) -> tuple[int, int, int]:
+    """The output micro-block; a one-row convolution on U55-256 uses 1x4 in place of 2x2."""
+    height, width, depth = accelerator.ofm_ublock
+    one_row = operation.ofm.shape[0] == 1 and operation.ofm.shape[1] % 2 == 0 and operation.kernel.height == 1
+    if height == 2 and isinstance(operation, Convolution) and operation.kind is Kind.CONV and one_row:
+        return 1, 4, depth
+    return height, width, depth
+
+
+def _mac_cycles(operation: Windowed, accelerator: Accelerator, counts: tuple[int, ...], ublock_depth: int) -> float:
+    kernel = operation.kernel
+    cycles = 0.0
+    for top in range(0, kernel.height, SUB_KERNEL):
+        for left in range(0, kernel.width, SUB_KERNEL):
+            elements = min(kernel.height - top, SUB_KERNEL) * min(kernel.width - left, SUB_KERNEL)
+            cycles += _sub_kernel_cycles(operation, accelerator, counts, ublock_depth, elements)
+    if operation.kind in (Kind.CONV, Kind.REDUCE_SUM):
+        cycles *= -(-operation.ifm.shape[2] // ifm_block_depth(operation))
+    return cycles
+
+
+def _sub_kernel_cycles(
+    operation: Windowed, accelerator: Accelerator, counts: tuple[int, ...], ublock_depth: int, elements: int
+) -> float:
+    size, plane = operation.ifm.dtype.itemsize, counts[0] * counts[1]
+    if operation.kind in (Kind.MAX_POOL, Kind.AVERAGE_POOL):
+        steps = 1
+        cycles = max(4, elements) * plane * counts[2] * (size if accelerator.macs > 32 else 1)
+    else:
+        step = 4 * plane
+        if operation.kind is Kind.DEPTHWISE:
+            step, steps = step * size, -(-elements // 4)
+        elif operation.kind is Kind.CONV and operation.kernel.part_first:
+            steps = -(-elements // (2 if size == 2 else 4)) * -(-ifm_block_depth(operation) // 8)
+        else:
+            steps = elements
+        cycles = max(4 * ublock_depth, step) * steps * counts[2]
+    return cycles + _delay(operation, accelerator, counts, steps)
+
+
+def _delay(operation: Windowed, accelerator: Accelerator, counts: tuple[int, ...], steps: int) -> int:
+    """Cycles lost because accumulators are not ready again, where a block is a single micro-block."""
+    wide = operation.accumulator == 1
+    delay = 3 if wide and accelerator.macs <= 128 else 2
+    if accelerator.macs == 32:
+        delay = 7 if wide else 3
+    lost = 0
+    if counts[0] * counts[1] == 1:
+        lost = delay * steps if counts[2] == 1 else delay * (steps - 1) * counts[2]
+    if accelerator.macs == 32 and wide and counts[2] > 1 and 1 in counts[:2]:
+        lost += delay * counts[2]
+    return lost

@@ -1,0 +1,129 @@
+"""The memories around the NPU: clocks, widths and latencies, as Vela's configuration files describe them.
+
+    memory = MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", "Shared_Sram")
+    memory.port_of(1).bytes_per_cycle
+
+An NPU has two AXI ports, of 64 bits (U55) or 128 (U65).  A *system configuration* says which memory is behind each and
+how fast it is; a *memory mode* says what lies where: constants (region 0), the arena (region 1), the cache (region 2).
+"""
+
+from __future__ import annotations
+
+import configparser
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from hil.core.errors import BadInputError, UnavailableError
+
+_U55_BEAT_BYTES = 8
+"""Bytes that one beat moves on a port of an Ethos-U55."""
+
+
+@dataclass(frozen=True)
+class AxiPort:
+    """The memory behind an AXI port: bandwidth in bytes a core cycle, latencies in core cycles, burst in bytes."""
+
+    memory: str
+    bytes_per_cycle: float
+    read_latency: int
+    write_latency: int
+    burst_bytes: int
+
+
+@dataclass(frozen=True)
+class MemorySystem:
+    """Two ports, the core's clock in Hz, which port (0 or 1) serves each region, and the bytes of a beat."""
+
+    clock_hz: float
+    ports: tuple[AxiPort, AxiPort]
+    region_ports: Mapping[int, int]
+    beat_bytes: int = _U55_BEAT_BYTES
+
+    @classmethod
+    def from_vela(cls, ini_text: str | None, system_config: str, memory_mode: str) -> MemorySystem:
+        """Reads a Vela configuration (None: the file that comes with Vela), for the ports of a U55.
+
+        Raises `BadInputError` if the text has no such system configuration or memory mode, or lacks a value.
+        """
+        config = _parse(ini_text if ini_text is not None else _vela_ini())
+        system = _section(config, f"System_Config.{system_config}")
+        mode = _section(config, f"Memory_Mode.{memory_mode}")
+        areas = ("const_mem_area", "arena_mem_area", "cache_mem_area")
+        return cls(
+            float(_value(system, "core_clock", system_config)),
+            (_port(system, "axi0_port", system_config), _port(system, "axi1_port", system_config)),
+            {i: int(_value(mode, area, memory_mode).lower() == "axi1") for i, area in enumerate(areas)},
+        )
+
+    def with_region_ports(self, region_ports: Mapping[int, int]) -> MemorySystem:
+        """The same memories with other regions behind the ports, as a driver's REGIONCFG has it."""
+        return replace(self, region_ports=dict(region_ports))
+
+    def of_width(self, beat_bytes: int) -> MemorySystem:
+        """The same memories behind ports of which a beat moves `beat_bytes`, one a cycle of their clock."""
+        factor = beat_bytes / self.beat_bytes
+        first, second = (replace(port, bytes_per_cycle=port.bytes_per_cycle * factor) for port in self.ports)
+        return replace(self, ports=(first, second), beat_bytes=beat_bytes)
+
+    def port_number(self, region: int) -> int:
+        """The AXI port that serves `region`."""
+        return self.region_ports.get(region, 0)
+
+    def port_of(self, region: int) -> AxiPort:
+        """The memory that serves `region`."""
+        return self.ports[self.port_number(region)]
+
+
+@lru_cache(maxsize=1)
+def _vela_ini() -> str:
+    spec = find_spec("ethosu")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder) / "config_files" / "Arm" / "vela.ini"
+        if path.is_file():
+            return path.read_text(encoding="utf-8")
+    raise UnavailableError("Vela's own vela.ini is not installed", hint="pip install ethos-u-vela")
+
+
+def _parse(text: str) -> configparser.ConfigParser:
+    config = configparser.ConfigParser()
+    try:
+        config.read_string(text)
+    except configparser.Error as error:
+        raise BadInputError(f"the Vela configuration cannot be read: {str(error).splitlines()[0]}") from error
+    return config
+
+
+def _section(config: configparser.ConfigParser, name: str) -> dict[str, str]:
+    """A section with what it inherits."""
+    values: dict[str, str] = {}
+    seen: set[str] = set()
+    current: str | None = name
+    while current:
+        if not config.has_section(current) or current in seen:
+            raise BadInputError(f"the Vela configuration has no usable section {current}")
+        seen.add(current)
+        own = dict(config.items(current))
+        values = {**own, **values}
+        current = own.get("inherit")
+    return values
+
+
+def _value(section: Mapping[str, str], key: str, where: str) -> str:
+    if key.lower() not in section:
+        raise BadInputError(f"the Vela configuration lacks {key} in {where}")
+    return section[key.lower()]
+
+
+def _port(system: Mapping[str, str], key: str, where: str) -> AxiPort:
+    memory = _value(system, key, where)
+    scale = float(_value(system, f"{memory}_clock_scale", where))
+    return AxiPort(
+        memory,
+        _U55_BEAT_BYTES * scale,
+        int(system.get(f"{memory}_read_latency".lower(), "0")),
+        int(system.get(f"{memory}_write_latency".lower(), "0")),
+        int(system.get(f"{memory}_burst_length".lower(), "1")),
+    )

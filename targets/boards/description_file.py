@@ -1,0 +1,205 @@
+"""Reads a board's TOML file.
+
+    board = read_board(Path("boards/desk.toml"))
+
+    based_on = "mps3_an547"             # desk.toml: another file's keys, with these in their place
+    [port]
+    vid = 0x0403
+    pid = 0x6014
+    serial = "FT4XYZ"
+
+The keys and their meaning are in docs/boards.md.  A file may start programs (`[power]`, `[reset] command`,
+`[flash] command`), so it is to be trusted like code; it starts them without a shell.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hil.core.errors import BadInputError
+from hil.core.toml_table import Keys
+from hil.targets.boards.description import PROTOCOLS, WAYS, Board, BoardMemory, Flasher, Power, Reset, Usb
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ACCELERATORS = (
+    *(f"ethos-u55-{macs}" for macs in (32, 64, 128, 256)),
+    *(f"ethos-u65-{macs}" for macs in (256, 512)),
+)
+_SYSTEMS = {"ethos-u55": "Ethos_U55_High_End_Embedded", "ethos-u65": "Ethos_U65_High_End"}
+"""What Vela takes by itself, by family."""
+_HIGHEST_HZ = 4_000_000_000
+_END = 1 << 32
+_DEEPEST = 8
+_LARGEST_FILE = 1 << 20
+_ELF = "elf"
+_AT_PORT = ("port", "serial")
+T = TypeVar("T")
+
+
+def read_board(path: Path, find: Callable[[str], Path] | None = None) -> Board:
+    """The board that a file describes, named like it.
+
+    `find` gives the file of the board that `based_on` names.  Raises `BadInputError` that names file and key.
+    """
+    top = Keys(_merged(path, find, _DEEPEST), str(path))
+    protocol = top.text("protocol", "hil", PROTOCOLS)
+    accelerator = top.text("accelerator", None, ACCELERATORS)
+    board = Board(
+        name=path.stem,
+        title=top.text("title"),
+        protocol=protocol,
+        reports=top.text("reports"),
+        accelerator=accelerator,
+        memory_mode=top.text("memory_mode", "Shared_Sram"),
+        system_config=top.text("system_config", _SYSTEMS[accelerator[:9]]),
+        **_port(top.table("port")),
+        **_clocks(top.table("clocks")),
+        memory=_memory(top.table("memory")),
+        reset=_reset(top.table("reset"), ("protocol",) if protocol == "hil" else ()),
+        power=_power(top.table("power")) if "power" in top else None,
+        flasher=_flasher(top.table("flash")) if "flash" in top else None,
+        source=path,
+    )
+    top.end()
+    _check_ways(top, board)
+    return board
+
+
+def _port(keys: Keys) -> dict[str, Any]:
+    """Where the port is: a path, an URL, or what it is on the USB bus; or nothing, and the user names it."""
+    path, url = keys.text("path"), keys.text("url")
+    if (path and url) or ((path or url) and "vid" in keys):
+        raise keys.error("url" if url else "path", "one of path, url and vid with pid")
+    if url and "://" not in url:
+        raise keys.error("url", f"{url!r} is no URL such as rfc2217://host:port or socket://host:port")
+    usb = None
+    if "vid" in keys or "pid" in keys:
+        usb = Usb(
+            keys.whole("vid", 0, 0xFFFF),
+            keys.whole("pid", 0, 0xFFFF),
+            *(keys.text(name) or None for name in ("serial", "description", "interface")),
+        )
+    baud = keys.whole("baud", 300, 20_000_000, 115_200)
+    lines = tuple((line, keys.switch(line)) for line in ("dtr", "rts") if line in keys)
+    return _ended(keys, {"port": path or url, "usb": usb, "baud": baud, "lines": lines})
+
+
+def _clocks(keys: Keys) -> dict[str, Any]:
+    clocks = {name: keys.whole(name, 1, _HIGHEST_HZ, 0) if name in keys else 0 for name in ("cpu_hz", "npu_hz")}
+    return _ended(keys, clocks)
+
+
+def _memory(keys: Keys) -> tuple[BoardMemory, ...]:
+    found = []
+    for name, table in keys.tables():
+        address = table.whole("address", 0, _END - 1)
+        size = table.whole("size", 1, _END - address)
+        found.append(_ended(table, BoardMemory(name, address, size)))
+    found.sort(key=lambda memory: memory.address)
+    for before, after in pairwise(found):
+        if before.address + before.size > after.address:
+            raise keys.error(after.name, f"overlaps {before.name}")
+    return tuple(found)
+
+
+def _reset(keys: Keys, ways: tuple[str, ...]) -> Reset:
+    usual = Reset()
+    made = Reset(
+        ways=keys.words("ways", ways, WAYS),
+        pulse_s=keys.seconds("pulse_s", 0.001, 10, usual.pulse_s),
+        boot_s=keys.seconds("boot_s", 0.1, 600, usual.boot_s),
+        command=keys.words("command", placeholders=_AT_PORT),
+        limit_s=keys.seconds("limit_s", 0.1, 3600, usual.limit_s),
+    )
+    if len(set(made.ways)) != len(made.ways):
+        raise keys.error("ways", "names a way twice")
+    if ("command" in made.ways) != bool(made.command):
+        raise keys.error("command", "the way 'command' and the key 'command' go together")
+    return _ended(keys, made)
+
+
+def _power(keys: Keys) -> Power:
+    made = Power(
+        off=keys.words("off", placeholders=_AT_PORT),
+        on=keys.words("on", placeholders=_AT_PORT),
+        pause_s=keys.seconds("pause_s", 0, 600, 2.0),
+        limit_s=keys.seconds("limit_s", 0.1, 3600, 30.0),
+    )
+    for name in ("off", "on"):
+        if not getattr(made, name):
+            raise keys.error(name, "is missing or empty: a command as a list of strings")
+    return _ended(keys, made)
+
+
+def _flasher(keys: Keys) -> Flasher:
+    made = Flasher(
+        pyocd=keys.text("pyocd"),
+        probe=keys.text("probe"),
+        pack=keys.text("pack"),
+        command=keys.words("command", placeholders=(_ELF, *_AT_PORT)),
+        limit_s=keys.seconds("limit_s", 1, 7200, 300.0),
+    )
+    if bool(made.pyocd) == bool(made.command):
+        raise keys.error("pyocd", "either pyocd, the name of a target, or command")
+    if made.command and (made.probe or made.pack):
+        raise keys.error("probe" if made.probe else "pack", "goes with pyocd, not with command")
+    for name in ("pyocd", "probe", "pack"):
+        if getattr(made, name).startswith("-"):
+            raise keys.error(name, "begins with -, as options do")
+    return _ended(keys, made)
+
+
+def _check_ways(top: Keys, board: Board) -> None:
+    if "power" in board.reset.ways and board.power is None:
+        raise top.error("reset.ways", "names 'power', but there is no table [power]")
+    if "protocol" in board.reset.ways and board.protocol != "hil":
+        raise top.error("reset.ways", f"'protocol': the protocol {board.protocol} knows no reset")
+
+
+def _ended(keys: Keys, made: T) -> T:
+    keys.end()
+    return made
+
+
+def _merged(path: Path, find: Callable[[str], Path] | None, left: int) -> dict[str, Any]:
+    """The file's keys over those of the file it is based on."""
+    values = _parsed(path)
+    base = values.pop("based_on", None)
+    if base is None:
+        return values
+    if not isinstance(base, str) or find is None:
+        raise BadInputError(f"{path}: based_on: {base!r} is no board")
+    if left == 0:
+        raise BadInputError(f"{path}: based_on: more than {_DEEPEST} boards, each based on another")
+    return _over(_merged(find(base), find, left - 1), values)
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Tables are merged, but a port, a flasher and the like are one thing: only [memory] and [clocks] grow."""
+    made = {**below, **above}
+    for name in ("memory", "clocks", "reset"):
+        if isinstance(below.get(name), dict) and isinstance(above.get(name), dict):
+            made[name] = {**below[name], **above[name]}
+    return made
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > _LARGEST_FILE:
+        raise BadInputError(f"{path} is no board: larger than {_LARGEST_FILE} bytes")
+    try:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:  # also of tomllib and of UTF-8
+        raise BadInputError(f"{path} is no TOML: {error}") from None

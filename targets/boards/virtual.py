@@ -1,0 +1,82 @@
+"""The virtual board within reach: the monitor firmware on QEMU with the executable NPU behind it.
+
+with reach("virtual", Setting("ethos-u55-256")) as access:
+    access.find()               # its serial port: a pty
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil.core.errors import FvpError, PortError, ResetError
+from hil.fvp.virtual_board.process import VirtualBoard
+from hil.targets.boards.access import BoardAccess
+from hil.targets.boards.description import Board, Reset
+from hil.targets.firmware.build import build
+
+NAME = "virtual"
+
+_BAUD = 921_600
+"""What is set on a pty slows nothing down; it stands for the time limits of the link, and chunks of its size."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the board is made of, in Vela's words: its NPU, and the memories that make the NPU's cycles."""
+
+    accelerator: str = "ethos-u55-128"
+    memory_mode: str = "Shared_Sram"
+    system_config: str = "Ethos_U55_High_End_Embedded"
+    vela_config: str = ""
+
+
+def start(setting: Setting, tcp: int | None = None, firmware: Path | None = None) -> VirtualBoard:
+    """The board, on a pty or on the TCP port `tcp` (0: any free one), with the monitor if no other ELF is given.
+
+    Raises as `build` and `VirtualBoard`.
+    """
+    return VirtualBoard(
+        firmware or build().elf,
+        accelerator=setting.accelerator,
+        memory_mode=setting.memory_mode,
+        system_config=setting.system_config,
+        vela_config=setting.vela_config,
+        tcp=tcp,
+    )
+
+
+@contextlib.contextmanager
+def reach(name: str = NAME, setting: Setting | None = None) -> Iterator[BoardAccess]:
+    """A virtual board for as long as it is wanted; raises as `start`."""
+    made_of = setting or Setting()
+    with start(made_of) as virtual:
+        board = Board(
+            name,
+            title="Corstone-300 on QEMU, NPU modelled",
+            port=virtual.url,
+            baud=_BAUD,
+            accelerator=made_of.accelerator,
+            memory_mode=made_of.memory_mode,
+            system_config=made_of.system_config,
+            reset=Reset(("power",)),
+        )
+        yield BoardAccess(board, _finding(virtual), {"power": lambda: _power_cycle(virtual)}, is_virtual=True)
+
+
+def _finding(virtual: VirtualBoard) -> Callable[[], str]:
+    def find() -> str:
+        if not virtual.is_alive:
+            raise PortError("the virtual board has ended")
+        return virtual.url
+
+    return find
+
+
+def _power_cycle(virtual: VirtualBoard) -> None:
+    try:
+        virtual.power_cycle()
+    except FvpError as error:
+        raise ResetError(f"the virtual board cannot be switched: {error.args[0]}", log=error.log) from error

@@ -1,0 +1,132 @@
+"""The oracle: the int8 model on TensorFlow Lite's reference kernels.
+
+    oracle = Interpreter(int8)
+    outputs = oracle.run([x])                    # x: (samples, ...), outputs alike
+    tensors = oracle.intermediate([x[:1]])       # every tensor of the graph, by name
+
+TFLite has three sets of kernels for the same operators: the reference ones, optimised ones and XNNPACK.  Only the
+first compute what the Ethos-U computes, bit for bit; so this asks for `BUILTIN_REF`.  The kernels exist in three
+distributions, `tensorflow`, `litert` (ai-edge-litert) and `tflite-runtime`; their reference kernels differ in places
+(LiteRT 2.3's fully-connected does), so `tensorflow` is the oracle and the others are there to see the difference.
+
+Kernels trust the file they are given and may crash on a damaged one, so they run in a child process
+(`hil.core.worker`), which also keeps TensorFlow's three seconds of import out of this one.
+
+Each sample starts from the model's initial state, as on a freshly booted board, unless `keep_state` makes the samples
+of a run one sequence.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError, UnavailableError, WorkerDiedError
+from hil.core.worker import Worker
+from hil.targets.base import Progress
+from hil.targets.execution.signature import check_inputs, read_signature
+from hil.targets.execution.submodel import Submodel
+
+_DISTRIBUTIONS = {"tensorflow": "tensorflow", "litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
+INTERPRETERS = tuple(_DISTRIBUTIONS)
+"""Names that `Interpreter` takes; the first is the oracle."""
+
+_CHUNK = 32  # samples a request, so that progress can be told
+_START_S = 120.0  # importing TensorFlow on a slow disk
+_SAMPLE_S = 60.0
+
+
+class Interpreter:
+    """A model on reference kernels; `interpreter` is one of `INTERPRETERS`.
+
+    Raises `BadInputError` for an unknown name, `UnavailableError` where its distribution is not installed.
+    """
+
+    def __init__(self, model: bytes, interpreter: str = "tensorflow") -> None:
+        self._model = model
+        self._name = interpreter
+        interpreter_version(interpreter)
+        self.signature = read_signature(model)
+
+    def run(
+        self, inputs: Sequence[Array], *, keep_state: bool = False, progress: Progress | None = None
+    ) -> tuple[Array, ...]:
+        """Outputs in the model's order, each (samples, ...); raises `BadInputError` for what the model cannot take."""
+        samples = check_inputs(self.signature, inputs)
+        chunk = samples if keep_state else _CHUNK
+        parts = []
+        for start in range(0, samples, chunk):
+            part = [array[start : start + chunk] for array in inputs]
+            parts.append(list(self._ask(part, {"every_tensor": False, "keep_state": keep_state}).values()))
+            if progress:
+                progress(min(start + chunk, samples), samples)
+        return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+    def intermediate(self, inputs: Sequence[Array]) -> dict[str, Array]:
+        """Every tensor that one sample (a leading axis of 1) leaves in the graph, by name, without a sample axis."""
+        check_inputs(self.signature, inputs)
+        return self._ask([array[:1] for array in inputs], {"every_tensor": True, "keep_state": False})
+
+    def _ask(self, inputs: Sequence[Array], header: dict[str, Any]) -> dict[str, Array]:
+        return _request(self._model, inputs, len(inputs[0]), {**header, "interpreter": self._name})
+
+
+def run_piece(
+    model: bytes, piece: Submodel, inputs: Sequence[Array], samples: int, *, resume: bool = False
+) -> list[Array]:
+    """Runs operators cut out of `model` on the oracle's kernels; arrays as `Interpreter.run`, in the piece's order.
+
+    `resume` goes on from the state that the last call of this piece left, else every sample starts from a fresh one.
+    """
+    header = {"every_tensor": False, "keep_state": False, "resume": resume, "interpreter": INTERPRETERS[0]}
+    return list(_request(model, inputs, samples, {**header, "piece": asdict(piece)}).values())
+
+
+def alone(model: bytes, operator: int) -> bytes:
+    """The `.tflite` of one operator of `model`, by its index; raises `BadInputError` for one that cannot be cut out."""
+    _, results = _worker().request({"alone": operator, "interpreter": INTERPRETERS[0]}, [model], timeout=_START_S)
+    return results[0]
+
+
+def _request(model: bytes, inputs: Sequence[Array], samples: int, header: dict[str, Any]) -> dict[str, Array]:
+    sent = [np.ascontiguousarray(array) for array in inputs]
+    described = [{"dtype": array.dtype.str, "shape": array.shape} for array in sent]
+    blobs = [model, *(array.tobytes() for array in sent)]
+    message = {**header, "inputs": described, "samples": samples}
+    try:
+        answer, results = _worker().request(message, blobs, timeout=_START_S + _SAMPLE_S * samples)
+    except WorkerDiedError as death:
+        if not death.crashed:  # Too slow, or killed: that says nothing of the model.
+            raise
+        raise BadInputError(
+            f"the model crashed TFLite's reference kernels: {death.args[0]}", hint="the file may be damaged"
+        ) from death
+    return {
+        output["key"]: np.frombuffer(data, output["dtype"]).reshape(output["shape"]).copy()
+        for output, data in zip(answer["outputs"], results, strict=True)
+    }
+
+
+def interpreter_version(interpreter: str) -> str:
+    """The installed version, such as "2.19.1"; errors as `Interpreter`'s."""
+    if interpreter not in _DISTRIBUTIONS:
+        raise BadInputError(f"no interpreter is called {interpreter!r}", hint=f"known are {', '.join(INTERPRETERS)}")
+    distribution = _DISTRIBUTIONS[interpreter]
+    names = (distribution, "tensorflow-cpu", "tensorflow-macos") if interpreter == "tensorflow" else (distribution,)
+    for name in names:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    raise UnavailableError(f"{distribution} is not installed", hint=f"pip install {distribution}")
+
+
+@functools.cache
+def _worker() -> Worker:
+    return Worker("hil.targets.execution.interpreter_child:run")

@@ -1,0 +1,259 @@
+"""`fvp`: Arm's inference-runner firmware on a Corstone-300.
+
+    run = create("fvp", engine="open").run(Deployable(int8=int8, compiled=vela), [x])
+    run.measurements        # npu_cycles, arena_used_bytes ... as the firmware printed them
+
+The firmware is Arm's, unmodified; what plays the board is Arm's FVP or the open Corstone-300 (`hil.fvp`).  Every sample
+starts from a freshly booted board; on the open one, of the samples that one process runs only the first boots it, and
+the others start from the state in which its firmware first looked at its inputs (`boots` counts).  The NPU's counters
+are `simulated` on Arm's FVP and `modelled` on the open one; the CPU's cycles are `untrusted` on either.  An int8 model
+that Vela has not seen runs on the firmware's CPU kernels.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import statistics
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError
+from hil.core.measurement import Measurement, Trust
+from hil.fvp.command_line import contract
+from hil.fvp.engines.engine import find
+from hil.fvp.inference.admission import check_memory_mode
+from hil.fvp.inference.firmware import Firmware, load, runner
+from hil.fvp.inference.inference import Inference, MemorySettings, can_restore, run_inferences
+from hil.npu.accelerator import Accelerator
+from hil.npu.timing.memory_system import MemorySystem
+from hil.targets.base import Deployable, Progress, Run
+from hil.targets.execution.placement import check_accelerator, model_file
+from hil.targets.execution.signature import Signature, TensorSpec, check_inputs, read_signature, require_quantized
+
+_NPU = "NPU "
+"""How the firmware's names of the NPU's counters begin."""
+
+_USUAL_NPU = "ethos-u55"
+_TOTAL = "npu_cycles"
+_NAMES = {
+    "NPU TOTAL": _TOTAL,
+    "NPU ACTIVE": "npu_active_cycles",
+    "NPU IDLE": "npu_idle_cycles",
+    "NPU AXI0_RD_DATA_BEAT_RECEIVED": "axi0_read_beats",
+    "NPU AXI0_WR_DATA_BEAT_WRITTEN": "axi0_write_beats",
+    "NPU AXI1_RD_DATA_BEAT_RECEIVED": "axi1_read_beats",
+}
+"""The firmware's names of counters, and those of all targets."""
+
+
+_OWN = {
+    "ethosu.num_macs",
+    "mps3_board.uart0.out_file",
+    "mps3_board.uart0.shutdown_on_eot",
+    *(f"open.{name}" for name in ("npu", "samples", "samples_address", "system_config", "memory_mode", "vela_config")),
+}
+"""Parameters that follow from the model and from how a run is read; with others it would not be the run asked for."""
+
+
+class FvpTarget:
+    """`engine` is `auto`, `arm`, `docker` or `open`; `executable` is Arm's FVP if it is not where it is looked for.
+
+    `firmware` is the user's (see `hil.fvp.inference.firmware.load`); without, it is Arm's for the model's NPU.
+    `parameters` are the FVP's, as `-C` takes them, besides those that a run needs.  `time_limit_s` is for one sample,
+    boot included; `jobs` samples run at a time (default: as many as there are cores).
+    """
+
+    name = "fvp"
+
+    def __init__(
+        self,
+        *,
+        engine: str = "auto",
+        executable: Path | None = None,
+        time_limit_s: float = 120.0,
+        jobs: int | None = None,
+        parameters: Sequence[str] = (),
+        firmware: Path | None = None,
+    ) -> None:
+        self._program = functools.cache(lambda npu: find(engine, executable, npu))
+        self._named = firmware
+        if firmware:
+            load(firmware)  # What is wrong with it is told before anything is compiled or started.
+        self._time_limit_s = time_limit_s
+        self._jobs = jobs or os.cpu_count() or 1
+        self._parameters = contract.parse([word for setting in parameters for word in ("-C", setting)]).parameters
+        if taken := _OWN & self._parameters.keys():
+            raise BadInputError(f"the FVP's parameter {min(taken)} is set by the run itself", hint="leave it out")
+
+    def _firmware(self, npu: str) -> Firmware:
+        return load(self._named, npu) if self._named else runner(npu)
+
+    def identity(self) -> dict[str, str]:
+        """Engine, its version, how `auto` came to it, forced parameters, and the firmware.
+
+        Raises `UnavailableError` where one of them is missing.
+        """
+        return self._identity(_USUAL_NPU)
+
+    def _identity(self, npu: str) -> dict[str, str]:
+        program = self._program(npu)
+        found = {
+            "engine": program.name,
+            "engine_version": program.version,
+            "firmware": self._firmware(npu).sha256,
+        }
+        if program.why:
+            found["engine_choice"] = program.why
+        if self._parameters:
+            found["fvp_parameters"] = " ".join(f"{name}={value}" for name, value in sorted(self._parameters.items()))
+        return found
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
+        """See `Target.run`; the log is the UART's of all samples."""
+        data = model_file(model)
+        signature = read_signature(data)
+        require_quantized(signature)
+        samples = check_inputs(signature, inputs)
+        if signature.compiled:
+            check_accelerator(data, model.accelerator)
+            if not model.vela_config:
+                check_memory_mode(model.memory_mode, self._firmware(_npu(model)))
+        identity = self._identity(_npu(model))
+        inferences = self._all(data, signature, model, inputs, samples, progress)
+        identity |= _placement(model, inferences[0])
+        return Run(
+            tuple(_outputs(spec, place, inferences) for place, spec in enumerate(signature.outputs)),
+            _measurements(inferences, len(signature.cpu_operators), _clock(model)),
+            identity,
+            "\n".join(f"--- sample {number}\n{inference.uart}" for number, inference in enumerate(inferences)),
+        )
+
+    def _all(
+        self,
+        data: bytes,
+        signature: Signature,
+        model: Deployable,
+        inputs: Sequence[Array],
+        samples: int,
+        progress: Progress | None,
+    ) -> list[Inference]:
+        """Every sample, in `jobs` processes at a time; the first failure, or Ctrl-C, ends all others."""
+        macs = Accelerator.from_name(model.accelerator).macs
+        program, firmware = self._program(_npu(model)), self._firmware(_npu(model))
+        memory = MemorySettings(model.system_config, model.memory_mode, model.vela_config)
+        sizes = [int(np.prod(spec.shape)) * spec.dtype.itemsize for spec in signature.outputs]
+        size = math.ceil(samples / self._jobs) if can_restore(program, self._parameters) else 1
+        pieces = [range(samples)[first : first + size] for first in range(0, samples, size)]
+        done, told, stop = [0] * len(pieces), threading.Lock(), threading.Event()
+
+        def run(number: int) -> list[Inference]:
+            def finished(count: int) -> None:
+                with told:
+                    done[number] = count
+                    if progress:
+                        progress(sum(done), samples)
+
+            return run_inferences(
+                data,
+                [[np.ascontiguousarray(array[sample]).tobytes() for array in inputs] for sample in pieces[number]],
+                sizes,
+                macs=macs,
+                time_limit_s=self._time_limit_s,
+                engine=program,
+                firmware=firmware,
+                memory=memory,
+                parameters=self._parameters,
+                stop=stop,
+                finished=finished,
+            )
+
+        with ThreadPoolExecutor(min(self._jobs, len(pieces))) as pool:
+            futures = [pool.submit(run, number) for number in range(len(pieces))]
+            try:
+                for finished in as_completed(futures):
+                    finished.result()
+            except BaseException:
+                stop.set()  # Leaving the `with` waits for those that run.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return [inference for future in futures for inference in future.result()]
+
+
+def _npu(model: Deployable) -> str:
+    """The family of the model's accelerator, such as `ethos-u55`."""
+    return model.accelerator.rpartition("-")[0]
+
+
+def _placement(model: Deployable, inference: Inference) -> dict[str, str]:
+    """What a record says of the NPU: which, how many MACs, the memories that were assumed."""
+    if not inference.used_npu:
+        return {"npu": "none: the firmware's CPU kernels"}
+    macs = Accelerator.from_name(model.accelerator).macs
+    placed = {"npu": model.accelerator, "macs": str(macs), "memory_mode": model.memory_mode}
+    if not any(counter.startswith(_NPU) for counter in inference.counters):
+        placed["cycles"] = f"not modelled for {model.accelerator}"
+    return placed
+
+
+def _outputs(spec: TensorSpec, place: int, inferences: Sequence[Inference]) -> Array:
+    rows = [np.frombuffer(inference.outputs[place], spec.dtype) for inference in inferences]
+    return np.stack([row.reshape(spec.sample_shape) for row in rows])
+
+
+def _clock(model: Deployable) -> float:
+    try:
+        return MemorySystem.from_vela(model.vela_config or None, model.system_config, model.memory_mode).clock_hz
+    except BadInputError:  # names that only a model on the NPU needs
+        return 0.0
+
+
+def _measurements(inferences: Sequence[Inference], cpu_operators: int, clock_hz: float) -> tuple[Measurement, ...]:
+    """The median over the samples of each counter, as the firmware printed it."""
+    npu_trust = Trust.MODELLED if inferences[0].modelled else Trust.SIMULATED
+    if inferences[0].untrusted:
+        npu_trust = Trust.UNTRUSTED
+    made = []
+    for counter in inferences[0].counters:
+        values = [inference.counters.get(counter, 0) for inference in inferences]
+        is_npu = counter.startswith(_NPU)
+        made.append(
+            Measurement(
+                _NAMES.get(counter, _name(counter)),
+                statistics.median_low(values),
+                "beats" if "BEAT" in counter else "cycles",
+                npu_trust if is_npu else Trust.UNTRUSTED,
+                inferences[0].untrusted if is_npu and inferences[0].untrusted else _spread(counter, values),
+            )
+        )
+    cycles = next((m for m in made if m.name == _TOTAL), None)
+    if cycles is not None and clock_hz:
+        note = f"NPU operators alone, at {clock_hz / 1e6:g} MHz"
+        made.append(Measurement("npu_ms", cycles.value / clock_hz * 1e3, "ms", npu_trust, note))
+    arena = [inference.arena_used for inference in inferences if inference.arena_used is not None]
+    if arena:
+        made.append(Measurement("arena_used_bytes", max(arena), "bytes", Trust.EXACT, "as the firmware reports it"))
+    boots = sum(not inference.restored for inference in inferences)
+    note = f"of {len(inferences)} samples; the others start where the firmware first looks at its inputs"
+    made.append(Measurement("boots", boots, "boots", Trust.EXACT, note if boots < len(inferences) else "one a sample"))
+    note = "run on the CPU, not in the NPU's cycles"
+    return (*made, Measurement("cpu_operators", cpu_operators, "operators", Trust.EXACT, note))
+
+
+def _name(counter: str) -> str:
+    return "_".join(counter.lower().removeprefix(_NPU.lower()).split())
+
+
+def _spread(counter: str, values: Sequence[int]) -> str:
+    if min(values) == max(values):
+        return counter
+    return f"{counter}, median of {len(values)} samples, {min(values)} to {max(values)}"

@@ -1,0 +1,51 @@
+"""`host`: the int8 model on the reference kernels of this machine.  It gives the outputs that all targets must match.
+
+    run = create("host").run(Deployable(int8=model, compiled=None), [x])
+
+There is no latency to be had here: how fast a laptop runs reference kernels says nothing of any chip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError
+from hil.targets.base import Deployable, Progress, Run
+from hil.targets.execution.interpreter import Interpreter, interpreter_version
+from hil.targets.execution.signature import read_signature, require_quantized
+
+
+class HostTarget:
+    """`interpreter` is one of `interpreter.INTERPRETERS`; `keep_state` makes the samples one sequence."""
+
+    name = "host"
+
+    def __init__(self, *, interpreter: str = "tensorflow", keep_state: bool = False) -> None:
+        self._interpreter = interpreter
+        self._keep_state = keep_state
+
+    def identity(self) -> dict[str, str]:
+        """Engine and version.  Raises `UnavailableError` where the interpreter is not installed."""
+        identity = {"engine": f"{self._interpreter}, reference kernels"}
+        identity["engine_version"] = interpreter_version(self._interpreter)
+        return identity | ({"state": "kept"} if self._keep_state else {})
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
+        """See `Target.run`; no measurements."""
+        if model.int8 is None:
+            raise BadInputError(
+                "host runs the int8 model, and this is an output of Vela",
+                hint="give the .tflite it was made from, or take --target sim",
+            )
+        signature = read_signature(model.int8)
+        if signature.compiled:
+            raise BadInputError("host cannot run an output of Vela", hint="give the .tflite it was made from")
+        require_quantized(signature)
+        interpreter = Interpreter(model.int8, self._interpreter)
+        outputs = interpreter.run(inputs, keep_state=self._keep_state, progress=progress)
+        identity = {**self.identity(), "latency": "none: host kernels say nothing of a chip"}
+        return Run(outputs, identity=identity)

@@ -1,0 +1,172 @@
+"""A model's NPU operators on a board: memory goes up, jobs run, memory comes down.
+
+    npu = BoardNpu(link, layout, npu_steps(graph))
+    npu.upload()                                       # weights and streams, unless they are there
+    graph.run([x], State(), elsewhere=npu)             # x: (1, ...)
+    npu.measure(EVENTS)                                # a job an operator, in order: counts of one inference
+
+Only what has changed in the arena goes up, and only what is read comes down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ethosu.vela.ethos_u55_regs.ethos_u55_regs import id_r, status_r
+
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError, InfrastructureError, JobError, StuckError
+from hil.npu.stream.payload import parse_id
+from hil.npu.vela_output import BoundOperator
+from hil.targets.execution.graph import Graph
+from hil.targets.link import Identity, Job, JobResult, Link, Outcome
+from hil.targets.serial.memory_layout import ModelLayout, npu_steps
+
+_STATUS = {
+    "bus error": status_r.get_bus_status,
+    "in reset": status_r.get_reset_status,
+    "the stream cannot be parsed": status_r.get_cmd_parse_error,
+    "the stream's end was reached": status_r.get_cmd_end_reached,
+    "fault in the weights' decoder": status_r.get_wd_fault,
+    "ECC fault": status_r.get_ecc_fault,
+    "interrupt raised": status_r.get_irq_raised,
+    "PMU overflow": status_r.get_pmu_irq_raised,
+    "running": status_r.get_state,
+}
+"""Bits of the NPU's STATUS, by Vela's `ethos_u55_regs`."""
+
+_OUTCOMES = {
+    Outcome.TIME_LIMIT: "did not end within its time",
+    Outcome.NPU_BUS_FAULT: "met a bus fault",
+    Outcome.NPU_PARSE_ERROR: "met a command that it cannot parse",
+    Outcome.NPU_OTHER_FAULT: "met a fault",
+    Outcome.NPU_STUCK: "does not come out of its reset",
+    Outcome.CPU_FAULT: "could not be reached: the CPU met a fault",
+}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """One inference, NPU operators alone: NPU `cycles`, PMU `events` as asked for, `ticks` of the board's timer."""
+
+    cycles: int
+    events: tuple[int, ...]
+    ticks: int
+
+
+class BoardNpu:
+    """`steps` as laid out on a board; `limit_ms` is for one of them."""
+
+    def __init__(self, link: Link, layout: ModelLayout, steps: Sequence[BoundOperator], limit_ms: int) -> None:
+        self._link = link
+        self._layout = layout
+        self._steps = steps
+        self._numbers = {step.operator.index: number for number, step in enumerate(steps)}
+        self._limit_ms = limit_ms
+
+    def upload(self) -> None:
+        """Weights and streams."""
+        for block in self._layout.blocks:
+            self._link.write(block.address, block.data)
+
+    def __call__(self, step: BoundOperator, arena: Array, changed: Sequence[range], wanted: Sequence[range]) -> None:
+        """Runs an operator on the board, as `graph.Elsewhere`."""
+        at = self._layout.arena
+        for piece in changed:
+            self._link.write(at + piece.start, arena[0, piece.start : piece.stop].tobytes())
+        self._run(step, ())
+        for piece in wanted:
+            arena[0, piece.start : piece.stop] = np.frombuffer(self._link.read(at + piece.start, len(piece)), np.uint8)
+
+    def measure(self, events: tuple[int, ...]) -> Counts:
+        """Runs all operators once, on whatever the arena holds: their time does not depend on it."""
+        results = [self._run(step, events) for step in self._steps]
+        counted = zip(*(result.events[: len(events)] for result in results), strict=True)
+        return Counts(
+            sum(result.cycles for result in results),
+            tuple(sum(values) for values in counted),
+            sum(result.ticks for result in results),
+        )
+
+    def _run(self, step: BoundOperator, events: tuple[int, ...]) -> JobResult:
+        number = self._numbers[step.operator.index]
+        stream = self._layout.streams[number]
+        result = self._link.run(
+            Job(
+                stream_address=stream.address,
+                stream_bytes=len(stream.data),
+                bases=self._layout.bases(step),
+                region_config=self._layout.region_config,
+                qconfig=self._layout.queue_config,
+                events=events,
+                limit_ms=self._limit_ms,
+            )
+        )
+        if result.outcome is not Outcome.DONE or result.qread != len(stream.data):
+            raise _failure(result, f"command stream {number}", len(stream.data), self._limit_ms)
+        return result
+
+
+def _failure(result: JobResult, what: str, size: int, limit_ms: int) -> InfrastructureError:
+    """What a job ended with, in words."""
+    if result.outcome is Outcome.DONE:
+        message = f"the NPU ended {what} after {result.qread} of its {size} bytes"
+        return JobError(f"{message}; STATUS {status_words(result.npu_status)}")
+    message = f"the NPU {_OUTCOMES.get(result.outcome, result.outcome.name)} in {what}"
+    if result.outcome is Outcome.CPU_FAULT:
+        fault = f"address {result.fault_address:#010x}, CFSR {result.fault_status:#010x}, PC {result.fault_pc:#010x}"
+        return JobError(f"{message} ({fault})")
+    details = f"STATUS {status_words(result.npu_status)}; byte {result.qread} of {size}"
+    if result.outcome is Outcome.NPU_STUCK:
+        return StuckError(f"{message} ({details})")
+    limit = f" of {limit_ms} ms" if result.outcome is Outcome.TIME_LIMIT else ""
+    return JobError(f"{message}{limit} ({details})")
+
+
+def status_words(word: int) -> str:
+    """The NPU's STATUS register in words."""
+    status = status_r()
+    status.word = word
+    told = [text for text, bit in _STATUS.items() if bit(status)]
+    if status.get_bus_status():
+        told.append(f"on AXI port {int(status.get_faulting_interface())}, channel {int(status.get_faulting_channel())}")
+    return f"{word:#010x}: {', '.join(told) or 'nothing'}"
+
+
+def check_npu(graph: Graph, identity: Identity, board: str) -> None:
+    """Raises `BadInputError` unless the board's NPU is the one that each of the graph's streams was compiled for."""
+    if not identity.npu_config:
+        raise BadInputError(f"{board} has no NPU", hint="another board, or a firmware for this one")
+    for step in npu_steps(graph):
+        if _essence(identity.npu_config) != _essence(step.accelerator.config_word):
+            has = f"{_described(identity.npu_config)} (CONFIG {identity.npu_config:#010x})"
+            raise BadInputError(
+                f"the model was compiled for {step.accelerator.name}, {board} has {has}; nothing was written to it",
+                hint="compile it for that with --accelerator, or take another board",
+            )
+        stream = graph.model.main.tensors[step.operator.command_stream].data
+        ours, theirs = _architecture(parse_id(b"" if stream is None else stream)), _architecture(identity.npu_id)
+        if theirs[0] != ours[0] or theirs < ours:
+            versions = [".".join(map(str, version)) for version in (ours, theirs)]
+            raise BadInputError(
+                f"the model was compiled for NPU architecture {versions[0]}, {board} has {versions[1]}; "
+                "nothing was written to it"
+            )
+
+
+def _essence(config: int) -> tuple[int, int, int]:
+    """Product, MACs as a power of two, and KiB of SHRAM, of a CONFIG register."""
+    return config >> 28, config & 15, config >> 8 & 0xFF
+
+
+def _described(config: int) -> str:
+    product, macs, shram = _essence(config)
+    return f"{ {0: 'ethos-u55', 1: 'ethos-u65'}.get(product, f'product {product}') }-{1 << macs}, {shram} KiB of SHRAM"
+
+
+def _architecture(word: int) -> tuple[int, int, int]:
+    found = id_r()
+    found.word = word
+    return int(found.get_arch_major_rev()), int(found.get_arch_minor_rev()), int(found.get_arch_patch_rev())

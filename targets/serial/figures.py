@@ -1,0 +1,96 @@
+"""What a board's counters give: medians, percentiles and spread over repetitions, each with its trust.
+
+    figures(counts, idle, clock, virtual=False, ...)
+
+Cycles are PMCCNTR's, of the NPU's clock; wall time is the board's own timer round each job, from the write that starts
+the NPU to the CPU's seeing its end.  Percentiles are by nearest rank: a value that was measured, none in between.
+Spread is largest minus smallest.  A virtual board's cycles come from the timing model behind its PMU, its timer runs
+with the host's clock.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hil.core.measurement import Measurement, Trust
+from hil.npu.timing.cycles import (
+    AXI0_READ_BEAT,
+    AXI0_WRITE_BEAT,
+    AXI1_READ_BEAT,
+    AXI1_WRITE_BEAT,
+    NPU_ACTIVE,
+    NPU_IDLE,
+)
+from hil.targets.serial.board_npu import Counts
+
+EVENTS = (NPU_ACTIVE, AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT)
+"""What is counted beside the cycles in every repetition: an Ethos-U has four event counters."""
+
+MORE_EVENTS = (NPU_IDLE, AXI1_WRITE_BEAT)
+"""What one more repetition counts."""
+
+_NAMES = {
+    NPU_ACTIVE: ("npu_active_cycles", "cycles"),
+    NPU_IDLE: ("npu_idle_cycles", "cycles"),
+    AXI0_READ_BEAT: ("axi0_read_beats", "beats"),
+    AXI0_WRITE_BEAT: ("axi0_write_beats", "beats"),
+    AXI1_READ_BEAT: ("axi1_read_beats", "beats"),
+    AXI1_WRITE_BEAT: ("axi1_write_beats", "beats"),
+}
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """In Hz: the NPU's, of which cycles are counted, and the board's timer's; `source` says whose word the first is."""
+
+    npu_hz: float
+    timer_hz: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """Counts of `EVENTS` by repetition, those of `MORE_EVENTS` once, and how many warm-ups went before."""
+
+    repetitions: Sequence[Counts]
+    more: Counts
+    warmups: int
+
+
+def figures(series: Series, clocks: Clocks, *, virtual: bool) -> tuple[Measurement, ...]:
+    """Figures of one inference, NPU operators alone."""
+    counted, timed = (Trust.MODELLED, Trust.UNTRUSTED) if virtual else (Trust.MEASURED, Trust.MEASURED)
+    cycles = [counts.cycles for counts in series.repetitions]
+    wall = [counts.ticks / clocks.timer_hz * 1e3 for counts in series.repetitions]
+    clock = f"NPU operators alone, at {clocks.npu_hz / 1e6:g} MHz"
+    ran = f"{clock}, median of {len(cycles)} runs after {series.warmups} warm-ups"
+    made = [*_statistics("npu_cycles", cycles, "cycles", counted, ran)]
+    columns = [*zip(*(counts.events for counts in series.repetitions), strict=True)]
+    for event, values in [*zip(EVENTS, columns, strict=True), *((e, (v,)) for e, v in _more(series))]:
+        name, unit = _NAMES[event]
+        made.append(Measurement(name, statistics.median_low(values), unit, counted, clock))
+    milliseconds = statistics.median_low(cycles) / clocks.npu_hz * 1e3
+    made.append(Measurement("npu_ms", milliseconds, "ms", counted, clock))
+    made.append(Measurement("npu_clock", clocks.npu_hz, "Hz", counted, clocks.source))
+    return (*made, *_statistics("wall_ms", wall, "ms", timed, f"by the board's timer, {ran}"))
+
+
+def _more(series: Series) -> zip[tuple[int, int]]:
+    return zip(MORE_EVENTS, series.more.events, strict=True)
+
+
+def _statistics(name: str, values: Sequence[float], unit: str, trust: Trust, note: str) -> list[Measurement]:
+    ordered = sorted(values)
+    return [
+        Measurement(name, statistics.median_low(ordered), unit, trust, note),
+        *(Measurement(f"{name}_p{share}", _rank(ordered, share), unit, trust, "nearest rank") for share in (95, 99)),
+        Measurement(f"{name}_spread", ordered[-1] - ordered[0], unit, trust, "largest minus smallest"),
+    ]
+
+
+def _rank(ordered: Sequence[float], percent: int) -> float:
+    """The percentile by nearest rank."""
+    return ordered[math.ceil(len(ordered) * percent / 100) - 1]

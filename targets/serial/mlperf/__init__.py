@@ -1,0 +1,19 @@
+"""Boards that carry the firmware of MLPerf Tiny: measured as they are, over its text protocol.
+
+    monitor = MlperfClient(open_channel("/dev/ttyACM0", baud=115200))
+    monitor.sync()                              # "dut-[unspecified]"
+    monitor.load(sample)                        # bytes, as the firmware wants them
+    monitor.infer(10, 2).results.values         # (0.0, 0.996, ...)
+
+The host sends a command that ends with `%`; the board answers in lines, the last of which is `m-ready`.  There is no
+checksum and no number on anything, so what matters is asked for twice: the input is read back, the results are printed
+again.  The facts come from mlcommons/tiny, `benchmark/api` (Apache-2.0); nothing of it is in here.
+"""
+
+from __future__ import annotations
+
+from hil.core.errors import AnswerError
+from hil.targets.serial.mlperf.commands import MlperfClient
+from hil.targets.serial.mlperf.replies import Profile, Results, TimedInference
+
+__all__ = ["AnswerError", "MlperfClient", "Profile", "Results", "TimedInference"]

@@ -1,0 +1,90 @@
+"""One run of a model on a board, done again from where it was when the board had to be got back.
+
+work = ResumableRun(plan, inputs, samples)
+series = recovery.attempt(work.do)
+work.outputs, work.identity
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hil.core.arrays import Array
+from hil.core.errors import InfrastructureError
+from hil.npu.timing.memory_system import MemorySystem
+from hil.targets.base import Progress
+from hil.targets.boards.description import Board
+from hil.targets.boards.identity import usable
+from hil.targets.execution.graph import Graph, State
+from hil.targets.link import Identity, Link
+from hil.targets.serial.board_npu import BoardNpu, check_npu
+from hil.targets.serial.figures import EVENTS, MORE_EVENTS, Clocks, Series
+from hil.targets.serial.memory_layout import lay_out, npu_steps
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What is run, where and how often; `memory` is what the model was compiled for, `limit_ms` for one job."""
+
+    graph: Graph
+    memory: MemorySystem
+    board: Board
+    repetitions: int
+    warmups: int
+    limit_ms: int
+    keep_state: bool
+
+
+class ResumableRun:
+    """`inputs` as `Target.run` takes them."""
+
+    def __init__(self, plan: RunPlan, inputs: Sequence[Array], samples: int, progress: Progress | None = None) -> None:
+        self._plan = plan
+        self._inputs = inputs
+        self._samples = samples
+        self._progress = progress
+        self._done: list[tuple[Array, ...]] = []
+        self.identity: Identity | None = None
+
+    @property
+    def outputs(self) -> tuple[Array, ...]:
+        """Of all samples that are done."""
+        return tuple(np.concatenate(arrays) for arrays in zip(*self._done, strict=True))
+
+    def do(self, link: Link) -> Series:
+        """The samples that are left, then the repetitions; nothing is written to a board with another NPU.
+
+        The board is identified anew: it may have been reset, or be another one.
+        """
+        plan, self.identity = self._plan, link.identify()
+        check_npu(plan.graph, self.identity, plan.board.name)
+        layout = lay_out(plan.graph, plan.memory, usable(plan.board, self.identity))
+        npu = BoardNpu(link, layout, npu_steps(plan.graph), plan.limit_ms)
+        npu.upload()
+        if plan.keep_state:  # A sequence cannot go on in its middle: part of its state is in the interpreter.
+            self._done.clear()
+        state = State()
+        for sample in range(len(self._done), self._samples):
+            state = state if plan.keep_state else State()
+            arrays = [array[sample : sample + 1] for array in self._inputs]
+            self._done.append(plan.graph.run(arrays, state, elsewhere=npu))
+            if self._progress:
+                self._progress(len(self._done), self._samples)
+        for _ in range(plan.warmups):
+            npu.measure(EVENTS)
+        repetitions = [npu.measure(EVENTS) for _ in range(plan.repetitions)]
+        return Series(repetitions, npu.measure(MORE_EVENTS), plan.warmups)
+
+
+def clocks(identity: Identity, plan: RunPlan, *, virtual: bool) -> Clocks:
+    """A virtual NPU has the clock that its timing model assumes; a real one what its description or firmware says."""
+    if not identity.timer_hz or not identity.npu_hz:
+        raise InfrastructureError(f"the firmware of {plan.board.name} does not say how fast its clocks are")
+    if virtual:
+        return Clocks(plan.memory.clock_hz, identity.timer_hz, "of Vela's system configuration")
+    if plan.board.npu_hz:
+        return Clocks(plan.board.npu_hz, identity.timer_hz, "by the board's description")
+    return Clocks(identity.npu_hz, identity.timer_hz, "as the firmware says")

@@ -1,0 +1,125 @@
+"""`sim`: Vela's command stream on the executable NPU of `hil.npu`, in process, whole batches at once.
+
+    run = create("sim").run(Deployable(int8=int8, compiled=vela, accelerator="ethos-u55-128"), [x])
+
+Outputs are bit-exact with the reference kernels.  Cycles come from the timing model of `hil.npu.timing`: they are
+called `modelled` and count the NPU's operators alone.  Operators that Vela left to the CPU run on the reference
+kernels and have no time here; the measurement `cpu_operators` says how many there are, so that a latency gate can
+refuse.  A model of which nothing was placed on the NPU runs wholly on those kernels, and its identity says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.metadata import version
+
+import numpy as np
+
+from hil.core.arrays import Array
+from hil.core.measurement import Measurement, Trust
+from hil.npu.timing.cycles import cycles
+from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.vela_output import BoundOperator
+from hil.targets.base import Deployable, Progress, Run
+from hil.targets.execution.graph import Graph, State, read_graph
+from hil.targets.execution.interpreter import Interpreter, interpreter_version
+from hil.targets.execution.placement import check_accelerator, model_file
+from hil.targets.execution.signature import check_inputs, read_signature, require_quantized
+
+_CHUNK_BYTES = 64 << 20  # of arena a batch, so that large models do not fill the memory
+_MOST_SAMPLES = 256
+
+
+class SimTarget:
+    """`keep_state` makes the samples one sequence: each starts from what the one before left in the model's state.
+
+    `jobs` threads share the samples.
+    """
+
+    name = "sim"
+
+    def __init__(self, *, keep_state: bool = False, jobs: int = 1) -> None:
+        self._keep_state = keep_state
+        self._jobs = jobs
+
+    def identity(self) -> dict[str, str]:
+        """Engine and version."""
+        identity = {"engine": "hil.npu", "engine_version": version("ethosu-hil")}
+        return identity | ({"state": "kept"} if self._keep_state else {})
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
+        """See `Target.run`."""
+        data = model_file(model)
+        signature = read_signature(data)
+        require_quantized(signature)
+        samples = check_inputs(signature, inputs)
+        if not signature.compiled:
+            interpreter = Interpreter(data)
+            outputs = interpreter.run(inputs, keep_state=self._keep_state, progress=progress)
+            identity = {**self.identity(), "npu": "nothing was placed on the NPU", **_cpu_engine()}
+            return Run(outputs, (_cpu_operators(len(signature.operators)),), identity)
+        check_accelerator(data, model.accelerator)
+        graph = _graph(data)
+        outputs = self._outputs(graph, inputs, samples, progress)
+        measurements = (*measure(graph, model), _cpu_operators(len(signature.cpu_operators)))
+        identity = {**self.identity(), "npu": graph.model.accelerator.name}
+        if signature.cpu_operators:
+            identity |= _cpu_engine()
+        return Run(outputs, measurements, identity)
+
+    def _outputs(
+        self, graph: Graph, inputs: Sequence[Array], samples: int, progress: Progress | None
+    ) -> tuple[Array, ...]:
+        chunk = max(1, min(_MOST_SAMPLES, _CHUNK_BYTES // max(1, graph.model.arena_bytes)))
+        chunk = 1 if self._keep_state and graph.stateful else chunk
+        state = State()
+        parts = []
+        for start in range(0, samples, chunk):
+            state = state if self._keep_state else State()
+            parts.append(graph.run([array[start : start + chunk] for array in inputs], state, jobs=self._jobs))
+            if progress:
+                progress(min(start + chunk, samples), samples)
+        return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+
+def measure(graph: Graph, model: Deployable) -> tuple[Measurement, ...]:
+    """Modelled cycles of one inference, all NPU operators together, and the time they take at the configured clock."""
+    memory = MemorySystem.from_vela(model.vela_config or None, model.system_config, model.memory_mode)
+    timings = [cycles(step.program, memory) for step in graph.steps if isinstance(step, BoundOperator)]
+
+    def total(field: str) -> int:
+        return sum(getattr(timing, field) for timing in timings)
+
+    counts = [
+        Measurement(name, total(field), unit, Trust.MODELLED, "NPU operators alone") for name, field, unit in _COUNTS
+    ]
+    milliseconds = total("total") / memory.clock_hz * 1e3
+    note = f"NPU operators alone, at {memory.clock_hz / 1e6:g} MHz"
+    return (*counts, Measurement("npu_ms", milliseconds, "ms", Trust.MODELLED, note))
+
+
+_COUNTS = (
+    ("npu_cycles", "total", "cycles"),
+    ("npu_active_cycles", "active", "cycles"),
+    ("npu_idle_cycles", "idle", "cycles"),
+    ("axi0_read_beats", "axi0_read_beats", "beats"),
+    ("axi0_write_beats", "axi0_write_beats", "beats"),
+    ("axi1_read_beats", "axi1_read_beats", "beats"),
+)
+
+
+def _cpu_operators(count: int) -> Measurement:
+    return Measurement("cpu_operators", count, "operators", Trust.EXACT, "run on the CPU, not in the cycles")
+
+
+def _cpu_engine() -> dict[str, str]:
+    return {"cpu_engine": f"tensorflow {interpreter_version('tensorflow')}, reference kernels"}
+
+
+@lru_cache(maxsize=4)
+def _graph(data: bytes) -> Graph:
+    return read_graph(data)
