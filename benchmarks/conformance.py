@@ -18,7 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from hil.core.arrays import Array
-from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.core.npu_config import NpuConfig
+from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.settings import VelaSettings
 from hil.npu import accelerator
 from hil.targets import create
 from hil.targets.base import Deployable, Run
@@ -58,7 +60,7 @@ def main() -> int:
         inputs = random_inputs(int8, options.samples)
         expected = create("host").run(Deployable(int8, None), inputs).outputs
         for name in options.accelerator or NAMES:
-            model = Deployable(int8, compile_model(int8, VelaSettings(name)).model, name)
+            model = Deployable(int8, compile_model(int8, VelaSettings(name)).model, NpuConfig(name))
             sim = differing(create("sim").run(model, inputs), expected)
             started = time.monotonic()
             run = create("fvp", engine=options.engine).run(model, inputs)

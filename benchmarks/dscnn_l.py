@@ -33,7 +33,7 @@ from hil.harness.store.store import Store, default_root
 from hil.harness.tree.result import Leaf, LeafStatus
 from hil.harness.tree.terminal_view import View, view
 from hil.harness.tree.walk import in_order, walk
-from hil.harness.vela.compiler import VelaSettings
+from hil.harness.vela.settings import VelaSettings
 from hil.targets.execution.signature import dequantize
 
 MODEL = Path(__file__).parent / "models" / "digits_dscnn_l.py"

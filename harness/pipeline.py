@@ -29,7 +29,8 @@ from hil.harness.optimize.paths import Node, conversion, path_of, training_node
 from hil.harness.optimize.survival import LayerWeights
 from hil.harness.store.source_digest import source_digest, source_versions, versions
 from hil.harness.store.store import Artifact, ArtifactRecipe, Store, code_version, digest, digest_files
-from hil.harness.vela.compiler import Compiled, VelaSettings, compile_model
+from hil.harness.vela.compiler import Compiled, compile_model
+from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
 from hil.targets.base import Deployable, Run
 
@@ -316,8 +317,8 @@ class Pipeline:
 
 def _configuration(model: Deployable) -> list[str]:
     """What `sim` takes from a deployment beside the model: it decides clocks and memory speeds."""
-    config = digest(model.vela_config.encode())
-    return [model.accelerator, model.memory_mode, model.system_config, config]
+    npu = model.npu
+    return [npu.accelerator, npu.memory_mode, npu.system_config, digest(npu.config_text.encode())]
 
 
 def _network(model: Model) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What a target is: the one small protocol between the harness and the places where a model runs.
 
     target = create("sim")
-    run = target.run(Deployable(compiled=vela_bytes, int8=int8_bytes, accelerator="ethos-u55-128"), [x])
+    run = target.run(Deployable(compiled=vela_bytes, int8=int8_bytes, npu=NpuConfig("ethos-u55-128")), [x])
     run.outputs[0].shape            # (samples, ...)
 
 A target takes quantized arrays with a leading sample axis and gives the same back, with what it could measure.
@@ -15,6 +15,7 @@ from typing import Protocol
 
 from hil.core.arrays import Array
 from hil.core.measurement import Measurement
+from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 
 Progress = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""
@@ -25,15 +26,12 @@ class Deployable:
     """A model ready for a target.
 
     `int8` is the quantized TFLite file before Vela, `compiled` what Vela made of it; at least one is there.
-    `compiled` is None for a model that is to run on CPU kernels.
+    `compiled` is None for a model that is to run on CPU kernels.  `npu` is the NPU it was compiled for.
     """
 
     int8: bytes | None
     compiled: bytes | None
-    accelerator: str = "ethos-u55-128"
-    memory_mode: str = "Shared_Sram"
-    system_config: str = "Ethos_U55_High_End_Embedded"
-    vela_config: str = ""  # text of the user's .ini; empty = Vela's own Arm/vela.ini
+    npu: NpuConfig = DEFAULT_NPU
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.fuzzing import drivers
 from hil.core.errors import HilError, StreamError
+from hil.core.npu_config import NpuConfig
 from hil.core.tflite.weights import read_tflite
 from hil.fvp.machine.load_store import decode as decode_access
 from hil.npu.accelerator import ALL, Accelerator
@@ -206,7 +207,7 @@ def _answer(action: Callable[[], Any], words: int | None = None) -> str:
     return type(raised).__name__
 
 
-_MEMORY = MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", "Shared_Sram")
+_MEMORY = MemorySystem.of(NpuConfig())
 TARGETS: dict[str, Target] = {
     "stream": stream,
     "weights": weights,

@@ -78,9 +78,7 @@ def outcome(case: Case, prepared: Prepared, setting: Setting) -> Outcome:
     signature = read_signature(compiled.model)
     if not signature.compiled or case.operator in signature.cpu_operators:
         return Outcome("cpu")
-    deployable = Deployable(
-        None, compiled.model, vela.accelerator, vela.memory_mode, vela.system_config, vela.config_text
-    )
+    deployable = Deployable(None, compiled.model, vela)
     try:
         got = SimTarget().run(deployable, prepared.inputs).outputs
     except BadInputError as error:

@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from benchmarks.operators.case import Case
-from hil.harness.vela.compiler import VelaSettings
+from hil.harness.vela.settings import VelaSettings
 from hil.npu import accelerator
 
 ACCELERATORS = tuple(member.name for member in accelerator.ALL)

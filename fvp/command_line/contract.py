@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hil.core.errors import BadInputError
+from hil.core.npu_config import MEMORY_MODES, SYSTEM_CONFIGS
 from hil.fvp.command_line.options import OPTIONS, Option
 from hil.fvp.command_line.parameters import MACS, PARAMETERS, Value, quote, unquote
 
@@ -113,13 +114,12 @@ class CommandLine:
     @property
     def system_config(self) -> str:
         """Vela's system configuration that cycles assume."""
-        usual = "Ethos_U65_High_End" if self.npu == "ethos-u65" else "Ethos_U55_High_End_Embedded"
-        return self.text("open.system_config") or usual
+        return self.text("open.system_config") or SYSTEM_CONFIGS[self.npu]
 
     @property
     def memory_mode(self) -> str:
         """Vela's memory mode that cycles assume."""
-        return self.text("open.memory_mode") or ("Dedicated_Sram" if self.npu == "ethos-u65" else "Shared_Sram")
+        return self.text("open.memory_mode") or MEMORY_MODES[self.npu]
 
 
 def parse(argv: Sequence[str]) -> CommandLine:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hil.core.errors import BadInputError, FaultError, HilError, ProtocolError
+from hil.core.npu_config import NpuConfig
 from hil.fvp.command_line import contract
 from hil.fvp.command_line.parameters import Value
 from hil.fvp.engines import engine as engines
@@ -31,17 +32,6 @@ from hil.npu.vela_output import CompiledModel
 
 _NPU = "NPU "
 """Start of the names of the NPU's counters."""
-
-
-@dataclass(frozen=True)
-class MemorySettings:
-    """What the open engine's modelled cycles assume of the memories: Vela's names, and the text of a Vela configuration
-    (empty: Vela's own).
-    """
-
-    system_config: str = "Ethos_U55_High_End_Embedded"
-    memory_mode: str = "Shared_Sram"
-    vela_config: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ def run_inference(
     macs: int = 128,
     time_limit_s: float = 120.0,
     engine: str | engines.Engine = "open",
-    memory: MemorySettings | None = None,
+    npu: NpuConfig | None = None,
     firmware: Firmware | None = None,
     parameters: Mapping[str, Value] | None = None,
     stop: threading.Event | None = None,
@@ -86,7 +76,7 @@ def run_inference(
     See `run_inferences`.
     """
     return run_inferences(
-        model, [inputs], output_sizes, macs=macs, time_limit_s=time_limit_s, engine=engine, memory=memory,
+        model, [inputs], output_sizes, macs=macs, time_limit_s=time_limit_s, engine=engine, npu=npu,
         firmware=firmware, parameters=parameters, stop=stop,
     )[0]  # fmt: skip
 
@@ -99,7 +89,7 @@ def run_inferences(
     macs: int = 128,
     time_limit_s: float = 120.0,
     engine: str | engines.Engine = "open",
-    memory: MemorySettings | None = None,
+    npu: NpuConfig | None = None,
     firmware: Firmware | None = None,
     parameters: Mapping[str, Value] | None = None,
     stop: threading.Event | None = None,
@@ -108,7 +98,8 @@ def run_inferences(
     """Runs `model` (an int8 TFLite file, or Vela's output) on each of `samples`, which are the bytes of each input.
 
     Each gives `output_sizes` bytes of each output.  `time_limit_s` is for one sample; `finished` is told how many are
-    done.  `engine` is a name, or what `engine.find` gave.  `parameters` are the user's, set after those set here; with
+    done.  `engine` is a name, or what `engine.find` gave; `npu` has the memories that the open one's modelled cycles
+    assume (None: the usual ones of the family).  `parameters` are the user's, set after those set here; with
     `ethosu.extra_args=--fast` among them the cycles are `untrusted`.  Another thread ends the run by setting `stop`.
 
     Raises `BadInputError` for a model that this machine or its firmware cannot run (compiled for other MACs, too
@@ -125,12 +116,12 @@ def run_inferences(
     made: list[Inference] = []
     for first in range(0, len(samples), together):
         given = [model, b"".join(map(b"".join, samples[first : first + together])), b""]
-        if memory is not None and memory.vela_config:
-            given.append(memory.vela_config.encode())
+        if npu is not None and npu.config_text:
+            given.append(npu.config_text.encode())
         with contextlib.ExitStack() as stack:
             files = [stack.enter_context(anonymous(data)) for data in given]
             paths = [path_of(file) for file in files]
-            line = _command_line(firmware, program, macs, memory, paths, sum(output_sizes), together)
+            line = _command_line(firmware, program, macs, npu, paths, sum(output_sizes), together)
             line = replace(line, parameters={**line.parameters, **(parameters or {})}, timelimit=time_limit_s)
             descriptors = [file.fileno() for file in files]
             logs = launch(
@@ -168,7 +159,7 @@ def _command_line(
     firmware: Firmware,
     program: engines.Engine,
     macs: int,
-    memory: MemorySettings | None,
+    npu: NpuConfig | None,
     files: Sequence[Path],
     output_bytes: int,
     samples: int,
@@ -184,9 +175,9 @@ def _command_line(
     }
     if program.modelled:
         parameters["open.npu"] = firmware.npu
-    if program.modelled and memory is not None:
-        parameters |= {"open.system_config": memory.system_config, "open.memory_mode": memory.memory_mode}
-        if memory.vela_config:
+    if program.modelled and npu is not None:
+        parameters |= {"open.system_config": npu.system_config, "open.memory_mode": npu.memory_mode}
+        if npu.config_text:
             parameters["open.vela_config"] = str(files[3])
     layout = firmware.layout
     if samples > 1:

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hil.core.errors import BadInputError, BootError, FaultError, HilError, QemuEndedError
+from hil.core.npu_config import NpuConfig
 from hil.fvp.command_line.contract import CommandLine
 from hil.fvp.machine import file_transfer as transfer
 from hil.fvp.machine import qemu
@@ -293,7 +294,7 @@ def _memory_system(line: CommandLine) -> MemorySystem:
 
     path = line.text("open.vela_config")
     try:
-        text = Path(path).read_text() if path else None
+        text = Path(path).read_text() if path else ""
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"the Vela configuration {path} cannot be read: {error}") from None
-    return MemorySystem.from_vela(text, line.system_config, line.memory_mode)
+    return MemorySystem.of(NpuConfig(f"{line.npu}-{line.macs}", line.memory_mode, line.system_config, text))

@@ -14,6 +14,7 @@ import signal
 import sys
 from pathlib import Path
 
+from hil.core.npu_config import NpuConfig
 from hil.fvp.command_line import contract, elf
 from hil.fvp.command_line import exit as ending
 from hil.fvp.virtual_board.board import Hardware, SimulatedBoard
@@ -39,8 +40,8 @@ def main() -> int:
     try:
         elf.check(given.firmware, "the firmware")
         accelerator = Accelerator.from_name(given.accelerator)
-        config = given.vela_config.read_text() if given.vela_config else None
-        memory = MemorySystem.from_vela(config, given.system_config, given.memory_mode)
+        text = given.vela_config.read_text() if given.vela_config else ""
+        memory = MemorySystem.of(NpuConfig(given.accelerator, given.memory_mode, given.system_config, text))
         _serve(Hardware(given.firmware, accelerator, memory), given.tcp)
     except Exception as error:
         return ending.told(_NAME, error)

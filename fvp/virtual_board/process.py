@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import IO
 
 from hil.core.errors import BadInputError, BootError, FaultError
+from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 from hil.fvp.inference.launch import anonymous, path_of
 from hil.npu.accelerator import Accelerator
 from hil.npu.timing.memory_system import MemorySystem
@@ -33,31 +34,27 @@ _BOOT = (
 
 
 class VirtualBoard:
-    """A board that runs `firmware` (an ELF) with the NPU `accelerator`.
+    """A board that runs `firmware` (an ELF) with the NPU `npu`, whose memories make the cycles of its counters.
 
     `url` is its serial port: a pty's path, or, with a TCP port `tcp` (0: any free one), `socket://127.0.0.1:PORT`.
-    `system_config`, `memory_mode` and the text of a `vela_config` make the NPU's cycles, as Vela takes them.
     Raises `BadInputError` for what there is not, `UnavailableError` without QEMU, `BootError` if it does not start.
     """
 
     def __init__(
         self,
         firmware: Path,
+        npu: NpuConfig = DEFAULT_NPU,
         *,
-        accelerator: str = "ethos-u55-128",
-        system_config: str = "Ethos_U55_High_End_Embedded",
-        memory_mode: str = "Shared_Sram",
-        vela_config: str = "",
         tcp: int | None = None,
     ) -> None:
-        Accelerator.from_name(accelerator)
-        MemorySystem.from_vela(vela_config or None, system_config, memory_mode)
-        words = [str(firmware), "--accelerator", accelerator, "--system-config", system_config]
-        words += ["--memory-mode", memory_mode]
+        Accelerator.from_name(npu.accelerator)
+        MemorySystem.of(npu)
+        words = [str(firmware), "--accelerator", npu.accelerator, "--system-config", npu.system_config]
+        words += ["--memory-mode", npu.memory_mode]
         words += [] if tcp is None else ["--tcp", str(tcp)]
         self._messages = anonymous(b"")
         self._asking = threading.Lock()
-        self._child = _start(words, vela_config, self._messages)
+        self._child = _start(words, npu.config_text, self._messages)
         self.close = weakref.finalize(self, _end, self._child, self._messages)
         """Ends the board; more than once does nothing."""
         try:
@@ -122,9 +119,9 @@ class VirtualBoard:
         raise FaultError(f"the virtual board ended: {message}", log=said)
 
 
-def _start(words: list[str], vela_config: str, messages: IO[bytes]) -> subprocess.Popen[bytes]:
-    with anonymous(vela_config.encode()) as file:
-        words = [*words, "--vela-config", str(path_of(file))] if vela_config else words
+def _start(words: list[str], config_text: str, messages: IO[bytes]) -> subprocess.Popen[bytes]:
+    with anonymous(config_text.encode()) as file:
+        words = [*words, "--vela-config", str(path_of(file))] if config_text else words
         try:
             return subprocess.Popen(
                 [sys.executable, "-c", _BOOT, *words],

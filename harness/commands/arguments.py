@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from hil.harness.store.store import Store
-    from hil.harness.vela.compiler import VelaSettings
+    from hil.harness.vela.settings import VelaSettings
 
 DEFAULT_ACCELERATOR = "ethos-u55-128"
 
@@ -88,7 +88,7 @@ def vela_settings(
     accelerator: str, memory_mode: str, system_config: str, config: Path | None, options: list[str] | None
 ) -> VelaSettings:
     """What the user asked of Vela."""
-    from hil.harness.vela.compiler import VelaSettings, read_config
+    from hil.harness.vela.settings import VelaSettings, read_config
 
     text = read_config(config) if config else ""
     return VelaSettings(accelerator, memory_mode, system_config, text, tuple(options or ()))

@@ -48,7 +48,8 @@ def list_boards(
             continue
         ports = [candidate.path for candidate in matching(board, here)]
         named = board.port or (str(board.usb) if board.usb else "")
-        about = {key: getattr(board, key) for key in ("name", "title", "protocol", "accelerator")}
+        about = {key: getattr(board, key) for key in ("name", "title", "protocol")}
+        about["accelerator"] = board.npu.accelerator
         rows.append({**about, "port": named, "found": ports, "trouble": _trouble(named, ports)})
     rows += [{"name": name, "title": title, "trouble": ""} for name, title in BUILT_IN.items()]
     if ask:
@@ -101,14 +102,13 @@ def virtual(
 ) -> None:
     """Play a board on QEMU until Ctrl-C; its port's name is the first line of the output."""
     from hil.core.errors import BadInputError
-    from hil.targets.boards.virtual import Setting, start
+    from hil.targets.boards.virtual import start
     from hil.targets.firmware.build import DEFAULT_BOARD
 
     if pty and tcp is not None:
         raise BadInputError("--pty and --tcp: one of both")
     settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, None)
-    setting = Setting(accelerator, memory_mode, system_config, settings.config_text)
-    with contextlib.suppress(KeyboardInterrupt), start(setting, tcp, elf) as board:
+    with contextlib.suppress(KeyboardInterrupt), start(settings, tcp, elf) as board:
         print(board.url, flush=True)
         name = "BOARD" if elf else DEFAULT_BOARD  # What another firmware calls itself is its description's affair.
         print(f"{accelerator}; --target serial --board {name}@{board.url}; Ctrl-C ends it", file=sys.stderr)

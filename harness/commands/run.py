@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,7 @@ from hil.harness.commands import arguments
 from hil.harness.commands.inputs import random_inputs, read_inputs
 
 if TYPE_CHECKING:
-    from hil.harness.vela.compiler import VelaSettings
+    from hil.harness.vela.settings import VelaSettings
     from hil.targets.base import Deployable, Run
     from hil.targets.execution.signature import Signature
 
@@ -121,11 +121,12 @@ def _deployable(
     from hil.npu.vela_output import read_compiled
     from hil.targets.base import Deployable
 
-    configuration = (settings.memory_mode, settings.system_config, settings.config_text)
     if signature.compiled:
-        return Deployable(None, data, accelerator or read_compiled(data).accelerator.name, *configuration)
+        return Deployable(
+            None, data, replace(settings, accelerator=accelerator or read_compiled(data).accelerator.name)
+        )
     made = compile_model(data, settings, name=name).model if compiled else None
-    return Deployable(data, made, settings.accelerator, *configuration)
+    return Deployable(data, made, settings)
 
 
 def _write_outputs(signature: Signature, path: Path, result: Run) -> None:

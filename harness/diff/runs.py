@@ -37,9 +37,10 @@ from hil.core.errors import BadInputError
 from hil.harness.diff.cpu_kernels import trace_kernels
 from hil.harness.diff.trace import Trace, TracedTensor, trace_compiled, trace_reference
 from hil.harness.evaluation.printed_outputs import require_outputs
-from hil.harness.vela.compiler import Compiled, VelaSettings, compile_model
+from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.debug_database import read_mapping
 from hil.harness.vela.mapping import MappedCommand, sources
+from hil.harness.vela.settings import VelaSettings
 from hil.npu.disassembly.listing import Listing, list_compiled
 from hil.npu.stream.operations import BlockOperation
 from hil.npu.vela_output import CpuOperator, is_compiled, read_compiled
@@ -138,8 +139,7 @@ class Sides:
         return Side("serial", Trace(shown, unseen), notes=("serial and sim differ themselves: only outputs are seen",))
 
     def _deployable(self, compiled: Compiled | None, settings: VelaSettings) -> Deployable:
-        configuration = settings.memory_mode, settings.system_config, settings.config_text
-        return Deployable(self.int8, compiled and compiled.model, settings.accelerator, *configuration)
+        return Deployable(self.int8, compiled.model if compiled else None, settings)
 
     def _outputs(self, target: str, run: Run) -> tuple[dict[str, tuple[TracedTensor, ...]], dict[str, str]]:
         """What a run shows of the model, its outputs by name, and why not the rest."""
@@ -202,9 +202,7 @@ def _run_alone(target: Target, whole: Deployable, model: bytes, inputs: Sequence
 
 
 def _for_accelerator(settings: VelaSettings, accelerator: str) -> VelaSettings:
-    return VelaSettings(
-        accelerator, settings.memory_mode, settings.system_config, settings.config_text, settings.options
-    )
+    return replace(settings, accelerator=accelerator)
 
 
 def _places(mapping: Sequence[MappedCommand]) -> set[tuple[int, int]]:

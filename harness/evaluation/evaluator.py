@@ -29,7 +29,8 @@ from hil.harness.model import Model
 from hil.harness.optimize.paths import path_of, training_node
 from hil.harness.optimize.survival import LayerWeights
 from hil.harness.pipeline import TFLITE, Pipeline, surviving
-from hil.harness.vela.compiler import Compiled, VelaSettings
+from hil.harness.vela.compiler import Compiled
+from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
 from hil.targets.base import Deployable, Run, Target
 from hil.targets.execution.signature import Signature, dequantize, quantize, read_signature
@@ -62,14 +63,7 @@ class Deployment:
 
     @property
     def deployable(self) -> Deployable:
-        return Deployable(
-            self.int8,
-            self.compiled.model,
-            self.vela.accelerator,
-            self.vela.memory_mode,
-            self.vela.system_config,
-            self.vela.config_text,
-        )
+        return Deployable(self.int8, self.compiled.model, self.vela)
 
     @cached_property
     def signature(self) -> Signature:

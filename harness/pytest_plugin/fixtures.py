@@ -38,7 +38,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Evaluator]:
     from hil.harness.pipeline import Pipeline
     from hil.harness.progress import PytestProgress
     from hil.harness.store.store import Store, default_root
-    from hil.harness.vela.compiler import VelaSettings, read_config
+    from hil.harness.vela.settings import VelaSettings, read_config
 
     chosen = request.config.stash[OPTIONS]
     settings = VelaSettings(

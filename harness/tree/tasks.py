@@ -24,7 +24,7 @@ from hil.harness.model import FineTune, Model, Recipe, load_model_file
 from hil.harness.pipeline import Pipeline, Say
 from hil.harness.store.store import Store
 from hil.harness.tree.candidates import Candidate, SettledNode, with_settings
-from hil.harness.vela.compiler import VelaSettings
+from hil.harness.vela.settings import VelaSettings
 
 OF_A_LEAF = (OptimizeError, CompileError, StreamError)
 """What says that a technique, Vela or the NPU does not take this model on this path; anything else ends the walk."""

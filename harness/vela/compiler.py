@@ -21,13 +21,13 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from hil.core.errors import BadInputError, CompileError, WorkerDiedError
 from hil.core.worker import Worker
 from hil.harness.vela.debug_database import read_mapping
 from hil.harness.vela.mapping import MappedCommand
+from hil.harness.vela.settings import VelaSettings
 from hil.npu.accelerator import Accelerator
 from hil.targets.execution.signature import Signature, read_signature, require_quantized
 
@@ -52,21 +52,6 @@ _OWN_OPTIONS = (
 _HANDLER = "hil.harness.vela.child:compile_in_child"
 _LEGACY_HANDLER = "hil.harness.vela.child:compile_in_copy"
 _LEGACY_CORE = "--debug-force-legacy-core"
-
-
-@dataclass(frozen=True)
-class VelaSettings:
-    """What decides Vela's output, beside the model.
-
-    `config_text` is the text of the user's `.ini` (empty: Vela's own `Arm/vela.ini`), `options` are further options of
-    Vela's command line, such as `("--optimise Size", "--arena-cache-size 65536")`.
-    """
-
-    accelerator: str = "ethos-u55-128"
-    memory_mode: str = "Shared_Sram"
-    system_config: str = "Ethos_U55_High_End_Embedded"
-    config_text: str = ""
-    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,14 +111,6 @@ def _tuples(record: Mapping[str, Any]) -> dict[str, Any]:
 def vela_version() -> str:
     """The installed Vela, such as 5.2.0."""
     return version("ethos-u-vela")
-
-
-def read_config(path: Path) -> str:
-    """The text of a user's Vela configuration; raises `BadInputError` if there is none."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"the Vela configuration {path} cannot be read: {error}") from error
 
 
 def compile_model(int8: bytes, settings: VelaSettings, *, name: str = "the model") -> Compiled:

@@ -1,6 +1,6 @@
 """Cycles and bus traffic of a program, modelled from its command stream.
 
-    timing = cycles(program, MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", "Shared_Sram"))
+    timing = cycles(program, MemorySystem.of(NpuConfig()))
     timing.total, timing.axi0_read_beats
 
 This is a model, not a measurement: callers label its numbers "modelled".

@@ -1,6 +1,6 @@
 """The memories around the NPU: clocks, widths and latencies, as Vela's configuration files describe them.
 
-    memory = MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", "Shared_Sram")
+    memory = MemorySystem.of(NpuConfig())
     memory.port_of(1).bytes_per_cycle
 
 An NPU has two AXI ports, of 64 bits (U55) or 128 (U65).  A *system configuration* says which memory is behind each and
@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from hil.core.errors import BadInputError, UnavailableError
+from hil.core.npu_config import NpuConfig
 
 _U55_BEAT_BYTES = 8
 """Bytes that one beat moves on a port of an Ethos-U55."""
@@ -43,12 +44,13 @@ class MemorySystem:
     beat_bytes: int = _U55_BEAT_BYTES
 
     @classmethod
-    def from_vela(cls, ini_text: str | None, system_config: str, memory_mode: str) -> MemorySystem:
-        """Reads a Vela configuration (None: the file that comes with Vela), for the ports of a U55.
+    def of(cls, npu: NpuConfig) -> MemorySystem:
+        """Reads what a Vela configuration says of `npu`'s memories, for the ports of a U55.
 
-        Raises `BadInputError` if the text has no such system configuration or memory mode, or lacks a value.
+        Raises `BadInputError` if it has no such system configuration or memory mode, or lacks a value.
         """
-        config = _parse(ini_text if ini_text is not None else _vela_ini())
+        system_config, memory_mode = npu.system_config, npu.memory_mode
+        config = _parse(npu.config_text or _vela_ini())
         system = _section(config, f"System_Config.{system_config}")
         mode = _section(config, f"Memory_Mode.{memory_mode}")
         areas = ("const_mem_area", "arena_mem_area", "cache_mem_area")

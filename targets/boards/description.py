@@ -1,7 +1,7 @@
 """What a board is: the values of its TOML file.
 
     board = find_board("mps3_an547")
-    board.accelerator, board.baud, board.reset.ways
+    board.npu.accelerator, board.baud, board.reset.ways
 
 The file's keys are in docs/boards.md; `hil.targets.boards.description_file` reads them.
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 
 WAYS = ("protocol", "dtr", "rts", "command", "power")
 """The ways of resetting a board, as `[reset] ways` names them."""
@@ -98,8 +100,8 @@ class Board:
 
     `port` is a path or an URL of pyserial; with neither it nor `usb` the board must be named with its port
     (`NAME@PORT`).  `lines` are the levels of DTR and RTS while the port is open, where they matter.  `reports` is the
-    board's name in its own answer (empty: any).  `accelerator`, `memory_mode` and `system_config` are Vela's.  Clocks
-    are in Hz, 0 where the firmware's word is taken.  `memory` limits what of the announced memory is used; empty: all.
+    board's name in its own answer (empty: any).  `npu` is the NPU it has, in Vela's words.  Clocks are in Hz,
+    0 where the firmware's word is taken.  `memory` limits what of the announced memory is used; empty: all.
     `source` is the file, None for a board that is not described by one.
     """
 
@@ -111,9 +113,7 @@ class Board:
     baud: int = 115200
     lines: tuple[tuple[str, bool], ...] = ()
     reports: str = ""
-    accelerator: str = "ethos-u55-128"
-    memory_mode: str = "Shared_Sram"
-    system_config: str = "Ethos_U55_High_End_Embedded"
+    npu: NpuConfig = DEFAULT_NPU
     cpu_hz: int = 0
     npu_hz: int = 0
     memory: tuple[BoardMemory, ...] = ()

@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hil.core.errors import BadInputError
+from hil.core.npu_config import DEFAULT_NPU, SYSTEM_CONFIGS, NpuConfig
 from hil.core.toml_table import Keys
+from hil.npu.accelerator import ALL
 from hil.targets.boards.description import PROTOCOLS, WAYS, Board, BoardMemory, Flasher, Power, Reset, Usb
 
 if sys.version_info >= (3, 11):
@@ -29,12 +31,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ACCELERATORS = (
-    *(f"ethos-u55-{macs}" for macs in (32, 64, 128, 256)),
-    *(f"ethos-u65-{macs}" for macs in (256, 512)),
-)
-_SYSTEMS = {"ethos-u55": "Ethos_U55_High_End_Embedded", "ethos-u65": "Ethos_U65_High_End"}
-"""What Vela takes by itself, by family."""
+ACCELERATORS = tuple(accelerator.name for accelerator in ALL)
 _HIGHEST_HZ = 4_000_000_000
 _END = 1 << 32
 _DEEPEST = 8
@@ -57,9 +54,11 @@ def read_board(path: Path, find: Callable[[str], Path] | None = None) -> Board:
         title=top.text("title"),
         protocol=protocol,
         reports=top.text("reports"),
-        accelerator=accelerator,
-        memory_mode=top.text("memory_mode", "Shared_Sram"),
-        system_config=top.text("system_config", _SYSTEMS[accelerator[:9]]),
+        npu=NpuConfig(
+            accelerator,
+            top.text("memory_mode", DEFAULT_NPU.memory_mode),
+            top.text("system_config", SYSTEM_CONFIGS[accelerator[:9]]),
+        ),
         **_port(top.table("port")),
         **_clocks(top.table("clocks")),
         memory=_memory(top.table("memory")),

@@ -32,8 +32,8 @@ def check(board: Board, identity: Identity) -> None:
     if board.reports and identity.board != board.reports:
         raise _wrong(board, f"{identity.board!r} answered, {board.reports!r} is described", identity)
     npu = accelerator(identity)
-    if npu != board.accelerator:
-        raise _wrong(board, f"{identity.board} has {npu or 'no NPU'}, {board.accelerator} is described", identity)
+    if npu != board.npu.accelerator:
+        raise _wrong(board, f"{identity.board} has {npu or 'no NPU'}, {board.npu.accelerator} is described", identity)
     for memory in board.memory:
         if not any(_holds(region, memory.address, memory.size) for region in identity.regions):
             where = f"{memory.name} at {memory.address:#010x}, {memory.size} bytes,"

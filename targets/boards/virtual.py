@@ -1,6 +1,6 @@
 """The virtual board within reach: the monitor firmware on QEMU with the executable NPU behind it.
 
-with reach("virtual", Setting("ethos-u55-256")) as access:
+with reach("virtual", NpuConfig("ethos-u55-256")) as access:
     access.find()               # its serial port: a pty
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from hil.core.errors import FvpError, PortError, ResetError
+from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 from hil.fvp.virtual_board.process import VirtualBoard
 from hil.targets.boards.access import BoardAccess
 from hil.targets.boards.description import Board, Reset
@@ -23,44 +23,24 @@ _BAUD = 921_600
 """What is set on a pty slows nothing down; it stands for the time limits of the link, and chunks of its size."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What the board is made of, in Vela's words: its NPU, and the memories that make the NPU's cycles."""
-
-    accelerator: str = "ethos-u55-128"
-    memory_mode: str = "Shared_Sram"
-    system_config: str = "Ethos_U55_High_End_Embedded"
-    vela_config: str = ""
-
-
-def start(setting: Setting, tcp: int | None = None, firmware: Path | None = None) -> VirtualBoard:
+def start(npu: NpuConfig = DEFAULT_NPU, tcp: int | None = None, firmware: Path | None = None) -> VirtualBoard:
     """The board, on a pty or on the TCP port `tcp` (0: any free one), with the monitor if no other ELF is given.
 
     Raises as `build` and `VirtualBoard`.
     """
-    return VirtualBoard(
-        firmware or build().elf,
-        accelerator=setting.accelerator,
-        memory_mode=setting.memory_mode,
-        system_config=setting.system_config,
-        vela_config=setting.vela_config,
-        tcp=tcp,
-    )
+    return VirtualBoard(firmware or build().elf, npu, tcp=tcp)
 
 
 @contextlib.contextmanager
-def reach(name: str = NAME, setting: Setting | None = None) -> Iterator[BoardAccess]:
+def reach(name: str = NAME, npu: NpuConfig = DEFAULT_NPU) -> Iterator[BoardAccess]:
     """A virtual board for as long as it is wanted; raises as `start`."""
-    made_of = setting or Setting()
-    with start(made_of) as virtual:
+    with start(npu) as virtual:
         board = Board(
             name,
             title="Corstone-300 on QEMU, NPU modelled",
             port=virtual.url,
             baud=_BAUD,
-            accelerator=made_of.accelerator,
-            memory_mode=made_of.memory_mode,
-            system_config=made_of.system_config,
+            npu=npu,
             reset=Reset(("power",)),
         )
         yield BoardAccess(board, _finding(virtual), {"power": lambda: _power_cycle(virtual)}, is_virtual=True)

@@ -30,7 +30,7 @@ from hil.fvp.command_line import contract
 from hil.fvp.engines.engine import find
 from hil.fvp.inference.admission import check_memory_mode
 from hil.fvp.inference.firmware import Firmware, load, runner
-from hil.fvp.inference.inference import Inference, MemorySettings, can_restore, run_inferences
+from hil.fvp.inference.inference import Inference, can_restore, run_inferences
 from hil.npu.accelerator import Accelerator
 from hil.npu.timing.memory_system import MemorySystem
 from hil.targets.base import Deployable, Progress, Run
@@ -125,10 +125,10 @@ class FvpTarget:
         require_quantized(signature)
         samples = check_inputs(signature, inputs)
         if signature.compiled:
-            check_accelerator(data, model.accelerator)
-            if not model.vela_config:
-                check_memory_mode(model.memory_mode, self._firmware(_npu(model)))
-        identity = self._identity(_npu(model))
+            check_accelerator(data, model.npu.accelerator)
+            if not model.npu.config_text:
+                check_memory_mode(model.npu.memory_mode, self._firmware(model.npu.family))
+        identity = self._identity(model.npu.family)
         inferences = self._all(data, signature, model, inputs, samples, progress)
         identity |= _placement(model, inferences[0])
         return Run(
@@ -148,9 +148,8 @@ class FvpTarget:
         progress: Progress | None,
     ) -> list[Inference]:
         """Every sample, in `jobs` processes at a time; the first failure, or Ctrl-C, ends all others."""
-        macs = Accelerator.from_name(model.accelerator).macs
-        program, firmware = self._program(_npu(model)), self._firmware(_npu(model))
-        memory = MemorySettings(model.system_config, model.memory_mode, model.vela_config)
+        macs = Accelerator.from_name(model.npu.accelerator).macs
+        program, firmware = self._program(model.npu.family), self._firmware(model.npu.family)
         sizes = [int(np.prod(spec.shape)) * spec.dtype.itemsize for spec in signature.outputs]
         size = math.ceil(samples / self._jobs) if can_restore(program, self._parameters) else 1
         pieces = [range(samples)[first : first + size] for first in range(0, samples, size)]
@@ -171,7 +170,7 @@ class FvpTarget:
                 time_limit_s=self._time_limit_s,
                 engine=program,
                 firmware=firmware,
-                memory=memory,
+                npu=model.npu,
                 parameters=self._parameters,
                 stop=stop,
                 finished=finished,
@@ -189,19 +188,14 @@ class FvpTarget:
         return [inference for future in futures for inference in future.result()]
 
 
-def _npu(model: Deployable) -> str:
-    """The family of the model's accelerator, such as `ethos-u55`."""
-    return model.accelerator.rpartition("-")[0]
-
-
 def _placement(model: Deployable, inference: Inference) -> dict[str, str]:
     """What a record says of the NPU: which, how many MACs, the memories that were assumed."""
     if not inference.used_npu:
         return {"npu": "none: the firmware's CPU kernels"}
-    macs = Accelerator.from_name(model.accelerator).macs
-    placed = {"npu": model.accelerator, "macs": str(macs), "memory_mode": model.memory_mode}
+    macs = Accelerator.from_name(model.npu.accelerator).macs
+    placed = {"npu": model.npu.accelerator, "macs": str(macs), "memory_mode": model.npu.memory_mode}
     if not any(counter.startswith(_NPU) for counter in inference.counters):
-        placed["cycles"] = f"not modelled for {model.accelerator}"
+        placed["cycles"] = f"not modelled for {model.npu.accelerator}"
     return placed
 
 
@@ -212,7 +206,7 @@ def _outputs(spec: TensorSpec, place: int, inferences: Sequence[Inference]) -> A
 
 def _clock(model: Deployable) -> float:
     try:
-        return MemorySystem.from_vela(model.vela_config or None, model.system_config, model.memory_mode).clock_hz
+        return MemorySystem.of(model.npu).clock_hz
     except BadInputError:  # names that only a model on the NPU needs
         return 0.0
 

@@ -23,6 +23,7 @@ from typing import TypeVar
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, InfrastructureError
 from hil.core.measurement import Measurement, Trust
+from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 from hil.npu.accelerator import VIRTUAL_ID_WORD
 from hil.npu.timing.memory_system import MemorySystem
 from hil.targets import lab as farm
@@ -90,7 +91,7 @@ class SerialTarget:
         return self._on_a_board(self._ask)
 
     def _ask(self) -> dict[str, str]:
-        held = self._hold(self._held.setting if self._held else virtual.Setting())
+        held = self._hold(self._held.npu if self._held else DEFAULT_NPU)
         if held.mlperf is not None:
             return held.mlperf.identity()
         return _identity(held, held.recovery.attempt(Link.identify))
@@ -105,7 +106,7 @@ class SerialTarget:
         return replace(run, identity=run.identity | {"lost_boards": ", ".join(self._lost)}) if self._lost else run
 
     def _run(self, model: Deployable, inputs: Sequence[Array], progress: Progress | None) -> Run:
-        if self._board != virtual.NAME and (mlperf := self._hold(virtual.Setting()).mlperf) is not None:
+        if self._board != virtual.NAME and (mlperf := self._hold(DEFAULT_NPU).mlperf) is not None:
             return mlperf.run(model, inputs, progress=progress)
         data = model_file(model)
         signature = read_signature(data)
@@ -113,11 +114,11 @@ class SerialTarget:
         samples = check_inputs(signature, inputs)
         if not signature.compiled:
             raise BadInputError("nothing of the model is on the NPU, so a board has nothing to run", hint="use sim")
-        check_accelerator(data, model.accelerator)
-        held = self._hold(_setting(model))
+        check_accelerator(data, model.npu.accelerator)
+        held = self._hold(model.npu)
         plan = RunPlan(
             _graph(data),
-            MemorySystem.from_vela(model.vela_config or None, model.system_config, model.memory_mode),
+            MemorySystem.of(model.npu),
             held.access.board,
             self._repetitions,
             self._warmups,
@@ -128,7 +129,7 @@ class SerialTarget:
         series = held.recovery.attempt(work.do)
         assert work.identity is not None, "the work was done"
         is_virtual, cpu_operators = _is_virtual(held.access, work.identity), len(signature.cpu_operators)
-        identity = _identity(held, work.identity) | {"memory_mode": model.memory_mode}
+        identity = _identity(held, work.identity) | {"memory_mode": model.npu.memory_mode}
         if cpu_operators:
             identity["cpu_engine"] = f"tensorflow {interpreter_version('tensorflow')}, reference kernels, on the host"
         if self._keep_state:
@@ -151,27 +152,27 @@ class SerialTarget:
         self._lost.append(self._held.access.board.name)
         self.close()
         try:
-            self._hold(virtual.Setting())
+            self._hold(DEFAULT_NPU)
         except (BadInputError, InfrastructureError) as none:
             self._last = error
             error.hint = f"and no other board: {none.args[0]}"
             raise error from None
 
-    def _hold(self, setting: virtual.Setting) -> _Held:
+    def _hold(self, npu: NpuConfig) -> _Held:
         """The board; a virtual one is made anew where it is to be made of something else."""
         if self._last is not None:
             raise self._last
-        if self._held and self._held.access.is_virtual and self._held.setting != setting:
+        if self._held and self._held.access.is_virtual and self._held.npu != npu:
             self.close()
         if self._held is None:
             with contextlib.ExitStack() as stack:
-                reached = virtual.reach(setting=setting) if self._board == virtual.NAME else self._reach()
+                reached = virtual.reach(npu=npu) if self._board == virtual.NAME else self._reach()
                 access = stack.enter_context(reached)
                 mlperf = _mlperf(access, self._health, self._repetitions)
                 if mlperf is not None:
                     stack.callback(mlperf.close)
                 recovery = stack.enter_context(Recovery.of(access, health=self._health))
-                self._held = _Held(setting, access, recovery, stack.pop_all(), mlperf)
+                self._held = _Held(npu, access, recovery, stack.pop_all(), mlperf)
         return self._held
 
     def _reach(self) -> contextlib.AbstractContextManager[BoardAccess]:
@@ -182,9 +183,9 @@ class SerialTarget:
 
 @dataclass(frozen=True)
 class _Held:
-    """A board in use; `setting` is what a virtual one is made of, `mlperf` is there for a board of that protocol."""
+    """A board in use; `npu` is what a virtual one is made of, `mlperf` is there for a board of that protocol."""
 
-    setting: virtual.Setting
+    npu: NpuConfig
     access: BoardAccess
     recovery: Recovery[Link]
     closing: contextlib.ExitStack
@@ -217,16 +218,12 @@ def _is_virtual(access: BoardAccess, identity: Identity) -> bool:
     return access.is_virtual or identity.npu_id == VIRTUAL_ID_WORD
 
 
-def _setting(model: Deployable) -> virtual.Setting:
-    return virtual.Setting(model.accelerator, model.memory_mode, model.system_config, model.vela_config)
-
-
 def _identity(held: _Held, identity: Identity) -> dict[str, str]:
     """What a record says of the board; a virtual one's port is another one each time."""
-    access, setting, is_virtual = held.access, held.setting, _is_virtual(held.access, identity)
+    access, npu, is_virtual = held.access, held.npu, _is_virtual(held.access, identity)
     clock = f"{(access.board.npu_hz or identity.npu_hz) / 1e6:g} MHz"
     if is_virtual:
-        memory = MemorySystem.from_vela(setting.vela_config or None, setting.system_config, setting.memory_mode)
+        memory = MemorySystem.of(npu)
         clock = f"{memory.clock_hz / 1e6:g} MHz, modelled"
     return {
         "board": access.board.name,

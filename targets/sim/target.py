@@ -1,6 +1,6 @@
 """`sim`: Vela's command stream on the executable NPU of `hil.npu`, in process, whole batches at once.
 
-    run = create("sim").run(Deployable(int8=int8, compiled=vela, accelerator="ethos-u55-128"), [x])
+    run = create("sim").run(Deployable(int8=int8, compiled=vela, npu=NpuConfig("ethos-u55-128")), [x])
 
 Outputs are bit-exact with the reference kernels.  Cycles come from the timing model of `hil.npu.timing`: they are
 called `modelled` and count the NPU's operators alone.  Operators that Vela left to the CPU run on the reference
@@ -62,7 +62,7 @@ class SimTarget:
             outputs = interpreter.run(inputs, keep_state=self._keep_state, progress=progress)
             identity = {**self.identity(), "npu": "nothing was placed on the NPU", **_cpu_engine()}
             return Run(outputs, (_cpu_operators(len(signature.operators)),), identity)
-        check_accelerator(data, model.accelerator)
+        check_accelerator(data, model.npu.accelerator)
         graph = _graph(data)
         outputs = self._outputs(graph, inputs, samples, progress)
         measurements = (*measure(graph, model), _cpu_operators(len(signature.cpu_operators)))
@@ -88,7 +88,7 @@ class SimTarget:
 
 def measure(graph: Graph, model: Deployable) -> tuple[Measurement, ...]:
     """Modelled cycles of one inference, all NPU operators together, and the time they take at the configured clock."""
-    memory = MemorySystem.from_vela(model.vela_config or None, model.system_config, model.memory_mode)
+    memory = MemorySystem.of(model.npu)
     timings = [cycles(step.program, memory) for step in graph.steps if isinstance(step, BoundOperator)]
 
     def total(field: str) -> int:

@@ -116,7 +116,7 @@ def test_a_board_of_ones_own_is_based_on_another(tmp_path: Path) -> None:
 def test_ones_own_file_takes_the_place_of_ours_and_may_be_based_on_it(tmp_path: Path) -> None:
     write(tmp_path, 'based_on = "mps3_an547"\ntitle = "mine"\n', "mps3_an547.toml")
     board = find_board("mps3_an547", tmp_path)
-    assert (board.title, board.accelerator) == ("mine", "ethos-u55-128")
+    assert (board.title, board.npu.accelerator) == ("mine", "ethos-u55-128")
 
 
 def test_boards_based_on_each_other_are_an_error(tmp_path: Path) -> None:
@@ -141,6 +141,6 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
 def test_a_board_of_mlperf_tiny_is_reset_only_as_it_is_described(tmp_path: Path) -> None:
     text = 'protocol = "mlperf"\naccelerator = "ethos-u65-256"\n'
     board = find_board(write(tmp_path, text))
-    assert (board.reset.ways, board.system_config) == ((), "Ethos_U65_High_End")
+    assert (board.reset.ways, board.npu.system_config) == ((), "Ethos_U65_High_End")
     with pytest.raises(BadInputError, match=r"reset.ways: 'protocol': the protocol mlperf knows no reset"):
         find_board(write(tmp_path, text + '[reset]\nways = ["protocol"]\n'))

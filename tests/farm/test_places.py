@@ -81,7 +81,7 @@ def places(lab: Lab, switch: list[str]) -> Lab:
 def test_a_place_is_a_board_for_as_long_as_it_is_wanted(places: Lab) -> None:
     with reach("place:desk1") as access:
         assert access.board.name == "desk1"
-        assert (access.board.accelerator, access.board.reports) == ("ethos-u55-128", "mps3_an547")
+        assert (access.board.npu.accelerator, access.board.reports) == ("ethos-u55-128", "mps3_an547")
         assert access.find() == "socket://127.0.0.1:5001"
         assert list(access.ways) == ["protocol"]
         assert places.holder("desk1")
@@ -91,7 +91,7 @@ def test_a_place_is_a_board_for_as_long_as_it_is_wanted(places: Lab) -> None:
 def test_what_stands_at_a_place_may_be_described_in_the_users_folder(places: Lab, tmp_path: Path) -> None:
     (tmp_path / "mps3_an547.toml").write_text('accelerator = "ethos-u55-256"\n')
     with reach("place:desk1", tmp_path) as access:
-        assert access.board.accelerator == "ethos-u55-256"
+        assert access.board.npu.accelerator == "ethos-u55-256"
 
 
 def test_tags_give_each_process_a_place_of_its_own(places: Lab) -> None:

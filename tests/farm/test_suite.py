@@ -93,7 +93,7 @@ def repository(tmp_path: Path, int8: bytes) -> Path:
 @pytest.fixture(scope="module")
 def boards(lab: Lab) -> Iterator[dict[str, VirtualBoard]]:
     """Two virtual boards behind TCP, at places of the lab with the same tags."""
-    with virtual.start(virtual.Setting(), tcp=0) as one, virtual.start(virtual.Setting(), tcp=0) as two:
+    with virtual.start(tcp=0) as one, virtual.start(tcp=0) as two:
         found = {"desk1": one, "desk2": two}
         lab.export({name: serial_port(int(board.url.rpartition(":")[2])) for name, board in found.items()})
         lab.add({name: {"hil_board": "mps3_an547", "site": "here"} for name in found})

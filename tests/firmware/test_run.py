@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from hil.core.arrays import Array
-from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.core.npu_config import NpuConfig
+from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.settings import VelaSettings
 from hil.npu.accelerator import VIRTUAL_ID_WORD, Accelerator
 from hil.npu.program import Program, decode
 from hil.npu.stream.commands import Op
@@ -22,7 +24,7 @@ DDR, ISRAM = 0x7000_0000, 0x3100_0000
 WEIGHTS, ARENA = DDR + 0x10_0000, ISRAM
 EVENTS = (0x23, 0x82, 0x87, 0x182)
 NPU = Accelerator.from_name("ethos-u55-128")
-MEMORY = MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", "Shared_Sram")
+MEMORY = MemorySystem.of(NpuConfig())
 VERSION_MINOR = 0xF00
 """Bits of ID: what may tell a virtual board's NPU from a real one."""
 STOP = Op.STOP | 0xFFFF << 16

@@ -22,7 +22,8 @@ from hil.core.errors import UnavailableError
 from hil.fvp.engines import container, image, search, shim
 from hil.fvp.engines import container_session as session
 from hil.fvp.inference import firmware as firmwares
-from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
 from hil.targets.base import Deployable
 

@@ -17,6 +17,7 @@ from typing import NoReturn
 import pytest
 
 from hil.core.errors import BadInputError, FaultError, UnavailableError
+from hil.core.npu_config import NpuConfig
 from hil.fvp.virtual_board.process import VirtualBoard
 from hil.targets.firmware.build import build
 from hil.targets.link import Link, LinkError, open_channel
@@ -224,6 +225,6 @@ def test_what_there_is_not_is_told_at_once(monitor: Path, tmp_path: Path) -> Non
     with pytest.raises(BadInputError, match="no ELF file"):
         VirtualBoard(tmp_path / "no.elf")
     with pytest.raises(BadInputError, match="no accelerator"):
-        VirtualBoard(monitor, accelerator="ethos-u99")
+        VirtualBoard(monitor, NpuConfig("ethos-u99"))
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(BadInputError, match="cannot be had"):
         VirtualBoard(monitor, tcp=taken.getsockname()[1])

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from hil.core.arrays import Array
+from hil.core.npu_config import NpuConfig
 from hil.fvp.inference.firmware import Firmware
-from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.settings import VelaSettings
 from hil.npu import accelerator
 from hil.targets import create
 from hil.targets.base import Deployable, Run
@@ -30,7 +32,7 @@ def _model(folder: Path, name: str) -> tuple[bytes, list[Array]]:
 
 
 def _deployable(int8: bytes, name: str) -> Deployable:
-    return Deployable(int8, compile_model(int8, VelaSettings(name)).model, name)
+    return Deployable(int8, compile_model(int8, VelaSettings(name)).model, NpuConfig(name))
 
 
 def _counters(run: Run) -> dict[str, float]:

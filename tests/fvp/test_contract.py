@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.core.errors import BadInputError
+from hil.core.npu_config import NpuConfig
 from hil.fvp.command_line.contract import CommandLine, DataFile, Dump, arguments, parse
 from hil.fvp.command_line.options import OPTIONS
 from hil.fvp.command_line.parameters import PARAMETERS, Parameter
 from hil.fvp.engines.engine import Engine
 from hil.fvp.inference.firmware import RUNNERS, Firmware
-from hil.fvp.inference.inference import MemorySettings, _command_line
+from hil.fvp.inference.inference import _command_line
 
 from .arm_command_line import complaints
 
@@ -237,7 +238,7 @@ def test_what_runs_an_inference_is_what_arms_fvp_takes(engine: str, tmp_path: Pa
     for file in (firmware.path, *files):
         file.touch()
     program = Engine(engine, "", (engine,), modelled=engine == "open")
-    memory = MemorySettings("Ethos_U55_Deep_Embedded", "Sram_Only")
+    memory = NpuConfig(system_config="Ethos_U55_Deep_Embedded", memory_mode="Sram_Only")
     words = arguments(replace(_command_line(firmware, program, 64, memory, files, 12, 1), timelimit=9.0))
     said = complaints(words)
     assert [text for text in said if not text.startswith("open.")] == []

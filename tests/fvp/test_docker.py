@@ -12,10 +12,11 @@ import pytest
 
 from hil.core.errors import BadInputError, ProtocolError, UnavailableError
 from hil.core.measurement import Trust
+from hil.core.npu_config import NpuConfig
 from hil.fvp.engines import container, engine, image, search, shim
 from hil.fvp.engines import container_session as session
 from hil.fvp.inference import firmware
-from hil.fvp.inference.inference import MemorySettings, run_inference
+from hil.fvp.inference.inference import run_inference
 from hil.targets import create
 from hil.targets.base import Deployable
 
@@ -47,9 +48,9 @@ def test_an_inference_in_a_container_gives_what_one_outside_gives(
     data = np.random.default_rng(0).integers(-128, 128, (49, 10, 1), np.int8)
     found = engine.find("docker")
     assert found.version.startswith(engine.find("open").version)
-    slow = MemorySettings("Ethos_U55_Deep_Embedded", "Shared_Sram", _vela_ini())
+    slow = NpuConfig(system_config="Ethos_U55_Deep_Embedded", config_text=_vela_ini())
     inside, outside = (
-        run_inference(model, [data.tobytes()], [12], engine=name, memory=slow) for name in ("docker", "open")
+        run_inference(model, [data.tobytes()], [12], engine=name, npu=slow) for name in ("docker", "open")
     )
     assert list(inside.outputs) == oracle(int8, data) == list(outside.outputs)
     assert (inside.engine, inside.modelled, inside.counters) == ("docker", True, outside.counters)

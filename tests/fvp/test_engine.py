@@ -186,7 +186,8 @@ def test_cycles_with_fast_are_untrusted_and_no_latency_gate_passes_on_them(
 ) -> None:
     from hil.core.errors import UntrustedError
     from hil.harness.evaluation.cost import latency_of
-    from hil.harness.vela.compiler import VelaSettings, compile_model
+    from hil.harness.vela.compiler import compile_model
+    from hil.harness.vela.settings import VelaSettings
 
     int8, model = compiled("kws_ref_int8")
     data = np.zeros((1, 49, 10, 1), np.int8)

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from hil.core.errors import BadInputError, FaultError
+from hil.core.npu_config import NpuConfig
 from hil.fvp.inference.firmware import Firmware, load
 from hil.fvp.inference.firmware import runner as load_runner
 from hil.fvp.inference.inference import run_inference
-from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
 from hil.targets.base import Deployable
 
@@ -119,7 +121,7 @@ def test_an_elf_alone_has_the_addresses_of_arms_runner(runner: Firmware, compile
 @pytest.mark.parametrize("accelerator", ["ethos-u65-256", "ethos-u65-512"])
 def test_arms_u65_firmware_runs_models_for_it(runner: Firmware, shared_models: Path, accelerator: str) -> None:
     int8 = (shared_models / "ad01_int8.tflite").read_bytes()
-    model = Deployable(int8, compile_model(int8, VelaSettings(accelerator, **U65)).model, accelerator, **U65)
+    model = Deployable(int8, compile_model(int8, VelaSettings(accelerator, **U65)).model, NpuConfig(accelerator, **U65))
     data = np.random.default_rng(2).integers(-128, 128, (2, 640), np.int8)
     run = create("fvp", engine="open").run(model, [data])
     assert [output.tobytes() for output in run.outputs[0]] == [oracle(int8, sample)[0] for sample in data]
@@ -153,6 +155,6 @@ def test_a_firmware_refuses_models_for_another_npu_or_other_memories(
     small = replace(small, layout=replace(small.layout, fast=replace(small.layout.arena, size=16)))
     with pytest.raises(BadInputError, match="bytes of fast memory and the firmware has 16"):
         run_inference(for_u65, [bytes(640)], [640], macs=256, firmware=small)
-    shared = Deployable(int8, for_u65, "ethos-u65-256", "Shared_Sram", "Ethos_U65_High_End")
+    shared = Deployable(int8, for_u65, NpuConfig("ethos-u65-256", "Shared_Sram", "Ethos_U65_High_End"))
     with pytest.raises(BadInputError, match=r"memories as in Dedicated_Sram.*not as in Shared_Sram"):
         create("fvp", engine="open").run(shared, [np.zeros((1, 640), np.int8)])

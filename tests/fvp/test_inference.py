@@ -15,9 +15,11 @@ import pytest
 from filelock import FileLock
 
 from hil.core.errors import BadInputError, BootError, FaultError, HangError
+from hil.core.npu_config import NpuConfig
 from hil.fvp.inference import firmware
-from hil.fvp.inference.inference import MemorySettings, run_inference
-from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.fvp.inference.inference import run_inference
+from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.settings import VelaSettings
 from hil.npu.vela_output import CpuOperator, NpuOperator, read_compiled
 from hil.targets import create
 from hil.targets.base import Deployable
@@ -118,10 +120,10 @@ def test_cycles_follow_the_memories_that_are_assumed(runner: firmware.Firmware, 
     _, model = compiled("kws_ref_int8")
     data = _input("kws_ref_int8").tobytes()
     fast = run_inference(model, [data], [12])
-    slow = run_inference(model, [data], [12], memory=MemorySettings("Ethos_U55_Deep_Embedded", "Shared_Sram"))
+    slow = run_inference(model, [data], [12], npu=NpuConfig(system_config="Ethos_U55_Deep_Embedded"))
     assert slow.counters["NPU TOTAL"] > fast.counters["NPU TOTAL"]
     with pytest.raises(BadInputError, match="No_Such"):
-        run_inference(model, [data], [12], memory=MemorySettings("No_Such", "Shared_Sram"))
+        run_inference(model, [data], [12], npu=NpuConfig(system_config="No_Such"))
 
 
 def test_a_model_for_other_macs_is_refused_before_anything_starts(runner: firmware.Firmware, compiled: Compile) -> None:

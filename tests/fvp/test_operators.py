@@ -19,7 +19,8 @@ from hil.fvp.inference.firmware import Firmware
 from hil.harness.commands.inputs import random_inputs
 from hil.harness.diff.difference import compare
 from hil.harness.diff.runs import Sides
-from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
 from hil.targets.base import Deployable
 from hil.targets.execution.signature import read_signature

@@ -39,7 +39,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Walked:
     from hil.harness.pipeline import Pipeline
     from hil.harness.store.store import Store
     from hil.harness.tree import pictures, walk
-    from hil.harness.vela.compiler import VelaSettings
+    from hil.harness.vela.settings import VelaSettings
 
     folder = write(tmp_path_factory.mktemp("walked"), {"models/blobs.py": model_file()})
     model = load_model_file(folder / "models/blobs.py")

@@ -19,8 +19,9 @@ from hil.core.errors import StreamError
 from hil.harness.commands.inputs import random_inputs
 from hil.harness.diff.difference import compare
 from hil.harness.diff.runs import Sides
-from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.mapping import sources
+from hil.harness.vela.settings import VelaSettings
 from hil.npu.disassembly.instruction import Instruction
 from hil.npu.disassembly.listing import list_compiled
 from hil.npu.stream.operations import SCALE_RECORD, Range

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.settings import VelaSettings
 from hil.npu.vela_output import NpuOperator, read_compiled
 from hil.targets.execution.signature import read_signature
 

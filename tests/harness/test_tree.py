@@ -30,7 +30,7 @@ from hil.harness.tree.candidates import SettledNode
 from hil.harness.tree.file_sizes import compressed
 from hil.harness.tree.limits import limits_of, size
 from hil.harness.tree.walk import in_order
-from hil.harness.vela.compiler import VelaSettings
+from hil.harness.vela.settings import VelaSettings
 
 from .blobs import model_file, write
 from .test_bundle import FAULT

@@ -16,7 +16,7 @@ from hil.harness.model import Budget, load_model_file
 from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import Store
 from hil.harness.tree import Effort, Walk, walk
-from hil.harness.vela.compiler import VelaSettings
+from hil.harness.vela.settings import VelaSettings
 
 from .test_tree import HIL, figure, repository, run_pytest, tree
 

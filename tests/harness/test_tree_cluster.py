@@ -20,7 +20,7 @@ from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import Store
 from hil.harness.tree import LeafStatus, Walk, Watcher, walk
 from hil.harness.tree.candidates import Candidate, SettledNode
-from hil.harness.vela.compiler import VelaSettings
+from hil.harness.vela.settings import VelaSettings
 
 from .test_tree import repository, tree
 from .test_tree_jobs import descendants, gone, weights

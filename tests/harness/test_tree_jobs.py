@@ -22,7 +22,7 @@ from hil.harness.store.store import Store
 from hil.harness.tree import LeafStatus, Walk, Watcher, walk
 from hil.harness.tree.candidates import Candidate, SettledNode
 from hil.harness.tree.production import TRIES
-from hil.harness.vela.compiler import VelaSettings
+from hil.harness.vela.settings import VelaSettings
 
 from .test_tree import HIL, figure, repository, tree
 

@@ -14,7 +14,8 @@ import pytest
 from benchmarks.operators.settings import WITH_DRAM
 from hil.core.errors import BadInputError, CompileError, HilError, InfrastructureError
 from hil.harness.vela import compiler as vela
-from hil.harness.vela.compiler import Compiled, VelaSettings, compile_model, read_config, vela_version
+from hil.harness.vela.compiler import Compiled, compile_model, vela_version
+from hil.harness.vela.settings import VelaSettings, read_config
 from hil.targets.execution.signature import read_signature
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hil.core.errors import BadInputError
+from hil.core.npu_config import NpuConfig
 from hil.npu.stream.operations import Kind
 from hil.npu.timing.cycles import cycles
 from hil.npu.timing.memory_system import MemorySystem
@@ -21,7 +22,9 @@ FVP = {32: 1_416_050, 64: 730_050, 128: 405_050, 256: 244_050}
 
 def _timing(compiled, mode="Shared_Sram", system=SYSTEM):
     model = read_compiled(compiled)
-    return cycles(model.main.operators[0].bind(model).program, MemorySystem.from_vela(None, system, mode))
+    return cycles(
+        model.main.operators[0].bind(model).program, MemorySystem.of(NpuConfig(memory_mode=mode, system_config=system))
+    )
 
 
 @pytest.mark.parametrize("macs", FVP)
@@ -80,20 +83,20 @@ def test_operations_are_in_order_and_waits_hold(shared_models, vela):
 
 
 def test_memory_systems(tmp_path: Path):
-    shared = MemorySystem.from_vela(None, SYSTEM, "Shared_Sram")
+    shared = MemorySystem.of(NpuConfig())
     assert shared.clock_hz == 500e6
     assert [shared.port_number(region) for region in (0, 1, 2)] == [1, 0, 0]
     assert [port.bytes_per_cycle for port in shared.ports] == [8.0, 1.0]
-    assert MemorySystem.from_vela(None, SYSTEM, "Dedicated_Sram_512KB").port_number(1) == 1
+    assert MemorySystem.of(NpuConfig(memory_mode="Dedicated_Sram_512KB")).port_number(1) == 1
     assert [port.bytes_per_cycle for port in shared.of_width(16).ports] == [16.0, 2.0]
     assert shared.with_region_ports({0: 0, 1: 0}).port_number(0) == 0
-    for arguments in (
-        ("", SYSTEM, "Shared_Sram"),
-        (None, "Nothing", "Shared_Sram"),
-        (None, SYSTEM, "Nothing"),
+    for text, system, mode in (
+        ("\n", SYSTEM, "Shared_Sram"),
+        ("", "Nothing", "Shared_Sram"),
+        ("", SYSTEM, "Nothing"),
         ("no [ini", SYSTEM, "Shared_Sram"),
         (f"[System_Config.{SYSTEM}]\n[Memory_Mode.M]\n", SYSTEM, "M"),
         ("[System_Config.S]\ninherit=System_Config.S\n[Memory_Mode.M]\n", "S", "M"),
     ):
         with pytest.raises(BadInputError):
-            MemorySystem.from_vela(*arguments)
+            MemorySystem.of(NpuConfig("ethos-u55-128", mode, system, text))

@@ -16,7 +16,8 @@ from hil.harness.optimize.clustering import centroids, clustered
 from hil.harness.optimize.conversion import to_tflite
 from hil.harness.optimize.keras.keras2 import import_keras, seeded
 from hil.harness.optimize.keras.saved_file import load_model, save_model
-from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.settings import VelaSettings
 
 from .conftest import RECIPE
 

@@ -18,15 +18,16 @@ import pytest
 from filelock import FileLock
 
 from benchmarks.operators.settings import WITH_DRAM
+from hil.core.npu_config import NpuConfig
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 Make = Callable[[], bytes]
 
 
 @pytest.fixture
-def with_dram() -> dict[str, str]:
-    """Fields of a `Deployable` for a memory mode with a fast memory of its own, which Arm's configurations lack."""
-    return {"memory_mode": "Dedicated", "system_config": "With_Dram", "vela_config": WITH_DRAM}
+def with_dram() -> NpuConfig:
+    """An NPU with a fast memory of its own, which Arm's configurations of the U55 lack."""
+    return NpuConfig(memory_mode="Dedicated", system_config="With_Dram", config_text=WITH_DRAM)
 
 
 @pytest.fixture(scope="session")

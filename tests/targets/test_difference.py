@@ -10,8 +10,9 @@ import pytest
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.harness.diff.difference import Difference, first_difference
-from hil.harness.vela.compiler import Compiled, VelaSettings, compile_model
+from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.mapping import MappedCommand
+from hil.harness.vela.settings import VelaSettings
 from hil.npu.stream.operations import Convolution, Dma, Range
 from hil.npu.vela_output import BoundOperator
 from hil.targets.base import Deployable

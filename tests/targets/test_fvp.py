@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import NoReturn
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, BootError, HangError, UnavailableError
 from hil.core.measurement import Trust
-from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.core.npu_config import NpuConfig
+from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
 from hil.targets.base import Deployable, Target
 from hil.targets.execution.signature import read_signature
@@ -102,13 +105,10 @@ def test_bad_input_is_refused_before_anything_boots(fvp: Target, made: Made) -> 
         create("fvp", engine="fast").identity()
 
 
-def test_a_memory_that_the_firmware_does_not_set_up_is_refused(
-    fvp: Target, made: Made, with_dram: dict[str, str]
-) -> None:
-    names = with_dram["memory_mode"], with_dram["system_config"], with_dram["vela_config"]
-    compiled = compile_model(made("two"), VelaSettings("ethos-u55-128", *names)).model
+def test_a_memory_that_the_firmware_does_not_set_up_is_refused(fvp: Target, made: Made, with_dram: NpuConfig) -> None:
+    compiled = compile_model(made("two"), VelaSettings(**asdict(with_dram))).model
     with pytest.raises(BadInputError, match="compiled for Dedicated_Sram"):
-        fvp.run(Deployable(made("two"), compiled, **with_dram), random_inputs(made("two"), 1))
+        fvp.run(Deployable(made("two"), compiled, with_dram), random_inputs(made("two"), 1))
 
 
 def test_what_the_firmware_cannot_do_is_said_in_its_words(fvp: Target, made: Made) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, HilError, InfrastructureError, UnavailableError
-from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.settings import VelaSettings
 from hil.targets import NAMES, create
 from hil.targets.base import Deployable
 from hil.targets.execution import interpreter

@@ -8,6 +8,7 @@ import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,15 +18,17 @@ import pytest
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, JobError, UnavailableError, UntrustedError
 from hil.core.measurement import Trust
+from hil.core.npu_config import NpuConfig
 from hil.fvp.machine import qemu
 from hil.fvp.virtual_board.process import VirtualBoard
 from hil.harness.evaluation.cost import latency_of
-from hil.harness.vela.compiler import VelaSettings, compile_model
+from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.settings import VelaSettings
 from hil.npu.timing.memory_system import MemorySystem
 from hil.targets import create
 from hil.targets.base import Deployable, Run, Target
 from hil.targets.boards import BoardLostError
-from hil.targets.boards.virtual import Setting, start
+from hil.targets.boards.virtual import start
 from hil.targets.execution.graph import read_graph
 from hil.targets.execution.signature import read_signature
 from hil.targets.firmware.build import build
@@ -52,7 +55,7 @@ def parts(missing: Callable[[object], NoReturn]) -> None:
 @pytest.fixture(scope="module")
 def plugged() -> Iterator[VirtualBoard]:
     """A virtual board on a TCP port, started by somebody else."""
-    with start(Setting(), tcp=0) as board:
+    with start(tcp=0) as board:
         yield board
 
 
@@ -75,7 +78,9 @@ def _inputs(int8: bytes, samples: int) -> list[Array]:
 
 
 def _compiled(int8: bytes, *options: str, accelerator: str = "ethos-u55-128") -> Deployable:
-    return Deployable(int8, compile_model(int8, VelaSettings(accelerator, options=options)).model, accelerator)
+    return Deployable(
+        int8, compile_model(int8, VelaSettings(accelerator, options=options)).model, NpuConfig(accelerator)
+    )
 
 
 def _check_same(got: Run, expected: Run) -> None:
@@ -127,11 +132,10 @@ def test_state_is_fresh_for_each_sample_unless_it_is_kept(plugged: VirtualBoard,
     assert (seen[1] != seen[0]).any()
 
 
-def test_a_fast_memory_of_its_own(on_pty: Target, made: Made, with_dram: dict[str, str]) -> None:
+def test_a_fast_memory_of_its_own(on_pty: Target, made: Made, with_dram: NpuConfig) -> None:
     """The virtual board is made anew, for another memory system."""
     int8 = made("mixed")
-    names = with_dram["memory_mode"], with_dram["system_config"], with_dram["vela_config"]
-    model = Deployable(int8, compile_model(int8, VelaSettings("ethos-u55-128", *names)).model, **with_dram)
+    model = Deployable(int8, compile_model(int8, VelaSettings(**asdict(with_dram))).model, with_dram)
     got = on_pty.run(model, _inputs(int8, 2))
     _check_same(got, create("sim").run(model, _inputs(int8, 2)))
     assert next(m.value for m in got.measurements if m.name == "npu_clock") == 400e6
@@ -140,7 +144,7 @@ def test_a_fast_memory_of_its_own(on_pty: Target, made: Made, with_dram: dict[st
 @pytest.mark.parametrize("mode", ["Sram_Only", "Shared_Sram"])
 def test_everything_lies_where_the_memory_mode_says(made: Made, mode: str) -> None:
     compiled = compile_model(made("mixed"), VelaSettings(memory_mode=mode)).model
-    graph, memory = read_graph(compiled), MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", mode)
+    graph, memory = read_graph(compiled), MemorySystem.of(NpuConfig(memory_mode=mode))
     layout = lay_out(graph, memory, _regions(1 << 20))
     slow = 0x7000_0000 if mode == "Shared_Sram" else 0x3100_0000
     assert layout.arena & 0xFF00_0000 == 0x3100_0000
@@ -153,7 +157,7 @@ def test_everything_lies_where_the_memory_mode_says(made: Made, mode: str) -> No
 
 def test_what_does_not_fit_is_named_with_its_bytes(made: Made) -> None:
     graph = read_graph(_compiled(made("mixed")).compiled or b"")
-    memory = MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", "Shared_Sram")
+    memory = MemorySystem.of(NpuConfig())
     with pytest.raises(BadInputError, match=r"the arena of the model, [\d,]+ bytes, .*SRAM: free there are isram 64"):
         lay_out(graph, memory, _regions(64))
     with pytest.raises(BadInputError, match=r"the weights of the model, [\d,]+ bytes, .*DRAM or FLASH: it has none"):
@@ -171,7 +175,7 @@ def _regions(sram: int) -> list[Region]:
 def test_a_board_with_another_npu_is_refused_before_anything_is_written(made: Made) -> None:
     model = _compiled(made("two"), accelerator="ethos-u55-256")
     with (
-        start(Setting(), tcp=0) as board,
+        start(tcp=0) as board,
         contextlib.closing(create("serial", board=f"mps3_an547@{board.url}")) as target,
     ):
         with pytest.raises(BadInputError, match="compiled for ethos-u55-256, mps3_an547 has ethos-u55-128"):
@@ -184,7 +188,7 @@ def test_a_board_with_another_npu_is_refused_before_anything_is_written(made: Ma
 def test_a_board_that_loses_power_is_got_back_and_the_outputs_are_right(made: Made) -> None:
     model, inputs = _compiled(made("two")), _inputs(made("two"), 3)
     with (
-        start(Setting(), tcp=0) as board,
+        start(tcp=0) as board,
         contextlib.closing(create("serial", board=f"mps3_an547@{board.url}", repetitions=1)) as target,
     ):
         got = target.run(model, inputs, progress=lambda done, of: board.power_cycle() if done == 1 else None)
@@ -194,7 +198,7 @@ def test_a_board_that_loses_power_is_got_back_and_the_outputs_are_right(made: Ma
 
 def test_a_board_that_is_killed_is_out_of_order_for_good(tmp_path: Path, made: Made) -> None:
     model, inputs, desk = _compiled(made("two")), _inputs(made("two"), 3), tmp_path / "desk.toml"
-    with start(Setting(), tcp=0) as board:
+    with start(tcp=0) as board:
         desk.write_text(f'based_on = "mps3_an547"\n[port]\nurl = "{board.url}"\n[reset]\nboot_s = 0.5\n')
         with contextlib.closing(create("serial", board=str(desk), repetitions=1)) as target:
             with pytest.raises(BoardLostError, match="desk is lost"):
@@ -206,7 +210,7 @@ def test_a_board_that_is_killed_is_out_of_order_for_good(tmp_path: Path, made: M
 def test_a_job_that_fails_says_what_the_npu_said(plugged: VirtualBoard, on_tcp: Target, made: Made) -> None:
     on_tcp.close()  # The port is held by one at a time.
     graph = read_graph(_compiled(made("two")).compiled or b"")
-    memory = MemorySystem.from_vela(None, "Ethos_U55_High_End_Embedded", "Shared_Sram")
+    memory = MemorySystem.of(NpuConfig())
     layout = lay_out(graph, memory, _regions(1 << 20))
     broken = dataclasses.replace(layout, streams=tuple(Block(s.address, b"\xff" * 64) for s in layout.streams))
     with Link(open_channel(plugged.url)) as link:

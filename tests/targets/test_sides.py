@@ -11,7 +11,7 @@ from hil.core.errors import UnavailableError
 from hil.harness.commands.inputs import random_inputs
 from hil.harness.diff.difference import How, compare
 from hil.harness.diff.runs import Sides
-from hil.harness.vela.compiler import VelaSettings
+from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
 from hil.targets.execution.signature import read_signature
 

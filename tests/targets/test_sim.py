@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, HilError
 from hil.core.measurement import Trust
-from hil.harness.vela.compiler import Compiled, VelaSettings, compile_model
+from hil.core.npu_config import NpuConfig
+from hil.harness.vela.compiler import Compiled, compile_model
+from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
 from hil.targets.base import Deployable, Run
 from hil.targets.execution.signature import read_signature
@@ -29,7 +32,7 @@ def random_inputs(int8: bytes, samples: int, seed: int = 0) -> list[Array]:
 
 def deploy(int8: bytes, *options: str, accelerator: str = "ethos-u55-128") -> tuple[Deployable, Compiled]:
     compiled = compile_model(int8, VelaSettings(accelerator, options=options))
-    return Deployable(int8, compiled.model, accelerator), compiled
+    return Deployable(int8, compiled.model, NpuConfig(accelerator)), compiled
 
 
 def both(model: Deployable, inputs: list[Array], **options: bool) -> tuple[Run, Run]:
@@ -103,12 +106,11 @@ def test_two_inputs_and_two_outputs(made: Made, options: tuple[str, ...]) -> Non
 
 
 @pytest.mark.parametrize("options", [(), ("--ignore-ops MEAN,LEAKY_RELU",)])
-def test_a_fast_memory_of_its_own(made: Made, with_dram: dict[str, str], options: tuple[str, ...]) -> None:
+def test_a_fast_memory_of_its_own(made: Made, with_dram: NpuConfig, options: tuple[str, ...]) -> None:
     int8 = made("mixed")
-    names = with_dram["memory_mode"], with_dram["system_config"], with_dram["vela_config"]
-    compiled = compile_model(int8, VelaSettings("ethos-u55-128", *names, options))
+    compiled = compile_model(int8, VelaSettings(**asdict(with_dram), options=options))
     assert compiled.summary.dram_bytes > 0
-    got, expected = both(Deployable(int8, compiled.model, **with_dram), random_inputs(int8, 3))
+    got, expected = both(Deployable(int8, compiled.model, with_dram), random_inputs(int8, 3))
     assert_equal(got, expected)
     measured = {m.name: m.value for m in got.measurements}
     assert measured["npu_ms"] == pytest.approx(measured["npu_cycles"] / 400e6 * 1e3)
@@ -152,7 +154,7 @@ def test_jobs_share_the_samples(made: Made) -> None:
 
 def test_another_accelerator_is_refused_by_name(made: Made) -> None:
     model, _ = deploy(made("two"), accelerator="ethos-u55-64")
-    other = Deployable(model.int8, model.compiled, "ethos-u55-256")
+    other = Deployable(model.int8, model.compiled, NpuConfig("ethos-u55-256"))
     with pytest.raises(BadInputError, match="compiled for ethos-u55-64, and ethos-u55-256 is to run it"):
         create("sim").run(other, random_inputs(made("two"), 1))
 

@@ -11,8 +11,9 @@ import pytest
 from hil.core.arrays import Array
 from hil.harness.diff.difference import Comparison, How, compare
 from hil.harness.diff.trace import Trace, trace_compiled, trace_reference
-from hil.harness.vela.compiler import Compiled, VelaSettings, compile_model
+from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.mapping import MappedCommand
+from hil.harness.vela.settings import VelaSettings
 from hil.targets.execution.signature import read_signature
 
 Made = Callable[[str], bytes]

@@ -160,7 +160,7 @@ def _identity(board: Board, profile: Profile) -> dict[str, str]:
         "protocol": "mlperf",
         "firmware": profile.firmware,
         "model": profile.model,
-        "npu": f"as described: {board.accelerator}; this protocol does not tell",
+        "npu": f"as described: {board.npu.accelerator}; this protocol does not tell",
     }
 
 
