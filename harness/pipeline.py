@@ -31,8 +31,9 @@ from hil.harness.store.source_digest import source_digest, source_versions, vers
 from hil.harness.store.store import Artifact, ArtifactRecipe, Store, code_version, digest, digest_files
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
-from hil.targets import create
+from hil.targets import create, registry
 from hil.targets.base import Deployable, Run
+from hil.targets.declaration import Role
 
 KERAS = "model.h5"
 TFLITE = "model.tflite"
@@ -288,7 +289,7 @@ class Pipeline:
 
     def outputs(self, target: str, model: Deployable, inputs: Sequence[Array], label: str = "", **options: Any) -> Run:
         """A run whose outputs depend on nothing but these arguments: `host` or `sim`.  `label` is for people."""
-        oracle = target == "host"  # which knows nothing of accelerators
+        oracle = registry.declaration(target).role is Role.ORACLE  # which knows nothing of accelerators
         what = model.int8 if oracle else model.compiled or model.int8
         if what is None:
             raise BadInputError(f"{target} needs {'an int8 TFLite model' if oracle else 'a model'}")

@@ -26,9 +26,9 @@ from benchmarks.operators.families import all_cases
 from benchmarks.operators.outcome import Outcome
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, FaultError
+from hil.targets import create
 from hil.targets.base import Deployable
 from hil.targets.execution.interpreter import Interpreter
-from hil.targets.fvp.target import FvpTarget
 
 KINDS = ("equal", "differs", "missing", "refused", "no reference")
 
@@ -54,7 +54,7 @@ def measured(case: Case) -> Outcome:
     except BadInputError as error:
         return Outcome("no reference", detail=_line(error))
     try:
-        got = FvpTarget(engine="open", jobs=1).run(Deployable(model, None), inputs).outputs
+        got = create("fvp", engine="open", jobs=1).run(Deployable(model, None), inputs).outputs
     except BadInputError as error:
         return Outcome("missing" if _MISSING.search(str(error)) else "refused", detail=_line(error))
     except FaultError as error:

@@ -54,13 +54,18 @@ class Engine:
     why: str = ""
 
 
+def check_name(name: str) -> None:
+    """Raises `BadInputError` for a name that no engine has; starts nothing."""
+    if name not in NAMES:
+        raise BadInputError(f"no engine is called {name!r}", hint=f"known are {', '.join(NAMES)}")
+
+
 def find(name: str = "auto", executable: Path | None = None, npu: str = "ethos-u55") -> Engine:
     """The engine called `name`; `executable` is Arm's program, or its folder, if the user named it.
 
     Raises `BadInputError` for a name that is none, `UnavailableError` if it is not on this machine or does not start.
     """
-    if name not in NAMES:
-        raise BadInputError(f"no engine is called {name!r}", hint=f"known are {', '.join(NAMES)}")
+    check_name(name)
     if executable is not None and name in ("docker", "open"):
         raise BadInputError(f"engine {name} takes no executable", hint="leave it out, or use --engine arm")
     if name == "auto":

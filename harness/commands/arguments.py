@@ -1,80 +1,101 @@
-"""Arguments that several commands take, written once."""
+"""The arguments that several commands take, and options that a dataclass declares, as typer takes them.
+
+    @with_declared
+    def run(model: Model, target: Target = DEFAULT, vela: VelaOptions = VelaOptions(), chosen: TargetValues = {}): ...
+
+A parameter whose type is a dataclass with options (`hil.core.options`) becomes these options; `TargetValues` becomes
+those of all registered targets, by name, for `hil.targets.registry.chosen`.
+"""
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NewType, get_type_hints
 
 import typer
 
+from hil.core.options import Option, from_values, options_of
+from hil.harness.vela.settings import NpuOptions, VelaOptions
+from hil.targets import registry
+
 if TYPE_CHECKING:
     from hil.harness.store.store import Store
-    from hil.harness.vela.settings import VelaSettings
 
-DEFAULT_ACCELERATOR = "ethos-u55-128"
+TargetValues = NewType("TargetValues", dict[str, Any])
+"""Values of the options of all targets, by name."""
+
+NO_VALUES = TargetValues({})
+NPU, VELA = NpuOptions(), VelaOptions()
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
 StoreFolder = Annotated[
     Path | None, typer.Option("--store", metavar="FOLDER", help="Folder of artifacts (HIL_STORE, or the user's cache).")
 ]
 ModelsFolder = Annotated[Path, typer.Option("--models", metavar="FOLDER", help="Folder of model files.")]
-Accelerator = Annotated[str, typer.Option(help="Vela's accelerator configuration.")]
 Inputs = Annotated[
     Path | None, typer.Option(metavar="IN.npz", help="Arrays by tensor name, or one array; random without.")
 ]
-MemoryMode = Annotated[str, typer.Option(help="Vela's memory mode.")]
-SystemConfig = Annotated[str, typer.Option(help="Vela's system configuration.")]
-VelaConfig = Annotated[
-    Path | None, typer.Option(metavar="FILE.ini", help="Configuration file with system configurations of your own.")
-]
-VelaOption = Annotated[
-    list[str] | None, typer.Option(metavar="OPTION", help="Passed to Vela, such as '--optimise Size'; may be repeated.")
-]
-Engine = Annotated[str, typer.Option(help="Which program plays the FVP: auto, arm, docker or open.")]
-FvpExecutable = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Arm's FVP, or its folder (FVP_CORSTONE300, PATH, usual folders).")
-]
-FvpParameter = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=VALUE", help="Passed to the FVP as -C; may be repeated.")
-]
-Firmware = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="An ELF, or a TOML about one, for fvp (Arm's inference runner).")
-]
-
-
 Cpu = Annotated[bool, typer.Option("--cpu", help="Do not compile: run on the target's CPU kernels.")]
 
 
-Board = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="For serial: virtual, a described board, or its TOML file (HIL_BOARD)."),
-]
-Repetitions = Annotated[int | None, typer.Option(min=1, metavar="N", help="Measured runs on serial (10).")]
+def one_of(names: Sequence[str]) -> str:
+    """Names as a sentence has them: `host, sim, fvp or serial`."""
+    return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names)
 
 
-def serial_options(board: str | None, repetitions: int | None, target: str) -> dict[str, Any]:
-    """What the target `serial` is made with; raises `BadInputError` if another one is asked for a board."""
-    from hil.core.errors import BadInputError
-
-    if target != "serial" and (board or repetitions):
-        name = f"--board {board}" if board else f"--repetitions {repetitions}"
-        raise BadInputError(f"{name}: only serial has boards, this is {target}", hint="--target serial")
-    return {"board": board, **({"repetitions": repetitions} if repetitions else {})}
+Target = Annotated[str, typer.Option(help=f"Where it runs: {one_of(registry.names())}.")]
 
 
-def fvp_options(
-    engine: str, executable: Path | None, parameters: list[str] | None, firmware: Path | None
-) -> dict[str, Any]:
-    """What the target `fvp` is made with."""
-    return {"engine": engine, "executable": executable, "parameters": tuple(parameters or ()), "firmware": firmware}
+def with_declared(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` with declared options in place of each parameter that stands for some."""
+    hints = get_type_hints(command, include_extras=True)
+    signature = inspect.signature(command)
+    declared = {name: found for name in signature.parameters if (found := _declared(hints[name], command.__name__))}
+
+    @functools.wraps(command)
+    def called(**values: Any) -> None:
+        for name, options in declared.items():
+            given = {one.name: values.pop(_parameter_name(one)) for one in options}
+            values[name] = given if hints[name] is TargetValues else from_values(hints[name], given)
+        command(**values)
+
+    parameters = []
+    for name, parameter in signature.parameters.items():
+        if name in declared:
+            parameters += [_parameter(one) for one in declared[name]]
+        else:
+            parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {one.name: one.annotation for one in parameters}
+    return called
 
 
-def refuse_firmware(firmware: Path | None, target: str) -> None:
-    """Raises `BadInputError` for a firmware that the target would not run."""
-    from hil.core.errors import BadInputError
+def _declared(hint: Any, command: str) -> tuple[Option, ...]:
+    if hint is TargetValues:
+        return registry.options(command)
+    return options_of(hint) if is_dataclass(hint) and isinstance(hint, type) else ()
 
-    if firmware and target != "fvp":
-        raise BadInputError(f"--firmware {firmware}: only fvp runs firmware")
+
+def _parameter_name(one: Option) -> str:
+    return one.name.replace("-", "_")
+
+
+def _parameter(one: Option) -> inspect.Parameter:
+    kind: Any = one.kind
+    if one.many:
+        kind = list[kind] | None
+    elif one.default is None:
+        kind = kind | None
+    about = typer.Option(f"--{one.name}", help=one.help, min=one.minimum, metavar=one.metavar or None)
+    default = None if one.many else one.default
+    annotation = Annotated[kind, about]
+    return inspect.Parameter(
+        _parameter_name(one), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
 
 
 def open_store(folder: Path | None) -> Store:
@@ -84,18 +105,8 @@ def open_store(folder: Path | None) -> Store:
     return Store(folder or default_root())
 
 
-def vela_settings(
-    accelerator: str, memory_mode: str, system_config: str, config: Path | None, options: list[str] | None
-) -> VelaSettings:
-    """What the user asked of Vela."""
-    from hil.harness.vela.settings import VelaSettings, read_config
-
-    text = read_config(config) if config else ""
-    return VelaSettings(accelerator, memory_mode, system_config, text, tuple(options or ()))
-
-
 def read_model(path: Path) -> bytes:
-    """The bytes of a file that the user named; `BadInputError` if there is none."""
+    """The bytes of a file that the user named; `BadInputError` if it cannot be read."""
     from hil.core.errors import BadInputError
 
     try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hil.harness.commands import arguments
+from hil.harness.vela.settings import NpuOptions
 
 if TYPE_CHECKING:
     from hil.targets.boards.probe import ProbeResult
@@ -87,15 +88,13 @@ def probe(
 
 
 @app.command()
+@arguments.with_declared
 def virtual(
     tcp: Annotated[
         int | None, typer.Option(min=0, max=65535, metavar="PORT", help="A TCP port of loopback, 0 for any free one.")
     ] = None,
     pty: Annotated[bool, typer.Option("--pty", help="A pty, which is what it is on without --tcp.")] = False,
-    accelerator: arguments.Accelerator = arguments.DEFAULT_ACCELERATOR,
-    memory_mode: arguments.MemoryMode = "Shared_Sram",
-    system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
-    vela_config: arguments.VelaConfig = None,
+    npu: NpuOptions = arguments.NPU,
     elf: Annotated[
         Path | None, typer.Option("--firmware", metavar="ELF", help="Your own, instead of the monitor.")
     ] = None,
@@ -107,11 +106,11 @@ def virtual(
 
     if pty and tcp is not None:
         raise BadInputError("--pty and --tcp: one of both")
-    settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, None)
-    with contextlib.suppress(KeyboardInterrupt), start(settings, tcp, elf) as board:
+    config = npu.npu()
+    with contextlib.suppress(KeyboardInterrupt), start(config, tcp, elf) as board:
         print(board.url, flush=True)
         name = "BOARD" if elf else DEFAULT_BOARD  # What another firmware calls itself is its description's affair.
-        print(f"{accelerator}; --target serial --board {name}@{board.url}; Ctrl-C ends it", file=sys.stderr)
+        print(f"{config.accelerator}; --target serial --board {name}@{board.url}; Ctrl-C ends it", file=sys.stderr)
         board.wait()
 
 

@@ -10,23 +10,21 @@ from typing import Annotated, Any
 import typer
 
 from hil.harness.commands import arguments
+from hil.harness.vela.settings import VelaOptions
 
 
+@arguments.with_declared
 def compile_(
     model: Annotated[Path, typer.Argument(metavar="INT8.tflite", help="A fully quantized TFLite model.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.tflite", help="Where Vela's output goes.")],
-    accelerator: arguments.Accelerator = arguments.DEFAULT_ACCELERATOR,
-    memory_mode: arguments.MemoryMode = "Shared_Sram",
-    system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
-    vela_config: arguments.VelaConfig = None,
-    vela_option: arguments.VelaOption = None,
+    vela: VelaOptions = arguments.VELA,
     as_json: arguments.Json = False,
 ) -> None:
     """Compile an int8 model with Vela."""
     from hil.core.errors import BadInputError
     from hil.harness.vela.compiler import compile_model, vela_version
 
-    settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, vela_option)
+    settings = vela.settings()
     compiled = compile_model(arguments.read_model(model), settings, name=str(model))
     try:
         output.write_bytes(compiled.model)

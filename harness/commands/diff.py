@@ -6,6 +6,7 @@ import json
 import sys
 import textwrap
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,9 @@ import typer
 from hil.core.errors import EXIT_GATE
 from hil.harness.commands import arguments
 from hil.harness.commands.inputs import random_inputs, read_inputs
+from hil.harness.vela.settings import VelaOptions
+from hil.targets import registry
+from hil.targets.declaration import File, Role
 
 if TYPE_CHECKING:
     from hil.harness.diff.difference import Comparison, Difference
@@ -24,14 +28,18 @@ if TYPE_CHECKING:
 _WIDTH = 100
 
 
+@arguments.with_declared
 def diff(
     model: Annotated[Path, typer.Argument(metavar="INT8.tflite", help="A fully quantized TFLite model.")],
     target: Annotated[
-        str, typer.Option(metavar="SIDE", help="What is looked at: sim, fvp, serial, host or a Vela output.")
-    ] = "sim",
+        str,
+        typer.Option(metavar="SIDE", help=f"What is looked at: {', '.join(registry.names())} or a Vela output."),
+    ] = registry.DEFAULT,
     against: Annotated[
         str | None,
-        typer.Option(metavar="SIDE", help="What it is compared with: host, sim, fvp, serial or a Vela output (host)."),
+        typer.Option(
+            metavar="SIDE", help=f"What it is compared with: {', '.join(registry.names())} or a Vela output (host)."
+        ),
     ] = None,
     against_vela_option: Annotated[
         list[str] | None,
@@ -40,16 +48,8 @@ def diff(
     inputs: arguments.Inputs = None,
     samples: Annotated[int, typer.Option(min=1, help="How many random samples, without --inputs.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Of the random samples.")] = 0,
-    accelerator: arguments.Accelerator = arguments.DEFAULT_ACCELERATOR,
-    memory_mode: arguments.MemoryMode = "Shared_Sram",
-    system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
-    vela_config: arguments.VelaConfig = None,
-    vela_option: arguments.VelaOption = None,
-    engine: arguments.Engine = "auto",
-    fvp_executable: arguments.FvpExecutable = None,
-    fvp_parameter: arguments.FvpParameter = None,
-    firmware: arguments.Firmware = None,
-    board: arguments.Board = None,
+    vela: VelaOptions = arguments.VELA,
+    of_targets: arguments.TargetValues = arguments.NO_VALUES,
     cpu: arguments.Cpu = False,
     as_json: arguments.Json = False,
 ) -> None:
@@ -64,16 +64,16 @@ def diff(
     if signature.compiled:
         raise BadInputError(f"{model} is an output of Vela", hint="give the int8 model, and the output as --target")
     require_quantized(signature, str(model))
-    settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, vela_option)
+    settings = vela.settings()
     other = replace(settings, options=tuple(against_vela_option)) if against_vela_option else None
-    against = against or ("sim" if other else "host")
+    against = against or registry.with_role(Role.STAND_IN if other else Role.ORACLE).name
+    targets = [side for side in (target, against) if side in registry.names()]
+    options = registry.chosen(targets, of_targets)
     _check_sides(target, against, other is not None)
-    if cpu and {target, against} != {"fvp", "host"}:
-        raise BadInputError("--cpu compares fvp with host, which alone have CPU kernels", hint="--target fvp")
+    if cpu:
+        _check_kernels(targets)
     arrays = read_inputs(signature, inputs) if inputs else random_inputs(signature, samples, seed)
-    fvp = arguments.fvp_options(engine, fvp_executable, fvp_parameter, firmware)
-    serial = arguments.serial_options(board, None, "serial" if "serial" in (target, against) else target)
-    sides = Sides(data, settings, arrays, str(model), fvp, cpu, serial)
+    sides = Sides(data, settings, arrays, str(model), options, cpu)
     got, expected = sides.make(target), sides.make(against, other)
     if other is not None:
         expected = replace(expected, name=f"{expected.name} with {' '.join(other.options)}")
@@ -90,10 +90,24 @@ def diff(
 def _check_sides(target: str, against: str, other_settings: bool) -> None:
     from hil.core.errors import BadInputError
 
-    if other_settings and against not in ("sim", "fvp", "serial"):
+    compiles = against in registry.names() and File.COMPILED in registry.declaration(against).takes
+    if other_settings and not compiles:
         raise BadInputError(f"--against-vela-option: {against} is not compiled here", hint="leave --against out")
     if target == against and not other_settings:
         raise BadInputError(f"both sides are {target}", hint="--against takes another target or a Vela output")
+
+
+def _check_kernels(targets: Sequence[str]) -> None:
+    """Raises `BadInputError` unless one side has CPU kernels of its own and the other is the reference kernels."""
+    from hil.core.errors import BadInputError
+
+    oracle = registry.with_role(Role.ORACLE).name
+    own = [name for name in registry.names() if registry.declaration(name).cpu_kernels]
+    if oracle not in targets or not set(targets) & set(own):
+        raise BadInputError(
+            f"--cpu compares {arguments.one_of(own)} with {oracle}, which alone have CPU kernels",
+            hint=f"--target {arguments.one_of(own)}",
+        )
 
 
 def _lines(model: str, ran_on: str, got: Side, expected: Side, result: Comparison) -> list[str]:

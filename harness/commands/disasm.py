@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hil.harness.commands import arguments
+from hil.harness.vela.settings import VelaOptions
 
 if TYPE_CHECKING:
     from hil.npu.disassembly.instruction import Instruction
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 PAYLOAD = b"COP1"
 
 
+@arguments.with_declared
 def disasm(
     model: Annotated[
         Path,
@@ -35,15 +37,11 @@ def disasm(
     registers: Annotated[
         bool, typer.Option("--registers", help="Also the registers set since the operation before.")
     ] = False,
-    accelerator: arguments.Accelerator = arguments.DEFAULT_ACCELERATOR,
-    memory_mode: arguments.MemoryMode = "Shared_Sram",
-    system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
-    vela_config: arguments.VelaConfig = None,
-    vela_option: arguments.VelaOption = None,
+    vela: VelaOptions = arguments.VELA,
     as_json: arguments.Json = False,
 ) -> None:
     """Show the operations of a command stream."""
-    settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, vela_option)
+    settings = vela.settings()
     listings = _read(model, settings)
     if stream is not None:
         listings = [listing for listing in listings if listing.stream == stream]

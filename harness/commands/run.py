@@ -12,6 +12,8 @@ import typer
 
 from hil.harness.commands import arguments
 from hil.harness.commands.inputs import random_inputs, read_inputs
+from hil.harness.vela.settings import VelaOptions
+from hil.targets import registry
 
 if TYPE_CHECKING:
     from hil.harness.vela.settings import VelaSettings
@@ -19,99 +21,50 @@ if TYPE_CHECKING:
     from hil.targets.execution.signature import Signature
 
 
+@arguments.with_declared
 def run(
     model: Annotated[Path, typer.Argument(metavar="MODEL.tflite", help="An int8 model, or a Vela output.")],
-    target: Annotated[str, typer.Option(help="Where it runs: host, sim, fvp or serial.")] = "sim",
+    target: arguments.Target = registry.DEFAULT,
     inputs: arguments.Inputs = None,
     outputs: Annotated[Path | None, typer.Option(metavar="OUT.npz", help="Quantized outputs, by tensor name.")] = None,
     samples: Annotated[int, typer.Option(min=1, help="How many random samples, without --inputs.")] = 1,
-    accelerator: Annotated[
-        str | None, typer.Option(help="Vela's accelerator configuration (ethos-u55-128, or what the model is for).")
-    ] = None,
-    memory_mode: arguments.MemoryMode = "Shared_Sram",
-    system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
-    vela_config: arguments.VelaConfig = None,
-    vela_option: arguments.VelaOption = None,
-    engine: arguments.Engine = "auto",
-    fvp_executable: arguments.FvpExecutable = None,
-    fvp_parameter: arguments.FvpParameter = None,
-    firmware: arguments.Firmware = None,
-    board: arguments.Board = None,
-    repetitions: arguments.Repetitions = None,
-    interpreter: Annotated[
-        str, typer.Option(help="Which kernels host runs: tensorflow (the oracle), litert or tflite-runtime.")
-    ] = "tensorflow",
+    vela: VelaOptions = arguments.VELA,
+    of_targets: arguments.TargetValues = arguments.NO_VALUES,
     cpu: arguments.Cpu = False,
-    keep_state: Annotated[
-        bool,
-        typer.Option("--keep-state", help="Samples are one sequence: variables keep their values (host, sim, serial)."),
-    ] = False,
-    jobs: Annotated[
-        int | None,
-        typer.Option(min=1, help="Cores: threads of sim (1), boots of fvp at a time (as many as there are)."),
-    ] = None,
     as_json: arguments.Json = False,
 ) -> None:
     """Run a model on a target."""
     from hil.core.errors import BadInputError
-    from hil.targets import create
+    from hil.targets.declaration import File
     from hil.targets.execution.signature import read_signature
 
     if outputs and not outputs.resolve().parent.is_dir():
         raise BadInputError(f"--outputs {outputs}: there is no folder {outputs.parent}")
-    settings = arguments.vela_settings(
-        accelerator or arguments.DEFAULT_ACCELERATOR, memory_mode, system_config, vela_config, vela_option
-    )
-    fvp = arguments.fvp_options(engine, fvp_executable, fvp_parameter, firmware)
-    serial = arguments.serial_options(board, repetitions, target)
-    chosen = create(target, **_options(target, fvp, serial, interpreter, keep_state, jobs))
+    settings = vela.settings()
+    declared = registry.declaration(target)
+    made = registry.make(declared, registry.chosen([target], of_targets)[target])
     data = arguments.read_model(model)
     signature = read_signature(data, str(model))
     if cpu and signature.compiled:
         raise BadInputError(f"--cpu: {model} is a Vela output, which needs the NPU", hint="give the int8 model")
     arrays = read_inputs(signature, inputs) if inputs else random_inputs(signature, samples)
-    deployable = _deployable(data, signature, settings, str(model), accelerator, compiled=not cpu and target != "host")
+    compiled = not cpu and File.COMPILED in declared.takes
+    deployable = _deployable(data, signature, settings, str(model), vela.accelerator, compiled=compiled)
     from hil.harness.progress import LineProgress
 
     progress = LineProgress()
     try:
-        result = chosen.run(
+        result = made.run(
             deployable, arrays, progress=lambda done, total: progress(f"{model} on {target}", done, total)
         )
     finally:
         progress.close()
-        chosen.close()
+        made.close()
     if outputs:
         _write_outputs(signature, outputs, result)
     compiled_here = deployable.int8 is not None and deployable.compiled is not None
     record = _record(target, signature, result, data, settings, compiled_here=compiled_here)
     print(json.dumps(record)) if as_json else _show(str(model), record)
-
-
-def _options(
-    target: str,
-    fvp: dict[str, Any],
-    serial: dict[str, Any],
-    interpreter: str,
-    keep_state: bool,
-    jobs: int | None,
-) -> dict[str, Any]:
-    """The options of the target that was chosen; what is another target's is refused."""
-    from hil.core.errors import BadInputError
-
-    if interpreter != "tensorflow" and target != "host":
-        raise BadInputError(f"--interpreter {interpreter}: only host has interpreters to choose from")
-    arguments.refuse_firmware(fvp["firmware"], target)
-    if jobs and target in ("host", "serial"):
-        raise BadInputError(f"--jobs {jobs}: {target} runs one sample after the other")
-    shared = {"jobs": jobs} if jobs else {}
-    if target == "fvp":
-        if keep_state:
-            raise BadInputError("--keep-state: the firmware boots anew for each sample", hint="use host, sim or serial")
-        return fvp | shared
-    if target == "serial":
-        return {"keep_state": keep_state, **serial}
-    return {"keep_state": keep_state, **shared, **({"interpreter": interpreter} if target == "host" else {})}
 
 
 def _deployable(

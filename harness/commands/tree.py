@@ -12,11 +12,14 @@ import typer
 
 from hil.core.errors import EXIT_GATE
 from hil.harness.commands import arguments
+from hil.harness.vela.settings import VelaOptions
+from hil.targets import registry
 
 if TYPE_CHECKING:
     from hil.harness.tree.result import Walk
 
 
+@arguments.with_declared
 def tree(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A name from the models folder, or a model file.")],
     max_accuracy_drop: Annotated[
@@ -50,22 +53,13 @@ def tree(
     technique: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this leaf; may be repeated.")
     ] = None,
-    target: Annotated[str, typer.Option(help="Where it runs: host, sim, fvp or serial.")] = "sim",
+    target: arguments.Target = registry.DEFAULT,
     samples: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Samples that run on the target (fvp, serial: 8, others: 500)."),
+        typer.Option(min=1, metavar="N", help=f"Samples that run on the target ({registry.default_samples()})."),
     ] = None,
-    accelerator: arguments.Accelerator = arguments.DEFAULT_ACCELERATOR,
-    memory_mode: arguments.MemoryMode = "Shared_Sram",
-    system_config: arguments.SystemConfig = "Ethos_U55_High_End_Embedded",
-    vela_config: arguments.VelaConfig = None,
-    vela_option: arguments.VelaOption = None,
-    engine: arguments.Engine = "auto",
-    fvp_executable: arguments.FvpExecutable = None,
-    fvp_parameter: arguments.FvpParameter = None,
-    firmware: arguments.Firmware = None,
-    board: arguments.Board = None,
-    repetitions: arguments.Repetitions = None,
+    vela: VelaOptions = arguments.VELA,
+    of_targets: arguments.TargetValues = arguments.NO_VALUES,
     models: arguments.ModelsFolder = Path("models"),
     store: arguments.StoreFolder = None,
     output: Annotated[
@@ -80,7 +74,6 @@ def tree(
     from hil.harness.evaluation.evaluator import Evaluator
     from hil.harness.model import find
     from hil.harness.pipeline import Pipeline
-    from hil.harness.pytest_plugin.selection import check_accelerator
     from hil.harness.tree import pictures
     from hil.harness.tree.limits import limits_of, size
     from hil.harness.tree.settings_search import Effort
@@ -90,7 +83,8 @@ def tree(
     pictures.check_outputs(output or (), kernel)
     effort = Effort(max_trainings, max_minutes)
     check_policy(policy, effort)
-    check_accelerator(accelerator)  # before anything is trained for it
+    settings = vela.settings()
+    options = registry.chosen([target], of_targets)[target]  # before anything is trained for it
     found = find(model, models)
     leaves = tuple(technique or ())
     in_order(found, leaves)
@@ -99,11 +93,6 @@ def tree(
     given = {name: size(text) for name, text in sizes.items() if text is not None}
     given |= {name: number for name, number in numbers.items() if number is not None}
     asked = limits_of(found, target, given)
-    fvp = arguments.fvp_options(engine, fvp_executable, fvp_parameter, firmware)
-    serial = arguments.serial_options(board, repetitions, target)
-    options = {"fvp": fvp, "serial": serial}.get(target, {})
-    arguments.refuse_firmware(firmware, target)
-    settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, vela_option)
     watcher = view(as_json=as_json)
     bench = Evaluator(Pipeline(arguments.open_store(store), watcher), target, settings, samples, options)
     with contextlib.closing(bench.target), watcher:
@@ -118,7 +107,7 @@ def tree(
             scheduler=scheduler,
             watcher=watcher,
             failures=Path.cwd(),
-            vela_config=vela_config,
+            vela_config=vela.vela_config,
         )
     print(json.dumps(walked.record())) if as_json else _show(walked)
     shown = pictures.kernel_of(bench, found, walked, kernel) if output else None

@@ -5,18 +5,18 @@
 
 A side is a target's name, or a Vela output, which runs on `sim`:
 
-======  =========================================================================================
-side    what is seen
-======  =========================================================================================
-host    every tensor, on TensorFlow's reference kernels
-sim     what each operation of the command stream writes
-a file  the same; with names if Vela's debug database says which operation is of which operator:
-        the one beside the file (`x_debug.xml` for `x_vela.tflite`, from `vela --enable-debug-db`),
-        or that of the model as it is compiled here, if both have the same operations
-serial  the outputs; and as `sim`, if `sim` gives the same outputs from the same stream
-fvp     the outputs; and as `sim`, if `sim` gives the same outputs from the same stream; if not, what
-        each CPU kernel of the firmware gives for the inputs that the reference kernels gave it
-======  =========================================================================================
+============  =========================================================================================
+side          tensors that are seen
+============  =========================================================================================
+the oracle    every tensor, on TensorFlow's reference kernels (`host`)
+the stand-in  those that each operation of the command stream writes (`sim`)
+a file        the same; with names if Vela's debug database says which operation is of which operator:
+              the one beside the file (`x_debug.xml` for `x_vela.tflite`, from `vela --enable-debug-db`),
+              or that of the model as it is compiled here, if both have the same operations
+a device      the outputs; and as `sim`, if `sim` gives the same outputs from the same stream; if not,
+              and if it has CPU kernels of its own (`fvp`), those that each of them gives for the inputs
+              that the reference kernels gave it
+============  =========================================================================================
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ from hil.harness.vela.settings import VelaSettings
 from hil.npu.disassembly.listing import Listing, list_compiled
 from hil.npu.stream.operations import BlockOperation
 from hil.npu.vela_output import CpuOperator, is_compiled, read_compiled
-from hil.targets import NAMES, create
+from hil.targets import registry
 from hil.targets.base import Deployable, Run, Target
+from hil.targets.declaration import Declaration, Role
 from hil.targets.execution.signature import Signature, read_signature
 
 _DAMAGE = (OSError, ElementTree.ParseError, csv.Error, KeyError, ValueError, IndexError, TypeError)
@@ -66,17 +67,16 @@ class Side:
 class Sides:
     """Makes sides of one int8 model and its inputs, (samples, ...) each.
 
-    `fvp_options` are those of the target `fvp`, which runs the int8 model itself if `cpu`, `serial_options` those of
-    `serial`; `name` is how errors call the model.
+    `options` are those of each target that is a side, by its name; a device runs the int8 model itself if `cpu`.
+    `name` is how errors call the model.
     """
 
     int8: bytes
     settings: VelaSettings
     inputs: Sequence[Array]
     name: str = "the model"
-    fvp_options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     cpu: bool = False
-    serial_options: Mapping[str, Any] = field(default_factory=dict)
 
     def make(self, what: str, settings: VelaSettings | None = None) -> Side:
         """The side called `what`, compiled with `settings` if they are not this object's.
@@ -84,15 +84,14 @@ class Sides:
         Raises `BadInputError` for what is neither a target nor a Vela output of this model, and what the target raises.
         """
         settings = settings or self.settings
-        if what == "host":
-            return Side("host", trace_reference(self.int8, self.inputs))
-        if what == "sim":
-            return self._on_sim("sim", self._compiled(settings))
-        if what == "fvp":
-            return self._on_fvp(None if self.cpu else self._compiled(settings), settings)
-        if what == "serial":
-            return self._on_serial(self._compiled(settings), settings)
-        return self._file(Path(what))
+        if what not in registry.names():
+            return self._file(Path(what))
+        declared = registry.declaration(what)
+        if declared.role is Role.ORACLE:
+            return Side(what, trace_reference(self.int8, self.inputs))
+        if declared.role is Role.STAND_IN:
+            return self._on_sim(what, self._compiled(settings))
+        return self._on_device(declared, None if self.cpu else self._compiled(settings), settings)
 
     def _compiled(self, settings: VelaSettings) -> Compiled:
         return compile_model(self.int8, settings, name=self.name)
@@ -106,37 +105,35 @@ class Sides:
         listings = list_compiled(read_compiled(model), sources(mapping))
         return Side(name, trace_compiled(model, mapping, self.inputs), listings, notes)
 
-    def _on_fvp(self, compiled: Compiled | None, settings: VelaSettings) -> Side:
-        """The firmware's outputs, and what explains them; `compiled` is None for a run on its CPU kernels alone."""
-        target, deployable = create("fvp", **self.fvp_options), self._deployable(compiled, settings)
-        shown, unseen = self._outputs("fvp", target.run(deployable, self.inputs))
+    def _on_device(self, declared: Declaration, compiled: Compiled | None, settings: VelaSettings) -> Side:
+        """A device's outputs, and what explains them; `compiled` is None for a run on its CPU kernels alone."""
+        name, deployable = declared.name, self._deployable(compiled, settings)
         on_npu = compiled is not None and is_compiled(compiled.model)
-        reference = trace_reference(self.int8, self.inputs)
-        sim = self._on_sim("sim", compiled) if compiled and on_npu else Side("host", reference)
-        unlike = [name for name, (tensor,) in shown.items() if not _equal(tensor, sim.trace.tensors.get(name, ()))]
+        with contextlib.closing(registry.make(declared, self._options(declared))) as target:
+            shown, unseen = self._outputs(name, target.run(deployable, self.inputs))
+            reference = trace_reference(self.int8, self.inputs)
+            oracle, stand_in = (registry.with_role(role).name for role in (Role.ORACLE, Role.STAND_IN))
+            sim = self._on_sim(stand_in, compiled) if compiled and on_npu else Side(oracle, reference)
+            unlike = [out for out, (tensor,) in shown.items() if not _equal(tensor, sim.trace.tensors.get(out, ()))]
+            if unlike and declared.cpu_kernels:
+                run = functools.partial(_run_alone, target, deployable)
+                kernels = trace_kernels(self.int8, self._on_cpu(compiled if on_npu else None), reference, run)
+                note = (
+                    f"{name} and {sim.name} differ themselves, in the output {', '.join(map(repr, unlike))}: the "
+                    f"model's outputs are those of the whole run; other operators on the CPU ran on {name} one by one, "
+                    "on the reference kernels' inputs; those on the NPU are not seen"
+                )
+                return Side(name, Trace({**kernels.tensors, **shown}, {**unseen, **kernels.left_out}), notes=(note,))
         if unlike:
-            run = functools.partial(_run_alone, target, deployable)
-            kernels = trace_kernels(self.int8, self._on_cpu(compiled if on_npu else None), reference, run)
-            note = (
-                f"fvp and {sim.name} differ themselves, in the output {', '.join(map(repr, unlike))}: the model's "
-                "outputs are those of the whole run; other operators on the CPU ran on fvp one by one, on the "
-                "reference kernels' inputs; those on the NPU are not seen"
-            )
-            return Side("fvp", Trace({**kernels.tensors, **shown}, {**unseen, **kernels.left_out}), notes=(note,))
+            note = f"{name} and {sim.name} differ themselves: only outputs are seen"
+            return Side(name, Trace(shown, unseen), notes=(note,))
         if on_npu:
-            note = "fvp shows its outputs alone; sim gives the same ones, and shows the operators for it"
-            return Side("fvp", sim.trace, sim.listings, (*sim.notes, note))
-        return Side("fvp", Trace(shown, unseen), notes=("all operators ran on the firmware's CPU kernels",))
+            note = f"{name} shows its outputs alone; {sim.name} gives the same ones, and shows the operators for it"
+            return Side(name, sim.trace, sim.listings, (*sim.notes, note))
+        return Side(name, Trace(shown, unseen), notes=("all operators ran on the firmware's CPU kernels",))
 
-    def _on_serial(self, compiled: Compiled, settings: VelaSettings) -> Side:
-        """A board's outputs; `sim` explains them if it gives the same."""
-        with contextlib.closing(create("serial", **self.serial_options)) as target:
-            shown, unseen = self._outputs("serial", target.run(self._deployable(compiled, settings), self.inputs))
-        sim = self._on_sim("sim", compiled)
-        if all(_equal(tensor, sim.trace.tensors.get(name, ())) for name, (tensor,) in shown.items()):
-            note = "serial shows its outputs alone; sim gives the same ones, and shows the operators for it"
-            return Side("serial", sim.trace, sim.listings, (*sim.notes, note))
-        return Side("serial", Trace(shown, unseen), notes=("serial and sim differ themselves: only outputs are seen",))
+    def _options(self, declared: Declaration) -> Any:
+        return self.options.get(declared.name) or declared.options()
 
     def _deployable(self, compiled: Compiled | None, settings: VelaSettings) -> Deployable:
         return Deployable(self.int8, compiled.model if compiled else None, settings)
@@ -164,7 +161,7 @@ class Sides:
         try:
             data = path.read_bytes()
         except OSError as error:
-            known = ", ".join(NAMES)
+            known = ", ".join(registry.names())
             raise BadInputError(f"{path} cannot be read: {error.strerror}", hint=f"targets are {known}") from error
         if not is_compiled(data):
             raise BadInputError(f"{path} is no output of Vela", hint="give one, or a target")

@@ -11,7 +11,7 @@ slow too) checks both on its own share.  Every result says how many samples it s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -31,13 +31,12 @@ from hil.harness.optimize.survival import LayerWeights
 from hil.harness.pipeline import TFLITE, Pipeline, surviving
 from hil.harness.vela.compiler import Compiled
 from hil.harness.vela.settings import VelaSettings
-from hil.targets import create
+from hil.targets import registry
 from hil.targets.base import Deployable, Run, Target
+from hil.targets.declaration import Role
 from hil.targets.execution.signature import Signature, dequantize, quantize, read_signature
 
 ORACLE_SAMPLES = 500
-FEW_SAMPLES = 8
-"""What runs by default where a sample takes a boot, or a serial line."""
 T = TypeVar("T")
 
 
@@ -96,17 +95,19 @@ class Evaluator:
         target: str,
         vela: VelaSettings,
         samples: int | None = None,
-        options: Mapping[str, Any] | None = None,
+        options: Any = None,
     ) -> None:
         self.pipeline = pipeline
         self.target_name = target
+        self.declaration = registry.declaration(target)
         self.vela = vela
         self.samples = samples
-        self.options = options or {}
+        self.options = self.declaration.options() if options is None else options
+        self._oracle, self._stand_in = (registry.with_role(role).name for role in (Role.ORACLE, Role.STAND_IN))
 
     @cached_property
     def target(self) -> Target:
-        return create(self.target_name, **self.options)
+        return registry.make(self.declaration, self.options)
 
     def deploy(self, model: Model, path: str) -> Deployment:
         """Trains, converts and compiles whatever is not in the store yet."""
@@ -125,10 +126,10 @@ class Evaluator:
     def prepare(self, deployment: Deployment) -> None:
         """Puts into the store what an outcome takes beside a run on a board or an FVP."""
         x, checked, picked = self._samples(deployment)
-        self._on("host", deployment, x[checked])
-        self._on("sim", deployment, x)
-        if self.target_name == "host":
-            self._on("host", deployment, x[checked[picked]])
+        self._on(self._oracle, deployment, x[checked])
+        self._on(self._stand_in, deployment, x)
+        if self.declaration.role is Role.ORACLE:
+            self._on(self._oracle, deployment, x[checked[picked]])
         for node in ((), training_node(path_of(deployment.path))):
             self.pipeline.predictions(deployment.model, node)
 
@@ -142,23 +143,23 @@ class Evaluator:
 
     def is_printed(self, deployment: Deployment) -> bool:
         """Whether it is a board that prints real numbers; asks no other target to run."""
-        return self.target_name == "serial" and bool(self.outcome(deployment).run.printed)
+        return self.declaration.prints_outputs and bool(self.outcome(deployment).run.printed)
 
     def latency(self, deployment: Deployment) -> Latency | WholeLatency:
-        """Cycles and time of one inference on the target; `UntrustedError` on `host`, which has none."""
+        """Cycles and time of one inference on the target; `UntrustedError` on one that has none."""
         return latency_of(self.outcome(deployment).run, deployment.compiled.summary, self.target_name)
 
     def memory(self, deployment: Deployment) -> Memory:
-        """Bytes of SRAM and flash as Vela placed them, and on `fvp` what the firmware used of its arena."""
-        run = self.outcome(deployment).run if self.target_name == "fvp" else None
+        """Bytes of SRAM and flash as Vela placed them, and of the arena that the model used, if the target says."""
+        run = self.outcome(deployment).run if self.declaration.reports_arena else None
         return memory_of(deployment.compiled.summary, run)
 
     # -- one measurement each
 
     def _outcome(self, deployment: Deployment) -> TargetOutcome:
         x, checked, picked = self._samples(deployment)
-        oracle = self._on("host", deployment, x[checked]).outputs
-        whole = self._on("sim", deployment, x)
+        oracle = self._on(self._oracle, deployment, x[checked]).outputs
+        whole = self._on(self._stand_in, deployment, x)
         inputs = x[checked[picked]]
         return TargetOutcome(
             picked=checked[picked],
@@ -173,17 +174,16 @@ class Evaluator:
     def _samples(self, deployment: Deployment) -> tuple[Array, Array, Array]:
         """The test inputs, which of them the oracle checks, and which of those run on the target."""
         x = self._test_inputs(deployment)
-        default = FEW_SAMPLES if self.target_name in ("fvp", "serial") else ORACLE_SAMPLES
-        wanted = self.samples or default
+        wanted = self.samples or self.declaration.samples
         checked = _spread(len(x), max(wanted, ORACLE_SAMPLES))
         return x, checked, _spread(len(checked), wanted)
 
     def _run(self, deployment: Deployment, inputs: Array, sim: Run) -> Run:
         """The target on `inputs`; `sim` is what that target gives of them."""
-        if self.target_name == "sim":
+        if self.declaration.role is Role.STAND_IN:
             return sim
-        if self.target_name == "host":
-            return self._on("host", deployment, inputs)
+        if self.declaration.role is Role.ORACLE:
+            return self._on(self._oracle, deployment, inputs)
         text, say = f"{deployment.name} on {self.target_name}", self.pipeline.say
         return self.target.run(deployment.deployable, [inputs], progress=lambda done, of: say(text, done, of))
 

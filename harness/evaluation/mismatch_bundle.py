@@ -21,9 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
+from hil.core.arrays import Array
 from hil.core.errors import HilError
 from hil.harness.diff.difference import first_difference
 from hil.harness.evaluation.evaluator import Deployment, Evaluator, TargetOutcome
+from hil.targets import registry
 
 FOLDER = "hil-failures"
 MOST_SAMPLES = 8
@@ -55,13 +57,13 @@ def _explain(bench: Evaluator, deployment: Deployment, root: Path) -> str:
         f"first: {parity.first}",
         _first_operator(deployment, outcome, int(different[0])),
     ]
-    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES], bench.options.get("board"))
+    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES], _options(bench))
     lines += [f"bundle: {folder}", f"again: {command}", f"explain: {_explaining(folder, deployment)}"]
     (folder / "README.txt").write_text("\n".join(lines) + "\n")
     return "\n".join(lines)
 
 
-def _different_samples(outcome: TargetOutcome) -> np.ndarray:
+def _different_samples(outcome: TargetOutcome) -> Array:
     differs = np.zeros(len(outcome.picked), bool)
     for got, want in zip(outcome.run.outputs, outcome.oracle, strict=True):
         differs |= (got != want).reshape(len(got), -1).any(axis=1)
@@ -80,7 +82,7 @@ def _first_operator(deployment: Deployment, outcome: TargetOutcome, sample: int)
     return f"first operator that differs: {found}"
 
 
-def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples: np.ndarray, board: str | None) -> str:
+def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples: Array, options: list[str]) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "int8.tflite").write_bytes(deployment.int8)
@@ -94,8 +96,13 @@ def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples
     (folder / "identity.json").write_text(json.dumps(identity, indent=1))
     arguments = ["hil", "run", "vela.tflite", "--target", deployment.target]
     arguments += ["--accelerator", deployment.vela.accelerator, "--inputs", "inputs.npz", "--outputs", "again.npz"]
-    arguments += ["--board", board] if board else []
+    arguments += options
     return f"cd {shlex.quote(str(folder))} && {shlex.join(arguments)}"
+
+
+def _options(bench: Evaluator) -> list[str]:
+    """The target's options, as the command that runs in the bundle's folder takes them."""
+    return registry.words(bench.declaration, bench.options, path=lambda path: str(path.resolve()))
 
 
 def _explaining(folder: Path, deployment: Deployment) -> str:

@@ -10,180 +10,162 @@ after the conftest files were read, and each only if it is still free.  `pytest 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hil.core.errors import BadInputError
+from hil.core.options import Option, from_values, option, options_of
+from hil.harness.vela.settings import VelaOptions, VelaSettings
+from hil.targets import registry
+
+if TYPE_CHECKING:
+    from hil.targets.base import Target
 
 GROUP = "hil"
-# name, then what argparse is told
-_TABLE: dict[str, dict[str, Any]] = {
-    "target": {"metavar": "TARGET", "help": "run only tests of deployments, on host, sim, fvp or serial (sim)"},
-    "engine": {"default": "auto", "metavar": "ENGINE", "help": "what plays the FVP: auto, arm, docker or open (auto)"},
-    "fvp-executable": {
-        "metavar": "FILE",
-        "help": "Arm's FVP, or its folder (FVP_CORSTONE300, PATH, the usual folders)",
-    },
-    "fvp-parameter": {
-        "action": "append",
-        "default": [],
-        "metavar": "NAME=VALUE",
-        "help": "passed to the FVP as -C; may be repeated",
-    },
-    "firmware": {"metavar": "FILE", "help": "an ELF, or a TOML about one, for target fvp (Arm's inference runner)"},
-    "board": {"metavar": "NAME", "help": "for target serial: virtual, a described board, or its TOML file (HIL_BOARD)"},
-    "repetitions": {"type": int, "metavar": "N", "help": "measured runs on target serial (10)"},
-    "accelerator": {
-        "default": "ethos-u55-128",
-        "metavar": "NAME",
-        "help": "Vela's accelerator configuration (ethos-u55-128)",
-    },
-    "memory-mode": {"default": "Shared_Sram", "metavar": "MODE", "help": "Vela's memory mode (Shared_Sram)"},
-    "system-config": {
-        "default": "Ethos_U55_High_End_Embedded",
-        "metavar": "NAME",
-        "help": "Vela's system configuration (Ethos_U55_High_End_Embedded)",
-    },
-    "vela-config": {"metavar": "FILE.ini", "help": "configuration file with system configurations of your own"},
-    "vela-option": {"action": "append", "default": [], "metavar": "OPTION", "help": "passed to Vela; may be repeated"},
-    "model": {"action": "append", "default": [], "metavar": "NAME", "help": "only this model; may be repeated"},
-    "technique": {
-        "action": "append",
-        "default": [],
-        "metavar": "NAME",
-        "help": "only this leaf of the deployment tree; may be repeated",
-    },
-    "samples": {
-        "type": int,
-        "metavar": "N",
-        "help": "samples that run on the target (fvp, serial: 8, sim and host: 500)",
-    },
-    "store": {"metavar": "FOLDER", "help": "folder of artifacts (HIL_STORE, or the user's cache folder)"},
-    "models": {"metavar": "FOLDER", "help": "folder of model files (models)"},
-}
+COMMAND = "pytest"
+"""This command, as an option's declaration names it."""
+
+
+@dataclass(frozen=True)
+class PluginOptions:
+    """The options of the plugin itself; those of Vela and of the targets stand beside them."""
+
+    target: str | None = option(
+        None,
+        metavar="TARGET",
+        help=f"run only tests of deployments, on {', '.join(registry.names())} ({registry.DEFAULT})",
+    )
+    model: tuple[str, ...] = option((), metavar="NAME", help="only this model; may be repeated")
+    technique: tuple[str, ...] = option(
+        (), metavar="NAME", help="only this leaf of the deployment tree; may be repeated"
+    )
+    samples: int | None = option(
+        None, metavar="N", minimum=1, help=f"samples that run on the target ({registry.default_samples()})"
+    )
+    store: Path | None = option(
+        None, metavar="FOLDER", help="folder of artifacts (HIL_STORE, or the user's cache folder)"
+    )
+    models: Path | None = option(None, metavar="FOLDER", help="folder of model files (models)")
 
 
 def register(parser: pytest.Parser) -> None:
     """Adds the long names."""
     group = parser.getgroup(GROUP, "hardware in the loop: optimized models on an Ethos-U")
-    for name, attributes in _TABLE.items():
-        group.addoption(f"--hil-{name}", dest=_dest(name), **attributes)
+    for one in _all():
+        group.addoption(f"--hil-{one.name}", dest=_dest(one), **_attributes(one))
 
 
 def register_short(parser: pytest.Parser) -> None:
     """Adds each short name that nobody else has taken."""
     taken = {name for group in parser._groups for option in group.options for name in option.names()}
     group = parser.getgroup(GROUP)
-    for name, attributes in _TABLE.items():
-        if f"--{name}" not in taken:
-            group.addoption(f"--{name}", dest=_dest(name), **{**attributes, "help": f"same as --hil-{name}"})
+    for one in _all():
+        if f"--{one.name}" not in taken:
+            attributes = {**_attributes(one), "help": f"same as --hil-{one.name}"}
+            group.addoption(f"--{one.name}", dest=_dest(one), **attributes)
 
 
 def values_of_short(args: Sequence[str]) -> set[str]:
     """What follows our short names in `args`: not paths of tests, as pytest believes until it knows these names."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for name in _TABLE:
-        parser.add_argument(f"--{name}", action="append", nargs="?", default=[])
+    for one in _all():
+        parser.add_argument(f"--{one.name}", action="append", nargs="?", default=[])
     known, _ = parser.parse_known_args(args)
     return {value for values in vars(known).values() for value in values}
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for; `target` is None when tests of deployments were not asked for in particular."""
+    """The options of a session.
+
+    `target` is None when tests of deployments were not asked for in particular; `of_target` are the options of the
+    target that runs, `settings` those of Vela, `vela_config` the file that their text came from.
+    """
 
     target: str | None
-    engine: str
-    fvp_executable: Path | None
-    fvp_parameters: tuple[str, ...]
-    firmware: Path | None
-    board: str | None
-    repetitions: int | None
-    accelerator: str
-    memory_mode: str
-    system_config: str
+    of_target: Any
+    settings: VelaSettings
     vela_config: Path | None
-    vela_options: tuple[str, ...]
     models: tuple[str, ...]
     techniques: tuple[str, ...]
     samples: int | None
     store: Path | None
     folder: Path
 
-    def of_target(self) -> dict[str, Any]:
-        """What of these the target itself takes."""
-        if self.target == "serial":
-            return {"board": self.board, **({"repetitions": self.repetitions} if self.repetitions else {})}
-        if self.target != "fvp":
-            return {}
-        return {
-            "engine": self.engine,
-            "executable": self.fvp_executable,
-            "parameters": self.fvp_parameters,
-            "firmware": self.firmware,
-        }
+    @property
+    def target_name(self) -> str:
+        """The target that runs."""
+        return self.target or registry.DEFAULT
+
+    def make_target(self) -> Target:
+        """The target, which has looked at its options and started nothing."""
+        return registry.make(registry.declaration(self.target_name), self.of_target)
 
 
 OPTIONS = pytest.StashKey[Options]()
-"""Where a session keeps them."""
+"""The key of a session's options."""
 
 
 def read(config: pytest.Config) -> Options:
     """The options of this run; raises `BadInputError` for a value that cannot be meant."""
-
-    def get(name: str) -> Any:
-        return config.getoption(_dest(name))
-
-    if get("samples") is not None and get("samples") < 1:
-        raise BadInputError(f"--samples {get('samples')}: at least 1")
-    if get("repetitions") is not None and get("repetitions") < 1:
-        raise BadInputError(f"--repetitions {get('repetitions')}: at least 1")
-    if get("board") and get("target") != "serial":
-        theirs = of_another_plugin(config)
-        raise BadInputError(
-            f"--board {get('board')}: only --target serial has boards, the target is {get('target') or 'sim'}",
-            hint=f"--target is another plugin's option here: --hil-target {theirs}" if theirs else "",
-        )
-    vela_config = config.invocation_params.dir / get("vela-config") if get("vela-config") else None
-    if vela_config and not vela_config.is_file():
-        raise BadInputError(f"--vela-config: no file {vela_config}")
-    store = Path(get("store")) if get("store") else None
-    if store and store.is_file():
-        raise BadInputError(f"--store: {store} is no folder")
+    own = from_values(PluginOptions, _values(config, options_of(PluginOptions)))
+    vela = from_values(VelaOptions, _values(config, options_of(VelaOptions)))
+    if own.store and own.store.is_file():
+        raise BadInputError(f"--store: {own.store} is no folder")
+    target = own.target or registry.DEFAULT
+    try:
+        of_target = registry.chosen([target], _values(config, registry.options(COMMAND)))[target]
+    except BadInputError as error:
+        if theirs := of_another_plugin(config):
+            hint = f"--target is another plugin's option here: --hil-target {theirs}"
+            raise BadInputError(str(error.args[0]), hint=hint) from error
+        raise
     return Options(
-        target=get("target"),
-        engine=get("engine"),
-        fvp_executable=config.invocation_params.dir / get("fvp-executable") if get("fvp-executable") else None,
-        fvp_parameters=tuple(get("fvp-parameter")),
-        firmware=config.invocation_params.dir / get("firmware") if get("firmware") else None,
-        board=get("board"),
-        repetitions=get("repetitions"),
-        accelerator=get("accelerator"),
-        memory_mode=get("memory-mode"),
-        system_config=get("system-config"),
-        vela_config=vela_config,
-        vela_options=tuple(get("vela-option")),
-        models=tuple(get("model")),
-        techniques=tuple(get("technique")),
-        samples=get("samples"),
-        store=store,
-        folder=config.invocation_params.dir / get("models")
-        if get("models")
-        else config.rootpath / config.getini("hil_models"),
+        target=own.target,
+        of_target=of_target,
+        settings=vela.settings(),
+        vela_config=vela.vela_config,
+        models=own.model,
+        techniques=own.technique,
+        samples=own.samples,
+        store=own.store,
+        folder=own.models or config.rootpath / config.getini("hil_models"),
     )
 
 
 def of_another_plugin(config: pytest.Config) -> str:
     """The target of ours that `--target` names where that option is another plugin's; empty if there is none."""
-    from hil.targets import NAMES
-
     theirs = config.getoption("target", default=None)  # ours lies under another name, see _dest
-    return theirs if theirs in NAMES else ""
+    return theirs if theirs in registry.names() else ""
 
 
-def _dest(name: str) -> str:
-    return f"hil_{name.replace('-', '_')}"
+def _all() -> tuple[Option, ...]:
+    return (*options_of(PluginOptions), *options_of(VelaOptions), *registry.options(COMMAND))
+
+
+def _attributes(one: Option) -> dict[str, Any]:
+    """An option as argparse takes it."""
+    shown = one.help[0].lower() + one.help[1:].rstrip(".") if one.help[1:2].islower() else one.help.rstrip(".")
+    attributes: dict[str, Any] = {"default": list(one.default) if one.many else one.default, "help": shown}
+    if one.kind is bool:
+        return attributes | {"action": "store_true"}
+    attributes["metavar"] = one.metavar or one.name.upper()
+    if one.many:
+        attributes["action"] = "append"
+    return attributes if one.kind in (str, Path) else attributes | {"type": one.kind}
+
+
+def _values(config: pytest.Config, options: Sequence[Option]) -> Mapping[str, Any]:
+    """The values of options by name; a path is relative to the folder that pytest was started in."""
+    values = {one.name: config.getoption(_dest(one)) for one in options}
+    here = config.invocation_params.dir
+    paths = {one.name for one in options if one.kind is Path}
+    return {name: here / value if name in paths and value else value for name, value in values.items()}
+
+
+def _dest(one: Option) -> str:
+    return f"hil_{one.name.replace('-', '_')}"

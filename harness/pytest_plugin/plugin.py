@@ -68,7 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Names on the command line that nothing has end the run before it starts."""
     chosen = session.config.stash[OPTIONS]
-    if chosen.target or chosen.models or chosen.techniques or chosen.engine != "auto":
+    if chosen.target or chosen.models or chosen.techniques:
         from hil.harness.pytest_plugin.selection import check
 
         try:

@@ -37,15 +37,7 @@ class Selection:
 
 def check(options: Options) -> None:
     """Raises `BadInputError` for a name on the command line that nothing has."""
-    from hil.fvp.engines.engine import NAMES as ENGINES
-    from hil.targets import NAMES as TARGETS
-    from hil.targets import create
-
-    _known("target", [options.target] if options.target else [], TARGETS)
-    _known("engine", [options.engine], ENGINES)
-    check_accelerator(options.accelerator)
-    if options.target in ("fvp", "serial"):
-        create(options.target, **options.of_target())  # which looks at its parameters, and starts nothing
+    options.make_target()  # looks at the target's options, and starts nothing
     models = _models(options.folder)
     _known("model", options.models, [model.name for model in models])
     _known("technique", options.techniques, [*PATHS, GIVEN])
@@ -57,13 +49,6 @@ def check(options: Options) -> None:
         if not any(technique in leaves_of(model) for model in asked):
             leaves = "; ".join(f"{model.name} has {', '.join(leaves_of(model))}" for model in asked)
             raise BadInputError(f"--technique {technique}: no model here takes it", hint=leaves)
-
-
-def check_accelerator(name: str) -> None:
-    """Raises `BadInputError` for one that Vela does not know."""
-    from hil.npu.accelerator import ALL
-
-    _known("accelerator", [name], [accelerator.name for accelerator in ALL])
 
 
 def select(options: Options, item: pytest.Item) -> Selection:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from hil.core.errors import HilError
 from hil.harness.evaluation.cost import clock_hz
 from hil.harness.pytest_plugin.options import Options
+from hil.targets import registry
+from hil.targets.declaration import Role
 
 if TYPE_CHECKING:
     import pytest
@@ -32,18 +34,16 @@ TABLE_WIDTH = 140
 
 def header(options: Options) -> list[str]:
     """Target, engine and version, accelerator, memory mode and Vela, for the head of the run."""
-    from hil.targets import create
-
-    target = options.target or "sim"
     try:
-        with contextlib.closing(create(target, **options.of_target())) as made:
+        with contextlib.closing(options.make_target()) as made:
             identity = made.identity()
     except HilError as error:
         identity = {"not usable:": str(error)}
     described = ", ".join(f"{key} {_short(value)}" for key, value in identity.items() if key != "target")
-    configuration = f"{options.accelerator}, {options.memory_mode}, {options.system_config}"
-    vela = importlib.metadata.version("ethos-u-vela")
-    return [f"hil: target {target} ({described})", f"hil: {configuration}, Vela {vela}"]
+    vela = options.settings
+    configuration = f"{vela.accelerator}, {vela.memory_mode}, {vela.system_config}"
+    version = importlib.metadata.version("ethos-u-vela")
+    return [f"hil: target {options.target_name} ({described})", f"hil: {configuration}, Vela {version}"]
 
 
 def _short(value: str) -> str:
@@ -142,7 +142,8 @@ def _legend(rows: Sequence[TableRow]) -> str:
     ]
     target = rows[0]["target"]
     if samples := _range(rows, "samples"):
-        on_sim = "" if target == "sim" else f" / on sim ({_range(rows, 'sim_samples')} samples)"
+        stand_in = registry.with_role(Role.STAND_IN).name
+        on_sim = "" if _is_stand_in(target) else f" / on {stand_in} ({_range(rows, 'sim_samples')} samples)"
         notes.append(f"on target: {samples} samples that ran on {target}")
         notes.append(f"mismatches: elements unlike the reference kernels on {target} ({samples} samples){on_sim}")
     if trusts := sorted({row["trust"] for row in rows if "trust" in row}):
@@ -151,6 +152,10 @@ def _legend(rows: Sequence[TableRow]) -> str:
     if any(row["cpu_operators"] for row in rows):
         notes.append("*: operators left to the CPU are not in the cycles")
     return "\n".join(notes)
+
+
+def _is_stand_in(target: str) -> bool:
+    return registry.declaration(target).role is Role.STAND_IN
 
 
 def _range(rows: Sequence[TableRow], key: str) -> str:
@@ -170,7 +175,7 @@ def _cells(row: TableRow) -> list[str]:
         _percent(row.get("int8")),
         f"{100 * row['drop']:+.1f} \u00b1{50 * (row['high'] - row['low']):.1f}" if "drop" in row else "",
         right or _percent(row.get("on_target")),
-        " / ".join(mismatches[:1] if row["target"] == "sim" else mismatches),
+        " / ".join(mismatches[:1] if _is_stand_in(row["target"]) else mismatches),
         (f"{row['cycles']:,}" if "cycles" in row else "") + ("*" if row["cpu_operators"] else ""),
         f"{row['ms']:.3f}" if "ms" in row else "",
         _kib(row["sram"]),

@@ -52,7 +52,7 @@ def by_model(selection: Selection, options: Options, definition: pytest.Item) ->
         if leaf == GIVEN:
             selection.left_out[model.name] = "it came as an int8 file and has no tree"
         elif leaf not in OUTSIDE or leaf in options.techniques:
-            limits_of(model, options.target or "sim", given)
+            limits_of(model, options.target_name, given)
             found[model] = (*found.get(model, ()), leaf)
     return found
 

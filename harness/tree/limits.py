@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 
 from hil.core.errors import BadInputError
 from hil.harness.model import Budget, Model
+from hil.targets import registry
 
 _UNITS = {"": 1, "b": 1, "kib": 1024, "mib": 1024**2}
 
@@ -26,9 +27,9 @@ class Asked:
 
 
 def limits_of(model: Model, target: str, given: Mapping[str, float]) -> Asked:
-    """The limits that hold; raises `BadInputError` for one that is none, and for a latency asked of `host`.
+    """The limits that hold; `given` has the names of `Budget`.
 
-    `given` has the names of `Budget`.
+    Raises `BadInputError` for a limit that there is not, and for a latency asked of a target that has none.
     """
     known = [limit.name for limit in fields(Budget)]
     for name, value in given.items():
@@ -37,11 +38,11 @@ def limits_of(model: Model, target: str, given: Mapping[str, float]) -> Asked:
         if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             raise BadInputError(f"{name} {value}: a limit is a number")
     limits = replace(model.budget, **given)
-    if target != "host" or math.isinf(limits.max_latency_ms):
+    if registry.declaration(target).latency is not None or math.isinf(limits.max_latency_ms):
         return Asked(limits)
     if "max_latency_ms" in given:
-        raise BadInputError("max_latency_ms: host measures no latency", hint="use sim, fvp or a board")
-    line = f"max_latency_ms {limits.max_latency_ms:g} of the model file is not judged: host measures no latency"
+        raise BadInputError(f"max_latency_ms: {target} measures no latency", hint="use sim, fvp or a board")
+    line = f"max_latency_ms {limits.max_latency_ms:g} of the model file is not judged: {target} measures no latency"
     return Asked(replace(limits, max_latency_ms=math.inf), (line,))
 
 

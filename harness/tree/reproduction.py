@@ -14,6 +14,7 @@ from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import Model
 from hil.harness.store.store import default_root
 from hil.harness.tree.result import Leaf
+from hil.targets import registry
 
 
 def optimize_command(bench: Evaluator, model: Model, leaf: Leaf) -> str:
@@ -27,22 +28,13 @@ def optimize_command(bench: Evaluator, model: Model, leaf: Leaf) -> str:
 
 def run_command(bench: Evaluator, model: Model, leaf: Leaf, vela_config: Path | None = None) -> str:
     """What runs that file on the same target; `vela_config` is the file that the bench's `config_text` came from."""
-    vela, options = bench.vela, bench.options
+    vela = bench.vela
     words = ["hil", "run", _file(model, leaf), "--target", bench.target_name, "--accelerator", vela.accelerator]
     words += ["--memory-mode", vela.memory_mode, "--system-config", vela.system_config]
     if vela_config is not None:
         words += ["--vela-config", _near(vela_config)]
     words += [f"--vela-option={option}" for option in vela.options]
-    if options.get("engine", "auto") != "auto":
-        words += ["--engine", str(options["engine"])]
-    if options.get("executable"):
-        words += ["--fvp-executable", _near(options["executable"])]
-    words += [f"--fvp-parameter={parameter}" for parameter in options.get("parameters", ())]
-    if options.get("board"):
-        words += ["--board", str(options["board"])]
-    if options.get("firmware"):
-        words += ["--firmware", _near(options["firmware"])]
-    return shlex.join(words)
+    return shlex.join([*words, *registry.words(bench.declaration, bench.options, path=_near)])
 
 
 def _file(model: Model, leaf: Leaf) -> str:

@@ -1,6 +1,6 @@
 """The virtual board within reach: the monitor firmware on QEMU with the executable NPU behind it.
 
-with reach("virtual", NpuConfig("ethos-u55-256")) as access:
+with reach(NpuConfig("ethos-u55-256")) as access:
     access.find()               # its serial port: a pty
 """
 
@@ -17,8 +17,6 @@ from hil.targets.boards.access import BoardAccess
 from hil.targets.boards.description import Board, Reset
 from hil.targets.firmware.build import build
 
-NAME = "virtual"
-
 _BAUD = 921_600
 """What is set on a pty slows nothing down; it stands for the time limits of the link, and chunks of its size."""
 
@@ -32,11 +30,11 @@ def start(npu: NpuConfig = DEFAULT_NPU, tcp: int | None = None, firmware: Path |
 
 
 @contextlib.contextmanager
-def reach(name: str = NAME, npu: NpuConfig = DEFAULT_NPU) -> Iterator[BoardAccess]:
+def reach(npu: NpuConfig = DEFAULT_NPU) -> Iterator[BoardAccess]:
     """A virtual board for as long as it is wanted; raises as `start`."""
     with start(npu) as virtual:
         board = Board(
-            name,
+            "virtual",
             title="Corstone-300 on QEMU, NPU modelled",
             port=virtual.url,
             baud=_BAUD,

@@ -19,7 +19,6 @@ import statistics
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.core.measurement import Measurement, Trust
 from hil.fvp.command_line import contract
-from hil.fvp.engines.engine import find
+from hil.fvp.engines.engine import check_name, find
 from hil.fvp.inference.admission import check_memory_mode
 from hil.fvp.inference.firmware import Firmware, load, runner
 from hil.fvp.inference.inference import Inference, can_restore, run_inferences
@@ -36,6 +35,7 @@ from hil.npu.timing.memory_system import MemorySystem
 from hil.targets.base import Deployable, Progress, Run
 from hil.targets.execution.placement import check_accelerator, model_file
 from hil.targets.execution.signature import Signature, TensorSpec, check_inputs, read_signature, require_quantized
+from hil.targets.fvp import FvpOptions
 
 _NPU = "NPU "
 """How the firmware's names of the NPU's counters begin."""
@@ -63,32 +63,21 @@ _OWN = {
 
 
 class FvpTarget:
-    """`engine` is `auto`, `arm`, `docker` or `open`; `executable` is Arm's FVP if it is not where it is looked for.
-
-    `firmware` is the user's (see `hil.fvp.inference.firmware.load`); without, it is Arm's for the model's NPU.
-    `parameters` are the FVP's, as `-C` takes them, besides those that a run needs.  `time_limit_s` is for one sample,
-    boot included; `jobs` samples run at a time (default: as many as there are cores).
-    """
+    """A firmware on a Corstone-300, booted for each sample or brought back to where it looks at its inputs."""
 
     name = "fvp"
 
-    def __init__(
-        self,
-        *,
-        engine: str = "auto",
-        executable: Path | None = None,
-        time_limit_s: float = 120.0,
-        jobs: int | None = None,
-        parameters: Sequence[str] = (),
-        firmware: Path | None = None,
-    ) -> None:
-        self._program = functools.cache(lambda npu: find(engine, executable, npu))
-        self._named = firmware
-        if firmware:
-            load(firmware)  # What is wrong with it is told before anything is compiled or started.
-        self._time_limit_s = time_limit_s
-        self._jobs = jobs or os.cpu_count() or 1
-        self._parameters = contract.parse([word for setting in parameters for word in ("-C", setting)]).parameters
+    def __init__(self, options: FvpOptions | None = None) -> None:
+        chosen = options or FvpOptions()
+        check_name(chosen.engine)
+        self._program = functools.cache(lambda npu: find(chosen.engine, chosen.executable, npu))
+        self._named = chosen.firmware
+        if chosen.firmware:
+            load(chosen.firmware)  # Before anything is compiled or started.
+        self._time_limit_s = chosen.time_limit_s
+        self._jobs = chosen.jobs or os.cpu_count() or 1
+        words = [word for setting in chosen.parameters for word in ("-C", setting)]
+        self._parameters = contract.parse(words).parameters
         if taken := _OWN & self._parameters.keys():
             raise BadInputError(f"the FVP's parameter {min(taken)} is set by the run itself", hint="leave it out")
 

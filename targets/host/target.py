@@ -14,16 +14,18 @@ from hil.core.errors import BadInputError
 from hil.targets.base import Deployable, Progress, Run
 from hil.targets.execution.interpreter import Interpreter, interpreter_version
 from hil.targets.execution.signature import read_signature, require_quantized
+from hil.targets.host import HostOptions
 
 
 class HostTarget:
-    """`interpreter` is one of `interpreter.INTERPRETERS`; `keep_state` makes the samples one sequence."""
+    """The reference kernels of one interpreter."""
 
     name = "host"
 
-    def __init__(self, *, interpreter: str = "tensorflow", keep_state: bool = False) -> None:
-        self._interpreter = interpreter
-        self._keep_state = keep_state
+    def __init__(self, options: HostOptions | None = None) -> None:
+        chosen = options or HostOptions()
+        self._interpreter = chosen.interpreter
+        self._keep_state = chosen.keep_state
 
     def identity(self) -> dict[str, str]:
         """Engine and version.  Raises `UnavailableError` where the interpreter is not installed."""

@@ -1,9 +1,9 @@
 """A lab of boards: a place of labgrid as a board within reach.
 
-    with reach("place:desk1") as access:                   # acquired, and released in any case
-        access.find()                                      # "socket://lab:4001"
-    with reach("tag:board=an547,site=berlin") as access:   # any free place with these tags
-        access.board.name                                  # "desk2"
+    with reach("desk1", {}) as access:                             # acquired, and released in any case
+        access.find()                                              # "socket://lab:4001"
+    with reach("", {"board": "an547", "site": "berlin"}) as access:   # any free place with these tags
+        access.board.name                                          # "desk2"
 
 What kind of board stands there tells the place's tag `hil_board`, the name of a description (`hil boards`).  The port
 is the place's NetworkSerialPort; power and reset go through labgrid's drivers.  Several processes get a place each.
@@ -12,6 +12,6 @@ is the place's NetworkSerialPort; power and reset go through labgrid's drivers. 
 from __future__ import annotations
 
 from hil.core.errors import LabError
-from hil.targets.lab.places import PATIENCE_S, PLACE, TAG, check, reach
+from hil.targets.lab.places import PATIENCE_S, place_and_tags, reach
 
-__all__ = ["PATIENCE_S", "PLACE", "TAG", "LabError", "check", "reach"]
+__all__ = ["PATIENCE_S", "LabError", "place_and_tags", "reach"]

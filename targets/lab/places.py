@@ -25,13 +25,14 @@ PATIENCE_S = 600.0
 
 
 @contextlib.contextmanager
-def reach(name: str, *, without: Collection[str] = (), folder: Path | None = None) -> Iterator[BoardAccess]:
-    """The board at a place of the lab, ours until the end of the `with`.
+def reach(
+    place: str, tags: Mapping[str, str], *, without: Collection[str] = (), folder: Path | None = None
+) -> Iterator[BoardAccess]:
+    """The board at a place of the lab, or at any free one with these tags, ours until the end of the `with`.
 
-    `without` are places that will not do, `folder` has the user's own descriptions.  Raises `BadInputError` for what is
-    no place, `InUseError` if none becomes free in time, `LabError` if the lab fails.
+    `without` are places that will not do, `folder` has the user's own descriptions.  Raises `BadInputError` for a place
+    that there is not, `InUseError` if none becomes free in time, `LabError` if the lab fails.
     """
-    place, tags = check(name)
     patience_s = _patience()
     with Lab() as lab:
         held = lab.acquire(place=place, tags=tags, without=without, patience_s=patience_s)
@@ -39,8 +40,8 @@ def reach(name: str, *, without: Collection[str] = (), folder: Path | None = Non
         yield BoardAccess(board, lab.url, _ways(lab, held, board))
 
 
-def check(name: str) -> tuple[str, dict[str, str]]:
-    """The place, or the tags, that `name` says; raises `BadInputError` for what says neither."""
+def place_and_tags(name: str) -> tuple[str, dict[str, str]]:
+    """The place, or the tags, of an address; raises `BadInputError` for one that has neither."""
     if name.startswith(PLACE):
         place = name.removeprefix(PLACE)
         if not place:

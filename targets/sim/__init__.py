@@ -1,0 +1,28 @@
+"""The target `sim`: Vela's command stream on the executable NPU, in process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hil.core.measurement import Trust
+from hil.targets.declaration import Declaration, Role
+from hil.targets.execution.options import jobs, keep_state
+
+
+@dataclass(frozen=True)
+class SimOptions:
+    """`jobs` threads share the samples (None: one)."""
+
+    keep_state: bool = keep_state()
+    jobs: int | None = jobs()
+
+
+TARGET = Declaration(
+    name="sim",
+    summary="the executable NPU, in process; cycles are modelled",
+    implementation="hil.targets.sim.target:SimTarget",
+    options=SimOptions,
+    samples=500,
+    latency=Trust.MODELLED,
+    role=Role.STAND_IN,
+)

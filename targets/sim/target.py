@@ -26,22 +26,21 @@ from hil.targets.execution.graph import Graph, State, read_graph
 from hil.targets.execution.interpreter import Interpreter, interpreter_version
 from hil.targets.execution.placement import check_accelerator, model_file
 from hil.targets.execution.signature import check_inputs, read_signature, require_quantized
+from hil.targets.sim import SimOptions
 
 _CHUNK_BYTES = 64 << 20  # of arena a batch, so that large models do not fill the memory
 _MOST_SAMPLES = 256
 
 
 class SimTarget:
-    """`keep_state` makes the samples one sequence: each starts from what the one before left in the model's state.
-
-    `jobs` threads share the samples.
-    """
+    """The executable NPU."""
 
     name = "sim"
 
-    def __init__(self, *, keep_state: bool = False, jobs: int = 1) -> None:
-        self._keep_state = keep_state
-        self._jobs = jobs
+    def __init__(self, options: SimOptions | None = None) -> None:
+        chosen = options or SimOptions()
+        self._keep_state = chosen.keep_state
+        self._jobs = chosen.jobs or 1
 
     def identity(self) -> dict[str, str]:
         """Engine and version."""

@@ -24,6 +24,7 @@ from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
 from hil.targets.base import Deployable
 from hil.targets.execution.signature import read_signature
+from hil.targets.fvp import FvpOptions
 
 EQUAL = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "AVERAGE_POOL_2D", "SOFTMAX", "LEAKY_RELU", "PAD", "GATHER")
 
@@ -112,7 +113,7 @@ def test_hil_diff_names_the_cpu_kernel_that_differs(runner: Firmware, cpu: bool)
     int8 = _with_a_kernel_that_differs()
     signature = read_signature(int8)
     settings = VelaSettings(options=("--ignore-ops RELU6",))
-    sides = Sides(int8, settings, random_inputs(signature, 4), fvp_options={"engine": "open"}, cpu=cpu)
+    sides = Sides(int8, settings, random_inputs(signature, 4), options={"fvp": FvpOptions(engine="open")}, cpu=cpu)
     found = compare(sides.make("fvp").trace, sides.make("host").trace, signature)
     assert found.first is not None
     assert (found.first.operator, found.first.operator_index) == ("RELU6", 2)

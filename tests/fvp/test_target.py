@@ -16,8 +16,8 @@ import pytest
 
 from hil.core.measurement import Trust
 from hil.fvp.inference.firmware import Firmware
+from hil.targets import create
 from hil.targets.base import Deployable
-from hil.targets.fvp.target import FvpTarget
 
 from .conftest import children_of, oracle, wait_until_gone
 from .thumb import Program
@@ -26,10 +26,10 @@ RUN = """
 import sys
 from pathlib import Path
 import numpy as np
+from hil.targets import create
 from hil.targets.base import Deployable
-from hil.targets.fvp.target import FvpTarget
 model = Path(sys.argv[1]).read_bytes()
-target = FvpTarget(executable=Path(sys.argv[2]), jobs=2, time_limit_s=300)
+target = create("fvp", executable=Path(sys.argv[2]), jobs=2, time_limit_s=300)
 target.run(Deployable(model, None), [np.zeros((3, 49, 10, 1), np.int8)])
 """
 
@@ -84,7 +84,7 @@ def test_samples_share_a_boot_a_process_and_are_told_as_they_end(
     int8, model = compiled("kws_ref_int8")
     inputs = np.random.default_rng(6).integers(-128, 128, (5, 49, 10, 1), np.int8)
     told: list[tuple[int, int]] = []
-    run = FvpTarget(engine="open", jobs=2).run(
+    run = create("fvp", engine="open", jobs=2).run(
         Deployable(int8, model), [inputs], progress=lambda done, of: told.append((done, of))
     )
     assert [row.tobytes() for row in run.outputs[0]] == [oracle(int8, data)[0] for data in inputs]

@@ -272,7 +272,7 @@ def test_without_qemu_nothing_is_trained(tmp_path: Path, monkeypatch: pytest.Mon
         (("--policy", "luck"), "no policy luck (there are: first, all, best)"),
         (("--technique", "magic"), "unknown technique magic"),
         (("--max-sram", "12KB"), "'12KB' is no size"),
-        (("--accelerator", "ethos-u99"), "no accelerator ethos-u99"),
+        (("--accelerator", "ethos-u99"), "no accelerator is called 'ethos-u99'"),
         (("--target", "nowhere"), "no target is called 'nowhere'"),
         (("--target", "host", "--max-latency-ms", "1"), "host measures no latency"),
     ],

@@ -20,7 +20,7 @@ from hil.targets import create
 from hil.targets.base import Deployable, Run
 from hil.targets.boards import Board, BoardAccess, BoardLostError, WrongBoardError
 from hil.targets.boards.description import Reset
-from hil.targets.serial.mlperf.board import MlperfTarget, connect
+from hil.targets.serial.mlperf.driver import MlperfDriver, connect
 
 from .device import INPUT_BYTES, Device, on_pty, write_book
 
@@ -28,10 +28,10 @@ Built = Callable[[str], Path]
 
 
 @contextmanager
-def target(device: Device, **options: Any) -> Iterator[MlperfTarget]:
+def target(device: Device, **options: Any) -> Iterator[MlperfDriver]:
     quick = Reset((), boot_s=2.0)
     board = Board("kws_board", protocol="mlperf", port=device.port, reports="kws01", reset=quick)
-    with MlperfTarget(BoardAccess(board, lambda: device.port), **{"windows": 3, "window_s": 0.1, **options}) as made:
+    with MlperfDriver(BoardAccess(board, lambda: device.port), **{"windows": 3, "window_s": 0.1, **options}) as made:
         yield made
 
 

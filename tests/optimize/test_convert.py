@@ -85,7 +85,7 @@ def test_a_float_model_is_not_taken_for_a_quantization_aware_one(tree: Any) -> N
         to_tflite(tree.model(()), "qat", tree.data.x)
 
 
-def test_a_layer_tensorflow_cannot_quantize_is_one_clear_line(data: steps.Data) -> None:
+def test_a_layer_tensorflow_cannot_quantize_is_one_clear_line(data: steps.TrainingData) -> None:
     keras, tf = import_keras(), import_tensorflow()
     network = keras.Sequential([keras.layers.Lambda(tf.math.erf, input_shape=(8, 8, 1)), keras.layers.Flatten()])
     with pytest.raises(ConvertError) as error:
@@ -93,7 +93,7 @@ def test_a_layer_tensorflow_cannot_quantize_is_one_clear_line(data: steps.Data) 
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_free_axes_several_inputs_and_wrong_samples_are_refused(data: steps.Data) -> None:
+def test_free_axes_several_inputs_and_wrong_samples_are_refused(data: steps.TrainingData) -> None:
     keras = import_keras()
     layers = keras.layers
     free = keras.Sequential([layers.Conv2D(2, 1, input_shape=(None, 8, 1))])

@@ -36,7 +36,7 @@ def write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def small_model(data: steps.Data, **settings: Any) -> Model:
+def small_model(data: steps.TrainingData, **settings: Any) -> Model:
     return Model("small", build=small_network, data=Dataset(lambda _split: (data.x, data.y), lambda: []), **settings)
 
 
@@ -136,7 +136,7 @@ def test_listing_models_imports_no_tensorflow() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_base_is_trained_written_and_read_back(tmp_path: Path, data: steps.Data) -> None:
+def test_a_base_is_trained_written_and_read_back(tmp_path: Path, data: steps.TrainingData) -> None:
     model = small_model(data, recipe=Recipe(batch_size=32, base=FineTune(1, 1e-3)))
     network = base.base_model(model, data)
     base.save_weights(network, tmp_path / "small.npz")
@@ -146,7 +146,7 @@ def test_a_base_is_trained_written_and_read_back(tmp_path: Path, data: steps.Dat
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "small.npz").read_bytes()
 
 
-def test_weights_that_do_not_fit_are_refused(tmp_path: Path, data: steps.Data) -> None:
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path, data: steps.TrainingData) -> None:
     path = tmp_path / "w.npz"
     model = small_model(data, weights=path)
     path.write_text("no weights")
@@ -180,12 +180,12 @@ def test_a_build_that_gives_no_keras_model_is_one_clear_line() -> None:
             base.built(Model("x", build=build, data=Dataset(len, list)))
 
 
-def test_without_weights_and_data_there_is_no_base(data: steps.Data) -> None:
+def test_without_weights_and_data_there_is_no_base(data: steps.TrainingData) -> None:
     with pytest.raises(BadInputError, match="no weights and no training data"):
         base.base_model(small_model(data), None)
 
 
-def test_the_command_trains_and_writes(tmp_path: Path, data: steps.Data, capsys: Any) -> None:
+def test_the_command_trains_and_writes(tmp_path: Path, data: steps.TrainingData, capsys: Any) -> None:
     np.savez(tmp_path / "xy.npz", x=data.x, y=data.y)
     text = f"""
 import numpy as np

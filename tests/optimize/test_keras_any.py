@@ -46,7 +46,7 @@ def test_a_model_file_may_build_in_keras_3(tmp_path: Path) -> None:
     model = Model(
         "x", build=flat_classifier, data=data(), recipe=Recipe(base=tune, prune=tune, batch_size=5, clusters=5)
     )
-    first, again = base.base_model(model, steps.Data(X, np.arange(5) % 4)), base.built(model)
+    first, again = base.base_model(model, steps.TrainingData(X, np.arange(5) % 4)), base.built(model)
     assert [weight.name for weight in first.weights] == [weight.name for weight in again.weights]
     drawn = []
     for _ in "ab":
@@ -56,9 +56,9 @@ def test_a_model_file_may_build_in_keras_3(tmp_path: Path) -> None:
     base.save_weights(first, tmp_path / "w.npz")
     base.load_weights(again, tmp_path / "w.npz")
     assert same(first, again)
-    pruned = steps.apply("prune", first, steps.Data(X, np.arange(5) % 4), model.recipe)
+    pruned = steps.apply("prune", first, steps.TrainingData(X, np.arange(5) % 4), model.recipe)
     assert np.mean(pruned.layers[1].get_weights()[0] == 0) == 0.5
-    assert steps.apply("qat", first, steps.Data(X, np.arange(5) % 4), model.recipe) is not None
+    assert steps.apply("qat", first, steps.TrainingData(X, np.arange(5) % 4), model.recipe) is not None
 
 
 TEXT = """

@@ -28,7 +28,7 @@ QUICK = replace(
 NPU = ("npu_ptq", "npu_prune", "npu_cluster", "npu_sparse_cluster", "npu_pcqat")
 
 
-def walked(model: Any, leaf: str, data: steps.Data, recipe: Recipe) -> tuple[Any, bytes]:
+def walked(model: Any, leaf: str, data: steps.TrainingData, recipe: Recipe) -> tuple[Any, bytes]:
     """The Keras model and the int8 file of a leaf, checked as the pipeline does."""
     node = paths.training_node(paths.path_of(leaf))
     for length in range(1, len(node) + 1):
@@ -61,7 +61,7 @@ def test_more_values_than_the_palette_holds_in_the_file_are_an_error(tree: Any) 
         survival.check_tflite(content, tree.model(node), (*node, "npu_ptq"), tree.recipe)
 
 
-def test_what_they_buy_in_encoded_weights(data: steps.Data) -> None:
+def test_what_they_buy_in_encoded_weights(data: steps.TrainingData) -> None:
     """A pointwise kernel of 96 x 96, large enough for Vela's tables not to matter."""
     keras = import_keras()
     layers = keras.layers
@@ -79,7 +79,9 @@ def test_what_they_buy_in_encoded_weights(data: steps.Data) -> None:
     assert sizes["npu_sparse_cluster"] < sizes["sparse_cluster"] < 0.7 * sizes["ptq"]
 
 
-def test_a_transposed_convolution_and_one_that_feeds_a_concatenation_keep_what_they_have(data: steps.Data) -> None:
+def test_a_transposed_convolution_and_one_that_feeds_a_concatenation_keep_what_they_have(
+    data: steps.TrainingData,
+) -> None:
     """Stock PCQAT refuses the first and drops the clusters of the second without a word."""
     keras = import_keras()
     layers = keras.layers
@@ -97,7 +99,7 @@ def test_a_transposed_convolution_and_one_that_feeds_a_concatenation_keep_what_t
         steps.apply("pcqat", network, data, QUICK)
 
 
-def test_layers_that_no_technique_takes_are_left_with_a_line_and_the_others_are_done(data: steps.Data) -> None:
+def test_layers_that_no_technique_takes_are_left_with_a_line_and_the_others_are_done(data: steps.TrainingData) -> None:
     keras = import_keras()
     layers = keras.layers
     with seeded(4):
@@ -130,7 +132,7 @@ def test_rules_say_what_is_spared_and_why(tree: Any) -> None:
     assert kept["pw"].line == "layer pw: named in Recipe.keep, kept dense at 8 bits"
 
 
-def test_a_model_of_which_the_rules_leave_nothing_is_one_clear_line(data: steps.Data) -> None:
+def test_a_model_of_which_the_rules_leave_nothing_is_one_clear_line(data: steps.TrainingData) -> None:
     keras = import_keras()
     tiny = keras.Sequential([keras.layers.Flatten(input_shape=(8, 8, 1)), keras.layers.Dense(3, name="out")])
     with pytest.raises(
@@ -139,7 +141,7 @@ def test_a_model_of_which_the_rules_leave_nothing_is_one_clear_line(data: steps.
         steps.apply("npu_prune", tiny, data, QUICK)
 
 
-def test_dead_channels_are_found_and_cost_no_accuracy(data: steps.Data) -> None:
+def test_dead_channels_are_found_and_cost_no_accuracy(data: steps.TrainingData) -> None:
     """With a scale for each channel such a channel's bias does not fit; with one scale it does."""
     keras = import_keras()
     layers = keras.layers
@@ -204,7 +206,7 @@ def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any]) -> 
         Recipe(**settings)
 
 
-def test_zeros_at_once_or_as_a_mapping_says(tree: Any, data: steps.Data) -> None:
+def test_zeros_at_once_or_as_a_mapping_says(tree: Any, data: steps.TrainingData) -> None:
     recipe = replace(QUICK, schedule="constant", sparsity=0.6, sparsity_by={"pw": 0.75, "conv": 0.0})
     made = steps.apply("npu_prune", tree.model(()), data, recipe)
     rows = {row.layer: row for row in survival.check(made, ("npu_prune",), recipe)}

@@ -52,7 +52,7 @@ def test_one_layer_without_zeros_switches_off_the_zeros_of_all_others(tree: Any)
 
 
 @pytest.fixture(scope="module")
-def relu_network(data: steps.Data) -> Any:
+def relu_network(data: steps.TrainingData) -> Any:
     """A pruned network whose convolutions are followed by a separate ReLU, without batch normalization."""
     keras = import_keras()
     layers = keras.layers
@@ -70,7 +70,7 @@ def relu_network(data: steps.Data) -> Any:
     return steps.apply("prune", network, data, replace(RECIPE, prune=BRIEF))
 
 
-def test_a_separate_relu_takes_the_weight_quantizer_away(relu_network: Any, data: steps.Data) -> None:
+def test_a_separate_relu_takes_the_weight_quantizer_away(relu_network: Any, data: steps.TrainingData) -> None:
     node = ("prune", "pqat")
     broken = steps.apply("pqat", relu_network, data, without(RECIPE, "relu_layer"))
     with pytest.raises(LostError, match="layer conv lost its zeros after pqat"):
@@ -81,7 +81,7 @@ def test_a_separate_relu_takes_the_weight_quantizer_away(relu_network: Any, data
 
 
 @pytest.fixture(scope="module")
-def dead_network(data: steps.Data) -> Any:
+def dead_network(data: steps.TrainingData) -> Any:
     """A network with four channels whose weights are all zero but whose bias is not."""
     keras = import_keras()
     layers = keras.layers
@@ -99,7 +99,9 @@ def dead_network(data: steps.Data) -> Any:
     return network
 
 
-def test_an_all_zero_channel_gets_a_bias_that_does_not_fit(dead_network: Any, data: steps.Data, tree: Any) -> None:
+def test_an_all_zero_channel_gets_a_bias_that_does_not_fit(
+    dead_network: Any, data: steps.TrainingData, tree: Any
+) -> None:
     broken = steps.apply("pqat", dead_network, data, without(tree.recipe, "dead_channels"))
     with pytest.raises(ConvertError, match=r"a bias of .*conv.* does not fit 32 bits"):
         to_tflite(broken, "qat", data.x)

@@ -67,21 +67,21 @@ def dense() -> Any:
     )
 
 
-def test_settings_are_used(dense: Any, data: steps.Data, tree: Any) -> None:
+def test_settings_are_used(dense: Any, data: steps.TrainingData, tree: Any) -> None:
     recipe = replace(tree.recipe, sparsity=0.75, seed=3, prune=FineTune(1, 1e-3), keep=("logits",))
     rows = {row.layer: row for row in survival.measure(steps.apply("prune", dense, data, recipe))}
     assert rows["pw"].zeros == pytest.approx(0.75, abs=1 / rows["pw"].size)
     assert rows["logits"].zeros == 0
 
 
-def test_progress_ends_at_its_total_and_names_the_step(dense: Any, data: steps.Data, tree: Any) -> None:
+def test_progress_ends_at_its_total_and_names_the_step(dense: Any, data: steps.TrainingData, tree: Any) -> None:
     seen: list[tuple[int, int, str]] = []
     recipe = replace(tree.recipe, qat=FineTune(2, 1e-3, samples=128))
     steps.apply("qat", dense, data, recipe, progress=lambda *told: seen.append(told))
     assert seen[-1] == (8, 8, "qat")
 
 
-def test_python_and_numpy_random_numbers_go_on_undisturbed(dense: Any, data: steps.Data, tree: Any) -> None:
+def test_python_and_numpy_random_numbers_go_on_undisturbed(dense: Any, data: steps.TrainingData, tree: Any) -> None:
     np.random.seed(5)
     expected = np.random.rand()
     np.random.seed(5)
@@ -89,7 +89,7 @@ def test_python_and_numpy_random_numbers_go_on_undisturbed(dense: Any, data: ste
     assert np.random.rand() == expected
 
 
-def test_a_layer_that_tfmot_cannot_quantize_is_one_clear_line(data: steps.Data) -> None:
+def test_a_layer_that_tfmot_cannot_quantize_is_one_clear_line(data: steps.TrainingData) -> None:
     keras = import_keras()
     layers = keras.layers
     network = keras.Sequential([layers.Reshape((8, 8), input_shape=(8, 8, 1)), layers.LSTM(4, name="memory")])
@@ -98,7 +98,7 @@ def test_a_layer_that_tfmot_cannot_quantize_is_one_clear_line(data: steps.Data) 
 
 
 @pytest.mark.parametrize("technique", steps.STEPS)
-def test_a_model_that_is_repeated_is_one_clear_line(data: steps.Data, technique: str) -> None:
+def test_a_model_that_is_repeated_is_one_clear_line(data: steps.TrainingData, technique: str) -> None:
     """TFMOT would prune and cluster none of its kernels, without a word."""
     keras = import_keras()
     inner = keras.Sequential([keras.layers.Flatten(input_shape=(8, 8, 1)), keras.layers.Dense(4)], name="inner")

@@ -85,7 +85,7 @@ def test_a_loss_in_the_file_alone_names_the_layer(tree: Any) -> None:
         survival.check_tflite(content, pruned, ("prune", "ptq"), RECIPE)
 
 
-def test_a_layer_that_feeds_a_concatenation_is_caught(data: steps.Data) -> None:
+def test_a_layer_that_feeds_a_concatenation_is_caught(data: steps.TrainingData) -> None:
     """TFMOT gives such layers its default quantizer, without a word."""
     keras = import_keras()
     layers = keras.layers
@@ -102,7 +102,7 @@ def test_a_layer_that_feeds_a_concatenation_is_caught(data: steps.Data) -> None:
         survival.check(steps.apply("pqat", pruned, data, recipe), ("prune", "pqat"), recipe)
 
 
-def test_branches_of_the_same_shape_keep_their_names(data: steps.Data) -> None:
+def test_branches_of_the_same_shape_keep_their_names(data: steps.TrainingData) -> None:
     keras = import_keras()
     layers = keras.layers
     image = layers.Input((8, 8, 1))

@@ -14,7 +14,7 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError, HilError, InfrastructureError, UnavailableError
 from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.settings import VelaSettings
-from hil.targets import NAMES, create
+from hil.targets import create, names
 from hil.targets.base import Deployable
 from hil.targets.execution import interpreter
 from hil.targets.execution.interpreter import Interpreter
@@ -71,7 +71,7 @@ def test_unknown_names_are_refused(made: Made) -> None:
         create("hots")
     with pytest.raises(BadInputError, match="unexpected keyword argument 'speed'"):
         create("host", speed=3)
-    assert NAMES == ("host", "sim", "fvp", "serial")
+    assert names() == ("host", "sim", "fvp", "serial")
 
 
 def test_an_output_of_vela_is_refused(made: Made) -> None:

@@ -34,9 +34,9 @@ from hil.targets.execution.signature import read_signature
 from hil.targets.firmware.build import build
 from hil.targets.link import Link, Region, open_channel
 from hil.targets.link.wire import RegionKind
-from hil.targets.serial.board_npu import BoardNpu, Counts, status_words
-from hil.targets.serial.figures import Clocks, Series, figures
-from hil.targets.serial.memory_layout import Block, lay_out, npu_steps
+from hil.targets.serial.monitor.board_npu import BoardNpu, Counts, status_words
+from hil.targets.serial.monitor.figures import Clocks, Series, figures
+from hil.targets.serial.monitor.memory_layout import Block, lay_out, npu_steps
 
 Made = Callable[[str], bytes]
 SHARED = ["ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8"]

@@ -14,13 +14,14 @@ from hil.harness.diff.runs import Sides
 from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
 from hil.targets.execution.signature import read_signature
+from hil.targets.fvp import FvpOptions
 
 Made = Callable[[str], bytes]
 
 
 def sides_of(int8: bytes, *options: str, samples: int = 2) -> Sides:
     inputs = random_inputs(read_signature(int8), samples)
-    return Sides(int8, VelaSettings(options=options), inputs, fvp_options={"engine": "open"})
+    return Sides(int8, VelaSettings(options=options), inputs, options={"fvp": FvpOptions(engine="open")})
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from hil.npu.stream.payload import parse_id
 from hil.npu.vela_output import BoundOperator
 from hil.targets.execution.graph import Graph
 from hil.targets.link import Identity, Job, JobResult, Link, Outcome
-from hil.targets.serial.memory_layout import ModelLayout, npu_steps
+from hil.targets.serial.monitor.memory_layout import ModelLayout, npu_steps
 
 _STATUS = {
     "bus error": status_r.get_bus_status,

@@ -1,7 +1,7 @@
-"""A board with MLPerf Tiny's firmware as a target: it runs the model that it carries, not ours.
+"""The driver of boards with MLPerf Tiny's firmware: such a board runs the model that it carries, not ours.
 
     with reach("kws_board") as access:
-        run = MlperfTarget(access).run(Deployable(int8=int8, compiled=None), [x])
+        run = MlperfDriver(access).run(Deployable(int8=int8, compiled=None), [x])
     run.printed               # what the board printed, (samples, outputs)
     run.outputs               # the quantized outputs where the print identifies them, else empty
     run.identity["parity"]    # which of both, and why
@@ -20,12 +20,14 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import AnswerError, BadInputError
 from hil.core.measurement import Measurement, Trust
+from hil.core.npu_config import NpuConfig
 from hil.targets.base import Deployable, Progress, Run
 from hil.targets.boards import Board, BoardAccess, Health, Recovery, WrongBoardError
 from hil.targets.boards.port_lock import Say
 from hil.targets.boards.serial_line import open_line
 from hil.targets.execution.signature import Signature, check_inputs, read_signature, require_quantized
 from hil.targets.link import GarbageError
+from hil.targets.serial import SerialOptions
 from hil.targets.serial.mlperf import latency as timing
 from hil.targets.serial.mlperf.commands import MlperfClient
 from hil.targets.serial.mlperf.encoding import encode
@@ -36,10 +38,8 @@ WINDOWS = 5
 WINDOW_S = 0.5
 
 
-class MlperfTarget:
+class MlperfDriver:
     """`access` reaches the board, whose port is this run's until `close`; `windows` of `window_s` time an inference."""
-
-    name = "serial"
 
     def __init__(
         self,
@@ -60,7 +60,17 @@ class MlperfTarget:
         self._recovery = Recovery(access, connect, health=health, say=say)
         self._is_verified = True
 
-    def __enter__(self) -> MlperfTarget:
+    @classmethod
+    def of(cls, access: BoardAccess, npu: NpuConfig, options: SerialOptions, health: Health) -> MlperfDriver:
+        """See `hil.targets.serial.driver.Driver.of`; the measured runs are windows."""
+        return cls(access, windows=options.repetitions, health=health)
+
+    @staticmethod
+    def check(model: Deployable, inputs: Sequence[Array]) -> None:
+        """See `Driver.check`; refuses a model of more than one input or output."""
+        check_inputs(_signature(model), inputs)
+
+    def __enter__(self) -> MlperfDriver:
         return self
 
     def __exit__(self, *_: object) -> None:

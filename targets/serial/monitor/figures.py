@@ -24,7 +24,7 @@ from hil.npu.timing.cycles import (
     NPU_ACTIVE,
     NPU_IDLE,
 )
-from hil.targets.serial.board_npu import Counts
+from hil.targets.serial.monitor.board_npu import Counts
 
 EVENTS = (NPU_ACTIVE, AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT)
 """What is counted beside the cycles in every repetition: an Ethos-U has four event counters."""

@@ -20,9 +20,9 @@ from hil.targets.boards.description import Board
 from hil.targets.boards.identity import usable
 from hil.targets.execution.graph import Graph, State
 from hil.targets.link import Identity, Link
-from hil.targets.serial.board_npu import BoardNpu, check_npu
-from hil.targets.serial.figures import EVENTS, MORE_EVENTS, Clocks, Series
-from hil.targets.serial.memory_layout import lay_out, npu_steps
+from hil.targets.serial.monitor.board_npu import BoardNpu, check_npu
+from hil.targets.serial.monitor.figures import EVENTS, MORE_EVENTS, Clocks, Series
+from hil.targets.serial.monitor.memory_layout import lay_out, npu_steps
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,38 @@
+"""The drivers of boards: one for each protocol that a board may speak, peers behind one small protocol of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from hil.core.arrays import Array
+from hil.core.npu_config import NpuConfig
+from hil.targets.base import Deployable, Progress, Run
+from hil.targets.boards import BoardAccess, Health
+from hil.targets.serial import SerialOptions
+
+
+class Driver(Protocol):
+    """Runs models on one board that is within reach, whose port is this run's until `close`."""
+
+    @classmethod
+    def of(cls, access: BoardAccess, npu: NpuConfig, options: SerialOptions, health: Health) -> Driver:
+        """The driver of the board behind `access`; `npu` is what a virtual one is made of.  Opens nothing yet."""
+        ...
+
+    @staticmethod
+    def check(model: Deployable, inputs: Sequence[Array]) -> None:
+        """Raises `BadInputError` for a model that no board of this protocol runs, and for inputs that do not fit."""
+        ...
+
+    def identity(self) -> dict[str, str]:
+        """Board, port, firmware, NPU and clocks, as far as the board says."""
+        ...
+
+    def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
+        """See `hil.targets.base.Target.run`."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of the board's port."""
+        ...
