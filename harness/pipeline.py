@@ -27,8 +27,9 @@ from hil.core.measurement import Measurement, Trust
 from hil.harness.model import Dataset, Model
 from hil.harness.optimize.paths import Node, conversion, path_of, training_node
 from hil.harness.optimize.survival import LayerWeights
+from hil.harness.store.code_version import code_version
 from hil.harness.store.source_digest import source_digest, source_versions, versions
-from hil.harness.store.store import Artifact, ArtifactRecipe, Store, code_version, digest, digest_files
+from hil.harness.store.store import Artifact, ArtifactRecipe, Store, digest, digest_files
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.targets import create, registry
@@ -41,49 +42,19 @@ WEIGHTS = "weights.json"
 ARRAYS = "arrays.npz"
 NOTES = "notes.json"
 
-_KERAS_3 = (
-    *(
-        "hil.harness.optimize.keras.keras3",
-        "hil.harness.optimize.keras.keras3_layers",
-        "hil.harness.optimize.keras.keras3_graph",
-    ),
-    *("hil.harness.optimize.keras.keras3_check", "hil.harness.optimize.keras.any_format"),
-)
-_KERAS_FILES = ("hil.harness.optimize.keras.saved_file", "hil.harness.optimize.keras.keras2")
-_TRAINER = ("hil.harness.optimize.training", *_KERAS_FILES)
-_SURVIVAL = (
-    *("hil.harness.optimize.survival", "hil.harness.optimize.layers", "hil.harness.optimize.npu_rules"),
-    *("hil.core.tflite.weights", "hil.targets.execution.signature"),
-)
-_SENSITIVITY = ("hil.harness.optimize.sensitivity", "hil.harness.optimize.pruning")
-_FOR_NPU = (
-    *(
-        "hil.harness.optimize.keras.flat_graph",
-        "hil.harness.optimize.batchnorm_folding",
-        "hil.harness.optimize.equalization",
-    ),
-    *("hil.harness.optimize.npu_steps", "hil.harness.optimize.clustering", "hil.harness.optimize.per_tensor"),
-)
-CODE = {
-    "base": ("hil.harness.optimize.trained_base", *_TRAINER, *_KERAS_3, "hil.harness.optimize.layers"),
-    "technique": (
-        *("hil.harness.optimize.steps", "hil.harness.optimize.quantization_aware", "hil.harness.optimize.repairs"),
-        *(*_TRAINER, *_SURVIVAL, *_SENSITIVITY, *_FOR_NPU),
-    ),
-    "sensitivity": (*_TRAINER, *_SENSITIVITY, "hil.harness.optimize.layers", "hil.harness.optimize.npu_rules"),
-    "size": (
-        *("hil.harness.optimize.network_size", "hil.harness.optimize.layers", "hil.harness.optimize.trained_base"),
-        *(*_TRAINER, *_KERAS_3),
-    ),
-    "predictions": _TRAINER,
-    "tflite": ("hil.harness.optimize.conversion", *_TRAINER, *_SURVIVAL),
-    "vela": (
-        *("hil.harness.vela.compiler", "hil.harness.vela.child", "hil.harness.vela.debug_database"),
-        *("hil.harness.vela.mapping", "hil.targets.execution.signature", "hil.npu.accelerator"),
-    ),
-    "run": ("hil.targets", "hil.npu"),
+_SAVED_FILE = "hil.harness.optimize.keras.saved_file"
+_SURVIVAL = "hil.harness.optimize.survival"
+_SENSITIVITY = "hil.harness.optimize.sensitivity"
+ENTRIES = {
+    "base": ("hil.harness.optimize.trained_base",),
+    "technique": ("hil.harness.optimize.steps", _SURVIVAL, _SENSITIVITY, _SAVED_FILE),
+    "sensitivity": (_SENSITIVITY, "hil.harness.optimize.pruning", _SAVED_FILE),
+    "size": ("hil.harness.optimize.network_size",),
+    "predictions": ("hil.harness.optimize.training", _SAVED_FILE),
+    "tflite": ("hil.harness.optimize.conversion", "hil.harness.optimize.training", _SURVIVAL, _SAVED_FILE),
+    "vela": ("hil.harness.vela.compiler",),
 }
-"""Arrow -> the modules of this project that its result depends on."""
+"""Arrow -> the modules that do its work.  What else its result depends on, their imports say."""
 TRAINING = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
 _KERAS_LIBRARIES = ("keras", "h5py")
 _RUNNING = ("tensorflow", "numpy", "ethos-u-vela", "numba")
@@ -140,7 +111,7 @@ class Pipeline:
             node[-1],
             {"parent": self.keras(model, node[:-1]).digest(KERAS), "data": self.data_digest(model)},
             {**model.recipe.settings_of(node[-1]), "promised": model.recipe.promised(node)},
-            code_version(*CODE["technique"]),
+            code_version(*ENTRIES["technique"]),
             versions(*TRAINING),
         )
 
@@ -152,7 +123,7 @@ class Pipeline:
             inputs["data"] = self.data_digest(model)
             settings = model.recipe.settings_of("base")
         libraries = {**versions(*TRAINING, *_KERAS_LIBRARIES), **source_versions(model)}
-        return ArtifactRecipe("base", inputs, settings, code_version(*CODE["base"]), libraries)
+        return ArtifactRecipe("base", inputs, settings, code_version(*ENTRIES["base"]), libraries)
 
     def _base(self, model: Model, recipe: ArtifactRecipe) -> Callable[[Path], None]:
         def build(folder: Path) -> None:
@@ -197,7 +168,7 @@ class Pipeline:
             int8 = model.file(model.tflite).read_bytes()
             summary = self.compiled(int8, VelaSettings()).summary
             return summary.weights_original, summary.macs
-        code = code_version(*CODE["size"])
+        code = code_version(*ENTRIES["size"])
         libraries = {**versions(*TRAINING), **source_versions(model)}
         recipe = ArtifactRecipe("size", _network(model), {}, code, libraries)
 
@@ -214,7 +185,7 @@ class Pipeline:
         """Float outputs of a node's Keras model on the whole test set (n, ...)."""
         keras = self.keras(model, node)
         inputs = {"keras": keras.digest(KERAS), "data": self.data_digest(model)}
-        recipe = ArtifactRecipe("predictions", inputs, {}, code_version(*CODE["predictions"]), versions(*TRAINING))
+        recipe = ArtifactRecipe("predictions", inputs, {}, code_version(*ENTRIES["predictions"]), versions(*TRAINING))
 
         def build(folder: Path) -> None:
             from hil.harness.optimize.keras.saved_file import load_model
@@ -244,7 +215,7 @@ class Pipeline:
                 "conversion": conversion(path),
                 "promised": model.recipe.promised(path),
             },
-            code_version(*CODE["tflite"]),
+            code_version(*ENTRIES["tflite"]),
             versions(*TRAINING),
         )
 
@@ -273,7 +244,7 @@ class Pipeline:
             "vela",
             {"model": digest(int8)},
             asdict(settings),
-            code_version(*CODE["vela"]),
+            code_version(*ENTRIES["vela"]),
             versions("ethos-u-vela"),
         )
 
@@ -301,7 +272,7 @@ class Pipeline:
                 "configuration": None if oracle else _configuration(model),
                 **options,
             },
-            code_version(*CODE["run"]),
+            code_version(target_module(target)),
             versions(*_RUNNING),
         )
 
@@ -314,6 +285,11 @@ class Pipeline:
 
     def _progress(self, text: str) -> Callable[[int, int, str], None]:
         return lambda done, total, what: self.say(text, done, total)
+
+
+def target_module(target: str) -> str:
+    """The module that does the work of a target."""
+    return f"hil.targets.{target}.target"
 
 
 def _configuration(model: Deployable) -> list[str]:

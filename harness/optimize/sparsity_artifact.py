@@ -11,9 +11,10 @@ from pathlib import Path
 
 from hil.harness.model import Model, Recipe
 from hil.harness.optimize.paths import PRUNING, Node
-from hil.harness.pipeline import CODE, KERAS, TRAINING, Pipeline
+from hil.harness.pipeline import ENTRIES, KERAS, TRAINING, Pipeline
+from hil.harness.store.code_version import code_version
 from hil.harness.store.source_digest import versions
-from hil.harness.store.store import Artifact, ArtifactRecipe, code_version
+from hil.harness.store.store import Artifact, ArtifactRecipe
 
 SPREAD = "sensitivity.json"
 
@@ -34,7 +35,7 @@ def sensitivity(pipeline: Pipeline, model: Model, node: Node) -> Artifact:
         "sensitivity",
         {"parent": parent.digest(KERAS), "data": pipeline.data_digest(model)},
         {"step": node[-1], **model.recipe.spread_by()},
-        code_version(*CODE["sensitivity"]),
+        code_version(*ENTRIES["sensitivity"]),
         versions(*TRAINING),
     )
 

@@ -1,6 +1,6 @@
 """What a Python file brings in, found in its text: nothing is imported for it.
 
-    tree = ast.parse(path.read_bytes())
+    tree = parse(path.read_bytes())
     own_files(tree, path)          # {Path("repo/my_pkg/net.py"), Path("repo/models/data.py")}
     libraries(tree, path)          # {"numpy", "tf_keras"}
 
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hil.core.errors import BadInputError
+from hil.harness.store.syntax import statements
 
 _INSTALLED = ("site-packages", "dist-packages")
 _SIBLING = "sibling"
@@ -57,22 +58,24 @@ def _last_name(function: ast.expr) -> str:
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
-def _imports(tree: ast.AST, path: Path) -> Iterator[tuple[str, list[Path]]]:
-    """(name of the top package, files on the way to what is imported) of every import; Python's own are left out."""
-    for node in ast.walk(tree):
+def imported(tree: ast.AST) -> Iterator[tuple[int, list[str]]]:
+    """(dots before it, parts of the dotted name) of all that a file imports, such as (0, ["os", "path", "join"])."""
+    for node in statements(tree):
         if isinstance(node, ast.Import):
-            wanted = [(0, alias.name.split(".")) for alias in node.names]
+            yield from ((0, alias.name.split(".")) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             start = node.module.split(".") if node.module else []
-            wanted = [(node.level, [*start, alias.name]) for alias in node.names]
-        else:
-            continue
-        for level, parts in wanted:
-            if level:
-                folder = path.parents[level - 1]
-                yield folder.name, list(_on_the_way([folder.parent], [folder.name, *parts]))
-            elif parts[0] != "hil" and parts[0] not in sys.stdlib_module_names:
-                yield parts[0], list(_absolute(parts))
+            yield from ((node.level, [*start, alias.name]) for alias in node.names)
+
+
+def _imports(tree: ast.AST, path: Path) -> Iterator[tuple[str, list[Path]]]:
+    """(name of the top package, files on the way to what is imported) of every import; Python's own are left out."""
+    for level, parts in imported(tree):
+        if level:
+            folder = path.parents[level - 1]
+            yield folder.name, list(_on_the_way([folder.parent], [folder.name, *parts]))
+        elif parts[0] != "hil" and parts[0] not in sys.stdlib_module_names:
+            yield parts[0], list(_absolute(parts))
 
 
 def _absolute(parts: Sequence[str]) -> Iterator[Path]:

@@ -28,6 +28,7 @@ from typing import Any
 from hil.harness.model import Model
 from hil.harness.store.imports import is_own, libraries, own_files
 from hil.harness.store.store import digest
+from hil.harness.store.syntax import parse, text
 
 SETTINGS = frozenset({"name", "recipe", "budget", "metric", "weights", "tflite", "techniques"})
 """Arguments of `Model` that the source does not count."""
@@ -91,25 +92,16 @@ def _file_of(function: Callable[..., Any]) -> list[Path]:
 
 
 def _parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_bytes())
+    return parse(path.read_bytes())
 
 
 def _definitions(path: Path, model: Model) -> str:
     if path.suffix != ".py":
         return digest(path.read_bytes())
     tree = _parsed(path)
-    _drop_docstrings(tree)
     if path == model.path:
         tree.body = _without_settings(tree.body)
-    return ast.dump(tree)
-
-
-def _drop_docstrings(tree: ast.Module) -> None:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            match node.body:
-                case [ast.Expr(value=ast.Constant(value=str())), *rest]:
-                    node.body = rest
+    return text(tree)
 
 
 def _without_settings(body: Sequence[ast.stmt]) -> list[ast.stmt]:

@@ -1,7 +1,7 @@
 """The store of artifacts: what was made once is found again by its recipe and checked by its content.
 
     store = Store(default_root())
-    recipe = ArtifactRecipe("int8", {"keras": digest}, {"samples": 200}, code_version("hil.harness.optimize"))
+    recipe = ArtifactRecipe("int8", {"keras": digest}, {"samples": 200}, code_version("hil.harness.optimize.steps"))
     artifact = store.make(recipe, lambda folder: (folder / "model.tflite").write_bytes(convert(...)))
     artifact.read("model.tflite")
 
@@ -18,7 +18,6 @@ that was damaged is made anew, never used.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -27,7 +26,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -55,19 +53,6 @@ def digest_files(paths: list[Path]) -> str:
     for path in paths:
         total.update(f"{path.name}:{digest(path.read_bytes())}\n".encode())
     return total.hexdigest()
-
-
-@lru_cache
-def code_version(*modules: str) -> str:
-    """Hash of the source of `modules` (of a package: of every file in it); they are located, not imported."""
-    origins: list[Path] = []
-    for module in modules:
-        spec = importlib.util.find_spec(module)
-        if spec is None or spec.origin is None:
-            raise ModuleNotFoundError(module)
-        origin = Path(spec.origin)
-        origins.extend(sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin])
-    return digest_files(origins)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import importlib.util
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +16,12 @@ import pytest
 from hil.core.errors import UnavailableError
 from hil.harness.evaluation.accuracy import top1
 from hil.harness.model import Model, load_model_file
-from hil.harness.pipeline import CODE, KERAS, TFLITE, Pipeline
+from hil.harness.optimize.sparsity_artifact import sensitivity
+from hil.harness.pipeline import ENTRIES, KERAS, TFLITE, Pipeline, target_module
+from hil.harness.store.code_version import code_version
 from hil.harness.store.store import Store
+from hil.harness.vela.settings import VelaSettings
+from hil.targets.base import Deployable
 
 from .blobs import model_file, write
 
@@ -46,28 +49,6 @@ def say(text, done, total):
 signal.signal(signal.SIGINT, signal.default_int_handler)
 Pipeline(Store(Path(sys.argv[2])), say).int8(load_model_file(sys.argv[1]), "prune")
 """
-
-
-WITHOUT_EFFECT = {
-    *("hil.core.errors", "hil.core.errors", "hil.harness.model", "hil.harness.optimize.paths", "hil.targets.base"),
-    *("hil.core.worker", "hil.core.worker_frames", "hil.core.lifeline", "hil.harness.optimize.interrupt"),
-    *("hil.core.tflite.verification", "hil.npu.disassembly.listing"),
-}
-"""Modules that say what goes wrong, refuse, hold settings (which a recipe names), start processes or show; they change
-no result."""
-
-
-@pytest.mark.parametrize("arrow", CODE)
-def test_an_arrow_names_every_module_that_its_result_depends_on(arrow: str) -> None:
-    named = set(CODE[arrow])
-    for module in named:
-        spec = importlib.util.find_spec(module)
-        assert spec is not None
-        assert spec.origin is not None
-        for node in ast.walk(ast.parse(Path(spec.origin).read_bytes())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hil."):
-                package = str(node.module).rpartition(".")[0]
-                assert {node.module, package} & (named | WITHOUT_EFFECT), f"{module} imports {node.module}"
 
 
 def model(folder: Path, *replacements: tuple[str, str], data: str = "blobs") -> Model:
@@ -134,6 +115,24 @@ def test_another_number_of_clusters_redoes_only_what_has_clusters(trained: Path,
 def test_other_calibration_only_converts(trained: Path, tmp_path: Path) -> None:
     blobs = model(tmp_path, ("calibration=64", "calibration=32"))
     assert made_anew(trained, blobs, "ptq") == Counter(tflite=1)
+
+
+def test_every_artifact_names_the_code_that_made_it(trained: Path, tmp_path: Path) -> None:
+    blobs, store = model(tmp_path), tmp_path / "store"
+    shutil.copytree(trained, store)
+    pipeline = Pipeline(Store(store))
+    int8 = pipeline.int8(blobs, "ptq").read(TFLITE)
+    deployable = Deployable(int8, pipeline.compiled(int8, VelaSettings()).model)
+    x, _ = pipeline.samples(blobs, "test")
+    for target in ("host", "sim"):
+        pipeline.outputs(target, deployable, [np.zeros(x[:1].shape, np.int8)])
+    pipeline.size(blobs)
+    sensitivity(pipeline, blobs, ("prune",))
+    techniques = dict.fromkeys(("prune", "sparse_cluster"), ENTRIES["technique"])
+    targets = {target: (target_module(target),) for target in ("host", "sim")}
+    expected = {step: code_version(*entries) for step, entries in (ENTRIES | techniques | targets).items()}
+    del expected["technique"]
+    assert {a.step: a.manifest["recipe"]["code"] for a in Store(store).artifacts()} == expected
 
 
 @pytest.mark.parametrize("change", ["data", "network", "loader"])

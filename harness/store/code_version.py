@@ -1,0 +1,116 @@
+"""Hash of the code that a step's result depends on: the modules that do its work, and all that they reach by imports.
+
+    code_version("hil.targets.sim.target")     # another after an edit in hil/npu/arithmetic, the same after one in
+                                               # hil/targets/serial or of a docstring
+    reached("hil.targets.sim.target")          # ("hil.core.arrays", ..., "hil.targets.sim.target")
+
+What a module reaches stands in its text, and nothing is imported for it: imports at any place, also inside functions,
+and strings that name a module of the same top package ("hil.a.b", "hil.a.b:function"), such as the handler of a worker
+or the argument of `import_module`.  Imports for type checkers alone do not count.  A package's `__init__.py` counts
+where something is imported from the package itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from hil.harness.store.imports import imported
+from hil.harness.store.store import digest
+from hil.harness.store.syntax import parse, text
+
+WITHOUT_EFFECT = frozenset(
+    {
+        # They say what went wrong, or refuse: then there is no result.
+        *("hil.core.errors", "hil.core.tflite.verification"),
+        # They carry a request to another process and its answer back.
+        *("hil.core.worker", "hil.core.worker_frames", "hil.core.lifeline"),
+        # They decide when an interrupt arrives.
+        "hil.harness.optimize.interrupt",
+        # They hold settings and inputs, which the recipe names one by one.
+        *("hil.harness.model", "hil.harness.optimize.paths", "hil.targets.base"),
+        # It shows what was compiled.
+        "hil.npu.disassembly.listing",
+    }
+)
+"""Modules that change no result; nothing that they import counts through them."""
+_NAMES_MODULE = re.compile(r"value='(\w+(?:\.\w+)+)(?::\w+)?'")
+"""A string constant in the text of a syntax tree that may be a module's name."""
+
+
+@cache
+def code_version(*entries: str) -> str:
+    """Hash over names and definitions of `reached(*entries)`; the same wherever the files lie."""
+    return digest("\n".join(f"{name}:{_module(name).definitions}" for name in reached(*entries)).encode())
+
+
+def reached(*entries: str) -> tuple[str, ...]:
+    """Dotted names of `entries` and of all that they reach within their top package, sorted.
+
+    Raises `ModuleNotFoundError` for an entry that does not exist.
+    """
+    found: set[str] = set()
+    waiting = list(entries)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name not in WITHOUT_EFFECT:
+            found.add(name)
+            waiting.extend(_module(name).uses)
+    return tuple(sorted(found))
+
+
+@dataclass(frozen=True)
+class _Module:
+    """A module's hash over what it defines, and the modules that it uses itself."""
+
+    definitions: str
+    uses: frozenset[str]
+
+
+@cache
+def _module(name: str) -> _Module:
+    file = _file(name)
+    if file is None:
+        raise ModuleNotFoundError(name)
+    tree = parse(file.read_bytes())
+    definitions = text(tree)
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    named = {string for string in _NAMES_MODULE.findall(definitions) if _inside(string, name) and _file(string)}
+    return _Module(digest(definitions.encode()), frozenset({*_imports(tree, package), *named}))
+
+
+def _inside(name: str, other: str) -> bool:
+    return name.partition(".")[0] == other.partition(".")[0]
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+    """The modules of its own top package that a module of `package` imports, or takes something from."""
+    for level, parts in imported(tree):
+        base = package.split(".")[: 1 - level or None] if level else []
+        name = ".".join([*base, *parts])
+        while _inside(name, package) and not _file(name):  # the last part is no module, but something in one
+            name = name.rpartition(".")[0]
+        if name and _inside(name, package):
+            yield name
+
+
+@cache
+def _file(name: str) -> Path | None:
+    """The source of a module or package; None if there is no such module.  Only the top package may be imported."""
+    parts = name.split(".")
+    try:
+        spec = importlib.util.find_spec(".".join(parts[:2]))
+    except ModuleNotFoundError:  # the top is no package
+        return None
+    if spec is None:
+        return None
+    files = [Path(spec.origin)] if spec.origin else []
+    if len(parts) > 2:
+        places = [Path(folder, *parts[2:]) for folder in spec.submodule_search_locations or ()]
+        files = [file for place in places for file in (place / "__init__.py", place.with_suffix(".py"))]
+    return next((file for file in files if file.is_file()), None)
