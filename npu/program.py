@@ -27,15 +27,15 @@ from hil.core.arrays import Array, Bytes
 from hil.core.errors import BadInputError, StreamError
 from hil.npu.accelerator import Accelerator
 from hil.npu.arithmetic.blas import one_thread
-from hil.npu.arithmetic.dispatch import Step, kernel
-from hil.npu.loops import threshold as acceleration
-from hil.npu.stream import footprint as touched
+from hil.npu.arithmetic.dispatch import Step, prepare_step
+from hil.npu.loops import backend
+from hil.npu.stream import footprint
 from hil.npu.stream.constants import KnownMemory, Spans
 from hil.npu.stream.decoder import decode_operations
 from hil.npu.stream.feature_map import Regions
 from hil.npu.stream.operations import SHRAM_REGION, BlockOperation, Convolution, Dma, Operation, Windowed
 from hil.npu.stream.payload import Words
-from hil.npu.weights.codec import COST
+from hil.npu.weights.codec import ELEMENTS_PER_BYTE
 
 OperationTrace = Callable[[Operation, Array], None]
 """Called after each block operation with its output, shape (batch, height, width, depth)."""
@@ -56,13 +56,13 @@ def decode(
     Raises `StreamError` with the word offset for what is malformed, not modelled, or outside a constant region.
     """
     operations = decode_operations(words, accelerator, aliases)
-    required = touched.requirements(operations)
+    required = footprint.requirements(operations)
     sizes = {region: len(data) for region, data in constants.items()} | {SHRAM_REGION: accelerator.shram_bytes}
     for region, requirement in required.items():
         if region in sizes:
-            touched.check(region, requirement, sizes[region])
+            footprint.check_size(region, requirement, sizes[region])
     for operation in operations:
-        for region in touched.written(operation):
+        for region in footprint.written_regions(operation):
             if region in constants:
                 raise StreamError(f"region {region} is read-only", word_offset=operation.word_offset)
     program = Program(accelerator, operations, required, dict(constants), len(words))
@@ -80,7 +80,7 @@ class Program:
 
     accelerator: Accelerator
     operations: tuple[Operation, ...]
-    required: dict[int, touched.Requirement]
+    required: dict[int, footprint.Requirement]
     constants: dict[int, NDArray[np.uint8]]
     stream_words: int
     _steps: list[Step | None] = field(default_factory=list)
@@ -89,21 +89,21 @@ class Program:
     def prepare(self) -> None:
         """Makes the steps; what reads only known bytes is resolved now, the rest when it runs."""
         encoded = (part.length for op in self.operations if isinstance(op, Convolution) for part in op.weight_streams)
-        acceleration.loops(COST * sum(encoded))
+        backend.loops(ELEMENTS_PER_BYTE * sum(encoded))
         known = KnownMemory(self.constants)
         read_late: list[tuple[int, int, int]] = []
         copies: dict[int, Dma] = {}
         for index, operation in enumerate(self.operations):
             self._steps.append(self._step(operation, known, read_late))
-            if isinstance(operation, Dma) and touched.is_known(operation, known):
+            if isinstance(operation, Dma) and footprint.copies_known_bytes(operation, known):
                 copies[index] = operation
-            touched.follow(operation, known)
+            footprint.record_writes(operation, known)
         read = Spans(read_late)
         for index, copy in copies.items():
-            if not touched.overlaps(copy, read):
+            if not footprint.overlaps(copy, read):
                 self._steps[index] = None  # Only brings constants that are resolved already.
 
-    def foresee(self, constants: Mapping[int, NDArray[np.uint8]]) -> None:
+    def predecode(self, constants: Mapping[int, NDArray[np.uint8]]) -> None:
         """Unpacks ahead what the operations will read late if writable regions then hold `constants`.
 
         That is compared when the program runs: nothing follows from a wrong guess but lost time.
@@ -111,11 +111,11 @@ class Program:
         known = KnownMemory(constants)
         for operation in self.operations:
             if isinstance(operation, BlockOperation):
-                data = [known.read(part) for part in touched.constants(operation)]
+                data = [known.read(part) for part in footprint.constant_ranges(operation)]
                 found = [part for part in data if part is not None]
                 if found and len(found) == len(data):
-                    self._late_kernel(operation, found)
-            touched.follow(operation, known)
+                    self._late_step(operation, found)
+            footprint.record_writes(operation, known)
 
     def run(
         self, memory: Mapping[int, NDArray[np.uint8]], trace: OperationTrace | None = None, threads: int = 1
@@ -141,7 +141,7 @@ class Program:
             data = (
                 memory.get(region, missing) if constant is None else np.broadcast_to(constant, (batch, len(constant)))
             )
-            touched.check(region, requirement, data.shape[1])
+            footprint.check_size(region, requirement, data.shape[1])
             if data.dtype != np.uint8 or (data.shape[1] > 1 and data.strides[1] != 1):
                 raise BadInputError(f"the bytes of region {region} do not lie one behind the other")
             if constant is None and not data.flags.writeable:
@@ -173,37 +173,37 @@ class Program:
             return lambda memory: _copy(operation, memory)
         if not isinstance(operation, BlockOperation):
             return None
-        read_late += [(fm.region, *fm.extent()) for fm in touched.inputs(operation)]
-        wanted = touched.constants(operation)
+        read_late += [(fm.region, *fm.extent()) for fm in footprint.input_feature_maps(operation)]
+        wanted = footprint.constant_ranges(operation)
         data = [known.read(part) for part in wanted]
         if all(part is not None for part in data):
-            return kernel(operation, self.accelerator, [part for part in data if part is not None])
+            return prepare_step(operation, self.accelerator, [part for part in data if part is not None])
         read_late += [(part.region, part.address, part.end) for part in wanted]
         return lambda memory: self._run_late(operation, memory)
 
     def _run_late(self, operation: BlockOperation, memory: Regions) -> None:
         """Runs an operation whose weights, scales or table are in writable memory."""
-        wanted = touched.constants(operation)
+        wanted = footprint.constant_ranges(operation)
         rows = [memory[part.region][:, part.address : part.end] for part in wanted]
         if any((part != part[:1]).any() for part in rows):
             for sample in range(len(rows[0])):
                 self._run_late(operation, {k: data[sample : sample + 1] for k, data in memory.items()})
             return
         data = [np.ascontiguousarray(part[0]) for part in rows]
-        self._late_kernel(operation, data)(memory)
+        self._late_step(operation, data)(memory)
 
-    def _late_kernel(self, operation: BlockOperation, data: list[Bytes]) -> Step:
+    def _late_step(self, operation: BlockOperation, data: list[Bytes]) -> Step:
         """What computes `operation` with these bytes; the last one is kept, as a program often runs again."""
         key = b"".join(part.tobytes() for part in data)
-        kept = self._cache.get(operation.word_offset)
-        if kept is None or kept[0] != key:
-            kept = self._cache[operation.word_offset] = key, kernel(operation, self.accelerator, data)
-        return kept[1]
+        cached = self._cache.get(operation.word_offset)
+        if cached is None or cached[0] != key:
+            cached = self._cache[operation.word_offset] = key, prepare_step(operation, self.accelerator, data)
+        return cached[1]
 
 
 def _run_chunked(operation: Operation, step: Step, memory: Regions, batch: int) -> None:
     """Runs `step` on a few samples at a time, so that what it holds in between stays in the cache."""
-    if batch == 1 or getattr(step, "takes_turns", False):
+    if batch == 1 or getattr(step, "splits_batch", False):
         step(memory)
         return
     samples = batch

@@ -133,8 +133,8 @@ class Registers:
         shift = 8 * (offset & 3)
         mask = ((1 << (8 * size)) - 1) << shift & _ALL
         aligned = offset & ~3
-        kept = self._words.get(aligned, 0) & ~mask if aligned in _STORED else 0
-        self._write_word(aligned, kept | (value << shift & mask))
+        unwritten = self._words.get(aligned, 0) & ~mask if aligned in _STORED else 0
+        self._write_word(aligned, unwritten | (value << shift & mask))
 
     def state(self) -> dict[str, Any]:
         """All that a driver can change, for `restore`."""

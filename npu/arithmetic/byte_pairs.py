@@ -1,7 +1,7 @@
 """Elementwise operations on bytes by a table of every pair, for long runs.
 
-    kernel = ElementwiseKernel(operation, stage)
-    kernel(memory)
+    step = ElementwiseStep(operation, stage)
+    step(memory)
 
 Two bytes have 65,536 pairs.  Once an operation has computed more elements than that, it computes its result of every
 pair, as `elementwise` does it, and looks up from then on: exact by enumeration, and the same for all kinds and scales.
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from hil.npu.arithmetic.elementwise import elementwise
 from hil.npu.arithmetic.output import OutputStage
-from hil.npu.loops import threshold as acceleration
-from hil.npu.loops.byte_plan import LANES, Operand, inside, offsets
+from hil.npu.loops import backend
+from hil.npu.loops.byte_plan import LANES, Operand, pixel_offsets, within_extent
 from hil.npu.stream.feature_map import FeatureMap, Regions, Tile
 from hil.npu.stream.operations import Elementwise
 
 PAIRS = 1 << 16
-PAYS_AFTER = PAIRS
+BREAK_EVEN_ELEMENTS = PAIRS
 """Elements that an operation has computed when the table would have paid for itself."""
 
 SLACK = 3
@@ -32,7 +32,7 @@ SLACK = 3
 
 
 @dataclass
-class ElementwiseKernel:
+class ElementwiseStep:
     """An elementwise operation; `elements` is how many it has computed."""
 
     operation: Elementwise
@@ -40,16 +40,16 @@ class ElementwiseKernel:
     elements: int = field(default=0, init=False)
 
     @property
-    def takes_turns(self) -> bool:
+    def splits_batch(self) -> bool:
         """Whether it takes the samples one by one itself, however many it is given."""
-        return acceleration.byte_loops() is not None and self.elements > PAYS_AFTER and self._suits
+        return backend.byte_loops() is not None and self.elements > BREAK_EVEN_ELEMENTS and self._suits
 
     def __call__(self, memory: Regions) -> None:
         """Computes the output of every sample of `memory`."""
         elements = self.operation.ofm.elements * len(memory[self.operation.ofm.region])
-        loops = acceleration.loops(0)  # `elementwise` counts.
+        loops = backend.loops(0)  # `elementwise` counts.
         self.elements += elements
-        if loops is None or loops.of_bytes is None or self.elements <= PAYS_AFTER or not self._suits:
+        if loops is None or loops.of_bytes is None or self.elements <= BREAK_EVEN_ELEMENTS or not self._suits:
             elementwise(self.operation, self.stage, memory)
         else:
             self._look_up(memory, loops.of_bytes)
@@ -67,7 +67,7 @@ class ElementwiseKernel:
         first, second, out = self._maps
         if self.stage.bias is not None and len(self.stage.bias) > 1:
             return False
-        if any(fm.dtype.itemsize > 1 or fm.shape[2] != out.shape[2] or not inside(fm) for fm in self._maps):
+        if any(fm.dtype.itemsize > 1 or fm.shape[2] != out.shape[2] or not within_extent(fm) for fm in self._maps):
             return False
         return first.shape == out.shape and all(_apart(fm, out) for fm in (first, second))
 
@@ -75,7 +75,7 @@ class ElementwiseKernel:
     def _places(self) -> NDArray[np.int64]:
         """Per feature map where each pixel lies; shape (3, pixels)."""
         shape = self.operation.ofm.shape[:2]
-        return np.stack([np.broadcast_to(offsets(fm), shape).ravel() for fm in self._maps])
+        return np.stack([np.broadcast_to(pixel_offsets(fm), shape).ravel() for fm in self._maps])
 
     @cached_property
     def _table(self) -> NDArray[np.uint8]:

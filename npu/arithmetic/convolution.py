@@ -1,7 +1,7 @@
 """Convolutions as matrix products, in the cheapest arithmetic that is exact.
 
-    kernel = ConvolutionKernel.prepare(operation, weights, stage)
-    kernel(memory)
+    step = ConvolutionStep.prepare(operation, weights, stage)
+    step(memory)
 
 A window of the input times the weights is a dot product.  BLAS computes those fast in floating point, and
 `exactness.exact_type` decides from the weights themselves whether float32 or float64 is exact; beyond both, NumPy's
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from hil.core.arrays import Array
 from hil.npu.arithmetic.exactness import exact_type, largest_input
 from hil.npu.arithmetic.output import OutputStage
-from hil.npu.loops import threshold as acceleration
+from hil.npu.loops import backend
 from hil.npu.loops.byte_plan import BytePlan
 from hil.npu.stream.feature_map import Regions
 from hil.npu.stream.operations import Convolution, Kind, Upscale, Windowed
@@ -74,7 +74,7 @@ def windows(operation: Windowed, padded: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class ConvolutionKernel:
+class ConvolutionStep:
     """Weights of shape (output depth, height, width, input depth), the output stage, the type of the products."""
 
     operation: Convolution
@@ -83,21 +83,21 @@ class ConvolutionKernel:
     dtype: type[np.float32] | type[np.float64] | type[np.int64]
 
     @classmethod
-    def prepare(cls, operation: Convolution, weights: NDArray[np.int16], stage: OutputStage) -> ConvolutionKernel:
+    def prepare(cls, operation: Convolution, weights: NDArray[np.int16], stage: OutputStage) -> ConvolutionStep:
         """Chooses the arithmetic.  Raises `StreamError` if none is exact for `weights`."""
         dtype = exact_type(weights, largest_input(operation.ifm.dtype, operation.ifm_zero_point))
         return cls(operation, weights, stage, dtype)
 
     @property
-    def takes_turns(self) -> bool:
+    def splits_batch(self) -> bool:
         """Whether it takes a few samples at a time itself, however many it is given."""
-        return acceleration.byte_loops() is not None and self._plan is not None
+        return backend.byte_loops() is not None and self._plan is not None
 
     def __call__(self, memory: Regions) -> None:
         """Computes the output of every sample of `memory`."""
         operation = self.operation
         batch = len(memory[operation.ofm.region])
-        loops = acceleration.loops(batch * operation.ofm.elements)
+        loops = backend.loops(batch * operation.ofm.elements)
         if loops is not None and loops.of_bytes is not None and self._plan is not None:
             self._plan(memory, loops.of_bytes)
             return

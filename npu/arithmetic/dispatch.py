@@ -1,6 +1,6 @@
 """From an operation and the bytes that it reads to what computes it.
 
-    step = kernel(operation, accelerator, data)      # data: the bytes of `touched.constants(operation)`
+    step = prepare_step(operation, accelerator, data)      # data: the bytes of `footprint.constant_ranges(operation)`
     step(memory)
 
 Weights are unpacked, scales and tables read, and the arithmetic chosen here, once for every run of a program.
@@ -15,11 +15,11 @@ import numpy as np
 from hil.core.arrays import Bytes
 from hil.core.errors import StreamError
 from hil.npu.accelerator import Accelerator
-from hil.npu.arithmetic.byte_pairs import ElementwiseKernel
-from hil.npu.arithmetic.convolution import ConvolutionKernel
+from hil.npu.arithmetic.byte_pairs import ElementwiseStep
+from hil.npu.arithmetic.convolution import ConvolutionStep
 from hil.npu.arithmetic.exactness import largest_accumulator
 from hil.npu.arithmetic.output import OutputStage, parse_table
-from hil.npu.arithmetic.pooling import PoolKernel
+from hil.npu.arithmetic.pooling import PoolStep
 from hil.npu.arithmetic.scaling import scale_records
 from hil.npu.stream.feature_map import Regions
 from hil.npu.stream.operations import SCALE_RECORD, BlockOperation, Convolution, Elementwise, Kind, Windowed
@@ -29,8 +29,8 @@ Step = Callable[[Regions], None]
 """Computes an operation of every sample."""
 
 
-def kernel(operation: BlockOperation, accelerator: Accelerator, data: Sequence[Bytes]) -> Step:
-    """What computes `operation`, from the bytes of `touched.constants(operation)`.
+def prepare_step(operation: BlockOperation, accelerator: Accelerator, data: Sequence[Bytes]) -> Step:
+    """What computes `operation`, from the bytes of `footprint.constant_ranges(operation)`.
 
     Raises `StreamError` with the word offset for bytes that are malformed and arithmetic that is not exact.
     """
@@ -38,16 +38,16 @@ def kernel(operation: BlockOperation, accelerator: Accelerator, data: Sequence[B
         if isinstance(operation, Convolution):
             weights = decode_weights(operation, accelerator, data[: len(operation.weight_streams)])
             stage = _stage(operation, data, largest_accumulator(operation, weights))
-            return ConvolutionKernel.prepare(operation, weights, stage)
+            return ConvolutionStep.prepare(operation, weights, stage)
         stage = _stage(operation, data, largest_accumulator(operation))
     except StreamError as error:
         if error.word_offset is not None:
             raise
         raise StreamError(str(error.args[0]), word_offset=operation.word_offset) from error
     if isinstance(operation, Elementwise):
-        return ElementwiseKernel(operation, stage)
+        return ElementwiseStep(operation, stage)
     assert isinstance(operation, Windowed)
-    return PoolKernel(operation, stage)
+    return PoolStep(operation, stage)
 
 
 def _stage(operation: BlockOperation, data: Sequence[Bytes], largest: int) -> OutputStage:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hil.npu.arithmetic.output import OutputStage
 from hil.npu.arithmetic.scaling import Int64, rescale
-from hil.npu.loops import threshold as acceleration
+from hil.npu.loops import backend
 from hil.npu.stream.feature_map import FeatureMap, Regions
 from hil.npu.stream.operations import UNARY, Elementwise, Kind, Rounding
 
@@ -24,7 +24,7 @@ def elementwise(operation: Elementwise, stage: OutputStage, memory: Regions) -> 
         result = _unary(operation, _read(operation.ifm, operation.ifm_zero_point, memory))
     else:
         result = _binary(operation, memory)
-    loops = acceleration.loops(result.size)
+    loops = backend.loops(result.size)
     operation.ofm.store(memory, stage(result, loops))
 
 

@@ -18,28 +18,28 @@ from hil.npu.arithmetic.convolution import padded_input, windows
 from hil.npu.arithmetic.exactness import INT32, fits_int64, largest_accumulator
 from hil.npu.arithmetic.output import OutputStage
 from hil.npu.arithmetic.scaling import Int64, rescale
-from hil.npu.loops import threshold as acceleration
+from hil.npu.loops import backend
 from hil.npu.loops.byte_plan import BytePlan
 from hil.npu.stream.feature_map import Regions
 from hil.npu.stream.operations import Kind, Windowed
 
 
 @dataclass(frozen=True)
-class PoolKernel:
+class PoolStep:
     """A MAX_POOL, AVERAGE_POOL or REDUCE_SUM and its output stage."""
 
     operation: Windowed
     stage: OutputStage
 
     @property
-    def takes_turns(self) -> bool:
+    def splits_batch(self) -> bool:
         """Whether it takes a few samples at a time itself, however many it is given."""
-        return acceleration.byte_loops() is not None and self._plan is not None
+        return backend.byte_loops() is not None and self._plan is not None
 
     def __call__(self, memory: Regions) -> None:
         """Computes the output of every sample of `memory`."""
         operation = self.operation
-        loops = acceleration.loops(len(memory[operation.ofm.region]) * operation.ofm.elements)
+        loops = backend.loops(len(memory[operation.ofm.region]) * operation.ofm.elements)
         if loops is not None and loops.of_bytes is not None and self._plan is not None:
             self._plan(memory, loops.of_bytes)
         else:

@@ -15,7 +15,7 @@ import numpy as np
 
 from hil.core.errors import StreamError
 from hil.npu.accelerator import Accelerator
-from hil.npu.disassembly.disassembler import Named, Surroundings, disassemble
+from hil.npu.disassembly.disassembler import NamedRange, StreamContext, disassemble
 from hil.npu.disassembly.instruction import Instruction
 from hil.npu.stream.operations import Range
 from hil.npu.stream.payload import parse_payload
@@ -42,7 +42,7 @@ class NamedTensor:
 
 
 @dataclass(frozen=True)
-class Source:
+class StreamNames:
     """What the compiler told of a stream: by word offset the tensor an operation writes and the operator it is of."""
 
     writes: Mapping[int, str]
@@ -69,19 +69,19 @@ def list_payload(payload: bytes) -> Listing:
     return Listing(0, -1, accelerator, len(words), (), (), (), disassemble(words, accelerator))
 
 
-def list_compiled(model: CompiledModel, sources: Sequence[Source] = ()) -> tuple[Listing, ...]:
+def list_compiled(model: CompiledModel, sources: Sequence[StreamNames] = ()) -> tuple[Listing, ...]:
     """The streams of a compiled model in the order of its operators; `sources` by stream, if the compiler told.
 
     Raises `StreamError` for what is malformed or not modelled.
     """
     pairs = [(graph, op) for graph in model.subgraphs for op in graph.operators if isinstance(op, NpuOperator)]
     return tuple(
-        _listing(number, graph, operator, sources[number] if number < len(sources) else Source({}, {}))
+        _listing(number, graph, operator, sources[number] if number < len(sources) else StreamNames({}, {}))
         for number, (graph, operator) in enumerate(pairs)
     )
 
 
-def _listing(number: int, graph: Subgraph, operator: NpuOperator, source: Source) -> Listing:
+def _listing(number: int, graph: Subgraph, operator: NpuOperator, names: StreamNames) -> Listing:
     tensors = graph.tensors
     stream = tensors[operator.command_stream].data
     if stream is None:
@@ -96,15 +96,15 @@ def _listing(number: int, graph: Subgraph, operator: NpuOperator, source: Source
     if not shared:
         regions.append(StreamMemory(SCRATCH_FAST, "fast memory", tensors[operator.scratch_fast].bytes))
     inputs, outputs = _tensors(graph, operator, operator.inputs), _tensors(graph, operator, operator.outputs)
-    around = Surroundings(
+    context = StreamContext(
         {READ_ONLY: np.zeros(0, np.uint8) if constants is None else constants},
-        [Named(tensor.name, tensor.place) for tensor in inputs],
-        [Named(tensor.name, tensor.place) for tensor in outputs],
-        source.writes,
-        source.origins,
+        [NamedRange(tensor.name, tensor.place) for tensor in inputs],
+        [NamedRange(tensor.name, tensor.place) for tensor in outputs],
+        names.writes,
+        names.origins,
     )
     aliases = {SCRATCH_FAST: SCRATCH} if shared else {}
-    instructions = disassemble(words, accelerator, around, aliases)
+    instructions = disassemble(words, accelerator, context, aliases)
     return Listing(number, operator.index, accelerator, len(words), tuple(regions), inputs, outputs, instructions)
 
 

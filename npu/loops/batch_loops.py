@@ -1,11 +1,11 @@
 """The inner loops again, compiled with numba, for whole batches.
 
-    loops = acceleration.loops(elements)     # this module, or None while it does not pay
+    loops = backend.loops(elements)     # this module, or None while it does not pay
     loops.finish(accumulator, bias, multiplier, half, nudge, zero_point, low, high, out)
 
 Each function computes what a NumPy expression elsewhere defines (named in its docstring), by the same operations in the
 same types in one pass, and tests hold the two equal.  Importing this module imports numba, which takes longer than many
-a small inference: only `acceleration` does that.
+a small inference: only `backend` does that.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def columns(
 
 @compiled
 def depthwise(padded: Array, weights: Array, strides: Array, dilations: Array, out: Array) -> None:
-    """`ConvolutionKernel`'s depthwise sums, of inputs that are not less their zero point; `out` is int32.
+    """`ConvolutionStep`'s depthwise sums, of inputs that are not less their zero point; `out` is int32.
 
     `padded` (batch, height, width, depth), `weights` int32 (height, width, depth).
     """

@@ -1,6 +1,6 @@
 """The weight decoder again, compiled with numba: some twenty times as fast as `codec`.
 
-    count, weights = codecloops.decode(padded, bits, most)   # count < 0: malformed
+    count, weights = codec_loops.decode(padded, bits, most)   # count < 0: malformed
 
 It reads as `codec` describes, chunk after chunk.  What is malformed it only notices: `codec` then says what it is.
 """

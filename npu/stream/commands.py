@@ -1,12 +1,12 @@
 """The command stream: 32-bit words that set registers and start operations.
 
-    for command in decode_stream(words):
+    for command in decode_commands(words):
         print(command.word_offset, command.op, command.registers["OFM_REGION"])
 
 Low 10 bits of a word are the command's code, bits 14-15 its kind: kind 0 carries a 16-bit parameter in bits 16-31;
 kind 1 is followed by one word of payload (a 40-bit address with its top byte in the parameter, or a scale with its
 shift in the parameter).  Codes below 0x100 of kind 0 are operations.  All others set a register, which keeps its value:
-Vela only emits what changes.  An operation takes the registers as they stand, so `decode_stream` hands each
+Vela only emits what changes.  An operation takes the registers as they stand, so `decode_commands` hands each
 operation a copy of all of them.
 
 Source: the classes `cmd0` and `cmd1` of Vela's `ethos_u55_regs` (a test compares the tables).
@@ -117,7 +117,7 @@ REGISTERS_40 = {
 REGISTERS_SCALE = {0x24: "OFM_SCALE", 0x25: "OPA_SCALE", 0x26: "OPB_SCALE"}
 """Registers with a 32-bit scale, whose shift (6 bits) goes into the register of the same name + `_SHIFT`."""
 
-OPERATIONS = 1 << 16
+MAX_OPERATIONS = 1 << 16
 """More operations no stream may have here: each holds many times the memory of its word."""
 
 SIGNED_16 = frozenset({"ACTIVATION_MIN", "ACTIVATION_MAX", "IFM2_SCALAR"}
@@ -150,11 +150,11 @@ def signed(value: int, bits: int) -> int:
     return value - (1 << bits) if value >> (bits - 1) else value
 
 
-def decode_stream(words: Words) -> Iterator[StreamCommand]:
+def decode_commands(words: Words) -> Iterator[StreamCommand]:
     """All operation commands up to and including STOP, one by one: each is as large as all registers.
 
     Raises `StreamError` with the word offset for a code that is not known, a payload that is missing, more than
-    `OPERATIONS` operations, and a stream that does not end in STOP.
+    `MAX_OPERATIONS` operations, and a stream that does not end in STOP.
     """
     registers = dict(_RESET)
     operations = 0
@@ -167,8 +167,8 @@ def decode_stream(words: Words) -> Iterator[StreamCommand]:
             if code not in Op._value2member_map_:
                 raise StreamError(f"unknown operation {code:#x}", word_offset=at)
             operations += 1
-            if operations > OPERATIONS:
-                raise StreamError(f"more than {OPERATIONS} operations", word_offset=at)
+            if operations > MAX_OPERATIONS:
+                raise StreamError(f"more than {MAX_OPERATIONS} operations", word_offset=at)
             yield StreamCommand(Op(code), parameter, at, dict(registers))
             if code == Op.STOP:
                 return

@@ -70,7 +70,7 @@ class Spans:
                 lows.append(low)
                 highs.append(high)
 
-    def meet(self, region: int, low: int, high: int) -> bool:
+    def overlaps(self, region: int, low: int, high: int) -> bool:
         """Whether any byte from `low` to `high` (excluded) is in the set."""
         index = bisect_left(self._lows.get(region, ()), high) - 1
         return index >= 0 and self._highs[region][index] > low

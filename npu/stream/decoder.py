@@ -26,7 +26,7 @@ import numpy as np
 
 from hil.core.errors import StreamError
 from hil.npu.accelerator import LUT_BYTES, Accelerator
-from hil.npu.stream.commands import Op, StreamCommand, decode_stream
+from hil.npu.stream.commands import Op, StreamCommand, decode_commands
 from hil.npu.stream.feature_map import FeatureMap, feature_map
 from hil.npu.stream.operations import (
     SCALE_RECORD,
@@ -51,20 +51,20 @@ from hil.npu.stream.operations import (
 )
 from hil.npu.stream.payload import Words
 
-KERNEL_ELEMENTS = 1 << 16
+MAX_KERNEL_ELEMENTS = 1 << 16
 """More elements no kernel has (Vela: 64x64 for convolutions, 256x256 for average pools)."""
 
 
-STEPS, CONV_STEPS = 1 << 32, 1 << 6
+MAX_WINDOW_ELEMENTS, CONV_FACTOR = 1 << 32, 1 << 6
 """More elements under the kernel no operation may have at all places of its output (a pool of 16x16 over 2048x2048x4),
 a convolution over the whole depth this many times as many; bounds how long a malformed one takes."""
 
 _AXES = ("HEIGHT", "WIDTH", "DEPTH")
 
-PADDING_ELEMENTS = 1 << 24
+MAX_PADDING_ELEMENTS = 1 << 24
 """More elements padding may not add to an input; bounds what a small input costs under a large kernel."""
 
-DMA_PIECES = 1 << 18
+MAX_DMA_PIECES = 1 << 18
 """More pieces the DMAs of a stream may not have together; bounds what a malformed stream costs."""
 
 _CLIP_RANGES: dict[int, tuple[int, int] | None] = {0: None, 2: (0, 255), 3: (-128, 127), 5: (-32768, 32767)}
@@ -106,12 +106,12 @@ def decode_operations(
     reader = _Reader(accelerator, aliases or {})
     operations: list[Operation] = []
     pieces = 0
-    for command in decode_stream(words):
+    for command in decode_commands(words):
         operation = reader.operation(command)
         if isinstance(operation, Dma):
             pieces += len(operation.sources)
-            if pieces > DMA_PIECES:
-                raise StreamError(f"DMAs of more than {DMA_PIECES} pieces", word_offset=command.word_offset)
+            if pieces > MAX_DMA_PIECES:
+                raise StreamError(f"DMAs of more than {MAX_DMA_PIECES} pieces", word_offset=command.word_offset)
         if operation is not None:
             operations.append(operation)
     return tuple(operations)
@@ -228,8 +228,8 @@ class _Reader:
         width = registers["OFM_WIDTH_M1"] * kernel.stride_x + (kernel.width - 1) * kernel.dilation_x + 1
         steps = kernel.height * kernel.width * math.prod(registers[f"OFM_{axis}_M1"] + 1 for axis in _AXES)
         if command.op is Op.CONV:
-            steps = steps * (registers["IFM_DEPTH_M1"] + 1) // CONV_STEPS
-        if steps > STEPS:
+            steps = steps * (registers["IFM_DEPTH_M1"] + 1) // CONV_FACTOR
+        if steps > MAX_WINDOW_ELEMENTS:
             raise StreamError("kernel and output are too large for each other", word_offset=at)
         padded = height * width
         height, width = height - padding.top - padding.bottom, width - padding.left - padding.right
@@ -237,7 +237,7 @@ class _Reader:
             raise StreamError("the padding leaves nothing of the input", word_offset=at)
         reads_all = command.op is Op.CONV or (command.op is Op.POOL and command.parameter == 2)
         depth = registers["IFM_DEPTH_M1" if reads_all else "OFM_DEPTH_M1"] + 1
-        if (padded - height * width) * depth > PADDING_ELEMENTS:
+        if (padded - height * width) * depth > MAX_PADDING_ELEMENTS:
             raise StreamError(f"padding of {(padded - height * width) * depth} elements", word_offset=at)
         if upscale:
             height, width = -(-height // 2), -(-width // 2)
@@ -318,7 +318,7 @@ class _Reader:
         ]
         rows = registers["DMA0_SIZE0"] if max(modes) else 1
         planes = registers["DMA0_SIZE1"] if max(modes) == 2 else 1
-        if rows * planes > DMA_PIECES:
+        if rows * planes > MAX_DMA_PIECES:
             raise StreamError(f"a DMA of {rows * planes} pieces", word_offset=at)
         length = registers["DMA0_LEN"]
         sides = []
@@ -366,6 +366,6 @@ def _kernel(registers: Mapping[str, int], at: int) -> Kernel:
         dilation_x,
         bool(bits >> 2 & 1),
     )
-    if kernel.height * kernel.width > KERNEL_ELEMENTS:
+    if kernel.height * kernel.width > MAX_KERNEL_ELEMENTS:
         raise StreamError(f"a kernel of {kernel.height}x{kernel.width} elements", word_offset=at)
     return kernel

@@ -33,11 +33,11 @@ Regions = Mapping[int, NDArray[np.uint8]]
 BRICK = 16
 """Depth of one brick of format NHCWB16."""
 
-MOST_ELEMENTS = 1 << 26
+MAX_ELEMENTS = 1 << 26
 """More elements no feature map may have here (1024x1024x64): computing one takes some 40 bytes for each, whatever
 memory a file claims to have."""
 
-_MOST_RUNS = 1 << 22
+_MAX_RUNS = 1 << 22
 """Runs of adjacent elements whose places are compared one by one."""
 
 _DTYPES: dict[tuple[bool, int], np.dtype[Any]] = {
@@ -136,7 +136,7 @@ class FeatureMap:
 
     def _runs_are_apart(self, run: int) -> bool:
         bricks = -(-self.shape[2] // BRICK) if self.bricks else 1
-        if self.shape[0] * self.shape[1] * bricks > _MOST_RUNS:
+        if self.shape[0] * self.shape[1] * bricks > _MAX_RUNS:
             return False
         stride_y, stride_x, stride_c = self.strides
         if self.bricks:
@@ -222,7 +222,7 @@ def feature_map(
         (registers[f"{prefix}_STRIDE_Y"], registers[f"{prefix}_STRIDE_X"], registers[f"{prefix}_STRIDE_C"]),
         tuple(_tiles(registers, prefix, shape)),
     )
-    if result.elements > MOST_ELEMENTS:
+    if result.elements > MAX_ELEMENTS:
         raise StreamError(f"an {prefix} of {result.elements} elements", word_offset=word_offset)
     for tile, (low, high) in zip(result.tiles, result.spans(), strict=True):
         elements = (tile.bottom - tile.top) * (tile.right - tile.left) * shape[2]

@@ -40,7 +40,15 @@ from hil.npu.stream.operations import (
 )
 from hil.npu.timing.block_cycles import BlockCycles, block_cycles, clipped_block
 from hil.npu.timing.memory_system import MemorySystem
-from hil.npu.timing.traffic import Traffic, input_block, input_bytes, parameters, planar_blocks, stored_bytes, waste
+from hil.npu.timing.traffic import (
+    Traffic,
+    burst_overhead,
+    input_block,
+    input_bytes,
+    parameter_ranges,
+    planar_blocks,
+    stored_bytes,
+)
 
 CYCLE, NPU_IDLE, NPU_ACTIVE = 0x11, 0x20, 0x23
 AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT, AXI1_WRITE_BEAT = 0x82, 0x87, 0x182, 0x187
@@ -104,7 +112,7 @@ class Timing:
 
 def cycles(program: Program, memory: MemorySystem) -> Timing:
     """Models one inference of `program` with `memory` around the NPU."""
-    memory = memory.of_width(program.accelerator.beat_bytes)
+    memory = memory.with_beat_bytes(program.accelerator.beat_bytes)
     npu_free = dma_free = issue = 0
     timings: list[OperationTiming] = []
     dma_ends: list[int] = []
@@ -149,12 +157,12 @@ def _dma(operation: Dma, memory: MemorySystem, start: int) -> OperationTiming:
 def _block_operation(operation: BlockOperation, program: Program, memory: MemorySystem, start: int) -> OperationTiming:
     traffic = Traffic(memory)
     for ifm, count in input_bytes(operation):
-        traffic.read(ifm.region, count, waste(ifm, operation, memory.port_of(ifm.region), True))
+        traffic.read(ifm.region, count, burst_overhead(ifm, operation, memory.port_of(ifm.region), True))
     ofm = operation.ofm
     cores = program.accelerator.cores
-    factor = waste(ofm, operation, memory.port_of(ofm.region), False, cores)
+    factor = burst_overhead(ofm, operation, memory.port_of(ofm.region), False, cores)
     traffic.write(ofm.region, stored_bytes(ofm), factor)
-    for part in parameters(operation):
+    for part in parameter_ranges(operation):
         traffic.read(part.region, part.length * planar_blocks(operation))
     compute = math.ceil(_compute(operation, block_cycles(operation, program.accelerator), memory, cores))
     transfer = math.ceil(max(traffic.busy))
@@ -191,7 +199,7 @@ def _block_latency(operation: BlockOperation, memory: MemorySystem, cores: int) 
     stored = math.prod(clipped_block(operation)) * ofm.dtype.itemsize
     return (
         read.read_latency
-        + fetched * waste(ifm, operation, read, True) / read.bytes_per_cycle
+        + fetched * burst_overhead(ifm, operation, read, True) / read.bytes_per_cycle
         + write.write_latency
-        + stored * waste(ofm, operation, write, False, cores) / write.bytes_per_cycle
+        + stored * burst_overhead(ofm, operation, write, False, cores) / write.bytes_per_cycle
     )

@@ -64,7 +64,7 @@ class MemorySystem:
         """The same memories with other regions behind the ports, as a driver's REGIONCFG has it."""
         return replace(self, region_ports=dict(region_ports))
 
-    def of_width(self, beat_bytes: int) -> MemorySystem:
+    def with_beat_bytes(self, beat_bytes: int) -> MemorySystem:
         """The same memories behind ports of which a beat moves `beat_bytes`, one a cycle of their clock."""
         factor = beat_bytes / self.beat_bytes
         first, second = (replace(port, bytes_per_cycle=port.bytes_per_cycle * factor) for port in self.ports)

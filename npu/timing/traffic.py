@@ -28,17 +28,17 @@ class Traffic:
         self.writes = [0, 0]
         self.busy = [0.0, 0.0]
 
-    def read(self, region: int, count: int, waste: float = 1.0) -> None:
-        """Counts `count` bytes; the port is busy `waste` times as long as they would take."""
+    def read(self, region: int, count: int, overhead: float = 1.0) -> None:
+        """Counts `count` bytes; the port is busy `overhead` times as long as they would take."""
         port = self.memory.port_number(region)
         self.reads[port] += count
-        self.busy[port] += count * waste / self.memory.ports[port].bytes_per_cycle
+        self.busy[port] += count * overhead / self.memory.ports[port].bytes_per_cycle
 
-    def write(self, region: int, count: int, waste: float = 1.0) -> None:
+    def write(self, region: int, count: int, overhead: float = 1.0) -> None:
         """As `read`."""
         port = self.memory.port_number(region)
         self.writes[port] += count
-        self.busy[port] += count * waste / self.memory.ports[port].bytes_per_cycle
+        self.busy[port] += count * overhead / self.memory.ports[port].bytes_per_cycle
 
     def beats(self, counts: list[int]) -> tuple[int, int]:
         """Beats by port for bytes by port."""
@@ -46,7 +46,7 @@ class Traffic:
         return -(-counts[0] // width), -(-counts[1] // width)
 
 
-def parameters(operation: BlockOperation) -> tuple[Range, ...]:
+def parameter_ranges(operation: BlockOperation) -> tuple[Range, ...]:
     """Where the weights and the records of scales lie."""
     if isinstance(operation, Convolution):
         return operation.weight_streams + operation.record_streams
@@ -131,7 +131,9 @@ def stored_bytes(feature_map: FeatureMap) -> int:
     return feature_map.shape[0] * feature_map.shape[1] * _stored_depth(feature_map) * feature_map.dtype.itemsize
 
 
-def waste(feature_map: FeatureMap, operation: BlockOperation, port: AxiPort, is_read: bool, cores: int = 1) -> float:
+def burst_overhead(
+    feature_map: FeatureMap, operation: BlockOperation, port: AxiPort, is_read: bool, cores: int = 1
+) -> float:
     """How many times the bytes moved the port is busy, because bursts are shorter than the memory's.
 
     Two cores write bursts of twice the length.

@@ -36,13 +36,13 @@ from numpy.typing import NDArray
 from hil.core.errors import StreamError
 from hil.npu.accelerator import Accelerator
 from hil.npu.stream.operations import Convolution, Kind
-from hil.npu.weights.codec import decode_stream
+from hil.npu.weights.codec import decode_weight_stream
 
 MAX_WEIGHTS = 1 << 24
 """More weights, those included that pad the stream, no convolution may have here; bounds what a malformed stream
 costs."""
 
-_LONGER = 1 << 15
+_MAX_EXTRA_ZEROS = 1 << 15
 """A stream may have as many zeros more than its layout has weights."""
 
 MAX_ROW = 1 << 26
@@ -129,7 +129,7 @@ def decode_weights(
 
 
 def _decode(data: NDArray[np.uint8], layout: WeightLayout) -> NDArray[np.int16]:
-    return unpack(decode_stream(data.tobytes(), layout.elements + _LONGER), layout)
+    return unpack(decode_weight_stream(data.tobytes(), layout.elements + _MAX_EXTRA_ZEROS), layout)
 
 
 def layout_of(operation: Convolution, accelerator: Accelerator) -> WeightLayout:
@@ -164,7 +164,7 @@ def unpack(stream: NDArray[np.int16], layout: WeightLayout) -> NDArray[np.int16]
     """
     if len(stream) < layout.elements:
         raise StreamError(f"weight stream: {len(stream)} weights where {layout.elements} are needed")
-    index = order(layout) if layout.elements <= _KEPT else _order(layout)
+    index = order(layout) if layout.elements <= _MAX_CACHED else _order(layout)
     if stream[len(index) :].any() or stream[: len(index)][index < 0].any():
         raise StreamError("weight stream: weights outside the kernel are not zero")
     weights = np.zeros(layout.shape, np.int16)
@@ -173,7 +173,7 @@ def unpack(stream: NDArray[np.int16], layout: WeightLayout) -> NDArray[np.int16]
     return weights
 
 
-_KEPT = 1 << 21
+_MAX_CACHED = 1 << 21
 """Orders of more elements are not kept."""
 
 

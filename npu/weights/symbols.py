@@ -1,6 +1,6 @@
 """The weight codec's second pass: from the places of chunks in a stream to its weights, all slices at once.
 
-    weights = gather_weights(windows, walked, most)  # int16, zeros of the runs included
+    weights = gather_weights(windows, scanned, most)  # int16, zeros of the runs included
 
 `codec` describes the format and finds the chunks.  A *code* is one place of a chunk's unary part.  A symbol is a
 quotient, the sum of the codes up to one that ends it, and a remainder of the slice's own width.  Arrays here are by
@@ -62,7 +62,7 @@ class Slice:
 
 
 @dataclass
-class Walked:
+class ScannedSlices:
     """What the first pass found.
 
     `positions` and `modes` by chunk: its first bit, and whether it has weights (1) and zero runs (2); each slice ends
@@ -75,16 +75,16 @@ class Walked:
     modes: bytearray = field(default_factory=bytearray)
 
 
-def gather_weights(windows: NDArray[Any], walked: Walked, most: int) -> NDArray[np.int16]:
+def gather_weights(windows: NDArray[Any], scanned: ScannedSlices, most: int) -> NDArray[np.int16]:
     """All weights of the slices; `windows` are the 32 bits from each byte of the stream on.
 
     Raises `StreamError` for a weight of more than 9 bits, and for more than `most` weights.
     """
-    if not walked.slices:
+    if not scanned.slices:
         return np.zeros(0, np.int16)
-    stream = _Stream(windows, walked)
+    stream = _Stream(windows, scanned)
     weights = _values(stream, stream.weights())
-    if not any(piece.zero_limit for piece in walked.slices):
+    if not any(piece.zero_limit for piece in scanned.slices):
         return weights
     runs = stream.runs()
     if len(weights) + int(runs.sum()) > most:
@@ -110,15 +110,15 @@ class _Code:
 class _Stream:
     """The chunks of a stream, with what their slices' headers say."""
 
-    def __init__(self, windows: NDArray[Any], walked: Walked) -> None:
+    def __init__(self, windows: NDArray[Any], scanned: ScannedSlices) -> None:
         self._windows = windows
-        self._slices = walked.slices
-        self._chunks = np.array(walked.chunks)
+        self._slices = scanned.slices
+        self._chunks = np.array(scanned.chunks)
         self._starts = np.cumsum(self._chunks) - self._chunks
-        modes = np.frombuffer(walked.modes, np.uint8)
+        modes = np.frombuffer(scanned.modes, np.uint8)
         has_weights, has_runs = (modes & 1).astype(np.int64), (modes >> 1).astype(np.int64)
         unary_bits, zero_bits = self._by_chunk("unary_bits"), self._by_chunk("zero_bits") * has_runs
-        at = np.array(walked.positions)
+        at = np.array(scanned.positions)
         self._first = self._bits(at, unary_bits * has_weights)
         at += unary_bits * has_weights
         self._unary_runs = self._bits(at, zero_bits)

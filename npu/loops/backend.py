@@ -13,11 +13,11 @@ import sys
 from dataclasses import dataclass
 from types import ModuleType
 
-PAYS_AFTER = 30_000_000
+BREAK_EVEN_ELEMENTS = 30_000_000
 """Output elements computed in this process after which the compiled loops would have paid for their import."""
 
 
-CALL = 2_000
+CALL_ELEMENTS = 2_000
 """Output elements whose time NumPy's calls for one operation take, however few it has."""
 
 
@@ -34,8 +34,8 @@ _meter = _Meter()
 def loops(elements: int) -> ModuleType | None:
     """The module `loops` if it pays, now that `elements` more are to be computed; None if not, or without numba."""
     if _meter.loops is None and not _meter.missing:
-        _meter.elements += elements + CALL
-        if _meter.elements > PAYS_AFTER or "numba" in sys.modules:
+        _meter.elements += elements + CALL_ELEMENTS
+        if _meter.elements > BREAK_EVEN_ELEMENTS or "numba" in sys.modules:
             load()
     return _meter.loops
 
