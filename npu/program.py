@@ -4,13 +4,13 @@
     arena = np.zeros((batch, arena_bytes), np.uint8)        # inputs are written into it first
     program.run({1: arena})                                 # outputs are in it afterwards
 
-Decoding turns registers into operations, unpacks weights, reads scales and tables, and chooses the arithmetic.  The
-NPU's eight memory regions are byte arrays: those of `constants` are read-only and shared by the batch, the others have
-one row per sample.  Everything a program touches is known from the stream, so `Program.required` says how large each
-region must be, and `run` checks that before anything is read or written.
+Decoding turns register writes into operations, unpacks weights, reads scales and lookup tables, and chooses the
+arithmetic.  The NPU's eight memory regions are byte arrays: those of `constants` are read-only and shared by the batch,
+the others have one row per sample.  The stream gives the address of every access, so `Program.required` holds the size
+that each region needs, and `run` checks it before anything is read or written.
 
-Operations run one after the other and each reads its whole input before it writes, so waits and block dependencies,
-which order what the hardware overlaps, need nothing here.
+Operations run one after the other and each reads its whole IFM before it writes, so the waits and block dependencies
+that order overlapping work in the hardware have no effect here.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ OperationTrace = Callable[[Operation, Array], None]
 """Called after each block operation with its output, shape (batch, height, width, depth)."""
 
 CHUNK_ELEMENTS = 1 << 16
-"""Output elements computed at a time, in whole samples, so that intermediate values stay in the cache."""
+"""OFM elements computed at a time, in whole samples, so that intermediate values stay in the CPU's cache."""
 
 
 def decode(
@@ -53,7 +53,8 @@ def decode(
     """Decodes a command stream (from `payload.parse_payload`) for `accelerator`.
 
     `constants` maps read-only regions to their bytes; `aliases` maps a region to another that is the same memory.
-    Raises `StreamError` with the word offset for what is malformed, not modelled, or outside a constant region.
+    Raises `StreamError` with the word offset for a command that is malformed, not modelled, or outside a constant
+    region.
     """
     operations = decode_operations(words, accelerator, aliases)
     required = footprint.requirements(operations)
@@ -74,7 +75,7 @@ def decode(
 class Program:
     """A command stream ready to run; made by `decode`.
 
-    `operations` are all of its operations in order; `required` says per region how many bytes it needs;
+    `operations` are all of its operations in order; `required` holds the bytes that each region needs;
     `stream_words` is the length of the command stream.
     """
 
@@ -87,7 +88,10 @@ class Program:
     _cache: dict[int, tuple[bytes, Step]] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Makes the steps; what reads only known bytes is resolved now, the rest when it runs."""
+        """Makes one step per operation.
+
+        Weights, scales and tables whose bytes are known now are unpacked now, the others when the program runs.
+        """
         encoded = (part.length for op in self.operations if isinstance(op, Convolution) for part in op.weight_streams)
         backend.loops(ELEMENTS_PER_BYTE * sum(encoded))
         known = KnownMemory(self.constants)
@@ -104,9 +108,9 @@ class Program:
                 self._steps[index] = None  # Only brings constants that are resolved already.
 
     def predecode(self, constants: Mapping[int, NDArray[np.uint8]]) -> None:
-        """Unpacks ahead what the operations will read late if writable regions then hold `constants`.
+        """Unpacks weights, scales and tables ahead of `run`, on the assumption that regions will hold `constants`.
 
-        That is compared when the program runs: nothing follows from a wrong guess but lost time.
+        `run` compares the actual bytes with these, so a wrong assumption costs time and changes no result.
         """
         known = KnownMemory(constants)
         for operation in self.operations:
@@ -120,13 +124,13 @@ class Program:
     def run(
         self, memory: Mapping[int, NDArray[np.uint8]], trace: OperationTrace | None = None, threads: int = 1
     ) -> None:
-        """Runs on `memory`: per writable region bytes of shape (batch, size), changed in place.
+        """Runs the program on `memory`, which maps writable regions to uint8 arrays of shape (batch, size), in place.
 
-        `threads` share the samples; with a `trace` there is one.
+        `threads` threads share the samples; with a `trace` there is one thread.
 
-        All regions have the same batch, and the bytes of a sample lie one behind the other: compiled loops work on
-        their addresses.  Raises `StreamError` with the word offset if a region is missing or smaller than the program
-        needs, `BadInputError` for arrays of another kind, before anything has changed.
+        All regions have the same batch size, and the bytes of a sample are contiguous because compiled loops use their
+        addresses.  Raises `StreamError` with the word offset if a region is missing or smaller than the program needs,
+        and `BadInputError` for an array of another type or layout; both before any byte has changed.
         """
         batches = {len(data) for data in memory.values()}
         if len(batches) != 1:
@@ -168,7 +172,10 @@ class Program:
                 trace(operation, operation.ofm.read(memory))
 
     def _step(self, operation: Operation, known: KnownMemory, read_late: list[tuple[int, int, int]]) -> Step | None:
-        """What runs `operation`; notes in `read_late` (region, start, end) which memory it will read then."""
+        """Makes the step of `operation`, None for a wait.
+
+        Appends to `read_late` (region, start, end) of the memory that the step reads when it runs.
+        """
         if isinstance(operation, Dma):
             return lambda memory: _copy(operation, memory)
         if not isinstance(operation, BlockOperation):
@@ -182,7 +189,7 @@ class Program:
         return lambda memory: self._run_late(operation, memory)
 
     def _run_late(self, operation: BlockOperation, memory: Regions) -> None:
-        """Runs an operation whose weights, scales or table are in writable memory."""
+        """Runs an operation whose weights, scales or lookup table are in writable memory."""
         wanted = footprint.constant_ranges(operation)
         rows = [memory[part.region][:, part.address : part.end] for part in wanted]
         if any((part != part[:1]).any() for part in rows):
@@ -193,7 +200,7 @@ class Program:
         self._late_step(operation, data)(memory)
 
     def _late_step(self, operation: BlockOperation, data: list[Bytes]) -> Step:
-        """What computes `operation` with these bytes; the last one is kept, as a program often runs again."""
+        """Makes the step of `operation` for the bytes in `data`; caches the last one per operation."""
         key = b"".join(part.tobytes() for part in data)
         cached = self._cache.get(operation.word_offset)
         if cached is None or cached[0] != key:
@@ -202,7 +209,7 @@ class Program:
 
 
 def _run_chunked(operation: Operation, step: Step, memory: Regions, batch: int) -> None:
-    """Runs `step` on a few samples at a time, so that what it holds in between stays in the cache."""
+    """Runs `step` on a few samples at a time, so that intermediate values stay in the CPU's cache."""
     if batch == 1 or getattr(step, "splits_batch", False):
         step(memory)
         return

@@ -1,14 +1,14 @@
-"""A command stream as values to read: each operation with its registers and with what its addresses hold.
+"""Command stream disassembler: each operation with its registers and the tensors at its addresses.
 
     listing = disassemble(words, accelerator, StreamContext(constants={0: read_only}))
     listing[2].operation.kind, listing[2].inputs, listing[2].registers
 
-A stream has no names.  They come from around it: the compiled file knows where the operator's inputs and outputs lie,
-and Vela's debug database, for a model compiled here, which tensor each operation writes.  The rest follows from the
-order of the operations (`contents`): what an operation reads is what was last written there, by the operation `#12`
-if nobody has a name for it.
+A stream has addresses only.  Names come from its context: the compiled file has the addresses of the operator's inputs
+and outputs, and Vela's debug database, for a model compiled here, has the tensor that each operation writes.  The other
+names follow from the order of operations (`memory_contents`): an operation reads the tensor last written at its
+address, `#12` for the unnamed result of operation 12.
 
-`disassembly_text` makes lines of it, `instruction.as_record` plain values for JSON.
+`text` formats instructions as lines, `instruction.as_record` as plain values for JSON.
 
 Source: Vela's `register_command_stream_generator.py`, for the order in which it sets registers before an operation.
 """
@@ -45,12 +45,12 @@ from hil.npu.stream.payload import Words
 from hil.npu.weights.codec import decode_weight_stream
 
 _FOLLOWED_PIECES = 64
-"""Of a DMA in more pieces, only so many are followed."""
+"""Largest number of pieces of a DMA whose contents are tracked."""
 
 
 @dataclass(frozen=True)
 class NamedRange:
-    """A tensor and where it lies."""
+    """Name and byte range of a tensor."""
 
     name: str
     place: Range
@@ -58,11 +58,11 @@ class NamedRange:
 
 @dataclass(frozen=True)
 class StreamContext:
-    """What is known beside the stream.
+    """Contents of memory and names of tensors around a command stream.
 
-    `constants` are the read-only regions, `inputs` the tensors that are there before the stream runs, `outputs` those
-    that it leaves.  `writes` maps the word offset of an operation to the tensor that it writes, `origins` to the
-    operator of the model that it is part of.
+    `constants` are the read-only regions, `inputs` the tensors in memory before the stream runs, `outputs` those after
+    it.  `writes` maps the word offset of an operation to the tensor that it writes, `origins` to the operator of the
+    model that it belongs to.
     """
 
     constants: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
@@ -78,9 +78,9 @@ def disassemble(
     context: StreamContext | None = None,
     aliases: Mapping[int, int] | None = None,
 ) -> tuple[Instruction, ...]:
-    """Every operation of a stream, in order; `aliases` as `decode_operations`.
+    """Disassembles every operation of a stream, in order; `aliases` as in `decode_operations`.
 
-    Raises `StreamError` with the word offset for what is malformed or not modelled.
+    Raises `StreamError` with the word offset for a command that is malformed or not modelled.
     """
     context = context or StreamContext()
     operations = decode_operations(words, accelerator, aliases)
@@ -96,7 +96,7 @@ def disassemble(
 
 
 class _InstructionReader:
-    """Goes through a stream and remembers what was written where."""
+    """Makes instructions in stream order and tracks the tensors in memory."""
 
     def __init__(self, context: StreamContext, operations: Sequence[Operation]) -> None:
         self._context = context
@@ -125,7 +125,7 @@ class _InstructionReader:
         return Instruction(index, operation, registers, inputs, output, part_of, used_by, weights, records)
 
     def _held(self, feature_map: FeatureMap) -> tuple[str, ...]:
-        """What lies in an input: names of tensors, or that it is a constant, with its value if it is one number."""
+        """Names the contents of an input: tensors, or `constant`, with its value if it has one element."""
         place = byte_range(feature_map)
         data = self._bytes(place)
         if data is None:
@@ -158,7 +158,7 @@ class _InstructionReader:
         return tuple(labels)
 
     def _bytes(self, wanted: Range) -> NDArray[np.uint8] | None:
-        """Constants, wherever they were copied to; None if they are not all known."""
+        """Returns constants, also those that a DMA copied; None if not all of them are known."""
         origin = wanted if wanted.region in self._context.constants else self._contents.origin(wanted)
         if origin is None:
             return None
@@ -188,7 +188,7 @@ class _InstructionReader:
 
 @lru_cache(maxsize=64)  # Stripes of a cascade read the same weights again and again.
 def _zeros(data: bytes, elements: int) -> int | None:
-    """How many weights are zero, without those that pad the stream; None for weights that cannot be decoded."""
+    """Counts zero weights, without the padding of the stream; returns None for weights that cannot be decoded."""
     try:
         stream = decode_weight_stream(data)
     except StreamError:
@@ -197,16 +197,16 @@ def _zeros(data: bytes, elements: int) -> int | None:
 
 
 def byte_range(feature_map: FeatureMap) -> Range:
-    """From the first byte of a feature map to its last."""
+    """Range from the first byte of a feature map to its last."""
     low, high = feature_map.extent()
     return Range(feature_map.region, low, high - low)
 
 
 def _output_names(operations: Sequence[Operation], outputs: Sequence[NamedRange]) -> dict[int, str]:
-    """Word offset -> output tensor, for the operations that last wrote its bytes.
+    """Maps word offsets to output tensors, for the operations that last wrote their bytes.
 
-    Goes back from the end until as much was written into a tensor's place as the tensor has; what wrote there before
-    wrote something else, which had the same bytes of the arena.
+    Goes backwards until all bytes of a tensor have been written; earlier operations that wrote there wrote another
+    tensor, to which Vela gave the same part of the arena.
     """
     names: dict[int, str] = {}
     missing = {tensor: tensor.place.length for tensor in outputs}
@@ -224,7 +224,7 @@ def _output_names(operations: Sequence[Operation], outputs: Sequence[NamedRange]
 
 
 def _reads(operation: Operation) -> list[Range]:
-    """All that an operation reads."""
+    """Byte ranges that an operation reads."""
     if isinstance(operation, Dma):
         return [
             Range(operation.source_region, address, operation.length)
@@ -238,7 +238,7 @@ def _reads(operation: Operation) -> list[Range]:
 
 
 def _records_of(operation: BlockOperation) -> list[Range]:
-    """The records of scales, a run a core."""
+    """Byte ranges of the scale records, one per core."""
     if isinstance(operation, Convolution):
         return list(operation.record_streams)
     return [] if operation.records is None else [operation.records]

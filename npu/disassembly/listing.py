@@ -1,9 +1,9 @@
-"""All command streams of a file, disassembled, with what the file knows of their memories and tensors.
+"""Disassembles all command streams of a file, with the memories and tensors that the file lists.
 
     for listing in list_compiled(read_compiled(data)):
         print(listing.accelerator.name, listing.regions, len(listing.instructions))
 
-`list_payload` does it for a bare driver payload, of which only the stream itself is known.
+`list_payload` disassembles a bare driver payload, which has neither memories nor tensors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hil.npu.vela_output import READ_ONLY, SCRATCH, SCRATCH_FAST, CompiledModel,
 
 @dataclass(frozen=True)
 class StreamMemory:
-    """One memory of a stream: its number, what it is, and its size in bytes."""
+    """One memory region of a stream: its number, its purpose, and its size in bytes."""
 
     number: int
     name: str
@@ -33,7 +33,7 @@ class StreamMemory:
 
 @dataclass(frozen=True)
 class NamedTensor:
-    """An input or output of a stream: the file's tensor, and where it lies."""
+    """An input or output of a stream: the file's tensor and its byte range."""
 
     name: str
     shape: tuple[int, ...]
@@ -43,7 +43,7 @@ class NamedTensor:
 
 @dataclass(frozen=True)
 class StreamNames:
-    """What the compiler told of a stream: by word offset the tensor an operation writes and the operator it is of."""
+    """Names from Vela's debug database: by word offset, the tensor that an operation writes and its operator."""
 
     writes: Mapping[int, str]
     origins: Mapping[int, str]
@@ -51,7 +51,7 @@ class StreamNames:
 
 @dataclass(frozen=True)
 class Listing:
-    """A command stream; `operator` is the place of its `ethos-u` operator among those of its graph, -1 without one."""
+    """A disassembled command stream; `operator` is the index of its `ethos-u` operator in its graph, -1 if none."""
 
     stream: int
     operator: int
@@ -64,15 +64,15 @@ class Listing:
 
 
 def list_payload(payload: bytes) -> Listing:
-    """The stream of a driver payload (`COP1` ...); raises `StreamError` for anything else."""
+    """Disassembles a driver payload (`COP1` ...); raises `StreamError` for any other data."""
     accelerator, words = parse_payload(payload)
     return Listing(0, -1, accelerator, len(words), (), (), (), disassemble(words, accelerator))
 
 
 def list_compiled(model: CompiledModel, sources: Sequence[StreamNames] = ()) -> tuple[Listing, ...]:
-    """The streams of a compiled model in the order of its operators; `sources` by stream, if the compiler told.
+    """Disassembles the streams of a compiled model in the order of its operators; `sources` has names by stream.
 
-    Raises `StreamError` for what is malformed or not modelled.
+    Raises `StreamError` for a stream that is malformed or not modelled.
     """
     pairs = [(graph, op) for graph in model.subgraphs for op in graph.operators if isinstance(op, NpuOperator)]
     return tuple(

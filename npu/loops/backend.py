@@ -1,9 +1,9 @@
-"""When compiled loops pay.
+"""Choice of the compute backend: NumPy, or the loops compiled with numba.
 
-Importing numba and its cached code takes about half a second, NumPy about ten nanoseconds an element more than they do,
-and its calls for an operation about as long as a few thousand elements.  So a process begins with NumPy, and turns to
-the compiled loops once it has computed so much that they would have paid for themselves, or if numba is there already.
-Results are the same bit for bit, so when this happens does not matter.
+Importing numba and its cached code takes about half a second.  NumPy takes about ten nanoseconds per element more than
+the compiled loops, and its calls for one operation as long as a few thousand elements.  So a process begins with NumPy
+and switches to the compiled loops once it has computed more elements than pay for the import, or if numba is imported
+already.  Results are equal bit for bit, so the moment of the switch changes only the speed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from types import ModuleType
 
 BREAK_EVEN_ELEMENTS = 30_000_000
-"""Output elements computed in this process after which the compiled loops would have paid for their import."""
+"""OFM elements computed in this process after which importing the compiled loops is cheaper than NumPy."""
 
 
 CALL_ELEMENTS = 2_000
-"""Output elements whose time NumPy's calls for one operation take, however few it has."""
+"""Cost of NumPy's calls for one operation, in OFM elements."""
 
 
 @dataclass
@@ -32,7 +32,7 @@ _meter = _Meter()
 
 
 def loops(elements: int) -> ModuleType | None:
-    """The module `loops` if it pays, now that `elements` more are to be computed; None if not, or without numba."""
+    """Counts `elements` as work to be done, and returns `batch_loops` if they pay; None for NumPy, or without numba."""
     if _meter.loops is None and not _meter.missing:
         _meter.elements += elements + CALL_ELEMENTS
         if _meter.elements > BREAK_EVEN_ELEMENTS or "numba" in sys.modules:
@@ -41,13 +41,13 @@ def loops(elements: int) -> ModuleType | None:
 
 
 def byte_loops() -> ModuleType | None:
-    """The loops for bytes if they are there already."""
+    """Returns the loops for 8-bit operands if they are imported already, else None."""
     found: ModuleType | None = _meter.loops.of_bytes if _meter.loops else None
     return found
 
 
 def load() -> None:
-    """Turns to the compiled loops now."""
+    """Switches to the compiled loops now, if numba is installed."""
     try:
         _meter.loops = importlib.import_module("hil.npu.loops.batch_loops")
     except ImportError:
@@ -55,5 +55,5 @@ def load() -> None:
 
 
 def unload() -> None:
-    """Turns back to NumPy, as a process begins."""
+    """Switches back to NumPy and resets the count."""
     _meter.elements, _meter.loops = 0, None

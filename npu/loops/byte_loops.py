@@ -4,10 +4,10 @@
                         weights, first, scales, table)
 
 A group of samples is copied to a buffer as unsigned bytes, NHWC, with its padding; there a window is a few *runs* of
-adjacent bytes, so a product of matrices needs no copy of the windows.  `byte_plan` makes the arguments and has checked
-that every address they lead to is inside its region.  `dot_products` has the innermost loops.
+adjacent bytes, so a matrix product needs no copy of the windows.  `byte_plan` makes the arguments and has checked that
+every address derived from them is inside its region.  `dot_products` has the innermost loops.
 
-Importing this module imports numba and needs the instructions: only `loops` does that.
+Importing this module imports numba and needs a CPU with the instructions, so only `batch_loops` imports it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from hil.npu.loops.byte_plan import BatchAddresses, InputCopy, Operand, OutputLa
 ROWS, LANES = dot_products.ROWS, dot_products.LANES
 
 SLACK = 64
-"""Bytes behind the buffer that reading whole groups or vectors may touch; their weights are 0."""
+"""Bytes after the buffer that loads of whole groups or vectors may read; their weights are 0."""
 
 
 @compiled
 def _address(array: Array) -> Any:
-    """Where `array` begins: signed, because numba adds an unsigned and a signed integer in float64."""
+    """Address of `array`: signed, because numba adds an unsigned and a signed integer in float64."""
     return np.int64(array.ctypes.data)
 
 
@@ -41,7 +41,7 @@ def _numbers(fixed: Array) -> tuple[InputCopy, OutputLayout]:
 
 @compiled
 def _copy_input(memory: BatchAddresses, begin: int, count: int, pieces: Array, copy: InputCopy, buffer: Array) -> None:
-    """`count` samples from number `begin` on, padded, to the buffer."""
+    """Copies `count` samples from number `begin` on to the buffer, padded."""
     for sample in range(count):
         source = memory.source + (begin + sample) * memory.source_step
         target = _address(buffer) + sample * copy.size
@@ -57,7 +57,7 @@ def _copy_input(memory: BatchAddresses, begin: int, count: int, pieces: Array, c
 
 @compiled
 def _workspace(copy: InputCopy, channels: int) -> tuple[Array, Array, Array, Array, Array]:
-    """The buffer; addresses of `ROWS` windows, and of their outputs; outputs to be looked up, and their addresses."""
+    """Allocates the buffer, addresses of `ROWS` windows and outputs, and outputs to look up with their addresses."""
     buffer = np.full(copy.group * copy.size + SLACK, copy.fill, np.uint8)
     staged = np.empty((ROWS, channels), np.uint8)
     stages = _address(staged) + np.arange(ROWS) * channels
@@ -69,7 +69,7 @@ def _next(
     memory: BatchAddresses, begin: int, count: int, size: int, buffer: int, rows: Array, at: int, addresses: Array,
     outs: Array,
 ) -> None:  # fmt: skip
-    """Addresses of the `ROWS` windows and outputs from number `at` on; behind the last, the first of them again."""
+    """Sets the addresses of `ROWS` windows and outputs from number `at` on; after the last, repeats the first."""
     sample, place = divmod(at, rows.shape[1])
     for row in range(ROWS):
         if sample == count:
@@ -84,7 +84,7 @@ def _next(
 
 @compiled
 def _look_up(staged: Array, table: Array, outs: Array, output: OutputLayout) -> None:
-    """Results of `ROWS` rows, looked up and stored."""
+    """Looks up and stores the results of `ROWS` rows."""
     for row in range(ROWS):
         for c in range(output.depth):
             staged[row, c] = table[staged[row, c]]
@@ -98,7 +98,7 @@ def _multiply(
     addresses: Array, outs: Array, step: int, output: OutputLayout, runs: Array, groups: int, blocks: Array,
     weights: Array, first: Array, scales: Array,
 ) -> None:  # fmt: skip
-    """Rows of bytes times weights, `blocks` saying how many vectors of sums are computed at a time."""
+    """Multiplies rows of bytes by weights; `blocks` are the numbers of vectors of sums computed at a time."""
     at, vector = _address(weights), 0
     for block in blocks:
         start, scale, depth = (
@@ -130,12 +130,12 @@ def convolve(
     source: int, source_step: int, target: int, target_step: int, samples: int, fixed: Array, groups: int,
     pieces: Array, rows: Array, runs: Array, blocks: Array, weights: Array, first: Array, scales: Array, table: Array,
 ) -> None:  # fmt: skip
-    """A convolution of `samples` samples, `source_step` and `target_step` bytes apart.
+    """Computes a convolution of `samples` samples, `source_step` and `target_step` bytes apart.
 
     `fixed` are the numbers of `InputCopy` and `OutputLayout`; `pieces`, `rows`: int64, offsets of pieces in source and
-    buffer, of windows in buffer and outputs in target; `runs`: int64, offsets of a window's runs of `groups`*4 bytes; `weights`,
-    `first` and `scales` as `dot_products.products` takes them, for `blocks` of vectors; `table` (256 bytes, or none) is
-    looked up at the end.
+    buffer, of windows in buffer and outputs in target; `runs`: int64, offsets of a window's runs of `groups`*4 bytes;
+    `weights`, `first` and `scales` as `dot_products.products` takes them, for `blocks` of vectors; `table` (256 bytes,
+    or empty) is the lookup table.
     """
     memory = BatchAddresses(source, source_step, target, target_step)
     copy, output = _numbers(fixed)
@@ -157,8 +157,10 @@ def depthwise(
     source: int, source_step: int, target: int, target_step: int, samples: int, fixed: Array,
     pieces: Array, rows: Array, runs: Array, weights: Array, first: Array, scales: Array, table: Array,
 ) -> None:  # fmt: skip
-    """As `convolve`, each channel for itself: `runs` are the offsets of a window's elements, `weights` int16 pairs
-    (weight, 0), shape (elements, channels, 2)."""
+    """Computes a depthwise convolution, with arguments as `convolve` but for two.
+
+    `runs` are the offsets of a window's elements, `weights` int16 pairs (weight, 0), shape (elements, channels, 2).
+    """
     memory = BatchAddresses(source, source_step, target, target_step)
     copy, output = _numbers(fixed)
     buffer, addresses, outs, staged, stages = _workspace(copy, len(first))
@@ -192,7 +194,10 @@ def _tap(
 def look_up_pairs(
     first: Operand, second: Operand, out: Operand, samples: int, depth: int, places: Array, table: Array
 ) -> None:  # fmt: skip
-    """Results of pairs of bytes by `table`; `places`: int64, offsets of each pixel in the three feature maps."""
+    """Looks up the results of pairs of bytes in `table`.
+
+    `places`: int64, offsets of each pixel in the three feature maps.
+    """
     for sample in range(samples):
         a = first.address + sample * first.sample_step
         b = second.address + sample * second.sample_step

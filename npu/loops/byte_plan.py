@@ -1,10 +1,10 @@
-"""Plans for `byte_loops`: a convolution's weights, scales and addresses as its loops take them.
+"""Packs a convolution's weights, scales and addresses into the arguments of `byte_loops`.
 
-    plan = BytePlan.prepare(operation, weights, stage)        # None if it is not one for bytes
+    plan = BytePlan.prepare(operation, weights, stage)        # None if bytes do not suffice
     plan(memory, loops)
 
-For convolutions (and average pools, whose weights are 1) from bytes to bytes.  Signed inputs become unsigned by adding
-128; what that and the zero point add to the sums is taken off the bias, which the sums begin with.
+For convolutions (and average pools, whose weights are 1) from 8-bit IFM to 8-bit OFM.  Signed inputs become unsigned by
+adding 128; the bias, at which the sums start, compensates for that and for the zero point.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from hil.npu.stream.feature_map import BRICK, FeatureMap, Regions
 from hil.npu.stream.operations import Kind, Upscale, Windowed
 
 LANES = 16
-"""Channels computed at a time."""
+"""Channels computed at a time, one per 32-bit lane of a vector."""
 
 GROUP_BYTES = 1 << 17
-"""Padded input of several samples that is held at a time; one sample may have more."""
+"""Bytes of padded input copied at a time, in whole samples; one sample may exceed it."""
 
 _MOVED = 64
 
 
 class BatchAddresses(NamedTuple):
-    """Addresses of the two regions' first sample, and from a sample to the next."""
+    """Addresses of the first sample in the IFM's and the OFM's region, and bytes from a sample to the next."""
 
     source: int
     source_step: int
@@ -41,7 +41,7 @@ class BatchAddresses(NamedTuple):
 
 
 class InputCopy(NamedTuple):
-    """How a sample is copied to the buffer: in pieces of `length` bytes, each by `unit` bytes, `step` bytes apart.
+    """Parameters of copying a sample to the buffer: pieces of `length` bytes, by `unit` bytes, `step` bytes apart.
 
     Bytes are xored with `flip`, padding is `fill`, a padded sample has `size` bytes and `group` samples are copied at a
     time.
@@ -57,7 +57,7 @@ class InputCopy(NamedTuple):
 
 
 class OutputLayout(NamedTuple):
-    """The output: its depth, bytes from 16 channels to the next, zero point and limits less the zero point."""
+    """Parameters of the OFM: depth, bytes from 16 channels to the next, zero point, limits less the zero point."""
 
     depth: int
     step: int
@@ -67,7 +67,7 @@ class OutputLayout(NamedTuple):
 
 
 class Operand(NamedTuple):
-    """A feature map of bytes: address of its region's first sample; from a sample, from 16 channels to the next."""
+    """An 8-bit feature map: address of its region's first sample, bytes to the next sample and the next 16 channels."""
 
     address: int
     sample_step: int
@@ -86,10 +86,10 @@ class BytePlan:
 
     @classmethod
     def prepare(cls, operation: Windowed, weights: NDArray[np.int16], stage: OutputStage) -> BytePlan | None:
-        """The plan for `weights` of shape (output depth, height, width, input depth; 1 if each channel is for itself).
+        """Makes the plan for `weights` of shape (output depth, height, width, input depth; 1 if depthwise).
 
-        None where bytes do not suffice: 16 bits, weights of 9 bits, enlarged inputs, scaling that does not fit float64,
-        sums that may exceed 32 bits.
+        Returns None for 16-bit feature maps, 9-bit weights, upscaled IFMs, scaling that float64 does not hold, and sums
+        that may exceed 32 bits.
         """
         ifm, ofm, zero_point = operation.ifm, operation.ofm, operation.ifm_zero_point
         offset = 128 if ifm.dtype == np.int8 else 0
@@ -127,7 +127,7 @@ class BytePlan:
         return cls(ifm.region, ofm.region, np.array([*copy, *output], np.int64), groups, arrays)
 
     def __call__(self, memory: Regions, loops: ModuleType) -> None:
-        """Computes every sample of `memory`; `loops` is `byte_loops`."""
+        """Computes the operation for every sample of `memory`; `loops` is the module `byte_loops`."""
         source, target = memory[self.source], memory[self.target]
         places = source.ctypes.data, source.strides[0], target.ctypes.data, target.strides[0], len(target)
         if self.groups:
@@ -137,7 +137,7 @@ class BytePlan:
 
 
 def pixel_offsets(feature_map: FeatureMap) -> NDArray[np.int64]:
-    """Where each pixel's first channel lies in the region; shape (height, width)."""
+    """Offset of each pixel's first channel in the region; shape (height, width)."""
     stride_y, stride_x, _ = feature_map.strides
     if feature_map.bricks:
         stride_x = BRICK * feature_map.dtype.itemsize
@@ -149,7 +149,7 @@ def pixel_offsets(feature_map: FeatureMap) -> NDArray[np.int64]:
 
 
 def within_extent(feature_map: FeatureMap) -> bool:
-    """Whether all that the loops touch is within the extent that a program checks before it runs."""
+    """True if all bytes that the loops access are within the extent that a program checks before it runs."""
     depth = feature_map.shape[2]
     starts = np.arange(0, depth, BRICK)
     steps = starts // BRICK * feature_map.strides[2] if feature_map.bricks else starts
@@ -165,7 +165,7 @@ def _padded_shape(operation: Windowed) -> tuple[int, int]:
 
 
 def _input_copy(operation: Windowed, flip: int, fill: int) -> tuple[InputCopy, NDArray[np.int64]]:
-    """How the input is copied, and its pieces: their offsets in the region and in the buffer."""
+    """Parameters of the copy, and the offsets of its pieces in the region and in the buffer."""
     ifm, padding = operation.ifm, operation.padding
     height, width = _padded_shape(operation)
     in_h, in_w, depth = ifm.shape
@@ -183,7 +183,7 @@ def _input_copy(operation: Windowed, flip: int, fill: int) -> tuple[InputCopy, N
 
 
 def _windows(operation: Windowed, whole: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(rows, runs) of `byte_loops.convolve`; a row of the kernel is one run if its elements are adjacent."""
+    """Arguments (rows, runs) of `byte_loops.convolve`; a kernel row is one run if its elements are adjacent."""
     kernel, (out_h, out_w, _), depth = operation.kernel, operation.ofm.shape, operation.ifm.shape[2]
     _, width = _padded_shape(operation)
     tops, lefts = np.arange(out_h)[:, None] * kernel.stride_y, np.arange(out_w) * kernel.stride_x
@@ -194,7 +194,7 @@ def _windows(operation: Windowed, whole: bool) -> tuple[NDArray[np.int64], NDArr
 
 
 def _blocks(vectors: int) -> list[int]:
-    """`vectors` of sums in blocks of 3 and 2, and 1 only if there is one."""
+    """Splits `vectors` vectors of sums into blocks of 3 and 2, and 1 only if there is one."""
     blocks = []
     while vectors:
         blocks.append(3 if vectors == 3 or vectors > 4 else min(vectors, 2))
@@ -203,7 +203,7 @@ def _blocks(vectors: int) -> list[int]:
 
 
 def _packed(weights: Array, groups: int, blocks: list[int]) -> NDArray[np.int8]:
-    """Weights (output depth, runs, bytes of a run) as `dot_products.products` reads them, block after block."""
+    """Packs weights (output depth, runs, bytes of a run) in the order in which `dot_products.products` reads them."""
     depth, runs, length = weights.shape
     padded = np.zeros((sum(blocks) * LANES, runs, groups * 4), np.int8)
     padded[:depth, :, :length] = weights
@@ -222,7 +222,7 @@ def _widened(values: Array, channels: int, dtype: Any) -> Array:
 
 
 def _scales(stage: OutputStage, channels: int) -> NDArray[np.float64]:
-    """Per channel what `dot_products.products` takes: the multiplier, what is added, what besides to negative sums."""
+    """Scaling constants of `dot_products.products` per channel: multiplier, addend, extra addend of negative sums."""
     _, multiplier, half, nudge = stage.float_constants
     result = np.zeros((3, channels))
     depth = channels if len(multiplier) == 1 else len(multiplier)

@@ -1,17 +1,16 @@
-"""Cycles and bus traffic of a program, modelled from its command stream.
+"""Timing model: cycles and AXI traffic of a program, from its command stream.
 
     timing = cycles(program, MemorySystem.of(NpuConfig()))
     timing.total, timing.axi0_read_beats
 
 This is a model, not a measurement: callers label its numbers "modelled".
 
-An operation takes the longest of what the MAC and output units need (`block_cycles`), what issuing its blocks needs,
-and what its traffic needs on each port (`traffic`).  The command stream itself is read through the port of the
-constants.  DMAs run beside block operations, one after the other.  The command stream says what waits for what:
-DMA_WAIT holds back until a DMA is done, KERNEL_WAIT until block operations are.  Block operations do not overlap each
-other here, whatever BLOCKDEP allows.
+An operation takes the longest of the cycles of the MAC and output units (`block_cycles`), of issuing its blocks, and of
+its traffic on each port (`traffic`).  The command stream itself is read through the port of the constants.  DMAs run in
+parallel to block operations, one after the other.  DMA_WAIT waits for DMAs, KERNEL_WAIT for block operations.  Block
+operations do not overlap each other here, even if BLOCKDEP allows it.
 
-How good it is, with Vela 5.2 and Ethos_U55_High_End_Embedded; nothing is tuned to a model:
+Accuracy, with Vela 5.2 and Ethos_U55_High_End_Embedded; nothing is tuned to a network:
 
 * against the cycles that Arm's FVP is published to need for kws_micronet_m in Shared_Sram (a personal repository's
   sweep): -0.7 %, -0.8 %, +0.8 %, +2.9 % at 32, 64, 128, 256 MACs; beats at 128 MACs -1.1 % (AXI0) and 0.0 % (AXI1);
@@ -56,14 +55,14 @@ AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT, AXI1_WRITE_BEAT = 0x82, 0x87, 0
 
 
 COMMAND_REGION = 0
-"""Vela keeps the command stream with the constants, and Arm's driver reads it through their port."""
+"""Region whose port reads the command stream: Vela stores it with the constants, in region 0."""
 
 
 @dataclass(frozen=True)
 class OperationTiming:
-    """When an operation runs, in cycles from the program's start, and what it moves.
+    """Start and end of an operation in cycles from the program's start, and its beats.
 
-    `compute` are the cycles the MAC and output units need, `transfer` those of the busier port.  `read_beats` and
+    `compute` are the cycles of the MAC and output units, `transfer` those of the busier port.  `read_beats` and
     `write_beats` are by port.
     """
 
@@ -98,7 +97,7 @@ class Timing:
     per_operation: tuple[OperationTiming, ...]
 
     def events(self) -> Mapping[int, int]:
-        """The counts that the PMU's event numbers stand for."""
+        """Returns counts by PMU event number."""
         return {
             CYCLE: self.total,
             NPU_IDLE: self.idle,
@@ -111,7 +110,7 @@ class Timing:
 
 
 def cycles(program: Program, memory: MemorySystem) -> Timing:
-    """Models one inference of `program` with `memory` around the NPU."""
+    """Models one inference of `program` with the memories `memory`."""
     memory = memory.with_beat_bytes(program.accelerator.beat_bytes)
     npu_free = dma_free = issue = 0
     timings: list[OperationTiming] = []
@@ -178,7 +177,7 @@ def _block_operation(operation: BlockOperation, program: Program, memory: Memory
 
 
 def _compute(operation: BlockOperation, block: BlockCycles, memory: MemorySystem, cores: int) -> float:
-    """Cycles of the MAC and output units, no faster than blocks can be issued."""
+    """Cycles of the MAC and output units, at least those of issuing the blocks."""
     output = block.output
     if isinstance(operation, Convolution) and operation.records is not None:
         latency = memory.port_of(operation.records.region).read_latency
@@ -191,7 +190,7 @@ def _compute(operation: BlockOperation, block: BlockCycles, memory: MemorySystem
 
 
 def _block_latency(operation: BlockOperation, memory: MemorySystem, cores: int) -> float:
-    """Cycles to fetch the input of one block and to write its output."""
+    """Cycles to read the IFM of one block and to write its OFM."""
     ifm, ofm = operation.ifm, operation.ofm
     height, width, depth = input_block(operation)
     read, write = memory.port_of(ifm.region), memory.port_of(ofm.region)

@@ -1,8 +1,8 @@
-"""The weight codec: how the NPU's weights are compressed.
+"""Weight decoder: decompresses the NPU's Golomb-Rice coded weight stream.
 
     weights = decode_weight_stream(data)        # int16 array of values -255 to 255, in hardware order
 
-The stream is a row of *slices*, bits counted from the lowest of each byte.  A slice has a header:
+The stream is a sequence of *slices*; bits count from the lowest of each byte.  A slice has a header:
 
 =========  ====  =====================================================================================
 field      bits  meaning
@@ -14,13 +14,13 @@ WTRUNC     1     the quotient of a weight is at most 2
 NEWPAL     1     palette follows: DIROFS 5, PALSIZE 5 (less one), PALBITS 3 (less two), then the entries
 =========  ====  =====================================================================================
 
-Then *chunks*: each may read 12 weight quotients (`WUNARY0`, one bit a symbol, and `WUNARY1`, one more for each that is
-set: 0 is quotient part 0, 10 part 1, 11 part 2 and more to come), a piece of the zero runs' unary code, and then the
-remainders of the chunk before.  A symbol is an index to the palette or, above it, a direct value, which is
+*Chunks* follow: each may hold 12 weight quotients (`WUNARY0`, one bit per symbol, and `WUNARY1`, one more for each set
+bit: 0 is quotient part 0, 10 part 1, 11 part 2 and more to come), a part of the zero runs' unary code, and then the
+remainders of the previous chunk.  A symbol is an index to the palette or, above it, a direct value, which is
 `2*magnitude + sign`.
 
-In long runs `codec_loops` reads all this.  Until it pays, reading is in two passes.  The first, here, walks all slices
-in Python to find where each chunk begins and which codes it reads (about 1 us a chunk of up to 12 weights).  The second
+In long runs `codec_loops` decodes the stream.  Before that, decoding has two passes.  The first, here, scans all slices
+in Python for the position of each chunk and the codes it holds (about 1 us per chunk of up to 12 weights).  The second
 (`symbols`) gathers all bits of the stream with NumPy.  Every read is bounded and every field is checked: a malformed
 stream raises `StreamError`.  Vela's own `mlw_codec` ends the process instead.
 
@@ -43,20 +43,20 @@ _UNARY = 12
 """Bits of a chunk's `WUNARY0`."""
 
 ELEMENTS_PER_BYTE = 20
-"""Output elements that NumPy computes while a byte of weights is decoded here: what the compiled loops would save."""
+"""Cost of decoding a byte of weights here, in OFM elements that NumPy computes in that time (see `loops.backend`)."""
 
 MAX_STREAM_WEIGHTS = (1 << 24) + (1 << 15)
-"""More weights no stream may hold; bounds what a malformed one costs, as a bit can stand for a weight or 8 zeros."""
+"""Largest number of weights in a stream; bounds the cost of a malformed one, as one bit can encode 8 zeros."""
 
 _GROUP = 1 << 20
-"""Weights gathered at a time: that takes some 60 bytes for each."""
+"""Weights gathered at a time; each takes some 60 bytes."""
 
 _ONES = tuple(ONES.tolist())
 _MASKS = tuple((1 << count) - 1 for count in range(_UNARY + 1))
 
 
 def decode_weight_stream(data: bytes, most: int = MAX_STREAM_WEIGHTS) -> NDArray[np.int16]:
-    """All weights of an encoded stream, in the order in which they were encoded.
+    """Decodes all weights of a stream, in stream order.
 
     Raises `StreamError` if the stream is malformed, ends early, or has more than `most` weights.
     """
@@ -67,7 +67,7 @@ def decode_weight_stream(data: bytes, most: int = MAX_STREAM_WEIGHTS) -> NDArray
         if count >= 0:
             decoded: NDArray[np.int16] = weights[:count]
             return decoded
-    return _decode(data, most)  # It also says what is malformed.
+    return _decode(data, most)  # Its errors name what is malformed.
 
 
 def _decode(data: bytes, most: int) -> NDArray[np.int16]:
@@ -96,7 +96,7 @@ def _decode(data: bytes, most: int) -> NDArray[np.int16]:
 
 
 class _Bits:
-    """A position in the stream; reads past the end raise.
+    """Bit reader of a stream; raises `StreamError` at its end.
 
     `words` holds for every byte the 32 bits that start there, so that any field of up to 25 bits is one look-up.
     """
@@ -132,7 +132,7 @@ def _read_palette(reader: _Bits, zero_runs: bool) -> Palette:
 
 
 def _scan_slice(reader: _Bits, zdiv: int, palette: Palette | None, scanned: ScannedSlices) -> Palette:
-    """Notes one slice in `scanned`; gives the palette that holds from here on."""
+    """Records one slice in `scanned`; returns the palette in force from here on."""
     zero_runs = zdiv != _ZDIV_PLAIN
     length = reader.take(15) + 1
     wdiv, truncated, fresh = reader.take(3), bool(reader.take(1)), bool(reader.take(1))
@@ -166,9 +166,9 @@ def _scan_slice(reader: _Bits, zdiv: int, palette: Palette | None, scanned: Scan
 
 
 def _scan_weights(reader: _Bits, piece: Slice, scanned: ScannedSlices) -> int:
-    """Notes where each chunk of a slice without zero runs begins; gives the position behind the slice.
+    """Records the position of each chunk of a slice without zero runs; returns the position after the slice.
 
-    This loop and the next are most of the time of decoding: they work on local names, and check bounds once a chunk.
+    This loop and the next take most of the decoding time: they use local names, and check bounds once per chunk.
     """
     words, ones, masks, limit, note = reader.words, _ONES, _MASKS, reader.length, scanned.positions.append
     unary, per_chunk, truncated = _MASKS[piece.unary_bits], piece.per_chunk, piece.truncated
@@ -189,7 +189,7 @@ def _scan_weights(reader: _Bits, piece: Slice, scanned: ScannedSlices) -> int:
 
 
 def _scan_both(reader: _Bits, piece: Slice, scanned: ScannedSlices) -> int:
-    """As `_scan_weights`, for a slice with zero runs."""
+    """Scans a slice with zero runs, as `_scan_weights`."""
     words, ones, masks, limit, note = reader.words, _ONES, _MASKS, reader.length, scanned.positions.append
     unary, per_chunk, truncated = _MASKS[piece.unary_bits], piece.per_chunk, piece.truncated
     width, unary_bits, zero_width, zero_bits = piece.width, piece.unary_bits, piece.zero_width, piece.zero_bits
