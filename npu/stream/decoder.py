@@ -199,9 +199,7 @@ class _Reader:
         minimum, maximum = registers["ACTIVATION_MIN"], registers["ACTIVATION_MAX"]
         if limits.min == 0:
             minimum, maximum = minimum & 0xFFFF, maximum & 0xFFFF
-        if (
-            function < 16
-        ):  # Without a table look-up, values must fit the OFM's data type, also if the registers' limits do not.
+        if function < 16:  # Without a table, values must fit the OFM's type, also if the limits do not.
             low, high = max(low, int(limits.min)), min(high, int(limits.max))
         low, high = min(max(low, minimum), high), max(min(high, maximum), low)
         lut, index_signed = None, None
