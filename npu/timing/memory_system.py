@@ -45,7 +45,7 @@ class MemorySystem:
 
     @classmethod
     def of(cls, npu: NpuConfig) -> MemorySystem:
-        """Reads what a Vela configuration says of `npu`'s memories, for the ports of a U55.
+        """Reads the memories of `npu` from its Vela configuration, for the ports of a U55.
 
         Raises `BadInputError` if it has no such system configuration or memory mode, or lacks a value.
         """
