@@ -130,11 +130,11 @@ def measure(runners: dict[str, Runner], rounds: int) -> dict[str, float]:
 @contextlib.contextmanager
 def numpy_alone() -> Any:
     """Within it `npu` has no compiled loops."""
-    from hil.npu.loops import threshold as acceleration
+    from hil.npu.loops import backend
 
-    kept = acceleration.loops
-    acceleration.loops = lambda elements: None  # type: ignore[assignment]
+    original = backend.loops
+    backend.loops = lambda elements: None  # type: ignore[assignment]
     try:
         yield
     finally:
-        acceleration.loops = kept
+        backend.loops = original

@@ -39,7 +39,7 @@ from npu_peers import (
     random_inputs,
 )
 
-from hil.npu.loops import threshold as acceleration
+from hil.npu.loops import backend
 from hil.npu.stream.operations import Convolution
 from hil.npu.vela_output import read_compiled
 from hil.npu.weights.order import layout_of
@@ -114,7 +114,7 @@ def memory(compiled: Path, batch: int) -> Row:
 
 def print_peak(compiled: Path, batch: int) -> None:
     """Runs a batch of zeros and prints the process' peak memory in bytes; in a process of its own."""
-    acceleration.load()
+    backend.load()
     model = read_compiled(compiled.read_bytes())
     arena = np.zeros((batch, model.arena_bytes), np.uint8)
     arena[:] = 1
@@ -163,7 +163,7 @@ def main() -> None:
     shared = os.environ.get("HIL_TEST_DATA")
     found = sorted(Path(shared, "models").glob("*.tflite")) if shared else []
     models = options.models or [*found, mobilenet_v2(options.cache)]
-    acceleration.load()
+    backend.load()
     tables: dict[str, dict[str, Row]] = {"one": {}, "jobs": {}, "single": {}, "decode": {}, "memory": {}}
     convolutional = set()
     for path in models:

@@ -1,16 +1,16 @@
-"""The members of the families Ethos-U55 and Ethos-U65, and what of each a command stream depends on.
+"""Hardware parameters of every Ethos-U55 and Ethos-U65: MAC units, SHRAM, micro-block, cores, AXI width.
 
     >>> Accelerator.from_name("ethos-u55-128").macs
     128
 
-All run the same commands.  They differ in
+All execute the same commands.  They differ in
 
-* the MAC units, 32 to 512 multiplications of 8 bits a cycle;
-* the *micro-block* ("ublock"): the piece of output that the MAC units work on at a time, height x width x depth, and
-  the depth of input that they take for it.  Its two depths fix the order in which weights are stored;
+* the MAC units, 32 to 512 multiplications of 8 bits per cycle;
+* the *micro-block* ("ublock"): the part of an OFM block that the MAC units compute at a time, height x width x depth,
+  and the IFM depth that they read for it.  These two depths fix the order in which weights are stored;
 * SHRAM, the memory inside the NPU.  Its last 2 KiB hold the lookup tables of activations;
-* the cores: the U65-512 has two of 256 MACs, each with a SHRAM of its own.  They share the work by output channel, the
-  even ones to the first and the odd ones to the second, so weights and scales come in two streams;
+* the cores: the U65-512 has two of 256 MACs, each with its own SHRAM.  The first computes the even output channels,
+  the second the odd ones, so there are two weight streams and two scale streams;
 * the width of the two AXI ports, 64 bits (U55) or 128 (U65).
 
 The register CONFIG names the member: bits 0-3 log2 of the MACs, bits 8-15 SHRAM in KiB (of all cores), bits 28-31 the
@@ -25,24 +25,24 @@ from dataclasses import dataclass
 from hil.core.errors import BadInputError, StreamError
 
 LUT_BYTES = 2048
-"""Size of the lookup tables' part of SHRAM, at its end."""
+"""Bytes at the end of SHRAM that hold the lookup tables."""
 
 ID_WORD = 0x1006_6001
 """Register ID: architecture 1.0.6, product version as Vela and the open models report it."""
 
 VIRTUAL_ID_WORD = ID_WORD | 0xF00
-"""Register ID of the NPU of a virtual board: of a revision, r15, that there is not, so that it never passes for one."""
+"""Register ID of the NPU of a virtual board: revision r15 does not exist, so it never passes for a real one."""
 
 _U55, _U65 = 0, 1
-"""Products in CONFIG."""
+"""Product numbers in bits 28-31 of CONFIG."""
 
 
 @dataclass(frozen=True)
 class Accelerator:
-    """One member.
+    """One Ethos-U configuration.
 
-    `ofm_ublock` is (height, width, depth) of the output micro-block, `ifm_ublock_depth` the input depth taken at a
-    time, `shram_bytes` the size of one core's SHRAM, `macs` those of all cores.
+    `ofm_ublock` is (height, width, depth) of the OFM micro-block, `ifm_ublock_depth` the IFM channels read at a time,
+    `shram_bytes` the size of one core's SHRAM, `macs` the MAC units of all cores together.
     """
 
     name: str
@@ -55,18 +55,18 @@ class Accelerator:
 
     @property
     def config_word(self) -> int:
-        """What register CONFIG reads, and what Vela writes into its output."""
+        """Value of register CONFIG, which Vela also writes into the driver payload."""
         shram = self.shram_bytes // 1024 * self.cores
         return (self.macs.bit_length() - 1) | shram << 8 | self.product << 28
 
     @property
     def beat_bytes(self) -> int:
-        """Bytes that one beat moves on each of the two AXI ports."""
+        """Bytes per beat on each of the two AXI ports."""
         return 16 if self.product == _U65 else 8
 
     @classmethod
     def from_name(cls, name: str) -> Accelerator:
-        """`name` as Vela's `--accelerator-config` takes it; raises `BadInputError` for any other."""
+        """Finds a member by the name that Vela's `--accelerator-config` takes; raises `BadInputError` for any other."""
         for accelerator in ALL:
             if accelerator.name == name:
                 return accelerator
@@ -75,7 +75,7 @@ class Accelerator:
 
     @classmethod
     def from_config_word(cls, config: int) -> Accelerator:
-        """The member whose CONFIG is `config`; raises `StreamError` if it is none of these."""
+        """Finds the member whose register CONFIG reads `config`; raises `StreamError` if there is none."""
         product, macs = config >> 28, 1 << (config & 15)
         if product not in (_U55, _U65):
             raise StreamError(

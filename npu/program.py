@@ -4,13 +4,13 @@
     arena = np.zeros((batch, arena_bytes), np.uint8)        # inputs are written into it first
     program.run({1: arena})                                 # outputs are in it afterwards
 
-Decoding turns registers into operations, unpacks weights, reads scales and tables, and chooses the arithmetic.  The
-NPU's eight memory regions are byte arrays: those of `constants` are read-only and shared by the batch, the others have
-one row per sample.  Everything a program touches is known from the stream, so `Program.required` says how large each
-region must be, and `run` checks that before anything is read or written.
+Decoding turns register writes into operations, unpacks weights, reads scales and lookup tables, and chooses the
+arithmetic.  The NPU's eight memory regions are byte arrays: those of `constants` are read-only and shared by the batch,
+the others have one row per sample.  The stream gives the address of every access, so `Program.required` holds the size
+that each region needs, and `run` checks it before anything is read or written.
 
-Operations run one after the other and each reads its whole input before it writes, so waits and block dependencies,
-which order what the hardware overlaps, need nothing here.
+Operations run one after the other and each reads its whole IFM before it writes, so the waits and block dependencies
+that order overlapping work in the hardware have no effect here.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from hil.core.arrays import Array, Bytes
 from hil.core.errors import BadInputError, StreamError
 from hil.npu.accelerator import Accelerator
 from hil.npu.arithmetic.blas import one_thread
-from hil.npu.arithmetic.dispatch import Step, kernel
-from hil.npu.loops import threshold as acceleration
-from hil.npu.stream import footprint as touched
+from hil.npu.arithmetic.dispatch import Step, prepare_step
+from hil.npu.loops import backend
+from hil.npu.stream import footprint
 from hil.npu.stream.constants import KnownMemory, Spans
 from hil.npu.stream.decoder import decode_operations
 from hil.npu.stream.feature_map import Regions
 from hil.npu.stream.operations import SHRAM_REGION, BlockOperation, Convolution, Dma, Operation, Windowed
 from hil.npu.stream.payload import Words
-from hil.npu.weights.codec import COST
+from hil.npu.weights.codec import ELEMENTS_PER_BYTE
 
 OperationTrace = Callable[[Operation, Array], None]
 """Called after each block operation with its output, shape (batch, height, width, depth)."""
 
 CHUNK_ELEMENTS = 1 << 16
-"""Output elements computed at a time, in whole samples, so that intermediate values stay in the cache."""
+"""OFM elements computed at a time, in whole samples, so that intermediate values stay in the CPU's cache."""
 
 
 def decode(
@@ -53,16 +53,17 @@ def decode(
     """Decodes a command stream (from `payload.parse_payload`) for `accelerator`.
 
     `constants` maps read-only regions to their bytes; `aliases` maps a region to another that is the same memory.
-    Raises `StreamError` with the word offset for what is malformed, not modelled, or outside a constant region.
+    Raises `StreamError` with the word offset for a command that is malformed, not modelled, or outside a constant
+    region.
     """
     operations = decode_operations(words, accelerator, aliases)
-    required = touched.requirements(operations)
+    required = footprint.requirements(operations)
     sizes = {region: len(data) for region, data in constants.items()} | {SHRAM_REGION: accelerator.shram_bytes}
     for region, requirement in required.items():
         if region in sizes:
-            touched.check(region, requirement, sizes[region])
+            footprint.check_size(region, requirement, sizes[region])
     for operation in operations:
-        for region in touched.written(operation):
+        for region in footprint.written_regions(operation):
             if region in constants:
                 raise StreamError(f"region {region} is read-only", word_offset=operation.word_offset)
     program = Program(accelerator, operations, required, dict(constants), len(words))
@@ -74,59 +75,62 @@ def decode(
 class Program:
     """A command stream ready to run; made by `decode`.
 
-    `operations` are all of its operations in order; `required` says per region how many bytes it needs;
+    `operations` are all of its operations in order; `required` holds the bytes that each region needs;
     `stream_words` is the length of the command stream.
     """
 
     accelerator: Accelerator
     operations: tuple[Operation, ...]
-    required: dict[int, touched.Requirement]
+    required: dict[int, footprint.Requirement]
     constants: dict[int, NDArray[np.uint8]]
     stream_words: int
     _steps: list[Step | None] = field(default_factory=list)
     _cache: dict[int, tuple[bytes, Step]] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Makes the steps; what reads only known bytes is resolved now, the rest when it runs."""
+        """Makes one step per operation.
+
+        Weights, scales and tables whose bytes are known now are unpacked now, the others when the program runs.
+        """
         encoded = (part.length for op in self.operations if isinstance(op, Convolution) for part in op.weight_streams)
-        acceleration.loops(COST * sum(encoded))
+        backend.loops(ELEMENTS_PER_BYTE * sum(encoded))
         known = KnownMemory(self.constants)
         read_late: list[tuple[int, int, int]] = []
         copies: dict[int, Dma] = {}
         for index, operation in enumerate(self.operations):
             self._steps.append(self._step(operation, known, read_late))
-            if isinstance(operation, Dma) and touched.is_known(operation, known):
+            if isinstance(operation, Dma) and footprint.copies_known_bytes(operation, known):
                 copies[index] = operation
-            touched.follow(operation, known)
+            footprint.record_writes(operation, known)
         read = Spans(read_late)
         for index, copy in copies.items():
-            if not touched.overlaps(copy, read):
+            if not footprint.overlaps(copy, read):
                 self._steps[index] = None  # Only brings constants that are resolved already.
 
-    def foresee(self, constants: Mapping[int, NDArray[np.uint8]]) -> None:
-        """Unpacks ahead what the operations will read late if writable regions then hold `constants`.
+    def predecode(self, constants: Mapping[int, NDArray[np.uint8]]) -> None:
+        """Unpacks weights, scales and tables ahead of `run`, on the assumption that regions will hold `constants`.
 
-        That is compared when the program runs: nothing follows from a wrong guess but lost time.
+        `run` compares the actual bytes with these, so a wrong assumption costs time and changes no result.
         """
         known = KnownMemory(constants)
         for operation in self.operations:
             if isinstance(operation, BlockOperation):
-                data = [known.read(part) for part in touched.constants(operation)]
+                data = [known.read(part) for part in footprint.constant_ranges(operation)]
                 found = [part for part in data if part is not None]
                 if found and len(found) == len(data):
-                    self._late_kernel(operation, found)
-            touched.follow(operation, known)
+                    self._late_step(operation, found)
+            footprint.record_writes(operation, known)
 
     def run(
         self, memory: Mapping[int, NDArray[np.uint8]], trace: OperationTrace | None = None, threads: int = 1
     ) -> None:
-        """Runs on `memory`: per writable region bytes of shape (batch, size), changed in place.
+        """Runs the program on `memory`, which maps writable regions to uint8 arrays of shape (batch, size), in place.
 
-        `threads` share the samples; with a `trace` there is one.
+        `threads` threads share the samples; with a `trace` there is one thread.
 
-        All regions have the same batch, and the bytes of a sample lie one behind the other: compiled loops work on
-        their addresses.  Raises `StreamError` with the word offset if a region is missing or smaller than the program
-        needs, `BadInputError` for arrays of another kind, before anything has changed.
+        All regions have the same batch size, and the bytes of a sample are contiguous because compiled loops use their
+        addresses.  Raises `StreamError` with the word offset if a region is missing or smaller than the program needs,
+        and `BadInputError` for an array of another type or layout; both before any byte has changed.
         """
         batches = {len(data) for data in memory.values()}
         if len(batches) != 1:
@@ -141,7 +145,7 @@ class Program:
             data = (
                 memory.get(region, missing) if constant is None else np.broadcast_to(constant, (batch, len(constant)))
             )
-            touched.check(region, requirement, data.shape[1])
+            footprint.check_size(region, requirement, data.shape[1])
             if data.dtype != np.uint8 or (data.shape[1] > 1 and data.strides[1] != 1):
                 raise BadInputError(f"the bytes of region {region} do not lie one behind the other")
             if constant is None and not data.flags.writeable:
@@ -168,42 +172,45 @@ class Program:
                 trace(operation, operation.ofm.read(memory))
 
     def _step(self, operation: Operation, known: KnownMemory, read_late: list[tuple[int, int, int]]) -> Step | None:
-        """What runs `operation`; notes in `read_late` (region, start, end) which memory it will read then."""
+        """Makes the step of `operation`, None for a wait.
+
+        Appends to `read_late` (region, start, end) of the memory that the step reads when it runs.
+        """
         if isinstance(operation, Dma):
             return lambda memory: _copy(operation, memory)
         if not isinstance(operation, BlockOperation):
             return None
-        read_late += [(fm.region, *fm.extent()) for fm in touched.inputs(operation)]
-        wanted = touched.constants(operation)
+        read_late += [(fm.region, *fm.extent()) for fm in footprint.input_feature_maps(operation)]
+        wanted = footprint.constant_ranges(operation)
         data = [known.read(part) for part in wanted]
         if all(part is not None for part in data):
-            return kernel(operation, self.accelerator, [part for part in data if part is not None])
+            return prepare_step(operation, self.accelerator, [part for part in data if part is not None])
         read_late += [(part.region, part.address, part.end) for part in wanted]
         return lambda memory: self._run_late(operation, memory)
 
     def _run_late(self, operation: BlockOperation, memory: Regions) -> None:
-        """Runs an operation whose weights, scales or table are in writable memory."""
-        wanted = touched.constants(operation)
+        """Runs an operation whose weights, scales or lookup table are in writable memory."""
+        wanted = footprint.constant_ranges(operation)
         rows = [memory[part.region][:, part.address : part.end] for part in wanted]
         if any((part != part[:1]).any() for part in rows):
             for sample in range(len(rows[0])):
                 self._run_late(operation, {k: data[sample : sample + 1] for k, data in memory.items()})
             return
         data = [np.ascontiguousarray(part[0]) for part in rows]
-        self._late_kernel(operation, data)(memory)
+        self._late_step(operation, data)(memory)
 
-    def _late_kernel(self, operation: BlockOperation, data: list[Bytes]) -> Step:
-        """What computes `operation` with these bytes; the last one is kept, as a program often runs again."""
+    def _late_step(self, operation: BlockOperation, data: list[Bytes]) -> Step:
+        """Makes the step of `operation` for the bytes in `data`; caches the last one per operation."""
         key = b"".join(part.tobytes() for part in data)
-        kept = self._cache.get(operation.word_offset)
-        if kept is None or kept[0] != key:
-            kept = self._cache[operation.word_offset] = key, kernel(operation, self.accelerator, data)
-        return kept[1]
+        cached = self._cache.get(operation.word_offset)
+        if cached is None or cached[0] != key:
+            cached = self._cache[operation.word_offset] = key, prepare_step(operation, self.accelerator, data)
+        return cached[1]
 
 
 def _run_chunked(operation: Operation, step: Step, memory: Regions, batch: int) -> None:
-    """Runs `step` on a few samples at a time, so that what it holds in between stays in the cache."""
-    if batch == 1 or getattr(step, "takes_turns", False):
+    """Runs `step` on a few samples at a time, so that intermediate values stay in the CPU's cache."""
+    if batch == 1 or getattr(step, "splits_batch", False):
         step(memory)
         return
     samples = batch

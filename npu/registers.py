@@ -1,21 +1,22 @@
-"""The NPU behind its registers, as a driver sees it.
+"""Register interface of the NPU: control, status, base pointers and PMU, as Arm's driver uses them.
 
     registers = Registers(accelerator, run=run_job, irq=set_line)
     registers.write(CMD, 4, 1)           # a driver that has set QBASE, QSIZE and BASEP starts the NPU
     registers.read(STATUS, 4)
 
-`run` is called with a `NpuJob` (where the command stream and the regions are) and gives the `Timing` of what it ran; it
-raises `StreamError` for a stream that the NPU cannot parse, and `BusError` for one that it cannot fetch.  A job is
-finished when the write to CMD returns; `irq` is told the level of the interrupt line.
+`run` takes an `NpuJob` (addresses of the command stream and of the regions) and returns the `Timing` of the run; it
+raises `StreamError` for a stream that the NPU cannot parse, and `BusError` for one that it cannot fetch.  A job has
+finished when the write to CMD returns; `irq` is called with the level of the interrupt line.
 
-What Arm's driver does, in order: RESET with the wanted security and privilege, until STATUS shows no reset and PROT is
-what was asked for; QCONFIG, REGIONCFG, AXI_LIMITs, QBASE, QSIZE, BASEP; CMD = 1; on the interrupt STATUS must show the
-stream's end and no fault, and QREAD = QSIZE; CMD = 2 clears the interrupt.
+Arm's driver accesses the registers in this order: RESET with the requested security and privilege, until STATUS shows
+no reset and PROT has the requested value; QCONFIG, REGIONCFG, AXI_LIMITs, QBASE, QSIZE, BASEP; CMD = 1; on the
+interrupt it checks that STATUS shows the stream's end and no fault, and that QREAD = QSIZE; CMD = 2 clears the
+interrupt.
 
-The PMU has one 48-bit cycle counter and four event counters.  They count a job's modelled events when it runs and, as
-the model has no time outside jobs, nothing else.  Overflow sets PMOVS and, where PMINT allows, raises the interrupt.
+The PMU has one 48-bit cycle counter and four event counters.  They count a job's modelled events; between jobs they do
+not change, as the model has no time outside jobs.  Overflow sets PMOVS and, where PMINT allows, raises the interrupt.
 
-Sources: Vela's `ethos_u55_regs` (offsets, fields, event numbers; a test compares), Arm's driver as seen at work in the
+Sources: Vela's `ethos_u55_regs` (offsets, fields, event numbers; a test compares), the accesses of Arm's driver in the
 firmware of `mlia-ethos-u`.
 """
 
@@ -34,7 +35,7 @@ QBASE, QREAD, QCONFIG, QSIZE = 0x10, 0x18, 0x1C, 0x20
 PROT, CONFIG, LOCK, REGIONCFG = 0x24, 0x28, 0x2C, 0x3C
 AXI_LIMIT = (0x40, 0x44, 0x48, 0x4C)
 BASEP = tuple(0x80 + 8 * i for i in range(8))
-"""Low words of the eight base pointers; the high word follows each."""
+"""Offsets of the low words of the eight base pointers; each is followed by its high word."""
 
 PMCR, PMCNTENSET, PMCNTENCLR = 0x180, 0x184, 0x188
 PMOVSSET, PMOVSCLR, PMINTSET, PMINTCLR = 0x18C, 0x190, 0x194, 0x198
@@ -57,18 +58,18 @@ _STORED = frozenset(
     [QBASE, QBASE + 4, QCONFIG, QSIZE, LOCK, REGIONCFG, *AXI_LIMIT, *BASEP, *(at + 4 for at in BASEP),
      PMCCNTR_CFG, PMCAXI_CHAN, *PMEVTYPER]
 )  # fmt: skip
-"""Registers that read as they were written."""
+"""Offsets of the registers that read the value last written."""
 
 _WIRING = ("accelerator", "_id_word", "_run", "_irq")
-"""Attributes of `Registers` that are not its state."""
+"""Attributes of `Registers` that `state` leaves out."""
 
 
 class BusError(Exception):
-    """A job's command stream or memory cannot be reached."""
+    """An address of a job's command stream or regions is not mapped."""
 
 
 class Events(Protocol):
-    """What a job must tell of itself (see `timing.Timing`)."""
+    """Cycles and PMU event counts of a job (`timing.cycles.Timing` implements it)."""
 
     @property
     def total(self) -> int:
@@ -76,16 +77,16 @@ class Events(Protocol):
         ...
 
     def events(self) -> Mapping[int, int]:
-        """Counts by PMU event number."""
+        """Returns counts by PMU event number."""
         ...
 
 
 @dataclass(frozen=True)
 class NpuJob:
-    """One run: the stream's address and size in bytes, the regions' base addresses, and REGIONCFG.
+    """One run of the NPU: the stream's address and size in bytes, the regions' base addresses, and REGIONCFG.
 
-    REGIONCFG has two bits a region: which memory attributes its accesses use; 0 and 1 go out on AXI port 0, 2 and 3 on
-    port 1.
+    REGIONCFG has two bits per region, which select the memory attributes of its accesses: 0 and 1 use AXI port 0, 2 and
+    3 use port 1.
     """
 
     queue_address: int
@@ -94,14 +95,14 @@ class NpuJob:
     region_config: int
 
     def port(self, region: int) -> int:
-        """The AXI port (0 or 1) that serves `region`."""
+        """Returns the AXI port (0 or 1) of `region`."""
         return self.region_config >> (2 * region + 1) & 1
 
 
 class Registers:
     """The register file of one NPU.  Not thread-safe.
 
-    `fault` holds the error of the last job, None if it ended well.  Register ID reads as `id_word`.
+    `fault` holds the error of the last job, None if it succeeded.  Register ID reads as `id_word`.
     """
 
     def __init__(
@@ -121,27 +122,27 @@ class Registers:
         self._reset()
 
     def read(self, offset: int, size: int = 4) -> int:
-        """The value of `size` bytes (1, 2 or 4) at byte `offset`; what is no register reads as 0."""
+        """Reads `size` bytes (1, 2 or 4) at byte `offset`; an offset without a register reads as 0."""
         word = self._read_word(offset & ~3)
         return word >> (8 * (offset & 3)) & ((1 << (8 * size)) - 1)
 
     def write(self, offset: int, size: int, value: int) -> None:
-        """Writes `size` bytes (1, 2 or 4) at byte `offset`; what is no register ignores it.
+        """Writes `size` bytes (1, 2 or 4) at byte `offset`; an offset without a register ignores the write.
 
-        Bytes beside those written keep their value in registers that store one, and are 0 for all others.
+        The other bytes of the word keep their value in registers that store one, and are 0 for all others.
         """
         shift = 8 * (offset & 3)
         mask = ((1 << (8 * size)) - 1) << shift & _ALL
         aligned = offset & ~3
-        kept = self._words.get(aligned, 0) & ~mask if aligned in _STORED else 0
-        self._write_word(aligned, kept | (value << shift & mask))
+        unwritten = self._words.get(aligned, 0) & ~mask if aligned in _STORED else 0
+        self._write_word(aligned, unwritten | (value << shift & mask))
 
     def state(self) -> dict[str, Any]:
-        """All that a driver can change, for `restore`."""
+        """Returns a copy of everything that a driver can change, for `restore`."""
         return {name: copy.copy(value) for name, value in vars(self).items() if name not in _WIRING}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Brings back a `state`, without telling the interrupt line."""
+        """Restores a `state`, without calling `irq`."""
         vars(self).update({name: copy.copy(value) for name, value in state.items()})
 
     def _reset(self) -> None:

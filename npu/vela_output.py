@@ -1,4 +1,4 @@
-"""Vela's output file: a TFLite model whose `ethos-u` operators carry command streams.
+"""Reader of Vela's output: a TFLite model whose `ethos-u` operators hold command streams.
 
     model = read_compiled(data)
     for operator in model.main.operators:
@@ -13,12 +13,12 @@ region  memory
 0       the read-only tensor: weights, scales, tables, and command-stream constants
 1       scratch, the arena
 2       scratch_fast: the same tensor as scratch, but for memory mode Dedicated_Sram, where it is
-        a memory of its own
+        a separate memory
 ======  ======================================================================================
 
-Where tensors lie in the arena is in the metadata `OfflineMemoryAllocation`: int32 `[version, subgraphs, count,
-offsets...]`, one offset per tensor of all subgraphs in turn, -1 for what is not in the arena.  A model may have CPU
-operators between NPU operators, variables (state that lives from run to run) and more than one subgraph.
+Arena offsets of tensors are in the metadata `OfflineMemoryAllocation`: int32 `[version, subgraphs, count,
+offsets...]`, one offset per tensor of all subgraphs in turn, -1 for a tensor outside the arena.  A model may have CPU
+operators between NPU operators, variables (state that persists between runs) and more than one subgraph.
 
 Sources: TensorFlow's `schema.fbs` (field numbers), Vela's `tflite_writer.py`.
 """
@@ -46,7 +46,7 @@ _DTYPES = {
     0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8", 10: "float64",
     15: "uint32", 16: "uint16",
 }  # fmt: skip
-"""TFLite's TensorType; what is not here is no array (string, resource, variant) or unknown to NumPy."""
+"""NumPy names of TFLite's TensorType; other types are no arrays (string, resource, variant) or unknown to NumPy."""
 
 _CUSTOM_BUILTIN = 32
 
@@ -87,7 +87,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class CpuOperator:
-    """An operator that Vela left to the CPU: its place among the subgraph's operators, its TFLite builtin code."""
+    """An operator that Vela placed on the CPU: its index in the subgraph, its TFLite builtin code."""
 
     index: int
     builtin: int
@@ -111,7 +111,7 @@ class NpuOperator:
     def bind(self, model: CompiledModel, subgraph: int = 0) -> BoundOperator:
         """Decodes the command stream against the model's constants.
 
-        Raises `StreamError` for what is malformed, out of bounds or not modelled.
+        Raises `StreamError` for a stream that is malformed, out of bounds or not modelled.
         """
         tensors = model.subgraphs[subgraph].tensors
         stream = tensors[self.command_stream].data
@@ -135,8 +135,8 @@ class NpuOperator:
 class BoundOperator:
     """An `ethos-u` operator ready to run on an arena.
 
-    `scratch_offset` and `scratch_bytes`: its region 1 in the arena; `fast_bytes`: size of region 2 if that is a memory
-    of its own (Dedicated_Sram), else 0.
+    `scratch_offset` and `scratch_bytes`: region 1 in the arena; `fast_bytes`: size of region 2 if that is a separate
+    memory (Dedicated_Sram), else 0.
     """
 
     operator: NpuOperator
@@ -149,9 +149,9 @@ class BoundOperator:
     def run(
         self, arena: Bytes, trace: OperationTrace | None = None, fast: Bytes | None = None, threads: int = 1
     ) -> None:
-        """Runs on `arena`, shape (batch, bytes), in place; `threads` share the samples.
+        """Runs on `arena`, shape (batch, bytes), in place; `threads` threads share the samples.
 
-        `fast` is the memory of region 2, at least (batch, `fast_bytes`); without it that starts as zeros.
+        `fast` is the memory of region 2, at least (batch, `fast_bytes`); its default is zeros.
         """
         memory = {SCRATCH: arena[:, self.scratch_offset : self.scratch_offset + self.scratch_bytes]}
         if self.fast_bytes:
@@ -173,7 +173,7 @@ class Subgraph:
 
 @dataclass(frozen=True)
 class CompiledModel:
-    """A model as Vela wrote it; `subgraphs[0]` is the main one."""
+    """A model compiled by Vela; `subgraphs[0]` is the main one."""
 
     subgraphs: tuple[Subgraph, ...]
     arena_bytes: int
@@ -185,7 +185,7 @@ class CompiledModel:
 
     @property
     def accelerator(self) -> Accelerator:
-        """What the model's first command stream was compiled for."""
+        """Accelerator that the model's first command stream was compiled for."""
         for subgraph in self.subgraphs:
             for operator in subgraph.operators:
                 if isinstance(operator, NpuOperator):
@@ -195,7 +195,7 @@ class CompiledModel:
 
 
 def is_compiled(data: bytes) -> bool:
-    """Whether `data` is a TFLite model with an `ethos-u` operator.  Never raises."""
+    """True if `data` is a TFLite model with an `ethos-u` operator.  Never raises."""
     try:
         return CUSTOM_CODE in [code.string(1) for code in root_table(data, b"TFL3").tables(1)]
     except (StreamError, RecursionError):
@@ -231,7 +231,7 @@ def _operator_code(code: Table) -> tuple[int, str]:
 
 
 def _offsets(model: Table, buffers: list[Table], count: int) -> list[int | None]:
-    """Arena offset of every tensor of all subgraphs."""
+    """Arena offset of every tensor of all subgraphs, None for tensors outside the arena."""
     for metadata in model.tables(6):
         if metadata.string(0) == "OfflineMemoryAllocation":
             buffer = _item(buffers, metadata.scalar(1, "<I"), "buffer")

@@ -11,17 +11,16 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.npu.stream import commands as stream
-from hil.npu.stream.commands import Op
+from hil.npu.stream.commands import REGISTERS_16, REGISTERS_40, REGISTERS_SCALE, Op
 
 Write = tuple[str | Op, int]
 """A register and its value, or an operation and its parameter."""
 
 STOP: Write = (Op.STOP, 0xFFFF)
 
-_TABLES = (stream.REGISTERS_16, stream.REGISTERS_40, stream.REGISTERS_SCALE)
+_TABLES = (REGISTERS_16, REGISTERS_40, REGISTERS_SCALE)
 _CODES = {name: code for table in _TABLES for code, name in table.items()}
-_SHORT = frozenset(stream.REGISTERS_16.values())
+_SHORT = frozenset(REGISTERS_16.values())
 _SLICE = 1 << 15
 _BITS = 9
 

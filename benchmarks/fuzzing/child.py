@@ -43,7 +43,7 @@ with atheris.instrument_imports(
     from benchmarks.fuzzing.mutation import mutate_stream
     from benchmarks.fuzzing.seeds import read_contexts
     from benchmarks.fuzzing.targets import TARGETS
-    from hil.npu.loops import threshold as acceleration
+    from hil.npu.loops import backend
 
 
 @dataclass
@@ -143,7 +143,7 @@ def main() -> None:
     name, folder = sys.argv[1], Path(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     faulthandler.enable()
-    acceleration.load()
+    backend.load()
     session = Session(name, folder)
     session.warm(folder / "seeds")
     own_handlers = [f"-handle_{signal}=0" for signal in ("segv", "bus", "abrt", "ill", "fpe")]

@@ -26,16 +26,16 @@ from hil.core.npu_config import NpuConfig
 from hil.core.tflite.weights import read_tflite
 from hil.fvp.machine.load_store import decode as decode_access
 from hil.npu.accelerator import ALL, Accelerator
-from hil.npu.arithmetic.byte_pairs import PAYS_AFTER, ElementwiseKernel
-from hil.npu.disassembly.disassembler import Surroundings, disassemble
+from hil.npu.arithmetic.byte_pairs import BREAK_EVEN_ELEMENTS, ElementwiseStep
+from hil.npu.disassembly.disassembler import StreamContext, disassemble
 from hil.npu.disassembly.text import lines
-from hil.npu.loops import threshold as acceleration
+from hil.npu.loops import backend
 from hil.npu.program import Program, decode
 from hil.npu.stream.payload import parse_payload
 from hil.npu.timing.cycles import cycles
 from hil.npu.timing.memory_system import MemorySystem
 from hil.npu.vela_output import NpuOperator, is_compiled, read_compiled
-from hil.npu.weights.codec import decode_stream as decode_weights
+from hil.npu.weights.codec import decode_weight_stream
 from hil.npu.weights.order import WeightLayout, unpack
 from hil.targets.execution.graph import State, read_graph
 from hil.targets.execution.signature import read_signature, require_quantized
@@ -69,7 +69,7 @@ def stream(data: bytes, contexts: Contexts) -> str:
     words = np.frombuffer(data[1 : 1 + (len(data) - 1) // 4 * 4], "<u4").astype(np.uint32)
 
     def show() -> None:
-        for instruction in disassemble(words, context.accelerator, Surroundings({0: context.constants}), {2: 1}):
+        for instruction in disassemble(words, context.accelerator, StreamContext({0: context.constants}), {2: 1}):
             assert all(lines(instruction, registers=True))
 
     program: list[Program] = []
@@ -90,8 +90,8 @@ def _run(program: Program, size: int) -> str:
         inside[:] = np.random.default_rng(0).integers(0, 256, (2, size), np.uint8)
         with _loops(compiled):
             for step in program._steps:
-                if isinstance(step, ElementwiseKernel):
-                    step.elements = PAYS_AFTER  # So many that the compiled loops look results up.
+                if isinstance(step, ElementwiseStep):
+                    step.elements = BREAK_EVEN_ELEMENTS  # So many that the compiled loops look results up.
             answers.append(_answer(functools.partial(program.run, {1: inside})))
         assert (whole[:, :room] == guard).all(), "written below the arena"
         assert (whole[:, room + size :] == guard).all(), "written above the arena"
@@ -106,15 +106,15 @@ def _run(program: Program, size: int) -> str:
 @contextlib.contextmanager
 def _loops(compiled: bool) -> Iterator[None]:
     """With the compiled loops, or without."""
-    chosen = acceleration.loops
+    chosen = backend.loops
     if compiled:
-        acceleration.load()
+        backend.load()
     else:
-        acceleration.loops = lambda elements: None
+        backend.loops = lambda elements: None
     try:
         yield
     finally:
-        acceleration.loops = chosen
+        backend.loops = chosen
 
 
 def weights(data: bytes, contexts: Contexts) -> str:
@@ -130,7 +130,9 @@ def weights(data: bytes, contexts: Contexts) -> str:
     answers, results = [], []
     for compiled in (False, True):
         with _loops(compiled):
-            answers.append(_answer(lambda: results.append(unpack(decode_weights(encoded, layout.elements), layout))))
+            answers.append(
+                _answer(lambda: results.append(unpack(decode_weight_stream(encoded, layout.elements), layout)))
+            )
     assert answers[0] == answers[1], f"with NumPy {answers[0]}, compiled {answers[1]}"
     assert not results or (results[0] == results[1]).all(), "NumPy and the compiled loops differ"
     return answers[0]

@@ -1,4 +1,4 @@
-"""`docs/conformance.md`, made of the cells."""
+"""Writes `docs/conformance.md` from the cells."""
 
 from __future__ import annotations
 
@@ -11,29 +11,31 @@ from benchmarks.operators.settings import ACCELERATORS, ALL_SETTINGS, SETTINGS
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 
-_INTRO = f"""# Conformance
+_INTRO = f"""# Operator conformance with TensorFlow Lite
 
 ```
-python -m benchmarks.operators --write      # runs all of it, and makes this page
-python -m benchmarks.operators --check      # the same; ends with 1 if a cell got worse
-python -m benchmarks.operators --fast       # the part that the tests run
+python -m benchmarks.operators --write      # runs all cases and writes this page
+python -m benchmarks.operators --check      # runs all cases; exits with 1 if a cell got worse
+python -m benchmarks.operators --fast       # runs the cases that the tests run
 ```
 
-Small models of single operators, made from a description without a converter: shapes, strides, dilations, paddings,
-broadcasting, depths about the sizes of blocks, scales and zero points at random, fused activations. Vela 5.2 compiles
-each for every accelerator under {SETTINGS} of {ALL_SETTINGS} settings, by turns: its two compilers (Regor and the
-legacy core), with and without `--optimise Size`, in three memory modes (`--settings {ALL_SETTINGS}` takes all). `sim`
-runs what Vela made, and every element is compared with TensorFlow Lite's reference kernels. Inputs hold all lowest, all
-highest and all zero-point values as well as random ones.
+The cases are small models of single operators, generated without a converter: random shapes, strides, dilations,
+paddings, broadcasting, depths near the block sizes, scales, zero points and fused activations. Vela 5.2 compiles each
+case for every accelerator under {SETTINGS} of {ALL_SETTINGS} settings, which rotate: its two compilers (Regor and
+the legacy core), with and without `--optimise Size`, in three memory modes (`--settings {ALL_SETTINGS}` compiles
+all). The target `sim` runs Vela's output, and every element is compared with TensorFlow Lite's reference kernels.
+Inputs have all lowest, all highest, all zero-point and random values.
 
-A cell has the runs that were compared. **n ≠** counts those of them in which an element differs, **≤ d** is the largest
-difference. Runs of which Vela leaves the operator to the CPU show nothing of the NPU and are counted apart, as are
-models that Vela refuses, or that crash it (weights of 4 bits do). int16 is int16x8 where there are weights.
+## Results
+
+A cell is the number of runs compared. **n ≠** is the number of runs in which an element differs, **≤ d** the largest
+difference. Runs in which Vela places the operator on the CPU do not test the NPU and have a column of their own, as
+have models that Vela refuses, or that crash it (weights of 4 bits do). int16 is int16x8 for operators with weights.
 """
 
 
 def page(cells: Cells) -> str:
-    """The whole page."""
+    """Returns the whole page."""
     return "\n".join([_INTRO, *_table(cells), "", *_totals(cells.values()), "", *_notes()]) + "\n"
 
 
@@ -69,9 +71,9 @@ def _notes() -> Iterable[str]:
     for (name, dtype), text in DIFFERENCES.items():
         types.setdefault((name, text), []).append(dtype)
     reasons = {f"{name} ({', '.join(dtypes)})": text for (name, text), dtypes in types.items()}
-    yield from _list("## Why cells differ", reasons)
-    yield from _list("## Held to arithmetic of the suite's own", OWN_ARITHMETIC)
-    yield from _list("## Operators of Vela's list without cases", NO_CASES)
+    yield from _list("## Causes of differences", reasons)
+    yield from _list("## Operators without a usable TFLite reference", OWN_ARITHMETIC)
+    yield from _list("## Operators without cases", NO_CASES)
 
 
 def _list(title: str, reasons: Mapping[str, str]) -> Iterable[str]:

@@ -72,7 +72,7 @@ class Programs:
                         if stream is not None and constants is not None:
                             same = {SCRATCH_FAST: SCRATCH} if operator.scratch == operator.scratch_fast else {}
                             words = parse_payload(stream)[1].astype("<u4").tobytes()
-                            self._decode(words, _VELAS, same).foresee({READ_ONLY: constants})
+                            self._decode(words, _VELAS, same).predecode({READ_ONLY: constants})
         except StreamError:
             return
 

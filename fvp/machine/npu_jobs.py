@@ -21,7 +21,7 @@ from hil.fvp.machine.decoded_streams import Programs
 from hil.fvp.machine.memory import GuestMemory
 from hil.npu.program import Program
 from hil.npu.registers import BusError, NpuJob
-from hil.npu.stream.footprint import reach
+from hil.npu.stream.footprint import accesses
 from hil.npu.timing.cycles import Timing, cycles
 from hil.npu.timing.memory_system import MemorySystem
 
@@ -76,7 +76,7 @@ class NpuJobs:
 def _touched(program: Program, bases: Sequence[int]) -> Iterator[tuple[int, int]]:
     """The addresses that `program` reads or writes, piece by piece."""
     for operation in program.operations:
-        for region, start, end in reach(operation):
+        for region, start, end in accesses(operation):
             if region < len(bases):
                 yield bases[region] + start, bases[region] + end
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hil.npu.disassembly.listing import Source
+from hil.npu.disassembly.listing import StreamNames
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class MappedCommand:
     step: int = 0
 
 
-def sources(mapping: Sequence[MappedCommand]) -> tuple[Source, ...]:
+def sources(mapping: Sequence[MappedCommand]) -> tuple[StreamNames, ...]:
     """The same by stream, as `hil.npu.disassembly.listing` takes it."""
     streams = 1 + max((entry.stream for entry in mapping), default=-1)
     writes: list[dict[int, str]] = [{} for _ in range(streams)]
@@ -47,4 +47,4 @@ def sources(mapping: Sequence[MappedCommand]) -> tuple[Source, ...]:
             writes[entry.stream][entry.word_offset] = entry.tensor
         index = f" {entry.operator_index}" if entry.operator_index >= 0 else ""
         origins[entry.stream][entry.word_offset] = entry.operator + index
-    return tuple(Source(*pair) for pair in zip(writes, origins, strict=True))
+    return tuple(StreamNames(*pair) for pair in zip(writes, origins, strict=True))

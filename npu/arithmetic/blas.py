@@ -1,7 +1,7 @@
-"""One thread for NumPy's matrix products while the NPU runs.
+"""Limits NumPy's matrix products to one BLAS thread while the NPU model runs.
 
-The products of a small network are too short for a pool of threads: on two cores, two threads made 2,000 inferences 17
-times slower than one (8.5 s against 0.5).  Who wants more cores runs more processes.
+Matrix products of a small network are too short for a pool of threads: on two cores, two threads made 2,000 inferences
+17 times slower than one (8.5 s against 0.5).  To use more cores, run more processes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within it NumPy's products have one thread; outside of it as many as before.
+    """Context in which NumPy's matrix products use one thread; restores the previous number at its end.
 
     (`ThreadpoolController.limit` does the same in twenty microseconds, a fourth of a small inference.)
     """

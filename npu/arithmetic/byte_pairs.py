@@ -1,10 +1,10 @@
-"""Elementwise operations on bytes by a table of every pair, for long runs.
+"""Elementwise operations on 8-bit operands by a lookup table of all pairs, for long runs.
 
-    kernel = ElementwiseKernel(operation, stage)
-    kernel(memory)
+    step = ElementwiseStep(operation, stage)
+    step(memory)
 
-Two bytes have 65,536 pairs.  Once an operation has computed more elements than that, it computes its result of every
-pair, as `elementwise` does it, and looks up from then on: exact by enumeration, and the same for all kinds and scales.
+Two bytes have 65,536 pairs.  Once an operation has computed more elements than that, it computes the result of every
+pair by `elementwise` and from then on looks results up: exact by enumeration, for all kinds and scales.
 """
 
 from __future__ import annotations
@@ -18,68 +18,68 @@ from numpy.typing import NDArray
 
 from hil.npu.arithmetic.elementwise import elementwise
 from hil.npu.arithmetic.output import OutputStage
-from hil.npu.loops import threshold as acceleration
-from hil.npu.loops.byte_plan import LANES, Operand, inside, offsets
+from hil.npu.loops import backend
+from hil.npu.loops.byte_plan import LANES, Operand, pixel_offsets, within_extent
 from hil.npu.stream.feature_map import FeatureMap, Regions, Tile
 from hil.npu.stream.operations import Elementwise
 
 PAIRS = 1 << 16
-PAYS_AFTER = PAIRS
-"""Elements that an operation has computed when the table would have paid for itself."""
+BREAK_EVEN_ELEMENTS = PAIRS
+"""Elements of an operation from which on building the table is cheaper than computing each."""
 
 SLACK = 3
-"""Bytes behind the table that a 32-bit load of its last entry touches."""
+"""Bytes after the table that a 32-bit load of its last entry reads."""
 
 
 @dataclass
-class ElementwiseKernel:
-    """An elementwise operation; `elements` is how many it has computed."""
+class ElementwiseStep:
+    """Computes an elementwise operation; `elements` counts the elements computed so far."""
 
     operation: Elementwise
     stage: OutputStage
     elements: int = field(default=0, init=False)
 
     @property
-    def takes_turns(self) -> bool:
-        """Whether it takes the samples one by one itself, however many it is given."""
-        return acceleration.byte_loops() is not None and self.elements > PAYS_AFTER and self._suits
+    def splits_batch(self) -> bool:
+        """True if a call processes the samples of a batch one by one, so that callers need not split it."""
+        return backend.byte_loops() is not None and self.elements > BREAK_EVEN_ELEMENTS and self._suits
 
     def __call__(self, memory: Regions) -> None:
         """Computes the output of every sample of `memory`."""
         elements = self.operation.ofm.elements * len(memory[self.operation.ofm.region])
-        loops = acceleration.loops(0)  # `elementwise` counts.
+        loops = backend.loops(0)  # `elementwise` counts.
         self.elements += elements
-        if loops is None or loops.of_bytes is None or self.elements <= PAYS_AFTER or not self._suits:
+        if loops is None or loops.of_bytes is None or self.elements <= BREAK_EVEN_ELEMENTS or not self._suits:
             elementwise(self.operation, self.stage, memory)
         else:
             self._look_up(memory, loops.of_bytes)
 
     @property
     def _maps(self) -> tuple[FeatureMap, FeatureMap, FeatureMap]:
-        """First operand, second (the first again if there is none), output."""
+        """Feature maps of the first operand, the second (the first again if there is none), and the OFM."""
         operation = self.operation
         return operation.ifm, operation.ifm2 or operation.ifm, operation.ofm
 
     @cached_property
     def _suits(self) -> bool:
-        """Whether all is bytes, depth is not broadcast, channels are alike, and nothing is written over an input still
-        to be read."""
+        """True if all feature maps are 8-bit, depth is not broadcast, the scale is per tensor, and no write overlaps an
+        IFM element that is yet to be read."""
         first, second, out = self._maps
         if self.stage.bias is not None and len(self.stage.bias) > 1:
             return False
-        if any(fm.dtype.itemsize > 1 or fm.shape[2] != out.shape[2] or not inside(fm) for fm in self._maps):
+        if any(fm.dtype.itemsize > 1 or fm.shape[2] != out.shape[2] or not within_extent(fm) for fm in self._maps):
             return False
         return first.shape == out.shape and all(_apart(fm, out) for fm in (first, second))
 
     @cached_property
     def _places(self) -> NDArray[np.int64]:
-        """Per feature map where each pixel lies; shape (3, pixels)."""
+        """Offset of each pixel in its region, per feature map; shape (3, pixels)."""
         shape = self.operation.ofm.shape[:2]
-        return np.stack([np.broadcast_to(offsets(fm), shape).ravel() for fm in self._maps])
+        return np.stack([np.broadcast_to(pixel_offsets(fm), shape).ravel() for fm in self._maps])
 
     @cached_property
     def _table(self) -> NDArray[np.uint8]:
-        """The result of the pair (a, b) at 256*a + b."""
+        """Result of every pair (a, b), at index 256*a + b."""
         shape = (256, 256, 1)
 
         def square(fm: FeatureMap, number: int) -> FeatureMap:
@@ -104,7 +104,7 @@ class ElementwiseKernel:
 
 
 def _apart(source: FeatureMap, out: FeatureMap) -> bool:
-    """Whether no byte of the two is the same, or all are, element by element."""
+    """True if the two feature maps share no byte, or have identical layouts."""
     (low, high), (first, last) = source.extent(), out.extent()
     same = (source.shape, source.bricks, source.strides, source.tiles) == (
         out.shape, out.bricks, out.strides, out.tiles,

@@ -1,12 +1,12 @@
-"""Convolutions as matrix products, in the cheapest arithmetic that is exact.
+"""Convolutions as matrix products, in the cheapest exact arithmetic.
 
-    kernel = ConvolutionKernel.prepare(operation, weights, stage)
-    kernel(memory)
+    step = ConvolutionStep.prepare(operation, weights, stage)
+    step(memory)
 
-A window of the input times the weights is a dot product.  BLAS computes those fast in floating point, and
-`exactness.exact_type` decides from the weights themselves whether float32 or float64 is exact; beyond both, NumPy's
-int64 does it.  In long runs compiled loops take over: a `BytePlan` where bytes and the CPU allow it, else BLAS with
-compiled loops around it.
+A window of the IFM times the weights is a dot product.  BLAS computes dot products fast in floating point, and
+`exactness.exact_type` decides from the actual weights whether float32 or float64 is exact; beyond both, NumPy's int64
+is used.  In long runs compiled loops take over: a `BytePlan` where operands are 8-bit and the CPU has the instructions,
+else BLAS with compiled loops before and after it.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from numpy.typing import NDArray
 from hil.core.arrays import Array
 from hil.npu.arithmetic.exactness import exact_type, largest_input
 from hil.npu.arithmetic.output import OutputStage
-from hil.npu.loops import threshold as acceleration
+from hil.npu.loops import backend
 from hil.npu.loops.byte_plan import BytePlan
 from hil.npu.stream.feature_map import Regions
 from hil.npu.stream.operations import Convolution, Kind, Upscale, Windowed
 
 COLUMN_ELEMENTS = 1 << 17
-"""Elements of input windows laid out at a time: half a mebibyte in float32, so that they stay in the cache."""
+"""Elements of IFM windows copied at a time: half a mebibyte in float32, so that they stay in the CPU's cache."""
 
 
 def padded_input(operation: Windowed, memory: Regions, dtype: Any, fill: int, subtract: int) -> Array:
-    """The input as the kernel moves over it: upscaled, less `subtract`, with `fill` in the padding.
+    """Reads the IFM upscaled, less `subtract`, with `fill` in the padding.
 
-    Shape (batch, height, width, depth) as the windows need them.
+    Shape (batch, height, width, depth), of the height and width that the windows cover.
     """
     ifm, padding = operation.ifm, operation.padding
     kernel, (out_h, out_w, _) = operation.kernel, operation.ofm.shape
@@ -65,7 +65,10 @@ def padded_input(operation: Windowed, memory: Regions, dtype: Any, fill: int, su
 
 
 def windows(operation: Windowed, padded: Array) -> Array:
-    """View of the contiguous `padded`: (batch, out height, out width, kernel height, kernel width, depth)."""
+    """Returns the windows as a view of the contiguous `padded`.
+
+    Shape (batch, out height, out width, kernel height, kernel width, depth).
+    """
     kernel, (out_h, out_w, _) = operation.kernel, operation.ofm.shape
     batch, y, x, c = padded.strides
     shape = len(padded), out_h, out_w, kernel.height, kernel.width, padded.shape[3]
@@ -74,8 +77,11 @@ def windows(operation: Windowed, padded: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class ConvolutionKernel:
-    """Weights of shape (output depth, height, width, input depth), the output stage, the type of the products."""
+class ConvolutionStep:
+    """Computes a convolution.
+
+    `weights` have shape (output depth, height, width, input depth); `dtype` is the type of the matrix product.
+    """
 
     operation: Convolution
     weights: NDArray[np.int16]
@@ -83,21 +89,21 @@ class ConvolutionKernel:
     dtype: type[np.float32] | type[np.float64] | type[np.int64]
 
     @classmethod
-    def prepare(cls, operation: Convolution, weights: NDArray[np.int16], stage: OutputStage) -> ConvolutionKernel:
-        """Chooses the arithmetic.  Raises `StreamError` if none is exact for `weights`."""
+    def prepare(cls, operation: Convolution, weights: NDArray[np.int16], stage: OutputStage) -> ConvolutionStep:
+        """Chooses the arithmetic for `weights`.  Raises `StreamError` if none is exact."""
         dtype = exact_type(weights, largest_input(operation.ifm.dtype, operation.ifm_zero_point))
         return cls(operation, weights, stage, dtype)
 
     @property
-    def takes_turns(self) -> bool:
-        """Whether it takes a few samples at a time itself, however many it is given."""
-        return acceleration.byte_loops() is not None and self._plan is not None
+    def splits_batch(self) -> bool:
+        """True if a call processes a few samples of a batch at a time, so that callers need not split it."""
+        return backend.byte_loops() is not None and self._plan is not None
 
     def __call__(self, memory: Regions) -> None:
         """Computes the output of every sample of `memory`."""
         operation = self.operation
         batch = len(memory[operation.ofm.region])
-        loops = acceleration.loops(batch * operation.ofm.elements)
+        loops = backend.loops(batch * operation.ofm.elements)
         if loops is not None and loops.of_bytes is not None and self._plan is not None:
             self._plan(memory, loops.of_bytes)
             return
@@ -134,24 +140,24 @@ class ConvolutionKernel:
 
     @cached_property
     def _matrix(self) -> Array:
-        """(height*width*depth, output depth)"""
+        """Weights as a matrix of shape (height*width*depth, output depth)."""
         return np.ascontiguousarray(self.weights.reshape(len(self.weights), -1).T.astype(self.dtype))
 
     @cached_property
     def _taps(self) -> NDArray[np.int32]:
-        """(height, width, depth) of a depthwise convolution."""
+        """Weights of a depthwise convolution, shape (height, width, depth)."""
         return np.ascontiguousarray(np.moveaxis(self.weights[..., 0], 0, -1).astype(np.int32))
 
     @cached_property
     def _whole_stage(self) -> OutputStage:
-        """The stage for depthwise sums of inputs as they are: what the zero point adds is taken off the bias."""
+        """Output stage for depthwise sums of the raw IFM: the bias compensates for the zero point."""
         sums = self._taps.sum(axis=(0, 1), dtype=np.int64)
         bias = np.int64(0) if self.stage.bias is None else self.stage.bias
         shifted = bias - self.operation.ifm_zero_point * sums
         return replace(self.stage, bias=shifted, largest=2 * self.stage.largest)
 
     def _columns(self, padded: Array, top: int, rows: int, loops: ModuleType | None) -> Array:
-        """The windows of output rows from `top` on, one a row of the result."""
+        """Copies the windows of `rows` OFM rows from `top` on, one window per row of the result (im2col)."""
         size = self._matrix.shape[0]
         if size == padded.shape[3] and padded.shape[1:3] == self.operation.ofm.shape[:2]:
             columns: Array = padded[:, top : top + rows].reshape(-1, size)

@@ -1,9 +1,9 @@
-"""From an operation and the bytes that it reads to what computes it.
+"""Chooses the function that computes an operation, from its weights, scale records and lookup table.
 
-    step = kernel(operation, accelerator, data)      # data: the bytes of `touched.constants(operation)`
+    step = prepare_step(operation, accelerator, data)      # data: the bytes of `footprint.constant_ranges(operation)`
     step(memory)
 
-Weights are unpacked, scales and tables read, and the arithmetic chosen here, once for every run of a program.
+Weights are unpacked, scales and tables read, and the arithmetic chosen once, for all runs of a program.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ import numpy as np
 from hil.core.arrays import Bytes
 from hil.core.errors import StreamError
 from hil.npu.accelerator import Accelerator
-from hil.npu.arithmetic.byte_pairs import ElementwiseKernel
-from hil.npu.arithmetic.convolution import ConvolutionKernel
+from hil.npu.arithmetic.byte_pairs import ElementwiseStep
+from hil.npu.arithmetic.convolution import ConvolutionStep
 from hil.npu.arithmetic.exactness import largest_accumulator
 from hil.npu.arithmetic.output import OutputStage, parse_table
-from hil.npu.arithmetic.pooling import PoolKernel
+from hil.npu.arithmetic.pooling import PoolStep
 from hil.npu.arithmetic.scaling import scale_records
 from hil.npu.stream.feature_map import Regions
 from hil.npu.stream.operations import SCALE_RECORD, BlockOperation, Convolution, Elementwise, Kind, Windowed
 from hil.npu.weights.order import decode_weights
 
 Step = Callable[[Regions], None]
-"""Computes an operation of every sample."""
+"""Computes one operation for every sample of the memory regions."""
 
 
-def kernel(operation: BlockOperation, accelerator: Accelerator, data: Sequence[Bytes]) -> Step:
-    """What computes `operation`, from the bytes of `touched.constants(operation)`.
+def prepare_step(operation: BlockOperation, accelerator: Accelerator, data: Sequence[Bytes]) -> Step:
+    """Prepares the step of `operation`; `data` are the bytes of `footprint.constant_ranges(operation)`.
 
-    Raises `StreamError` with the word offset for bytes that are malformed and arithmetic that is not exact.
+    Raises `StreamError` with the word offset for malformed bytes, and if no arithmetic is exact.
     """
     try:
         if isinstance(operation, Convolution):
             weights = decode_weights(operation, accelerator, data[: len(operation.weight_streams)])
             stage = _stage(operation, data, largest_accumulator(operation, weights))
-            return ConvolutionKernel.prepare(operation, weights, stage)
+            return ConvolutionStep.prepare(operation, weights, stage)
         stage = _stage(operation, data, largest_accumulator(operation))
     except StreamError as error:
         if error.word_offset is not None:
             raise
         raise StreamError(str(error.args[0]), word_offset=operation.word_offset) from error
     if isinstance(operation, Elementwise):
-        return ElementwiseKernel(operation, stage)
+        return ElementwiseStep(operation, stage)
     assert isinstance(operation, Windowed)
-    return PoolKernel(operation, stage)
+    return PoolStep(operation, stage)
 
 
 def _stage(operation: BlockOperation, data: Sequence[Bytes], largest: int) -> OutputStage:
@@ -73,7 +73,7 @@ def _stage(operation: BlockOperation, data: Sequence[Bytes], largest: int) -> Ou
 
 
 def _records(operation: BlockOperation, data: Sequence[Bytes]) -> Bytes:
-    """The bytes of one record a channel; the channels go to the cores by turns."""
+    """Returns the scale records in channel order; the cores hold those of every second channel."""
     if not isinstance(operation, Convolution):
         return data[0]
     cores, first = len(operation.record_streams), len(operation.weight_streams)
@@ -84,7 +84,7 @@ def _records(operation: BlockOperation, data: Sequence[Bytes]) -> Bytes:
 
 
 def _scales_output(operation: BlockOperation) -> bool:
-    """Whether OFM_SCALE applies in the output stage, and not earlier or not at all."""
+    """True if OFM_SCALE is applied in the output stage, rather than earlier or not at all."""
     if isinstance(operation, Elementwise):
         wide = operation.kind is Kind.MUL and operation.ifm.dtype.itemsize == 4
         return operation.kind in (Kind.ADD, Kind.SUB, Kind.MUL, Kind.ABS) and not wide

@@ -1,8 +1,8 @@
 """Elementwise operations on one or two feature maps.
 
-ADD and SUB of 8 and 16 bits bring both operands to one scale first, as TensorFlow's reference kernels do.  Either both
-are multiplied by a factor of their own, or one is shifted left by 20 bits (15 for 16-bit elements) and scaled, the
-other shifted by one bit less (the reference halves it).  MUL of 32 bits uses only the shift of its scale: it is the
+ADD and SUB of 8 and 16 bits first rescale both operands to a common scale, as TensorFlow's reference kernels do.  Each
+operand has its own factor, or one is shifted left by 20 bits (15 for 16-bit elements) and scaled while the other is
+shifted by one bit less (the reference halves it).  MUL of 32 bits uses only the shift of its scale: its result is the
 high part of a Q31 product, and it saturates where other 32-bit results wrap.  MIN, MAX, CLZ, SHR and SHL are not
 scaled; SHR rounds half up unless it truncates.  (All found by comparing with the reference.)
 """
@@ -13,18 +13,18 @@ import numpy as np
 
 from hil.npu.arithmetic.output import OutputStage
 from hil.npu.arithmetic.scaling import Int64, rescale
-from hil.npu.loops import threshold as acceleration
+from hil.npu.loops import backend
 from hil.npu.stream.feature_map import FeatureMap, Regions
 from hil.npu.stream.operations import UNARY, Elementwise, Kind, Rounding
 
 
 def elementwise(operation: Elementwise, stage: OutputStage, memory: Regions) -> None:
-    """Computes an elementwise operation of every sample of `memory`."""
+    """Computes an elementwise operation for every sample of `memory`."""
     if operation.kind in UNARY:
         result = _unary(operation, _read(operation.ifm, operation.ifm_zero_point, memory))
     else:
         result = _binary(operation, memory)
-    loops = acceleration.loops(result.size)
+    loops = backend.loops(result.size)
     operation.ofm.store(memory, stage(result, loops))
 
 
@@ -74,7 +74,7 @@ def _binary(operation: Elementwise, memory: Regions) -> Int64:
 def _operand(
     operation: Elementwise, feature_map: FeatureMap | None, zero_point: int, place: int, memory: Regions
 ) -> Int64:
-    """An operand (None: the scalar) less its zero point, for ADD and SUB brought to the common scale."""
+    """Reads an operand (None: the scalar) less its zero point, for ADD and SUB rescaled to the common scale."""
     scales = operation.kind in (Kind.ADD, Kind.SUB) and operation.ifm.dtype.itemsize < 4
     if feature_map is None:
         assert operation.scalar is not None
@@ -90,7 +90,7 @@ def _operand(
 
 
 def _common_scale(operation: Elementwise, values: Int64, place: int) -> Int64:
-    """`values` of the operand at `place` (1 or 2) of the sum or difference."""
+    """Rescales `values` of operand `place` (1 or 2) of ADD or SUB to the common scale."""
     if operation.scaled_operand == 0:
         return values * (operation.scale_a if place == 1 else operation.scale_b).factor
     bits = 20 if operation.ifm.dtype.itemsize == 1 else 15

@@ -1,34 +1,34 @@
-"""Which arithmetic is exact for which operands: the bounds, and why they hold.
+"""Bounds within which float32, float64, int32 and int64 arithmetic is exact, with their proofs.
 
     exact_type(weights, largest_input(dtype, zero_point))      # float32, float64 or int64
     stage = OutputStage(..., largest=largest_accumulator(operation, weights))
 
-Everything the NPU computes is an integer, and a result here is that integer or the program does not decode.  What is
-fast is not exact for all operands, so it is proven for those at hand, from the actual weights, biases and scales, the
-input's type and its zero point:
+Every result of the NPU is an integer, and the model either computes that integer exactly or refuses the program at
+decode time.  Fast arithmetic is not exact for all operands, so exactness is proven per operation, from its weights,
+biases and scales, the IFM's data type and its zero point:
 
-**Products of matrices.**  Integers up to 2**24 are all float32 numbers, those up to 2**53 float64 numbers.  A sum of
+**Matrix products.**  Integers up to 2**24 are all float32 numbers, those up to 2**53 float64 numbers.  A sum of
 integer products is exact in any order, fused or not, if no partial sum can be larger, and none exceeds
 
     max over output channels of sum |weight|  *  max |input - zero point|
 
 since each term's magnitude is at most |weight| * max |input - zero point|.  The same with 2**63 for int64.
 
-**Dot products of bytes** add 0 <= byte <= 255 times weights to 32-bit sums that begin with the bias: they are exact if
-|begin| + 255 * sum |weight| stays below 2**31 (they do not saturate on the way: the instructions have no 16-bit steps).
+**Dot products of bytes** add 0 <= byte <= 255 times weights to 32-bit sums that start at the bias: they are exact if
+|start| + 255 * sum |weight| stays below 2**31 (no intermediate saturates: the instructions have no 16-bit steps).
 Scaled, such a sum becomes a 32-bit integer before it is clamped, so that sum * factor / 2**shift must stay below 2**31
 too, with 2 for the rounding.
 
 **Scaling in int64**, `(sum + bias) * factor + rounding >> shift`, is exact while (largest |sum| + |bias|) * factor +
-2**shift + 2**30 stays below 2**63.  Biases have 40 bits and factors 32, so that it need not; where it may not, the
-output stage scales in Python's unbounded integers, and an operand that is scaled before it is refused.
+2**shift + 2**30 stays below 2**63.  Biases have 40 bits and factors 32, so the bound can be exceeded; then the
+output stage scales in Python's unbounded integers, and an operand scaled before the output stage is refused.
 
 **Scaling in float64**, floor(p + half +- nudge) with p = (sum + bias) * factor / 2**shift.  sum + bias is an integer up
 to 2**53, so exact.  p, the half and the nudge (a fourth or less) are multiples of 2**-fraction, with fraction = shift
-less the factor's factors of two, or shift - 30 for the nudge.  Let L be the farthest that the output's limits lie from
-the zero point.  If |p| < L + 1, then all of these, and their sum, are multiples of 2**-fraction below L + 2: they have
-at most bits(L + 1) + fraction significant bits, and float64 holds 53, so that no step rounds.  A p beyond L + 1 may be
-rounded, but rounding is monotonic and L + 1 is itself a number: it stays beyond, and is clamped to the same limit.
+less the factor's factors of two, or shift - 30 for the nudge.  Let L be the largest distance of the output's limits
+from the zero point.  If |p| < L + 1, then all of these, and their sum, are multiples of 2**-fraction below L + 2: they
+have at most bits(L + 1) + fraction significant bits, and float64 holds 53, so that no step rounds.  A p beyond L + 1
+may be rounded, but rounding is monotonic and L + 1 is representable: it stays beyond, and is clamped to the same limit.
 
 `tests/npu/test_exactness.py` draws operands at these bounds and beyond, compares with Python's integers, and shows that
 each bound, if it were looser by a factor of two, would let a wrong result through.
@@ -45,7 +45,7 @@ from hil.core.errors import StreamError
 from hil.npu.stream.operations import BlockOperation, Convolution, Elementwise, Kind, Rounding, Scale, Windowed
 
 FLOAT32, FLOAT64 = 1 << 24, 1 << 53
-"""Integers up to these are all numbers of the type."""
+"""Integers up to these in magnitude are all representable in the type."""
 
 INT32, INT64 = 1 << 31, 1 << 63
 """Integers below these in magnitude fit the type."""
@@ -58,21 +58,21 @@ _NUDGE = 1 << 30
 
 
 def largest_input(dtype: np.dtype[Any], zero_point: int) -> int:
-    """The largest |element - zero point| that elements of `dtype` can have."""
+    """Largest |element - zero point| of elements of `dtype`."""
     limits = np.iinfo(dtype)
     return max(abs(int(limits.min) - zero_point), abs(int(limits.max) - zero_point))
 
 
 def weight_sums(weights: NDArray[np.int16]) -> NDArray[np.int64]:
-    """sum |weight| by output channel, the first axis."""
+    """Sum of |weight| per output channel, the first axis."""
     sums: NDArray[np.int64] = np.abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1)
     return sums
 
 
 def exact_type(weights: NDArray[np.int16], largest: int) -> type[np.float32] | type[np.float64] | type[np.int64]:
-    """The cheapest type that is exact for `weights` (first axis output channels) and inputs up to `largest`.
+    """Chooses the cheapest type that is exact for `weights` (first axis output channels) and inputs up to `largest`.
 
-    Raises `StreamError` if none is.
+    Raises `StreamError` if none is exact.
     """
     bound = int(weight_sums(weights).max(initial=0)) * largest
     if bound <= FLOAT32:
@@ -83,8 +83,8 @@ def exact_type(weights: NDArray[np.int16], largest: int) -> type[np.float32] | t
 
 
 def fits_dot_products(weights: NDArray[np.int16], first: NDArray[np.int64]) -> bool:
-    """Whether 32 bits hold sums of unsigned bytes times `weights` that begin with `first`, by output channel."""
-    # Python's integers: what is checked must not overflow itself.
+    """True if int32 holds sums of unsigned bytes times `weights` that start at `first`, per output channel."""
+    # Python's integers: the check itself must not overflow.
     pairs = zip(weight_sums(weights).tolist(), first.tolist(), strict=True)
     return all(abs(begin) + _BYTE * total < INT32 for total, begin in pairs)
 
@@ -92,7 +92,7 @@ def fits_dot_products(weights: NDArray[np.int16], first: NDArray[np.int64]) -> b
 def fits_rounding(
     weights: NDArray[np.int16], first: NDArray[np.int64], factor: NDArray[np.int64], shift: NDArray[np.int64]
 ) -> bool:
-    """Whether 32 bits hold those sums scaled, too."""
+    """True if int32 also holds the scaled sums of `fits_dot_products`."""
     rows = np.broadcast_arrays(weight_sums(weights), first, factor, shift)
     return all(
         (abs(begin) + _BYTE * total) * by < INT32 - 2 << bits
@@ -101,7 +101,7 @@ def fits_rounding(
 
 
 def fits_int64(largest: int, factor: ArrayLike, shift: ArrayLike) -> bool:
-    """Whether int64 scales values up to `largest` exactly, by any of `factor` and `shift` (broadcast)."""
+    """True if int64 scales values up to `largest` exactly, by any of `factor` and `shift` (broadcast)."""
     pairs = np.broadcast(np.asarray(factor), np.asarray(shift))
     return all(largest * int(by) + (1 << int(bits)) + _NUDGE < INT64 for by, bits in {*pairs})
 
@@ -109,9 +109,9 @@ def fits_int64(largest: int, factor: ArrayLike, shift: ArrayLike) -> bool:
 def fits_float64(
     largest: int, factor: NDArray[np.int64], shift: NDArray[np.int64], rounding: Rounding, reach: int
 ) -> bool:
-    """Whether float64 scales values up to `largest` exactly, to outputs clamped to at most `reach` from the zero point.
+    """True if float64 scales values up to `largest` exactly, to outputs clamped to at most `reach` from the zero point.
 
-    TRUNCATE never does, because it does not round by adding.
+    Always False for TRUNCATE, which does not round by adding.
     """
     if rounding is Rounding.TRUNCATE or largest > FLOAT64:
         return False
@@ -123,7 +123,7 @@ def fits_float64(
 
 
 def largest_accumulator(operation: BlockOperation, weights: NDArray[np.int16] | None = None) -> int:
-    """The largest magnitude that the output stage of `operation` can be given; `weights` of a convolution."""
+    """Largest magnitude of an accumulator of `operation` at the output stage; `weights` only for a convolution."""
     largest = largest_input(operation.ifm.dtype, operation.ifm_zero_point)
     if isinstance(operation, Convolution):
         assert weights is not None
@@ -157,7 +157,7 @@ def _largest_elementwise(operation: Elementwise, first: int) -> int:
         case Kind.MUL:
             return first * second
         case Kind.SHL:
-            return INT64  # Any 64 bits: what is shifted out is gone, as in the hardware.
+            return INT64  # Any 64 bits: the hardware drops bits that are shifted out, too.
         case Kind.CLZ:
             return 32
         case Kind.LRELU if operation.scale:
@@ -175,6 +175,6 @@ def _largest_common_scale(operation: Elementwise, largest: int) -> int:
 
 
 def _check(operation: Elementwise, largest: int, scale: Scale) -> None:
-    """An operand is scaled before the output stage, in int64; refuses what that may not hold."""
+    """Raises `StreamError` if an operand scaled before the output stage may exceed int64."""
     if not fits_int64(largest, scale.factor, scale.shift):
         raise StreamError("a scaled operand may exceed 64 bits", word_offset=operation.word_offset)

@@ -1,14 +1,16 @@
 """The output stage: scale, zero point, clamp, lookup table.
 
-    finish = OutputStage(operation, memory constants...)
+    stage = OutputStage(dtype, rounding, bias, factor, shift, zero_point, activation, largest)
     values = stage(accumulator)          # int64 (batch, h, w, c) -> the output's type
 
-Every block operation ends here.  Scaling is exact: in float64 where that is proven (`exactness`), which is several
-times faster, else in int64, or in Python's integers where 64 bits may not do.  An accumulator is scaled (`scaling`),
-the output's zero point is added, the sum is clamped, and where the activation is a table, looked up:
+Every block operation ends with this stage.  An accumulator is scaled (`scaling`), the output zero point is added, the
+sum is clamped, and if the activation has a lookup table, looked up.  Scaling is exact: in float64 where that is proven
+(`exactness`), which is several times faster, else in int64, or in Python's integers where 64 bits may not suffice.
+Lookup tables:
 
-* 8-bit: 256 entries, of the output's width; signed values index from -128;
-* 16-bit: 512 entries of (base, slope), both 16 bits: `base + ((slope*(v & 127) + 64) >> 7)`, entry `(v + 32768) >> 7`.
+* 8-bit input: 256 entries, of the output's width; signed values index from -128;
+* 16-bit input: 512 entries of (base, slope), both 16 bits; v gives `base + ((slope*(v & 127) + 64) >> 7)` of entry
+  `(v + 32768) >> 7`.
 
 A 32-bit output without a forced range wraps and is not clamped (found by comparing with the reference kernels).
 
@@ -35,19 +37,19 @@ _ONE_HIGHER = (
     4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44, 45, 46, 49,
     50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255,
 )  # fmt: skip
-"""Entries of the reference's table that are not sigmoid(i/24) rounded but one more (found by comparing)."""
+"""Entries of the reference's table that are sigmoid(i/24) rounded plus one (found by comparing)."""
 
 _LOGISTIC: Int64 = np.round(65536 / (1 + np.exp(-np.arange(256) / 24))).astype(np.int64)
-"""sigmoid(i/24) in 16 bits, as the reference has it."""
+"""Table of sigmoid(i/24) in 16 bits, equal to the reference's."""
 _LOGISTIC[list(_ONE_HIGHER)] += 1
 
 
 @dataclass(frozen=True)
 class OutputStage:
-    """What happens to the accumulators of one operation, with all constants read.
+    """Turns the accumulators of one operation into its OFM elements.
 
-    `bias`, `factor`, `shift` are arrays by channel, or of one element; `factor` None: nothing is scaled.
-    `largest` is the largest magnitude that an accumulator can have (`exactness.largest_accumulator`).
+    `bias`, `factor`, `shift` are arrays by channel, or of one element; without `factor` nothing is scaled.
+    `largest` is the largest magnitude of an accumulator (`exactness.largest_accumulator`).
     `table` holds the lookup table's entries, with `slope` beside it if it interpolates.
     """
 
@@ -64,9 +66,9 @@ class OutputStage:
     _by_channel: dict[int, list[Array]] = field(default_factory=dict, init=False)
 
     def __call__(self, accumulator: Array, loops: ModuleType | None = None) -> Array:
-        """Accumulators (any integer-valued type, last axis channels) to output elements.
+        """Converts accumulators (any integer-valued type, last axis channels) to output elements.
 
-        `loops`: the compiled loops, where they pay.
+        `loops`: the compiled loops, None for NumPy.
         """
         if loops is not None and self._compilable:
             return self._finish_compiled(accumulator, loops)
@@ -114,12 +116,12 @@ class OutputStage:
 
     @property
     def _largest_sum(self) -> int:
-        """The largest |accumulator + bias|."""
+        """Largest |accumulator + bias|."""
         return self.largest + (0 if self.bias is None else int(np.abs(self.bias).max(initial=0)))
 
     @cached_property
     def fits_floats(self) -> bool:
-        """Whether float64 scales exactly."""
+        """True if float64 scales exactly."""
         special = self.activation.wraps or self.activation.function is not Function.NONE
         if self.factor is None or self.shift is None or special:
             return False
@@ -128,25 +130,25 @@ class OutputStage:
 
     @cached_property
     def wide(self) -> bool:
-        """Whether scaling may need more than 64 bits."""
+        """True if scaling may need more than 64 bits."""
         if self.factor is None or self.shift is None:
             return False
         return not fits_int64(self._largest_sum, self.factor, self.shift)
 
     @cached_property
     def fits_bytes(self) -> bool:
-        """Whether outputs are bytes that float64 scales and at most a table of bytes changes."""
+        """True if outputs are 8-bit, float64 scales exactly, and a lookup table, if any, has 8-bit entries."""
         tabled = self.table is None or (self.slope is None and self.activation.index_signed is not None)
         return self.fits_floats and self.dtype.itemsize == 1 and tabled
 
     @property
     def byte_limits(self) -> tuple[int, int, int]:
-        """(zero point, lowest, highest output less the zero point)."""
+        """(zero point, lowest and highest output less the zero point)."""
         return self.zero_point, self.activation.minimum - self.zero_point, self._highest - self.zero_point
 
     @property
     def byte_table(self) -> NDArray[np.uint8]:
-        """The table as bytes by byte; empty if there is none.  Needs `fits_bytes`."""
+        """Lookup table indexed by the unsigned byte; empty if there is none.  Needs `fits_bytes`."""
         if self.table is None:
             return np.zeros(0, np.uint8)
         every = np.arange(256).astype(np.uint8)
@@ -155,7 +157,7 @@ class OutputStage:
 
     @cached_property
     def float_constants(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """(bias, multiplier, half, nudge): an accumulator a gives s = (a + bias)*multiplier and with that
+        """(bias, multiplier, half, nudge): an accumulator a is scaled to s = (a + bias)*multiplier and rounded to
         `floor(s + half + copysign(nudge, s))`."""
         assert self.factor is not None
         assert self.shift is not None
@@ -192,7 +194,7 @@ class OutputStage:
         return self._narrowed(values) if self.wide else values
 
     def _narrowed(self, values: Array) -> Int64:
-        """Python's integers as int64: those that do not fit it wrap, or are clamped, as they will be anyway."""
+        """Converts Python's integers to int64; values out of range wrap or are clamped, as the next step does."""
         if self.activation.wraps:
             return (((values + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)).astype(np.int64)
         return np.clip(values, -(1 << 40), 1 << 40).astype(np.int64)
@@ -207,7 +209,7 @@ class OutputStage:
 
 
 def sigmoid_or_tanh(values: Int64, function: Function) -> Int64:
-    """The hardware's SIGMOID (or TANH) of `values / 12288`, as fixed-point numbers with 15 bits of fraction.
+    """Computes the hardware's SIGMOID (or TANH) of `values / 12288`, in fixed point with 15 fractional bits.
 
     The table holds sigmoid(i/24) in 16 bits; tanh(x) = 2*sigmoid(2x) - 1 uses it with half the step.
     """
@@ -225,7 +227,7 @@ def sigmoid_or_tanh(values: Int64, function: Function) -> Int64:
 
 
 def parse_table(operation: BlockOperation, data: NDArray[np.uint8]) -> tuple[Int64, Int64 | None]:
-    """(entries, slopes) of the lookup table whose bytes are `data`."""
+    """Reads (entries, slopes) of a lookup table from its bytes; slopes are None if it does not interpolate."""
     if operation.activation.index_signed is not None:
         return data.view(operation.ofm.dtype).astype(np.int64), None
     pairs = data.view("<i2").reshape(512, 2).astype(np.int64)

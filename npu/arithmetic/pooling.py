@@ -1,8 +1,8 @@
-"""Pools: the maximum, the average, or the sum over depth.
+"""Pooling: MAX_POOL, AVERAGE_POOL, and REDUCE_SUM over depth.
 
-An average is a sum whose division is the output's scale, except where there is any padding: then the hardware divides
-by the number of elements that are no padding, and OFM_SCALE plays no part.  The reciprocal of that count n is
-`2**(31+k)/n` rounded up a little, k the bits of n-1.  (Found by comparing with the reference kernels; the reciprocal is
+An average is a sum that the output scale divides.  With padding, the hardware instead divides by the number of elements
+outside the padding and ignores OFM_SCALE.  The reciprocal of that count n is `2**(31+k)/n` rounded up a little, k the
+bits of n-1.  (Found by comparing with the reference kernels; the reciprocal is
 Vela's `quantise_pooling_scale`.)
 """
 
@@ -18,28 +18,28 @@ from hil.npu.arithmetic.convolution import padded_input, windows
 from hil.npu.arithmetic.exactness import INT32, fits_int64, largest_accumulator
 from hil.npu.arithmetic.output import OutputStage
 from hil.npu.arithmetic.scaling import Int64, rescale
-from hil.npu.loops import threshold as acceleration
+from hil.npu.loops import backend
 from hil.npu.loops.byte_plan import BytePlan
 from hil.npu.stream.feature_map import Regions
 from hil.npu.stream.operations import Kind, Windowed
 
 
 @dataclass(frozen=True)
-class PoolKernel:
-    """A MAX_POOL, AVERAGE_POOL or REDUCE_SUM and its output stage."""
+class PoolStep:
+    """Computes a MAX_POOL, AVERAGE_POOL or REDUCE_SUM."""
 
     operation: Windowed
     stage: OutputStage
 
     @property
-    def takes_turns(self) -> bool:
-        """Whether it takes a few samples at a time itself, however many it is given."""
-        return acceleration.byte_loops() is not None and self._plan is not None
+    def splits_batch(self) -> bool:
+        """True if a call processes a few samples of a batch at a time, so that callers need not split it."""
+        return backend.byte_loops() is not None and self._plan is not None
 
     def __call__(self, memory: Regions) -> None:
         """Computes the output of every sample of `memory`."""
         operation = self.operation
-        loops = acceleration.loops(len(memory[operation.ofm.region]) * operation.ofm.elements)
+        loops = backend.loops(len(memory[operation.ofm.region]) * operation.ofm.elements)
         if loops is not None and loops.of_bytes is not None and self._plan is not None:
             self._plan(memory, loops.of_bytes)
         else:
@@ -47,7 +47,7 @@ class PoolKernel:
 
     @cached_property
     def _plan(self) -> BytePlan | None:
-        """An average without padding is a depthwise convolution whose weights are 1."""
+        """Plan of an average without padding, as a depthwise convolution whose weights are 1."""
         kernel = self.operation.kernel
         if self.operation.kind is not Kind.AVERAGE_POOL or self.operation.padding:
             return None
@@ -75,19 +75,19 @@ def _pooled(operation: Windowed, memory: Regions) -> Array:
 
 
 def _sum_type(operation: Windowed) -> type[np.int32] | type[np.int64]:
-    """The integers that hold every sum."""
+    """Smallest integer type that holds every sum."""
     return np.int32 if largest_accumulator(operation) < INT32 else np.int64
 
 
 def reciprocal(count: Int64) -> tuple[Int64, Int64]:
-    """(factor, shift) with which the hardware divides by `count`."""
+    """Returns (factor, shift) by which the hardware divides by `count`."""
     bits = np.ceil(np.log2(count)).astype(np.int64)
     one = np.int64(1)
     return ((one << (31 + bits)) + (one << bits) + count - 1) // count, 31 + bits
 
 
 def _reduce(operation: Windowed, padded: Array, function: np.ufunc) -> Array:
-    """`function` over the kernel's elements, whichever way round takes fewer steps."""
+    """Reduces each window by `function`, looping over the kernel or over the OFM, whichever is shorter."""
     view = windows(operation, padded)
     out_h, out_w, kernel_h, kernel_w = view.shape[1:5]
     result: Array = view[:, :, :, 0, 0].copy()
@@ -102,7 +102,7 @@ def _reduce(operation: Windowed, padded: Array, function: np.ufunc) -> Array:
 
 
 def _valid_counts(operation: Windowed, shape: tuple[int, ...]) -> Int64:
-    """Per output position how many of the kernel's elements are no padding; shape (1, out height, out width, 1)."""
+    """Counts the kernel's elements outside the padding per OFM position; shape (1, out height, out width, 1)."""
     padding = operation.padding
     mask = np.zeros((1, shape[1], shape[2], 1), np.int64)
     mask[:, padding.top : shape[1] - padding.bottom, padding.left : shape[2] - padding.right] = 1

@@ -1,10 +1,10 @@
-"""Scaling: how an accumulator becomes an output, exactly.
+"""Scaling: fixed-point multiplication of accumulators with the hardware's three rounding modes.
 
     scaled = rescale(accumulator, factor, shift, Rounding.TFL)
 
 The hardware multiplies by a 32-bit factor and shifts right, `(accumulator*factor + rounding) >> shift`:
 
-* TFL, as TensorFlow Lite's reference rounds: `2**(shift-1)`, and where the shift exceeds 31 another `2**30` away from
+* TFL, as TensorFlow Lite's reference kernels: `2**(shift-1)`, and if the shift exceeds 31 another `2**30` away from
   zero (the reference rounds twice, once at bit 31 and once at the end);
 * NATURAL: `2**(shift-1)`, half up;
 * TRUNCATE: towards zero.
@@ -25,9 +25,9 @@ Int64 = NDArray[np.int64]
 
 
 def rescale(values: ArrayLike, factor: ArrayLike, shift: ArrayLike, rounding: Rounding) -> Int64:
-    """`values * factor / 2**shift`, rounded; all broadcast against each other.
+    """Computes `values * factor / 2**shift`, rounded; all broadcast against each other.
 
-    Exact where `exactness.fits_int64` says so, and always for an array of Python's integers (dtype object), which gives
+    Exact if `exactness.fits_int64` holds, and always for an array of Python's integers (dtype object), which returns
     such an array.  `shift` is 0 to 62.
     """
     values = np.asarray(values)
@@ -46,7 +46,7 @@ def rescale(values: ArrayLike, factor: ArrayLike, shift: ArrayLike, rounding: Ro
 
 
 def scale_records(data: NDArray[Any]) -> tuple[Int64, Int64, Int64]:
-    """(bias, factor, shift) per channel from records of ten bytes: bias 40 bits signed, factor 32, shift 6."""
+    """Reads (bias, factor, shift) per channel from records of ten bytes: bias 40 bits signed, factor 32, shift 6."""
     fields = data.reshape(-1, SCALE_RECORD).astype(np.int64)
     places = np.arange(5, dtype=np.int64) * 8
     bias = (fields[:, :5] << places).sum(axis=1)

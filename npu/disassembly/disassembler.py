@@ -1,14 +1,14 @@
-"""A command stream as values to read: each operation with its registers and with what its addresses hold.
+"""Command stream disassembler: each operation with its registers and the tensors at its addresses.
 
-    listing = disassemble(words, accelerator, Surroundings(constants={0: read_only}))
+    listing = disassemble(words, accelerator, StreamContext(constants={0: read_only}))
     listing[2].operation.kind, listing[2].inputs, listing[2].registers
 
-A stream has no names.  They come from around it: the compiled file knows where the operator's inputs and outputs lie,
-and Vela's debug database, for a model compiled here, which tensor each operation writes.  The rest follows from the
-order of the operations (`contents`): what an operation reads is what was last written there, by the operation `#12`
-if nobody has a name for it.
+A stream has addresses only.  Names come from its context: the compiled file has the addresses of the operator's inputs
+and outputs, and Vela's debug database, for a model compiled here, has the tensor that each operation writes.  The other
+names follow from the order of operations (`memory_contents`): an operation reads the tensor last written at its
+address, `#12` for the unnamed result of operation 12.
 
-`disassembly_text` makes lines of it, `instruction.as_record` plain values for JSON.
+`text` formats instructions as lines, `instruction.as_record` as plain values for JSON.
 
 Source: Vela's `register_command_stream_generator.py`, for the order in which it sets registers before an operation.
 """
@@ -30,44 +30,44 @@ from hil.npu.disassembly.memory_contents import Contents, overlap
 from hil.npu.disassembly.register_writes import RegisterWrite, register_writes
 from hil.npu.stream.decoder import decode_operations
 from hil.npu.stream.feature_map import FeatureMap
+from hil.npu.stream.footprint import input_feature_maps
 from hil.npu.stream.operations import (
     SCALE_RECORD,
     BlockOperation,
     Convolution,
     Dma,
-    Elementwise,
     Kind,
     Operation,
     Range,
     Wait,
 )
 from hil.npu.stream.payload import Words
-from hil.npu.weights.codec import decode_stream as decode_weights
+from hil.npu.weights.codec import decode_weight_stream
 
 _FOLLOWED_PIECES = 64
-"""Of a DMA in more pieces, only so many are followed."""
+"""Largest number of pieces of a DMA whose contents are tracked."""
 
 
 @dataclass(frozen=True)
-class Named:
-    """A tensor and where it lies."""
+class NamedRange:
+    """Name and byte range of a tensor."""
 
     name: str
     place: Range
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What is known beside the stream.
+class StreamContext:
+    """Contents of memory and names of tensors around a command stream.
 
-    `constants` are the read-only regions, `inputs` the tensors that are there before the stream runs, `outputs` those
-    that it leaves.  `writes` maps the word offset of an operation to the tensor that it writes, `origins` to the
-    operator of the model that it is part of.
+    `constants` are the read-only regions, `inputs` the tensors in memory before the stream runs, `outputs` those after
+    it.  `writes` maps the word offset of an operation to the tensor that it writes, `origins` to the operator of the
+    model that it belongs to.
     """
 
     constants: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
-    inputs: Sequence[Named] = ()
-    outputs: Sequence[Named] = ()
+    inputs: Sequence[NamedRange] = ()
+    outputs: Sequence[NamedRange] = ()
     writes: Mapping[int, str] = field(default_factory=dict)
     origins: Mapping[int, str] = field(default_factory=dict)
 
@@ -75,16 +75,16 @@ class Surroundings:
 def disassemble(
     words: Words,
     accelerator: Accelerator,
-    around: Surroundings | None = None,
+    context: StreamContext | None = None,
     aliases: Mapping[int, int] | None = None,
 ) -> tuple[Instruction, ...]:
-    """Every operation of a stream, in order; `aliases` as `decode_operations`.
+    """Disassembles every operation of a stream, in order; `aliases` as in `decode_operations`.
 
-    Raises `StreamError` with the word offset for what is malformed or not modelled.
+    Raises `StreamError` with the word offset for a command that is malformed or not modelled.
     """
-    around = around or Surroundings()
+    context = context or StreamContext()
     operations = decode_operations(words, accelerator, aliases)
-    reader = _InstructionReader(around, operations)
+    reader = _InstructionReader(context, operations)
     start, instructions = 0, []
     for index, operation in enumerate(operations):
         registers: tuple[RegisterWrite, ...] = ()
@@ -96,14 +96,14 @@ def disassemble(
 
 
 class _InstructionReader:
-    """Goes through a stream and remembers what was written where."""
+    """Makes instructions in stream order and tracks the tensors in memory."""
 
-    def __init__(self, around: Surroundings, operations: Sequence[Operation]) -> None:
-        self._around = around
+    def __init__(self, context: StreamContext, operations: Sequence[Operation]) -> None:
+        self._context = context
         self._operations = operations
-        self._output_names = _output_names(operations, around.outputs)
+        self._output_names = _output_names(operations, context.outputs)
         self._contents = Contents()
-        for tensor in around.inputs:
+        for tensor in context.inputs:
             self._contents.put(tensor.place, tensor.name)
 
     def instruction(self, index: int, operation: Operation, registers: tuple[RegisterWrite, ...]) -> Instruction:
@@ -113,20 +113,20 @@ class _InstructionReader:
         records: tuple[RecordFigures, ...] = ()
         at = operation.word_offset
         if isinstance(operation, BlockOperation):
-            inputs = tuple(self._held(fm) for fm in inputs_of(operation))
-            output = self._around.writes.get(at) or self._output_names.get(at) or ""
+            inputs = tuple(self._held(fm) for fm in input_feature_maps(operation))
+            output = self._context.writes.get(at) or self._output_names.get(at) or ""
             records = tuple(self._record_figures(place) for place in _records_of(operation))
             weights = self._weight_figures(operation) if isinstance(operation, Convolution) else ()
-            self._contents.put(place_of(operation.ofm), output or f"#{index}")
+            self._contents.put(byte_range(operation.ofm), output or f"#{index}")
         elif isinstance(operation, Dma):
             inputs = (self._copy(index, operation),)
             used_by = self._user(index, operation)
-        part_of = self._around.origins.get(at, "")
+        part_of = self._context.origins.get(at, "")
         return Instruction(index, operation, registers, inputs, output, part_of, used_by, weights, records)
 
     def _held(self, feature_map: FeatureMap) -> tuple[str, ...]:
-        """What lies in an input: names of tensors, or that it is a constant, with its value if it is one number."""
-        place = place_of(feature_map)
+        """Names the contents of an input: tensors, or `constant`, with its value if it has one element."""
+        place = byte_range(feature_map)
         data = self._bytes(place)
         if data is None:
             return self._contents.labels(place)
@@ -152,17 +152,17 @@ class _InstructionReader:
             found = self._contents.labels(source)
             labels.update(dict.fromkeys(found))
             target = Range(operation.destination_region, end, operation.length)
-            constant = operation.source_region in self._around.constants
+            constant = operation.source_region in self._context.constants
             origin = source if constant else self._contents.origin(source)
             self._contents.put(target, found[0] if len(found) == 1 else f"#{index}", origin)
         return tuple(labels)
 
     def _bytes(self, wanted: Range) -> NDArray[np.uint8] | None:
-        """Constants, wherever they were copied to; None if they are not all known."""
-        origin = wanted if wanted.region in self._around.constants else self._contents.origin(wanted)
+        """Returns constants, also those that a DMA copied; None if not all of them are known."""
+        origin = wanted if wanted.region in self._context.constants else self._contents.origin(wanted)
         if origin is None:
             return None
-        data = self._around.constants[origin.region]
+        data = self._context.constants[origin.region]
         return data[origin.address : origin.end] if origin.end <= len(data) else None
 
     def _weight_figures(self, operation: Convolution) -> tuple[WeightFigures, ...]:
@@ -188,38 +188,32 @@ class _InstructionReader:
 
 @lru_cache(maxsize=64)  # Stripes of a cascade read the same weights again and again.
 def _zeros(data: bytes, elements: int) -> int | None:
-    """How many weights are zero, without those that pad the stream; None for weights that cannot be decoded."""
+    """Counts zero weights, without the padding of the stream; returns None for weights that cannot be decoded."""
     try:
-        stream = decode_weights(data)
+        stream = decode_weight_stream(data)
     except StreamError:
         return None
     return max(0, elements - int(np.count_nonzero(stream)))
 
 
-def inputs_of(operation: BlockOperation) -> list[FeatureMap]:
-    """The one or two feature maps that `operation` reads."""
-    second = operation.ifm2 if isinstance(operation, Elementwise) else None
-    return [operation.ifm] if second is None else [operation.ifm, second]
-
-
-def place_of(feature_map: FeatureMap) -> Range:
-    """From the first byte of a feature map to its last."""
+def byte_range(feature_map: FeatureMap) -> Range:
+    """Range from the first byte of a feature map to its last."""
     low, high = feature_map.extent()
     return Range(feature_map.region, low, high - low)
 
 
-def _output_names(operations: Sequence[Operation], outputs: Sequence[Named]) -> dict[int, str]:
-    """Word offset -> output tensor, for the operations that last wrote its bytes.
+def _output_names(operations: Sequence[Operation], outputs: Sequence[NamedRange]) -> dict[int, str]:
+    """Maps word offsets to output tensors, for the operations that last wrote their bytes.
 
-    Goes back from the end until as much was written into a tensor's place as the tensor has; what wrote there before
-    wrote something else, which had the same bytes of the arena.
+    Goes backwards until all bytes of a tensor have been written; earlier operations that wrote there wrote another
+    tensor, to which Vela gave the same part of the arena.
     """
     names: dict[int, str] = {}
     missing = {tensor: tensor.place.length for tensor in outputs}
     for operation in reversed(operations):
         if not isinstance(operation, BlockOperation):
             continue
-        written = place_of(operation.ofm)
+        written = byte_range(operation.ofm)
         for tensor, left in missing.items():
             place = tensor.place
             inside = place.region == written.region and place.address <= written.address and written.end <= place.end
@@ -230,7 +224,7 @@ def _output_names(operations: Sequence[Operation], outputs: Sequence[Named]) -> 
 
 
 def _reads(operation: Operation) -> list[Range]:
-    """All that an operation reads."""
+    """Byte ranges that an operation reads."""
     if isinstance(operation, Dma):
         return [
             Range(operation.source_region, address, operation.length)
@@ -238,13 +232,13 @@ def _reads(operation: Operation) -> list[Range]:
         ]
     if not isinstance(operation, BlockOperation):
         return []
-    parts = [place_of(fm) for fm in inputs_of(operation)] + _records_of(operation)
+    parts = [byte_range(fm) for fm in input_feature_maps(operation)] + _records_of(operation)
     parts += operation.weight_streams if isinstance(operation, Convolution) else []
     return parts + ([] if operation.activation.lut is None else [operation.activation.lut])
 
 
 def _records_of(operation: BlockOperation) -> list[Range]:
-    """The records of scales, a run a core."""
+    """Byte ranges of the scale records, one per core."""
     if isinstance(operation, Convolution):
         return list(operation.record_streams)
     return [] if operation.records is None else [operation.records]

@@ -1,4 +1,4 @@
-"""One operation of a disassembled stream, with all that is known of it: what `disassembly` makes.
+"""Instruction: one disassembled operation with its registers, tensor names, weights and scale records.
 
 print(json.dumps(as_record(instruction)))
 """
@@ -18,9 +18,9 @@ from hil.npu.stream.operations import Operation, Range
 
 @dataclass(frozen=True)
 class WeightFigures:
-    """One core's encoded weights at `place`: `elements` when unpacked, `zeros` among them if they could be unpacked.
+    """One core's encoded weights at `place`: their number of `elements`, and of `zeros` if they could be unpacked.
 
-    `origin` is where a DMA brought them from, if one did.
+    `origin` is the source of the DMA that copied them, None if there was none.
     """
 
     place: Range
@@ -31,9 +31,9 @@ class WeightFigures:
 
 @dataclass(frozen=True)
 class RecordFigures:
-    """Records of `count` channels at `place`: smallest and largest scale (as a real number) and bias.
+    """Scale records of `count` channels at `place`: smallest and largest scale (as a real number) and bias.
 
-    Both are None where the records are known only when the stream runs.
+    Both are None if the records are known only at run time.
     """
 
     place: Range
@@ -44,12 +44,12 @@ class RecordFigures:
 
 @dataclass(frozen=True)
 class Instruction:
-    """One operation: its number in the stream, the registers set since the one before, and what lies at its addresses.
+    """One operation: its number in the stream, the registers set since the previous one, and its tensors.
 
-    Registers count to the next operation that takes them: waits take none.  `inputs` has the names of what each input
-    (IFM, IFM2 or the source of a DMA) holds, `output` that of the output.  `part_of` is the operator of the model,
-    empty if that is not known; `used_by` the operation that first reads what a DMA brings.  `weights` and `records` are
-    those of each core.
+    A register write belongs to the next operation that uses registers, which waits do not.  `inputs` has the names of
+    the tensors in each input (IFM, IFM2 or the source of a DMA), `output` the name of the OFM.  `part_of` is the
+    operator of the model, empty if unknown; `used_by` the first operation that reads the bytes a DMA copied.  `weights`
+    and `records` are by core.
     """
 
     index: int
@@ -64,7 +64,7 @@ class Instruction:
 
 
 def as_record(instruction: Instruction) -> dict[str, Any]:
-    """All that is known of an operation, as JSON can hold it; names of fields are those of the dataclasses."""
+    """Converts an instruction to plain values for JSON; keys are the names of the dataclass fields."""
     record = {"index": instruction.index, **asdict(instruction.operation)}
     for part in ("inputs", "output", "part_of", "used_by"):
         record[part] = getattr(instruction, part)

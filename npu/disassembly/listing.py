@@ -1,9 +1,9 @@
-"""All command streams of a file, disassembled, with what the file knows of their memories and tensors.
+"""Disassembles all command streams of a file, with the memories and tensors that the file lists.
 
     for listing in list_compiled(read_compiled(data)):
         print(listing.accelerator.name, listing.regions, len(listing.instructions))
 
-`list_payload` does it for a bare driver payload, of which only the stream itself is known.
+`list_payload` disassembles a bare driver payload, which has neither memories nor tensors.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from hil.core.errors import StreamError
 from hil.npu.accelerator import Accelerator
-from hil.npu.disassembly.disassembler import Named, Surroundings, disassemble
+from hil.npu.disassembly.disassembler import NamedRange, StreamContext, disassemble
 from hil.npu.disassembly.instruction import Instruction
 from hil.npu.stream.operations import Range
 from hil.npu.stream.payload import parse_payload
@@ -24,7 +24,7 @@ from hil.npu.vela_output import READ_ONLY, SCRATCH, SCRATCH_FAST, CompiledModel,
 
 @dataclass(frozen=True)
 class StreamMemory:
-    """One memory of a stream: its number, what it is, and its size in bytes."""
+    """One memory region of a stream: its number, its purpose, and its size in bytes."""
 
     number: int
     name: str
@@ -33,7 +33,7 @@ class StreamMemory:
 
 @dataclass(frozen=True)
 class NamedTensor:
-    """An input or output of a stream: the file's tensor, and where it lies."""
+    """An input or output of a stream: the file's tensor and its byte range."""
 
     name: str
     shape: tuple[int, ...]
@@ -42,8 +42,8 @@ class NamedTensor:
 
 
 @dataclass(frozen=True)
-class Source:
-    """What the compiler told of a stream: by word offset the tensor an operation writes and the operator it is of."""
+class StreamNames:
+    """Names from Vela's debug database: by word offset, the tensor that an operation writes and its operator."""
 
     writes: Mapping[int, str]
     origins: Mapping[int, str]
@@ -51,7 +51,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Listing:
-    """A command stream; `operator` is the place of its `ethos-u` operator among those of its graph, -1 without one."""
+    """A disassembled command stream; `operator` is the index of its `ethos-u` operator in its graph, -1 if none."""
 
     stream: int
     operator: int
@@ -64,24 +64,24 @@ class Listing:
 
 
 def list_payload(payload: bytes) -> Listing:
-    """The stream of a driver payload (`COP1` ...); raises `StreamError` for anything else."""
+    """Disassembles a driver payload (`COP1` ...); raises `StreamError` for any other data."""
     accelerator, words = parse_payload(payload)
     return Listing(0, -1, accelerator, len(words), (), (), (), disassemble(words, accelerator))
 
 
-def list_compiled(model: CompiledModel, sources: Sequence[Source] = ()) -> tuple[Listing, ...]:
-    """The streams of a compiled model in the order of its operators; `sources` by stream, if the compiler told.
+def list_compiled(model: CompiledModel, sources: Sequence[StreamNames] = ()) -> tuple[Listing, ...]:
+    """Disassembles the streams of a compiled model in the order of its operators; `sources` has names by stream.
 
-    Raises `StreamError` for what is malformed or not modelled.
+    Raises `StreamError` for a stream that is malformed or not modelled.
     """
     pairs = [(graph, op) for graph in model.subgraphs for op in graph.operators if isinstance(op, NpuOperator)]
     return tuple(
-        _listing(number, graph, operator, sources[number] if number < len(sources) else Source({}, {}))
+        _listing(number, graph, operator, sources[number] if number < len(sources) else StreamNames({}, {}))
         for number, (graph, operator) in enumerate(pairs)
     )
 
 
-def _listing(number: int, graph: Subgraph, operator: NpuOperator, source: Source) -> Listing:
+def _listing(number: int, graph: Subgraph, operator: NpuOperator, names: StreamNames) -> Listing:
     tensors = graph.tensors
     stream = tensors[operator.command_stream].data
     if stream is None:
@@ -96,15 +96,15 @@ def _listing(number: int, graph: Subgraph, operator: NpuOperator, source: Source
     if not shared:
         regions.append(StreamMemory(SCRATCH_FAST, "fast memory", tensors[operator.scratch_fast].bytes))
     inputs, outputs = _tensors(graph, operator, operator.inputs), _tensors(graph, operator, operator.outputs)
-    around = Surroundings(
+    context = StreamContext(
         {READ_ONLY: np.zeros(0, np.uint8) if constants is None else constants},
-        [Named(tensor.name, tensor.place) for tensor in inputs],
-        [Named(tensor.name, tensor.place) for tensor in outputs],
-        source.writes,
-        source.origins,
+        [NamedRange(tensor.name, tensor.place) for tensor in inputs],
+        [NamedRange(tensor.name, tensor.place) for tensor in outputs],
+        names.writes,
+        names.origins,
     )
     aliases = {SCRATCH_FAST: SCRATCH} if shared else {}
-    instructions = disassemble(words, accelerator, around, aliases)
+    instructions = disassemble(words, accelerator, context, aliases)
     return Listing(number, operator.index, accelerator, len(words), tuple(regions), inputs, outputs, instructions)
 
 

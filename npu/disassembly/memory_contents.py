@@ -1,4 +1,4 @@
-"""What lies where while a stream is read: whose tensor an address holds, and which constants were copied there.
+"""Tensors and copied constants by address, at one point of a command stream.
 
     contents = Contents()
     contents.put(Range(1, 0x4000, 512), "block/conv")
@@ -6,9 +6,9 @@
     contents.put(Range(1, 0x100, 80), "copy", origin=Range(0, 0x2710, 80))
     contents.origin(Range(1, 0x120, 16))                  # Range(region=0, address=0x2730, length=16)
 
-Vela gives the same bytes of the arena to one tensor after another, so an address alone names nothing; what was written
-there last does.  Weights and scales often stand in the arena too, where a DMA brought them from the read-only region.
-Feature maps are taken as everything from their first to their last byte.
+Vela allocates the same bytes of the arena to one tensor after another, so an address is named by the last write to it.
+Weights and scales are often in the arena too, copied by a DMA from the read-only region.  A feature map counts as all
+bytes from its first to its last.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from hil.npu.stream.operations import Range
 
 @dataclass(frozen=True)
 class Span:
-    """Bytes with one label; `origin` is where they were copied from, None if they were computed."""
+    """A range of bytes with one label; `origin` is the source of the copy, None if they were computed."""
 
     place: Range
     label: str
     origin: Range | None = None
 
     def cut(self, low: int, high: int) -> Span:
-        """The part from address `low` to `high`."""
+        """Returns the part from address `low` to `high`."""
         part = Range(self.place.region, low, high - low)
         source = self.origin
         if source is not None:
@@ -36,13 +36,13 @@ class Span:
 
 
 class Contents:
-    """The labels of all regions at one point of a stream."""
+    """Labels of the bytes of all regions at one point of a stream."""
 
     def __init__(self) -> None:
         self._spans: dict[int, list[Span]] = {}
 
     def put(self, place: Range, label: str, origin: Range | None = None) -> None:
-        """`place` now holds `label`, whatever was there before."""
+        """Labels the bytes of `place`, replacing earlier labels."""
         kept = [Span(place, label, origin)]
         for span in self._spans.get(place.region, ()):
             low, high = span.place.address, span.place.end
@@ -53,12 +53,12 @@ class Contents:
         self._spans[place.region] = kept
 
     def labels(self, place: Range) -> tuple[str, ...]:
-        """The labels of what lies in `place`, by address, each once; empty if nothing is known."""
+        """Returns the labels in `place` in order of address, each once; empty if there are none."""
         found = [span for span in self._spans.get(place.region, ()) if overlap(span.place, place)]
         return tuple(dict.fromkeys(span.label for span in sorted(found, key=lambda span: span.place.address)))
 
     def origin(self, place: Range) -> Range | None:
-        """Where all of `place` was copied from, None if it was not, or not in one piece."""
+        """Returns the range that all of `place` was copied from, None if it was not copied in one piece."""
         for span in self._spans.get(place.region, ()):
             inside = span.place.address <= place.address and place.end <= span.place.end
             if inside and span.origin is not None:
@@ -67,5 +67,5 @@ class Contents:
 
 
 def overlap(one: Range, other: Range) -> bool:
-    """Whether two ranges of one region share a byte."""
+    """True if two ranges are in the same region and share a byte."""
     return one.region == other.region and one.address < other.end and other.address < one.end

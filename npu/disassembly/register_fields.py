@@ -1,10 +1,10 @@
-"""Bit fields of the registers that a command stream sets, by Vela's names.
+"""Bit fields of the registers that a command stream sets, under Vela's names.
 
     >>> describe("OFM_PRECISION", 0x8143)
     'precision S16, format NHCWB16, scaling 1, rounding NATURAL'
 
 Most registers are one number: a size less one (names ending in `_M1`), an address, a stride, a zero point.  A few pack
-several settings, and only those are here.
+several fields; this module has those.
 
 Source: the structures and enumerations of Vela's `ethos_u55_regs`, which a test compares; the bits of KERNEL_STRIDE,
 which have no names there, are those of its `register_command_stream_generator.py`.
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class BitField:
-    """`width` bits from bit `low`; `values` names the numbers that mean something else than themselves."""
+    """A field of `width` bits from bit `low`; `values` names the values of an enumeration."""
 
     name: str
     low: int
@@ -26,11 +26,11 @@ class BitField:
     values: Mapping[int, str] = field(default_factory=dict)
 
     def of(self, register: int) -> int:
-        """What this field holds in a register's value."""
+        """Extracts this field from a register's value."""
         return register >> self.low & ((1 << self.width) - 1)
 
     def describe(self, register: int) -> str:
-        """`name value`."""
+        """Formats this field of a register's value as `name value`."""
         value = self.of(register)
         return f"{self.name} {self.values.get(value, value)}"
 
@@ -84,5 +84,5 @@ FIELDS: Mapping[str, tuple[BitField, ...]] = {
 
 
 def describe(register: str, value: int) -> str:
-    """The fields of a register's value in one line; empty for a register that is one number."""
+    """Formats the fields of a register's value in one line; empty for a register without fields."""
     return ", ".join(part.describe(value) for part in FIELDS.get(register, ()))

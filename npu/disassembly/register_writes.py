@@ -1,4 +1,4 @@
-"""The commands of a stream that set registers, one by one; `stream` decodes what they add up to.
+"""Register writes of a command stream, one by one (`stream.commands` decodes operations).
 
 for write in register_writes(words, 0, operation.word_offset):
     print(write.word_offset, write.register, write.value, write.fields)     # 29 IFM_PRECISION 1 precision S8, ...
@@ -16,7 +16,7 @@ from hil.npu.stream.payload import Words
 
 @dataclass(frozen=True)
 class RegisterWrite:
-    """A command that sets a register; `shift` belongs to a scale, `fields` spells out packed bits."""
+    """A command that sets a register; `shift` is that of a scale, `fields` describes the bit fields."""
 
     word_offset: int
     register: str
@@ -26,7 +26,7 @@ class RegisterWrite:
 
 
 def register_writes(words: Words, start: int, end: int) -> Iterator[RegisterWrite]:
-    """The register commands from word `start` to `end` of a stream that was decoded without an error before."""
+    """Yields the register writes from word `start` to `end` of a stream that `decode_commands` has accepted."""
     yield from _writes(words[start:end].tolist(), start)
 
 

@@ -1,4 +1,4 @@
-"""A disassembled operation as lines of at most 100 columns.
+"""Formats a disassembled operation as lines of at most 100 columns.
 
    30     396  conv 3x3, pad 1 1 1 1 (top left bottom right), depth-first                  CONV_2D 9
                 ifm      8x8x64        int8   NHCWB16  1:0x00000  zero -128  block/conv_1
@@ -8,11 +8,11 @@
                 output   -128 to 127, rounding TFL
                 block    8x8x16, 32-bit accumulators, blockdep 1
 
-Number, word offset and kind come first, then one line a subject.  Shapes are height x width x depth; an address is
-`region:offset`; `zero` is the zero point.  Strides are shown where they are not those of a feature map that fills its
-memory without gaps, tiles where there is more than one.  A scale is a real number, with `factor / 2^shift` where there
-is one for the whole output.  Of the names that TFLite joins for fused operators only the first is shown.  An
-accelerator of two cores has `weights1` and `scales1` too, those of the odd output channels.
+Number, word offset and kind come first, then one line per subject.  Shapes are height x width x depth; an address is
+`region:offset`; `zero` is the zero point.  Strides are shown if the feature map has gaps between elements, tiles if
+there is more than one.  A scale is a real number, a per-tensor scale also `factor / 2^shift`.  Of the names that TFLite
+joins for fused operators only the first is shown.  An accelerator of two cores also has `weights1` and `scales1`, for
+the odd output channels.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SCALED_OPERANDS = (Kind.ADD, Kind.SUB)
 
 
 def lines(instruction: Instruction, *, registers: bool = False) -> list[str]:
-    """The lines of one operation; with `registers` also those that were set since the one before."""
+    """Formats one operation; with `registers` also the registers set since the previous one."""
     operation = instruction.operation
     head = f"{instruction.index:>5} {operation.word_offset:>7}  {headline(instruction)}"
     part_of = instruction.part_of
@@ -60,7 +60,7 @@ def lines(instruction: Instruction, *, registers: bool = False) -> list[str]:
 
 
 def headline(instruction: Instruction) -> str:
-    """What an operation is, in a few words: `conv 3x3, stride 2`, `dma 0:0x00000 -> 1:0x02710, 1,280 bytes`."""
+    """Summarizes an operation in a few words: `conv 3x3, stride 2`, `dma 0:0x00000 -> 1:0x02710, 1,280 bytes`."""
     operation = instruction.operation
     kind = operation.kind.value
     if isinstance(operation, Wait):
@@ -78,7 +78,7 @@ def headline(instruction: Instruction) -> str:
 
 
 def address(place: Range | FeatureMap) -> str:
-    """`region:offset`, as in 1:0x04000."""
+    """Formats an address as `region:offset`, as in 1:0x04000."""
     return _at(place.region, place.address)
 
 
@@ -87,7 +87,7 @@ def _at(region: int, offset: int) -> str:
 
 
 def short_name(name: str, width: int) -> str:
-    """The first of the names that TFLite joins for fused operators, cut at its left to `width` characters."""
+    """Returns the first of the names that TFLite joins for fused operators, cut at its left to `width` characters."""
     text = name.partition(";")[0]
     return text if len(text) <= width else "…" + text[len(text) - width + 1 :]
 
@@ -118,7 +118,7 @@ def _pair(y: int, x: int) -> str:
 
 
 def _subjects(instruction: Instruction) -> Iterator[tuple[str, str]]:
-    """Pairs of label and text, one a line."""
+    """Yields pairs of label and text, one per line."""
     operation = instruction.operation
     if not isinstance(operation, BlockOperation):
         return
@@ -163,7 +163,7 @@ def _tile(feature_map: FeatureMap, number: int) -> str:
 
 
 def _fills(feature_map: FeatureMap) -> bool:
-    """Whether elements lie without gaps, but for the last brick's."""
+    """True if elements have no gaps between them, but for the padding of the last brick."""
     _, width, depth = feature_map.shape
     size = feature_map.dtype.itemsize
     stride_y, stride_x, stride_c = feature_map.strides

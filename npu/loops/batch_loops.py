@@ -1,11 +1,11 @@
-"""The inner loops again, compiled with numba, for whole batches.
+"""Inner loops of scaling, im2col and depthwise convolution, compiled with numba for whole batches.
 
-    loops = acceleration.loops(elements)     # this module, or None while it does not pay
+    loops = backend.loops(elements)     # this module, or None while NumPy is cheaper
     loops.finish(accumulator, bias, multiplier, half, nudge, zero_point, low, high, out)
 
-Each function computes what a NumPy expression elsewhere defines (named in its docstring), by the same operations in the
-same types in one pass, and tests hold the two equal.  Importing this module imports numba, which takes longer than many
-a small inference: only `acceleration` does that.
+Each function equals a NumPy expression elsewhere (named in its docstring): the same operations in the same types, in
+one pass; tests compare the two.  Importing this module imports numba, which takes longer than many small inferences, so
+only `backend` imports it.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 COMPILED = ("batch_loops.py", "byte_plan.py", "byte_loops.py", "dot_products.py", "codec_loops.py")
-"""Files of what is compiled."""
+"""Files with compiled functions."""
 
 VERSION = hashlib.sha256(b"".join(Path(__file__).with_name(name).read_bytes() for name in COMPILED)).hexdigest()[:12]
 
 
 def compiled(function: _F) -> _F:
-    """`function` compiled when it is first called, and kept on disk where numba finds a place for it.
+    """Compiles `function` at its first call; caches the machine code on disk if numba finds a writable folder.
 
-    numba takes what it kept until the function's own file changes, though code of other files is compiled into it.  It
-    names what it keeps after the function, so the name says of which contents of all these files it is.
+    numba reuses cached code until the function's own file changes, although code of other files is compiled into it.
+    The cache is keyed by the function's name, so `VERSION`, a hash of all these files, becomes part of the name.
     """
     numba = importlib.import_module("numba")
     function.__qualname__ += f"_{VERSION}"
@@ -51,7 +51,7 @@ def finish(
     accumulator: Array, bias: Floats, multiplier: Floats, half: Floats, nudge: Floats,
     zero_point: float, low: float, high: float, out: Array,
 ) -> None:  # fmt: skip
-    """`OutputStage` without a table, where `fits_floats`; all arrays (rows, channels) or (channels,)."""
+    """Computes `OutputStage` without a table, if `fits_floats`; all arrays (rows, channels) or (channels,)."""
     for row in range(accumulator.shape[0]):
         for c in range(accumulator.shape[1]):
             value = (np.float64(accumulator[row, c]) + bias[c]) * multiplier[c]
@@ -64,7 +64,7 @@ def finish_whole(
     accumulator: Array, bias: Integers, factor: Integers, shift: Integers, twice: Integers,
     zero_point: int, low: int, high: int, out: Array,
 ) -> None:  # fmt: skip
-    """`OutputStage` without a table, by `rescale`, where float64 does not fit.
+    """Computes `OutputStage` without a table by `rescale`, if float64 is not exact.
 
     `twice` is 2**30 for channels that TFL rounds twice, else 0; all arrays (rows, channels) or (channels,).
     """
@@ -80,10 +80,10 @@ def finish_whole(
 def columns(
     padded: Array, depth: int, kernel: Array, strides: Array, zero_point: float, top: int, out: Array
 ) -> None:  # fmt: skip
-    """`windows` of a padded input less its zero point, rows from `top` on, laid out as (batch, rows, width, elements).
+    """Copies `windows` of a padded IFM less its zero point, OFM rows from `top` on, to `out` (im2col).
 
     `padded` is (batch, height, width*depth), `kernel` (height, width, dilation y, dilation x), `strides` (y, x); `out`
-    is float32 or float64.
+    is float32 or float64, (batch, rows, width, kernel elements).
     """
     pieces, run = kernel[1], depth
     if kernel[3] == 1:  # A row of the kernel is one run of memory.
@@ -104,7 +104,7 @@ def columns(
 
 @compiled
 def depthwise(padded: Array, weights: Array, strides: Array, dilations: Array, out: Array) -> None:
-    """`ConvolutionKernel`'s depthwise sums, of inputs that are not less their zero point; `out` is int32.
+    """Computes `ConvolutionStep`'s depthwise sums, without subtracting the IFM zero point; `out` is int32.
 
     `padded` (batch, height, width, depth), `weights` int32 (height, width, depth).
     """

@@ -1,10 +1,10 @@
-"""Plans for `byteloops`: a convolution's weights, scales and addresses as its loops take them.
+"""Packs a convolution's weights, scales and addresses into the arguments of `byte_loops`.
 
-    plan = BytePlan.prepare(operation, weights, stage)        # None if it is not one for bytes
+    plan = BytePlan.prepare(operation, weights, stage)        # None if bytes do not suffice
     plan(memory, loops)
 
-For convolutions (and average pools, whose weights are 1) from bytes to bytes.  Signed inputs become unsigned by adding
-128; what that and the zero point add to the sums is taken off the bias, which the sums begin with.
+For convolutions (and average pools, whose weights are 1) from 8-bit IFM to 8-bit OFM.  Signed inputs become unsigned by
+adding 128; the bias, at which the sums start, compensates for that and for the zero point.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from hil.npu.stream.feature_map import BRICK, FeatureMap, Regions
 from hil.npu.stream.operations import Kind, Upscale, Windowed
 
 LANES = 16
-"""Channels computed at a time."""
+"""Channels computed at a time, one per 32-bit lane of a vector."""
 
 GROUP_BYTES = 1 << 17
-"""Padded input of several samples that is held at a time; one sample may have more."""
+"""Bytes of padded input copied at a time, in whole samples; one sample may exceed it."""
 
 _MOVED = 64
 
 
-class Places(NamedTuple):
-    """Addresses of the two regions' first sample, and from a sample to the next."""
+class BatchAddresses(NamedTuple):
+    """Addresses of the first sample in the IFM's and the OFM's region, and bytes from a sample to the next."""
 
     source: int
     source_step: int
@@ -40,8 +40,8 @@ class Places(NamedTuple):
     target_step: int
 
 
-class Taken(NamedTuple):
-    """How a sample is copied to the buffer: in pieces of `length` bytes, each by `unit` bytes, `step` bytes apart.
+class InputCopy(NamedTuple):
+    """Parameters of copying a sample to the buffer: pieces of `length` bytes, by `unit` bytes, `step` bytes apart.
 
     Bytes are xored with `flip`, padding is `fill`, a padded sample has `size` bytes and `group` samples are copied at a
     time.
@@ -56,8 +56,8 @@ class Taken(NamedTuple):
     group: int
 
 
-class Given(NamedTuple):
-    """The output: its depth, bytes from 16 channels to the next, zero point and limits less the zero point."""
+class OutputLayout(NamedTuple):
+    """Parameters of the OFM: depth, bytes from 16 channels to the next, zero point, limits less the zero point."""
 
     depth: int
     step: int
@@ -67,7 +67,7 @@ class Given(NamedTuple):
 
 
 class Operand(NamedTuple):
-    """A feature map of bytes: address of its region's first sample; from a sample, from 16 channels to the next."""
+    """An 8-bit feature map: address of its region's first sample, bytes to the next sample and the next 16 channels."""
 
     address: int
     sample_step: int
@@ -76,7 +76,7 @@ class Operand(NamedTuple):
 
 @dataclass(frozen=True)
 class BytePlan:
-    """Arguments of `byteloops.convolve` or, if `groups` is 0, `byteloops.depthwise`."""
+    """Arguments of `byte_loops.convolve` or, if `groups` is 0, `byte_loops.depthwise`."""
 
     source: int
     target: int
@@ -86,10 +86,10 @@ class BytePlan:
 
     @classmethod
     def prepare(cls, operation: Windowed, weights: NDArray[np.int16], stage: OutputStage) -> BytePlan | None:
-        """The plan for `weights` of shape (output depth, height, width, input depth; 1 if each channel is for itself).
+        """Makes the plan for `weights` of shape (output depth, height, width, input depth; 1 if depthwise).
 
-        None where bytes do not suffice: 16 bits, weights of 9 bits, enlarged inputs, scaling that does not fit float64,
-        sums that may exceed 32 bits.
+        Returns None for 16-bit feature maps, 9-bit weights, upscaled IFMs, scaling that float64 does not hold, and sums
+        that may exceed 32 bits.
         """
         ifm, ofm, zero_point = operation.ifm, operation.ofm, operation.ifm_zero_point
         offset = 128 if ifm.dtype == np.int8 else 0
@@ -106,8 +106,8 @@ class BytePlan:
         assert stage.shift is not None
         if not (fits_dot_products(weights, first) and fits_rounding(weights, first, stage.factor, stage.shift)):
             return None
-        taken, pieces = _taken(operation, offset, fill)
-        if not (inside(ifm) and inside(ofm)) or pieces[1].max() + taken.length > taken.size:
+        copy, pieces = _input_copy(operation, offset, fill)
+        if not (within_extent(ifm) and within_extent(ofm)) or pieces[1].max() + copy.length > copy.size:
             return None
         rows, runs = _windows(operation, whole)
         channels = -(-ofm.shape[2] // LANES) * LANES
@@ -122,12 +122,12 @@ class BytePlan:
             pairs = np.zeros((len(runs), channels, 2), np.int16)
             pairs[:, : len(weights), 0] = weights.reshape(len(weights), -1).T
             arrays = pieces, rows, runs, pairs, *constants
-        given = Given(ofm.shape[2], ofm.strides[2] if ofm.bricks else LANES, *stage.byte_limits)
+        output = OutputLayout(ofm.shape[2], ofm.strides[2] if ofm.bricks else LANES, *stage.byte_limits)
         # One array of all numbers, because numba takes a microsecond for a tuple.
-        return cls(ifm.region, ofm.region, np.array([*taken, *given], np.int64), groups, arrays)
+        return cls(ifm.region, ofm.region, np.array([*copy, *output], np.int64), groups, arrays)
 
     def __call__(self, memory: Regions, loops: ModuleType) -> None:
-        """Computes every sample of `memory`; `loops` is `byteloops`."""
+        """Computes the operation for every sample of `memory`; `loops` is the module `byte_loops`."""
         source, target = memory[self.source], memory[self.target]
         places = source.ctypes.data, source.strides[0], target.ctypes.data, target.strides[0], len(target)
         if self.groups:
@@ -136,8 +136,8 @@ class BytePlan:
             loops.depthwise(*places, self.fixed, *self.arrays)
 
 
-def offsets(feature_map: FeatureMap) -> NDArray[np.int64]:
-    """Where each pixel's first channel lies in the region; shape (height, width)."""
+def pixel_offsets(feature_map: FeatureMap) -> NDArray[np.int64]:
+    """Offset of each pixel's first channel in the region; shape (height, width)."""
     stride_y, stride_x, _ = feature_map.strides
     if feature_map.bricks:
         stride_x = BRICK * feature_map.dtype.itemsize
@@ -148,13 +148,13 @@ def offsets(feature_map: FeatureMap) -> NDArray[np.int64]:
     return result
 
 
-def inside(feature_map: FeatureMap) -> bool:
-    """Whether all that the loops touch is within the extent that a program checks before it runs."""
+def within_extent(feature_map: FeatureMap) -> bool:
+    """True if all bytes that the loops access are within the extent that a program checks before it runs."""
     depth = feature_map.shape[2]
     starts = np.arange(0, depth, BRICK)
     steps = starts // BRICK * feature_map.strides[2] if feature_map.bricks else starts
     ends = steps + np.minimum(BRICK, depth - starts)
-    places, (low, high) = offsets(feature_map), feature_map.extent()
+    places, (low, high) = pixel_offsets(feature_map), feature_map.extent()
     return bool(places.min() + steps.min() >= low and places.max() + ends.max() <= high)
 
 
@@ -164,12 +164,12 @@ def _padded_shape(operation: Windowed) -> tuple[int, int]:
     return height, (out_w - 1) * kernel.stride_x + (kernel.width - 1) * kernel.dilation_x + 1
 
 
-def _taken(operation: Windowed, flip: int, fill: int) -> tuple[Taken, NDArray[np.int64]]:
-    """How the input is copied, and its pieces: their offsets in the region and in the buffer."""
+def _input_copy(operation: Windowed, flip: int, fill: int) -> tuple[InputCopy, NDArray[np.int64]]:
+    """Parameters of the copy, and the offsets of its pieces in the region and in the buffer."""
     ifm, padding = operation.ifm, operation.padding
     height, width = _padded_shape(operation)
     in_h, in_w, depth = ifm.shape
-    places = offsets(ifm)
+    places = pixel_offsets(ifm)
     rows, columns = np.arange(in_h)[:, None] + padding.top, np.arange(in_w) + padding.left
     inside = (rows * width + columns) * depth
     length, unit, step = depth, _MOVED, _MOVED
@@ -179,22 +179,22 @@ def _taken(operation: Windowed, flip: int, fill: int) -> tuple[Taken, NDArray[np
         places, inside, length = places[:, :1], inside[:, :1], in_w * depth
     size = height * width * depth
     pieces = np.stack([places.ravel(), inside.ravel()])
-    return Taken(length, unit, step, flip, fill, size, max(1, GROUP_BYTES // size)), pieces
+    return InputCopy(length, unit, step, flip, fill, size, max(1, GROUP_BYTES // size)), pieces
 
 
 def _windows(operation: Windowed, whole: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(rows, runs) of `byteloops.convolve`; a row of the kernel is one run if its elements are adjacent."""
+    """Arguments (rows, runs) of `byte_loops.convolve`; a kernel row is one run if its elements are adjacent."""
     kernel, (out_h, out_w, _), depth = operation.kernel, operation.ofm.shape, operation.ifm.shape[2]
     _, width = _padded_shape(operation)
     tops, lefts = np.arange(out_h)[:, None] * kernel.stride_y, np.arange(out_w) * kernel.stride_x
-    rows = np.stack([((tops * width + lefts) * depth).ravel(), offsets(operation.ofm).ravel()])
+    rows = np.stack([((tops * width + lefts) * depth).ravel(), pixel_offsets(operation.ofm).ravel()])
     columns = 1 if whole and kernel.dilation_x == 1 else kernel.width
     ys, xs = np.arange(kernel.height)[:, None] * kernel.dilation_y, np.arange(columns) * kernel.dilation_x
     return rows, ((ys * width + xs) * depth).ravel()
 
 
 def _blocks(vectors: int) -> list[int]:
-    """`vectors` of sums in blocks of 3 and 2, and 1 only if there is one."""
+    """Splits `vectors` vectors of sums into blocks of 3 and 2, and 1 only if there is one."""
     blocks = []
     while vectors:
         blocks.append(3 if vectors == 3 or vectors > 4 else min(vectors, 2))
@@ -203,7 +203,7 @@ def _blocks(vectors: int) -> list[int]:
 
 
 def _packed(weights: Array, groups: int, blocks: list[int]) -> NDArray[np.int8]:
-    """Weights (output depth, runs, bytes of a run) as `vectors.products` reads them, block after block."""
+    """Packs weights (output depth, runs, bytes of a run) in the order in which `dot_products.products` reads them."""
     depth, runs, length = weights.shape
     padded = np.zeros((sum(blocks) * LANES, runs, groups * 4), np.int8)
     padded[:depth, :, :length] = weights
@@ -222,7 +222,7 @@ def _widened(values: Array, channels: int, dtype: Any) -> Array:
 
 
 def _scales(stage: OutputStage, channels: int) -> NDArray[np.float64]:
-    """Per channel what `vectors.products` takes: the multiplier, what is added, what besides to negative sums."""
+    """Scaling constants of `dot_products.products` per channel: multiplier, addend, extra addend of negative sums."""
     _, multiplier, half, nudge = stage.float_constants
     result = np.zeros((3, channels))
     depth = channels if len(multiplier) == 1 else len(multiplier)

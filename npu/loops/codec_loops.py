@@ -1,8 +1,9 @@
-"""The weight decoder again, compiled with numba: some twenty times as fast as `codec`.
+"""Weight decoder compiled with numba, some twenty times as fast as `codec`.
 
-    count, weights = codecloops.decode(padded, bits, most)   # count < 0: malformed
+    count, weights = codec_loops.decode(padded, bits, most)   # count < 0: malformed
 
-It reads as `codec` describes, chunk after chunk.  What is malformed it only notices: `codec` then says what it is.
+It reads the format that `codec` describes, chunk by chunk.  It only detects malformed streams; `codec` then raises the
+error that names the cause.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from hil.npu.loops.batch_loops import compiled
 
 MALFORMED = -1
 PADDING = 8
-"""Bytes behind the stream that reading a field may touch."""
+"""Bytes after the stream that the read of a field may access."""
 
 _LONGEST = 1 << 15
 _ZDIV_PLAIN, _ZDIV_END, _WDIV_PLAIN = 6, 7, 7
@@ -34,7 +35,7 @@ def _bits(data: Array, position: int, count: int) -> Any:
 
 @compiled
 def _quotients(codes: int, more: int, places: int, truncated: bool, carry: int, out: Array) -> tuple[int, int]:
-    """Sums of the weights' codes that end in a chunk, to `out`; (how many, what the last has so far)."""
+    """Writes the quotients that end in a chunk to `out`; returns (their number, the partial sum of the next)."""
     found = 0
     for _ in range(places):
         code = codes & 1
@@ -52,7 +53,7 @@ def _quotients(codes: int, more: int, places: int, truncated: bool, carry: int, 
 
 @compiled
 def _runs(codes: int, places: int, carry: int, out: Array) -> tuple[int, int]:
-    """As `_quotients`, of zero runs."""
+    """Writes the zero runs that end in a chunk to `out`; returns as `_quotients`."""
     found = 0
     for _ in range(places):
         if codes & 1:
@@ -79,7 +80,7 @@ def _read_slice(
     data: Array, limit: int, position: int, weights: Array, runs: Array, length: int, width: int, unary: int,
     places: int, truncated: bool, zero_limit: int, zero_width: int, zero_bits: int,
 ) -> int:  # fmt: skip
-    """Reads the symbols of a slice to `weights` and its zero runs to `runs`; the position behind it."""
+    """Reads the symbols of a slice to `weights` and its zero runs to `runs`; returns the position after the slice."""
     quotients, zeros = np.zeros(16, np.int64), np.zeros(16, np.int64)
     weights_left, zeros_left, lead = length, zero_limit, zero_limit - length
     pending = zeros_pending = done = zeros_done = 0
@@ -123,7 +124,7 @@ def _read_slice(
 
 @compiled
 def _valued(symbols: Array, count: int, palette: Array, entries: int, direct_offset: int) -> bool:
-    """Symbols to weights, in place; False if one is too large."""
+    """Converts symbols to weights, in place; returns False if one has more than 9 bits."""
     for index in range(count):
         symbol = symbols[index]
         if symbol >= 512:
@@ -137,8 +138,9 @@ def _valued(symbols: Array, count: int, palette: Array, entries: int, direct_off
 def _spread(
     out: Array, at: int, weights: Array, length: int, runs: Array, zero_limit: int, most: int
 ) -> tuple[Array, int]:
-    """Weights with the zeros of their runs between them, appended to `out`, which grows, but not to more than `most`:
-    then the place is `MALFORMED`.
+    """Appends weights with the zeros of their runs to `out`, which grows as needed.
+
+    Returns `out` and the new length, `MALFORMED` if that exceeds `most`.
     """
     total = length
     for index in range(zero_limit):
@@ -162,9 +164,10 @@ def _spread(
 
 @compiled
 def decode(data: Array, limit: int, most: int) -> tuple[int, Array]:
-    """(number of weights, int16 array of at least that many) of the stream of `limit` bits and `PADDING` bytes.
+    """Decodes a stream of `limit` bits, followed by `PADDING` bytes.
 
-    The number is `MALFORMED` also if there are more than `most` weights.
+    Returns (number of weights, int16 array of at least that length); the number is `MALFORMED` for a malformed stream
+    and for more than `most` weights.
     """
     out, count, position = np.zeros(4 * len(data), np.int16), 0, 0
     weights, runs = np.zeros(_LONGEST, np.int64), np.zeros(_LONGEST + 1, np.int64)

@@ -1,13 +1,13 @@
-"""Dot products of bytes and their scaling, in the CPU's own vector instructions (AVX-512 VNNI).
+"""Dot products of bytes and their scaling, in AVX-512 VNNI instructions.
 
     products(rows, runs, count, groups, weights, 2, first, scales, ..., outs, step, depth)     # in a numba function
 
-LLVM does not find these instructions in loops, so each function here is a numba intrinsic that writes its LLVM code.
+LLVM does not generate these instructions from loops, so each function here is a numba intrinsic that emits LLVM code.
 `VPDPBUSD` adds four products of an unsigned and a signed byte to each of sixteen 32-bit sums, `VPDPWSSD` two of 16-bit
 numbers.  Neither saturates, so they are exact while the sums fit (`exactness`).  All arguments are 64-bit integers,
 most of them addresses that the caller has checked.
 
-`available()` says whether this CPU has the instructions; without them nothing here may be compiled.
+Compile these functions only if `available()`, that is, if the CPU has the instructions.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ ROWS = 8
 """Rows that `products` computes at a time."""
 
 WIDEST = 3
-"""Vectors of sums a row that `products` holds in registers at most: 24 of the 32 registers."""
+"""Largest number of vectors of sums per row in `products`, which hold 24 of the 32 registers."""
 
 MOVED = 64
-"""Bytes that `move` moves at most."""
+"""Largest number of bytes that `move` copies."""
 
 SCALES = 3
-"""Rows of float64 constants: multiplier, what is added, and what besides to negative sums."""
+"""Rows of float64 constants: multiplier, addend, extra addend of negative sums."""
 
 _DOWN = 9
-"""Rounding towards minus infinity, without exceptions, of a conversion."""
+"""Rounding mode of a conversion: towards minus infinity, without exceptions."""
 
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _SUMS = ir.VectorType(_I32, LANES)
@@ -49,7 +49,7 @@ Value = Any
 
 
 def available() -> bool:
-    """Whether numba compiles for this CPU and it has the instructions."""
+    """True if numba compiles for this CPU and the CPU has AVX-512 VNNI."""
     if _config.CPU_NAME or _config.CPU_FEATURES or _config.DISABLE_JIT:
         return False
     features = llvmlite.binding.get_host_cpu_features()
@@ -57,7 +57,7 @@ def available() -> bool:
 
 
 def _typed(body: Callable[..., None], parameters: int) -> Any:
-    """What a numba intrinsic of `parameters` integers returns, whose code `body(builder, *arguments)` writes."""
+    """Makes the result of a numba intrinsic of `parameters` integers; `body(builder, *arguments)` emits its code."""
 
     def generate(context: Any, builder: Builder, signature: Any, arguments: Any) -> Value:
         body(builder, *arguments)
@@ -71,10 +71,10 @@ def products(  # type: ignore[no-untyped-def]
     context, rows, runs, count, groups, weights, vectors, first, scales, stride, zero_point, low, high, outs, offset,
     step, depth,
 ):  # fmt: skip
-    """`ROWS` rows of bytes times `vectors` (1 to `WIDEST`, a literal) vectors of weights, scaled and stored as bytes.
+    """Multiplies `ROWS` rows of bytes by `vectors` (1 to `WIDEST`, a literal) vectors of weights, scales and stores.
 
     `rows`: int64 addresses of the rows; a row is `count` runs of `groups`*4 bytes, `runs` their int64 offsets.
-    `weights`: int8, per run and group and vector 16 sums x 4 bytes.  `first`: int32 sums to begin with, by column.
+    `weights`: int8, per run and group and vector 16 sums x 4 bytes.  `first`: initial int32 sums, by column.
 
     A result is floor(sum*multiplier + added), plus twice the nudge if the sum is negative, from `low` to `high`, plus
     `zero_point`; `scales` are `SCALES` rows of these float64 constants by column, `stride` bytes apart.  `outs`: int64
@@ -103,7 +103,7 @@ def products(  # type: ignore[no-untyped-def]
 def _products(
     builder: Builder, number: int, rows: Value, runs: Value, count: Value, groups: Value, weights: Value, first: Value
 ) -> list[Value]:
-    """`number` sums a row, row after row."""
+    """Emits the sums: `number` vectors per row, row by row."""
     start = [_load(builder, _SUMS, first, 64 * v) for v in range(number)] * ROWS
     bases = [_load(builder, _I64, rows, 8 * m) for m in range(ROWS)]
 
@@ -131,7 +131,7 @@ def _products(
 def taps(  # type: ignore[no-untyped-def]
     context, rows, runs, count, weights, width, first, scales, stride, zero_point, low, high, outs, offset, depth
 ):  # fmt: skip
-    """Sixteen channels of `ROWS` windows, each channel for itself, scaled and stored as `products` does.
+    """Computes sixteen channels of `ROWS` depthwise windows, scales and stores as `products`.
 
     Element i of a window is at its row's address + int64 `runs[i]`, of `count`.  `weights`: pairs of int16 (weight, 0)
     by channel, `width` bytes from an element to the next.
@@ -157,7 +157,7 @@ def taps(  # type: ignore[no-untyped-def]
 
 
 class _Finish:
-    """Writes the code that scales and stores sixteen sums of each row."""
+    """Emits the code that scales and stores sixteen sums of each row."""
 
     def __init__(
         self, builder: Builder, stride: Value, zero_point: Value, low: Value, high: Value, outs: Value
@@ -169,7 +169,7 @@ class _Finish:
         self._outs = [_load(builder, _I64, outs, 8 * m) for m in range(ROWS)]
 
     def __call__(self, sums: list[Value], scales: Value, offset: Value, depth: Value, before: int = 0) -> None:
-        """`sums` of each row go to its output + `offset`; `depth` less `before` of them, if that is fewer."""
+        """Stores `sums` of each row at its output + `offset`; only `depth` less `before` of them, if that is fewer."""
         builder = self._builder
         rows = [builder.add(scales, builder.mul(self._stride, _int(row))) for row in range(SCALES)]
         constants = [[_load(builder, _HALF, row, 64 * half) for row in rows] for half in range(2)]
@@ -184,7 +184,7 @@ class _Finish:
             _masked_store(builder, builder.trunc(values, _BYTES), builder.add(out, offset), mask)
 
     def _scaled(self, sums: Value, multiplier: Value, added: Value, nudge: Value) -> Value:
-        """Eight sums scaled, as int32."""
+        """Scales eight sums to int32."""
         builder = self._builder
         negative = builder.icmp_signed("<", sums, ir.Constant(sums.type, [0] * 8))
         values = _call(builder, "llvm.fma.v8f64", builder.sitofp(sums, _HALF), multiplier, added)
@@ -211,9 +211,9 @@ def move(context, source, out, count, flip):  # type: ignore[no-untyped-def]
 
 @_intrinsic
 def pairs(context, first, second, out, table, count):  # type: ignore[no-untyped-def]
-    """`count` bytes (at most 16) at `out`: the entries 256*a + b of `table`, a and b the bytes at `first` and `second`.
+    """Looks up `count` (at most 16) pairs (a, b) of bytes of `first` and `second`: entry 256*a + b of `table`.
 
-    `table` may be read 3 bytes beyond its 65,536.
+    Stores the bytes at `out`.  Reads up to 3 bytes beyond the 65,536 of `table`.
     """
 
     def body(builder, first, second, out, table, count):  # type: ignore[no-untyped-def]
@@ -272,7 +272,7 @@ def _declare(builder: Builder, name: str, result: Any, parameters: list[Any]) ->
 
 
 def _call(builder: Builder, name: str, *arguments: Value) -> Value:
-    """An LLVM intrinsic whose result has the type of its arguments."""
+    """Calls an LLVM intrinsic whose result has the type of its arguments."""
     kinds = [argument.type for argument in arguments]
     return builder.call(_declare(builder, name, kinds[0], kinds), arguments)
 
@@ -280,7 +280,7 @@ def _call(builder: Builder, name: str, *arguments: Value) -> Value:
 def _loop(
     builder: Builder, count: Value, state: list[Value], body: Callable[[Value, list[Value]], list[Value]]
 ) -> list[Value]:
-    """`body(index, state)` gives the next state, `count` times; the state at the end."""
+    """Emits a loop of `count` iterations of `state = body(index, state)`; returns the final state."""
     before = builder.block
     head, inside, after = (builder.append_basic_block(name) for name in ("head", "inside", "after"))
     builder.branch(head)

@@ -1,13 +1,13 @@
-"""The command stream: 32-bit words that set registers and start operations.
+"""Command stream decoder: from 32-bit words to operation commands with their registers.
 
-    for command in decode_stream(words):
+    for command in decode_commands(words):
         print(command.word_offset, command.op, command.registers["OFM_REGION"])
 
-Low 10 bits of a word are the command's code, bits 14-15 its kind: kind 0 carries a 16-bit parameter in bits 16-31;
+The low 10 bits of a word are the command's code, bits 14-15 its kind: kind 0 carries a 16-bit parameter in bits 16-31;
 kind 1 is followed by one word of payload (a 40-bit address with its top byte in the parameter, or a scale with its
-shift in the parameter).  Codes below 0x100 of kind 0 are operations.  All others set a register, which keeps its value:
-Vela only emits what changes.  An operation takes the registers as they stand, so `decode_stream` hands each
-operation a copy of all of them.
+shift in the parameter).  Codes below 0x100 of kind 0 are operations.  All others set a register, which holds its
+value until it is set again: Vela only emits changes.  An operation uses the current registers, so `decode_commands`
+gives each operation a copy of all of them.
 
 Source: the classes `cmd0` and `cmd1` of Vela's `ethos_u55_regs` (a test compares the tables).
 """
@@ -23,7 +23,7 @@ from hil.npu.stream.payload import Words
 
 
 class Op(IntEnum):
-    """Commands that do something."""
+    """Codes of the commands that start an operation, wait, or end the stream."""
 
     STOP = 0x00
     IRQ = 0x01
@@ -117,8 +117,8 @@ REGISTERS_40 = {
 REGISTERS_SCALE = {0x24: "OFM_SCALE", 0x25: "OPA_SCALE", 0x26: "OPB_SCALE"}
 """Registers with a 32-bit scale, whose shift (6 bits) goes into the register of the same name + `_SHIFT`."""
 
-OPERATIONS = 1 << 16
-"""More operations no stream may have here: each holds many times the memory of its word."""
+MAX_OPERATIONS = 1 << 16
+"""Largest number of operations in a stream; bounds memory, as each takes many times the memory of its word."""
 
 SIGNED_16 = frozenset({"ACTIVATION_MIN", "ACTIVATION_MAX", "IFM2_SCALAR"}
                       | {f"{fm}_ZERO_POINT" for fm in ("IFM", "IFM2", "OFM")})  # fmt: skip
@@ -134,7 +134,7 @@ _RESET = dict.fromkeys(
 
 @dataclass(frozen=True)
 class StreamCommand:
-    """One operation command: its parameter, the word it stands at, and every register as it stood then.
+    """One operation command: its parameter, its word offset, and the value of every register at that point.
 
     Registers hold Python integers, signed where the hardware takes them as signed.
     """
@@ -146,15 +146,15 @@ class StreamCommand:
 
 
 def signed(value: int, bits: int) -> int:
-    """`value` (unsigned, `bits` wide) as two's complement."""
+    """Reads `value` (unsigned, `bits` wide) as a two's complement number."""
     return value - (1 << bits) if value >> (bits - 1) else value
 
 
-def decode_stream(words: Words) -> Iterator[StreamCommand]:
-    """All operation commands up to and including STOP, one by one: each is as large as all registers.
+def decode_commands(words: Words) -> Iterator[StreamCommand]:
+    """Yields all operation commands up to and including STOP.
 
-    Raises `StreamError` with the word offset for a code that is not known, a payload that is missing, more than
-    `OPERATIONS` operations, and a stream that does not end in STOP.
+    Raises `StreamError` with the word offset for an unknown code, a missing payload word, more than `MAX_OPERATIONS`
+    operations, and a stream that does not end in STOP.
     """
     registers = dict(_RESET)
     operations = 0
@@ -167,8 +167,8 @@ def decode_stream(words: Words) -> Iterator[StreamCommand]:
             if code not in Op._value2member_map_:
                 raise StreamError(f"unknown operation {code:#x}", word_offset=at)
             operations += 1
-            if operations > OPERATIONS:
-                raise StreamError(f"more than {OPERATIONS} operations", word_offset=at)
+            if operations > MAX_OPERATIONS:
+                raise StreamError(f"more than {MAX_OPERATIONS} operations", word_offset=at)
             yield StreamCommand(Op(code), parameter, at, dict(registers))
             if code == Op.STOP:
                 return

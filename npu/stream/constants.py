@@ -1,9 +1,9 @@
-"""What is known of the memory while a stream is decoded.
+"""Constant propagation: the memory contents that are known while a stream is decoded.
 
-Weights, scales and tables lie in a read-only region, but Vela often has the NPU copy them to the arena or to SHRAM.
-`KnownMemory` follows those copies through the stream, so that they can be unpacked once, at decode time.  It knows the
-bytes of the constant regions, and of the writable ones those that a DMA brought from known bytes and that nothing has
-written over since.
+Weights, scales and lookup tables are in a read-only region, but Vela often emits DMAs that copy them to the arena or to
+SHRAM.  `KnownMemory` tracks those copies through the stream, so that they can be unpacked once, at decode time.  It
+holds the bytes of the constant regions, and those bytes of writable regions that a DMA copied from known bytes and that
+no later operation has overwritten.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from hil.npu.stream.operations import Range
 
 
 class KnownMemory:
-    """Bytes known at this point of the stream; `constants` are the read-only regions."""
+    """Memory contents known at one point of the stream; `constants` are the read-only regions."""
 
     def __init__(self, constants: Mapping[int, NDArray[Any]]) -> None:
         self._constants = constants
-        self._copies: dict[int, tuple[list[int], list[Bytes]]] = {}  # Addresses in order, and what lies there.
+        self._copies: dict[int, tuple[list[int], list[Bytes]]] = {}  # Sorted addresses, and the bytes at each.
 
     def read(self, wanted: Range) -> Bytes | None:
-        """The bytes of `wanted`, or None if not all of them are known."""
+        """Returns the bytes of `wanted`, or None if not all of them are known."""
         constant = self._constants.get(wanted.region)
         if constant is not None:
             return constant[wanted.address : wanted.end] if wanted.end <= len(constant) else None
@@ -38,7 +38,7 @@ class KnownMemory:
         return pieces[index][wanted.address - address : wanted.end - address]
 
     def write(self, region: int, low: int, high: int, data: Bytes | None = None) -> None:
-        """Bytes `low` to `high` of `region` change: to `data`, or to what only running will show."""
+        """Records that bytes `low` to `high` (excluded) of `region` become `data`, None if known only at run time."""
         if low >= high:
             return
         addresses, pieces = self._copies.setdefault(region, ([], []))
@@ -57,7 +57,7 @@ class KnownMemory:
 
 
 class Spans:
-    """A set of bytes: the union of `parts` (region, first byte, byte behind the last)."""
+    """A set of bytes: the union of `parts`, each (region, first byte, byte after the last)."""
 
     def __init__(self, parts: Iterable[tuple[int, int, int]]) -> None:
         self._lows: dict[int, list[int]] = {}
@@ -70,7 +70,7 @@ class Spans:
                 lows.append(low)
                 highs.append(high)
 
-    def meet(self, region: int, low: int, high: int) -> bool:
-        """Whether any byte from `low` to `high` (excluded) is in the set."""
+    def overlaps(self, region: int, low: int, high: int) -> bool:
+        """True if any byte from `low` to `high` (excluded) of `region` is in the set."""
         index = bisect_left(self._lows.get(region, ()), high) - 1
         return index >= 0 and self._highs[region][index] > low

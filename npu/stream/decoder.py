@@ -1,18 +1,18 @@
-"""From registers to operations: what a command means once its registers are read.
+"""Operation decoder: from commands and registers to `Operation` values.
 
     operations = decode_operations(words, accelerator)
     operations[0].kind, operations[0].ofm.shape
 
-Facts that are no register of their own:
+Facts that no register states directly:
 
-* The input's height and width follow from the output: `(ofm - 1)*stride + dilated kernel - padding`.
+* The IFM's height and width follow from the OFM: `(ofm - 1)*stride + dilated kernel - padding`.
 * KERNEL_HEIGHT/WIDTH hold the dilated size.
-* Padding reads as the input's zero point, that is as 0 after the zero point is subtracted.
-* With *upscale* the input is read at half its height and width, each element twice (nearest) or with zeros between
+* Padding reads as the IFM zero point, that is as 0 after the zero point is subtracted.
+* With *upscale* the IFM is read at half its height and width, each element twice (nearest) or with zeros between
   (for a transposed convolution).
 
-Sources: Vela's `register_command_stream_generator.py` and `ethos_u55_regs`; what was found by comparing with
-TensorFlow's reference kernels is marked.
+Sources: Vela's `register_command_stream_generator.py` and `ethos_u55_regs`; facts found by comparing with TensorFlow's
+reference kernels are marked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 
 from hil.core.errors import StreamError
 from hil.npu.accelerator import LUT_BYTES, Accelerator
-from hil.npu.stream.commands import Op, StreamCommand, decode_stream
+from hil.npu.stream.commands import Op, StreamCommand, decode_commands
 from hil.npu.stream.feature_map import FeatureMap, feature_map
 from hil.npu.stream.operations import (
     SCALE_RECORD,
@@ -51,24 +51,24 @@ from hil.npu.stream.operations import (
 )
 from hil.npu.stream.payload import Words
 
-KERNEL_ELEMENTS = 1 << 16
-"""More elements no kernel has (Vela: 64x64 for convolutions, 256x256 for average pools)."""
+MAX_KERNEL_ELEMENTS = 1 << 16
+"""Largest number of elements in a kernel (Vela: 64x64 for convolutions, 256x256 for average pools)."""
 
 
-STEPS, CONV_STEPS = 1 << 32, 1 << 6
-"""More elements under the kernel no operation may have at all places of its output (a pool of 16x16 over 2048x2048x4),
-a convolution over the whole depth this many times as many; bounds how long a malformed one takes."""
+MAX_WINDOW_ELEMENTS, CONV_FACTOR = 1 << 32, 1 << 6
+"""Largest number of IFM elements under the kernel, summed over all OFM elements (a pool of 16x16 over 2048x2048x4); a
+convolution over the whole depth may have `CONV_FACTOR` times as many.  Bounds the time of a malformed operation."""
 
 _AXES = ("HEIGHT", "WIDTH", "DEPTH")
 
-PADDING_ELEMENTS = 1 << 24
-"""More elements padding may not add to an input; bounds what a small input costs under a large kernel."""
+MAX_PADDING_ELEMENTS = 1 << 24
+"""Largest number of elements that padding adds to an IFM; bounds the cost of a small IFM under a large kernel."""
 
-DMA_PIECES = 1 << 18
-"""More pieces the DMAs of a stream may not have together; bounds what a malformed stream costs."""
+MAX_DMA_PIECES = 1 << 18
+"""Largest number of pieces in all DMAs of a stream together; bounds the cost of a malformed stream."""
 
 _CLIP_RANGES: dict[int, tuple[int, int] | None] = {0: None, 2: (0, 255), 3: (-128, 127), 5: (-32768, 32767)}
-"""Ranges that bits 12-15 of ACTIVATION force; 0 is the output's own."""
+"""Clamp ranges that bits 12-15 of ACTIVATION force; 0 leaves the range of the OFM's data type."""
 
 
 _POOLS = (Kind.MAX_POOL, Kind.AVERAGE_POOL, Kind.REDUCE_SUM)
@@ -98,20 +98,20 @@ class _WindowFields(TypedDict):
 def decode_operations(
     words: Words, accelerator: Accelerator, aliases: Mapping[int, int] | None = None
 ) -> tuple[Operation, ...]:
-    """Every operation of a command stream, in order.
+    """Decodes every operation of a command stream, in order.
 
-    `aliases` maps a region to another that is the same memory.  Raises `StreamError` with the word offset for what is
-    malformed or not modelled.
+    `aliases` maps a region to another that is the same memory.  Raises `StreamError` with the word offset for a command
+    that is malformed or not modelled.
     """
     reader = _Reader(accelerator, aliases or {})
     operations: list[Operation] = []
     pieces = 0
-    for command in decode_stream(words):
+    for command in decode_commands(words):
         operation = reader.operation(command)
         if isinstance(operation, Dma):
             pieces += len(operation.sources)
-            if pieces > DMA_PIECES:
-                raise StreamError(f"DMAs of more than {DMA_PIECES} pieces", word_offset=command.word_offset)
+            if pieces > MAX_DMA_PIECES:
+                raise StreamError(f"DMAs of more than {MAX_DMA_PIECES} pieces", word_offset=command.word_offset)
         if operation is not None:
             operations.append(operation)
     return tuple(operations)
@@ -154,7 +154,7 @@ class _Reader:
         return feature_map(command.registers, prefix, shape, region, command.word_offset)
 
     def _block(self, command: StreamCommand, kind: Kind) -> _BlockFields:
-        """What every block operation has, but for its input."""
+        """Reads the fields that all block operations share, without the IFM."""
         registers, at = command.registers, command.word_offset
         shape = (registers["OFM_HEIGHT_M1"] + 1, registers["OFM_WIDTH_M1"] + 1, registers["OFM_DEPTH_M1"] + 1)
         ofm = self._feature_map(command, "OFM", shape)
@@ -199,7 +199,7 @@ class _Reader:
         minimum, maximum = registers["ACTIVATION_MIN"], registers["ACTIVATION_MAX"]
         if limits.min == 0:
             minimum, maximum = minimum & 0xFFFF, maximum & 0xFFFF
-        if function < 16:  # What is stored as it is has to be a number of the type, wherever the registers' limits are.
+        if function < 16:  # Without a table, values must fit the OFM's type, also if the limits do not.
             low, high = max(low, int(limits.min)), min(high, int(limits.max))
         low, high = min(max(low, minimum), high), max(min(high, maximum), low)
         lut, index_signed = None, None
@@ -217,7 +217,7 @@ class _Reader:
         return Activation(low, high, ofm.dtype == np.int32 and clip == 0, lut, index_signed, own)
 
     def _window(self, command: StreamCommand) -> _WindowFields:
-        """Kernel, padding, upscale, and the input that they imply."""
+        """Reads kernel, padding, upscale, and the IFM whose shape follows from them."""
         registers, at = command.registers, command.word_offset
         kernel = _kernel(registers, at)
         padding = _padding(registers)
@@ -228,8 +228,8 @@ class _Reader:
         width = registers["OFM_WIDTH_M1"] * kernel.stride_x + (kernel.width - 1) * kernel.dilation_x + 1
         steps = kernel.height * kernel.width * math.prod(registers[f"OFM_{axis}_M1"] + 1 for axis in _AXES)
         if command.op is Op.CONV:
-            steps = steps * (registers["IFM_DEPTH_M1"] + 1) // CONV_STEPS
-        if steps > STEPS:
+            steps = steps * (registers["IFM_DEPTH_M1"] + 1) // CONV_FACTOR
+        if steps > MAX_WINDOW_ELEMENTS:
             raise StreamError("kernel and output are too large for each other", word_offset=at)
         padded = height * width
         height, width = height - padding.top - padding.bottom, width - padding.left - padding.right
@@ -237,7 +237,7 @@ class _Reader:
             raise StreamError("the padding leaves nothing of the input", word_offset=at)
         reads_all = command.op is Op.CONV or (command.op is Op.POOL and command.parameter == 2)
         depth = registers["IFM_DEPTH_M1" if reads_all else "OFM_DEPTH_M1"] + 1
-        if (padded - height * width) * depth > PADDING_ELEMENTS:
+        if (padded - height * width) * depth > MAX_PADDING_ELEMENTS:
             raise StreamError(f"padding of {(padded - height * width) * depth} elements", word_offset=at)
         if upscale:
             height, width = -(-height // 2), -(-width // 2)
@@ -318,7 +318,7 @@ class _Reader:
         ]
         rows = registers["DMA0_SIZE0"] if max(modes) else 1
         planes = registers["DMA0_SIZE1"] if max(modes) == 2 else 1
-        if rows * planes > DMA_PIECES:
+        if rows * planes > MAX_DMA_PIECES:
             raise StreamError(f"a DMA of {rows * planes} pieces", word_offset=at)
         length = registers["DMA0_LEN"]
         sides = []
@@ -333,7 +333,7 @@ class _Reader:
 
 
 def _check_wide_sum(mode: int, operands: tuple[Scale, Scale], output: Scale | None, at: int) -> None:
-    """Of 32-bit operands Vela emits factors that the output's scale takes back: the sum as it is."""
+    """Refuses scales of 32-bit operands but those that Vela emits: OFM_SCALE undoes them, so the sum is unscaled."""
     same = operands[0].factor == operands[1].factor
     if mode or not same or output is None or operands[0].factor * output.factor != 1 << output.shift:
         raise StreamError("a sum of 32-bit operands of different scales is not modelled", word_offset=at)
@@ -354,7 +354,10 @@ def _padding(registers: Mapping[str, int]) -> Padding:
 
 
 def _kernel(registers: Mapping[str, int], at: int) -> Kernel:
-    """KERNEL_STRIDE: bits 0 and 6 stride x, 1 and 9 stride y, 2 part-kernel-first, 3 and 4 dilation x and y."""
+    """Reads the kernel.
+
+    KERNEL_STRIDE: bits 0 and 6 stride x, 1 and 9 stride y, 2 part-kernel-first, 3 and 4 dilation x and y.
+    """
     bits = registers["KERNEL_STRIDE"]
     dilation_y, dilation_x = 1 + (bits >> 4 & 1), 1 + (bits >> 3 & 1)
     kernel = Kernel(
@@ -366,6 +369,6 @@ def _kernel(registers: Mapping[str, int], at: int) -> Kernel:
         dilation_x,
         bool(bits >> 2 & 1),
     )
-    if kernel.height * kernel.width > KERNEL_ELEMENTS:
+    if kernel.height * kernel.width > MAX_KERNEL_ELEMENTS:
         raise StreamError(f"a kernel of {kernel.height}x{kernel.width} elements", word_offset=at)
     return kernel

@@ -1,4 +1,4 @@
-"""Feature maps: how an activation tensor lies in memory.
+"""Feature maps: the layout of an activation tensor in memory, and its elements as arrays.
 
 A feature map is height x width x depth elements of 8, 16 or 32 bits in one of two formats:
 
@@ -6,12 +6,12 @@ A feature map is height x width x depth elements of 8, 16 or 32 bits in one of t
 * **NHCWB16** ("bricks"): depth is cut into bricks of 16; element (y, x, c) at
   `y*stride_y + (c//16)*stride_c + (16*x + c%16)*size`, so that a row of one brick is adjacent.
 
-It is cut in up to four *tiles*, each with an address of its own: tile 0 holds the upper left, 1 what is right of
-`width0`, 2 what is below `height0`, 3 what is right of `width0` and below `height1`.  Vela uses them for rolling
-buffers, where rows wrap round to the buffer's start.
+It is cut into up to four *tiles*, each with its own address: tile 0 holds the upper left, 1 the columns from `width0`,
+2 the rows from `height0`, 3 the columns from `width0` in the rows from `height1`.  Vela uses tiles for rolling buffers,
+where rows wrap round to the start of the buffer.
 
-The model holds a memory region as bytes of shape (batch, size), so one strided view is the feature map of every sample.
-Every address is checked against its region before a view is made: `extent` says what a feature map touches.
+A memory region is an array of bytes of shape (batch, size), so one strided view is the feature map of every sample.
+Every address is checked against its region before a view is made; `extent` is the range of bytes to check.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ Regions = Mapping[int, NDArray[np.uint8]]
 BRICK = 16
 """Depth of one brick of format NHCWB16."""
 
-MOST_ELEMENTS = 1 << 26
-"""More elements no feature map may have here (1024x1024x64): computing one takes some 40 bytes for each, whatever
-memory a file claims to have."""
+MAX_ELEMENTS = 1 << 26
+"""Largest number of elements in a feature map (1024x1024x64); bounds memory, as computing takes some 40 bytes each."""
 
-_MOST_RUNS = 1 << 22
-"""Runs of adjacent elements whose places are compared one by one."""
+_MAX_RUNS = 1 << 22
+"""Largest number of runs of adjacent elements whose addresses are compared one by one."""
 
 _DTYPES: dict[tuple[bool, int], np.dtype[Any]] = {
     (False, 0): np.dtype(np.uint8),
@@ -52,7 +51,7 @@ _DTYPES: dict[tuple[bool, int], np.dtype[Any]] = {
 
 @dataclass(frozen=True)
 class Tile:
-    """Rows `top` to `bottom` and columns `left` to `right` (ends excluded) lie at `address` of the region."""
+    """Rows `top` to `bottom` and columns `left` to `right` (ends excluded), stored at `address` of the region."""
 
     top: int
     bottom: int
@@ -63,9 +62,9 @@ class Tile:
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """Where and how a feature map lies.
+    """Region, shape, data type, format, strides and tiles of a feature map.
 
-    `shape` is (height, width, depth) in elements, `strides` (y, x, c) in bytes, `bricks` the format NHCWB16.
+    `shape` is (height, width, depth) in elements, `strides` (y, x, c) in bytes, `bricks` is True for NHCWB16.
     """
 
     region: int
@@ -86,7 +85,7 @@ class FeatureMap:
         return self.shape[0] * self.shape[1] * self.shape[2]
 
     def spans(self) -> Iterator[tuple[int, int]]:
-        """Per tile the first byte it touches and the one behind its last."""
+        """Yields per tile its first byte and the byte after its last."""
         size, (stride_y, stride_x, _) = self.dtype.itemsize, self.strides
         if self.bricks:
             stride_x = BRICK * size
@@ -98,7 +97,7 @@ class FeatureMap:
             yield low + below, tile.address + sum(max(0, step) for step in steps) + behind
 
     def _runs(self) -> Iterator[tuple[int, int]]:
-        """Start and end, from a pixel's first byte on, of the outermost runs of adjacent channels of the pixel."""
+        """Yields start and end of a pixel's outermost runs of adjacent channels, from its first byte on."""
         size, depth, stride_c = self.dtype.itemsize, self.shape[2], self.strides[2]
         if not self.bricks:
             yield 0, depth * size
@@ -110,14 +109,14 @@ class FeatureMap:
             yield full * stride_c, full * stride_c + rest * size
 
     def extent(self) -> tuple[int, int]:
-        """The first byte the feature map touches and the one behind its last."""
+        """First byte of the feature map in its region, and the byte after its last."""
         spans = list(self.spans())
         return min(low for low, _ in spans), max(high for _, high in spans)
 
     def is_distinct(self) -> bool:
-        """Whether no two elements share a byte: else what is written depends on the order, which is the hardware's.
+        """True if no two elements share a byte; otherwise the result of a write depends on the hardware's order.
 
-        Where axes are nested in each other that is seen from the strides; else the places are compared.
+        Nested axes are recognized by their strides; for other layouts the addresses are compared.
         """
         size, depth = self.dtype.itemsize, self.shape[2]
         run = min(depth, BRICK) * size if self.bricks else depth * size
@@ -136,7 +135,7 @@ class FeatureMap:
 
     def _runs_are_apart(self, run: int) -> bool:
         bricks = -(-self.shape[2] // BRICK) if self.bricks else 1
-        if self.shape[0] * self.shape[1] * bricks > _MOST_RUNS:
+        if self.shape[0] * self.shape[1] * bricks > _MAX_RUNS:
             return False
         stride_y, stride_x, stride_c = self.strides
         if self.bricks:
@@ -159,13 +158,13 @@ class FeatureMap:
             view[...] = window
 
     def read(self, memory: Regions, dtype: Any = None) -> Array:
-        """A copy of all samples' elements, shape (batch, height, width, depth), as `dtype` (default: its own)."""
+        """Returns a copy of the elements, shape (batch, height, width, depth), as `dtype` (default: its own)."""
         out = np.empty((len(memory[self.region]), *self.shape), dtype or self.dtype)
         self.load(memory, out)
         return out
 
     def _views(self, memory: Regions, values: Array, top: int = 0) -> Iterator[tuple[Array, Array]]:
-        """Pairs (part of the memory, part of `values`) of equal shape that together cover rows `top` and below."""
+        """Yields pairs (view of the memory, view of `values`) of equal shape that cover the rows from `top` on."""
         region = memory[self.region]
         for tile in self.tiles:
             first, last = max(tile.top, top), min(tile.bottom, top + values.shape[1])
@@ -204,10 +203,10 @@ class FeatureMap:
 def feature_map(
     registers: Mapping[str, int], prefix: str, shape: tuple[int, int, int], region: int, word_offset: int
 ) -> FeatureMap:
-    """The feature map that the registers of `prefix` (IFM, IFM2, OFM) describe, of `shape` (height, width, depth).
+    """Reads the registers of `prefix` (IFM, IFM2, OFM) for a feature map of `shape` (height, width, depth).
 
-    Raises `StreamError` for a format or element size that does not exist, for addresses below 0, and for strides that
-    lay elements over each other.
+    Raises `StreamError` for an unknown format or element size, an address below 0, and strides with which elements
+    overlap.
     """
     precision = registers[f"{prefix}_PRECISION"]
     size = precision >> (1 if prefix == "OFM" else 2) & 3
@@ -222,7 +221,7 @@ def feature_map(
         (registers[f"{prefix}_STRIDE_Y"], registers[f"{prefix}_STRIDE_X"], registers[f"{prefix}_STRIDE_C"]),
         tuple(_tiles(registers, prefix, shape)),
     )
-    if result.elements > MOST_ELEMENTS:
+    if result.elements > MAX_ELEMENTS:
         raise StreamError(f"an {prefix} of {result.elements} elements", word_offset=word_offset)
     for tile, (low, high) in zip(result.tiles, result.spans(), strict=True):
         elements = (tile.bottom - tile.top) * (tile.right - tile.left) * shape[2]

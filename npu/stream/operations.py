@@ -1,10 +1,11 @@
-"""Operations: what a command means once its registers are read.
+"""Operations of a command stream, decoded: convolutions, pools, elementwise operations, DMAs, waits.
 
     program.operations[0].kind, program.operations[0].ofm.shape
 
-Each is a frozen value that says what is computed from where to where; `decoder` makes them, nothing here computes.
+Each is a frozen value with shapes, addresses, scales and zero points.  `decoder` makes them, `arithmetic` computes
+them.
 
-Source: Vela's `ethos_u55_regs`; what was found by comparing with TensorFlow's reference kernels says so.
+Source: Vela's `ethos_u55_regs`.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from enum import Enum, IntEnum
 from hil.npu.stream.feature_map import FeatureMap
 
 SHRAM_REGION = 8
-"""Number this model gives to SHRAM, which a DMA addresses beside the eight memory regions."""
+"""Region number that stands for SHRAM here; a DMA addresses it beside the eight memory regions."""
 
 SCALE_RECORD = 10
-"""Bytes of one channel's record: bias (40 bits, signed), scale (32), shift (6 of the last 8)."""
+"""Bytes of one channel's scale record: bias (40 bits, signed), scale (32), shift (6 of the last 8)."""
 
 
 class Kind(str, Enum):
-    """What an operation does."""
+    """Kind of operation."""
 
     CONV = "conv"
     DEPTHWISE = "depthwise"
@@ -46,12 +47,12 @@ class Kind(str, Enum):
 
 UNARY = frozenset({Kind.LRELU, Kind.ABS, Kind.CLZ})
 UNSCALED = frozenset({Kind.MAX_POOL, Kind.MIN, Kind.MAX, Kind.LRELU, Kind.CLZ, Kind.SHR, Kind.SHL})
-"""Kinds whose output is not scaled (MAX_POOL: unless it has a scale; LRELU: only what is negative, and earlier).  An
-average pool with padding divides by a count of its own."""
+"""Kinds whose result is not scaled in the output stage.  MAX_POOL is scaled if it has a scale; LRELU scales negative
+values before that stage; an average pool with padding divides by its count of elements instead."""
 
 
 class Rounding(IntEnum):
-    """How a scaled value becomes an integer (see `scaling`)."""
+    """Rounding mode of scaling (see `scaling`)."""
 
     TFL = 0
     TRUNCATE = 1
@@ -59,7 +60,7 @@ class Rounding(IntEnum):
 
 
 class Upscale(IntEnum):
-    """How the input is enlarged two times before the kernel sees it."""
+    """Mode by which the IFM is enlarged two times before the kernel is applied."""
 
     NONE = 0
     NEAREST = 1
@@ -76,13 +77,13 @@ class Range:
 
     @property
     def end(self) -> int:
-        """The address behind the last byte."""
+        """Address after the last byte."""
         return self.address + self.length
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A multiplication by `factor / 2**shift`."""
+    """A fixed-point scale: multiplication by `factor / 2**shift`."""
 
     factor: int
     shift: int
@@ -92,7 +93,7 @@ class Scale:
 class Kernel:
     """A window of height x width elements (not dilated), its strides and dilations.
 
-    `part_first`: weights are stored with the kernel's elements before the input's depth (part-kernel-first).
+    `part_first` is True for weights in part-kernel-first order: the kernel's elements before the IFM's depth.
     """
 
     height: int = 1
@@ -106,7 +107,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Padding:
-    """Rows and columns of zero point around the input."""
+    """Rows and columns of zero points added around the IFM."""
 
     top: int = 0
     left: int = 0
@@ -118,7 +119,7 @@ class Padding:
 
 
 class Function(IntEnum):
-    """Activations that need no table of the program's own."""
+    """Activation functions computed by the hardware without a lookup table of the program."""
 
     NONE = 0
     TANH = 3
@@ -127,12 +128,12 @@ class Function(IntEnum):
 
 @dataclass(frozen=True)
 class Activation:
-    """The last stage: clamp to `minimum`..`maximum`, then a table if `lut` names one of its eight slots.
+    """Activation stage: clamp to `minimum`..`maximum`, then the lookup table at `lut`, one of eight slots in SHRAM.
 
-    `function` is the hardware's own TANH or SIGMOID for 16-bit outputs, which comes before the clamp and has no table.
+    `function` is the hardware's own TANH or SIGMOID for 16-bit OFMs; it is applied before the clamp and has no table.
 
-    `wraps`: a 32-bit output without a forced range is not clamped, it wraps.  `index_signed`: how an 8-bit value
-    indexes the table; None where the value has 16 bits and the table interpolates.
+    `wraps`: a 32-bit OFM without a forced range wraps instead of being clamped.  `index_signed`: True if an 8-bit value
+    indexes the table as signed; None if the value has 16 bits and the table interpolates.
     """
 
     minimum: int
@@ -145,7 +146,7 @@ class Activation:
 
 @dataclass(frozen=True)
 class Operation:
-    """Base of all; `word_offset` is where the command stands in the stream."""
+    """Base of all operations; `word_offset` is the position of the command in the stream."""
 
     kind: Kind
     word_offset: int
@@ -153,14 +154,14 @@ class Operation:
 
 @dataclass(frozen=True)
 class Wait(Operation):
-    """DMA_WAIT or KERNEL_WAIT: goes on when at most `outstanding` DMAs or block operations are not finished."""
+    """DMA_WAIT or KERNEL_WAIT: waits until at most `outstanding` DMAs or block operations are unfinished."""
 
     outstanding: int
 
 
 @dataclass(frozen=True)
 class Dma(Operation):
-    """Copies pieces of `length` bytes, piece i from `sources[i]` to `destinations[i]` (addresses in their regions).
+    """A DMA of pieces of `length` bytes, piece i from `sources[i]` to `destinations[i]` (addresses in their regions).
 
     A one-dimensional transfer, all that Vela emits, is one piece.  In two or three dimensions SIZE0 (and SIZE1) count
     pieces, and a side in stride mode leaves SKIP0 (SKIP1) bytes free after each (as Linux' driver computes lengths).
@@ -177,13 +178,13 @@ class Dma(Operation):
 class BlockOperation(Operation):
     """An operation on feature maps, computed block by block (`block` is height, width, depth of an output block).
 
-    For each block the input under it is brought into SHRAM and added up in accumulators there (`accumulator`: 0 of 32
-    bits, 1 of 40, 2 floating point) while the block before is scaled and stored.  Only the depth of the block matters
-    for the result: weights are stored in that order.
+    For each OFM block the NPU loads the IFM under it into SHRAM and sums products in accumulators there (`accumulator`:
+    0 of 32 bits, 1 of 40, 2 floating point) while the previous block is scaled and stored.  Of the block's dimensions
+    only the depth affects decoding: weights are stored in that order.
 
-    `scale` is the one scale of the whole output.  Without it `records`, if there, hold bias, factor and shift of each
-    channel; operations that are never scaled have neither.
-    `output_zero_point` is added after scaling.  `blockdep` bounds how far it may overlap the operation before.
+    `scale` is the per-tensor scale.  Without it `records`, if present, hold bias, factor and shift per channel;
+    operations that are never scaled have neither.  `output_zero_point` is added after scaling.  `blockdep` (BLOCKDEP)
+    bounds the overlap with the previous operation.
     """
 
     ofm: FeatureMap
@@ -201,7 +202,7 @@ class BlockOperation(Operation):
 
 @dataclass(frozen=True)
 class Windowed(BlockOperation):
-    """A block operation that moves a kernel over its input: pools, and below them convolutions."""
+    """A block operation that moves a kernel over its IFM: a pool or a convolution."""
 
     kernel: Kernel
     padding: Padding
@@ -209,7 +210,7 @@ class Windowed(BlockOperation):
 
     @property
     def padded_elements(self) -> int:
-        """Elements of the input of one sample as the kernel moves over it: enlarged and padded."""
+        """Elements of one sample's IFM after upscaling and padding."""
         kernel, (out_h, out_w, _) = self.kernel, self.ofm.shape
         height = (out_h - 1) * kernel.stride_y + (kernel.height - 1) * kernel.dilation_y + 1
         width = (out_w - 1) * kernel.stride_x + (kernel.width - 1) * kernel.dilation_x + 1
@@ -218,10 +219,9 @@ class Windowed(BlockOperation):
 
 @dataclass(frozen=True)
 class Convolution(Windowed):
-    """CONV or DEPTHWISE: its encoded weights lie in `weights`.
+    """CONV or DEPTHWISE with encoded weights at `weights` and scale records at `records`.
 
-    An accelerator of two cores has the weights and records of even output channels there and in `records`, those of odd
-    ones in `weights1` and `records1`.
+    With two cores these are for the even output channels; `weights1` and `records1` are for the odd ones.
     """
 
     weights: Range
@@ -230,12 +230,12 @@ class Convolution(Windowed):
 
     @property
     def weight_streams(self) -> tuple[Range, ...]:
-        """The encoded weights, a stream a core."""
+        """Ranges of the encoded weight streams, one per core."""
         return (self.weights,) if self.weights1 is None else (self.weights, self.weights1)
 
     @property
     def record_streams(self) -> tuple[Range, ...]:
-        """The records of scales, if there are any, a run a core."""
+        """Ranges of the scale records, one per core; empty if there are none."""
         return tuple(part for part in (self.records, self.records1) if part is not None)
 
 
@@ -243,8 +243,8 @@ class Convolution(Windowed):
 class Elementwise(BlockOperation):
     """An operation on one or two feature maps of equal shape, after broadcasting the second.
 
-    `ifm2` is None for unary kinds and where `scalar` is the second operand.  `reversed_operands` swaps the two.
-    `scaled_operand`: 0 both operands are multiplied by `scale_a` and `scale_b`, 1 or 2 only that one is scaled.
+    `ifm2` is None for unary kinds and if `scalar` is the second operand.  `reversed_operands` swaps the operands.
+    `scaled_operand`: 0 scales the operands by `scale_a` and `scale_b`, 1 or 2 scales only that operand.
     """
 
     ifm2: FeatureMap | None

@@ -1,4 +1,4 @@
-"""The driver payload: the envelope in which Vela hands a command stream to Arm's driver.
+"""Driver payload parser: the container in which Vela passes a command stream to Arm's driver.
 
     accelerator, words = parse_payload(data)      # data: bytes of the custom operator's first input
 
@@ -36,9 +36,9 @@ _CONFIG_WORDS = 2
 
 
 def parse_payload(data: bytes | NDArray[Any]) -> tuple[Accelerator, Words]:
-    """The accelerator a payload was compiled for, and its command stream as 32-bit words.
+    """Returns the accelerator that a payload was compiled for, and its command stream as 32-bit words.
 
-    Raises `StreamError` if `data` is no payload, is truncated, or is for something that is no Ethos-U55.
+    Raises `StreamError` if `data` is no payload, is truncated, or is for a product other than Ethos-U55 and U65.
     """
     accelerator: Accelerator | None = None
     for kind, words in _actions(data):
@@ -52,9 +52,9 @@ def parse_payload(data: bytes | NDArray[Any]) -> tuple[Accelerator, Words]:
 
 
 def parse_id(data: bytes | NDArray[Any]) -> int:
-    """The register ID of the NPU that a payload was compiled for: its architecture's version is in the upper half.
+    """Returns register ID of the NPU that a payload was compiled for: its upper half is the architecture version.
 
-    Raises `StreamError` if `data` is no payload, or does not say that.
+    Raises `StreamError` if `data` is no payload or has no configuration.
     """
     for kind, words in _actions(data):
         if kind == _CONFIG:
@@ -63,7 +63,7 @@ def parse_id(data: bytes | NDArray[Any]) -> int:
 
 
 def _actions(data: bytes | NDArray[Any]) -> Iterator[tuple[int, Words]]:
-    """Kind and words of each configuration and command stream."""
+    """Yields kind and words of each configuration and command stream."""
     raw = bytes(data)
     words: Words = np.frombuffer(raw[: len(raw) // 4 * 4], "<u4").astype(np.uint32)
     if not len(words) or words[0] != FOURCC:

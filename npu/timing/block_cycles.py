@@ -1,14 +1,13 @@
-"""Cycles of one block operation inside the NPU, without its memories.
+"""Cycles of a block operation in the MAC units and the output unit, without memory accesses.
 
-The MAC units compute an output block by micro-blocks; the output unit ("AO") then scales and stores it while the MAC
-units go on with the next block.  So an operation takes the slower of the two for every block, and the faster one once.
+The MAC units compute an OFM block by micro-blocks; the output unit ("AO") then scales and stores it while the MAC units
+compute the next block.  So an operation takes the time of the slower unit for every block, and of the faster one once.
 
-* A kernel is cut in sub-kernels of 8x8.  In each, a step of 4 cycles a micro-block (never less than the weight buffer
-  needs, 32 cycles for 8 channels) covers: depth-first one kernel element of a 32-channel input block;
-  part-kernel-first four elements (two of 16 bits) of 8 channels; depthwise four elements; a pool one element a
-  cycle, at least 4.
-* Where a block is a single micro-block, each step waits for the accumulators.
-* The output unit needs a fixed number of cycles an element, by operation and accelerator.
+* A kernel is split into sub-kernels of 8x8.  In each, a step of 4 cycles per micro-block (at least the weight buffer's
+  32 cycles for 8 channels) covers: depth-first one kernel element of a 32-channel IFM block; part-kernel-first four
+  elements (two of 16 bits) of 8 channels; depthwise four elements; a pool one element per cycle, at least 4.
+* If a block is a single micro-block, each step waits for the accumulators.
+* The output unit needs a fixed number of cycles per element, by operation and accelerator.
 * Two cores (U65-512) share the channels of a block, and so its cycles.
 
 Facts from Vela's performance estimators (`npu_performance.py`, `architecture_features.py`).
@@ -25,7 +24,7 @@ from hil.npu.accelerator import Accelerator
 from hil.npu.stream.operations import UNARY, BlockOperation, Convolution, Elementwise, Kind, Windowed
 
 SUB_KERNEL = 8
-"""Kernels are processed in parts of at most this height and width."""
+"""Largest height and width of a sub-kernel."""
 
 _OUTPUT_CYCLES = {
     32: (2.0, 3.0, 3.0, 3.0, 4.0, 6.0, 1.0, 2.0),
@@ -34,17 +33,17 @@ _OUTPUT_CYCLES = {
     256: (0.625, 1.125, 0.5, 0.375, 0.5, 0.75, 0.125, 0.25),
     512: (0.3125, 0.5625, 0.25, 0.1875, 0.25, 0.375, 0.0625, 0.125),
 }
-"""By MACs, cycles an output element: 32-bit unary, 32-bit binary, MUL to 32 bits, MUL or 40-bit accumulators, plain
-ADD, scaled ADD, MAX_POOL, all else."""
+"""Output unit's cycles per OFM element, by MACs: 32-bit unary, 32-bit binary, MUL to 32 bits, MUL or 40-bit
+accumulators, plain ADD, scaled ADD, MAX_POOL, all else."""
 
 _CLAMP_CYCLES = {32: 1.0, 64: 1.0, 128: 0.5, 256: 0.25, 512: 0.125}
 _TABLE_CYCLES = 1.0
-"""Of one core; two do an element each."""
+"""Cycles per OFM element of a table look-up in one core; two cores look up one element each."""
 
 
 @dataclass(frozen=True)
 class BlockCycles:
-    """Cycles of one full block in the MAC units and in the output unit, and the number of blocks (with fractions)."""
+    """Cycles of one full block in the MAC units and in the output unit, and the number of blocks (fractional)."""
 
     mac: float
     output: float
@@ -52,13 +51,13 @@ class BlockCycles:
 
 
 def clipped_block(operation: BlockOperation) -> tuple[int, int, int]:
-    """The output block, no larger than the output."""
+    """OFM block, clipped to the OFM."""
     h, w, c = (min(a, b) for a, b in zip(operation.block, operation.ofm.shape, strict=True))
     return h, w, c
 
 
 def ifm_block_depth(operation: BlockOperation) -> int:
-    """Depth of input that is held at a time."""
+    """Depth of the IFM block in SHRAM."""
     depth, bits = operation.ifm.shape[2], operation.ifm.dtype.itemsize * 8
     part_first = isinstance(operation, Windowed) and operation.kernel.part_first
     if bits == 16:
@@ -67,7 +66,7 @@ def ifm_block_depth(operation: BlockOperation) -> int:
 
 
 def block_cycles(operation: BlockOperation, accelerator: Accelerator) -> BlockCycles:
-    """What a block of `operation` costs on `accelerator`."""
+    """Models the cycles of a block of `operation` on `accelerator`."""
     block = clipped_block(operation)
     output = math.ceil(output_cycles(operation, accelerator) * block[0] * block[1] * block[2])
     if isinstance(operation, Elementwise) or not isinstance(operation, Windowed):
@@ -82,7 +81,7 @@ def block_cycles(operation: BlockOperation, accelerator: Accelerator) -> BlockCy
 
 
 def output_cycles(operation: BlockOperation, accelerator: Accelerator) -> float:
-    """Cycles that the output unit needs for an element."""
+    """Output unit's cycles per OFM element."""
     table = _OUTPUT_CYCLES[accelerator.macs]
     kind, wide_accumulator = operation.kind, operation.accumulator == 1
     if isinstance(operation, Elementwise) and operation.ifm.dtype.itemsize == 4:
@@ -104,7 +103,7 @@ def output_cycles(operation: BlockOperation, accelerator: Accelerator) -> float:
 
 
 def _micro_block(operation: Windowed, accelerator: Accelerator) -> tuple[int, int, int]:
-    """The output micro-block; a one-row convolution on U55-256 uses 1x4 in place of 2x2."""
+    """OFM micro-block; a one-row convolution on U55-256 uses 1x4 in place of 2x2."""
     height, width, depth = accelerator.ofm_ublock
     one_row = operation.ofm.shape[0] == 1 and operation.ofm.shape[1] % 2 == 0 and operation.kernel.height == 1
     if height == 2 and isinstance(operation, Convolution) and operation.kind is Kind.CONV and one_row:
@@ -144,7 +143,7 @@ def _sub_kernel_cycles(
 
 
 def _delay(operation: Windowed, accelerator: Accelerator, counts: tuple[int, ...], steps: int) -> int:
-    """Cycles lost because accumulators are not ready again, where a block is a single micro-block."""
+    """Stall cycles of waiting for accumulators, if a block is a single micro-block."""
     wide = operation.accumulator == 1
     delay = 3 if wide and accelerator.macs <= 128 else 2
     if accelerator.macs == 32:

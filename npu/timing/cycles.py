@@ -1,17 +1,16 @@
-"""Cycles and bus traffic of a program, modelled from its command stream.
+"""Timing model: cycles and AXI traffic of a program, from its command stream.
 
     timing = cycles(program, MemorySystem.of(NpuConfig()))
     timing.total, timing.axi0_read_beats
 
 This is a model, not a measurement: callers label its numbers "modelled".
 
-An operation takes the longest of what the MAC and output units need (`block_cycles`), what issuing its blocks needs,
-and what its traffic needs on each port (`traffic`).  The command stream itself is read through the port of the
-constants.  DMAs run beside block operations, one after the other.  The command stream says what waits for what:
-DMA_WAIT holds back until a DMA is done, KERNEL_WAIT until block operations are.  Block operations do not overlap each
-other here, whatever BLOCKDEP allows.
+An operation takes the longest of the cycles of the MAC and output units (`block_cycles`), of issuing its blocks, and of
+its traffic on each port (`traffic`).  The command stream itself is read through the port of the constants.  DMAs run in
+parallel to block operations, one after the other.  DMA_WAIT waits for DMAs, KERNEL_WAIT for block operations.  Block
+operations do not overlap each other here, even if BLOCKDEP allows it.
 
-How good it is, with Vela 5.2 and Ethos_U55_High_End_Embedded; nothing is tuned to a model:
+Accuracy, with Vela 5.2 and Ethos_U55_High_End_Embedded; nothing is tuned to a network:
 
 * against the cycles that Arm's FVP is published to need for kws_micronet_m in Shared_Sram (a personal repository's
   sweep): -0.7 %, -0.8 %, +0.8 %, +2.9 % at 32, 64, 128, 256 MACs; beats at 128 MACs -1.1 % (AXI0) and 0.0 % (AXI1);
@@ -40,7 +39,15 @@ from hil.npu.stream.operations import (
 )
 from hil.npu.timing.block_cycles import BlockCycles, block_cycles, clipped_block
 from hil.npu.timing.memory_system import MemorySystem
-from hil.npu.timing.traffic import Traffic, input_block, input_bytes, parameters, planar_blocks, stored_bytes, waste
+from hil.npu.timing.traffic import (
+    Traffic,
+    burst_overhead,
+    input_block,
+    input_bytes,
+    parameter_ranges,
+    planar_blocks,
+    stored_bytes,
+)
 
 CYCLE, NPU_IDLE, NPU_ACTIVE = 0x11, 0x20, 0x23
 AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT, AXI1_WRITE_BEAT = 0x82, 0x87, 0x182, 0x187
@@ -48,14 +55,14 @@ AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT, AXI1_WRITE_BEAT = 0x82, 0x87, 0
 
 
 COMMAND_REGION = 0
-"""Vela keeps the command stream with the constants, and Arm's driver reads it through their port."""
+"""Region whose port reads the command stream: Vela stores it with the constants, in region 0."""
 
 
 @dataclass(frozen=True)
 class OperationTiming:
-    """When an operation runs, in cycles from the program's start, and what it moves.
+    """Start and end of an operation in cycles from the program's start, and its beats.
 
-    `compute` are the cycles the MAC and output units need, `transfer` those of the busier port.  `read_beats` and
+    `compute` are the cycles of the MAC and output units, `transfer` those of the busier port.  `read_beats` and
     `write_beats` are by port.
     """
 
@@ -90,7 +97,7 @@ class Timing:
     per_operation: tuple[OperationTiming, ...]
 
     def events(self) -> Mapping[int, int]:
-        """The counts that the PMU's event numbers stand for."""
+        """Returns counts by PMU event number."""
         return {
             CYCLE: self.total,
             NPU_IDLE: self.idle,
@@ -103,8 +110,8 @@ class Timing:
 
 
 def cycles(program: Program, memory: MemorySystem) -> Timing:
-    """Models one inference of `program` with `memory` around the NPU."""
-    memory = memory.of_width(program.accelerator.beat_bytes)
+    """Models one inference of `program` with the memories `memory`."""
+    memory = memory.with_beat_bytes(program.accelerator.beat_bytes)
     npu_free = dma_free = issue = 0
     timings: list[OperationTiming] = []
     dma_ends: list[int] = []
@@ -149,12 +156,12 @@ def _dma(operation: Dma, memory: MemorySystem, start: int) -> OperationTiming:
 def _block_operation(operation: BlockOperation, program: Program, memory: MemorySystem, start: int) -> OperationTiming:
     traffic = Traffic(memory)
     for ifm, count in input_bytes(operation):
-        traffic.read(ifm.region, count, waste(ifm, operation, memory.port_of(ifm.region), True))
+        traffic.read(ifm.region, count, burst_overhead(ifm, operation, memory.port_of(ifm.region), True))
     ofm = operation.ofm
     cores = program.accelerator.cores
-    factor = waste(ofm, operation, memory.port_of(ofm.region), False, cores)
+    factor = burst_overhead(ofm, operation, memory.port_of(ofm.region), False, cores)
     traffic.write(ofm.region, stored_bytes(ofm), factor)
-    for part in parameters(operation):
+    for part in parameter_ranges(operation):
         traffic.read(part.region, part.length * planar_blocks(operation))
     compute = math.ceil(_compute(operation, block_cycles(operation, program.accelerator), memory, cores))
     transfer = math.ceil(max(traffic.busy))
@@ -170,7 +177,7 @@ def _block_operation(operation: BlockOperation, program: Program, memory: Memory
 
 
 def _compute(operation: BlockOperation, block: BlockCycles, memory: MemorySystem, cores: int) -> float:
-    """Cycles of the MAC and output units, no faster than blocks can be issued."""
+    """Cycles of the MAC and output units, at least those of issuing the blocks."""
     output = block.output
     if isinstance(operation, Convolution) and operation.records is not None:
         latency = memory.port_of(operation.records.region).read_latency
@@ -183,7 +190,7 @@ def _compute(operation: BlockOperation, block: BlockCycles, memory: MemorySystem
 
 
 def _block_latency(operation: BlockOperation, memory: MemorySystem, cores: int) -> float:
-    """Cycles to fetch the input of one block and to write its output."""
+    """Cycles to read the IFM of one block and to write its OFM."""
     ifm, ofm = operation.ifm, operation.ofm
     height, width, depth = input_block(operation)
     read, write = memory.port_of(ifm.region), memory.port_of(ofm.region)
@@ -191,7 +198,7 @@ def _block_latency(operation: BlockOperation, memory: MemorySystem, cores: int) 
     stored = math.prod(clipped_block(operation)) * ofm.dtype.itemsize
     return (
         read.read_latency
-        + fetched * waste(ifm, operation, read, True) / read.bytes_per_cycle
+        + fetched * burst_overhead(ifm, operation, read, True) / read.bytes_per_cycle
         + write.write_latency
-        + stored * waste(ofm, operation, write, False, cores) / write.bytes_per_cycle
+        + stored * burst_overhead(ofm, operation, write, False, cores) / write.bytes_per_cycle
     )

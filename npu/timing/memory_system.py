@@ -1,10 +1,10 @@
-"""The memories around the NPU: clocks, widths and latencies, as Vela's configuration files describe them.
+"""Memory system of the NPU: clocks, widths and latencies from Vela's configuration files.
 
     memory = MemorySystem.of(NpuConfig())
     memory.port_of(1).bytes_per_cycle
 
-An NPU has two AXI ports, of 64 bits (U55) or 128 (U65).  A *system configuration* says which memory is behind each and
-how fast it is; a *memory mode* says what lies where: constants (region 0), the arena (region 1), the cache (region 2).
+An NPU has two AXI ports, of 64 bits (U55) or 128 (U65).  A *system configuration* defines the memory behind each and
+its speed; a *memory mode* maps the constants (region 0), the arena (region 1) and the cache (region 2) to the ports.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from hil.core.errors import BadInputError, UnavailableError
 from hil.core.npu_config import NpuConfig
 
 _U55_BEAT_BYTES = 8
-"""Bytes that one beat moves on a port of an Ethos-U55."""
+"""Bytes per beat on a port of an Ethos-U55."""
 
 
 @dataclass(frozen=True)
 class AxiPort:
-    """The memory behind an AXI port: bandwidth in bytes a core cycle, latencies in core cycles, burst in bytes."""
+    """The memory behind an AXI port: bandwidth in bytes per core cycle, latencies in core cycles, burst in bytes."""
 
     memory: str
     bytes_per_cycle: float
@@ -36,7 +36,7 @@ class AxiPort:
 
 @dataclass(frozen=True)
 class MemorySystem:
-    """Two ports, the core's clock in Hz, which port (0 or 1) serves each region, and the bytes of a beat."""
+    """Two ports, the core's clock in Hz, the port (0 or 1) of each region, and the bytes per beat."""
 
     clock_hz: float
     ports: tuple[AxiPort, AxiPort]
@@ -45,7 +45,7 @@ class MemorySystem:
 
     @classmethod
     def of(cls, npu: NpuConfig) -> MemorySystem:
-        """Reads what a Vela configuration says of `npu`'s memories, for the ports of a U55.
+        """Reads the memories of `npu` from its Vela configuration, for the ports of a U55.
 
         Raises `BadInputError` if it has no such system configuration or memory mode, or lacks a value.
         """
@@ -61,21 +61,21 @@ class MemorySystem:
         )
 
     def with_region_ports(self, region_ports: Mapping[int, int]) -> MemorySystem:
-        """The same memories with other regions behind the ports, as a driver's REGIONCFG has it."""
+        """Returns the same memories with another map of regions to ports, such as a driver's REGIONCFG."""
         return replace(self, region_ports=dict(region_ports))
 
-    def of_width(self, beat_bytes: int) -> MemorySystem:
-        """The same memories behind ports of which a beat moves `beat_bytes`, one a cycle of their clock."""
+    def with_beat_bytes(self, beat_bytes: int) -> MemorySystem:
+        """Returns the same memories behind ports of `beat_bytes` per beat, one beat per cycle of their clock."""
         factor = beat_bytes / self.beat_bytes
         first, second = (replace(port, bytes_per_cycle=port.bytes_per_cycle * factor) for port in self.ports)
         return replace(self, ports=(first, second), beat_bytes=beat_bytes)
 
     def port_number(self, region: int) -> int:
-        """The AXI port that serves `region`."""
+        """Returns the AXI port (0 or 1) of `region`."""
         return self.region_ports.get(region, 0)
 
     def port_of(self, region: int) -> AxiPort:
-        """The memory that serves `region`."""
+        """Returns the memory behind the port of `region`."""
         return self.ports[self.port_number(region)]
 
 
@@ -99,7 +99,7 @@ def _parse(text: str) -> configparser.ConfigParser:
 
 
 def _section(config: configparser.ConfigParser, name: str) -> dict[str, str]:
-    """A section with what it inherits."""
+    """Returns a section with the values it inherits."""
     values: dict[str, str] = {}
     seen: set[str] = set()
     current: str | None = name

@@ -1,12 +1,12 @@
-"""Bytes that an operation moves between the NPU and its memories, and how long the ports are busy with them.
+"""AXI traffic of an operation: bytes read and written by port, and the cycles that they occupy the port.
 
     traffic = Traffic(memory)
     traffic.read(region, count)
     traffic.reads, traffic.busy        # bytes and cycles by port
 
-Every output block fetches its input with the kernel's rim, for a convolution once per block of output channels; its
-weights once per block of rows and columns; and writes its output.  Short bursts waste bandwidth.  Facts from Vela's
-performance estimators (`npu_performance.py`).
+Every OFM block reads its part of the IFM with the kernel's halo, for a convolution once per block of output channels;
+reads its weights once per block of rows and columns; and writes its OFM.  Bursts shorter than the memory's waste
+bandwidth.  Facts from Vela's performance estimators (`npu_performance.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hil.npu.timing.memory_system import AxiPort, MemorySystem
 
 
 class Traffic:
-    """Bytes by port, and the cycles that they take."""
+    """Counters of bytes by port, and of the cycles that they occupy the port."""
 
     def __init__(self, memory: MemorySystem) -> None:
         self.memory = memory
@@ -28,33 +28,33 @@ class Traffic:
         self.writes = [0, 0]
         self.busy = [0.0, 0.0]
 
-    def read(self, region: int, count: int, waste: float = 1.0) -> None:
-        """Counts `count` bytes; the port is busy `waste` times as long as they would take."""
+    def read(self, region: int, count: int, overhead: float = 1.0) -> None:
+        """Counts `count` bytes read; the port is busy `overhead` times as long as at full bandwidth."""
         port = self.memory.port_number(region)
         self.reads[port] += count
-        self.busy[port] += count * waste / self.memory.ports[port].bytes_per_cycle
+        self.busy[port] += count * overhead / self.memory.ports[port].bytes_per_cycle
 
-    def write(self, region: int, count: int, waste: float = 1.0) -> None:
-        """As `read`."""
+    def write(self, region: int, count: int, overhead: float = 1.0) -> None:
+        """Counts `count` bytes written, as `read`."""
         port = self.memory.port_number(region)
         self.writes[port] += count
-        self.busy[port] += count * waste / self.memory.ports[port].bytes_per_cycle
+        self.busy[port] += count * overhead / self.memory.ports[port].bytes_per_cycle
 
     def beats(self, counts: list[int]) -> tuple[int, int]:
-        """Beats by port for bytes by port."""
+        """Converts bytes by port to beats by port."""
         width = self.memory.beat_bytes
         return -(-counts[0] // width), -(-counts[1] // width)
 
 
-def parameters(operation: BlockOperation) -> tuple[Range, ...]:
-    """Where the weights and the records of scales lie."""
+def parameter_ranges(operation: BlockOperation) -> tuple[Range, ...]:
+    """Byte ranges of the weights and the scale records."""
     if isinstance(operation, Convolution):
         return operation.weight_streams + operation.record_streams
     return () if operation.records is None else (operation.records,)
 
 
 def input_block(operation: BlockOperation) -> tuple[int, int, int]:
-    """Height, width and depth of the input that one output block needs at a time."""
+    """Height, width and depth of the IFM block of one OFM block."""
     height, width, depth = clipped_block(operation)
     if not isinstance(operation, Windowed):
         return height, width, depth
@@ -67,13 +67,13 @@ def input_block(operation: BlockOperation) -> tuple[int, int, int]:
 
 
 def planar_blocks(operation: BlockOperation) -> int:
-    """Output blocks of one depth."""
+    """Number of OFM blocks in a plane of height and width."""
     block = clipped_block(operation)
     return -(-operation.ofm.shape[0] // block[0]) * -(-operation.ofm.shape[1] // block[1])
 
 
 def input_bytes(operation: BlockOperation) -> Iterator[tuple[FeatureMap, int]]:
-    """Bytes read of each input."""
+    """Yields each input feature map and the bytes read of it."""
     ifm = operation.ifm
     if isinstance(operation, Elementwise):
         yield ifm, stored_bytes(ifm)
@@ -111,7 +111,7 @@ def input_bytes(operation: BlockOperation) -> Iterator[tuple[FeatureMap, int]]:
 def _fetched(
     length: int, outputs: int, block: int, stride: int, kernel: int, dilation: int, before: int, scale: int
 ) -> int:
-    """Rows (or columns) of the input that all blocks along one axis fetch together."""
+    """Rows (or columns) of the IFM that all blocks along one axis read together, halos counted each time."""
     total = 0
     for first in range(0, outputs, block):
         last = min(first + block, outputs) - 1
@@ -127,12 +127,14 @@ def _stored_depth(feature_map: FeatureMap) -> int:
 
 
 def stored_bytes(feature_map: FeatureMap) -> int:
-    """Bytes of a feature map, whole bricks counted."""
+    """Bytes of a feature map, padding of its last brick included."""
     return feature_map.shape[0] * feature_map.shape[1] * _stored_depth(feature_map) * feature_map.dtype.itemsize
 
 
-def waste(feature_map: FeatureMap, operation: BlockOperation, port: AxiPort, is_read: bool, cores: int = 1) -> float:
-    """How many times the bytes moved the port is busy, because bursts are shorter than the memory's.
+def burst_overhead(
+    feature_map: FeatureMap, operation: BlockOperation, port: AxiPort, is_read: bool, cores: int = 1
+) -> float:
+    """Ratio of the cycles on the port to those at full bandwidth, because bursts are shorter than the memory's.
 
     Two cores write bursts of twice the length.
     """

@@ -1,8 +1,8 @@
-"""The weight codec: how the NPU's weights are compressed.
+"""Weight decoder: decompresses the NPU's Golomb-Rice coded weight stream.
 
-    weights = decode_stream(data)        # int16 array of values -255 to 255, in hardware order
+    weights = decode_weight_stream(data)        # int16 array of values -255 to 255, in hardware order
 
-The stream is a row of *slices*, bits counted from the lowest of each byte.  A slice has a header:
+The stream is a sequence of *slices*; bits count from the lowest of each byte.  A slice has a header:
 
 =========  ====  =====================================================================================
 field      bits  meaning
@@ -14,13 +14,13 @@ WTRUNC     1     the quotient of a weight is at most 2
 NEWPAL     1     palette follows: DIROFS 5, PALSIZE 5 (less one), PALBITS 3 (less two), then the entries
 =========  ====  =====================================================================================
 
-Then *chunks*: each may read 12 weight quotients (`WUNARY0`, one bit a symbol, and `WUNARY1`, one more for each that is
-set: 0 is quotient part 0, 10 part 1, 11 part 2 and more to come), a piece of the zero runs' unary code, and then the
-remainders of the chunk before.  A symbol is an index to the palette or, above it, a direct value, which is
+*Chunks* follow: each may hold 12 weight quotients (`WUNARY0`, one bit per symbol, and `WUNARY1`, one more for each set
+bit: 0 is quotient part 0, 10 part 1, 11 part 2 and more to come), a part of the zero runs' unary code, and then the
+remainders of the previous chunk.  A symbol is an index to the palette or, above it, a direct value, which is
 `2*magnitude + sign`.
 
-In long runs `codecloops` reads all this.  Until it pays, reading is in two passes.  The first, here, walks all slices
-in Python to find where each chunk begins and which codes it reads (about 1 us a chunk of up to 12 weights).  The second
+In long runs `codec_loops` decodes the stream.  Before that, decoding has two passes.  The first, here, scans all slices
+in Python for the position of each chunk and the codes it holds (about 1 us per chunk of up to 12 weights).  The second
 (`symbols`) gathers all bits of the stream with NumPy.  Every read is bounded and every field is checked: a malformed
 stream raises `StreamError`.  Vela's own `mlw_codec` ends the process instead.
 
@@ -35,44 +35,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.core.errors import StreamError
-from hil.npu.loops import threshold as acceleration
-from hil.npu.weights.symbols import ONES, Palette, Slice, Walked, gather_weights
+from hil.npu.loops import backend
+from hil.npu.weights.symbols import ONES, Palette, ScannedSlices, Slice, gather_weights
 
 _ZDIV_PLAIN, _ZDIV_END, _WDIV_PLAIN = 6, 7, 7
 _UNARY = 12
 """Bits of a chunk's `WUNARY0`."""
 
-COST = 20
-"""Output elements that NumPy computes while a byte of weights is decoded here: what the compiled loops would save."""
+ELEMENTS_PER_BYTE = 20
+"""Cost of decoding a byte of weights here, in OFM elements that NumPy computes in that time (see `loops.backend`)."""
 
-MOST = (1 << 24) + (1 << 15)
-"""More weights no stream may hold; bounds what a malformed one costs, as a bit can stand for a weight or 8 zeros."""
+MAX_STREAM_WEIGHTS = (1 << 24) + (1 << 15)
+"""Largest number of weights in a stream; bounds the cost of a malformed one, as one bit can encode 8 zeros."""
 
 _GROUP = 1 << 20
-"""Weights gathered at a time: that takes some 60 bytes for each."""
+"""Weights gathered at a time; each takes some 60 bytes."""
 
 _ONES = tuple(ONES.tolist())
 _MASKS = tuple((1 << count) - 1 for count in range(_UNARY + 1))
 
 
-def decode_stream(data: bytes, most: int = MOST) -> NDArray[np.int16]:
-    """All weights of an encoded stream, in the order in which they were encoded.
+def decode_weight_stream(data: bytes, most: int = MAX_STREAM_WEIGHTS) -> NDArray[np.int16]:
+    """Decodes all weights of a stream, in stream order.
 
     Raises `StreamError` if the stream is malformed, ends early, or has more than `most` weights.
     """
-    loops = acceleration.loops(0)
+    loops = backend.loops(0)
     if loops is not None:
         padded = np.frombuffer(data + bytes(loops.codec.PADDING), np.uint8)
         count, weights = loops.codec.decode(padded, len(data) * 8, most)
         if count >= 0:
             decoded: NDArray[np.int16] = weights[:count]
             return decoded
-    return _decode(data, most)  # It also says what is malformed.
+    return _decode(data, most)  # Its errors name what is malformed.
 
 
 def _decode(data: bytes, most: int) -> NDArray[np.int16]:
     reader = _Bits(data)
-    walked = Walked()
+    scanned = ScannedSlices()
     palette: Palette | None = None
     parts: list[NDArray[np.int16]] = []
     found = waiting = 0
@@ -80,23 +80,23 @@ def _decode(data: bytes, most: int) -> NDArray[np.int16]:
         if found + waiting > most:
             raise StreamError(f"weight stream: more than {most} weights")
         if waiting >= _GROUP:
-            parts.append(gather_weights(reader.windows, walked, most - found))
-            walked, found, waiting = Walked(), found + len(parts[-1]), 0
+            parts.append(gather_weights(reader.windows, scanned, most - found))
+            scanned, found, waiting = ScannedSlices(), found + len(parts[-1]), 0
         zdiv = reader.take(3)
         if zdiv == _ZDIV_END:
             reader.align()
             palette = None
             if reader.at_end():
-                return np.concatenate([*parts, gather_weights(reader.windows, walked, most - found)])
+                return np.concatenate([*parts, gather_weights(reader.windows, scanned, most - found)])
             continue
         if zdiv > 3 and zdiv != _ZDIV_PLAIN:
             raise StreamError(f"weight stream: zero divisor {zdiv} at bit {reader.position}")
-        palette = _walk_slice(reader, zdiv, palette, walked)
-        waiting += walked.slices[-1].length
+        palette = _scan_slice(reader, zdiv, palette, scanned)
+        waiting += scanned.slices[-1].length
 
 
 class _Bits:
-    """A position in the stream; reads past the end raise.
+    """Bit reader of a stream; raises `StreamError` at its end.
 
     `words` holds for every byte the 32 bits that start there, so that any field of up to 25 bits is one look-up.
     """
@@ -131,8 +131,8 @@ def _read_palette(reader: _Bits, zero_runs: bool) -> Palette:
     return Palette(entries, bits, direct_offset, zero_runs)
 
 
-def _walk_slice(reader: _Bits, zdiv: int, palette: Palette | None, walked: Walked) -> Palette:
-    """Notes one slice in `walked`; gives the palette that holds from here on."""
+def _scan_slice(reader: _Bits, zdiv: int, palette: Palette | None, scanned: ScannedSlices) -> Palette:
+    """Records one slice in `scanned`; returns the palette in force from here on."""
     zero_runs = zdiv != _ZDIV_PLAIN
     length = reader.take(15) + 1
     wdiv, truncated, fresh = reader.take(3), bool(reader.take(1)), bool(reader.take(1))
@@ -157,23 +157,23 @@ def _walk_slice(reader: _Bits, zdiv: int, palette: Palette | None, walked: Walke
         zero_runs and fresh,
         palette,
     )
-    before = len(walked.positions)
-    end = (_walk_both if zero_runs else _walk_weights)(reader, piece, walked)
+    before = len(scanned.positions)
+    end = (_scan_both if zero_runs else _scan_weights)(reader, piece, scanned)
     reader.move(end)
-    walked.slices.append(piece)
-    walked.chunks.append(len(walked.positions) - before)
+    scanned.slices.append(piece)
+    scanned.chunks.append(len(scanned.positions) - before)
     return palette
 
 
-def _walk_weights(reader: _Bits, piece: Slice, walked: Walked) -> int:
-    """Notes where each chunk of a slice without zero runs begins; gives the position behind the slice.
+def _scan_weights(reader: _Bits, piece: Slice, scanned: ScannedSlices) -> int:
+    """Records the position of each chunk of a slice without zero runs; returns the position after the slice.
 
-    This loop and the next are most of the time of decoding: they work on local names, and check bounds once a chunk.
+    This loop and the next take most of the decoding time: they use local names, and check bounds once per chunk.
     """
-    words, ones, masks, limit, note = reader.words, _ONES, _MASKS, reader.length, walked.positions.append
+    words, ones, masks, limit, note = reader.words, _ONES, _MASKS, reader.length, scanned.positions.append
     unary, per_chunk, truncated = _MASKS[piece.unary_bits], piece.per_chunk, piece.truncated
     width, unary_bits, left, pending = piece.width, piece.unary_bits, piece.length, 0
-    position, before = reader.position, len(walked.positions)
+    position, before = reader.position, len(scanned.positions)
     while left > 0:
         note(position)
         word = words[position >> 3] >> (position & 7)
@@ -184,16 +184,16 @@ def _walk_weights(reader: _Bits, piece: Slice, walked: Walked) -> int:
         pending = per_chunk if truncated else per_chunk - ones[word >> unary_bits & masks[extra]]
         left -= pending
     note(position)
-    walked.modes += b"\x01" * (len(walked.positions) - before - 1) + b"\x00"
+    scanned.modes += b"\x01" * (len(scanned.positions) - before - 1) + b"\x00"
     return position + (pending + left) * width
 
 
-def _walk_both(reader: _Bits, piece: Slice, walked: Walked) -> int:
-    """As `_walk_weights`, for a slice with zero runs."""
-    words, ones, masks, limit, note = reader.words, _ONES, _MASKS, reader.length, walked.positions.append
+def _scan_both(reader: _Bits, piece: Slice, scanned: ScannedSlices) -> int:
+    """Scans a slice with zero runs, as `_scan_weights`."""
+    words, ones, masks, limit, note = reader.words, _ONES, _MASKS, reader.length, scanned.positions.append
     unary, per_chunk, truncated = _MASKS[piece.unary_bits], piece.per_chunk, piece.truncated
     width, unary_bits, zero_width, zero_bits = piece.width, piece.unary_bits, piece.zero_width, piece.zero_bits
-    weights_left, zeros_left, note_mode = piece.length, piece.zero_limit, walked.modes.append
+    weights_left, zeros_left, note_mode = piece.length, piece.zero_limit, scanned.modes.append
     zero_mask, lead = _MASKS[zero_bits], zeros_left - weights_left
     position, weights_pending, zeros_pending = reader.position, 0, 0
     while True:

@@ -1,15 +1,14 @@
-"""Weight order: from the decoded stream to weights by output, kernel and input.
+"""Weight order: rearranges a decoded stream into weights by output channel, kernel element and input channel.
 
     weights = decode_weights(operation, accelerator, streams)    # (output depth, height, width, input depth)
 
 The MAC units work on a micro-block of output channels (8, on the U55-32 4) and 8 input channels at a time.
-*Depth-first*, they go through an input block's depth before they move in the kernel; *part-kernel-first*, through a few
-elements of the kernel before they move in depth, which pays where there are few channels.  The NPU takes weights in the
-order in which they are needed, so encoded weights only make sense for one accelerator and block depth.  From the
-outermost loop inwards:
+*Depth-first* order goes through an IFM block's depth before the next kernel element; *part-kernel-first* goes through a
+few kernel elements before the next depth, which is faster for few channels.  Weights are stored in the order in which
+the MAC units use them, so an encoded stream fits only one accelerator and block depth.  Outermost loop first:
 
-1. output blocks (OFM_BLK_DEPTH channels);
-2. input blocks of 32 channels (16 if part-kernel-first or the input has 16 bits);
+1. OFM blocks (OFM_BLK_DEPTH channels);
+2. IFM blocks of 32 channels (16 if part-kernel-first or the IFM has 16 bits);
 3. sub-kernels of at most 8x8 (4 along a dilated axis), y then x;
 4. input micro-blocks (part-kernel-first only);
 5. output micro-blocks;
@@ -17,9 +16,10 @@ outermost loop inwards:
 7. input micro-blocks (depth-first only);
 8. output channels in the micro-block, and in them input channels in the micro-block (one if depthwise).
 
-What falls outside the weights is a zero in the stream.  `order` runs these loops on indices.
+Positions outside the weights are zeros in the stream.  `order` runs these loops on indices.
 
-Two cores (U65-512) have a stream each: output channels go to them by turns, and a core's blocks have half the depth.
+Two cores (U65-512) have one stream each: even output channels in the first, odd ones in the second, in blocks of half
+the depth.
 
 Source: Vela's weight encoders (`EthosUWeightOrdering`, `mlw_reorder_encode`); tests compare with the latter.
 """
@@ -36,22 +36,21 @@ from numpy.typing import NDArray
 from hil.core.errors import StreamError
 from hil.npu.accelerator import Accelerator
 from hil.npu.stream.operations import Convolution, Kind
-from hil.npu.weights.codec import decode_stream
+from hil.npu.weights.codec import decode_weight_stream
 
 MAX_WEIGHTS = 1 << 24
-"""More weights, those included that pad the stream, no convolution may have here; bounds what a malformed stream
-costs."""
+"""Largest number of weights of a convolution, padding of the stream included; bounds the cost of a malformed stream."""
 
-_LONGER = 1 << 15
-"""A stream may have as many zeros more than its layout has weights."""
+_MAX_EXTRA_ZEROS = 1 << 15
+"""Largest number of zeros in a stream beyond the weights of its layout."""
 
 MAX_ROW = 1 << 26
-"""More elements under the kernel along a row no convolution may have here."""
+"""Largest number of IFM elements under the kernel, summed over one OFM row of a convolution."""
 
 
 @dataclass(frozen=True)
 class WeightLayout:
-    """All that the order depends on.  `input_depth` is 1 for a depthwise convolution."""
+    """Parameters that determine the order of weights in a stream.  `input_depth` is 1 for a depthwise convolution."""
 
     output_depth: int
     height: int
@@ -86,29 +85,29 @@ class WeightLayout:
 
     @property
     def input_block(self) -> int:
-        """Depth of an input block."""
+        """Depth of an IFM block."""
         return 16 if self.part_first or self.ifm_bits == 16 else 32
 
     @property
     def rounding(self) -> int:
-        """What a sub-kernel's number of elements is rounded up to."""
+        """Multiple to which the number of elements of a sub-kernel is rounded up."""
         if self.depthwise or self.part_first:
             return 2 if self.part_first and self.ifm_bits == 16 else 4
         return 1
 
     def of_core(self, core: int, cores: int) -> WeightLayout:
-        """The layout of one core's weights, where `cores` share the output channels by turns."""
+        """Returns the layout of the weights of core `core`, if `cores` cores share the output channels by turns."""
         block_depth = max(1, -(-(self.block_depth - core) // cores))
         return replace(self, output_depth=-(-(self.output_depth - core) // cores), block_depth=block_depth)
 
 
 def _pieces(length: int, piece: int) -> list[int]:
-    """`length` in pieces of at most `piece`."""
+    """Splits `length` into pieces of at most `piece`."""
     return [min(piece, length - start) for start in range(0, length, piece)]
 
 
 def _rounded(length: int, piece: int, unit: int) -> int:
-    """`length` if each of its pieces is rounded up to `unit`."""
+    """Sum of the pieces of `length`, each rounded up to `unit`."""
     whole, rest = divmod(length, piece)
     return whole * (-(-piece // unit) * unit) + -(-rest // unit) * unit
 
@@ -116,9 +115,9 @@ def _rounded(length: int, piece: int, unit: int) -> int:
 def decode_weights(
     operation: Convolution, accelerator: Accelerator, encoded: Sequence[NDArray[np.uint8]]
 ) -> NDArray[np.int16]:
-    """Weights (output depth, height, width, input depth) from the encoded streams of `operation.weight_streams`.
+    """Decodes the streams of `operation.weight_streams` to weights (output depth, height, width, input depth).
 
-    Raises `StreamError` if a stream is malformed, shorter than its layout, or not zero where it pads.
+    Raises `StreamError` if a stream is malformed, shorter than its layout, or has padding other than zero.
     """
     layout = layout_of(operation, accelerator)
     cores = len(encoded)
@@ -129,11 +128,11 @@ def decode_weights(
 
 
 def _decode(data: NDArray[np.uint8], layout: WeightLayout) -> NDArray[np.int16]:
-    return unpack(decode_stream(data.tobytes(), layout.elements + _LONGER), layout)
+    return unpack(decode_weight_stream(data.tobytes(), layout.elements + _MAX_EXTRA_ZEROS), layout)
 
 
 def layout_of(operation: Convolution, accelerator: Accelerator) -> WeightLayout:
-    """How the weights of `operation` are laid out.  Raises `StreamError` if there are more than can be."""
+    """Returns the layout of the weights of `operation`.  Raises `StreamError` if the convolution is too large."""
     depthwise = operation.kind is Kind.DEPTHWISE
     kernel = operation.kernel
     depth = 1 if depthwise else operation.ifm.shape[2]
@@ -158,13 +157,13 @@ def layout_of(operation: Convolution, accelerator: Accelerator) -> WeightLayout:
 
 
 def unpack(stream: NDArray[np.int16], layout: WeightLayout) -> NDArray[np.int16]:
-    """Weights of shape `layout.shape` from the decoded stream.
+    """Rearranges a decoded stream into weights of shape `layout.shape`.
 
-    Raises `StreamError` if the stream is shorter than the layout, or not zero where it pads.
+    Raises `StreamError` if the stream is shorter than the layout, or has padding other than zero.
     """
     if len(stream) < layout.elements:
         raise StreamError(f"weight stream: {len(stream)} weights where {layout.elements} are needed")
-    index = order(layout) if layout.elements <= _KEPT else _order(layout)
+    index = order(layout) if layout.elements <= _MAX_CACHED else _order(layout)
     if stream[len(index) :].any() or stream[: len(index)][index < 0].any():
         raise StreamError("weight stream: weights outside the kernel are not zero")
     weights = np.zeros(layout.shape, np.int16)
@@ -173,13 +172,13 @@ def unpack(stream: NDArray[np.int16], layout: WeightLayout) -> NDArray[np.int16]
     return weights
 
 
-_KEPT = 1 << 21
-"""Orders of more elements are not kept."""
+_MAX_CACHED = 1 << 21
+"""Largest number of elements of an order that is cached."""
 
 
 @lru_cache(maxsize=16)
 def order(layout: WeightLayout) -> NDArray[np.int32]:
-    """For each element of the stream its flat index in `layout.shape`, or -1 where it is padding."""
+    """Flat index in `layout.shape` of each element of the stream, -1 for padding."""
     return _order(layout)
 
 
@@ -197,7 +196,7 @@ def _order(layout: WeightLayout) -> NDArray[np.int32]:
 
 
 def _sub_kernel(layout: WeightLayout, first_out: int, first_in: int, top: int, left: int) -> NDArray[np.int32]:
-    """Loops 4 to 8, as six axes that broadcast against each other."""
+    """Indices of one sub-kernel: loops 4 to 8, as six axes that broadcast against each other."""
     height = min(layout.height - top, 8 // layout.dilation_y)
     width = min(layout.width - left, 8 // layout.dilation_x)
     elements = np.arange(-(-height * width // layout.rounding) * layout.rounding)

@@ -1,10 +1,10 @@
-"""The weight codec's second pass: from the places of chunks in a stream to its weights, all slices at once.
+"""Second pass of the weight decoder: gathers the weights of all slices from the positions of their chunks.
 
-    weights = gather_weights(windows, walked, most)  # int16, zeros of the runs included
+    weights = gather_weights(windows, scanned, most)  # int16, zeros of the runs included
 
-`codec` describes the format and finds the chunks.  A *code* is one place of a chunk's unary part.  A symbol is a
-quotient, the sum of the codes up to one that ends it, and a remainder of the slice's own width.  Arrays here are by
-chunk, by code or by symbol; what differs from slice to slice is repeated for them.
+`codec` describes the format and finds the chunks.  A *code* is one position of a chunk's unary part.  A symbol is a
+quotient, the sum of the codes up to the one that ends it, and a remainder of the slice's width.  Arrays are by chunk,
+by code or by symbol; the fields of a slice are repeated for each of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hil.core.errors import StreamError
 Bools = NDArray[np.bool_]
 
 PLACES = 12
-"""Codes that a chunk has at most."""
+"""Largest number of codes in a chunk."""
 
 ONES: Integers = (
     np.unpackbits(np.arange(1 << PLACES, dtype="<u2").view(np.uint8)).reshape(-1, 16).sum(axis=1, dtype=np.int64)
@@ -32,7 +32,7 @@ ONES: Integers = (
 
 @dataclass(frozen=True)
 class Palette:
-    """Values by index, `bits` wide; a symbol above them is a value itself, `direct_offset` higher."""
+    """Palette entries, `bits` wide; a symbol beyond them is a direct value, `direct_offset` added."""
 
     entries: tuple[int, ...]
     bits: int
@@ -42,11 +42,11 @@ class Palette:
 
 @dataclass(frozen=True)
 class Slice:
-    """What a slice's header says.
+    """Header of a slice.
 
     `length` weights with remainders of `width` bits, unary parts of `unary_bits` (0: plain binary) and at most
-    `per_chunk` symbols a chunk; quotients of at most 2 in one code each if `truncated`.  `zero_limit` zero runs, with
-    remainders of `zero_width` bits and unary parts of `zero_bits`; the first before all weights if `leading`.
+    `per_chunk` symbols per chunk; quotients of at most 2 in one code each if `truncated`.  `zero_limit` zero runs, with
+    remainders of `zero_width` bits and unary parts of `zero_bits`; the first precedes all weights if `leading`.
     """
 
     length: int
@@ -62,11 +62,11 @@ class Slice:
 
 
 @dataclass
-class Walked:
-    """What the first pass found.
+class ScannedSlices:
+    """Slices and chunk positions, the result of the first pass.
 
-    `positions` and `modes` by chunk: its first bit, and whether it has weights (1) and zero runs (2); each slice ends
-    with a chunk of neither, which holds the last remainders.  `chunks` is the number of each slice's.
+    `positions` and `modes` by chunk: its first bit, and flags for weights (1) and zero runs (2); each slice ends with a
+    chunk of neither, which holds the last remainders.  `chunks` is the number of chunks by slice.
     """
 
     slices: list[Slice] = field(default_factory=list)
@@ -75,16 +75,16 @@ class Walked:
     modes: bytearray = field(default_factory=bytearray)
 
 
-def gather_weights(windows: NDArray[Any], walked: Walked, most: int) -> NDArray[np.int16]:
-    """All weights of the slices; `windows` are the 32 bits from each byte of the stream on.
+def gather_weights(windows: NDArray[Any], scanned: ScannedSlices, most: int) -> NDArray[np.int16]:
+    """Gathers all weights of the slices; `windows` are the 32 bits that start at each byte of the stream.
 
     Raises `StreamError` for a weight of more than 9 bits, and for more than `most` weights.
     """
-    if not walked.slices:
+    if not scanned.slices:
         return np.zeros(0, np.int16)
-    stream = _Stream(windows, walked)
+    stream = _Stream(windows, scanned)
     weights = _values(stream, stream.weights())
-    if not any(piece.zero_limit for piece in walked.slices):
+    if not any(piece.zero_limit for piece in scanned.slices):
         return weights
     runs = stream.runs()
     if len(weights) + int(runs.sum()) > most:
@@ -94,8 +94,11 @@ def gather_weights(windows: NDArray[Any], walked: Walked, most: int) -> NDArray[
 
 @dataclass(frozen=True)
 class _Code:
-    """One of the two codes, by chunk: its codes' values (chunk, place) and which of them end a symbol; how many symbols
-    it begins, and has of those that are wanted; where its remainders begin.  By slice: wanted symbols, their width.
+    """Weights or zero runs of all chunks.
+
+    By chunk: `codes` (chunk, position) and a mask of those that end a symbol (`ends`); the number of symbols `found`,
+    and of those `wanted` by the slice; the first bit of the `remainders`.  By slice: `lengths` in symbols, `widths` in
+    bits.
     """
 
     codes: NDArray[np.uint8]
@@ -108,17 +111,17 @@ class _Code:
 
 
 class _Stream:
-    """The chunks of a stream, with what their slices' headers say."""
+    """Bits of all chunks of a stream, with the header fields of their slices."""
 
-    def __init__(self, windows: NDArray[Any], walked: Walked) -> None:
+    def __init__(self, windows: NDArray[Any], scanned: ScannedSlices) -> None:
         self._windows = windows
-        self._slices = walked.slices
-        self._chunks = np.array(walked.chunks)
+        self._slices = scanned.slices
+        self._chunks = np.array(scanned.chunks)
         self._starts = np.cumsum(self._chunks) - self._chunks
-        modes = np.frombuffer(walked.modes, np.uint8)
+        modes = np.frombuffer(scanned.modes, np.uint8)
         has_weights, has_runs = (modes & 1).astype(np.int64), (modes >> 1).astype(np.int64)
         unary_bits, zero_bits = self._by_chunk("unary_bits"), self._by_chunk("zero_bits") * has_runs
-        at = np.array(walked.positions)
+        at = np.array(scanned.positions)
         self._first = self._bits(at, unary_bits * has_weights)
         at += unary_bits * has_weights
         self._unary_runs = self._bits(at, zero_bits)
@@ -134,15 +137,15 @@ class _Stream:
         self._wanted = self._limited(self._found, self.of_slices("length"))
 
     def of_slices(self, name: str) -> Integers:
-        """A field of `Slice`, by slice."""
+        """Returns a field of `Slice`, by slice."""
         return np.array([getattr(piece, name) for piece in self._slices], np.int64)
 
     def repeated(self, of_slice: Callable[[Slice], int]) -> Integers:
-        """What `of_slice` says, by weight."""
+        """Returns `of_slice` of each slice, repeated by weight."""
         return np.repeat(np.array([of_slice(piece) for piece in self._slices], np.int64), self.of_slices("length"))
 
     def weights(self) -> Integers:
-        """The weights' symbols."""
+        """Returns the weights' symbols."""
         codes = _unpacked(self._first)
         codes[codes.astype(bool)] += _unpacked(self._second)[np.arange(PLACES) < self._extra[:, None]]
         ends = (codes < 2) | self._truncated[:, None]
@@ -151,7 +154,7 @@ class _Stream:
         return self._symbols(_Code(codes, ends, self._found, self._wanted, self._at, lengths, widths))
 
     def runs(self) -> Integers:
-        """The zero runs, in the order of the stream."""
+        """Returns the lengths of the zero runs, in stream order."""
         codes = _unpacked(self._unary_runs)
         ends = (codes == 0) & (np.arange(PLACES) < self._zero_places[:, None])
         found = self._zero_places - ONES[self._unary_runs]
@@ -165,7 +168,7 @@ class _Stream:
         number = np.arange(len(ends)) - np.repeat(np.cumsum(code.found) - code.found, code.found)
         kept = sums[ends[number < np.repeat(code.wanted, code.found)]]
         base = np.concatenate(([0], kept[:-1]))
-        # A slice begins afresh, whatever its predecessor's last chunk had too many.
+        # A slice starts at zero, also if its predecessor's last chunk had surplus codes.
         filled = code.lengths > 0
         base[(np.cumsum(code.lengths) - code.lengths)[filled]] = np.concatenate(([0], sums))[
             self._starts[filled] * PLACES
@@ -182,12 +185,12 @@ class _Stream:
         return np.repeat(self.of_slices(name), self._chunks)
 
     def _bits(self, positions: Integers, counts: Integers) -> Integers:
-        """The numbers of `counts` bits at `positions`."""
+        """Reads the numbers of `counts` bits at `positions`."""
         numbers: Integers = self._windows[positions >> 3].astype(np.int64) >> (positions & 7) & ((1 << counts) - 1)
         return numbers
 
     def _limited(self, found: Integers, limits: Integers) -> Integers:
-        """How many of the symbols `found` in each chunk are among the first `limits` of their slice."""
+        """Counts, of the symbols `found` in each chunk, those among the first `limits` of their slice."""
         sums = np.cumsum(found)
         within = np.minimum(
             sums - np.repeat((sums - found)[self._starts], self._chunks), np.repeat(limits, self._chunks)
@@ -198,17 +201,17 @@ class _Stream:
 
 
 def _before(values: Integers) -> Integers:
-    """What the chunk before has."""
+    """Shifts `values` by one chunk: each chunk gets that of its predecessor."""
     return np.concatenate(([0], values[:-1]))
 
 
 def _unpacked(numbers: Integers) -> NDArray[np.uint8]:
-    """The 12 bits of each number, lowest first."""
+    """Unpacks the 12 bits of each number, lowest first."""
     return np.unpackbits(numbers.astype("<u2").view(np.uint8).reshape(-1, 2), axis=1, count=PLACES, bitorder="little")
 
 
 def _values(stream: _Stream, symbols: Integers) -> NDArray[np.int16]:
-    """Weights by symbol: from the palette, or direct."""
+    """Converts symbols to weights: palette entries or direct values."""
     if int(symbols.max(initial=0)) >= 512:
         raise StreamError("weight stream: a weight of more than 9 bits")
     sizes = stream.repeated(lambda piece: len(piece.palette.entries))
@@ -230,7 +233,7 @@ def _values(stream: _Stream, symbols: Integers) -> NDArray[np.int16]:
 
 
 def _spread(stream: _Stream, weights: NDArray[np.int16], runs: Integers) -> NDArray[np.int16]:
-    """`weights` with the zeros of `runs` between them."""
+    """Inserts the zeros of `runs` between `weights`."""
     lengths, limits, leading = stream.of_slices("length"), stream.of_slices("zero_limit"), stream.of_slices("leading")
     is_leading = np.zeros(len(runs), bool)
     is_leading[(np.cumsum(limits) - limits)[leading > 0]] = True

@@ -26,7 +26,7 @@ from hil.npu.disassembly.instruction import Instruction
 from hil.npu.disassembly.listing import list_compiled
 from hil.npu.stream.operations import SCALE_RECORD, Range
 from hil.npu.vela_output import NpuOperator, read_compiled
-from hil.npu.weights.codec import decode_stream
+from hil.npu.weights.codec import decode_weight_stream
 from hil.targets.execution.signature import read_signature
 
 HIL = [sys.executable, "-m", "hil.harness.cli"]
@@ -105,7 +105,7 @@ def unpacked(model: bytes, place: Range) -> np.ndarray | None:
     constants = compiled.main.tensors[operator.read_only].data
     assert constants is not None
     try:
-        return decode_stream(constants[place.address : place.end].tobytes())
+        return decode_weight_stream(constants[place.address : place.end].tobytes())
     except StreamError:
         return None
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from benchmarks.operators.settings import LEGACY, WITH_DRAM
 from hil.core.arrays import Array
 from hil.core.worker import Worker
-from hil.npu.arithmetic import byte_pairs as bytepairs
-from hil.npu.loops import threshold as acceleration
+from hil.npu.arithmetic import byte_pairs
+from hil.npu.loops import backend
 from hil.npu.vela_output import CompiledModel, NpuOperator, read_compiled
 
 
@@ -201,14 +201,14 @@ def computing(monkeypatch: pytest.MonkeyPatch) -> Ways:
     def use(way: str) -> Iterator[None]:
         with monkeypatch.context() as patch:
             if way == "numpy":
-                patch.setattr(acceleration, "loops", lambda elements: None)
+                patch.setattr(backend, "loops", lambda elements: None)
             else:
-                acceleration.load()
-                patch.setattr(bytepairs, "PAYS_AFTER", 0)
+                backend.load()
+                patch.setattr(byte_pairs, "BREAK_EVEN_ELEMENTS", 0)
                 if way == "loops":
-                    patch.setattr(acceleration.loops(0), "of_bytes", None)
+                    patch.setattr(backend.loops(0), "of_bytes", None)
             yield
-        acceleration.unload()
+        backend.unload()
 
     return use
 

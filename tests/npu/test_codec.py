@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from hil.core.errors import StreamError
 from hil.npu.accelerator import Accelerator
-from hil.npu.loops import threshold as acceleration
+from hil.npu.loops import backend
 from hil.npu.weights import codec
-from hil.npu.weights.codec import decode_stream
+from hil.npu.weights.codec import decode_weight_stream
 from hil.npu.weights.order import WeightLayout, unpack
 
 mlw_codec = pytest.importorskip("ethosu.mlw_codec", reason="Vela is not installed")
@@ -35,11 +35,11 @@ def _distribution(kind, size, generator):
 
 def compiled(data):
     """With the compiled loops, whose refusal NumPy explains."""
-    acceleration.load()
+    backend.load()
     try:
-        return decode_stream(data, MOST)
+        return decode_weight_stream(data, MAX_WEIGHTS)
     finally:
-        acceleration.unload()
+        backend.unload()
 
 
 def outcome(decode, data):
@@ -51,10 +51,10 @@ def outcome(decode, data):
 
 def plain(data):
     """With NumPy alone."""
-    return codec._decode(data, MOST)
+    return codec._decode(data, MAX_WEIGHTS)
 
 
-MOST = 1 << 24
+MAX_WEIGHTS = 1 << 24
 DECODERS = (plain, compiled)
 KINDS = ("flat", "bell", "sparse", "clustered", "sparse clusters", "zero")
 
@@ -115,7 +115,7 @@ def test_order_equals_velas(macs, depthwise, part_first, ifm_bits, shape, block,
         *volume.shape, block_depth, accelerator.ofm_ublock[2], accelerator.ifm_ublock_depth,
         depthwise, part_first, ifm_bits, *dilation,
     )  # fmt: skip
-    np.testing.assert_array_equal(unpack(decode_stream(data), layout), volume)
+    np.testing.assert_array_equal(unpack(decode_weight_stream(data), layout), volume)
 
 
 def test_streams_that_do_not_fit_the_layout():

@@ -18,11 +18,11 @@ from hil.npu.disassembly.memory_contents import Contents
 from hil.npu.disassembly.register_fields import FIELDS, describe
 from hil.npu.disassembly.text import WIDTH, lines
 from hil.npu.program import decode
-from hil.npu.stream.commands import Op, decode_stream
+from hil.npu.stream.commands import Op, decode_commands
 from hil.npu.stream.operations import SCALE_RECORD, BlockOperation, Convolution, Dma, Kind, Operation, Range, Wait
 from hil.npu.stream.payload import parse_payload
 from hil.npu.vela_output import CompiledModel, NpuOperator, read_compiled
-from hil.npu.weights.codec import decode_stream as decode_weights
+from hil.npu.weights.codec import decode_weight_stream
 from hil.npu.weights.order import layout_of, unpack
 
 Vela = Callable[..., bytes]
@@ -50,7 +50,7 @@ def listing(model: CompiledModel) -> Listing:
 
 def test_registers_add_up_to_what_every_operation_sees(model: CompiledModel, listing: Listing) -> None:
     _, words = parse_payload(payload_of(model))
-    commands = {command.word_offset: command for command in decode_stream(words)}
+    commands = {command.word_offset: command for command in decode_commands(words)}
     registers: dict[str, int] = {}
     for instruction in listing.instructions:
         for write in instruction.registers:
@@ -114,7 +114,7 @@ def test_weights_and_scales_are_those_that_run(model: CompiledModel, listing: Li
         place = figures.origin or operation.weights
         assert place.region == 0
         encoded = constants[place.address : place.end].tobytes()
-        weights = unpack(decode_weights(encoded), layout_of(operation, listing.accelerator))
+        weights = unpack(decode_weight_stream(encoded), layout_of(operation, listing.accelerator))
         assert (figures.place, figures.elements) == (operation.weights, weights.size)
         assert figures.zeros == int((weights == 0).sum())
         size = SCALE_RECORD * len(weights)  # Vela lays the records in front of the weights, which begin at 16 bytes.

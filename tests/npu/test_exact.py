@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.operators.settings import LEGACY
-from hil.npu.loops import byte_plan as byteplan
+from hil.npu.loops import byte_plan
 
 MODELS = ("ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8")
 ACCELERATORS = tuple(f"ethos-u55-{macs}" for macs in (32, 64, 128, 256))
@@ -52,7 +52,7 @@ def test_other_compilers(small_models, name, options, vela, npu, oracle, random_
 def test_compiled_loops_equal_numpy(small_models, name, vela, npu, random_inputs, way, computing, monkeypatch):
     model = small_models(name)
     compiled, inputs = vela(model, "ethos-u55-128"), random_inputs(model, 5)
-    monkeypatch.setattr(byteplan, "GROUP_BYTES", 4000)
+    monkeypatch.setattr(byte_plan, "GROUP_BYTES", 4000)
     with computing(way):
         fast = npu(compiled, inputs)
     with computing("numpy"):

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from hil.core.errors import StreamError
 from hil.npu.arithmetic import exactness
-from hil.npu.arithmetic.convolution import ConvolutionKernel
+from hil.npu.arithmetic.convolution import ConvolutionStep
 from hil.npu.arithmetic.elementwise import elementwise
 from hil.npu.arithmetic.output import OutputStage
-from hil.npu.loops import threshold as acceleration
+from hil.npu.loops import backend
 from hil.npu.stream.feature_map import FeatureMap, Tile
 from hil.npu.stream.operations import (
     Activation,
@@ -85,10 +85,10 @@ def convolution(terms: int, dtype, zero_point: int, out: np.dtype) -> Convolutio
 def convolved(operation, weights, inputs, stage) -> int:
     """What the kernel computes of `inputs`, elements of the input's type."""
     weights = np.array(weights, np.int16).reshape(1, 1, 1, -1)
-    kernel = ConvolutionKernel.prepare(operation, weights, stage)
+    step = ConvolutionStep.prepare(operation, weights, stage)
     memory = np.zeros((1, 64 + operation.ifm.elements * operation.ifm.dtype.itemsize), np.uint8)
     memory[0, 64:] = np.array(inputs, operation.ifm.dtype).view(np.uint8)
-    kernel({1: memory})
+    step({1: memory})
     return int(memory[0, : stage.dtype.itemsize].view(stage.dtype)[0])
 
 
@@ -124,12 +124,12 @@ def test_products_are_exact(dtype, high, weight, negative, times, bound, off):
     assume(terms < 100_000)
     last = value + (-off if high else off)
     for use in (False, True):
-        acceleration.unload()
+        backend.unload()
         if use:
-            acceleration.load()
+            backend.load()
         computed, true = raw_product(terms, dtype, zero_point, -weight if negative else weight, value, last)
         assert computed == true
-    acceleration.unload()
+    backend.unload()
 
 
 def test_the_bound_of_float32(every_way, monkeypatch):
@@ -169,26 +169,26 @@ def test_dot_products_of_bytes_are_exact(weights, zero_point, sign, off, factor,
     bias = sign * (1 << 31) + off
     inputs = [127 if (w > 0) == largest_inputs else -128 for w in weights]
     operation = convolution(len(weights), np.int8, zero_point, np.dtype(np.int8))
-    acceleration.load()
+    backend.load()
     shape = np.array(weights, np.int16).reshape(1, 1, 1, -1)
     stage = stage_of(BYTE, exactness.largest_accumulator(operation, shape), bias, factor, shift)
     total = bias + sum(w * (x - zero_point) for w, x in zip(weights, inputs, strict=True))
     expected = finished(scaled(total, factor, shift, Rounding.TFL), 0, BYTE)
     assert convolved(operation, weights, inputs, stage) == expected
-    acceleration.unload()
+    backend.unload()
 
 
 @pytest.mark.parametrize(("bias", "shift"), [((1 << 31) - 100, 50), (1 << 30, 29)])
 def test_the_bound_of_dot_products(bias, shift, monkeypatch):
     """A sum, and a scaled sum, that would not fit 32 bits."""
-    acceleration.load()
-    used = acceleration.loops(0).of_bytes is not None  # A CPU without the instructions has float32 and its bounds.
+    backend.load()
+    used = backend.loops(0).of_bytes is not None  # A CPU without the instructions has float32 and its bounds.
     operation = convolution(300, np.uint8, 0, np.dtype(np.int8))
     case = operation, [127] * 300, [255] * 300, stage_of(BYTE, 300 * 127 * 255, bias, 1 << 30, shift)
     assert convolved(*case) == 127
     monkeypatch.setattr(exactness, "INT32", 2 * exactness.INT32)
     assert (convolved(*case) != 127) == used
-    acceleration.unload()
+    backend.unload()
 
 
 @settings(max_examples=300, deadline=None)

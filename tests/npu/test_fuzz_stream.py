@@ -16,7 +16,7 @@ from benchmarks.fuzzing.targets import TARGETS, Context
 from hil.core.errors import BadInputError, StreamError
 from hil.npu.accelerator import Accelerator
 from hil.npu.program import decode
-from hil.npu.stream import commands as stream
+from hil.npu.stream import commands
 from hil.npu.stream.commands import Op
 from hil.npu.stream.constants import KnownMemory, Spans
 from hil.npu.stream.operations import Range
@@ -101,10 +101,10 @@ def test_a_short_stream_costs_little(name, message):
 
 
 def test_operations_are_counted():
-    words = np.array([Op.KERNEL_WAIT] * (stream.OPERATIONS + 1), np.uint32)
+    words = np.array([Op.KERNEL_WAIT] * (commands.MAX_OPERATIONS + 1), np.uint32)
     with pytest.raises(StreamError, match="more than 65536 operations") as caught:
         decode(words, U55, {})
-    assert caught.value.word_offset == stream.OPERATIONS
+    assert caught.value.word_offset == commands.MAX_OPERATIONS
 
 
 def test_a_sum_over_depth_has_one_channel():
@@ -203,4 +203,4 @@ def test_spans_meet_what_has_a_byte_in_common(parts, start):
     for region in (0, 1):
         members = {at for where, low, size in parts if where == region for at in range(low, low + size)}
         for end in range(start + 1, start + 8):
-            assert spans.meet(region, start, end) == bool(members & set(range(start, end)))
+            assert spans.overlaps(region, start, end) == bool(members & set(range(start, end)))

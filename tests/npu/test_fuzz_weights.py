@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from benchmarks.fuzzing.seeds import make_seeds
 from benchmarks.fuzzing.targets import TARGETS
 from hil.core.errors import StreamError
-from hil.npu.loops import threshold as acceleration
-from hil.npu.weights.codec import decode_stream
+from hil.npu.loops import backend
+from hil.npu.weights.codec import decode_weight_stream
 from hil.npu.weights.order import WeightLayout, order
 
 HEAD = 10
@@ -63,13 +63,13 @@ def test_a_stream_is_as_long_as_was_expected_or_refused(compiled: bool, monkeypa
         total += count + 32768
     data = (bits | 7 << total).to_bytes(total // 8 + 1, "little")
     if compiled:
-        acceleration.load()
+        backend.load()
     else:
-        monkeypatch.setattr(acceleration, "loops", lambda elements: None)
-    assert len(decode_stream(data)) == 8 * 32768
-    decode_stream(data, 8 * 32768)
+        monkeypatch.setattr(backend, "loops", lambda elements: None)
+    assert len(decode_weight_stream(data)) == 8 * 32768
+    decode_weight_stream(data, 8 * 32768)
     with pytest.raises(StreamError, match="more than 100000 weights"):
-        decode_stream(data, 100_000)
+        decode_weight_stream(data, 100_000)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -78,13 +78,13 @@ def test_zero_runs_are_counted(compiled: bool, monkeypatch: pytest.MonkeyPatch) 
     runs = (1 << 80_000) - 1  # 80,000 ones: a run of 640,000 zeros, in 10 KB.
     data = (value | runs << count).to_bytes(12_000, "little")
     if compiled:
-        acceleration.load()
+        backend.load()
     else:
-        monkeypatch.setattr(acceleration, "loops", lambda elements: None)
+        monkeypatch.setattr(backend, "loops", lambda elements: None)
     tracemalloc.start()
     try:
         with pytest.raises(StreamError):
-            decode_stream(data, 1000)
+            decode_weight_stream(data, 1000)
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:
         tracemalloc.stop()

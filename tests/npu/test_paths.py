@@ -16,7 +16,7 @@ import pytest
 import hil.npu
 from benchmarks.fuzzing.geometry import ARENA, U55, draw
 from hil.core.errors import StreamError
-from hil.npu.loops import byte_plan as byteplan
+from hil.npu.loops import byte_plan
 from hil.npu.program import decode
 
 SEEDS = 300
@@ -47,7 +47,7 @@ def results(program, guard, batch):
 
 
 def test_the_same_bytes_wherever_an_operation_lies(way, computing, monkeypatch):
-    monkeypatch.setattr(byteplan, "GROUP_BYTES", 3000)
+    monkeypatch.setattr(byte_plan, "GROUP_BYTES", 3000)
     operations = [*drawn()]
     assert len(operations) > SEEDS * 0.7
     with computing("numpy"):

@@ -12,17 +12,12 @@ from hypothesis import strategies as st
 from hil.core.errors import BadInputError, StreamError
 from hil.npu.accelerator import ALL, Accelerator
 from hil.npu.program import decode
-from hil.npu.stream import commands as stream
-from hil.npu.stream.commands import Op, decode_stream
+from hil.npu.stream.commands import REGISTERS_16, REGISTERS_40, REGISTERS_SCALE, Op, decode_commands
 from hil.npu.stream.payload import FOURCC, parse_payload
 
 U55 = Accelerator.from_name("ethos-u55-128")
-CODES = {
-    name: code
-    for table in (stream.REGISTERS_16, stream.REGISTERS_40, stream.REGISTERS_SCALE)
-    for code, name in table.items()
-}
-KINDS = {name: int(name not in stream.REGISTERS_16.values()) for name in CODES}
+CODES = {name: code for table in (REGISTERS_16, REGISTERS_40, REGISTERS_SCALE) for code, name in table.items()}
+KINDS = {name: int(name not in REGISTERS_16.values()) for name in CODES}
 
 
 def assemble(*commands):
@@ -55,10 +50,10 @@ def test_tables_equal_velas():
 
     plain = {command.value: command.name for command in regs.cmd0}
     assert {code: f"NPU_OP_{Op(code).name}" for code in Op} | {
-        code: f"NPU_SET_{name}" for code, name in stream.REGISTERS_16.items()
+        code: f"NPU_SET_{name}" for code, name in REGISTERS_16.items()
     } == plain
     payload = {command.value: command.name for command in regs.cmd1}
-    assert {code: f"NPU_SET_{name}" for code, name in (stream.REGISTERS_40 | stream.REGISTERS_SCALE).items()} == payload
+    assert {code: f"NPU_SET_{name}" for code, name in (REGISTERS_40 | REGISTERS_SCALE).items()} == payload
 
 
 def test_a_copy_runs():
@@ -69,7 +64,7 @@ def test_a_copy_runs():
 
 
 def test_registers_keep_their_values():
-    commands = list(decode_stream(assemble(("IFM_BASE0", 5), (Op.POOL, 0), ("IFM_ZERO_POINT", -3), (Op.POOL, 1))))
+    commands = list(decode_commands(assemble(("IFM_BASE0", 5), (Op.POOL, 0), ("IFM_ZERO_POINT", -3), (Op.POOL, 1))))
     assert [c.registers["IFM_BASE0"] for c in commands] == [5, 5, 5]
     assert [c.registers["IFM_ZERO_POINT"] for c in commands] == [0, -3, -3]
     assert [c.word_offset for c in commands] == [2, 4, 5]
@@ -144,12 +139,12 @@ def test_strided_copies():
 def test_streams_that_are_cut_or_unknown():
     whole = assemble(*POOL, (Op.POOL, 0))
     with pytest.raises(StreamError, match="does not end in STOP") as caught:
-        list(decode_stream(whole[:-1]))
+        list(decode_commands(whole[:-1]))
     assert caught.value.word_offset == len(whole) - 1
     with pytest.raises(StreamError, match="ends before the command's payload"):
-        list(decode_stream(whole[:-3][: np.flatnonzero(whole == CODES["OFM_BASE0"] | 1 << 14)[0] + 1]))
+        list(decode_commands(whole[:-3][: np.flatnonzero(whole == CODES["OFM_BASE0"] | 1 << 14)[0] + 1]))
     with pytest.raises(StreamError, match="unknown operation 0x4") as caught:
-        list(decode_stream(np.array([0x104, 0x4], np.uint32)))
+        list(decode_commands(np.array([0x104, 0x4], np.uint32)))
     assert caught.value.word_offset == 1
 
 

@@ -88,7 +88,7 @@ def test_memory_systems(tmp_path: Path):
     assert [shared.port_number(region) for region in (0, 1, 2)] == [1, 0, 0]
     assert [port.bytes_per_cycle for port in shared.ports] == [8.0, 1.0]
     assert MemorySystem.of(NpuConfig(memory_mode="Dedicated_Sram_512KB")).port_number(1) == 1
-    assert [port.bytes_per_cycle for port in shared.of_width(16).ports] == [16.0, 2.0]
+    assert [port.bytes_per_cycle for port in shared.with_beat_bytes(16).ports] == [16.0, 2.0]
     assert shared.with_region_ports({0: 0, 1: 0}).port_number(0) == 0
     for text, system, mode in (
         ("\n", SYSTEM, "Shared_Sram"),
