@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil.core.errors import HilError, UnavailableError
+from hil.targets import registry
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,19 @@ def examine() -> list[Finding]:
     """Everything, in the order of a model's way to the target."""
     found = [Finding("python", platform.python_version(), "everything", "")]
     found += [_distribution(*entry) for entry in DISTRIBUTIONS]
+    found += _targets()
     found += [_qemu(), _firmware(), _arm_fvp(), _docker(), _labgrid(), *_data(Path("models"))]
     return found
+
+
+def _targets() -> list[Finding]:
+    """Every registered target, and those that cannot be used, with the reason."""
+    known = registry.registry()
+    found = [
+        Finding(f"target {name}", known.distributions[name], declared.summary, "")
+        for name, declared in known.targets.items()
+    ]
+    return found + [Finding(f"target {name}", "", "", why, needed=False) for name, why in known.broken.items()]
 
 
 def _distribution(name: str, purpose: str, needed: bool) -> Finding:

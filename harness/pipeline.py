@@ -289,7 +289,7 @@ class Pipeline:
 
 def target_module(target: str) -> str:
     """The module that does the work of a target."""
-    return f"hil.targets.{target}.target"
+    return registry.declaration(target).implementation.partition(":")[0]
 
 
 def _configuration(model: Deployable) -> list[str]:
