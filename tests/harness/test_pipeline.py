@@ -19,8 +19,7 @@ from hil.harness.evaluation.accuracy import top1
 from hil.harness.model import Model, load_model_file
 from hil.harness.pipeline import CODE, KERAS, TFLITE, Pipeline
 from hil.harness.store.store import Store
-
-from .blobs import model_file, write
+from tests.support.blobs import model_file, write
 
 RECIPE = "recipe=Recipe(clusters=5, sparse_cluster=quick, "
 TEXT = (
