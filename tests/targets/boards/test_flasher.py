@@ -11,8 +11,7 @@ from typer.testing import CliRunner
 
 from hil.core.errors import BadInputError, UnavailableError
 from hil.harness.commands.firmware import app
-from hil.targets.boards import FlashError, WrongBoardError, find_board
-from hil.targets.boards import local_port as desk
+from hil.targets.boards import FlashError, WrongBoardError, desk, find_board
 from hil.targets.boards.description import Flasher
 from hil.targets.boards.external_program import run
 from hil.targets.boards.flasher import command_of, flash, pyocd_words

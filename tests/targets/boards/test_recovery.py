@@ -8,8 +8,16 @@ import time
 import pytest
 
 from hil.core.errors import EXIT_INFRASTRUCTURE
-from hil.targets.boards import BoardLostError, Health, Recovery, StuckError, WrongBoardError, find_board, open_board
-from hil.targets.boards import local_port as desk
+from hil.targets.boards import (
+    BoardLostError,
+    Health,
+    Recovery,
+    StuckError,
+    WrongBoardError,
+    desk,
+    find_board,
+    open_board,
+)
 from hil.targets.link import Job, Link, Outcome, RefusedError
 
 from .conftest import MakeBoard, MakePlug

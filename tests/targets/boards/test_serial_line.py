@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.targets.boards import BoardLostError, Recovery, ResetError, StuckError, find_board
-from hil.targets.boards import local_port as desk
+from hil.targets.boards import BoardLostError, Recovery, ResetError, StuckError, desk, find_board
 from hil.targets.link import Link
 from tests.support import terminal_server
 
