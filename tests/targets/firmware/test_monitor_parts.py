@@ -40,7 +40,7 @@ class Counted:
         return {0x23: 11, 0x82: 22, 0x87: 33, 0x182: 44}
 
 
-def _npu(run: Callable[[registers.Job], Counted]) -> Registers:
+def _npu(run: Callable[[registers.NpuJob], Counted]) -> Registers:
     return Registers(Accelerator.from_name("ethos-u55-128"), run, lambda level: None)
 
 
@@ -50,15 +50,15 @@ def _silent(status: int) -> Callable[[int], int]:
 
 
 def test_a_job_gets_the_addresses_and_gives_the_counters(parts: ctypes.CDLL) -> None:
-    jobs: list[registers.Job] = []
+    jobs: list[registers.NpuJob] = []
 
-    def run(job: registers.Job) -> Counted:
+    def run(job: registers.NpuJob) -> Counted:
         jobs.append(job)
         return Counted(0x1234_5678_9ABC)
 
     hardware = Hardware(parts, _npu(run))
     result = hardware.run(**FIELDS)
-    assert jobs == [registers.Job(0x7000_0000, 64, tuple(FIELDS["bases"]), 0x5553)]
+    assert jobs == [registers.NpuJob(0x7000_0000, 64, tuple(FIELDS["bases"]), 0x5553)]
     assert (result.outcome, result.cycles, tuple(result.events)) == (Outcome.DONE, 0x1234_5678_9ABC, (11, 22, 33, 44))
     assert (result.npu_status, result.qread) == (registers.IRQ_RAISED | registers.END_REACHED, 64)
     again = hardware.run(**FIELDS)  # counts from 0, and the interrupt of the first run is gone
@@ -81,8 +81,8 @@ def test_counters_may_count_when_the_job_starts(parts: ctypes.CDLL) -> None:
     assert [value for offset, value in hardware.log if offset in registers.AXI_LIMIT] == [0x0F1F0000, 1, 2, 3]
 
 
-def _raises(error: Exception) -> Callable[[registers.Job], Counted]:
-    def run(job: registers.Job) -> Counted:
+def _raises(error: Exception) -> Callable[[registers.NpuJob], Counted]:
+    def run(job: registers.NpuJob) -> Counted:
         raise error
 
     return run
