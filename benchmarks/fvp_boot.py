@@ -1,4 +1,4 @@
-"""How long inferences take on the open Corstone-300, and where the time goes.
+"""Duration of inferences on the open Corstone-300, by part.
 
     python benchmarks/fvp_boot.py VELA.tflite [--runs 10] [--samples 32]
 

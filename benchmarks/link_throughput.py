@@ -1,4 +1,4 @@
-"""How much of a channel's raw rate is left for the link's payload.
+"""Share of a channel's raw rate that the link's payload has.
 
     python -m benchmarks.link_throughput [--runs 3]
 
@@ -21,9 +21,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.link.channel import Proxied
-from benchmarks.link.device import RAM, Device, build_device
 from hil.targets.link import Link, open_channel
+from tests.support.link.device import RAM, Device, build_device
+from tests.support.link.proxy_process import Proxied
 
 BAUDS = (115_200, 921_600, 0)
 WINDOWS = (1, 4)

@@ -1,4 +1,4 @@
-"""How fast `npu` runs, beside TensorFlow Lite's XNNPACK and reference kernels, in one run.
+"""Throughput of `npu` beside TensorFlow Lite's XNNPACK and reference kernels, in one run.
 
     python benchmarks/npu_throughput.py [MODEL.tflite ...] [--batch 64] [--jobs 2] [--rounds 5] [--json FILE]
 

@@ -1,4 +1,4 @@
-"""What a walk costs beside its work, and what it costs when there is nothing left to do.
+"""Cost of a walk beside its work, and when there is nothing left to do.
 
     python benchmarks/tree_overhead.py [--model fashion_cnn] [-- --target host ...]
 

@@ -1,23 +1,28 @@
-"""What every test may use: foreign models and recordings, if this machine has them; damage to files and processes."""
+"""Fixtures of all tests: models and recordings, programs that may be missing, damage to files and processes."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
+from hil.core.errors import UnavailableError
 from hil.core.worker import Worker
 from hil.targets.firmware.compilers import zig
 
-MODELS = ("ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8")
+if TYPE_CHECKING:
+    from hil.fvp.inference.firmware import Firmware
 
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"  # a test may start TensorFlow before the harness trains in the same process
 
 # A shell's background job ignores SIGINT, and so would every child that a test interrupts.
@@ -107,3 +112,54 @@ def killed() -> Killed:
             killer.join()
 
     return keep_killing
+
+
+@pytest.fixture(scope="session")
+def qemu(missing: Callable[[object], NoReturn]) -> None:
+    """The test runs QEMU."""
+    if shutil.which("qemu-system-arm") is None:
+        missing("qemu-system-arm is not installed")
+
+
+@pytest.fixture(scope="session")
+def runner(qemu: None, missing: Callable[[object], NoReturn]) -> Firmware:
+    """Arm's inference runner."""
+    from hil.fvp.inference import firmware
+
+    try:
+        return firmware.runner()
+    except UnavailableError as error:
+        missing(error)
+
+
+@pytest.fixture(scope="session")
+def compiled(shared_models: Path) -> Callable[..., tuple[bytes, bytes]]:
+    """(int8, Vela's output) of a shared model for an accelerator."""
+    from hil.harness.vela.compiler import compile_model
+    from hil.harness.vela.settings import VelaSettings
+
+    def compile_shared(name: str, accelerator: str = "ethos-u55-128") -> tuple[bytes, bytes]:
+        int8 = (shared_models / f"{name}.tflite").read_bytes()
+        return int8, compile_model(int8, VelaSettings(accelerator)).model
+
+    return compile_shared
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], bytes]:
+    """Gives a model of `tests.support.small_models` by name; workers of one run share the files."""
+    from tests.support.small_models import MODELS
+
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent / f"made-{run}" if run else base / "made"
+    folder.mkdir(exist_ok=True)
+
+    def get(name: str) -> bytes:
+        path = Path(folder) / f"{name}.tflite"
+        with FileLock(f"{path}.lock"):
+            if not path.exists():
+                path.write_bytes(MODELS[name]())
+        return path.read_bytes()
+
+    return get

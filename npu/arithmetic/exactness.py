@@ -30,8 +30,8 @@ from the zero point.  If |p| < L + 1, then all of these, and their sum, are mult
 have at most bits(L + 1) + fraction significant bits, and float64 holds 53, so that no step rounds.  A p beyond L + 1
 may be rounded, but rounding is monotonic and L + 1 is representable: it stays beyond, and is clamped to the same limit.
 
-`tests/npu/test_exactness.py` draws operands at these bounds and beyond, compares with Python's integers, and shows that
-each bound, if it were looser by a factor of two, would let a wrong result through.
+`tests/npu/arithmetic/test_exactness.py` draws operands at these bounds and beyond, compares with Python's integers, and
+shows that each bound, if it were looser by a factor of two, would let a wrong result through.
 """
 
 from __future__ import annotations

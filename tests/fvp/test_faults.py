@@ -34,9 +34,10 @@ from hil.fvp.machine.simulation import Machine
 from hil.fvp.machine.start import start
 from hil.fvp.machine.time_limits import End, TimeLimits, TimeUpError
 from hil.npu.stream.payload import parse_payload
-
-from .conftest import COMMAND, UART_OUT, Launch, children_of, code_after, oracle, wait_until_gone
-from .thumb import Program
+from tests.support.corstone300 import COMMAND, UART_OUT, Launch
+from tests.support.processes import children_of, code_after, wait_until_gone
+from tests.support.reference import oracle
+from tests.support.thumb import Program
 
 Compile = Callable[..., tuple[bytes, bytes]]
 

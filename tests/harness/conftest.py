@@ -1,4 +1,4 @@
-"""What tests of the harness share."""
+"""Fixtures of the harness's tests: a store, and the blobs as an int8 file."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from .blobs import model_file, write
-from .walked import Walked
+from tests.support.blobs import model_file, write
 
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One store for all workers of this run, so that the blobs are trained once."""
     base = tmp_path_factory.getbasetemp()
-    shared = (
-        base.parent if base.name.startswith("popen-") else base
-    )  # pytest-xdist gives each worker a folder of its own
+    # pytest-xdist gives each worker a folder of its own.
+    shared = base.parent if base.name.startswith("popen-") else base
     return shared / "blobs-store"
 
 
@@ -29,22 +27,3 @@ def blobs_int8(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
     command = [sys.executable, "-m", "hil.harness.cli", "optimize", "blobs", "--store", str(store), "-o", "int8.tflite"]
     subprocess.run(command, cwd=folder, check=True, timeout=300)
     return folder / "int8.tflite"
-
-
-@pytest.fixture(scope="session")
-def walked(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Walked:
-    """A walk to both leaves of the blobs."""
-    from hil.harness.evaluation.evaluator import Evaluator
-    from hil.harness.model import load_model_file
-    from hil.harness.pipeline import Pipeline
-    from hil.harness.store.store import Store
-    from hil.harness.tree import pictures, walk
-    from hil.harness.vela.settings import VelaSettings
-
-    folder = write(tmp_path_factory.mktemp("walked"), {"models/blobs.py": model_file()})
-    model = load_model_file(folder / "models/blobs.py")
-    bench = Evaluator(Pipeline(Store(store)), "sim", VelaSettings())
-    found = walk(model, bench, policy="all")
-    kernel = pictures.kernel_of(bench, model, found)
-    assert kernel is not None
-    return Walked(model, bench, found, kernel)

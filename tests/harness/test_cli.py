@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .blobs import model_file, write
+from tests.support.blobs import model_file, write
 
 HIL = [sys.executable, "-m", "hil.harness.cli"]
 

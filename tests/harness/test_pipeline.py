@@ -22,8 +22,7 @@ from hil.harness.store.code_version import code_version
 from hil.harness.store.store import Store
 from hil.harness.vela.settings import VelaSettings
 from hil.targets.base import Deployable
-
-from .blobs import model_file, write
+from tests.support.blobs import model_file, write
 
 RECIPE = "recipe=Recipe(clusters=5, sparse_cluster=quick, "
 TEXT = (

@@ -1,4 +1,4 @@
-"""What the tests of the NPU share: Vela, the oracle, and small models made here."""
+"""Fixtures of the NPU's tests: Vela, the oracle, and small models made here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,11 @@ import pytest
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from benchmarks.operators.settings import LEGACY, WITH_DRAM
 from hil.core.arrays import Array
-from hil.core.worker import Worker
 from hil.npu.arithmetic import byte_pairs
 from hil.npu.loops import backend
 from hil.npu.vela_output import CompiledModel, NpuOperator, read_compiled
+from tests.support.operators.settings import LEGACY, WITH_DRAM
 
 
 @pytest.fixture(scope="session")
@@ -155,14 +153,8 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], by
 
     Workers of one run share the files.
     """
-    import importlib.util
+    from . import networks
 
-    path = Path(__file__).with_name("networks.py")
-    spec = importlib.util.spec_from_file_location("npu_test_networks", path)
-    assert spec
-    assert spec.loader
-    networks = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(networks)
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
     base = tmp_path_factory.getbasetemp()
     folder = base.parent / f"npu-{run}" if run else base / "npu"
@@ -211,12 +203,3 @@ def computing(monkeypatch: pytest.MonkeyPatch) -> Ways:
         backend.unload()
 
     return use
-
-
-@pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
-    """A worker whose handlers (`worker_handlers`) misbehave on demand."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-    made = Worker("worker_handlers:act")
-    yield made
-    made.close()

@@ -1,0 +1,69 @@
+"""A fault in the NPU, one wrong bit of a scale: the suite fails, says where, and leaves what reproduces it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.blobs import model_file, write
+from tests.support.injected_code import FAULT
+
+TEST = "def test_equal(parity):\n    assert parity.mismatches == 0\n"
+
+
+@pytest.fixture
+def fresh_store(tmp_path: Path, store: Path, blobs_int8: Path) -> Path:
+    """The blobs' store without anything that ran on `sim`: a fault that is planted at run time has no recipe."""
+    assert blobs_int8.is_file()
+    copy = tmp_path / "store"
+    shutil.copytree(store, copy, ignore=shutil.ignore_patterns("sim", "locks", "unfinished"))
+    return copy
+
+
+def again(folder: Path, *, faulty: bool) -> dict[str, np.ndarray]:
+    """What the bundle's own command gives, on an NPU with the fault or without."""
+    line = next(line for line in (folder / "README.txt").read_text().splitlines() if line.startswith("again: "))
+    arguments = shlex.split(line)[shlex.split(line).index("hil") + 1 :]
+    code = (FAULT if faulty else "") + "\nfrom hil.harness.cli import main\nmain()\n"
+    subprocess.run([sys.executable, "-c", code, *arguments], cwd=folder, check=True, timeout=120)
+    return dict(np.load(folder / "again.npz"))
+
+
+def explained(folder: Path) -> str:
+    """What the bundle's second command prints, on an NPU with the fault."""
+    line = next(line for line in (folder / "README.txt").read_text().splitlines() if line.startswith("explain: "))
+    arguments = shlex.split(line)[shlex.split(line).index("hil") + 1 :]
+    code = f"{FAULT}\nfrom hil.harness.cli import main\nmain()\n"
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_wrong_bit_is_found_named_and_kept(tmp_path: Path, fresh_store: Path) -> None:
+    folder = write(
+        tmp_path / "user", {"models/blobs.py": model_file(), "test_deployment.py": TEST, "conftest.py": FAULT}
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:pytest_embedded", "--target", "sim", "--technique", "ptq"]
+    environment = {**os.environ, "HIL_STORE": str(fresh_store)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "first operator that differs: CONV_2D, operator 1" in done.stdout
+    assert "pointwise" in done.stdout
+    bundle = folder / "hil-failures" / "blobs-ptq-sim-ethos-u55-128-Shared_Sram"
+    assert str(bundle) in done.stdout
+    assert json.loads((bundle / "identity.json").read_text())["vela"]["accelerator"] == "ethos-u55-128"
+    target, oracle = dict(np.load(bundle / "target.npz")), dict(np.load(bundle / "oracle.npz"))
+    (name,) = oracle
+    assert (target[name] != oracle[name]).reshape(len(oracle[name]), -1).any(axis=1).all(), "only what differs is kept"
+    np.testing.assert_array_equal(again(bundle, faulty=True)[name], target[name])
+    np.testing.assert_array_equal(again(bundle, faulty=False)[name], oracle[name])
+    assert "first: CONV_2D 1, output" in explained(bundle)

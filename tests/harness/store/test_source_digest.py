@@ -1,0 +1,221 @@
+"""What of a model's source makes a result another one: everything that it is made of, and nothing else."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hil.core.errors import BadInputError
+from hil.harness.model import Model, load_model_file
+from hil.harness.store.source_digest import source_digest, source_files, source_versions, versions
+from tests.support.blobs import write
+
+BASE = """
+import functools
+from hil.harness.model import Budget, Dataset, FineTune, Model, Recipe
+
+quick = FineTune(epochs=1)
+limits = Budget(max_latency_ms=1.0)
+
+def net(width):
+    return width
+
+def load(split):
+    return split
+
+def correct(outputs, labels):
+    return 1.0
+
+def distance():
+    return "mse"
+
+model = Model(
+    "a",
+    build=lambda: net(8),
+    data=Dataset(lambda split: load(split), files=lambda: []),
+    recipe=Recipe(qat=quick),
+    budget=limits,
+    metric=correct,
+    loss=distance,
+    techniques=("ptq",),
+)
+"""
+_numbers = itertools.count()
+
+
+def models_folder(tmp_path: Path) -> Path:
+    """A repository of its own each time: a file is loaded once a process."""
+    return tmp_path / f"repository{next(_numbers)}"
+
+
+def loaded(tmp_path: Path, text: str, **files: str) -> Model:
+    folder = write(models_folder(tmp_path), {"models/a.py": text, **files})
+    return load_model_file(folder / "models/a.py")
+
+
+def changed(tmp_path: Path, *replacements: tuple[str, str], text: str = BASE) -> bool:
+    """Whether `replacements` make the digest another one."""
+    other = text
+    for old, new in replacements:
+        assert old in other
+        other = other.replace(old, new)
+    return source_digest(loaded(tmp_path, text)) != source_digest(loaded(tmp_path, other))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("build=lambda: net(8)", "build=lambda: net(16)"),
+        ("build=lambda: net(8)", "build=functools.partial(net, 8)"),
+        ("lambda split: load(split)", "lambda split: load('train')"),
+        ("files=lambda: []", "files=lambda: [__file__]"),
+        ("return width", "return 2 * width"),
+        ("loss=distance", "loss=lambda: 'mse'"),
+        ('return "mse"', 'return "mae"'),
+        ("loss=distance", "loss='mse'"),
+    ],
+)
+def test_what_a_result_is_made_of_counts(tmp_path: Path, old: str, new: str) -> None:
+    assert changed(tmp_path, (old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("max_latency_ms=1.0", "max_latency_ms=2.0"),
+        ("budget=limits", "budget=Budget(max_sram_bytes=1)"),
+        ("epochs=1", "epochs=7"),
+        ("Recipe(qat=quick)", "Recipe(clusters=32)"),
+        ("    return 1.0", "    return 0.5"),
+        ("metric=correct", "metric='auc'"),
+        ('techniques=("ptq",)', "techniques=None"),
+        ('"a",', '"another",'),
+        ("def net(width):\n", "def net(width):\n    '''A network.'''\n    # of one layer\n\n"),
+        ("import Budget, Dataset", "import inspect, Budget, Dataset"),
+    ],
+)
+def test_settings_and_words_do_not(tmp_path: Path, old: str, new: str) -> None:
+    new = new.replace("import inspect, ", "import METRICS, ")
+    assert not changed(tmp_path, (old, new))
+
+
+def test_arguments_by_place_are_told_apart(tmp_path: Path) -> None:
+    text = (
+        BASE[: BASE.index("model = ")] + 'model = Model("a", Dataset(load, list), lambda: net(8), Recipe(), limits)\n'
+    )
+    assert not changed(tmp_path, ("Recipe()", "Recipe(seed=1)"), ("ms=1.0", "ms=2.0"), text=text)
+    assert changed(tmp_path, ("net(8)", "net(9)"), text=text)
+    assert changed(tmp_path, ("list", "tuple"), text=text)
+
+
+def test_what_both_a_setting_and_the_network_use_counts(tmp_path: Path) -> None:
+    text = BASE.replace("return width", "return width * quick.epochs")
+    assert changed(tmp_path, ("epochs=1", "epochs=7"), text=text)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        "functools.partial(functools.partial(net, 8))",
+        "Builder(8)",
+        "Builder(8).make",
+        "Builder",
+        "functools.lru_cache(lambda: net(8))",
+    ],
+)
+def test_partials_objects_and_methods_build_too(tmp_path: Path, build: str) -> None:
+    classes = """
+import dataclasses
+@dataclasses.dataclass
+class Builder:
+    width: int = 8
+    def __call__(self):
+        return net(self.width)
+    def make(self):
+        return net(self.width)
+
+model ="""
+    text = BASE.replace("lambda: net(8)", build).replace("model =", classes)
+    assert changed(tmp_path, ("net(self.width)", "net(2 * self.width)"), text=text)
+    if "8" in build:
+        assert changed(tmp_path, (build, build.replace("8", "9")), text=text)
+
+
+PACKAGE = {
+    "my_pkg/__init__.py": "",
+    "my_pkg/net.py": "from .blocks.conv import convolution\ndef block(): return convolution()\n",
+    "my_pkg/blocks/__init__.py": "",
+    "my_pkg/blocks/conv.py": "def convolution():\n    from ..deep import WIDTH\n    return WIDTH\n",
+    "my_pkg/deep.py": "WIDTH = 3\n",
+    "my_pkg/unused.py": "WIDTH = 4\n",
+    "models/data/loader.py": "import scipy\ndef load(split): ...\ndef files(): return []\n",
+    "models/data/late.py": "RATE = 8000\n",
+    "models/a.py": """
+from hil.harness.model import Dataset, Model, sibling
+loader = sibling(__file__, "data/loader.py")
+
+def build():
+    import tf_keras, json
+    from my_pkg.net import block
+    late = sibling(__file__, "data/late.py")
+    return block()
+
+model = Model("a", build=build, data=Dataset(loader.load, loader.files))
+""",
+}
+
+
+def test_imports_of_ones_own_and_siblings_count_wherever_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path, PACKAGE)
+    monkeypatch.syspath_prepend(str(folder))
+    path = folder / "models/a.py"
+    found = {file.relative_to(folder).as_posix() for file in source_files(load_model_file(path))}
+    assert found == set(PACKAGE) - {"my_pkg/unused.py"}
+    assert "my_pkg" not in sys.modules
+    before = source_digest(load_model_file(path))
+    for name in sorted(found - {"models/a.py"}):
+        text = (folder / name).read_text()
+        (folder / name).write_text(text + "MORE = 1\n")
+        assert source_digest(load_model_file(path)) != before, name
+        (folder / name).write_text(text)
+    (folder / "my_pkg/unused.py").write_text("WIDTH = 5\n")
+    assert source_digest(load_model_file(path)) == before
+
+
+def test_the_libraries_that_the_files_import_are_known_by_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path, PACKAGE)
+    monkeypatch.syspath_prepend(str(folder))
+    found = source_versions(load_model_file(folder / "models/a.py"))
+    assert found == versions("scipy", "tf_keras")
+    assert all(found.values())
+
+
+def test_a_library_of_another_name_is_found_by_its_package() -> None:
+    """As TensorFlow is where `tensorflow-cpu` is installed."""
+    assert set(versions("ethosu")) == {"ethos-u-vela"}
+    assert versions("no_such_package") == {}
+
+
+def test_a_sibling_that_cannot_be_read_off_the_text_is_one_clear_line(tmp_path: Path) -> None:
+    text = BASE.replace("    return split", "    return sibling(__file__, split)")
+    with pytest.raises(BadInputError, match=r"a.py:\d+: what sibling loads must be read off the text") as error:
+        source_digest(loaded(tmp_path, text))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_another_process_gives_the_same_digest(tmp_path: Path) -> None:
+    model = loaded(tmp_path, BASE)
+    code = (
+        "from hil.harness.model import load_model_file\nfrom hil.harness.store.source_digest import source_digest\n"
+        f"print(source_digest(load_model_file({str(model.path)!r})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == source_digest(model)

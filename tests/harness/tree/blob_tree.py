@@ -1,0 +1,65 @@
+"""A user's repository with the blobs on the whole tree, `hil tree` in it, and what it gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from hil.harness.pipeline import KERAS
+from hil.harness.store.store import Store
+from tests.support.blobs import model_file, write
+
+LEVELS = ["ptq", "qat", "prune", "cluster", "pqat", "cqat", "sparse_cluster", "pcqat"]
+HIL = [sys.executable, "-m", "hil.harness.cli"]
+WHOLE = (
+    model_file()
+    .replace(
+        "recipe=Recipe(", "recipe=Recipe(clusters=5, cluster=quick, sparse_cluster=quick, cqat=quick, pcqat=quick, "
+    )
+    .replace('techniques=("ptq", "pqat")', f"techniques={tuple(LEVELS)}")
+    .replace("max_latency_ms=1.0", "max_latency_ms=float('inf')")
+    .replace("[Path(__file__)]", "[Path(__file__).with_name('blobs.dat')]")  # else a new setting were new data
+)
+
+
+def repository(folder: Path, *replacements: tuple[str, str]) -> Path:
+    """A user's repository with the blobs on the whole tree."""
+    text = WHOLE
+    for old, new in replacements:
+        assert old in text
+        text = text.replace(old, new)
+    return write(folder, {"models/blobs.py": text, "models/blobs.dat": "blobs"})
+
+
+def tree(folder: Path, store: Path, *arguments: object, code: str = "") -> subprocess.CompletedProcess[str]:
+    """`hil tree blobs`; `code` runs before it in the same process."""
+    start = [sys.executable, "-c", f"{code}\nfrom hil.harness.cli import main\nmain()\n"] if code else HIL
+    command = [*start, "tree", "blobs", "--store", str(store), *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def leaves(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    return {leaf["leaf"]: leaf for leaf in json.loads(done.stdout)["leaves"]}
+
+
+def figure(leaf: dict[str, Any], name: str) -> float:
+    (value,) = (found["value"] for found in leaf["measurements"] if found["name"] == name)
+    return float(value)
+
+
+def weights(store: Path) -> dict[str, str]:
+    """Keras models by what they are made of: key -> hash of the file."""
+    found = [artifact for artifact in Store(store).artifacts() if KERAS in artifact.manifest["files"]]
+    return {artifact.key: artifact.digest(KERAS) for artifact in found}
+
+
+def run_pytest(folder: Path, store: Path, test: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "test_tree.py").write_text(f"import pytest\n\n{test}")
+    off = ("no:cacheprovider", "no:xdist", "no:pytest_embedded", "no:timeout")
+    command = [sys.executable, "-m", "pytest", *(word for name in off for word in ("-p", name)), *arguments]
+    environment = {**os.environ, "HIL_STORE": str(store)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)

@@ -1,0 +1,151 @@
+"""A firmware goes onto the board that it is for, and onto no other; afterwards the board runs it, or it is said."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hil.core.errors import BadInputError, UnavailableError
+from hil.harness.commands.firmware import app
+from hil.targets.boards import FlashError, WrongBoardError, desk, find_board
+from hil.targets.boards.description import Flasher
+from hil.targets.boards.external_program import run
+from hil.targets.boards.flasher import command_of, flash, pyocd_words
+
+from .conftest import MakeBoard, MakeFirmware, MakePlug
+from .plug import Plug
+
+
+def flasher(cable: Plug, *words: str) -> str:
+    """`cp` is the flasher: the plug starts what it puts there."""
+    command = words or ("cp", "--remove-destination", "-v", "{elf}", str(cable.firmware))
+    return f"[flash]\ncommand = {json.dumps(command)}\nlimit_s = 3\n"
+
+
+def test_the_described_board_runs_the_new_firmware_afterwards(
+    plug: MakePlug, described: MakeBoard, firmware: MakeFirmware
+) -> None:
+    cable = plug()
+    said: list[str] = []
+    board = find_board(str(described(cable, more=flasher(cable))))
+    flashed = flash(desk(board), firmware(version="monitor 2.0"), say=said.append)
+    assert flashed.before is not None
+    assert (flashed.before.firmware, flashed.after.firmware) == ("monitor 1.0", "monitor 2.0")
+    assert any("monitor 2.0" in line for line in said), "what the flasher prints"
+    assert cable.starts == 2
+
+
+def test_a_wrong_board_is_never_flashed(plug: MakePlug, described: MakeBoard, firmware: MakeFirmware) -> None:
+    cable = plug(board="other")
+    access = desk(find_board(str(described(cable, more=flasher(cable)))))
+    for unidentified in (False, True):
+        with pytest.raises(WrongBoardError, match="'other' answered, 'bench' is described"):
+            flash(access, firmware(version="monitor 2.0"), unidentified=unidentified)
+    assert cable.starts == 1
+
+
+def test_a_blank_board_is_flashed_on_demand_only(
+    plug: MakePlug, described: MakeBoard, firmware: MakeFirmware, tmp_path: Path
+) -> None:
+    cable = plug()
+    cable.powered.unlink()
+    access = desk(find_board(str(described(cable, more=flasher(cable, "sh", "-c", "false")))))
+    with pytest.raises(FlashError, match=r"does not say what it is.*--unidentified"):
+        flash(access, firmware())
+    both = tmp_path / "flash.sh"
+    both.write_text('#!/bin/sh\nset -e\ncp --remove-destination "$1" "$2"\ntouch "$3"\n')
+    both.chmod(0o755)
+    words = (str(both), "{elf}", str(cable.firmware), str(cable.powered))
+    access = desk(find_board(str(described(cable, more=flasher(cable, *words)))))
+    flashed = flash(access, firmware(version="monitor 2.0"), unidentified=True)
+    assert (flashed.before, flashed.after.firmware) == (None, "monitor 2.0")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("false",), "was not flashed: false ended with 1"),
+        (("sleep", "60"), "sleep did not end within 3 s"),
+        (("no-such-program",), "no-such-program: no such program"),
+        (("true",), "was not restarted"),
+        (("touch", "POWERED"), "runs 'monitor 1.0', which is not what was flashed"),
+    ],
+)
+def test_a_flasher_that_does_not_do_it_is_told(
+    plug: MakePlug, described: MakeBoard, firmware: MakeFirmware, words: tuple[str, ...], message: str
+) -> None:
+    cable = plug()
+    words = tuple(str(cable.powered) if word == "POWERED" else word for word in words)
+    access = desk(find_board(str(described(cable, more=flasher(cable, *words)))))
+    with pytest.raises(FlashError, match=message):
+        flash(access, firmware(version="monitor 2.0"))
+
+
+def test_a_firmware_of_another_board_is_noticed(plug: MakePlug, described: MakeBoard, firmware: MakeFirmware) -> None:
+    cable = plug()
+    access = desk(find_board(str(described(cable, more=flasher(cable)))))
+    with pytest.raises(WrongBoardError, match="'other' answered"):
+        flash(access, firmware(board="other", version="monitor 2.0"))
+
+
+def test_what_is_no_elf_is_not_flashed(plug: MakePlug, described: MakeBoard, tmp_path: Path) -> None:
+    cable = plug()
+    access = desk(find_board(str(described(cable, more=flasher(cable)))))
+    (tmp_path / "x.bin").write_bytes(b"text")
+    for name, message in (("x.bin", "is no ELF file"), ("nowhere", "cannot be read")):
+        with pytest.raises(BadInputError, match=message):
+            flash(access, tmp_path / name)
+    with pytest.raises(BadInputError, match="has no flasher"):
+        flash(desk(find_board(str(described(cable)))), cable.firmware)
+
+
+def test_pyocd_gets_probe_target_and_pack_by_name() -> None:
+    words = pyocd_words(Flasher("m55", probe="{serial}", pack="a.pack"), Path("/x.elf"), "FT1", Path("/lab/b.toml"))
+    assert words == (
+        *("load", "--no-wait", "--target", "m55", "--format", "elf"),
+        *("--uid", "FT1", "--pack", "/lab/a.pack", "/x.elf"),
+    )
+
+
+def test_without_pyocd_its_extra_is_named(plug: MakePlug, described: MakeBoard) -> None:
+    if importlib.util.find_spec("pyocd"):
+        pytest.skip("pyOCD is installed here")  # Then its absence cannot be seen; no extra of the tests brings it.
+    cable = plug()
+    with pytest.raises(UnavailableError, match=r"pip install 'ethosu-hil\[flash\]'"):
+        flash(desk(find_board(str(described(cable, more='[flash]\npyocd = "m55"\n')))), cable.firmware)
+
+
+def test_the_command_says_what_was_and_what_is(plug: MakePlug, described: MakeBoard, firmware: MakeFirmware) -> None:
+    cable = plug()
+    board = described(cable, more=flasher(cable))
+    ended = CliRunner().invoke(app, ["flash", "--board", str(board), str(firmware(version="monitor 2.0")), "--json"])
+    told = json.loads(ended.stdout)
+    assert (told["board"], told["before"], told["after"]) == ("bench", "monitor 1.0", "monitor 2.0")
+
+
+def test_the_command_says_why_there_is_no_firmware_to_flash(tmp_path: Path) -> None:
+    board = tmp_path / "spotter.toml"
+    board.write_text(
+        'protocol = "mlperf"\naccelerator = "ethos-u55-128"\nreports = "kws01"\n[port]\npath = "/dev/ttyUSB99"\n'
+    )
+    with pytest.raises(BadInputError, match=r"no firmware comes with this package for .*spotter \(name the ELF\)"):
+        CliRunner().invoke(app, ["flash", "--board", str(board)], catch_exceptions=False)
+
+
+def test_pyocd_never_takes_any_probe_for_one_that_is_not_known() -> None:
+    with pytest.raises(BadInputError, match="does not tell the serial number"):
+        pyocd_words(Flasher("m55", probe="{serial}"), Path("/x.elf"), "", None)
+
+
+def test_pyocd_takes_no_probe_of_this_machine_for_a_board_elsewhere(plug: MakePlug, described: MakeBoard) -> None:
+    board = find_board(str(described(plug(), more='[flash]\npyocd = "m55"\n')))
+    with pytest.raises(BadInputError, match="which probe is its own"):
+        command_of(board, Path("/x.elf"), "rfc2217://lab:4000")
+
+
+def test_a_file_may_be_called_like_a_placeholder(tmp_path: Path) -> None:
+    assert run(("echo", "{elf}", "{other}"), {"elf": "{other}"}, limit_s=10) == "{other} {other}\n"

@@ -1,0 +1,111 @@
+"""`hil firmware build`: what it builds, says and keeps, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from hil.core.errors import EXIT_INFRASTRUCTURE, EXIT_USAGE, BadInputError, BuildError, UnavailableError
+from hil.targets.firmware import build as building
+from hil.targets.firmware.build import boards, build
+from hil.targets.firmware.compilers import find_compiler
+
+from .conftest import COMPILERS
+
+pytestmark = pytest.mark.usefixtures("zig_wheel")
+CODE, DATA, PART = 0x1000_0000, 0x3000_0000, 0x1_0000
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("board", boards())
+def test_it_fits_its_memory_and_is_the_same_every_time(tmp_path: Path, board: str, compiler: str) -> None:
+    one, other = (build(board, compiler, tmp_path / name) for name in ("one", "other"))
+    assert one.sha256 == other.sha256 == hashlib.sha256(one.elf.read_bytes()).hexdigest()
+    with one.elf.open("rb") as stream:
+        elf = ELFFile(stream)
+        loaded = [part for part in elf.iter_segments() if part["p_type"] == "PT_LOAD" and part["p_memsz"]]
+        assert elf["e_entry"] & ~1 in range(CODE, CODE + PART)
+    for part in loaded:
+        ranges = [(CODE, part["p_paddr"], part["p_filesz"])] if part["p_filesz"] else []
+        ranges += [] if part["p_flags"] & 1 else [(DATA, part["p_vaddr"], part["p_memsz"])]
+        assert all(base <= start <= start + size <= base + PART for base, start, size in ranges)
+    assert one.text + one.data < 16 << 10
+    assert one.bss < PART
+
+
+def test_what_was_built_is_kept_and_built_again_when_damaged(tmp_path: Path) -> None:
+    first = build(compiler="zig", folder=tmp_path)
+    made = first.elf.stat().st_mtime_ns
+    assert build(compiler="zig", folder=tmp_path).elf.stat().st_mtime_ns == made
+    first.elf.write_bytes(first.elf.read_bytes()[:-1])
+    again = build(compiler="zig", folder=tmp_path)
+    assert (again.sha256, len(list(tmp_path.iterdir()))) == (first.sha256, 1)
+
+
+def test_a_changed_port_is_built_anew(tmp_path: Path) -> None:
+    port = tmp_path / "mine.h"
+    port.write_text('#include "mps3_an547.h"\n')
+    first = build(str(port), "zig", tmp_path / "kept")
+    port.write_text('#include "mps3_an547.h"\n#undef PORT_CPU_HZ\n#define PORT_CPU_HZ 25000000\n')
+    assert build(str(port), "zig", tmp_path / "kept").sha256 != first.sha256
+
+
+def test_a_port_is_built_anew_when_a_header_that_it_includes_has_changed(tmp_path: Path) -> None:
+    port, pins = tmp_path / "mine.h", tmp_path / "pins.h"
+    port.write_text('#include "mps3_an547.h"\n#include "pins.h"\n')
+    pins.write_text("#undef PORT_CPU_HZ\n#define PORT_CPU_HZ 25000000\n")
+    first = build(str(port), "zig", tmp_path / "kept")
+    pins.write_text("#undef PORT_CPU_HZ\n#define PORT_CPU_HZ 20000000\n")
+    assert build(str(port), "zig", tmp_path / "kept").sha256 != first.sha256
+
+
+def test_another_baud_rate_is_another_firmware(tmp_path: Path) -> None:
+    usual, same, faster = (build(compiler="zig", folder=tmp_path, baud=baud) for baud in (None, 115_200, 921_600))
+    assert usual.sha256 == same.sha256 != faster.sha256
+    with pytest.raises(BuildError, match="too high"):
+        build(compiler="zig", folder=tmp_path, baud=2_000_000)
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_a_port_that_does_not_compile_is_told_in_one_line(tmp_path: Path, compiler: str) -> None:
+    port = tmp_path / "bad.h"
+    port.write_text('#include "mps3_an547.h"\n#undef PORT_UART_BASE\n')
+    with pytest.raises(BuildError, match="PORT_UART_BASE") as told:
+        build(str(port), compiler, tmp_path / "kept")
+    assert told.value.exit_code == EXIT_USAGE
+    assert "\n" not in str(told.value)
+    assert not list((tmp_path / "kept").iterdir())
+
+
+def test_what_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadInputError, match="mps3_an547"):
+        build("no_board", folder=tmp_path)
+    with pytest.raises(BadInputError, match="zig"):
+        find_compiler("icc")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UnavailableError, match="apt-get install gcc-arm-none-eabi") as told:
+        find_compiler("gcc")
+    assert told.value.exit_code == EXIT_INFRASTRUCTURE
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(building.InfrastructureError, match="cannot be kept"):
+        build(compiler="zig", folder=tmp_path / "file" / "below")
+
+
+def test_the_command_writes_the_elf_and_says_its_sizes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hil.harness.cli", "firmware", "build", "--compiler", "zig", "-o", "out.elf"]
+    done = subprocess.run([*command, "--json"], capture_output=True, cwd=tmp_path, timeout=60, check=True)
+    told = json.loads(done.stdout)
+    assert told["sha256"] == hashlib.sha256((tmp_path / "out.elf").read_bytes()).hexdigest()
+    assert (told["board"], told["elf"]) == ("mps3_an547", "out.elf")
+    assert told["text"] > told["data"] > 0
+    done = subprocess.run([*command, "--board", "nothing"], capture_output=True, cwd=tmp_path, timeout=60)
+    assert (done.returncode, done.stderr.count(b"\n")) == (EXIT_USAGE, 1)
