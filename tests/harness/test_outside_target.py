@@ -33,6 +33,7 @@ ECHO = '''
 from dataclasses import dataclass
 
 from hil.core.measurement import Measurement, Trust
+from hil.core.options import option
 from hil.targets.declaration import Declaration
 
 
@@ -75,6 +76,7 @@ BROKEN = "import no_such_module\n"
 CLASHING = """
 from dataclasses import dataclass
 
+from hil.core.options import option
 from hil.targets.declaration import Declaration
 
 
