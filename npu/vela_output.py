@@ -20,80 +20,44 @@ Arena offsets of tensors are in the metadata `OfflineMemoryAllocation`: int32 `[
 offsets...]`, one offset per tensor of all subgraphs in turn, -1 for a tensor outside the arena.  A model may have CPU
 operators between NPU operators, variables (state that persists between runs) and more than one subgraph.
 
-Sources: TensorFlow's `schema.fbs` (field numbers), Vela's `tflite_writer.py`.
+Source: Vela's `tflite_writer.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from hil.core.arrays import Bytes
 from hil.core.errors import StreamError
-from hil.core.tflite.flatbuffer import Table, root_table
+from hil.core.tflite.model import (
+    IDENTIFIER,
+    NPU_OPERATOR,
+    Model,
+    Operator,
+    Subgraph,
+    Tensor,
+    read_model,
+    read_operator_codes,
+)
 from hil.npu.accelerator import Accelerator
 from hil.npu.program import OperationTrace, Program, decode
 from hil.npu.stream.payload import parse_payload
 
-CUSTOM_CODE = "ethos-u"
 READ_ONLY, SCRATCH, SCRATCH_FAST = 0, 1, 2
 """Memory regions of Vela's command streams."""
 
-_DTYPES = {
-    0: "float32", 1: "float16", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8", 10: "float64",
-    15: "uint32", 16: "uint16",
-}  # fmt: skip
-"""NumPy names of TFLite's TensorType; other types are no arrays (string, resource, variant) or unknown to NumPy."""
-
-_CUSTOM_BUILTIN = 32
+CpuOperator = Operator
+"""An operator that Vela placed on the CPU."""
 
 
 @dataclass(frozen=True)
-class Quantization:
-    """Real value = scale * (quantized - zero point); one pair, or one per index of `axis`; empty if not quantized."""
+class ArenaTensor(Tensor):
+    """A tensor with its `offset` in the arena in bytes, None for tensors outside the arena."""
 
-    scales: tuple[float, ...]
-    zero_points: tuple[int, ...]
-    axis: int
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A tensor: `dtype` None if it is no array of numbers; `offset` in the arena in bytes, None if not in it.
-
-    `data` are the bytes of a constant, None of a variable or activation.
-    """
-
-    index: int
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any] | None
-    quantization: Quantization
     offset: int | None
-    data: Bytes | None
-    is_variable: bool
-
-    @property
-    def bytes(self) -> int:
-        """Size in memory; 0 if it is no array of numbers."""
-        size = self.dtype.itemsize if self.dtype else 0
-        for length in self.shape:
-            size *= max(length, 0)
-        return size
-
-
-@dataclass(frozen=True)
-class CpuOperator:
-    """An operator that Vela placed on the CPU: its index in the subgraph, its TFLite builtin code."""
-
-    index: int
-    builtin: int
-    custom: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -161,11 +125,11 @@ class BoundOperator:
 
 
 @dataclass(frozen=True)
-class Subgraph:
+class CompiledSubgraph:
     """Tensors, operators in execution order, and the tensor indices of inputs and outputs in the model's order."""
 
     name: str
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[ArenaTensor, ...]
     operators: tuple[NpuOperator | CpuOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
@@ -175,11 +139,11 @@ class Subgraph:
 class CompiledModel:
     """A model compiled by Vela; `subgraphs[0]` is the main one."""
 
-    subgraphs: tuple[Subgraph, ...]
+    subgraphs: tuple[CompiledSubgraph, ...]
     arena_bytes: int
 
     @property
-    def main(self) -> Subgraph:
+    def main(self) -> CompiledSubgraph:
         """The subgraph that an inference runs."""
         return self.subgraphs[0]
 
@@ -197,8 +161,8 @@ class CompiledModel:
 def is_compiled(data: bytes) -> bool:
     """True if `data` is a TFLite model with an `ethos-u` operator.  Never raises."""
     try:
-        return CUSTOM_CODE in [code.string(1) for code in root_table(data, b"TFL3").tables(1)]
-    except (StreamError, RecursionError):
+        return NPU_OPERATOR in [code.custom for code in read_operator_codes(data)]
+    except StreamError:
         return False
 
 
@@ -207,96 +171,41 @@ def read_compiled(data: bytes) -> CompiledModel:
 
     Raises `StreamError` if it is no TFLite file, is damaged, or has no `ethos-u` operator.
     """
-    if data[4:8] != b"TFL3":
+    if data[4:8] != IDENTIFIER:
         raise StreamError("not a TFLite file", hint="give a .tflite file that Vela wrote")
-    model = root_table(data, b"TFL3")
-    buffers = model.tables(4)
-    codes = [_operator_code(code) for code in model.tables(1)]
-    graphs = model.tables(2)
-    counts = [len(graph.tables(0)) for graph in graphs]
-    offsets = _offsets(model, buffers, sum(counts))
-    subgraphs = []
-    for number, graph in enumerate(graphs):
-        first = sum(counts[:number])
-        subgraphs.append(_subgraph(graph, codes, buffers, offsets[first : first + counts[number]]))
+    model = read_model(data)
+    offsets = iter(_offsets(model))
+    subgraphs = tuple(_subgraph(graph, offsets) for graph in model.subgraphs)
     operators = [operator for subgraph in subgraphs for operator in subgraph.operators]
     if not any(isinstance(operator, NpuOperator) for operator in operators):
         raise StreamError("the model has no ethos-u operator", hint="compile it with Vela first")
     tensors = [tensor for subgraph in subgraphs for tensor in subgraph.tensors if tensor.offset is not None]
-    return CompiledModel(tuple(subgraphs), max((t.bytes + (t.offset or 0) for t in tensors), default=0))
+    return CompiledModel(subgraphs, max((t.bytes + (t.offset or 0) for t in tensors), default=0))
 
 
-def _operator_code(code: Table) -> tuple[int, str]:
-    return max(code.scalar(0, "<b"), code.scalar(3, "<i")), code.string(1)
-
-
-def _offsets(model: Table, buffers: list[Table], count: int) -> list[int | None]:
+def _offsets(model: Model) -> list[int | None]:
     """Arena offset of every tensor of all subgraphs, None for tensors outside the arena."""
-    for metadata in model.tables(6):
-        if metadata.string(0) == "OfflineMemoryAllocation":
-            buffer = _item(buffers, metadata.scalar(1, "<I"), "buffer")
-            words = buffer.array(0, "u1")
-            if len(words) < 12 + 4 * count:
-                raise StreamError("the metadata OfflineMemoryAllocation is cut short")
-            values = np.frombuffer(words[12 : 12 + 4 * count].tobytes(), "<i4").tolist()
-            if any(value < -1 for value in values):
-                raise StreamError("the metadata OfflineMemoryAllocation has negative offsets")
-            return [None if value < 0 else value for value in values]
-    return [None] * count
+    count = sum(len(graph.tensors) for graph in model.subgraphs)
+    words = model.metadata("OfflineMemoryAllocation")
+    if words is None:
+        return [None] * count
+    if len(words) < 12 + 4 * count:
+        raise StreamError("the metadata OfflineMemoryAllocation is cut short")
+    values = np.frombuffer(words[12 : 12 + 4 * count].tobytes(), "<i4").tolist()
+    if any(value < -1 for value in values):
+        raise StreamError("the metadata OfflineMemoryAllocation has negative offsets")
+    return [None if value < 0 else value for value in values]
 
 
-def _subgraph(graph: Table, codes: list[tuple[int, str]], buffers: list[Table], offsets: list[int | None]) -> Subgraph:
-    tensors = tuple(
-        _tensor(index, table, buffers, offset)
-        for index, (table, offset) in enumerate(zip(graph.tables(0), offsets, strict=True))
-    )
-
-    def indices(table: Table, number: int) -> tuple[int, ...]:
-        values: tuple[int, ...] = tuple(table.array(number, "<i4").tolist())
-        for value in values:
-            if not -1 <= value < len(tensors):
-                raise StreamError(f"the file is damaged: tensor {value} of {len(tensors)}")
-        return values
-
-    operators = tuple(_operator(i, table, codes, indices) for i, table in enumerate(graph.tables(3)))
-    return Subgraph(graph.string(4), tensors, operators, indices(graph, 1), indices(graph, 2))
+def _subgraph(graph: Subgraph, offsets: Iterator[int | None]) -> CompiledSubgraph:
+    tensors = tuple(ArenaTensor(**vars(tensor), offset=next(offsets)) for tensor in graph.tensors)
+    operators = tuple(_npu_operator(found) if found.code.is_npu else found for found in graph.operators)
+    return CompiledSubgraph(graph.name, tensors, operators, graph.inputs, graph.outputs)
 
 
-def _operator(
-    index: int, table: Table, codes: list[tuple[int, str]], indices: Callable[[Table, int], tuple[int, ...]]
-) -> NpuOperator | CpuOperator:
-    builtin, custom = _item(codes, table.scalar(0, "<I"), "operator code")
-    inputs, outputs = indices(table, 1), indices(table, 2)
-    if builtin != _CUSTOM_BUILTIN or custom != CUSTOM_CODE:
-        return CpuOperator(index, builtin, custom, inputs, outputs)
-    if len(inputs) < 4 or min((*inputs, *outputs), default=-1) < 0:
-        raise StreamError(f"operator {index}: an ethos-u operator needs four memories")
+def _npu_operator(operator: Operator) -> NpuOperator:
+    inputs, outputs = operator.inputs, operator.outputs
+    if len(inputs) < 4 or min((*inputs, *outputs)) < 0:
+        raise StreamError(f"operator {operator.index}: an ethos-u operator needs four memories")
     stream, read_only, scratch, scratch_fast = inputs[:4]
-    return NpuOperator(index, stream, read_only, scratch, scratch_fast, inputs[4:], outputs)
-
-
-def _tensor(index: int, table: Table, buffers: list[Table], offset: int | None) -> Tensor:
-    data = _item(buffers, table.scalar(2, "<I"), "buffer").array(0, "u1")
-    kind = table.scalar(1, "<b")
-    quantization = table.table(4)
-    return Tensor(
-        index,
-        table.string(3),
-        tuple(table.array(0, "<i4").tolist()),
-        np.dtype(_DTYPES[kind]) if kind in _DTYPES else None,
-        _quantization(quantization) if quantization else Quantization((), (), 0),
-        offset,
-        data if len(data) else None,
-        bool(table.scalar(5, "<b")),
-    )
-
-
-def _quantization(table: Table) -> Quantization:
-    scales, zero_points = table.array(2, "<f4").tolist(), table.array(3, "<i8").tolist()
-    return Quantization(tuple(scales), tuple(zero_points), table.scalar(6, "<i"))
-
-
-def _item(items: list[Any], index: int, what: str) -> Any:
-    if not 0 <= index < len(items):
-        raise StreamError(f"the file is damaged: {what} {index} of {len(items)}")
-    return items[index]
+    return NpuOperator(operator.index, stream, read_only, scratch, scratch_fast, inputs[4:], outputs)

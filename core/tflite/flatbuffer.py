@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hil.core.arrays import Bytes
 from hil.core.errors import StreamError
 
 BUDGET = 4
@@ -54,9 +54,10 @@ def root_table(data: bytes, identifier: bytes) -> Table:
 
 
 def _unpack(data: bytes, code: str, position: int) -> int:
-    if position < 0 or position + struct.calcsize(code) > len(data):
-        raise StreamError(f"the file is damaged: it points to byte {position} of {len(data)}")
-    value: int = struct.unpack_from(code, data, position)[0]
+    try:
+        value: int = struct.unpack_from(code, data, position if position >= 0 else len(data))[0]
+    except struct.error as error:
+        raise StreamError(f"the file is damaged: it points to byte {position} of {len(data)}") from error
     return value
 
 
@@ -83,7 +84,7 @@ class Table:
         return self.position + offset if offset else None
 
     def scalar(self, number: int, code: str, default: int = 0) -> int:
-        """An integer field of `struct` format `code`."""
+        """A number of `struct` format `code`; a float for "<f"."""
         field = self._field(number)
         return default if field is None else _unpack(self.data, code, field)
 
@@ -101,21 +102,30 @@ class Table:
         self.budget.spend(_TABLE * length)
         return [Table(self.data, _follow(self.data, start + 4 * i), self.budget) for i in range(length)]
 
-    def array(self, number: int, dtype: str) -> NDArray[Any]:
-        """A field that is a vector of numbers; empty if absent.  The array is a view of the buffer.
+    def view(self, number: int) -> Bytes:
+        """A field that is a vector of bytes, as a view of the buffer; empty if absent.
 
-        A view of bytes costs nothing: models share constants.
+        It costs nothing: models share constants.
         """
-        item = np.dtype(dtype)
-        start, length = self._vector(number, item.itemsize)
-        self.budget.spend(_VECTOR + (length * item.itemsize if item.itemsize > 1 else 0))
-        return np.frombuffer(self.data, item, length, start)
+        start, length = self._vector(number, 1)
+        self.budget.spend(_VECTOR)
+        return np.frombuffer(self.data, np.uint8, length, start)
+
+    def numbers(self, number: int, code: str) -> tuple[Any, ...]:
+        """A field that is a vector of numbers of `struct` format `code`, as Python's; empty if absent."""
+        size = struct.calcsize(code)
+        start, length = self._vector(number, size)
+        self.budget.spend(_VECTOR + length * size)
+        return struct.unpack_from(f"<{length}{code[1:]}", self.data, start)
 
     def string(self, number: int) -> str:
-        """A field that is a string; empty if absent."""
-        text = self.array(number, "u1")
-        self.budget.spend(len(text))
-        return text.tobytes().decode("utf-8", "replace")
+        """A field that is a string; empty if absent.  Raises `StreamError` for what is not UTF-8."""
+        start, length = self._vector(number, 1)
+        self.budget.spend(_VECTOR + length)
+        try:
+            return self.data[start : start + length].decode()
+        except UnicodeDecodeError as error:
+            raise StreamError("the file is damaged: a string is not UTF-8") from error
 
     def _vector(self, number: int, item_size: int) -> tuple[int, int]:
         field = self._field(number)

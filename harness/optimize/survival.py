@@ -28,7 +28,7 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, LostError
-from hil.core.tflite.weights import Operator, read_tflite
+from hil.core.tflite.weights import OperatorWeights, read_tflite
 from hil.harness.model import Recipe
 from hil.harness.optimize.layers import channel_axis, is_clusterable, is_prunable, kernels, walk
 from hil.harness.optimize.npu_rules import clustered_layers, pruned_layers
@@ -186,7 +186,7 @@ def _count(name: str, kind: str, values: Array, axis: int, scales: int = 0) -> L
     )
 
 
-def _layer_names(operators: list[Operator], model: Any) -> list[str]:
+def _layer_names(operators: list[OperatorWeights], model: Any) -> list[str]:
     """Matches operators to Keras layers: by a layer's name in the operator's tensor names, else by shape and order."""
     waiting = {layer.name: values for layer, _kind, values in kernels(model)}
     names: list[str | None] = []
@@ -206,7 +206,7 @@ def _layer_names(operators: list[Operator], model: Any) -> list[str]:
     return [str(name) for name in names]
 
 
-def _same(values: Array, operator: Operator) -> bool:
+def _same(values: Array, operator: OperatorWeights) -> bool:
     """Whether an operator's weights can be this kernel: as many, with as many output channels."""
     weights = operator.weights
     if weights is None or weights.size != values.size:

@@ -19,7 +19,7 @@ from hil.npu.disassembly.disassembler import NamedRange, StreamContext, disassem
 from hil.npu.disassembly.instruction import Instruction
 from hil.npu.stream.operations import Range
 from hil.npu.stream.payload import parse_payload
-from hil.npu.vela_output import READ_ONLY, SCRATCH, SCRATCH_FAST, CompiledModel, NpuOperator, Subgraph
+from hil.npu.vela_output import READ_ONLY, SCRATCH, SCRATCH_FAST, CompiledModel, CompiledSubgraph, NpuOperator
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def list_compiled(model: CompiledModel, sources: Sequence[StreamNames] = ()) -> 
     )
 
 
-def _listing(number: int, graph: Subgraph, operator: NpuOperator, names: StreamNames) -> Listing:
+def _listing(number: int, graph: CompiledSubgraph, operator: NpuOperator, names: StreamNames) -> Listing:
     tensors = graph.tensors
     stream = tensors[operator.command_stream].data
     if stream is None:
@@ -108,7 +108,7 @@ def _listing(number: int, graph: Subgraph, operator: NpuOperator, names: StreamN
     return Listing(number, operator.index, accelerator, len(words), tuple(regions), inputs, outputs, instructions)
 
 
-def _tensors(graph: Subgraph, operator: NpuOperator, indices: Sequence[int]) -> tuple[NamedTensor, ...]:
+def _tensors(graph: CompiledSubgraph, operator: NpuOperator, indices: Sequence[int]) -> tuple[NamedTensor, ...]:
     base = graph.tensors[operator.scratch].offset or 0
     found = []
     for index in indices:

@@ -23,13 +23,14 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
+from hil.core.tflite.model import Tensor
 from hil.npu.stream.operations import Operation
 from hil.npu.vela_output import (
+    ArenaTensor,
     BoundOperator,
     CompiledModel,
     CpuOperator,
     NpuOperator,
-    Tensor,
     read_compiled,
 )
 from hil.targets.execution.interpreter import run_piece
@@ -150,7 +151,7 @@ class _Inference:
         if tensor.offset is not None:
             self._place(tensor, value)
 
-    def _place(self, tensor: Tensor, value: Array) -> None:
+    def _place(self, tensor: ArenaTensor, value: Array) -> None:
         _place(self._arena, tensor, value)
         self._changed.append(_range(tensor))
 
@@ -174,7 +175,7 @@ class _Inference:
             self._keep(index, _fetch(self._arena, self._tensors[index]))
         state.update((tensor.name, _fetch(self._arena, tensor)) for tensor in variables)
 
-    def _start(self, step: BoundOperator, wanted: Sequence[Tensor]) -> None:
+    def _start(self, step: BoundOperator, wanted: Sequence[ArenaTensor]) -> None:
         """Has the operator run, after which the `wanted` tensors are in the arena here."""
         stream, trace = self._streams, self._trace
         if self._elsewhere is not None:
@@ -214,7 +215,7 @@ def read_graph(data: bytes) -> Graph:
     """
     model = read_compiled(data)
     _check(model)
-    resources = read_resources(data, model)
+    resources = read_resources(model)
     return Graph(data, model, _steps(model, resources), resources)
 
 
@@ -270,7 +271,7 @@ def _piece(model: CompiledModel, run: list[CpuOperator]) -> Submodel:
     return Submodel(tuple(operator.index for operator in run), tuple(inputs), tuple(outputs))
 
 
-def _place(arena: Array, tensor: Tensor, value: Array) -> None:
+def _place(arena: Array, tensor: ArenaTensor, value: Array) -> None:
     if tensor.offset is None:
         raise BadInputError(f"the compiled file has no address for the tensor {tensor.name!r}")
     raw = np.ascontiguousarray(value).reshape(len(arena), -1).view(np.uint8)
@@ -279,20 +280,20 @@ def _place(arena: Array, tensor: Tensor, value: Array) -> None:
     arena[:, tensor.offset : tensor.offset + tensor.bytes] = raw
 
 
-def _range(tensor: Tensor) -> range:
+def _range(tensor: ArenaTensor) -> range:
     """The bytes of the arena that a tensor takes."""
     offset = tensor.offset or 0
     return range(offset, offset + tensor.bytes)
 
 
-def _fetch(arena: Array, tensor: Tensor) -> Array:
+def _fetch(arena: Array, tensor: ArenaTensor) -> Array:
     if tensor.offset is None or tensor.dtype is None:
         raise BadInputError(f"the compiled file has no address for the tensor {tensor.name!r}")
     raw = np.ascontiguousarray(arena[:, tensor.offset : tensor.offset + tensor.bytes])
     return raw.view(tensor.dtype).reshape(len(arena), *tensor.shape)
 
 
-def _reset(tensor: Tensor, samples: int) -> Array:
+def _reset(tensor: ArenaTensor, samples: int) -> Array:
     """The initial value of a variable tensor, as TFLite's `ResetVariableTensors`: the zero point if int8, else 0."""
     zero = tensor.quantization.zero_points[0] if tensor.dtype == np.int8 and tensor.quantization.zero_points else 0
     if not -128 <= zero <= 127:
@@ -301,12 +302,12 @@ def _reset(tensor: Tensor, samples: int) -> Array:
 
 
 def _constant(tensor: Tensor, samples: int) -> Array:
-    assert tensor.data is not None
-    assert tensor.dtype is not None
-    return np.broadcast_to(tensor.data.view(tensor.dtype).reshape(tensor.shape), (samples, *tensor.shape))
+    values = tensor.constant()
+    assert values is not None
+    return np.broadcast_to(values, (samples, *tensor.shape))
 
 
-def _sampled(value: Array, tensor: Tensor) -> Array:
+def _sampled(value: Array, tensor: ArenaTensor) -> Array:
     """Without the tensor's leading batch of 1."""
     shape = tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
     return value.reshape(len(value), *shape)

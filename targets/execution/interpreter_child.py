@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib
 import os
+import struct
 from collections import OrderedDict
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, InfrastructureError
-from hil.targets.execution.signature import DAMAGE, read_signature
+from hil.targets.execution.signature import read_signature
 from hil.targets.execution.submodel import Submodel, alone, cut
 
 _MODULES = {
@@ -21,6 +22,8 @@ _MODULES = {
     "litert": "ai_edge_litert.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
 }
+_DAMAGE = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, KeyError)
+"""What flatbuffers, struct and NumPy raise when `submodel` rewrites a file whose offsets or lengths are wild."""
 _KEPT = 64  # interpreters that stay prepared: the pieces of a graph are called again for every batch
 _prepared: OrderedDict[str, Prepared] = OrderedDict()
 
@@ -77,7 +80,7 @@ def run(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], lis
             for described, blob in zip(header["inputs"], blobs[1:], strict=True)
         ]
         named = _run(header, blobs[0], inputs)
-    except (RuntimeError, *DAMAGE) as error:
+    except (RuntimeError, *_DAMAGE) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadInputError(f"TFLite's reference kernels do not take the model: {reason}") from error
     described = [{"key": key, "dtype": array.dtype.str, "shape": array.shape} for key, array in named.items()]

@@ -8,11 +8,15 @@ inference; it assigns the initial values.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from hil.core.errors import BadInputError
-from hil.npu.vela_output import CompiledModel, Tensor
-from hil.targets.execution.signature import guarded, operator_name
+from hil.core.errors import BadInputError, StreamError
+from hil.core.tflite.flatbuffer import Table
+from hil.core.tflite.model import NPU_OPERATOR, Tensor
+from hil.npu.vela_output import CompiledModel, CompiledSubgraph, CpuOperator, NpuOperator
+
+_INIT_SUBGRAPH = 0
+_CONTAINER, _SHARED_NAME = 0, 1
+"""Fields of the schema's `CallOnceOptions` and `VarHandleOptions`."""
 
 
 @dataclass(frozen=True)
@@ -27,64 +31,57 @@ class Resources:
     initial: dict[str, Tensor]
 
 
-def read_resources(data: bytes, model: CompiledModel) -> Resources:
-    """The resources of a Vela output.  Raises `BadInputError` for initial values that are not constants."""
-    return guarded(data, "the compiled model", lambda root: _read(root, model))
+def read_resources(model: CompiledModel) -> Resources:
+    """The resources of a Vela output.
 
-
-def _read(root: Any, model: CompiledModel) -> Resources:
-    from ethosu.vela.tflite.CallOnceOptions import CallOnceOptions
-
-    main = root.Subgraphs(0)
-    names = _names(root, main)
-    once = [main.Operators(i) for i, name in enumerate(names) if name == "CALL_ONCE"]
+    Raises `BadInputError` for initial values that are not constants, `StreamError` for a damaged file.
+    """
     initial: dict[str, Tensor] = {}
-    for operator in once:
-        number = _options(operator, CallOnceOptions()).InitSubgraphIndex()
-        initial.update(_assigned(root, number, model))
+    for operator in _operators(model.main, "CALL_ONCE"):
+        number = _options(operator).scalar(_INIT_SUBGRAPH, "<i")
+        if not 0 <= number < len(model.subgraphs):
+            raise StreamError(f"the file is damaged: subgraph {number} of {len(model.subgraphs)}")
+        initial.update(_assigned(model.subgraphs[number]))
     return Resources(
-        _handles(root, main, names),
-        frozenset(i for i, name in enumerate(names) if name in ("READ_VARIABLE", "ASSIGN_VARIABLE")),
-        frozenset(i for i, name in enumerate(names) if name in ("VAR_HANDLE", "CALL_ONCE")),
+        _handles(model.main),
+        frozenset(operator.index for operator in _operators(model.main, "READ_VARIABLE", "ASSIGN_VARIABLE")),
+        frozenset(operator.index for operator in _operators(model.main, "VAR_HANDLE", "CALL_ONCE")),
         initial,
     )
 
 
-def _assigned(root: Any, number: int, model: CompiledModel) -> dict[str, Tensor]:
-    graph = root.Subgraphs(number)
-    names = _names(root, graph)
-    handles = _handles(root, graph, names)
-    found = {}
-    for index, name in enumerate(names):
-        operator = graph.Operators(index)
-        if name == "ASSIGN_VARIABLE":
-            value = model.subgraphs[number].tensors[operator.Inputs(1)]
-            if value.data is None or value.dtype is None:
-                raise BadInputError("the model computes the initial value of a variable, which is not supported")
-            found[handles[operator.Inputs(0)]] = value
-        elif name != "VAR_HANDLE":
-            raise BadInputError(f"the model initialises itself with {name}, which is not supported")
+def _operators(graph: CompiledSubgraph, *kinds: str) -> list[CpuOperator]:
+    return [found for found in graph.operators if isinstance(found, CpuOperator) and found.kind in kinds]
+
+
+def _assigned(graph: CompiledSubgraph) -> dict[str, Tensor]:
+    for operator in graph.operators:
+        kind = NPU_OPERATOR if isinstance(operator, NpuOperator) else operator.kind
+        if kind not in ("ASSIGN_VARIABLE", "VAR_HANDLE"):
+            raise BadInputError(f"the model initialises itself with {kind}, which is not supported")
+    handles = _handles(graph)
+    found: dict[str, Tensor] = {}
+    for operator in _operators(graph, "ASSIGN_VARIABLE"):
+        if len(operator.inputs) < 2 or operator.inputs[0] not in handles or operator.inputs[1] < 0:
+            raise StreamError(f"operator {operator.index} names no variable or no value")
+        value = graph.tensors[operator.inputs[1]]
+        if value.data is None or value.dtype is None:
+            raise BadInputError("the model computes the initial value of a variable, which is not supported")
+        found[handles[operator.inputs[0]]] = value
     return found
 
 
-def _handles(root: Any, graph: Any, names: list[str]) -> dict[int, str]:
-    from ethosu.vela.tflite.VarHandleOptions import VarHandleOptions
-
+def _handles(graph: CompiledSubgraph) -> dict[int, str]:
     handles = {}
-    for index, name in enumerate(names):
-        if name == "VAR_HANDLE":
-            operator = graph.Operators(index)
-            options = _options(operator, VarHandleOptions())
-            parts = (options.Container() or b"", options.SharedName() or b"")
-            handles[operator.Outputs(0)] = "/".join(part.decode() for part in parts)
+    for operator in _operators(graph, "VAR_HANDLE"):
+        if not operator.outputs:
+            raise StreamError(f"operator {operator.index} names no variable")
+        options = _options(operator)
+        handles[operator.outputs[0]] = f"{options.string(_CONTAINER)}/{options.string(_SHARED_NAME)}"
     return handles
 
 
-def _names(root: Any, graph: Any) -> list[str]:
-    return [operator_name(root, graph.Operators(index)) for index in range(graph.OperatorsLength())]
-
-
-def _options(operator: Any, options: Any) -> Any:
-    table = operator.BuiltinOptions()
-    options.Init(table.Bytes, table.Pos)
-    return options
+def _options(operator: CpuOperator) -> Table:
+    if operator.options is None:
+        raise StreamError(f"operator {operator.index} has no options")
+    return operator.options

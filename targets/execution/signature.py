@@ -4,48 +4,21 @@
     arrays = take_inputs(signature, np.load("x.npz"))      # by tensor name; floats are quantized
     check_inputs(signature, arrays)                        # one clear line for whatever does not fit
 
-A `.tflite` is a flatbuffer: tables that point to each other by offsets.  Vela's generated classes read it without
-TensorFlow, and without any check of those offsets: `verification` does that first.  Whatever they still stumble over
-in a damaged file becomes one `BadInputError` here.  A quantized value q stands for the real number
-`(q - zero_point) * scale`.
+A quantized value q stands for the real number `(q - zero_point) * scale`.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, StreamError
-from hil.core.tflite.verification import verify
-
-DTYPES: dict[int, np.dtype[Any]] = {
-    0: np.dtype(np.float32),
-    1: np.dtype(np.float16),
-    2: np.dtype(np.int32),
-    3: np.dtype(np.uint8),
-    4: np.dtype(np.int64),
-    6: np.dtype(np.bool_),
-    7: np.dtype(np.int16),
-    9: np.dtype(np.int8),
-    10: np.dtype(np.float64),
-    15: np.dtype(np.uint32),
-    16: np.dtype(np.uint16),
-}
-"""TFLite's `TensorType` numbers that NumPy has."""
-
-NPU_OPERATOR = "ethos-u"
-"""The custom operator in which Vela puts what runs on the NPU."""
-
-_T = TypeVar("_T")
-DAMAGE = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, KeyError)
-"""What flatbuffers, struct and NumPy raise when an offset or a length is wild."""
+from hil.core.tflite.model import NPU_OPERATOR, Model, Tensor, view_model
 
 
 @dataclass(frozen=True)
@@ -100,33 +73,7 @@ class Signature:
 
 def read_signature(model: bytes, name: str = "the model") -> Signature:
     """The signature of a `.tflite`; `name` is how errors call it.  Raises `BadInputError` for anything else."""
-    return guarded(model, name, _signature)
-
-
-def guarded(model: bytes, name: str, read: Callable[[Any], _T]) -> _T:
-    """`read(Model)`, with every stumble over a file that is no TFLite or a damaged one as a `BadInputError`."""
-    from ethosu.vela.tflite.Model import Model
-
-    if len(model) < 8 or model[4:8] != b"TFL3":
-        raise BadInputError(f"{name} is no TFLite model", hint="give a .tflite file")
-    try:
-        verify(model)
-    except StreamError as error:
-        raise BadInputError(f"{name} is a damaged TFLite file: {error.args[0]}") from error
-    try:
-        return read(Model.GetRootAsModel(bytearray(model), 0))
-    except DAMAGE as error:
-        raise BadInputError(f"{name} is a damaged TFLite file: {error or type(error).__name__}") from error
-
-
-def operator_name(model: Any, operator: Any) -> str:
-    """TFLite's name of an operator's kind, such as CONV_2D; a custom operator's own name."""
-    code = model.OperatorCodes(operator.OpcodeIndex())
-    builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-    names = _builtin_names()
-    if names[builtin] == "CUSTOM":
-        return str(code.CustomCode().decode())
-    return names[builtin]
+    return view_model(model, name, _signature)
 
 
 def require_quantized(signature: Signature, name: str = "the model") -> None:
@@ -216,42 +163,28 @@ def take_inputs(signature: Signature, given: Array | Mapping[str, Array]) -> lis
     return arrays
 
 
-def tensor_spec(tensor: Any) -> TensorSpec:
-    """What a flatbuffer `Tensor` says of itself."""
-    shape = tuple(tensor.Shape(axis) for axis in range(tensor.ShapeLength()))
-    if any(size < 0 for size in shape) or math.prod(shape) >= 1 << 40:
-        raise ValueError(f"a tensor of shape {shape}")
-    open_axes = tuple(axis for axis in range(1, tensor.ShapeSignatureLength()) if tensor.ShapeSignature(axis) < 0)
+def _tensor_spec(tensor: Tensor) -> TensorSpec:
+    if any(size < 0 for size in tensor.shape) or math.prod(tensor.shape) >= 1 << 40:
+        raise StreamError(f"a tensor of shape {tensor.shape}")
+    if tensor.dtype is None:
+        raise StreamError(f"a tensor of type {tensor.type}")
     scale, zero_point = 0.0, 0
-    quantization = tensor.Quantization()
-    if quantization is not None and quantization.ScaleLength() == 1:
-        scale = float(quantization.Scale(0))
-        zero_point = int(quantization.ZeroPoint(0)) if quantization.ZeroPointLength() else 0
-    if tensor.Type() not in DTYPES:
-        raise ValueError(f"a tensor of type {tensor.Type()}")
-    name = (tensor.Name() or b"").decode()
-    return TensorSpec(name, shape, DTYPES[tensor.Type()], scale, zero_point, open_axes)
+    if len(tensor.quantization.scales) == 1:
+        scale = tensor.quantization.scales[0]
+        zero_point = next(iter(tensor.quantization.zero_points), 0)
+    dynamic = tuple(axis for axis, size in enumerate(tensor.shape_signature) if axis and size < 0)
+    return TensorSpec(tensor.name, tensor.shape, tensor.dtype, scale, zero_point, dynamic)
 
 
-def _signature(model: Any) -> Signature:
-    graph = model.Subgraphs(0)
-    if graph is None:
-        raise ValueError("it has no graph")
-    operators = [graph.Operators(i) for i in range(graph.OperatorsLength())]
-    names = [(graph.Tensors(i).Name() or b"").decode() for i in range(graph.TensorsLength())]
-    read = [[op.Inputs(i) for i in range(op.InputsLength())] for op in operators]
+def _signature(model: Model) -> Signature:
+    graph = model.main
+    names = {-1: "", **{tensor.index: tensor.name for tensor in graph.tensors}}
+    outputs = [tuple(names[index] for index in operator.outputs) for operator in graph.operators]
     return Signature(
-        tuple(tensor_spec(graph.Tensors(graph.Inputs(i))) for i in range(graph.InputsLength())),
-        tuple(tensor_spec(graph.Tensors(graph.Outputs(i))) for i in range(graph.OutputsLength())),
-        tuple(operator_name(model, operator) for operator in operators),
-        tuple(tuple(names[index] for index in indices if index >= 0) for indices in read),
-        tuple(names[op.Outputs(0)] if op.OutputsLength() else "" for op in operators),
-        tuple(tuple(names[op.Outputs(i)] for i in range(op.OutputsLength())) for op in operators),
+        tuple(_tensor_spec(graph.tensor(index)) for index in graph.inputs),
+        tuple(_tensor_spec(graph.tensor(index)) for index in graph.outputs),
+        tuple(operator.kind for operator in graph.operators),
+        tuple(tuple(names[index] for index in operator.inputs if index >= 0) for operator in graph.operators),
+        tuple(next(iter(written), "") for written in outputs),
+        tuple(outputs),
     )
-
-
-@functools.cache
-def _builtin_names() -> dict[int, str]:
-    from ethosu.vela.tflite.BuiltinOperator import BuiltinOperator
-
-    return {value: name for name, value in vars(BuiltinOperator).items() if not name.startswith("_")}

@@ -7,13 +7,15 @@ x, y = operator.inputs[0], operator.outputs[0]
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from hil.core.arrays import Array
+from hil.core.tflite.flatbuffer import Table
+from hil.core.tflite.model import Subgraph, Tensor, read_model
 
 
 @dataclass(frozen=True)
@@ -29,35 +31,32 @@ class TensorDescription:
 
 @dataclass(frozen=True)
 class OperatorDescription:
-    """One operator; an input that was left out is None.  `options` is the schema's object."""
+    """One operator; an input that was left out is None.  `options` is the table of its kind's options, if any."""
 
     inputs: tuple[TensorDescription | None, ...]
     outputs: tuple[TensorDescription, ...]
     intermediates: tuple[TensorDescription, ...]
-    options: Any
+    options: Table | None
 
 
 def first_operator(model: bytes) -> OperatorDescription:
     """The first operator of a `.tflite`, with its tensors."""
-    read = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model))
-    graph = read.subgraphs[0]
+    graph = read_model(model).main
     operator = graph.operators[0]
+    return OperatorDescription(
+        tuple(None if index < 0 else _described(graph.tensors[index]) for index in operator.inputs),
+        _all(graph, operator.outputs),
+        _all(graph, operator.intermediates),
+        operator.options,
+    )
 
-    def tensors(indices: Any) -> tuple[Any, ...]:
-        numbers = [] if indices is None else indices
-        return tuple(None if i < 0 else _described(graph.tensors[i], read.buffers) for i in numbers)
 
-    inputs, outputs, held = (tensors(part) for part in (operator.inputs, operator.outputs, operator.intermediates))
-    return OperatorDescription(inputs, outputs, held, operator.builtinOptions)
+def _all(graph: Subgraph, indices: Sequence[int]) -> tuple[TensorDescription, ...]:
+    return tuple(_described(graph.tensor(index)) for index in indices)
 
 
-def _described(tensor: Any, buffers: Any) -> TensorDescription:
-    names = {number: name.lower() for name, number in vars(schema.TensorType).items() if not name.startswith("_")}
-    dtype = np.dtype(names[tensor.type])
-    shape = tuple(int(length) for length in (() if tensor.shape is None else tensor.shape))
-    raw = buffers[tensor.buffer].data
-    data = None if raw is None else np.frombuffer(bytes(raw), dtype).reshape(shape)
+def _described(tensor: Tensor) -> TensorDescription:
+    assert tensor.dtype is not None
     held = tensor.quantization
-    if held is None or held.scale is None:
-        return TensorDescription(shape, dtype, 0.0, 0, data)
-    return TensorDescription(shape, dtype, float(held.scale[0]), int(held.zeroPoint[0]), data)
+    scale, zero_point = (held.scales[0], held.zero_points[0]) if held.scales else (0.0, 0)
+    return TensorDescription(tensor.shape, tensor.dtype, scale, zero_point, tensor.constant())

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hil.core.arrays import Array
+from hil.core.tflite.flatbuffer import Table
 from hil.targets.execution.interpreter import Interpreter
 from tests.support.operators.arithmetic.fixed_point import quantized, scaled, scaled_wide
 from tests.support.operators.builder import Op, Tensor, build
@@ -27,6 +28,8 @@ GATE_SCALE = 2.0**-12
 _UNIT = 2.0**-15
 _CELL_GATE = 2
 """The order is input, forget, cell, output."""
+_CELL_CLIP, _TIME_MAJOR = 1, 3
+"""Fields of the schema's `UnidirectionalSequenceLSTMOptions`."""
 
 
 def lstm(model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
@@ -34,7 +37,7 @@ def lstm(model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
     layer = _Layer(first_operator(model))
     x, y = layer.tensor(0), layer.operator.outputs[0]
     steps = inputs[0].reshape(-1, *x.shape).astype(np.int64) - x.zero_point
-    time_axis = 1 if layer.operator.options.timeMajor else 2
+    time_axis = 1 if layer.options.scalar(_TIME_MAJOR, "<b") else 2
     steps = np.moveaxis(steps, time_axis, 0)
     hidden, cell = layer.tensor(18), layer.tensor(19)
     h = np.full((steps.shape[1], *hidden.shape), hidden.zero_point, np.int64)
@@ -50,6 +53,12 @@ def lstm(model: bytes, inputs: Sequence[Array]) -> Sequence[Array]:
 class _Layer:
     operator: OperatorDescription
 
+    @property
+    def options(self) -> Table:
+        found = self.operator.options
+        assert found is not None
+        return found
+
     def tensor(self, number: int) -> TensorDescription:
         found = self.operator.inputs[number]
         assert found is not None
@@ -62,8 +71,8 @@ class _Layer:
         kept = _saturated(scaled(forget * c, quantized(cell.scale * _UNIT / cell.scale)))
         added = _saturated(scaled(take * new, quantized(_UNIT * _UNIT / cell.scale)))
         c = _saturated(kept + added)
-        if self.operator.options.cellClip:
-            bound = int(self.operator.options.cellClip / cell.scale)
+        if clip := self.options.scalar(_CELL_CLIP, "<f"):
+            bound = int(clip / cell.scale)
             c = np.clip(c, -bound, bound)
         curved = _function("TANH", cell.scale)[c + 32768]
         limits = np.iinfo(self.operator.outputs[0].dtype)
