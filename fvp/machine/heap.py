@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hil.core.errors import BadInputError
+from hil.fvp.command_line import elf
 from hil.fvp.command_line.contract import CommandLine
 from hil.fvp.machine.gdb import PC, Gdb
 from hil.fvp.machine.semihosting import CpuMemory
@@ -44,14 +45,14 @@ def asked(line: CommandLine) -> tuple[int, ...] | None:
 
 
 class HeapInfo:
-    """Answers the call of the firmware `elf` with `addresses`; the CPU that `gdb` holds has `memory`."""
+    """Answers the call of the firmware `application` with `addresses`; the CPU that `gdb` holds has `memory`."""
 
-    def __init__(self, gdb: Gdb, memory: CpuMemory, elf: Path, addresses: Sequence[int]) -> None:
+    def __init__(self, gdb: Gdb, memory: CpuMemory, application: Path, addresses: Sequence[int]) -> None:
         self._gdb = gdb
         self._memory = memory
         self._addresses = addresses
         self._behind: int | None = None
-        for place in sorted(set(_breakpoints(elf))):
+        for place in sorted(set(_breakpoints(application))):
             gdb.stop_at(place)
 
     @staticmethod
@@ -77,16 +78,12 @@ class HeapInfo:
         return {}
 
 
-def _breakpoints(elf: Path) -> Iterator[int]:
-    """Where the ELF's memory holds a semihosting call, or something that looks like one."""
-    from elftools.elf.elffile import ELFFile
-
-    with elf.open("rb") as file:
-        for segment in ELFFile(file).iter_segments("PT_LOAD"):
-            data: bytes = segment.data()
-            at = data.find(_BREAKPOINT)
-            while at >= 0:
-                for start in (segment["p_vaddr"], segment["p_paddr"]):
-                    if (start + at) % _SIZE == 0:
-                        yield start + at
-                at = data.find(_BREAKPOINT, at + 1)
+def _breakpoints(path: Path) -> Iterator[int]:
+    """Addresses at which the ELF's memory holds a semihosting call, or something that looks like one."""
+    for segment in elf.segments(path):
+        at = segment.data.find(_BREAKPOINT)
+        while at >= 0:
+            for start in (segment.virtual, segment.physical):
+                if (start + at) % _SIZE == 0:
+                    yield start + at
+            at = segment.data.find(_BREAKPOINT, at + 1)
