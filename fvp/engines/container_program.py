@@ -20,10 +20,10 @@ from pathlib import Path
 from hil.core import lifeline
 from hil.core.errors import BadInputError, HangError
 from hil.fvp.command_line import contract
-from hil.fvp.command_line import exit as ending
+from hil.fvp.command_line.exit_code import report_error
 from hil.fvp.command_line.parameters import UARTS, Value
 from hil.fvp.engines.container import SCRATCH, ContainerLimits, connect
-from hil.fvp.machine import file_transfer as transfer
+from hil.fvp.machine import file_transfer
 
 NAME = "fvp-in-docker"
 
@@ -87,13 +87,13 @@ def _samples(line: contract.CommandLine) -> int:
 
 def run(image: str, program: str, line: contract.CommandLine) -> int:
     """Runs `line` on `program` of `image`; UART and messages go to standard output and error.  Gives the exit code."""
-    from hil.fvp.engines import container_session as session
+    from hil.fvp.engines import container_session
 
     inside, staged = stage(line)
-    sent = [transfer.contents(path) for path in staged.inputs]
+    sent = [file_transfer.contents(path) for path in staged.inputs]
     client = connect()
     try:
-        ended = session.run(
+        ended = container_session.run(
             client,
             image,
             [program, *contract.arguments(inside)],
@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # Nobody reads what the UART sends.
         return contract.EXIT_FAILED
     except Exception as error:  # Among them what the Docker SDK raises when the daemon goes away.
-        return ending.told(NAME, error)
+        return report_error(NAME, error)
 
 
 def _print(data: bytes) -> None:

@@ -25,8 +25,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hil.core.errors import BadInputError, UnavailableError
-from hil.fvp.engines import search
-from hil.fvp.engines import startup as starting
+from hil.fvp.engines import search, startup
 
 NAMES = ("auto", "arm", "docker", "open")
 
@@ -112,7 +111,7 @@ def _arm(executable: Path | None, npu: str) -> Engine:
 
 
 def _started(found: search.Found, npu: str) -> Engine:
-    started = starting.start(found.path)
+    started = startup.start(found.path)
     environment = dict(started.environment)
     if started.is_open:
         return Engine("open", started.said.splitlines()[0], (str(found.path),), modelled=True, environment=environment)
@@ -121,11 +120,11 @@ def _started(found: search.Found, npu: str) -> Engine:
 
 
 def _docker(npu: str) -> Engine:
-    from hil.fvp.engines import image as images
+    from hil.fvp.engines import image
 
-    image = images.find(search.names_of(npu))
-    command = (sys.executable, "-m", "hil.fvp.engines.container_program", image.id, image.program)
-    return Engine("docker", image.version, command, modelled=image.is_open, tied=True)
+    found = image.find(search.names_of(npu))
+    command = (sys.executable, "-m", "hil.fvp.engines.container_program", found.id, found.program)
+    return Engine("docker", found.version, command, modelled=found.is_open, tied=True)
 
 
 def _open() -> Engine:

@@ -122,9 +122,9 @@ def load(path: Path, npu: str = "ethos-u55") -> Firmware:
         path = beside
     elif path.suffix != ".toml":
         raise BadInputError(f"{path} is no ELF file for a 32-bit Arm CPU", hint="give an ELF, or a TOML about one")
-    from hil.fvp.inference import firmware_description as description
+    from hil.fvp.inference import firmware_description
 
-    described = description.read(path)
+    described = firmware_description.read(path)
     program = described.path
     if not program.is_file():
         raise BadInputError(f"{path}: there is no file {program}")

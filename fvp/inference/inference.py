@@ -24,7 +24,7 @@ from hil.core.errors import BadInputError, FaultError, HilError, ProtocolError
 from hil.core.npu_config import NpuConfig
 from hil.fvp.command_line import contract
 from hil.fvp.command_line.parameters import Value
-from hil.fvp.engines import engine as engines
+from hil.fvp.engines.engine import Engine, find
 from hil.fvp.inference import admission, report
 from hil.fvp.inference.firmware import Firmware, runner
 from hil.fvp.inference.launch import anonymous, launch, path_of
@@ -65,7 +65,7 @@ def run_inference(
     *,
     macs: int = 128,
     time_limit_s: float = 120.0,
-    engine: str | engines.Engine = "open",
+    engine: str | Engine = "open",
     npu: NpuConfig | None = None,
     firmware: Firmware | None = None,
     parameters: Mapping[str, Value] | None = None,
@@ -88,7 +88,7 @@ def run_inferences(
     *,
     macs: int = 128,
     time_limit_s: float = 120.0,
-    engine: str | engines.Engine = "open",
+    engine: str | Engine = "open",
     npu: NpuConfig | None = None,
     firmware: Firmware | None = None,
     parameters: Mapping[str, Value] | None = None,
@@ -111,7 +111,7 @@ def run_inferences(
     if any(list(map(len, sample)) != sizes for sample in samples):
         raise BadInputError("the samples have inputs of different sizes")
     compiled = admission.check(model, sizes, output_sizes, macs, firmware)
-    program = engines.find(engine, npu=firmware.npu) if isinstance(engine, str) else engine
+    program = find(engine, npu=firmware.npu) if isinstance(engine, str) else engine
     together = len(samples) if can_restore(program, parameters) and sum(sizes) > 0 else 1
     made: list[Inference] = []
     for first in range(0, len(samples), together):
@@ -141,7 +141,7 @@ def run_inferences(
     return made
 
 
-def can_restore(program: engines.Engine, parameters: Mapping[str, Value] | None = None) -> bool:
+def can_restore(program: Engine, parameters: Mapping[str, Value] | None = None) -> bool:
     """Whether the program can bring back a board's state, with these parameters of the user's."""
     return program.tied and program.modelled and not (parameters or {}).get("cpu0.semihosting-enable")
 
@@ -157,7 +157,7 @@ def _is_fast(line: contract.CommandLine) -> bool:
 
 def _command_line(
     firmware: Firmware,
-    program: engines.Engine,
+    program: Engine,
     macs: int,
     npu: NpuConfig | None,
     files: Sequence[Path],
@@ -194,7 +194,7 @@ def _result(
     uart: str,
     output: bytes,
     sizes: Sequence[int],
-    program: engines.Engine,
+    program: Engine,
     firmware: Firmware,
     compiled: CompiledModel | None,
 ) -> Inference:

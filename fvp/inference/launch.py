@@ -22,7 +22,7 @@ from typing import IO
 from hil.core import lifeline
 from hil.core.errors import BadInputError, BootError, FaultError, FvpError, HangError, StoppedError
 from hil.fvp.command_line import contract
-from hil.fvp.engines import engine as engines
+from hil.fvp.engines.engine import Engine
 from hil.fvp.inference import report
 from hil.fvp.inference.uart_log import Logs
 from hil.fvp.machine.uart import EOT
@@ -44,7 +44,7 @@ _MESSAGES = 1 << 20
 
 
 def launch(
-    program: engines.Engine,
+    program: Engine,
     line: contract.CommandLine,
     descriptors: list[int],
     *,

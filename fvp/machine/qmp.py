@@ -1,7 +1,7 @@
-"""QEMU's machine monitor: commands and answers as JSON, a line each.
+"""QMP, QEMU's control protocol: commands and answers as JSON, a line each.
 
-    monitor = QmpClient(sock)
-    monitor.ask("query-status")
+    client = QmpClient(sock)
+    client.ask("query-status")
 
 Source: QEMU's "QMP protocol specification".
 """
@@ -41,7 +41,7 @@ class QmpClient:
                 return answer["return"]
 
     def command(self, line: str) -> None:
-        """Does a command of the monitor for people; raises `FaultError` with what it complains of."""
+        """Does a command of QEMU's human monitor; raises `FaultError` with what it complains of."""
         said = self.ask("human-monitor-command", command_line=line)
         if said:
             raise FaultError(f"QEMU refused {line!r}: {said.strip()}")

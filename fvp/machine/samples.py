@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hil.core.errors import BadInputError
 from hil.fvp.command_line.contract import CommandLine
-from hil.fvp.machine import file_transfer as transfer
+from hil.fvp.machine import file_transfer
 
 
 class SampleInputs:
@@ -22,7 +22,7 @@ class SampleInputs:
     def __init__(self, line: CommandLine) -> None:
         self.samples = int(line.parameter("open.samples"))
         self.watched: tuple[int, int] | None = None
-        loads = [(data.address, transfer.contents(data.file)) for data in line.data]
+        loads = [(data.address, file_transfer.contents(data.file)) for data in line.data]
         if self.samples < 1:
             raise BadInputError(f"open.samples={self.samples}: there is at least one")
         if self.samples > 1:

@@ -23,9 +23,7 @@ from typing import TYPE_CHECKING, Any
 from hil.core.errors import BadInputError, BootError, FaultError, HilError, QemuEndedError
 from hil.core.npu_config import NpuConfig
 from hil.fvp.command_line.contract import CommandLine
-from hil.fvp.machine import file_transfer as transfer
-from hil.fvp.machine import qemu
-from hil.fvp.machine import stepped_access as stepped
+from hil.fvp.machine import file_transfer, qemu, stepped_access
 from hil.fvp.machine.memory import CpuView, GuestMemory
 from hil.fvp.machine.npu_window import Device
 from hil.fvp.machine.preparation import Preparation
@@ -103,9 +101,9 @@ class Machine:
         try:
             self._qemu.gdb.connect(_START_SECONDS)
             for address, data in self._inputs.first:
-                transfer.load(self._memory, address, data)
+                file_transfer.load(self._memory, address, data)
             for dump in self._line.dumps:
-                transfer.check(self._memory, "--dump", dump.address, dump.size)
+                file_transfer.check(self._memory, "--dump", dump.address, dump.size)
             for window in qemu.NPU_WINDOWS:
                 self._qemu.gdb.watch(window, qemu.NPU_WINDOW)
             if self._inputs.watched:
@@ -151,7 +149,7 @@ class Machine:
             if end is not End.UART or self._kept is None:
                 break  # Firmware that gives up before it reads its inputs gives up for every sample.
         for pieces, dump in zip(saved, self._line.dumps, strict=True):
-            transfer.save(dump.file, pieces)
+            file_transfer.save(dump.file, pieces)
         return end
 
     def _loop(self) -> End:
@@ -192,7 +190,7 @@ class Machine:
         elif self._heap is not None and self._heap.is_hit(reason):
             self._resume(self._heap.serve(gdb.registers()[0]))
         else:
-            self._resume(*stepped.serve(self._device, gdb, self._memory))
+            self._resume(*stepped_access.serve(self._device, gdb, self._memory))
             self.accesses += 1
         return None
 

@@ -27,12 +27,12 @@ _IMAGE_BYTES = 1 << 20
 class Snapshot:
     """One state of a QEMU.
 
-    `monitor` is its monitor, `image` the descriptor of an empty file that QEMU inherits under the
+    `qmp` is its control connection, `image` the descriptor of an empty file that QEMU inherits under the
     same number, `memory` that of DDR's file, and `ddr` its bytes.
     """
 
-    def __init__(self, monitor: QmpClient, image: int, memory: int, ddr: mmap.mmap) -> None:
-        self._monitor = monitor
+    def __init__(self, qmp: QmpClient, image: int, memory: int, ddr: mmap.mmap) -> None:
+        self._qmp = qmp
         self._image = image
         self._memory = memory
         self._ddr = ddr
@@ -42,13 +42,13 @@ class Snapshot:
         """Keeps the machine's state, in place of what was kept before; raises `FaultError` if QEMU cannot."""
         if self._pages is None:
             self._make_image()
-        self._monitor.command(f"savevm {_NAME}")
+        self._qmp.command(f"savevm {_NAME}")
         self._pages = [(start, self._ddr[start:end]) for start, end in self._used()]
 
     def restore(self) -> None:
         """Brings back what was kept; raises `FaultError` if QEMU cannot."""
         assert self._pages is not None
-        self._monitor.command(f"loadvm {_NAME}")
+        self._qmp.command(f"loadvm {_NAME}")
         kept = {start: start + len(data) for start, data in self._pages}
         for start, end in self._used():  # `loadvm` has written the firmware's image once more.
             if kept.get(start) != end:
@@ -57,10 +57,10 @@ class Snapshot:
             self._ddr[start : start + len(data)] = data
 
     def _make_image(self) -> None:
-        ask = self._monitor.ask
+        ask = self._qmp.ask
         ask("blockdev-add", driver="file", filename=f"/dev/fd/{self._image}", node_name=_FILE)
         ask("blockdev-create", job_id=_JOB, options={"driver": "qcow2", "file": _FILE, "size": _IMAGE_BYTES})
-        self._monitor.wait_for("JOB_STATUS_CHANGE", id=_JOB, status="concluded")
+        self._qmp.wait_for("JOB_STATUS_CHANGE", id=_JOB, status="concluded")
         ask("job-dismiss", id=_JOB)
         ask("blockdev-add", driver="qcow2", file=_FILE, node_name=_IMAGE)
         ask("migrate-set-capabilities", capabilities=[{"capability": "x-ignore-shared", "state": True}])

@@ -27,7 +27,7 @@ from hil.targets.boards.catalogue import find_board, names
 from hil.targets.boards.connection import open_board
 from hil.targets.boards.description import Board
 from hil.targets.boards.health import Health
-from hil.targets.boards.local_port import desk
+from hil.targets.boards.local_port import local_access
 from hil.targets.boards.recovery import Recovery
 
 __all__ = [
@@ -43,8 +43,8 @@ __all__ = [
     "ResetError",
     "StuckError",
     "WrongBoardError",
-    "desk",
     "find_board",
+    "local_access",
     "names",
     "open_board",
     "reach",

@@ -1,6 +1,6 @@
 """Writes a firmware onto a board: the right one, with proof before and after.
 
-    flashed = flash(desk(find_board("desk")), Path("monitor.elf"))
+    flashed = flash(local_access(find_board("desk")), Path("monitor.elf"))
     flashed.before, flashed.after.firmware
 
 What answers on the port is compared with the description first: a wrong board is never flashed.  Then pyOCD or the

@@ -1,6 +1,6 @@
 """A board on this desk: its port is searched for, its resets are modem lines, commands and the link's own.
 
-access = desk(find_board("mps3_an547@/dev/ttyUSB2"))
+access = local_access(find_board("mps3_an547@/dev/ttyUSB2"))
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from hil.targets.link import Link, LinkError
 from hil.targets.link.channel import SerialChannel
 
 
-def desk(board: Board) -> BoardAccess:
+def local_access(board: Board) -> BoardAccess:
     """The reach of a board that is plugged in here."""
-    here = _Desk(board)
+    here = _LocalPort(board)
     return BoardAccess(board, here.path, {way: here.way(way) for way in board.reset.ways})
 
 
-class _Desk:
+class _LocalPort:
     """Remembers where the board was seen last: what switches its power may need to know while it is off."""
 
     def __init__(self, board: Board) -> None:

@@ -1,6 +1,6 @@
 """Gets a board back that is silent, talks garbage, was reset, hangs or is unplugged; or says that it is lost.
 
-    with Recovery(desk(find_board("desk"))) as recovery:
+    with Recovery(local_access(find_board("desk"))) as recovery:
         outputs = recovery.attempt(lambda link: upload_and_run(link))
 
 `work` is done from its start after each recovery, on a board whose memory may be empty or as it was: what is written

@@ -1,9 +1,9 @@
-"""The commands of a board's MLPerf Tiny monitor, each with a time limit, none trusted blindly.
+"""The commands of a board with MLPerf Tiny's firmware, each with a time limit, none trusted blindly.
 
-    with MlperfClient(open_channel("/dev/ttyACM0")) as monitor:
-        monitor.sync()
-        monitor.load(bytes(490))
-        monitor.infer(1, 0).results
+    with MlperfClient(open_channel("/dev/ttyACM0")) as client:
+        client.sync()
+        client.load(bytes(490))
+        client.infer(1, 0).results
 
 Three traps, all seen on real programs of this protocol: opening a port may lose the banner (so `sync` asks for the
 name until it is told); a command that is nothing but `%` ends some firmwares (it is never sent); more data than was
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class MlperfClient:
-    """A board that speaks the protocol on `channel`, which is the monitor's from now on.
+    """A board that speaks the protocol on `channel`, which is the client's from now on.
 
     `answer_s` limits the wait for the answer to a command that does no inference, `sync_s` that for a sign of life.
     With `verify`, an input is read back (`db print`) where the firmware can; `is_verified` says whether it could.
