@@ -1,4 +1,4 @@
-"""What a `.tflite` must be before Vela's generated classes read it: whole, and no larger than it looks.
+"""Verification of a `.tflite` before Vela's generated classes read it: whole, and no larger than it looks.
 
     verify(data)            # raises StreamError
 

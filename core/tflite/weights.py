@@ -1,4 +1,4 @@
-"""What a TFLite file says about its operators and weights, read without running it and without TensorFlow.
+"""Reader of a TFLite file's operators and weights, without running it and without TensorFlow.
 
 for operator in read_tflite(content):
     print(operator.kind, operator.output_name, None if operator.weights is None else operator.weights.shape)
@@ -24,7 +24,7 @@ class Operator:
 
     `weights` are the quantized weights (int8) and `bias` (int32 or int64) of a weighted operator, `channel_axis` their
     output channels' axis, `scales` the weights' scales (one, or one a channel).  `names` are those of weights, bias and
-    output: the converter keeps the names of the layers it fused there.  `float_tensors` are the names of tensors that
+    output: the converter puts the names of fused layers there.  `float_tensors` are the names of tensors that
     are not quantized.
     """
 

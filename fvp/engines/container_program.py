@@ -28,7 +28,7 @@ from hil.fvp.machine import file_transfer
 NAME = "fvp-in-docker"
 
 _MARGIN_SECONDS = 30.0
-"""How much longer than its --timelimit a program may take, for its start and end."""
+"""Time beyond its --timelimit that a program may take for its start and end."""
 
 _MOST_TEXT = 64 << 20
 """Most bytes of a UART's file, or of a list."""
@@ -81,7 +81,7 @@ def stage(line: contract.CommandLine) -> tuple[contract.CommandLine, Staged]:
 
 
 def _samples(line: contract.CommandLine) -> int:
-    """How many samples the open executable runs, each with its own time limit and its own piece of a dump."""
+    """Number of samples that the open executable runs, each with its own time limit and its own piece of a dump."""
     return max(1, int(line.parameter("open.samples")))
 
 

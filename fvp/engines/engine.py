@@ -30,7 +30,7 @@ from hil.fvp.engines import search, startup
 NAMES = ("auto", "arm", "docker", "open")
 
 OPEN_COMMAND = (sys.executable, "-m", "hil.fvp.corstone300")
-"""How the open executable is started where no other is named."""
+"""Command that starts the open executable where no other is named."""
 
 _ABSENT = "Arm's Corstone-300 FVP is not on this machine"
 
@@ -41,7 +41,8 @@ class Engine:
 
     `version` identifies program and version in records; `modelled` says that cycles are our timing model's.
     `environment` is what the program needs beside this process's own.  `tied` programs are this project's: they end
-    with their parent if they are told its process id.  `why` says how `auto` came to it, empty if it did not choose.
+    with their parent if they are given its process id.  `why` is the reason of `auto`'s choice, empty if it did not
+    choose.
     """
 
     name: str

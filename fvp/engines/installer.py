@@ -92,7 +92,7 @@ def _unpack_and_install(archive: Archive, file: Path, into: Path, say: Callable[
 
 
 def _scratch(into: Path) -> str:
-    """How the names of folders begin that an installation works in."""
+    """Prefix of the names of an installation's temporary folders."""
     return f".{into.name}-scratch-"
 
 

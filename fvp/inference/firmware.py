@@ -43,7 +43,7 @@ class MemoryRange:
 
 @dataclass(frozen=True)
 class FirmwareLayout:
-    """Where a runner firmware has its data.
+    """Addresses of a runner firmware's data.
 
     Inputs and outputs lie one after the other, without padding, in the model's order.  `fast` is the memory beside the
     arena that the driver gives to a model of Vela's memory mode Dedicated_Sram; None if it gives none.

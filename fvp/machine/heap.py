@@ -1,4 +1,4 @@
-"""SYS_HEAPINFO with the user's values: where semihosting tells firmware that its heap and its stack are.
+"""SYS_HEAPINFO with the user's values: semihosting's answer about the addresses of heap and stack.
 
     heap = HeapInfo(gdb, memory, Path("app.axf"), (0, 0, 0x20080000, 0))
     if heap.is_hit(reason): changed = heap.serve(registers)
@@ -57,7 +57,7 @@ class HeapInfo:
 
     @staticmethod
     def is_hit(reason: str) -> bool:
-        """Whether the CPU stopped at a place and not at a watched access."""
+        """True if the CPU stopped at a breakpoint and not at a watched access."""
         return reason.startswith("T05") and "watch:" not in reason
 
     def serve(self, registers: Sequence[int]) -> dict[int, int]:

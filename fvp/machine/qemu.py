@@ -41,7 +41,7 @@ DDR_BASE, DDR_SIZE = 0x6000_0000, 2 << 30
 """DDR; QEMU has it as one memory, whose parts at 0x7000_0000, 0x9000_0000... are the secure ones."""
 
 NPU_WINDOWS, NPU_WINDOW = (0x5810_2000, 0x4810_2000), 0x1000
-"""Where the Ethos-U55's registers are, secure and non-secure, and their size in bytes."""
+"""Addresses of the Ethos-U55's registers, secure and non-secure, and their size in bytes."""
 
 NPU_INTERRUPT = 24
 """The NPU's expansion interrupt of the SSE-300, the CPU's interrupt 56."""
@@ -59,7 +59,7 @@ _UART_BUFFER = 1 << 20
 class Qemu:
     """A started QEMU, stopped at the CPU's reset.
 
-    `uarts` are the connected sockets by UART number, `ddr` the DDR's bytes from `DDR_BASE`, `snapshot` keeps its state
+    `uarts` are the connected sockets by UART number, `ddr` the DDR's bytes from `DDR_BASE`, `snapshot` saves its state
     and `qmp` reports resets, each None if it was not started for that.
     """
 
@@ -84,7 +84,7 @@ class Qemu:
         self._closing.close()
 
     def ended(self) -> tuple[int, str]:
-        """Waits for QEMU's end; gives its exit code (negative: a signal) and the errors it told, without warnings."""
+        """Waits for QEMU's end; returns its exit code (negative: a signal) and its errors, without warnings."""
         try:
             code = self.process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:  # It has closed its connections and hangs.
@@ -96,7 +96,7 @@ class Qemu:
 
 
 def how_ended(code: int, messages: str) -> str:
-    """What `Qemu.ended` gave, in a few words."""
+    """A short description of an end: exit code and messages as `Qemu.ended` returned them."""
     first = messages.splitlines()[0] if messages else ""
     return ": ".join(filter(None, [f"signal {-code}" if code < 0 else f"exit code {code}", first]))
 
@@ -135,8 +135,8 @@ def start(
     """Starts QEMU with `firmware` (an ELF) loaded and the CPU held; `gdb.connect` waits until it answers.
 
     `uarts` are the UARTs whose output is wanted.  With a command line for the firmware, `semihosting`, its semihosting
-    calls come to the debugger; without, they are faults.  Only with `snapshots` can its state be kept, only when
-    `reports_resets` is a reset told.
+    calls come to the debugger; without, they are faults.  Only with `snapshots` can its state be saved, only with
+    `reports_resets` does it report a reset.
     Raises `UnavailableError` if QEMU is not installed, `BootError` if it cannot be started.
     """
     try:

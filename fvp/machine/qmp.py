@@ -26,7 +26,7 @@ class QmpClient:
         self._greeted = False
 
     def ask(self, command: str, **arguments: Any) -> Any:
-        """What `command` returns; underscores in arguments' names stand for dashes.  Raises `FaultError`."""
+        """Runs `command` and returns its result; raises `FaultError`.  In names of arguments, _ becomes -."""
         if not self._greeted:
             self._greeted = True
             self._line()
@@ -51,7 +51,7 @@ class QmpClient:
         return self._socket.fileno()
 
     def events(self) -> list[str]:
-        """Names of the events that were told since it was last asked anything; does not wait."""
+        """Names of the events that came since the last command; does not wait."""
         names = []
         while self._received.count(b"\n") or select.select([self._socket], [], [], 0)[0]:
             names.append(str(self._line().get("event")))

@@ -1,4 +1,4 @@
-"""What memory holds at the start of each sample, as the command line says.
+"""Contents of memory at the start of each sample, from the command line.
 
 `open.samples=N` with `open.samples_address=A`: the file of the `--data` at A holds the inputs of N samples, one after
 the other, in pieces of the same size.  Every other `--data` is the same for all.
@@ -34,7 +34,7 @@ class SampleInputs:
         return self._address, self._pieces[sample]
 
     def is_hit(self, reason: str) -> bool:
-        """Whether the CPU stopped because it is about to look at the inputs."""
+        """True if the CPU stopped because it is about to read the inputs."""
         return self.watched is not None and f"watch:{self.watched[0]:x};" in reason
 
     def _split(self, line: CommandLine, loads: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:

@@ -7,7 +7,7 @@ The loop sleeps until the CPU stops at an NPU register, or for a moment; then it
 the limits.
 
 With `open.samples=N` the run is done for N samples.  What a firmware does before it first looks at its inputs does not
-depend on them: there the machine's state is kept (`snapshot`), and each further sample starts from it instead of from
+depend on them: there the machine's state is saved (`snapshot`), and each further sample starts from it instead of from
 a reset.  Nothing else is shared between samples.
 """
 
@@ -48,7 +48,7 @@ _START_SECONDS, _STOP_SECONDS = 30.0, 10.0
 
 @dataclass(frozen=True)
 class KeptState:
-    """What belongs to a kept state beside QEMU's own: the NPU's, each UART's output so far, and simulated seconds."""
+    """The parts of a saved state beside QEMU's own: the NPU's, each UART's output so far, and simulated seconds."""
 
     npu: dict[str, Any]
     uarts: dict[int, bytes]
@@ -218,7 +218,7 @@ class Machine:
         return NpuJobs(self._preparation.programs(), self._memory_system, self._memory)
 
     def _keep(self) -> None:
-        """Keeps the state for further samples, if there are any and it is not kept yet; the CPU stands still."""
+        """Saves the state for further samples, if there are any and it is not saved yet; the CPU stands still."""
         snapshot = self._qemu.snapshot
         if snapshot is None or self._kept is not None:
             return
@@ -227,7 +227,7 @@ class Machine:
         if self._inputs.watched:
             self._qemu.gdb.unwatch(*self._inputs.watched)
         self._drain()
-        uarts = {number: sink.kept() for number, sink in self._sinks.items()}
+        uarts = {number: sink.recorded() for number, sink in self._sinks.items()}
         self._kept = KeptState(self._device.state(), uarts, self._limits.simulated)
 
     def _start_again(self, sample: int) -> None:
@@ -251,7 +251,7 @@ class Machine:
         return self._limits.reached()
 
     def _drain(self) -> bool:
-        """Whether input waits for a UART."""
+        """True if input waits for a UART."""
         waiting = [sink.drain(self._qemu.uarts[number]) for number, sink in self._sinks.items()]
         return any(waiting)
 

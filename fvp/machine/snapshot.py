@@ -1,9 +1,9 @@
-"""The state of a stopped machine, kept and brought back.
+"""Snapshots of a stopped machine's state.
 
     snapshot.take()         # at any moment when the CPU stands still
     snapshot.restore()      # as often as wanted; the CPU stands where it stood
 
-QEMU keeps the CPU, its devices and its SRAMs in a disk image that is an anonymous file.  DDR is this process's as much
+QEMU saves the CPU, its devices and its SRAMs in a disk image that is an anonymous file.  DDR is this process's as much
 as QEMU's, so QEMU leaves it alone (`x-ignore-shared`), and only its pages in use are copied here, a few hundred KiB of
 2 GiB.  Restoring resets the whole machine first and drops all translated code.
 
@@ -39,14 +39,14 @@ class Snapshot:
         self._pages: list[tuple[int, bytes]] | None = None
 
     def take(self) -> None:
-        """Keeps the machine's state, in place of what was kept before; raises `FaultError` if QEMU cannot."""
+        """Saves the machine's state, in place of an earlier one; raises `FaultError` if QEMU cannot."""
         if self._pages is None:
             self._make_image()
         self._qmp.command(f"savevm {_NAME}")
         self._pages = [(start, self._ddr[start:end]) for start, end in self._used()]
 
     def restore(self) -> None:
-        """Brings back what was kept; raises `FaultError` if QEMU cannot."""
+        """Restores the saved state; raises `FaultError` if QEMU cannot."""
         assert self._pages is not None
         self._qmp.command(f"loadvm {_NAME}")
         kept = {start: start + len(data) for start, data in self._pages}

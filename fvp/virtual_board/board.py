@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _START_SECONDS = 30.0
 
 _WAKE_SECONDS = 0.02
-"""How long input may wait for a firmware that has just switched its receiver on: QEMU does not look by itself."""
+"""Longest wait of input for a firmware that has just switched its receiver on: QEMU does not look by itself."""
 
 _MOST_BYTES = 1 << 16
 
@@ -48,7 +48,7 @@ _UART_BUFFER = 1 << 12
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a board is made of: `firmware` is an ELF, `memory` makes the NPU's cycles."""
+    """A board's parts: `firmware` is an ELF, `memory` determines the NPU's cycles."""
 
     firmware: Path
     accelerator: Accelerator
@@ -177,7 +177,7 @@ class _Powered:
         self._qemu.gdb.resume(*stepped_access.serve(self._device, self._qemu.gdb, self._memory))
 
     def _look_for_reset(self) -> None:
-        """A reset of the machine is one of the NPU as well.  QEMU tells of it before the CPU runs again."""
+        """Resets the NPU after a reset of the machine, which QEMU reports before the CPU runs again."""
         if "RESET" in self._qmp.events():
             self._interrupt(False)
             self._device = self._new_device()

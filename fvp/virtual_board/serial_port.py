@@ -22,37 +22,37 @@ from hil.fvp.machine.loopback import BACKLOG, HOST, LoopbackPort
 
 _PIECE = 1 << 12
 _LOOK_SECONDS = 0.02
-"""Linux tells who holds a pty's outer end that its inner end was closed, but not that it was opened."""
+"""Interval of the search for a client of a pty: Linux reports that its other end was closed, but not its opening."""
 
 
 class OuterPort(Protocol):
-    """What the board needs of it; nothing waits."""
+    """The board's side of the port; no method waits."""
 
     url: str
 
     @property
     def patience(self) -> float | None:
-        """Seconds after which to look again whether a client has come; None: `readers` tell."""
+        """Seconds after which to look again for a client; None: a client makes one of `readers` ready."""
         ...
 
     def readers(self) -> list[int]:
-        """Descriptors on which something can come."""
+        """Descriptors that can become readable."""
         ...
 
     def writers(self) -> list[int]:
-        """Descriptors for which something is left to be sent."""
+        """Descriptors to which unsent bytes are to be written."""
         ...
 
     def receive(self) -> bytes:
-        """What has come."""
+        """Reads the bytes that have arrived."""
         ...
 
     def send(self, data: bytes) -> None:
-        """Sends what can be sent of `data` and what is left."""
+        """Sends as much of `data`, after unsent bytes, as the client takes."""
         ...
 
     def close(self) -> None:
-        """Clients see the cable unplugged."""
+        """Closes the port; clients see the cable unplugged."""
         ...
 
 

@@ -18,7 +18,7 @@ from hil.targets.boards.serial_line import open_line
 from hil.targets.link import Link
 
 PATIENCE_S = 60.0
-"""How long a run waits for another one that holds the board's port."""
+"""Time for which a run waits for another one that holds the board's port."""
 
 
 class HeldPort:
@@ -50,7 +50,7 @@ class HeldPort:
 def open_board(board: Board | BoardAccess, *, patience_s: float = PATIENCE_S, say: Say | None = None) -> Iterator[Link]:
     """The link to a board that speaks `hil`, identified; nothing was written before it was known to be the right one.
 
-    Waits `patience_s` for another run that holds it, and tells `say` so.  Raises `PortError`, `InUseError`,
+    Waits `patience_s` for another run that holds it, and reports that by `say`.  Raises `PortError`, `InUseError`,
     `WrongBoardError` or a `LinkError`.
     """
     access = board if isinstance(board, BoardAccess) else local_access(board)

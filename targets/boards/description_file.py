@@ -66,7 +66,7 @@ def read_board(path: Path, find: Callable[[str], Path] | None = None) -> Board:
 
 
 def _port(keys: TomlTable) -> dict[str, Any]:
-    """Where the port is: a path, an URL, or what it is on the USB bus; or nothing, and the user names it."""
+    """The port: a path, an URL, or its identity on the USB bus; or nothing, and the user names it."""
     path, url = keys.text("path"), keys.text("url")
     if (path and url) or ((path or url) and "vid" in keys):
         raise keys.error("url" if url else "path", "one of path, url and vid with pid")
@@ -175,7 +175,7 @@ def _merged(path: Path, find: Callable[[str], Path] | None, left: int) -> dict[s
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Tables are merged, but a port, a flasher and the like are one thing: only [memory] and [clocks] grow."""
+    """Merges two tables; of the tables in them only [memory], [clocks] and [reset], the others are replaced whole."""
     made = {**below, **above}
     for name in ("memory", "clocks", "reset"):
         if isinstance(below.get(name), dict) and isinstance(above.get(name), dict):

@@ -1,4 +1,4 @@
-"""Is it the board? What the board says of itself against its description; before that, nothing is written to it.
+"""Check of a board's identity against its description; before that, nothing is written to the board.
 
 check(board, link.identify())
 """

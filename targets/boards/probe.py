@@ -21,7 +21,7 @@ from hil.targets.boards.serial_line import open_line
 from hil.targets.link import Link
 
 SILENCE_S = 1.5
-"""How long a port may be silent before it is said to be."""
+"""Time after which a port is called silent."""
 _AT_ONCE = 16
 
 

@@ -21,7 +21,7 @@ PLACE, TAG = "place:", "tag:"
 DESCRIPTION_TAG = "hil_board"
 PATIENCE = "HIL_LAB_PATIENCE"
 PATIENCE_S = 600.0
-"""How long a run waits for a place, in seconds, where `HIL_LAB_PATIENCE` does not say."""
+"""Seconds for which a run waits for a place, unless `HIL_LAB_PATIENCE` says otherwise."""
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@
         client.infer(1, 0).results
 
 Three traps, all seen on real programs of this protocol: opening a port may lose the banner (so `sync` asks for the
-name until it is told); a command that is nothing but `%` ends some firmwares (it is never sent); more data than was
+name until it answers); a command that is nothing but `%` ends some firmwares (it is never sent); more data than was
 announced is written past the end of the board's buffer (so every byte is counted here, and nothing follows a refusal).
 """
 
@@ -67,7 +67,7 @@ class MlperfClient:
         self._lines.channel.reopen()
 
     def sync(self) -> str:
-        """The board's name, asked for until it is told; afterwards nothing of earlier commands is left on the line.
+        """Asks for the board's name until it answers; afterwards nothing of earlier commands is left on the line.
 
         Raises `SilentError`, or `GarbageError` where what answers speaks otherwise.
         """

@@ -7,8 +7,8 @@
     run.identity["parity"]    # which of both, and why
 
 The model on the board is whatever its maker put there.  That it is the int8 model of the deployment shows, if at all,
-by its outputs: where the print tells int8 values apart they are compared bit by bit like any target's, else nothing is
-said of parity.  Accuracy counts on the printed numbers either way.
+by its outputs: where the print distinguishes int8 values they are compared bit by bit like any target's, else nothing
+is said of parity.  Accuracy counts on the printed numbers either way.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ _MOST_ITERATIONS = 1_000_000
 _STAMPS = 8
 _DISAGREEMENT = 0.1
 _LATE_S = 0.25
-"""What a busy host or an USB adapter may add to the arrival of a line."""
+"""Delay that a busy host or an USB adapter may add to the arrival of a line."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def measurements(timing: TimedWindows) -> tuple[Measurement, ...]:
 
 
 def _iterations(client: MlperfClient, window_s: float, laps: list[int]) -> tuple[int, float]:
-    """How many inferences fill a window, found by trying more and more; and about how long one takes, in seconds."""
+    """Number of inferences that fill a window, found by trying more and more; and about the seconds that one takes."""
     iterations, limit = 1, FIRST_LIMIT_S
     while True:
         tried = client.infer(iterations, 0, limit)
