@@ -2,7 +2,7 @@
 
     HilError                            exit 1  a gate or parity failed
     ├── MismatchError                           outputs differ from the reference kernels'
-    ├── UnknownParityError                      a board's print does not tell its quantized outputs
+    ├── UnknownParityError                      a board's print does not determine its quantized outputs
     ├── UntrustedError                          a latency gate was put on a figure that says nothing of the chip
     ├── BadInputError                   exit 2  what the user gave cannot be used
     │   └── StreamError                         a command stream, weight stream or compiled file is malformed
@@ -92,7 +92,7 @@ class UntrustedError(HilError):
 
 
 class BadInputError(HilError):
-    """What the user gave cannot be used: a file that is no model, a wrong array, an unknown name."""
+    """The user's input cannot be used: a file that is no model, a wrong array, an unknown name."""
 
     exit_code = EXIT_USAGE
 
@@ -181,7 +181,7 @@ class WorkerDiedError(WorkerError):
 
     @property
     def crashed(self) -> bool:
-        """Whether the child ended by what it did: neither the time limit nor somebody else ended it."""
+        """True if the child caused its own end: neither the time limit nor somebody else ended it."""
         return not self.timed_out and self.returncode not in _KILLED_FROM_OUTSIDE
 
 
@@ -210,7 +210,7 @@ class QemuHangsError(FaultError):
 
 
 class ProtocolError(FvpError):
-    """What the firmware printed, or left in memory, is not what its kind of firmware gives."""
+    """The firmware's output, printed or in memory, does not have the form that its kind of firmware gives."""
 
 
 class StoppedError(FvpError):
@@ -230,7 +230,7 @@ class InUseError(BoardError):
 
 
 class WrongBoardError(BoardError):
-    """What answered is not the board of the description; nothing was written to it."""
+    """Another board than the described one answered; nothing was written to it."""
 
 
 class StuckError(BoardError):

@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Trust(str, Enum):
-    """How far a figure can be believed; decided where it is made, never upgraded later."""
+    """Trust in a figure: set where the figure is made, never upgraded later."""
 
     EXACT = "exact"  # counted: bytes, mismatches
     MEASURED = "measured"  # real hardware

@@ -1,24 +1,49 @@
-"""Strict reading of a TOML table: every key is asked for by name, type and range; what nobody asked for is an error.
+"""Strict reader of a TOML file: keys are asked for by name, type and range; a key that nobody asked for is an error.
 
-keys = Keys({"baud": 115200, "serail": "A1"}, "lab.toml", "port")
-keys.whole("baud", 300, 20_000_000)
-keys.end()                                # BadInputError: lab.toml: [port] has no key 'serail' (did you mean serial?)
+    port = TomlTable(parse_toml(Path("lab.toml"), "board"), "lab.toml").table("port")
+    port.whole("baud", 300, 20_000_000)
+    port.end()                            # BadInputError: lab.toml: [port] has no key 'serail' (did you mean serial?)
+
+Every error is a `BadInputError` that begins with the file and names the key.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from hil.core.errors import BadInputError
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
+_LARGEST_FILE = 1 << 20
 
 
-class Keys:
-    """One table of a file, `table` being its name (empty: the top)."""
+def parse_toml(path: Path, what: str) -> dict[str, Any]:
+    """The top table of the file at `path`, which describes a `what`; at most 1 MiB is read."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > _LARGEST_FILE:
+        raise BadInputError(f"{path} is no {what}: larger than {_LARGEST_FILE} bytes")
+    try:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:  # ValueError: no UTF-8, no TOML, a number of thousands of digits
+        raise BadInputError(f"{path} is no TOML: {error}") from None
+
+
+class TomlTable:
+    """One table of `file`, `table` being its name (empty: the top)."""
 
     def __init__(self, values: Mapping[str, Any], file: str, table: str = "") -> None:
         self._values = values
@@ -41,10 +66,10 @@ class Keys:
         """A whole number from `low` to `high`."""
         return int(self._within(key, low, high, self._get(key, default, (int,), "a whole number")))
 
-    def switch(self, key: str) -> bool:
+    def switch(self, key: str, default: bool | None = None) -> bool:
         """true or false."""
         self._asked.append(key)
-        value = self._values.get(key)
+        value = self._values.get(key, default)
         if not isinstance(value, bool):
             raise self.error(key, f"is {type(value).__name__} {value!r}, not true or false")
         return value
@@ -69,12 +94,12 @@ class Keys:
                     raise self.error(key, f"{{{name}}} is none of {', '.join(f'{{{k}}}' for k in known)}")
         return tuple(value)
 
-    def table(self, key: str) -> Keys:
+    def table(self, key: str) -> TomlTable:
         """The table `key`; an empty one if there is none."""
         value = self._get(key, {}, (dict,), "a table")
-        return Keys(value, self._file, f"{self._table}.{key}" if self._table else key)
+        return TomlTable(value, self._file, f"{self._table}.{key}" if self._table else key)
 
-    def tables(self) -> Iterable[tuple[str, Keys]]:
+    def tables(self) -> Iterable[tuple[str, TomlTable]]:
         """All tables in this one, by name."""
         return [(key, self.table(key)) for key in self._values]
 
@@ -87,15 +112,17 @@ class Keys:
                 where = f"[{self._table}]" if self._table else "the top level"
                 raise BadInputError(f"{self._file}: {where} has no key {key!r}", hint=hint)
 
-    def error(self, key: str, why: str) -> BadInputError:
-        """What is wrong with a key."""
-        return BadInputError(f"{self._file}: {f'{self._table}.{key}' if self._table else key}: {why}")
+    def error(self, key: str, why: str, hint: str = "") -> BadInputError:
+        """An error that says `why` the value of `key` is wrong."""
+        return BadInputError(f"{self._file}: {f'{self._table}.{key}' if self._table else key}: {why}", hint=hint)
 
     def _get(self, key: str, default: Any, types: tuple[type, ...], what: str) -> Any:
         self._asked.append(key)
         value = self._values.get(key, default)
         if value is None:
-            raise self.error(key, "is missing, and has no default")
+            near = get_close_matches(key, self._values)
+            hint = f"is {near[0]} meant to be it?" if near else ""
+            raise self.error(key, "is missing, and has no default", hint)
         if not isinstance(value, types) or isinstance(value, bool):
             raise self.error(key, f"is {type(value).__name__} {value!r}, not {what}")
         return value

@@ -1,4 +1,4 @@
-"""A kept-warm child process for native code that may end its process.
+"""A warm child process for native code that may end its process.
 
     worker = Worker("hil.harness.vela.child:compile_in_child")
     answer, blobs = worker.request(settings, [int8_model])
@@ -18,7 +18,8 @@ How it works:
   stderr, and the next request starts a new child.  If somebody else killed the child, the request is done again.
 - The child ends with its parent: at exit, when its stdin closes, and on Linux also when the parent is killed.
 - Threads share a worker (one request at a time); after a fork the new process starts a child of its own.
-- A handler that works for long says how far it is by `hil.core.worker_child.tell`; `stop` ends it from another thread.
+- A handler that works for long reports its progress by `hil.core.worker_child.tell`; `stop` ends it from another
+thread.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ class Worker:
     ) -> tuple[Header, Blobs]:
         """Runs the handler; `timeout` in seconds, the child's start included, or None for as long as it takes.
 
-        `told` hears what the handler tells on the way; without `again`, a child that somebody killed is an error too.
+        `told` is called with each progress report of the handler; without `again`, a child that somebody killed is an
+        error too.
 
         Raises `WorkerDiedError`, `WorkerError`, or the `HilError` that the handler raised.
         """

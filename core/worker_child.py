@@ -24,7 +24,7 @@ _parent: BinaryIO | None = None
 
 
 def tell(what: Header) -> None:
-    """Has the parent's `told` hear of `what` (JSON) while a request is under way."""
+    """Sends the progress report `what` (JSON) to the parent's `told` while a request is under way."""
     assert _parent is not None
     write_frame(_parent, {"told": what}, [])
 

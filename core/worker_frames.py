@@ -1,4 +1,4 @@
-"""How a worker and its parent talk: length-prefixed frames over a pair of pipes.
+"""Protocol between a worker and its parent: length-prefixed frames over a pair of pipes.
 
 A frame is one 32-bit length, a JSON object of that length, and the byte strings whose sizes the object lists
 under `"sizes"`.  JSON and raw bytes cannot name code to run, as a pickle could.

@@ -24,7 +24,7 @@ from pathlib import Path
 from hil.core import lifeline
 from hil.core.errors import BadInputError
 from hil.fvp.command_line import contract
-from hil.fvp.command_line import exit as ending
+from hil.fvp.command_line.exit_code import report_error
 from hil.fvp.command_line.options import OPTIONS, usage
 from hil.fvp.command_line.parameters import PARAMETERS
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return contract.EXIT_FAILED
     except Exception as error:  # A defect of this program's own must not pass for anything else.
-        return ending.told(NAME, error)
+        return report_error(NAME, error)
 
 
 def run(line: contract.CommandLine) -> int:

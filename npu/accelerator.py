@@ -36,6 +36,32 @@ VIRTUAL_ID_WORD = ID_WORD | 0xF00
 _U55, _U65 = 0, 1
 """Product numbers in bits 28-31 of CONFIG."""
 
+_FAMILIES = {_U55: "ethos-u55", _U65: "ethos-u65"}
+
+
+@dataclass(frozen=True)
+class ConfigRegister:
+    """Fields of the register CONFIG: the product's number, MACs a cycle, and KiB of SHRAM of all cores."""
+
+    product: int
+    macs: int
+    shram_kib: int
+
+    @classmethod
+    def from_word(cls, word: int) -> ConfigRegister:
+        """The fields of the 32-bit `word`."""
+        return cls(word >> 28, 1 << (word & 15), word >> 8 & 0xFF)
+
+    @property
+    def word(self) -> int:
+        """The register's value; the fields that are not modelled are 0."""
+        return (self.macs.bit_length() - 1) | self.shram_kib << 8 | self.product << 28
+
+    @property
+    def name(self) -> str:
+        """The NPU in Vela's words, such as `ethos-u55-128`; `product 2-128` for a family that is not modelled."""
+        return f"{_FAMILIES.get(self.product, f'product {self.product}')}-{self.macs}"
+
 
 @dataclass(frozen=True)
 class Accelerator:
@@ -56,8 +82,7 @@ class Accelerator:
     @property
     def config_word(self) -> int:
         """Value of register CONFIG, which Vela also writes into the driver payload."""
-        shram = self.shram_bytes // 1024 * self.cores
-        return (self.macs.bit_length() - 1) | shram << 8 | self.product << 28
+        return ConfigRegister(self.product, self.macs, self.shram_bytes // 1024 * self.cores).word
 
     @property
     def beat_bytes(self) -> int:
@@ -76,17 +101,17 @@ class Accelerator:
     @classmethod
     def from_config_word(cls, config: int) -> Accelerator:
         """Finds the member whose register CONFIG reads `config`; raises `StreamError` if there is none."""
-        product, macs = config >> 28, 1 << (config & 15)
-        if product not in (_U55, _U65):
+        register = ConfigRegister.from_word(config)
+        if register.product not in _FAMILIES:
             raise StreamError(
-                f"the command stream is for product {product}, not for an Ethos-U55 or U65",
+                f"the command stream is for product {register.product}, not for an Ethos-U55 or U65",
                 hint="compile with --accelerator-config " + ", ".join(a.name for a in ALL),
             )
         for accelerator in ALL:
-            if (accelerator.product, accelerator.macs) == (product, macs):
+            if (accelerator.product, accelerator.macs) == (register.product, register.macs):
                 return accelerator
-        name = ("Ethos-U55", "Ethos-U65")[product]
-        raise StreamError(f"no {name} has {macs} MACs (configuration word {config:#010x})")
+        family = ("Ethos-U55", "Ethos-U65")[register.product]
+        raise StreamError(f"no {family} has {register.macs} MACs (configuration word {config:#010x})")
 
 
 U55 = (

@@ -34,7 +34,7 @@ _TABLE, _VECTOR = 32, 8
 
 
 class ReadBudget:
-    """What may still be read of a file, in bytes."""
+    """Bytes that may still be read of a file."""
 
     def __init__(self, size: int) -> None:
         self._left = BUDGET * size + _FREE
@@ -74,7 +74,7 @@ class Table:
     budget: ReadBudget
 
     def _field(self, number: int) -> int | None:
-        """Where field `number` lies, None if it is absent."""
+        """Offset of field `number`, None if it is absent."""
         vtable = self.position - _unpack(self.data, "<i", self.position)
         size = _unpack(self.data, "<H", vtable)
         entry = 4 + 2 * number

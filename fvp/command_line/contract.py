@@ -8,8 +8,8 @@
 those descriptions alone.
 
 A limit that is reached ends the run with exit code 0, as scripts use it to end firmware that never stops; a line with
-`LIMIT_REACHED` tells.  A command line that is wrong ends it with `EXIT_USAGE`, and failed hardware or a missing program
-with `EXIT_FAILED`.
+`LIMIT_REACHED` reports.  A command line that is wrong ends it with `EXIT_USAGE`, and failed hardware or a missing
+program with `EXIT_FAILED`.
 
 Sources: Arm's "Fast Models Fixed Virtual Platforms Reference Guide" (options), public scripts that call the FVP.
 """
@@ -30,10 +30,10 @@ EXIT_OK, EXIT_USAGE, EXIT_FAILED = 0, 2, 3
 """Exit codes of the open executable.  1 is Python's own for an error that nobody caught, and never meant."""
 
 OPEN_NAME = "corstone300-open"
-"""What the open executable calls itself, and begins its version with."""
+"""The open executable's name, with which its version begins."""
 
 OPEN_PARENT = "HIL_FVP_PARENT"
-"""Environment variable that tells the open executable whose child it is, to end with it."""
+"""Environment variable with the id of the process with which the open executable is to end."""
 
 LIMIT_REACHED = "CPU time has been exceeded"
 """Part of the line that any FVP prints when --timelimit or --simlimit ended it."""
@@ -67,7 +67,7 @@ class Dump:
 
 @dataclass(frozen=True)
 class CommandLine:
-    """What an FVP is asked to do.
+    """A parsed command line.
 
     `timelimit` and `simlimit` are seconds, `cyclelimit` cycles, None for no limit; `ignored` names the options that
     were given and change nothing.

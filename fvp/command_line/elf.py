@@ -1,8 +1,10 @@
-"""Whether a file is a program for this machine's CPU, by its headers alone.
+"""Headers of a 32-bit Arm ELF file: a check that it is whole, and its segments.
 
     check(Path("runner.axf"), "the application")
+    for segment in segments(Path("runner.axf")): ...
 
-QEMU itself would take anything else as raw code, a file that was cut off as well, and the CPU would run into the void.
+QEMU takes any other file, or one that was cut off, as raw code, and the CPU would run into the void.  The check runs
+at every start of the executable, where the import of pyelftools would cost half as much as all others together.
 
 Source: the ELF specification (32-bit file and program headers).
 """
@@ -11,7 +13,10 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from hil.core.errors import BadInputError
 
@@ -23,8 +28,27 @@ _ARM, _LOADED = 40, 1
 """Machine number of 32-bit Arm CPUs; type of a segment that goes into memory."""
 
 
+@dataclass(frozen=True)
+class Segment:
+    """A segment that goes into memory: its virtual and physical address, and the bytes that the file holds of it."""
+
+    virtual: int
+    physical: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A loaded segment's place in the file (bytes) and its addresses."""
+
+    offset: int
+    size: int
+    virtual: int
+    physical: int
+
+
 def is_elf(path: Path, what: str) -> bool:
-    """Whether `path` starts as a 32-bit Arm ELF file does; raises `BadInputError`, with `what` it is, if unreadable."""
+    """True if `path` starts as a 32-bit Arm ELF file; raises `BadInputError`, which calls it `what`, if unreadable."""
     try:
         with path.open("rb") as file:
             start = file.read(_HEADER.size)
@@ -40,18 +64,32 @@ def check(path: Path, what: str) -> None:
             start = file.read(_HEADER.size)
             if not _is_header(start):
                 raise BadInputError(f"{what} {path} is no ELF file for a 32-bit Arm CPU")
-            _, _, _, _, _, at, _, _, _, size, count, *_ = _HEADER.unpack(start)
+            loaded = _loaded(file, start)
             end = os.fstat(file.fileno()).st_size
-            file.seek(at)
-            table = file.read(size * count)
     except OSError as error:
         raise BadInputError(f"{what} {path} cannot be read: {error.strerror}") from None
-    whole = size >= _SEGMENT.size and len(table) == size * count
-    segments = [_SEGMENT.unpack_from(table, size * number) for number in range(count)] if whole else []
-    loaded = [segment for segment in segments if segment[0] == _LOADED]
-    if not loaded or any(offset + stored > end for _, offset, _, _, stored, *_ in loaded):
+    if not loaded or any(segment.offset + segment.size > end for segment in loaded):
         raise BadInputError(f"{what} {path} is not a whole ELF file: parts that its header names are missing")
+
+
+def segments(path: Path) -> Iterator[Segment]:
+    """The segments of a file that `check` found to be whole."""
+    with path.open("rb") as file:
+        for stored in _loaded(file, file.read(_HEADER.size)):
+            file.seek(stored.offset)
+            yield Segment(stored.virtual, stored.physical, file.read(stored.size))
 
 
 def _is_header(start: bytes) -> bool:
     return len(start) == _HEADER.size and start.startswith(_START) and _HEADER.unpack(start)[2] == _ARM
+
+
+def _loaded(file: BinaryIO, start: bytes) -> list[_Stored]:
+    """The entries of the program header table that go into memory; none if the table is cut off."""
+    _, _, _, _, _, at, _, _, _, size, count, *_ = _HEADER.unpack(start)
+    file.seek(at)
+    table = file.read(size * count)
+    if size < _SEGMENT.size or len(table) != size * count:
+        return []
+    entries = [_SEGMENT.unpack_from(table, size * number) for number in range(count)]
+    return [_Stored(entry[1], entry[4], entry[2], entry[3]) for entry in entries if entry[0] == _LOADED]

@@ -47,12 +47,12 @@ _SPARE = 256 << 20
 _CONNECT_SECONDS = 5
 _ANSWER_SECONDS = 60
 _SOCKET = Path("/var/run/docker.sock")
-"""Where a daemon is looked for without DOCKER_HOST, but for Windows."""
+"""Sockets at which a daemon is looked for without DOCKER_HOST, but for Windows."""
 
 
 @dataclass(frozen=True)
 class ContainerLimits:
-    """What a container may take: bytes of memory (scratch included), processes and threads, processors."""
+    """Limits of a container: bytes of memory (scratch included), processes and threads, processors."""
 
     memory: int = 4 << 30
     processes: int = 256
@@ -153,7 +153,7 @@ def _remove(container: Any) -> None:
 
 
 def owner(pid: int | None = None) -> str:
-    """What `LABEL` says: the machine, its process namespace, and one process by id and time of start."""
+    """The value of `LABEL`: the machine, its process namespace, and one process by id and time of start."""
     pid = os.getpid() if pid is None else pid
     return f"{_machine()} {pid} {_started(pid)}"
 
@@ -168,7 +168,7 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process started, in the kernel's ticks; empty if there is no such process."""
+    """Start time of a process, in the kernel's ticks; empty if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

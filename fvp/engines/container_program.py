@@ -20,15 +20,15 @@ from pathlib import Path
 from hil.core import lifeline
 from hil.core.errors import BadInputError, HangError
 from hil.fvp.command_line import contract
-from hil.fvp.command_line import exit as ending
+from hil.fvp.command_line.exit_code import report_error
 from hil.fvp.command_line.parameters import UARTS, Value
 from hil.fvp.engines.container import SCRATCH, ContainerLimits, connect
-from hil.fvp.machine import file_transfer as transfer
+from hil.fvp.machine import file_transfer
 
 NAME = "fvp-in-docker"
 
 _MARGIN_SECONDS = 30.0
-"""How much longer than its --timelimit a program may take, for its start and end."""
+"""Time beyond its --timelimit that a program may take for its start and end."""
 
 _MOST_TEXT = 64 << 20
 """Most bytes of a UART's file, or of a list."""
@@ -81,19 +81,19 @@ def stage(line: contract.CommandLine) -> tuple[contract.CommandLine, Staged]:
 
 
 def _samples(line: contract.CommandLine) -> int:
-    """How many samples the open executable runs, each with its own time limit and its own piece of a dump."""
+    """Number of samples that the open executable runs, each with its own time limit and its own piece of a dump."""
     return max(1, int(line.parameter("open.samples")))
 
 
 def run(image: str, program: str, line: contract.CommandLine) -> int:
     """Runs `line` on `program` of `image`; UART and messages go to standard output and error.  Gives the exit code."""
-    from hil.fvp.engines import container_session as session
+    from hil.fvp.engines import container_session
 
     inside, staged = stage(line)
-    sent = [transfer.contents(path) for path in staged.inputs]
+    sent = [file_transfer.contents(path) for path in staged.inputs]
     client = connect()
     try:
-        ended = session.run(
+        ended = container_session.run(
             client,
             image,
             [program, *contract.arguments(inside)],
@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # Nobody reads what the UART sends.
         return contract.EXIT_FAILED
     except Exception as error:  # Among them what the Docker SDK raises when the daemon goes away.
-        return ending.told(NAME, error)
+        return report_error(NAME, error)
 
 
 def _print(data: bytes) -> None:

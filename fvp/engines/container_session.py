@@ -25,7 +25,7 @@ from hil.core.errors import BootError, HangError, ProtocolError
 from hil.fvp.engines.container import SCRATCH, ContainerLimits, box, sweep
 
 _SAID = 1 << 16
-"""Bytes that are kept of what a program says on standard error."""
+"""Bytes of a program's standard error that are returned."""
 
 _HEADER = 4096
 _NOT_RUN = 125
@@ -60,7 +60,7 @@ cat "$@" >&2
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program in a container ended: exit code, the end of its standard error, its output files."""
+    """The end of a program in a container: exit code, the end of its standard error, its output files."""
 
     code: int
     said: str

@@ -25,13 +25,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hil.core.errors import BadInputError, UnavailableError
-from hil.fvp.engines import search
-from hil.fvp.engines import startup as starting
+from hil.fvp.engines import search, startup
 
 NAMES = ("auto", "arm", "docker", "open")
 
 OPEN_COMMAND = (sys.executable, "-m", "hil.fvp.corstone300")
-"""How the open executable is started where no other is named."""
+"""Command that starts the open executable where no other is named."""
 
 _ABSENT = "Arm's Corstone-300 FVP is not on this machine"
 
@@ -42,7 +41,8 @@ class Engine:
 
     `version` identifies program and version in records; `modelled` says that cycles are our timing model's.
     `environment` is what the program needs beside this process's own.  `tied` programs are this project's: they end
-    with their parent if they are told its process id.  `why` says how `auto` came to it, empty if it did not choose.
+    with their parent if they are given its process id.  `why` is the reason of `auto`'s choice, empty if it did not
+    choose.
     """
 
     name: str
@@ -112,7 +112,7 @@ def _arm(executable: Path | None, npu: str) -> Engine:
 
 
 def _started(found: search.Found, npu: str) -> Engine:
-    started = starting.start(found.path)
+    started = startup.start(found.path)
     environment = dict(started.environment)
     if started.is_open:
         return Engine("open", started.said.splitlines()[0], (str(found.path),), modelled=True, environment=environment)
@@ -121,11 +121,11 @@ def _started(found: search.Found, npu: str) -> Engine:
 
 
 def _docker(npu: str) -> Engine:
-    from hil.fvp.engines import image as images
+    from hil.fvp.engines import image
 
-    image = images.find(search.names_of(npu))
-    command = (sys.executable, "-m", "hil.fvp.engines.container_program", image.id, image.program)
-    return Engine("docker", image.version, command, modelled=image.is_open, tied=True)
+    found = image.find(search.names_of(npu))
+    command = (sys.executable, "-m", "hil.fvp.engines.container_program", found.id, found.program)
+    return Engine("docker", found.version, command, modelled=found.is_open, tied=True)
 
 
 def _open() -> Engine:

@@ -16,9 +16,7 @@ from typing import Any
 
 from hil.core.errors import UnavailableError
 from hil.fvp.command_line import contract
-from hil.fvp.engines import container_session as session
-from hil.fvp.engines import search
-from hil.fvp.engines import startup as starting
+from hil.fvp.engines import container_session, search, startup
 from hil.fvp.engines.container import connect, mounts
 
 IMAGE = "hil-fvp"
@@ -75,14 +73,14 @@ def _ask(identity: str, wanted: str, names: tuple[str, ...], seen: tuple[str, ..
     said = bytearray()
     with contextlib.closing(connect()) as client:
         command = ["sh", "-c", _FIND, "sh", *names]
-        ended = session.run(client, identity, command, said.extend, limit_s=_SECONDS)
+        ended = container_session.run(client, identity, command, said.extend, limit_s=_SECONDS)
     program, _, version = said.decode(errors="replace").strip().partition("\n")
     if not program:
         raise UnavailableError(f"the Docker image {wanted} has none of {', '.join(names)} on its PATH", hint=_BUILD)
     if ended.code:
         last = (ended.said or version).strip()[-300:]
-        raise UnavailableError(f"{program} in the image {wanted} does not start: {last}", hint=starting.hint(last))
-    number, is_open = starting.number(version), contract.OPEN_NAME in version
+        raise UnavailableError(f"{program} in the image {wanted} does not start: {last}", hint=startup.hint(last))
+    number, is_open = startup.number(version), contract.OPEN_NAME in version
     if not number and not is_open:
         raise UnavailableError(f"{program} in the image {wanted} is no FVP: it answers {version[:300]!r} to --version")
     told = version.splitlines()[0] if is_open else f"{Path(program).name} {number}"

@@ -10,20 +10,16 @@ Source of the installer's options: public scripts that install the FVP (ExecuTor
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from hil.core import lifeline
+from hil.core import child_process
 from hil.core.errors import ArchiveError, BadInputError
-from hil.fvp.engines import search
-from hil.fvp.engines import startup as starting
+from hil.fvp.engines import search, startup
 from hil.fvp.engines.archive import Archive, Progress, download, unpack
 
 LICENCE_HINT = (
@@ -96,7 +92,7 @@ def _unpack_and_install(archive: Archive, file: Path, into: Path, say: Callable[
 
 
 def _scratch(into: Path) -> str:
-    """How the names of folders begin that an installation works in."""
+    """Prefix of the names of an installation's temporary folders."""
     return f".{into.name}-scratch-"
 
 
@@ -116,23 +112,14 @@ def _installer(unpacked: Path, archive: Archive) -> Path:
 
 
 def _run_installer(installer: Path, into: Path) -> None:
-    """Runs Arm's installer without questions; it ends with this process's patience or interruption."""
-    command = lifeline.through(os.getpid(), [str(installer), *_ANSWERS, "--destination", str(into)])
-    process = subprocess.Popen(
-        command, cwd=installer.parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace", start_new_session=True,
-    )  # fmt: skip
-    try:
-        said, _ = process.communicate(timeout=_INSTALLER_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise ArchiveError(f"{installer.name} did not end in {_INSTALLER_SECONDS} s") from None
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    if process.returncode:
-        last = said.strip().splitlines()[-1] if said.strip() else "it said nothing"
-        raise ArchiveError(f"{installer.name} ended with {process.returncode}: {last}", log=said)
+    """Runs Arm's installer without questions."""
+    command = [str(installer), *_ANSWERS, "--destination", str(into)]
+    ended = child_process.run(command, _INSTALLER_SECONDS, folder=installer.parent)
+    if ended.code is None:
+        raise ArchiveError(f"{installer.name} did not end in {_INSTALLER_SECONDS} s")
+    if ended.code:
+        last = ended.last_line or "it said nothing"
+        raise ArchiveError(f"{installer.name} ended with {ended.code}: {last}", log=ended.output)
 
 
 def _executable(folder: Path) -> Path:
@@ -140,6 +127,6 @@ def _executable(folder: Path) -> Path:
     for place in search.below(folder):
         for name in search.names_of("ethos-u55"):
             if search.is_executable(place / name):
-                starting.start(place / name)
+                startup.start(place / name)
                 return place / name
     raise ArchiveError(f"the installer put none of {', '.join(search.names_of('ethos-u55'))} into {folder.name}")

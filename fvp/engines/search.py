@@ -1,4 +1,4 @@
-"""Where Arm's executables of a Corstone-300 are on a machine.
+"""Search for Arm's executables of a Corstone-300 on this machine.
 
     first(named=None, npu="ethos-u55")      # Found(path, "on PATH"), or None
 
@@ -104,7 +104,7 @@ def below(folder: Path) -> Iterator[Path]:
 
 
 def is_executable(path: Path) -> bool:
-    """Whether `path` is a file that may be executed."""
+    """True if `path` is a file that may be executed."""
     return path.is_file() and os.access(path, os.X_OK)
 
 

@@ -3,7 +3,7 @@
     write(Path("fvp"))      # fvp/FVP_Corstone_SSE-300_Ethos-U55 and others; the same in fvp/models/Linux64_GCC-9.3
 
 The folder is laid out as Arm's installation is, so that it does for tools that want it on PATH and for those that want
-to be told where the installation is.  The launchers say by their `--version` what they start.
+to be given the installation's folder.  The launchers name the started program in their `--version`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hil.fvp.engines.engine import OPEN_COMMAND
 from hil.fvp.engines.search import EXECUTABLES
 
 LAYOUT = "models/Linux64_GCC-9.3"
-"""Where Arm's installation for x86-64 has its executables; MLIA looks nowhere else."""
+"""Folder of the executables in Arm's installation for x86-64; MLIA looks nowhere else."""
 
 _MARK = f"# Starts {contract.OPEN_NAME} under Arm's name; written by `hil fvp shim`."
 

@@ -1,4 +1,4 @@
-"""Whether an FVP executable starts, its version, and the cures of the start failures that are known.
+"""Start of an FVP executable: its version, and the cures of known start failures.
 
     started = start(Path("/opt/arm/.../FVP_Corstone_SSE-300_Ethos-U55"))
     started.version, started.environment       # "11.27.42", {"LD_LIBRARY_PATH": ".../python/lib"}
@@ -46,7 +46,7 @@ _LIBRARIES = "LD_LIBRARY_PATH"
 class Started:
     """A program that starts: what it said to `--version`, and what its environment needs beside this process's own.
 
-    `version` is the simulator's own number, such as `11.27.42`; empty for the open executable, which `is_open` tells.
+    `version` is the simulator's own number, such as `11.27.42`; empty for the open executable (`is_open`).
     """
 
     said: str
@@ -55,7 +55,7 @@ class Started:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is this project's executable, whatever its name."""
+        """True for this project's executable, whatever its name."""
         return contract.OPEN_NAME in self.said
 
 
@@ -134,12 +134,12 @@ def _os_hint(path: Path, error: OSError) -> str:
 
 
 def _refused(said: str) -> bool:
-    """Whether the words are of a start that failed, whatever the exit code was."""
+    """True if the output is of a start that failed, whatever the exit code was."""
     return "error while loading shared libraries" in said or "cannot enable executable stack" in said
 
 
 def _cure(path: Path, said: str) -> dict[str, str]:
-    """What the environment should have besides, for what the program said; empty if nothing is known."""
+    """Environment variables that cure the failure in the program's output; empty if no cure is known."""
     cure = {}
     if "cannot enable executable stack" in said:
         before = os.environ.get(_EXECSTACK)
@@ -159,7 +159,7 @@ def _missing_library(said: str) -> str:
 
 
 def hint(said: str) -> str:
-    """What is known to help where no cure did, for what a program said; empty if nothing is."""
+    """Advice for the failure in a program's output where no cure helped; empty if none is known."""
     if "executable stack" in said:
         return "this C library refuses its executable stack: patchelf --clear-execstack on libarmctmodel.so beside it"
     library = _missing_library(said)

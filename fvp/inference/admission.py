@@ -1,4 +1,4 @@
-"""Whether a firmware can run a model: all that can be seen to be wrong before anything starts.
+"""Admission of a model to a firmware: every mismatch that shows before anything starts.
 
 used_npu = check(model, [490], [12], 128, runner())
 """

@@ -43,7 +43,7 @@ class MemoryRange:
 
 @dataclass(frozen=True)
 class FirmwareLayout:
-    """Where a runner firmware has its data.
+    """Addresses of a runner firmware's data.
 
     Inputs and outputs lie one after the other, without padding, in the model's order.  `fast` is the memory beside the
     arena that the driver gives to a model of Vela's memory mode Dedicated_Sram; None if it gives none.
@@ -122,9 +122,9 @@ def load(path: Path, npu: str = "ethos-u55") -> Firmware:
         path = beside
     elif path.suffix != ".toml":
         raise BadInputError(f"{path} is no ELF file for a 32-bit Arm CPU", hint="give an ELF, or a TOML about one")
-    from hil.fvp.inference import firmware_description as description
+    from hil.fvp.inference import firmware_description
 
-    described = description.read(path)
+    described = firmware_description.read(path)
     program = described.path
     if not program.is_file():
         raise BadInputError(f"{path}: there is no file {program}")

@@ -24,7 +24,7 @@ from hil.core.errors import BadInputError, FaultError, HilError, ProtocolError
 from hil.core.npu_config import NpuConfig
 from hil.fvp.command_line import contract
 from hil.fvp.command_line.parameters import Value
-from hil.fvp.engines import engine as engines
+from hil.fvp.engines.engine import Engine, find
 from hil.fvp.inference import admission, report
 from hil.fvp.inference.firmware import Firmware, runner
 from hil.fvp.inference.launch import anonymous, launch, path_of
@@ -36,13 +36,13 @@ _NPU = "NPU "
 
 @dataclass(frozen=True)
 class Inference:
-    """What came back.
+    """The result of one inference.
 
     `outputs`: one piece per output, in the model's order.  `counters`: by the firmware's names (`NPU TOTAL`, `NPU
     ACTIVE`, ...), none of the NPU's if `used_npu` is False, that is if Vela had not compiled the model and CPU
-    kernels ran it, or if nobody models that NPU's cycles.  `arena_used` in bytes, None if the firmware does not tell.
-    `modelled`: cycles are the timing model's, not those of Arm's simulator.  `untrusted` says why they mean nothing at
-    all, empty if they do.  `restored`: the board did not boot for it.
+    kernels ran it, or if nobody models that NPU's cycles.  `arena_used` in bytes, None if the firmware does not print
+    it. `modelled`: cycles are the timing model's, not those of Arm's simulator.  `untrusted` says why they mean nothing
+    at all, empty if they do.  `restored`: the board did not boot for it.
     """
 
     outputs: tuple[bytes, ...]
@@ -65,7 +65,7 @@ def run_inference(
     *,
     macs: int = 128,
     time_limit_s: float = 120.0,
-    engine: str | engines.Engine = "open",
+    engine: str | Engine = "open",
     npu: NpuConfig | None = None,
     firmware: Firmware | None = None,
     parameters: Mapping[str, Value] | None = None,
@@ -88,7 +88,7 @@ def run_inferences(
     *,
     macs: int = 128,
     time_limit_s: float = 120.0,
-    engine: str | engines.Engine = "open",
+    engine: str | Engine = "open",
     npu: NpuConfig | None = None,
     firmware: Firmware | None = None,
     parameters: Mapping[str, Value] | None = None,
@@ -97,10 +97,11 @@ def run_inferences(
 ) -> list[Inference]:
     """Runs `model` (an int8 TFLite file, or Vela's output) on each of `samples`, which are the bytes of each input.
 
-    Each gives `output_sizes` bytes of each output.  `time_limit_s` is for one sample; `finished` is told how many are
-    done.  `engine` is a name, or what `engine.find` gave; `npu` has the memories that the open one's modelled cycles
-    assume (None: the usual ones of the family).  `parameters` are the user's, set after those set here; with
-    `ethosu.extra_args=--fast` among them the cycles are `untrusted`.  Another thread ends the run by setting `stop`.
+    Each gives `output_sizes` bytes of each output.  `time_limit_s` is for one sample; `finished` is called with how
+    many are done.  `engine` is a name, or the result of `engine.find`; `npu` has the memories that the open one's
+    modelled cycles assume (None: the usual ones of the family).  `parameters` are the user's, set after those set here;
+    with `ethosu.extra_args=--fast` among them the cycles are `untrusted`.  Another thread ends the run by setting
+    `stop`.
 
     Raises `BadInputError` for a model that this machine or its firmware cannot run (compiled for other MACs, too
     large, an operator the firmware lacks), `UnavailableError` if something is not installed, and with the log
@@ -111,7 +112,7 @@ def run_inferences(
     if any(list(map(len, sample)) != sizes for sample in samples):
         raise BadInputError("the samples have inputs of different sizes")
     compiled = admission.check(model, sizes, output_sizes, macs, firmware)
-    program = engines.find(engine, npu=firmware.npu) if isinstance(engine, str) else engine
+    program = find(engine, npu=firmware.npu) if isinstance(engine, str) else engine
     together = len(samples) if can_restore(program, parameters) and sum(sizes) > 0 else 1
     made: list[Inference] = []
     for first in range(0, len(samples), together):
@@ -141,8 +142,8 @@ def run_inferences(
     return made
 
 
-def can_restore(program: engines.Engine, parameters: Mapping[str, Value] | None = None) -> bool:
-    """Whether the program can bring back a board's state, with these parameters of the user's."""
+def can_restore(program: Engine, parameters: Mapping[str, Value] | None = None) -> bool:
+    """True if the program can restore a board's state, with these parameters of the user's."""
     return program.tied and program.modelled and not (parameters or {}).get("cpu0.semihosting-enable")
 
 
@@ -151,20 +152,20 @@ _UNTRUSTED_FAST = f"{_EXTRA_ARGS} has --fast, with which the NPU model's cycles 
 
 
 def _is_fast(line: contract.CommandLine) -> bool:
-    """Whether the user has the NPU's timing left out; nothing here ever asks for that."""
+    """True if the user's parameters leave out the NPU's timing; nothing here ever asks for that."""
     return "--fast" in line.text(_EXTRA_ARGS)
 
 
 def _command_line(
     firmware: Firmware,
-    program: engines.Engine,
+    program: Engine,
     macs: int,
     npu: NpuConfig | None,
     files: Sequence[Path],
     output_bytes: int,
     samples: int,
 ) -> contract.CommandLine:
-    """What starts an inference; `files` are model, inputs, outputs, and the Vela configuration if there is one."""
+    """The command line of an inference; `files` are model, inputs, outputs, and the Vela configuration, if any."""
     parameters: dict[str, Value] = {
         "ethosu.num_macs": macs,
         "mps3_board.visualisation.disable-visualisation": True,
@@ -194,7 +195,7 @@ def _result(
     uart: str,
     output: bytes,
     sizes: Sequence[int],
-    program: engines.Engine,
+    program: Engine,
     firmware: Firmware,
     compiled: CompiledModel | None,
 ) -> Inference:

@@ -22,29 +22,29 @@ from typing import IO
 from hil.core import lifeline
 from hil.core.errors import BadInputError, BootError, FaultError, FvpError, HangError, StoppedError
 from hil.fvp.command_line import contract
-from hil.fvp.engines import engine as engines
+from hil.fvp.engines.engine import Engine
 from hil.fvp.inference import report
 from hil.fvp.inference.uart_log import Logs
 from hil.fvp.machine.uart import EOT
 
 _WATCHDOG_SECONDS = 30.0
-"""How much longer than its time limit an FVP may take, for its start and end."""
+"""Time beyond its time limit that an FVP may take for its start and end."""
 
 _FAULT_SECONDS = 0.5
-"""How long a fault handler may still print before it is ended."""
+"""Time for which a fault handler may still print before it is ended."""
 
 _LOOK_SECONDS = 0.2
-"""How soon a run ends that is wanted no more."""
+"""Longest time until a cancelled run ends."""
 
 _LINE = 512
 """Bytes of a line that are looked at for a fault handler's, or quoted."""
 
 _MESSAGES = 1 << 20
-"""Bytes that are kept of what it says on standard error, its last ones."""
+"""Bytes of its standard error that go into the log, its last ones."""
 
 
 def launch(
-    program: engines.Engine,
+    program: Engine,
     line: contract.CommandLine,
     descriptors: list[int],
     *,
@@ -53,7 +53,7 @@ def launch(
     stop: threading.Event | None = None,
     finished: Callable[[int], None] | None = None,
 ) -> list[str]:
-    """Runs the FVP to its end and gives what its UART sent, per sample; `finished` is told how many are done.
+    """Runs the FVP to its end and returns its UART's output per sample; `finished` is called with how many are done.
 
     `limit_s` is the time limit of one sample.  Raises what it ended with if that was no ordinary end, with the log of
     the sample that it was at, `StoppedError` once another thread has set `stop`.
@@ -96,7 +96,7 @@ def launch(
 def _listen(
     stream: IO[bytes], logs: Logs, deadline: float, stop: threading.Event, finished: Callable[[int], None] | None
 ) -> bool:
-    """Puts into `logs` what comes on `stream`; whether it ended by itself before `deadline` or `stop`."""
+    """Adds the data of `stream` to `logs`; True if it ended by itself before `deadline` or `stop`."""
     recent = b""
     while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
         if not select.select([stream], [], [], min(left, _LOOK_SECONDS))[0]:
@@ -128,7 +128,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def _judge(uart: str, code: int | None, said: str, limit: float) -> None:
-    """Raises what `code` (None: ended here), UART log and standard error tell, if it was no ordinary end."""
+    """Raises the error that `code` (None: ended here), UART log and standard error show, if it was no ordinary end."""
     log = uart + ("\n" + said if said else "")
     if fault := report.FAULT.search(uart):
         raise FaultError(f"the firmware faulted: {fault[0].strip()[:_LINE]}", log=log)

@@ -1,4 +1,4 @@
-"""What Arm's inference runner tells on its UART.
+"""Reader of the output of Arm's inference runner on its UART.
 
     report = read(uart)
     report.counters["NPU TOTAL"], report.failure
@@ -44,9 +44,9 @@ _UNUSABLE = re.compile(
 
 @dataclass(frozen=True)
 class Report:
-    """One inference as the firmware tells it.
+    """One inference as the firmware reports it.
 
-    `counters` by the firmware's names; `arena_used` and `output_bytes` None if not told; `failure` what it complained
+    `counters` by the firmware's names; `arena_used` and `output_bytes` None if not printed; `failure` its complaint,
     of, empty if nothing; `unusable`: the complaint is about the model, not about the machine.
     """
 

@@ -1,4 +1,4 @@
-"""What a UART sent, sample by sample, in bounded memory: firmware may print without end.
+"""Log of a UART, sample by sample, in bounded memory: firmware may print without end.
 
     logs = Logs(samples=4)
     logs.take(b"INFO - ..."); logs.texts()      # a text for each sample that has begun
@@ -12,7 +12,7 @@ from __future__ import annotations
 from hil.fvp.machine.uart import EOT
 
 MOST_BYTES = 8 << 20
-"""Bytes that are kept of a sample; Arm's runner sends a few thousand."""
+"""Most bytes of a sample's log; Arm's runner sends a few thousand."""
 
 
 class Logs:
@@ -33,7 +33,7 @@ class Logs:
 
     @property
     def complete(self) -> int:
-        """How many samples have ended."""
+        """Number of samples that have ended."""
         return len(self._logs) - 1
 
     def texts(self) -> list[str]:

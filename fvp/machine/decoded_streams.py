@@ -23,7 +23,7 @@ from hil.npu.stream.payload import parse_payload
 from hil.npu.vela_output import READ_ONLY, SCRATCH, SCRATCH_FAST, NpuOperator, is_compiled, read_compiled
 
 _MOST_STREAMS = 64
-"""Streams that are kept; firmware that makes new ones for ever may not fill the host's memory."""
+"""Most streams in the cache; firmware that makes new ones for ever may not fill the host's memory."""
 
 _VELAS = (READ_ONLY, SCRATCH, SCRATCH_FAST)
 """The regions that Vela gives to a stream."""
@@ -58,7 +58,7 @@ class Programs:
         return self._decode(stream, range(len(base_pointers)), aliases)
 
     def foresee(self, model: bytes) -> None:
-        """Decodes the streams of `model` if it is one that Vela compiled; what is wrong with it will be told later."""
+        """Decodes the streams of `model` if Vela compiled it; an error in it is reported when the NPU runs it."""
         if not is_compiled(model):
             return
         try:

@@ -34,7 +34,7 @@ _PIECE = 1 << 10
 
 
 ANSWER_SECONDS = 30.0
-"""How long QEMU may take for any answer; it needs a millisecond."""
+"""Longest time for any answer of QEMU; it needs a millisecond."""
 
 
 def send(sock: socket.socket, data: bytes) -> None:
@@ -126,7 +126,7 @@ class Gdb:
         self.reason()
 
     def stopped(self, timeout: float) -> bool:
-        """Whether a packet came (when the CPU runs: that it stopped) within `timeout` seconds; leaves it to be read."""
+        """True if a packet (of a running CPU: that it stopped) comes within `timeout` seconds; it is not read yet."""
         until = time.monotonic() + timeout
         while not self._packet():
             if not select.select([self._socket], [], [], max(until - time.monotonic(), 0))[0]:

@@ -1,4 +1,4 @@
-"""SYS_HEAPINFO with the user's values: where semihosting tells firmware that its heap and its stack are.
+"""SYS_HEAPINFO with the user's values: semihosting's answer about the addresses of heap and stack.
 
     heap = HeapInfo(gdb, memory, Path("app.axf"), (0, 0, 0x20080000, 0))
     if heap.is_hit(reason): changed = heap.serve(registers)
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hil.core.errors import BadInputError
+from hil.fvp.command_line import elf
 from hil.fvp.command_line.contract import CommandLine
 from hil.fvp.machine.gdb import PC, Gdb
 from hil.fvp.machine.semihosting import CpuMemory
@@ -44,19 +45,19 @@ def asked(line: CommandLine) -> tuple[int, ...] | None:
 
 
 class HeapInfo:
-    """Answers the call of the firmware `elf` with `addresses`; the CPU that `gdb` holds has `memory`."""
+    """Answers the call of the firmware `application` with `addresses`; the CPU that `gdb` holds has `memory`."""
 
-    def __init__(self, gdb: Gdb, memory: CpuMemory, elf: Path, addresses: Sequence[int]) -> None:
+    def __init__(self, gdb: Gdb, memory: CpuMemory, application: Path, addresses: Sequence[int]) -> None:
         self._gdb = gdb
         self._memory = memory
         self._addresses = addresses
         self._behind: int | None = None
-        for place in sorted(set(_breakpoints(elf))):
+        for place in sorted(set(_breakpoints(application))):
             gdb.stop_at(place)
 
     @staticmethod
     def is_hit(reason: str) -> bool:
-        """Whether the CPU stopped at a place and not at a watched access."""
+        """True if the CPU stopped at a breakpoint and not at a watched access."""
         return reason.startswith("T05") and "watch:" not in reason
 
     def serve(self, registers: Sequence[int]) -> dict[int, int]:
@@ -77,16 +78,12 @@ class HeapInfo:
         return {}
 
 
-def _breakpoints(elf: Path) -> Iterator[int]:
-    """Where the ELF's memory holds a semihosting call, or something that looks like one."""
-    from elftools.elf.elffile import ELFFile
-
-    with elf.open("rb") as file:
-        for segment in ELFFile(file).iter_segments("PT_LOAD"):
-            data: bytes = segment.data()
-            at = data.find(_BREAKPOINT)
-            while at >= 0:
-                for start in (segment["p_vaddr"], segment["p_paddr"]):
-                    if (start + at) % _SIZE == 0:
-                        yield start + at
-                at = data.find(_BREAKPOINT, at + 1)
+def _breakpoints(path: Path) -> Iterator[int]:
+    """Addresses at which the ELF's memory holds a semihosting call, or something that looks like one."""
+    for segment in elf.segments(path):
+        at = segment.data.find(_BREAKPOINT)
+        while at >= 0:
+            for start in (segment.virtual, segment.physical):
+                if (start + at) % _SIZE == 0:
+                    yield start + at
+            at = segment.data.find(_BREAKPOINT, at + 1)

@@ -7,8 +7,8 @@ A debugger's watchpoint stops QEMU *before* an access to the NPU's registers and
 is.  So it is decoded here, the device is asked, and the result is put into the CPU's registers as the instruction
 would have done.  All Armv8-M loads and stores of core registers are known: byte, half word, word, double word and
 multiple; immediate, register and PC-relative offsets; pre- and post-indexed; signed; unprivileged, acquire
-and release.  Vector and floating-point transfers are in `stepped`; exclusive ones are refused, as a device has no
-monitor for them.
+and release.  Vector and floating-point transfers are in `stepped_access`; exclusive ones are refused, as a device has
+no monitor for them.
 
 Inside an IT block the skipped instruction must also be counted in xPSR (`next_xpsr`), or the following one would run
 under its condition.  Sources: Armv8-M Architecture Reference Manual (DDI 0553), capstone for the encodings.
@@ -62,7 +62,7 @@ class LoadStore:
     writeback: int | None = None
 
     def address(self, registers: Sequence[int]) -> int:
-        """Where it starts, given r0 to r15 as they were before it."""
+        """Address of the access, given r0 to r15 as they were before it."""
         base = registers[self.base] if self.base != PC else (registers[PC] + 4) & ~3
         index = 0 if self.index is None else registers[self.index] << self.shift
         return (base + index + self.displacement) & 0xFFFF_FFFF

@@ -42,7 +42,7 @@ class GuestMemory:
 
     @staticmethod
     def is_mapped(address: int, size: int) -> bool:
-        """Whether all `size` bytes from `address` lie in DDR."""
+        """True if all `size` bytes from `address` lie in DDR."""
         return address >= DDR_BASE and address + size <= DDR_BASE + DDR_SIZE
 
     def read(self, address: int, size: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What the NPU does when its driver starts it: reads a command stream from memory and runs it on that memory.
+"""The NPU's jobs: each reads a command stream from memory and runs it on that memory.
 
     jobs = NpuJobs(programs, memory_system, memory)
     timing = jobs.run(job)

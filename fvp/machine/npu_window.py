@@ -23,7 +23,7 @@ from hil.npu.registers import Events, NpuJob, Registers
 
 
 class Device:
-    """One NPU; `run` does a job, `irq` is told the level of the interrupt line.
+    """One NPU; `run` does a job, `irq` is called with the level of the interrupt line.
 
     With `tolerant`, an error of a job is only to be seen in the registers, as in hardware.  `id_word` is register ID.
     """
@@ -42,7 +42,7 @@ class Device:
         self._registers = Registers(accelerator, run, irq, id_word)
 
     def state(self) -> dict[str, Any]:
-        """What `restore` takes."""
+        """The registers' state, for `restore`."""
         return self._registers.state()
 
     def restore(self, state: dict[str, Any]) -> None:

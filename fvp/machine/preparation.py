@@ -1,4 +1,4 @@
-"""What the NPU's work needs, made ready in a thread while QEMU starts and the firmware boots.
+"""Preparation of the NPU's work in a thread while QEMU starts and the firmware boots.
 
     preparation = Preparation(accelerator, [model])
     preparation.programs()      # when the driver starts the NPU
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hil.npu.accelerator import Accelerator
 
 _SWITCH_SECONDS = 0.0002
-"""How long the thread may keep the registers from being served."""
+"""Longest time for which the thread may delay an access to the registers."""
 
 
 class Preparation:

@@ -41,7 +41,7 @@ DDR_BASE, DDR_SIZE = 0x6000_0000, 2 << 30
 """DDR; QEMU has it as one memory, whose parts at 0x7000_0000, 0x9000_0000... are the secure ones."""
 
 NPU_WINDOWS, NPU_WINDOW = (0x5810_2000, 0x4810_2000), 0x1000
-"""Where the Ethos-U55's registers are, secure and non-secure, and their size in bytes."""
+"""Addresses of the Ethos-U55's registers, secure and non-secure, and their size in bytes."""
 
 NPU_INTERRUPT = 24
 """The NPU's expansion interrupt of the SSE-300, the CPU's interrupt 56."""
@@ -59,8 +59,8 @@ _UART_BUFFER = 1 << 20
 class Qemu:
     """A started QEMU, stopped at the CPU's reset.
 
-    `uarts` are the connected sockets by UART number, `ddr` the DDR's bytes from `DDR_BASE`, `snapshot` keeps its state
-    and `monitor` tells of resets, each None if it was not started for that.
+    `uarts` are the connected sockets by UART number, `ddr` the DDR's bytes from `DDR_BASE`, `snapshot` saves its state
+    and `qmp` reports resets, each None if it was not started for that.
     """
 
     process: subprocess.Popen[bytes]
@@ -69,7 +69,7 @@ class Qemu:
     uarts: dict[int, socket.socket]
     ddr: mmap.mmap
     snapshot: Snapshot | None
-    monitor: QmpClient | None
+    qmp: QmpClient | None
     _messages: IO[bytes]
     _closing: contextlib.ExitStack
 
@@ -84,7 +84,7 @@ class Qemu:
         self._closing.close()
 
     def ended(self) -> tuple[int, str]:
-        """Waits for QEMU's end; gives its exit code (negative: a signal) and the errors it told, without warnings."""
+        """Waits for QEMU's end; returns its exit code (negative: a signal) and its errors, without warnings."""
         try:
             code = self.process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:  # It has closed its connections and hangs.
@@ -96,7 +96,7 @@ class Qemu:
 
 
 def how_ended(code: int, messages: str) -> str:
-    """What `Qemu.ended` gave, in a few words."""
+    """A short description of an end: exit code and messages as `Qemu.ended` returned them."""
     first = messages.splitlines()[0] if messages else ""
     return ": ".join(filter(None, [f"signal {-code}" if code < 0 else f"exit code {code}", first]))
 
@@ -130,22 +130,24 @@ def start(
     semihosting: str | None = None,
     *,
     snapshots: bool = False,
-    monitored: bool = False,
+    reports_resets: bool = False,
 ) -> Qemu:
     """Starts QEMU with `firmware` (an ELF) loaded and the CPU held; `gdb.connect` waits until it answers.
 
     `uarts` are the UARTs whose output is wanted.  With a command line for the firmware, `semihosting`, its semihosting
-    calls come to the debugger; without, they are faults.  Only with `snapshots` can its state be kept, only when
-    `monitored` is a reset told.
+    calls come to the debugger; without, they are faults.  Only with `snapshots` can its state be saved, only with
+    `reports_resets` does it report a reset.
     Raises `UnavailableError` if QEMU is not installed, `BootError` if it cannot be started.
     """
     try:
-        return _start(firmware, uarts, semihosting, snapshots, monitored)
+        return _start(firmware, uarts, semihosting, snapshots, reports_resets)
     except OSError as error:
         raise BootError(f"this machine has no room for a board: {error.strerror}") from None
 
 
-def _start(firmware: Path, uarts: Sequence[int], semihosting: str | None, snapshots: bool, monitored: bool) -> Qemu:
+def _start(
+    firmware: Path, uarts: Sequence[int], semihosting: str | None, snapshots: bool, reports_resets: bool
+) -> Qemu:
     with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
         memory = _anonymous_file(DDR_SIZE)
         (ours if snapshots else theirs).callback(os.close, memory)
@@ -153,8 +155,8 @@ def _start(firmware: Path, uarts: Sequence[int], semihosting: str | None, snapsh
         ddr = mmap.mmap(memory, DDR_SIZE)
         sockets: dict[str, socket.socket] = {}
         given: dict[str, int] = {}
-        monitors = ["monitor"] if snapshots or monitored else []
-        for name in ["gdb", "qtest", *(f"uart{uart}" for uart in uarts), *monitors]:
+        control = ["qmp"] if snapshots or reports_resets else []
+        for name in ["gdb", "qtest", *(f"uart{uart}" for uart in uarts), *control]:
             sockets[name], other = socket.socketpair()
             ours.enter_context(sockets[name])
             given[name] = theirs.enter_context(other).fileno()
@@ -166,18 +168,18 @@ def _start(firmware: Path, uarts: Sequence[int], semihosting: str | None, snapsh
         if kept is not None:
             theirs.callback(os.close, kept)
         process = _spawn([*_arguments(firmware, memory, given, semihosting)], [memory, *given.values(), kept], messages)
-        snapshot = monitor = None
-        if monitors:
+        snapshot = qmp = None
+        if control:
             from hil.fvp.machine.qmp import QmpClient  # Most runs have one sample and need neither.
 
-            monitor = QmpClient(sockets["monitor"])
-        if kept is not None and monitor is not None:
+            qmp = QmpClient(sockets["qmp"])
+        if kept is not None and qmp is not None:
             from hil.fvp.machine.snapshot import Snapshot
 
-            snapshot = Snapshot(monitor, kept, memory, ddr)
+            snapshot = Snapshot(qmp, kept, memory, ddr)
         connected = {uart: sockets[f"uart{uart}"] for uart in uarts}
         gdb, qtest = Gdb(sockets["gdb"]), Qtest(sockets["qtest"])
-        return Qemu(process, gdb, qtest, connected, ddr, snapshot, monitor, messages, ours.pop_all())
+        return Qemu(process, gdb, qtest, connected, ddr, snapshot, qmp, messages, ours.pop_all())
 
 
 def _spawn(arguments: list[str], descriptors: Sequence[int | None], messages: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -206,8 +208,8 @@ def _arguments(firmware: Path, memory: int, sockets: dict[str, int], semihosting
     yield from ("-object", f"memory-backend-file,id=ddr,size={DDR_SIZE},mem-path=/dev/fd/{memory},share=on")
     for name, descriptor in sockets.items():
         yield from ("-chardev", f"socket,id={name},fd={descriptor}")
-    if "monitor" in sockets:
-        yield from ("-mon", "chardev=monitor,mode=control")
+    if "qmp" in sockets:
+        yield from ("-mon", "chardev=qmp,mode=control")
     yield from ("-gdb", "chardev:gdb", "-accel", _TCG, "-qtest", "chardev:qtest", "-qtest-log", os.devnull)
     connected = [int(name.removeprefix("uart")) for name in sockets if name.startswith("uart")]
     for uart in range(max(connected, default=0) + 1):

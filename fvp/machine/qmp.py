@@ -1,7 +1,7 @@
-"""QEMU's machine monitor: commands and answers as JSON, a line each.
+"""QMP, QEMU's control protocol: commands and answers as JSON, a line each.
 
-    monitor = QmpClient(sock)
-    monitor.ask("query-status")
+    client = QmpClient(sock)
+    client.ask("query-status")
 
 Source: QEMU's "QMP protocol specification".
 """
@@ -26,7 +26,7 @@ class QmpClient:
         self._greeted = False
 
     def ask(self, command: str, **arguments: Any) -> Any:
-        """What `command` returns; underscores in arguments' names stand for dashes.  Raises `FaultError`."""
+        """Runs `command` and returns its result; raises `FaultError`.  In names of arguments, _ becomes -."""
         if not self._greeted:
             self._greeted = True
             self._line()
@@ -41,7 +41,7 @@ class QmpClient:
                 return answer["return"]
 
     def command(self, line: str) -> None:
-        """Does a command of the monitor for people; raises `FaultError` with what it complains of."""
+        """Does a command of QEMU's human monitor; raises `FaultError` with what it complains of."""
         said = self.ask("human-monitor-command", command_line=line)
         if said:
             raise FaultError(f"QEMU refused {line!r}: {said.strip()}")
@@ -51,7 +51,7 @@ class QmpClient:
         return self._socket.fileno()
 
     def events(self) -> list[str]:
-        """Names of the events that were told since it was last asked anything; does not wait."""
+        """Names of the events that came since the last command; does not wait."""
         names = []
         while self._received.count(b"\n") or select.select([self._socket], [], [], 0)[0]:
             names.append(str(self._line().get("event")))

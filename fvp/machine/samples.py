@@ -1,4 +1,4 @@
-"""What memory holds at the start of each sample, as the command line says.
+"""Contents of memory at the start of each sample, from the command line.
 
 `open.samples=N` with `open.samples_address=A`: the file of the `--data` at A holds the inputs of N samples, one after
 the other, in pieces of the same size.  Every other `--data` is the same for all.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hil.core.errors import BadInputError
 from hil.fvp.command_line.contract import CommandLine
-from hil.fvp.machine import file_transfer as transfer
+from hil.fvp.machine import file_transfer
 
 
 class SampleInputs:
@@ -22,7 +22,7 @@ class SampleInputs:
     def __init__(self, line: CommandLine) -> None:
         self.samples = int(line.parameter("open.samples"))
         self.watched: tuple[int, int] | None = None
-        loads = [(data.address, transfer.contents(data.file)) for data in line.data]
+        loads = [(data.address, file_transfer.contents(data.file)) for data in line.data]
         if self.samples < 1:
             raise BadInputError(f"open.samples={self.samples}: there is at least one")
         if self.samples > 1:
@@ -34,7 +34,7 @@ class SampleInputs:
         return self._address, self._pieces[sample]
 
     def is_hit(self, reason: str) -> bool:
-        """Whether the CPU stopped because it is about to look at the inputs."""
+        """True if the CPU stopped because it is about to read the inputs."""
         return self.watched is not None and f"watch:{self.watched[0]:x};" in reason
 
     def _split(self, line: CommandLine, loads: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:

@@ -6,8 +6,8 @@
 With `target=gdb` QEMU does none of it itself: it sends each call to its debugger, which is this program, as a File-I/O
 packet `F<call>,<argument>,...`, and waits for `F<result>` or `F-1,<errno>`.  So nothing but what is here is served: the
 console, and the files of one folder (`files`) if the user named one.  Without a packet QEMU lets firmware end itself,
-and tells it the time, its heap and its command line.  Whatever else would reach a file or run a program is refused,
-and the firmware sees an error like any other.
+and answers calls for the time, its heap and its command line.  Whatever else would reach a file or run a program is
+refused, and the firmware sees an error like any other.
 
 Source: "Debugging with GDB", appendix E.13 (File-I/O); Arm's "Semihosting for AArch32 and AArch64".
 """
@@ -42,7 +42,7 @@ MAX_FILES = 64
 """Files that may be open at a time."""
 
 _MOST_TOLD = 100
-"""Refusals that are told."""
+"""Most refusals that are reported."""
 
 _MAX_NAME, _BLOCK = 4096, 512
 _NUMBERS = frozenset((1, 2, 4, 9, 13, 14, 16, 17, 19, 20, 21, 22, 23, 24, 27, 28, 29, 30))
@@ -186,7 +186,7 @@ class Semihosting:
         return self._folder
 
     def _refused(self, reason: str) -> None:
-        """Each reason is told once: firmware may try for ever."""
+        """Reports each reason once: firmware may try for ever."""
         if reason not in self._told and len(self._told) < _MOST_TOLD:
             self._told.add(reason)
             self._tell(reason)

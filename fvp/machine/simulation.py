@@ -7,7 +7,7 @@ The loop sleeps until the CPU stops at an NPU register, or for a moment; then it
 the limits.
 
 With `open.samples=N` the run is done for N samples.  What a firmware does before it first looks at its inputs does not
-depend on them: there the machine's state is kept (`snapshot`), and each further sample starts from it instead of from
+depend on them: there the machine's state is saved (`snapshot`), and each further sample starts from it instead of from
 a reset.  Nothing else is shared between samples.
 """
 
@@ -23,9 +23,7 @@ from typing import TYPE_CHECKING, Any
 from hil.core.errors import BadInputError, BootError, FaultError, HilError, QemuEndedError
 from hil.core.npu_config import NpuConfig
 from hil.fvp.command_line.contract import CommandLine
-from hil.fvp.machine import file_transfer as transfer
-from hil.fvp.machine import qemu
-from hil.fvp.machine import stepped_access as stepped
+from hil.fvp.machine import file_transfer, qemu, stepped_access
 from hil.fvp.machine.memory import CpuView, GuestMemory
 from hil.fvp.machine.npu_window import Device
 from hil.fvp.machine.preparation import Preparation
@@ -50,7 +48,7 @@ _START_SECONDS, _STOP_SECONDS = 30.0, 10.0
 
 @dataclass(frozen=True)
 class KeptState:
-    """What belongs to a kept state beside QEMU's own: the NPU's, each UART's output so far, and simulated seconds."""
+    """The parts of a saved state beside QEMU's own: the NPU's, each UART's output so far, and simulated seconds."""
 
     npu: dict[str, Any]
     uarts: dict[int, bytes]
@@ -103,9 +101,9 @@ class Machine:
         try:
             self._qemu.gdb.connect(_START_SECONDS)
             for address, data in self._inputs.first:
-                transfer.load(self._memory, address, data)
+                file_transfer.load(self._memory, address, data)
             for dump in self._line.dumps:
-                transfer.check(self._memory, "--dump", dump.address, dump.size)
+                file_transfer.check(self._memory, "--dump", dump.address, dump.size)
             for window in qemu.NPU_WINDOWS:
                 self._qemu.gdb.watch(window, qemu.NPU_WINDOW)
             if self._inputs.watched:
@@ -151,7 +149,7 @@ class Machine:
             if end is not End.UART or self._kept is None:
                 break  # Firmware that gives up before it reads its inputs gives up for every sample.
         for pieces, dump in zip(saved, self._line.dumps, strict=True):
-            transfer.save(dump.file, pieces)
+            file_transfer.save(dump.file, pieces)
         return end
 
     def _loop(self) -> End:
@@ -192,7 +190,7 @@ class Machine:
         elif self._heap is not None and self._heap.is_hit(reason):
             self._resume(self._heap.serve(gdb.registers()[0]))
         else:
-            self._resume(*stepped.serve(self._device, gdb, self._memory))
+            self._resume(*stepped_access.serve(self._device, gdb, self._memory))
             self.accesses += 1
         return None
 
@@ -220,7 +218,7 @@ class Machine:
         return NpuJobs(self._preparation.programs(), self._memory_system, self._memory)
 
     def _keep(self) -> None:
-        """Keeps the state for further samples, if there are any and it is not kept yet; the CPU stands still."""
+        """Saves the state for further samples, if there are any and it is not saved yet; the CPU stands still."""
         snapshot = self._qemu.snapshot
         if snapshot is None or self._kept is not None:
             return
@@ -229,7 +227,7 @@ class Machine:
         if self._inputs.watched:
             self._qemu.gdb.unwatch(*self._inputs.watched)
         self._drain()
-        uarts = {number: sink.kept() for number, sink in self._sinks.items()}
+        uarts = {number: sink.recorded() for number, sink in self._sinks.items()}
         self._kept = KeptState(self._device.state(), uarts, self._limits.simulated)
 
     def _start_again(self, sample: int) -> None:
@@ -253,7 +251,7 @@ class Machine:
         return self._limits.reached()
 
     def _drain(self) -> bool:
-        """Whether input waits for a UART."""
+        """True if input waits for a UART."""
         waiting = [sink.drain(self._qemu.uarts[number]) for number, sink in self._sinks.items()]
         return any(waiting)
 

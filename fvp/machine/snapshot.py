@@ -1,9 +1,9 @@
-"""The state of a stopped machine, kept and brought back.
+"""Snapshots of a stopped machine's state.
 
     snapshot.take()         # at any moment when the CPU stands still
     snapshot.restore()      # as often as wanted; the CPU stands where it stood
 
-QEMU keeps the CPU, its devices and its SRAMs in a disk image that is an anonymous file.  DDR is this process's as much
+QEMU saves the CPU, its devices and its SRAMs in a disk image that is an anonymous file.  DDR is this process's as much
 as QEMU's, so QEMU leaves it alone (`x-ignore-shared`), and only its pages in use are copied here, a few hundred KiB of
 2 GiB.  Restoring resets the whole machine first and drops all translated code.
 
@@ -27,28 +27,28 @@ _IMAGE_BYTES = 1 << 20
 class Snapshot:
     """One state of a QEMU.
 
-    `monitor` is its monitor, `image` the descriptor of an empty file that QEMU inherits under the
+    `qmp` is its control connection, `image` the descriptor of an empty file that QEMU inherits under the
     same number, `memory` that of DDR's file, and `ddr` its bytes.
     """
 
-    def __init__(self, monitor: QmpClient, image: int, memory: int, ddr: mmap.mmap) -> None:
-        self._monitor = monitor
+    def __init__(self, qmp: QmpClient, image: int, memory: int, ddr: mmap.mmap) -> None:
+        self._qmp = qmp
         self._image = image
         self._memory = memory
         self._ddr = ddr
         self._pages: list[tuple[int, bytes]] | None = None
 
     def take(self) -> None:
-        """Keeps the machine's state, in place of what was kept before; raises `FaultError` if QEMU cannot."""
+        """Saves the machine's state, in place of an earlier one; raises `FaultError` if QEMU cannot."""
         if self._pages is None:
             self._make_image()
-        self._monitor.command(f"savevm {_NAME}")
+        self._qmp.command(f"savevm {_NAME}")
         self._pages = [(start, self._ddr[start:end]) for start, end in self._used()]
 
     def restore(self) -> None:
-        """Brings back what was kept; raises `FaultError` if QEMU cannot."""
+        """Restores the saved state; raises `FaultError` if QEMU cannot."""
         assert self._pages is not None
-        self._monitor.command(f"loadvm {_NAME}")
+        self._qmp.command(f"loadvm {_NAME}")
         kept = {start: start + len(data) for start, data in self._pages}
         for start, end in self._used():  # `loadvm` has written the firmware's image once more.
             if kept.get(start) != end:
@@ -57,10 +57,10 @@ class Snapshot:
             self._ddr[start : start + len(data)] = data
 
     def _make_image(self) -> None:
-        ask = self._monitor.ask
+        ask = self._qmp.ask
         ask("blockdev-add", driver="file", filename=f"/dev/fd/{self._image}", node_name=_FILE)
         ask("blockdev-create", job_id=_JOB, options={"driver": "qcow2", "file": _FILE, "size": _IMAGE_BYTES})
-        self._monitor.wait_for("JOB_STATUS_CHANGE", id=_JOB, status="concluded")
+        self._qmp.wait_for("JOB_STATUS_CHANGE", id=_JOB, status="concluded")
         ask("job-dismiss", id=_JOB)
         ask("blockdev-add", driver="qcow2", file=_FILE, node_name=_IMAGE)
         ask("migrate-set-capabilities", capabilities=[{"capability": "x-ignore-shared", "state": True}])

@@ -44,7 +44,7 @@ def serve(device: Device, gdb: Gdb, memory: GuestMemory) -> tuple[dict[int, int]
 
 
 def is_stepped(code: bytes) -> bool:
-    """Whether the instruction `code` is of the kind that is served here: the coprocessor and MVE space."""
+    """True if the instruction `code` is in the coprocessor and MVE space, which this module serves."""
     return code[1] in (0xEC, 0xED, 0xFC, 0xFD)
 
 

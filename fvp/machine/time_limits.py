@@ -48,7 +48,7 @@ class TimeLimits:
 
     @property
     def running(self) -> bool:
-        """Whether the CPU runs."""
+        """True while the CPU runs."""
         return self._resumed is not None
 
     @property

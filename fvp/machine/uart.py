@@ -1,4 +1,4 @@
-"""Where a UART's output goes and its input comes from, and the two signs that end a simulation.
+"""A UART's output and input, and the two signs that end a simulation.
 
 Output goes to a file, to standard output, or to the client of a TCP port (`terminal`), from which the input comes.
 
@@ -30,7 +30,7 @@ EOT = 4
 
 @dataclass(frozen=True)
 class UartSettings:
-    """What the command line says of one UART."""
+    """The command line's settings of one UART."""
 
     number: int
     out_file: str
@@ -70,13 +70,13 @@ def _first_port(line: CommandLine, number: int) -> int | None:
 class UartSink:
     """Passes on what one UART sends and receives; `ended` once it sent a sign that ends the simulation.
 
-    With `keeps` it remembers what it has written until it is asked for it, so that a further sample can begin with it.
+    With `records` it records its output until `recorded` is called, so that a further sample can begin with it.
     """
 
-    def __init__(self, uart: UartSettings, keeps: bool = False) -> None:
+    def __init__(self, uart: UartSettings, records: bool = False) -> None:
         self.ended = False
         self._written = bytearray()
-        self._keeps = keeps
+        self._records = records
         self._settings = uart
         self._tail = b""
         self._file: IO[bytes] | None = None
@@ -97,7 +97,7 @@ class UartSink:
     def drain(self, sock: socket.socket) -> bool:
         """Takes all that has arrived on `sock`, and gives it what was typed, without waiting.
 
-        Whether there is input that the UART has not taken.
+        Returns True if there is input that the UART has not taken.
         """
         while not self.ended and not (self._terminal and self._terminal.is_full):
             try:
@@ -126,9 +126,9 @@ class UartSink:
         self.ended = end >= 0
         self._write(data if end < 0 else data[:end])
 
-    def kept(self) -> bytes:
-        """What was written until now; nothing is remembered from here on."""
-        self._keeps = False
+    def recorded(self) -> bytes:
+        """Returns the output so far and stops recording it."""
+        self._records = False
         return bytes(self._written)
 
     def start_again(self, written: bytes) -> None:
@@ -138,7 +138,7 @@ class UartSink:
         self._write(written)
 
     def _write(self, data: bytes) -> None:
-        if self._keeps:
+        if self._records:
             self._written += data
         if self._file:
             self._store(self._file, data)
@@ -171,7 +171,7 @@ def _terminal(number: int, first_port: int) -> Terminal:
 
 
 def unread(sock: socket.socket) -> bool:
-    """Whether the other end has not yet read all that was sent."""
+    """True if the other end has not yet read all that was sent."""
     try:
         return fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)) != bytes(4)
     except OSError:

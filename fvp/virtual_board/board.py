@@ -21,8 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from hil.core.errors import BootError, FaultError, QemuEndedError, QemuHangsError
-from hil.fvp.machine import qemu
-from hil.fvp.machine import stepped_access as stepped
+from hil.fvp.machine import qemu, stepped_access
 from hil.fvp.machine.memory import GuestMemory
 from hil.fvp.machine.npu_window import Device
 from hil.fvp.machine.preparation import Preparation
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 _START_SECONDS = 30.0
 
 _WAKE_SECONDS = 0.02
-"""How long input may wait for a firmware that has just switched its receiver on: QEMU does not look by itself."""
+"""Longest wait of input for a firmware that has just switched its receiver on: QEMU does not look by itself."""
 
 _MOST_BYTES = 1 << 16
 
@@ -49,7 +48,7 @@ _UART_BUFFER = 1 << 12
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a board is made of: `firmware` is an ELF, `memory` makes the NPU's cycles."""
+    """A board's parts: `firmware` is an ELF, `memory` determines the NPU's cycles."""
 
     firmware: Path
     accelerator: Accelerator
@@ -110,12 +109,12 @@ class _Powered:
         self._preparation = preparation
         self._to_uart = b""
         with contextlib.ExitStack() as stack:
-            self._qemu = stack.enter_context(qemu.start(hardware.firmware, [0], monitored=True))
+            self._qemu = stack.enter_context(qemu.start(hardware.firmware, [0], reports_resets=True))
             self._uart: socket.socket = self._qemu.uarts[0]
             self._uart.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UART_BUFFER)
             self._memory = GuestMemory(self._qemu.ddr, self._qemu.qtest)
-            assert self._qemu.monitor is not None
-            self._monitor = self._qemu.monitor
+            assert self._qemu.qmp is not None
+            self._qmp = self._qemu.qmp
             self._device = self._new_device()
             self._start()
             self.close = stack.pop_all().close
@@ -123,7 +122,7 @@ class _Powered:
     def _start(self) -> None:
         try:
             self._qemu.gdb.connect(_START_SECONDS)
-            self._monitor.ask("query-status")
+            self._qmp.ask("query-status")
             for window in qemu.NPU_WINDOWS:
                 self._qemu.gdb.watch(window, qemu.NPU_WINDOW)
             self._qemu.gdb.resume()
@@ -141,7 +140,7 @@ class _Powered:
 
     def _turn(self, others: list[int]) -> list[int]:
         gdb, port, uart = self._qemu.gdb, self._port, self._uart
-        readers = [*others, gdb.fileno(), self._monitor.fileno(), uart.fileno()]
+        readers = [*others, gdb.fileno(), self._qmp.fileno(), uart.fileno()]
         writers = port.writers()
         if self._to_uart:
             writers.append(uart.fileno())
@@ -175,11 +174,11 @@ class _Powered:
         if reason.startswith("W"):
             raise QemuEndedError(reason)
         self._look_for_reset()
-        self._qemu.gdb.resume(*stepped.serve(self._device, self._qemu.gdb, self._memory))
+        self._qemu.gdb.resume(*stepped_access.serve(self._device, self._qemu.gdb, self._memory))
 
     def _look_for_reset(self) -> None:
-        """A reset of the machine is one of the NPU as well.  QEMU tells of it before the CPU runs again."""
-        if "RESET" in self._monitor.events():
+        """Resets the NPU after a reset of the machine, which QEMU reports before the CPU runs again."""
+        if "RESET" in self._qmp.events():
             self._interrupt(False)
             self._device = self._new_device()
 

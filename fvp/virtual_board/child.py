@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hil.core.npu_config import NpuConfig
 from hil.fvp.command_line import contract, elf
-from hil.fvp.command_line import exit as ending
+from hil.fvp.command_line.exit_code import report_error
 from hil.fvp.virtual_board.board import Hardware, SimulatedBoard
 from hil.fvp.virtual_board.serial_port import PtyPort, TcpPort
 from hil.npu.accelerator import Accelerator
@@ -44,7 +44,7 @@ def main() -> int:
         memory = MemorySystem.of(NpuConfig(given.accelerator, given.memory_mode, given.system_config, text))
         _serve(Hardware(given.firmware, accelerator, memory), given.tcp)
     except Exception as error:
-        return ending.told(_NAME, error)
+        return report_error(_NAME, error)
     return contract.EXIT_OK
 
 

@@ -37,7 +37,8 @@ class VirtualBoard:
     """A board that runs `firmware` (an ELF) with the NPU `npu`, whose memories make the cycles of its counters.
 
     `url` is its serial port: a pty's path, or, with a TCP port `tcp` (0: any free one), `socket://127.0.0.1:PORT`.
-    Raises `BadInputError` for what there is not, `UnavailableError` without QEMU, `BootError` if it does not start.
+    Raises `BadInputError` for an unknown accelerator or a missing file, `UnavailableError` without QEMU, `BootError` if
+    it does not start.
     """
 
     def __init__(
@@ -78,11 +79,11 @@ class VirtualBoard:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process is there; nothing brings it back."""
+        """True while the process runs; it is never restarted."""
         return self._child.poll() is None
 
     def wait(self) -> None:
-        """Returns never: raises what the board ends with, `FaultError` in the end."""
+        """Waits for the board's end and raises the reason as an error; never returns."""
         self._child.wait()
         self._answer()
 

@@ -14,49 +14,45 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import socket
 import tty
 from typing import Protocol
 
 from hil.core.errors import BadInputError
-
-HOST = "127.0.0.1"
-BACKLOG = 1 << 16
-"""Bytes that wait for a slow client: more than all unanswered requests of a link can bring."""
+from hil.fvp.machine.loopback import BACKLOG, HOST, LoopbackPort
 
 _PIECE = 1 << 12
 _LOOK_SECONDS = 0.02
-"""Linux tells who holds a pty's outer end that its inner end was closed, but not that it was opened."""
+"""Interval of the search for a client of a pty: Linux reports that its other end was closed, but not its opening."""
 
 
 class OuterPort(Protocol):
-    """What the board needs of it; nothing waits."""
+    """The board's side of the port; no method waits."""
 
     url: str
 
     @property
     def patience(self) -> float | None:
-        """Seconds after which to look again whether a client has come; None: `readers` tell."""
+        """Seconds after which to look again for a client; None: a client makes one of `readers` ready."""
         ...
 
     def readers(self) -> list[int]:
-        """Descriptors on which something can come."""
+        """Descriptors that can become readable."""
         ...
 
     def writers(self) -> list[int]:
-        """Descriptors for which something is left to be sent."""
+        """Descriptors to which unsent bytes are to be written."""
         ...
 
     def receive(self) -> bytes:
-        """What has come."""
+        """Reads the bytes that have arrived."""
         ...
 
     def send(self, data: bytes) -> None:
-        """Sends what can be sent of `data` and what is left."""
+        """Sends as much of `data`, after unsent bytes, as the client takes."""
         ...
 
     def close(self) -> None:
-        """Clients see the cable unplugged."""
+        """Closes the port; clients see the cable unplugged."""
         ...
 
 
@@ -113,66 +109,31 @@ class TcpPort:
     """A TCP port of loopback, `number` or any free one (0), with one client at a time, raw."""
 
     def __init__(self, number: int = 0) -> None:
-        self._listener = socket.socket()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            self._listener.bind((HOST, number))
-            self._listener.listen(1)
+            self._loopback = LoopbackPort(number)
         except (OSError, OverflowError) as error:
-            self._listener.close()
             raise BadInputError(f"TCP port {number} cannot be had: {error}", hint="0 takes any free one") from None
-        self._listener.setblocking(False)
-        self.url = f"socket://{HOST}:{self._listener.getsockname()[1]}"
-        self._client: socket.socket | None = None
-        self._left = bytearray()
+        self.url = f"socket://{HOST}:{self._loopback.number}"
 
     @property
     def patience(self) -> float | None:
         return None
 
     def readers(self) -> list[int]:
-        return [(self._client or self._listener).fileno()]
+        return [self._loopback.fileno()]
 
     def writers(self) -> list[int]:
-        return [self._client.fileno()] if self._client and self._left else []
+        return [self._loopback.fileno()] if self._loopback.unsent else []
 
     def receive(self) -> bytes:
-        if self._client is None:
-            self._accept()
-        try:
-            data = self._client.recv(_PIECE) if self._client else None
-        except BlockingIOError:
-            return b""
-        except OSError:
-            data = b""
-        if data == b"":
-            self._leave()
-        return data or b""
+        self._loopback.accept()
+        return self._loopback.receive(_PIECE)
 
     def send(self, data: bytes) -> None:
-        if self._client is None:
-            return
-        self._left += data
-        try:
-            while self._left:
-                del self._left[: self._client.send(self._left)]
-        except BlockingIOError:
-            del self._left[:-BACKLOG]
-        except OSError:
-            self._leave()
+        if self._loopback.has_client:
+            self._loopback.unsent += data
+            self._loopback.flush()
+            del self._loopback.unsent[:-BACKLOG]
 
     def close(self) -> None:
-        self._leave()
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            self._client = self._listener.accept()[0]
-            self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._client.setblocking(False)
-
-    def _leave(self) -> None:
-        if self._client is not None:
-            self._client.close()
-        self._client = None
-        self._left.clear()
+        self._loopback.close()

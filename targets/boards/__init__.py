@@ -1,4 +1,4 @@
-"""Boards: what they are, where they are, and how to get them back.
+"""Boards: their descriptions, the access to them, and their recovery.
 
     board = find_board("mps3_an547@/dev/ttyUSB2")
     with open_board(board) as link:                     # found, locked, identified
@@ -6,7 +6,7 @@
     with reach("virtual") as access, Recovery.of(access) as recovery:
         recovery.attempt(lambda link: link.read(0x70000000, 16))
 
-`Board` is data (a TOML file), `BoardAccess` is how to reach it (here, in a lab, virtual), `Recovery` keeps it working.
+`Board` is data (a TOML file), `BoardAccess` its port and resets (local, in a lab, virtual), `Recovery` repairs it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from hil.targets.boards.catalogue import find_board, names
 from hil.targets.boards.connection import open_board
 from hil.targets.boards.description import Board
 from hil.targets.boards.health import Health
-from hil.targets.boards.local_port import desk
+from hil.targets.boards.local_port import local_access
 from hil.targets.boards.recovery import Recovery
 
 __all__ = [
@@ -43,8 +43,8 @@ __all__ = [
     "ResetError",
     "StuckError",
     "WrongBoardError",
-    "desk",
     "find_board",
+    "local_access",
     "names",
     "open_board",
     "reach",

@@ -4,7 +4,7 @@
         access.find()                     # "/dev/ttyUSB2"
         access.ways["power"]()            # off and on again
 
-A desk board's port is searched for, its ways are commands and modem lines.  A board of a lab or a virtual one comes
+A local board's port is searched for, its ways are commands and modem lines.  A board of a lab or a virtual one comes
 with functions of its own: whoever provides it makes a `BoardAccess` of them, and everything else is the same for all.
 """
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 from hil.targets.boards.access import BoardAccess
 from hil.targets.boards.catalogue import find_board, names
-from hil.targets.boards.local_port import desk
+from hil.targets.boards.local_port import local_access
 
 VIRTUAL, PLACE, TAG = "virtual", "place:", "tag:"
 BUILT_IN = {VIRTUAL: "the firmware on QEMU with the NPU behind it, started for the run"}
@@ -42,7 +42,7 @@ def reach(
         with lab.reach(*lab.place_and_tags(address), without=without, folder=folder) as access:
             yield access
     else:
-        yield desk(find_board(address, folder))
+        yield local_access(find_board(address, folder))
 
 
 def check(address: str, folder: Path | None = None) -> str:

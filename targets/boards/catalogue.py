@@ -16,7 +16,7 @@ from hil.targets.boards.description import Board
 from hil.targets.boards.description_file import read_board
 
 FOLDER = Path("boards")
-"""Where a repository keeps descriptions of its own boards, relative to where it is used."""
+"""Folder of a repository's own board descriptions, relative to the working directory."""
 _OURS = Path(__file__).parent
 
 

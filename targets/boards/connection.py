@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from hil.targets.boards import identity
 from hil.targets.boards.access import BoardAccess
 from hil.targets.boards.description import Board
-from hil.targets.boards.local_port import desk
+from hil.targets.boards.local_port import local_access
 from hil.targets.boards.port_lock import PortLock, Say, key_of
 from hil.targets.boards.serial_line import open_line
 from hil.targets.link import Link
 
 PATIENCE_S = 60.0
-"""How long a run waits for another one that holds the board's port."""
+"""Time for which a run waits for another one that holds the board's port."""
 
 
 class HeldPort:
@@ -50,10 +50,10 @@ class HeldPort:
 def open_board(board: Board | BoardAccess, *, patience_s: float = PATIENCE_S, say: Say | None = None) -> Iterator[Link]:
     """The link to a board that speaks `hil`, identified; nothing was written before it was known to be the right one.
 
-    Waits `patience_s` for another run that holds it, and tells `say` so.  Raises `PortError`, `InUseError`,
+    Waits `patience_s` for another run that holds it, and reports that by `say`.  Raises `PortError`, `InUseError`,
     `WrongBoardError` or a `LinkError`.
     """
-    access = board if isinstance(board, BoardAccess) else desk(board)
+    access = board if isinstance(board, BoardAccess) else local_access(board)
     port = HeldPort(access, patience_s, say)
     try:
         with contextlib.closing(connect(access.board, port.find)) as link:

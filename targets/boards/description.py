@@ -1,4 +1,4 @@
-"""What a board is: the values of its TOML file.
+"""Description of a board: the values of its TOML file.
 
     board = find_board("mps3_an547")
     board.npu.accelerator, board.baud, board.reset.ways
@@ -20,7 +20,7 @@ PROTOCOLS = ("hil", "mlperf")
 
 @dataclass(frozen=True)
 class Usb:
-    """How a board's port is known on the USB bus, whatever it is called today.
+    """A board's port on the USB bus, independent of its device name.
 
     `serial` is compared whole; `description` and `interface` are shell patterns, compared without case.  None: any.
     """
@@ -56,10 +56,10 @@ class BoardMemory:
 
 @dataclass(frozen=True)
 class Reset:
-    """How a board is reset: `ways` in the order in which they are tried.
+    """Reset of a board: `ways` in the order in which they are tried.
 
-    `pulse_s` is how long DTR or RTS is held, `boot_s` how long the board may take until it answers, both in seconds.
-    `command` is the argument list of the way `command`.
+    `pulse_s` is the length of a pulse of DTR or RTS, `boot_s` the longest time until the board answers, both in
+    seconds. `command` is the argument list of the way `command`.
     """
 
     ways: tuple[str, ...] = ("protocol",)
@@ -81,7 +81,7 @@ class Power:
 
 @dataclass(frozen=True)
 class Flasher:
-    """What writes a firmware: pyOCD, by the name of its target, or a command; exactly one of both.
+    """Flasher of a board: pyOCD, by the name of its target, or a command; exactly one of both.
 
     `probe` is the unique ID of pyOCD's debug probe (empty: the only one), `pack` a CMSIS pack's file that knows the
     target (empty: pyOCD's own and installed ones), `limit_s` in seconds.

@@ -14,7 +14,6 @@ The keys and their meaning are in docs/boards.md.  A file may start programs (`[
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -22,20 +21,14 @@ from typing import Any, TypeVar
 
 from hil.core.errors import BadInputError
 from hil.core.npu_config import DEFAULT_NPU, SYSTEM_CONFIGS, NpuConfig
-from hil.core.toml_table import Keys
+from hil.core.toml_table import TomlTable, parse_toml
 from hil.npu.accelerator import ALL
 from hil.targets.boards.description import PROTOCOLS, WAYS, Board, BoardMemory, Flasher, Power, Reset, Usb
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ACCELERATORS = tuple(accelerator.name for accelerator in ALL)
 _HIGHEST_HZ = 4_000_000_000
 _END = 1 << 32
 _DEEPEST = 8
-_LARGEST_FILE = 1 << 20
 _ELF = "elf"
 _AT_PORT = ("port", "serial")
 T = TypeVar("T")
@@ -46,7 +39,7 @@ def read_board(path: Path, find: Callable[[str], Path] | None = None) -> Board:
 
     `find` gives the file of the board that `based_on` names.  Raises `BadInputError` that names file and key.
     """
-    top = Keys(_merged(path, find, _DEEPEST), str(path))
+    top = TomlTable(_merged(path, find, _DEEPEST), str(path))
     protocol = top.text("protocol", "hil", PROTOCOLS)
     accelerator = top.text("accelerator", None, ACCELERATORS)
     board = Board(
@@ -72,8 +65,8 @@ def read_board(path: Path, find: Callable[[str], Path] | None = None) -> Board:
     return board
 
 
-def _port(keys: Keys) -> dict[str, Any]:
-    """Where the port is: a path, an URL, or what it is on the USB bus; or nothing, and the user names it."""
+def _port(keys: TomlTable) -> dict[str, Any]:
+    """The port: a path, an URL, or its identity on the USB bus; or nothing, and the user names it."""
     path, url = keys.text("path"), keys.text("url")
     if (path and url) or ((path or url) and "vid" in keys):
         raise keys.error("url" if url else "path", "one of path, url and vid with pid")
@@ -91,12 +84,12 @@ def _port(keys: Keys) -> dict[str, Any]:
     return _ended(keys, {"port": path or url, "usb": usb, "baud": baud, "lines": lines})
 
 
-def _clocks(keys: Keys) -> dict[str, Any]:
+def _clocks(keys: TomlTable) -> dict[str, Any]:
     clocks = {name: keys.whole(name, 1, _HIGHEST_HZ, 0) if name in keys else 0 for name in ("cpu_hz", "npu_hz")}
     return _ended(keys, clocks)
 
 
-def _memory(keys: Keys) -> tuple[BoardMemory, ...]:
+def _memory(keys: TomlTable) -> tuple[BoardMemory, ...]:
     found = []
     for name, table in keys.tables():
         address = table.whole("address", 0, _END - 1)
@@ -109,7 +102,7 @@ def _memory(keys: Keys) -> tuple[BoardMemory, ...]:
     return tuple(found)
 
 
-def _reset(keys: Keys, ways: tuple[str, ...]) -> Reset:
+def _reset(keys: TomlTable, ways: tuple[str, ...]) -> Reset:
     usual = Reset()
     made = Reset(
         ways=keys.words("ways", ways, WAYS),
@@ -125,7 +118,7 @@ def _reset(keys: Keys, ways: tuple[str, ...]) -> Reset:
     return _ended(keys, made)
 
 
-def _power(keys: Keys) -> Power:
+def _power(keys: TomlTable) -> Power:
     made = Power(
         off=keys.words("off", placeholders=_AT_PORT),
         on=keys.words("on", placeholders=_AT_PORT),
@@ -138,7 +131,7 @@ def _power(keys: Keys) -> Power:
     return _ended(keys, made)
 
 
-def _flasher(keys: Keys) -> Flasher:
+def _flasher(keys: TomlTable) -> Flasher:
     made = Flasher(
         pyocd=keys.text("pyocd"),
         probe=keys.text("probe"),
@@ -156,21 +149,21 @@ def _flasher(keys: Keys) -> Flasher:
     return _ended(keys, made)
 
 
-def _check_ways(top: Keys, board: Board) -> None:
+def _check_ways(top: TomlTable, board: Board) -> None:
     if "power" in board.reset.ways and board.power is None:
         raise top.error("reset.ways", "names 'power', but there is no table [power]")
     if "protocol" in board.reset.ways and board.protocol != "hil":
         raise top.error("reset.ways", f"'protocol': the protocol {board.protocol} knows no reset")
 
 
-def _ended(keys: Keys, made: T) -> T:
+def _ended(keys: TomlTable, made: T) -> T:
     keys.end()
     return made
 
 
 def _merged(path: Path, find: Callable[[str], Path] | None, left: int) -> dict[str, Any]:
     """The file's keys over those of the file it is based on."""
-    values = _parsed(path)
+    values = parse_toml(path, "board")
     base = values.pop("based_on", None)
     if base is None:
         return values
@@ -182,23 +175,9 @@ def _merged(path: Path, find: Callable[[str], Path] | None, left: int) -> dict[s
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Tables are merged, but a port, a flasher and the like are one thing: only [memory] and [clocks] grow."""
+    """Merges two tables; of the tables in them only [memory], [clocks] and [reset], the others are replaced whole."""
     made = {**below, **above}
     for name in ("memory", "clocks", "reset"):
         if isinstance(below.get(name), dict) and isinstance(above.get(name), dict):
             made[name] = {**below[name], **above[name]}
     return made
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(_LARGEST_FILE + 1)
-    except OSError as error:
-        raise BadInputError(f"{path} cannot be read: {error.strerror}") from error
-    if len(data) > _LARGEST_FILE:
-        raise BadInputError(f"{path} is no board: larger than {_LARGEST_FILE} bytes")
-    try:
-        return tomllib.loads(data.decode())
-    except (ValueError, RecursionError) as error:  # also of tomllib and of UTF-8
-        raise BadInputError(f"{path} is no TOML: {error}") from None

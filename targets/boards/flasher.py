@@ -1,6 +1,6 @@
 """Writes a firmware onto a board: the right one, with proof before and after.
 
-    flashed = flash(desk(find_board("desk")), Path("monitor.elf"))
+    flashed = flash(local_access(find_board("desk")), Path("monitor.elf"))
     flashed.before, flashed.after.firmware
 
 What answers on the port is compared with the description first: a wrong board is never flashed.  Then pyOCD or the
@@ -43,7 +43,7 @@ _LARGEST_ELF = 256 << 20
 
 @dataclass(frozen=True)
 class Flashed:
-    """What the board said of itself before (None: nothing) and after; how many seconds the flasher took."""
+    """The board's identity before (None: unknown) and after, and the flasher's time in seconds."""
 
     before: Identity | None
     after: Identity
@@ -104,7 +104,7 @@ def command_of(board: Board, elf: Path, port: str) -> tuple[str, ...]:
 
 
 def pyocd_words(flasher: Flasher, elf: Path, serial: str, source: Path | None) -> tuple[str, ...]:
-    """What pyOCD is told: never to wait for a probe, nor to choose one by itself where the description names it."""
+    """pyOCD's arguments: it never waits for a probe, and chooses none by itself where the description names it."""
     words = ["load", "--no-wait", "--target", flasher.pyocd, "--format", "elf"]
     if flasher.probe:
         probe = flasher.probe.replace("{serial}", serial)

@@ -1,4 +1,4 @@
-"""Boards that are out of order: whoever asks for one again is told at once, and the board is left alone.
+"""Boards that are out of order: a further request for one fails at once, and the board is left alone.
 
 health = Health()
 health.check("desk")            # raises BoardLostError after health.mark("desk", error)
@@ -10,7 +10,7 @@ from hil.core.errors import BoardLostError
 
 
 class Health:
-    """What is known of the boards of one session."""
+    """Health of the boards of one session."""
 
     def __init__(self) -> None:
         self._lost: dict[str, BoardLostError] = {}

@@ -1,4 +1,4 @@
-"""Is it the board? What the board says of itself against its description; before that, nothing is written to it.
+"""Check of a board's identity against its description; before that, nothing is written to the board.
 
 check(board, link.identify())
 """
@@ -7,24 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 
-from ethosu.vela.ethos_u55_regs.ethos_u55_regs import config_r
-
 from hil.core.errors import WrongBoardError
+from hil.npu.accelerator import ConfigRegister
 from hil.targets.boards.description import Board
 from hil.targets.link import Identity, Region
-
-_PRODUCTS = {0: "ethos-u55", 1: "ethos-u65"}
-"""The field `product` of the NPU's CONFIG register, by Arm's register map in `ethos-u-vela`."""
 
 
 def accelerator(identity: Identity) -> str:
     """The NPU in Vela's words, such as `ethos-u55-128`, from its registers; empty if there is none."""
-    if not identity.npu_config:
-        return ""
-    config = config_r()
-    config.word = identity.npu_config
-    product = config.get_product()
-    return f"{_PRODUCTS.get(product, f'product {product}')}-{1 << config.get_macs_per_cc()}"
+    return ConfigRegister.from_word(identity.npu_config).name if identity.npu_config else ""
 
 
 def check(board: Board, identity: Identity) -> None:

@@ -1,6 +1,6 @@
-"""A board on this desk: its port is searched for, its resets are modem lines, commands and the link's own.
+"""A board on a port of this machine: its port is searched for, its resets are modem lines, commands and the link's own.
 
-access = desk(find_board("mps3_an547@/dev/ttyUSB2"))
+access = local_access(find_board("mps3_an547@/dev/ttyUSB2"))
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from hil.targets.link import Link, LinkError
 from hil.targets.link.channel import SerialChannel
 
 
-def desk(board: Board) -> BoardAccess:
-    """The reach of a board that is plugged in here."""
-    here = _Desk(board)
+def local_access(board: Board) -> BoardAccess:
+    """Access to a board that is plugged into this machine."""
+    here = _LocalPort(board)
     return BoardAccess(board, here.path, {way: here.way(way) for way in board.reset.ways})
 
 
-class _Desk:
-    """Remembers where the board was seen last: what switches its power may need to know while it is off."""
+class _LocalPort:
+    """Remembers the port on which the board was seen last: a power switch may need it while the board is off."""
 
     def __init__(self, board: Board) -> None:
         self.board = board
         self._seen: PortCandidate | None = None
 
     def find(self) -> PortCandidate:
-        """Where the board is now."""
+        """Finds the board's port."""
         self._seen = find_candidate(self.board)
         return self._seen
 
@@ -83,7 +83,7 @@ class _Desk:
             raise ResetError(f"{self.board.name}: {error}", log=error.log) from error
 
     def cycle(self) -> None:
-        """Off, a pause, on."""
+        """Switches the power off, and after a pause on."""
         power = self.board.power
         assert power is not None, "the description was checked"
         self.command(power.off, power.limit_s)

@@ -32,9 +32,9 @@ Say = Callable[[str], None]
 
 
 def folder() -> Path:
-    """Where locks are: in `HIL_LOCKS`, or a folder of the user and this machine.
+    """Folder of the locks: `HIL_LOCKS`, or a folder of the user and this machine.
 
-    No run folder: a nightly job has none, or another one than the desk has.
+    It is no run folder (XDG_RUNTIME_DIR): a nightly job has none, or another one than a login session has.
     """
     given = os.environ.get("HIL_LOCKS")
     return Path(given) if given else platformdirs.user_state_path("ethosu-hil") / "ports" / platform.node()
@@ -43,8 +43,8 @@ def folder() -> Path:
 class PortLock:
     """Holds `port` from the moment it is made until `release`.
 
-    Waits at most `patience_s` seconds, and tells `say` once whom it waits for.  Raises `InUseError` when that time is
-    over, `InfrastructureError` if the folder cannot be written.
+    Waits at most `patience_s` seconds, and reports once by `say` whom it waits for.  Raises `InUseError` when that time
+    is over, `InfrastructureError` if the folder cannot be written.
     """
 
     def __init__(self, port: str, patience_s: float = 0.0, say: Say | None = None) -> None:
@@ -101,7 +101,7 @@ def key_of(port: str) -> str:
 
 
 def _holder(note: Path) -> str:
-    """Who says that it holds the port."""
+    """Describes the process that holds the port, from its note in the lock."""
     try:
         with note.open() as stream:
             told = json.loads(stream.read(_LONGEST_NOTE))

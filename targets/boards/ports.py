@@ -23,7 +23,7 @@ from hil.targets.boards.description import Board, Usb
 
 @dataclass(frozen=True)
 class PortCandidate:
-    """A serial port of this machine, as the system tells it; None or empty where it does not."""
+    """A serial port of this machine, as the system describes it; None or empty where it does not."""
 
     path: str
     vid: int | None = None

@@ -21,7 +21,7 @@ from hil.targets.boards.serial_line import open_line
 from hil.targets.link import Link
 
 SILENCE_S = 1.5
-"""How long a port may be silent before it is said to be."""
+"""Time after which a port is called silent."""
 _AT_ONCE = 16
 
 
@@ -81,8 +81,8 @@ def _ask_hil(board: Board, port: str, silence_s: float) -> ProbeResult:
 def _ask_mlperf(board: Board, port: str, silence_s: float) -> ProbeResult:
     from hil.targets.serial.mlperf import MlperfClient
 
-    with MlperfClient(open_line(board, lambda: port), answer_s=silence_s, sync_s=silence_s) as monitor:
-        name, profile = monitor.sync(), monitor.profile()
+    with MlperfClient(open_line(board, lambda: port), answer_s=silence_s, sync_s=silence_s) as client:
+        name, profile = client.sync(), client.profile()
     wrong = bool(board.reports) and board.reports != name
     trouble = f"{name!r} answered, {board.reports!r} is described" if wrong else ""
     return ProbeResult(port, name, f"{profile.firmware}, model {profile.model}", trouble=trouble)

@@ -1,6 +1,6 @@
 """Gets a board back that is silent, talks garbage, was reset, hangs or is unplugged; or says that it is lost.
 
-    with Recovery(desk(find_board("desk"))) as recovery:
+    with Recovery(local_access(find_board("desk"))) as recovery:
         outputs = recovery.attempt(lambda link: upload_and_run(link))
 
 `work` is done from its start after each recovery, on a board whose memory may be empty or as it was: what is written
@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 class Connection(Protocol):
-    """What speaks to a board."""
+    """A connection to a board."""
 
     def close(self) -> None:
         """Closes the port."""
@@ -57,7 +57,7 @@ class Recovery(Generic[C]):
     """A board in use, its port locked from the first attempt until `close`.
 
     `connect` opens what speaks to the board and compares it with the description (for protocol `hil`, `Recovery.of`
-    gives that); `say` is told what is done to the board; `health` is shared by all who use the board in this session.
+    gives that); `say` is called with each recovery step; `health` is shared by all who use the board in this session.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Recovery(Generic[C]):
         self._port.release()
 
     def attempt(self, work: Callable[[C], T]) -> T:
-        """What `work` gives; done again after each recovery.
+        """Runs `work` and returns its result; runs it again after each recovery.
 
         An error that is not of board or link passes through, as does what a reset cannot mend: a request that the board
         refused for its content, a port that another run holds.  Raises `BoardLostError` when nothing helped, and at
@@ -179,7 +179,7 @@ class Recovery(Generic[C]):
 
 
 class _Story:
-    """What happened to the board, with the transcripts."""
+    """A report of the board's failures, with the transcripts."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()

@@ -18,7 +18,7 @@ from hil.targets.boards.description import Board, Reset
 from hil.targets.firmware.build import build
 
 _BAUD = 921_600
-"""What is set on a pty slows nothing down; it stands for the time limits of the link, and chunks of its size."""
+"""Baud rate of the pty: it slows nothing down, but sets the link's time limits and the size of its chunks."""
 
 
 def start(npu: NpuConfig = DEFAULT_NPU, tcp: int | None = None, firmware: Path | None = None) -> VirtualBoard:

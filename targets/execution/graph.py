@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -217,6 +218,12 @@ def read_graph(data: bytes) -> Graph:
     _check(model)
     resources = read_resources(model)
     return Graph(data, model, _steps(model, resources), resources)
+
+
+@lru_cache(maxsize=4)
+def cached_graph(data: bytes) -> Graph:
+    """`read_graph`; the last few graphs are reused, so that runs of the same model decode it once."""
+    return read_graph(data)
 
 
 def _check(model: CompiledModel) -> None:

@@ -5,7 +5,7 @@
 
 A port is a header of `#define`s (`ports/`); a C file of the same name beside it is built in, for a board whose serial
 line needs a driver that `monitor/` has not.  Same sources and compiler give the same bytes, so what was built once is
-kept under a hash of both, as one file whose name has the hash of its content.  An interrupted build leaves nothing.
+cached under a hash of both, as one file whose name has the hash of its content.  An interrupted build leaves nothing.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def port(board: str) -> Path:
 
 
 def default_folder() -> Path:
-    """Where built firmware is kept: in `HIL_STORE` or the user's cache folder."""
+    """Cache folder of built firmware: in `HIL_STORE` or the user's cache folder."""
     root = os.environ.get("HIL_STORE")
     return (Path(root) if root else platformdirs.user_cache_path("ethosu-hil") / "store") / "firmware"
 

@@ -10,21 +10,20 @@ that needs them, and a handler's stack frame then has one form.
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hil.core import child_process
 from hil.core.errors import BadInputError, BuildError, InfrastructureError, UnavailableError
-from hil.core.lifeline import tie
 
 COMPILERS = ("zig", "gcc")
 """In the order in which they are looked for."""
 
 _SECONDS = 120.0
+_MOST_TEXT = 1 << 20
 _GCC = "arm-none-eabi-gcc"
 _ZIG_TARGET = ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m55", "-mfloat-abi=soft")
 _GCC_TARGET = ("-mcpu=cortex-m55+nomve+nofp", "-mthumb", "-mfloat-abi=soft")
@@ -63,7 +62,7 @@ def zig() -> Path | None:
     spec = importlib.util.find_spec("ziglang")
     if spec is None or spec.origin is None:
         return None
-    program = Path(spec.origin).parent / ("zig.exe" if sys.platform == "win32" else "zig")
+    program = Path(spec.origin).parent / "zig"
     return program if program.is_file() else None
 
 
@@ -92,22 +91,12 @@ def _output(command: list[str]) -> str:
 
 
 def _run(command: list[str], folder: Path) -> None:
-    parent = os.getpid()
     caches = {"ZIG_GLOBAL_CACHE_DIR": str(folder / "zig"), "ZIG_LOCAL_CACHE_DIR": str(folder / "zig")}
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, **caches, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS,
-            preexec_fn=None if sys.platform == "win32" else lambda: tie(parent),
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise InfrastructureError(f"the compiler failed: {error}") from None
-    if done.returncode:
-        first = next((line for line in done.stderr.splitlines() if "error" in line), "").strip()
-        raise BuildError(f"the firmware does not compile: {first}", log=done.stderr)
+    ended = child_process.run(
+        command, _SECONDS, folder=folder, environment={**caches, "LC_ALL": "C"}, most_text=_MOST_TEXT
+    )
+    if ended.code is None:
+        raise InfrastructureError(f"the compiler failed: {command[0]} did not end in {_SECONDS:g} s")
+    if ended.code:
+        first = next((line for line in ended.output.splitlines() if "error" in line), "").strip()
+        raise BuildError(f"the firmware does not compile: {first}", log=ended.output)

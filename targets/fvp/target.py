@@ -33,6 +33,7 @@ from hil.fvp.inference.inference import Inference, can_restore, run_inferences
 from hil.npu.accelerator import Accelerator
 from hil.npu.timing.memory_system import MemorySystem
 from hil.targets.base import Deployable, Progress, Run
+from hil.targets.counters import BY_LABEL, TOTAL
 from hil.targets.execution.placement import check_accelerator, model_file
 from hil.targets.execution.signature import Signature, TensorSpec, check_inputs, read_signature, require_quantized
 from hil.targets.fvp import FvpOptions
@@ -41,18 +42,6 @@ _NPU = "NPU "
 """How the firmware's names of the NPU's counters begin."""
 
 _USUAL_NPU = "ethos-u55"
-_TOTAL = "npu_cycles"
-_NAMES = {
-    "NPU TOTAL": _TOTAL,
-    "NPU ACTIVE": "npu_active_cycles",
-    "NPU IDLE": "npu_idle_cycles",
-    "NPU AXI0_RD_DATA_BEAT_RECEIVED": "axi0_read_beats",
-    "NPU AXI0_WR_DATA_BEAT_WRITTEN": "axi0_write_beats",
-    "NPU AXI1_RD_DATA_BEAT_RECEIVED": "axi1_read_beats",
-}
-"""The firmware's names of counters, and those of all targets."""
-
-
 _OWN = {
     "ethosu.num_macs",
     "mps3_board.uart0.out_file",
@@ -211,14 +200,14 @@ def _measurements(inferences: Sequence[Inference], cpu_operators: int, clock_hz:
         is_npu = counter.startswith(_NPU)
         made.append(
             Measurement(
-                _NAMES.get(counter, _name(counter)),
+                BY_LABEL[counter].name if counter in BY_LABEL else _name(counter),
                 statistics.median_low(values),
                 "beats" if "BEAT" in counter else "cycles",
                 npu_trust if is_npu else Trust.UNTRUSTED,
                 inferences[0].untrusted if is_npu and inferences[0].untrusted else _spread(counter, values),
             )
         )
-    cycles = next((m for m in made if m.name == _TOTAL), None)
+    cycles = next((m for m in made if m.name == TOTAL.name), None)
     if cycles is not None and clock_hz:
         note = f"NPU operators alone, at {clock_hz / 1e6:g} MHz"
         made.append(Measurement("npu_ms", cycles.value / clock_hz * 1e3, "ms", npu_trust, note))

@@ -5,7 +5,7 @@
     with reach("", {"board": "an547", "site": "berlin"}) as access:   # any free place with these tags
         access.board.name                                          # "desk2"
 
-What kind of board stands there tells the place's tag `hil_board`, the name of a description (`hil boards`).  The port
+The place's tag `hil_board` names the description of the board that stands there (`hil boards`).  The port
 is the place's NetworkSerialPort; power and reset go through labgrid's drivers.  Several processes get a place each.
 """
 

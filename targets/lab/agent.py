@@ -47,7 +47,7 @@ _PULSE_S = 0.5
 
 
 class RefusedError(Exception):
-    """A request that cannot be done; `kind` tells the caller what kind of error to raise."""
+    """A request that cannot be done; `kind` is the kind of error that the caller is to raise."""
 
     def __init__(self, message: str, kind: str = "farm") -> None:
         super().__init__(message)
@@ -80,7 +80,7 @@ class Agent:
                 raise EOFError  # Whoever wanted the place has gone, or wants something else.
 
     def port(self, _: dict[str, Any]) -> dict[str, Any]:
-        """Where the place's serial port is now."""
+        """URL of the place's serial port, as it is now."""
         self._sync()
         ports = [entry for (_, cls), entry in self._resources().items() if cls == SERIAL]
         if len(ports) != 1:
@@ -120,7 +120,7 @@ class Agent:
             self._call(self.session.stub.ReleasePlace, messages.ReleasePlaceRequest(placename=place.name))
 
     def _take(self, place: Any) -> bool:
-        """Whether it was still free; two at a time are kept apart by the coordinator."""
+        """Acquires the place; False if it was not free any more.  The coordinator decides between two at a time."""
         try:
             self._call(self.session.stub.AcquirePlace, messages.AcquirePlaceRequest(placename=place.name))
         except grpc.aio.AioRpcError as error:
@@ -166,7 +166,7 @@ class Agent:
         return env.get_target(role)
 
     def _command(self, command: str, *, action: str, delay: float | None = None, io: str | None = None) -> None:
-        """What `labgrid-client` does by that name."""
+        """Runs the command of `labgrid-client` by that name."""
         self.session.args = Namespace(place=self.place.name, action=action, delay=delay, name=io, state=None)
         getattr(self.session, command)()
 
@@ -182,7 +182,7 @@ class Agent:
 
 
 def _has(target: Any, protocol: str) -> bool:
-    """Whether an environment's target names a driver that speaks `protocol`."""
+    """True if an environment's target names a driver that speaks `protocol`."""
     if target is None:
         return False
     try:

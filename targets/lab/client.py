@@ -100,7 +100,7 @@ class Lab:
         return str(self._ask({"do": "port"}, ANSWER_S)["url"])
 
     def way(self, name: str) -> Callable[[], None]:
-        """What resets the board: `power` or `reset`; it raises `ResetError`."""
+        """The function that resets the board by `power` or `reset`; it raises `ResetError`."""
 
         def reset() -> None:
             try:

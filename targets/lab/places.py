@@ -12,7 +12,7 @@ from hil.core.errors import BadInputError
 from hil.targets.boards.access import BoardAccess
 from hil.targets.boards.catalogue import find_board
 from hil.targets.boards.description import Board
-from hil.targets.boards.local_port import desk
+from hil.targets.boards.local_port import local_access
 from hil.targets.lab.client import Held, Lab
 
 OVER_PORT = ("protocol", "dtr", "rts")
@@ -21,7 +21,7 @@ PLACE, TAG = "place:", "tag:"
 DESCRIPTION_TAG = "hil_board"
 PATIENCE = "HIL_LAB_PATIENCE"
 PATIENCE_S = 600.0
-"""How long a run waits for a place, in seconds, where `HIL_LAB_PATIENCE` does not say."""
+"""Seconds for which a run waits for a place, unless `HIL_LAB_PATIENCE` says otherwise."""
 
 
 @contextlib.contextmanager
@@ -82,7 +82,7 @@ def _ways(lab: Lab, held: Held, board: Board) -> Mapping[str, Callable[[], None]
     """First what goes over the port itself, then labgrid's, the gentler ones first."""
 
     def over_port(way: str) -> Callable[[], None]:
-        return lambda: desk(dataclasses.replace(board, port=lab.url())).ways[way]()
+        return lambda: local_access(dataclasses.replace(board, port=lab.url())).ways[way]()
 
     ours = [way for way in board.reset.ways if way in OVER_PORT]
     return {way: over_port(way) for way in ours} | {way: lab.way(way) for way in held.ways}

@@ -5,8 +5,8 @@
     channel = open_channel("rfc2217://lab:4000", baud=115200)    # a terminal server that sets the baud rate
     channel = open_channel(url, find=lambda: port_of(board))     # a port that may come back under another name
 
-A channel keeps no bytes and promises nothing: that is the link's.  A port that is opened is this process's alone where
-the system can do that.
+A channel buffers no bytes and promises nothing: that is the link's work.  A port that is opened is this process's alone
+where the system can do that.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SCHEMES = ("socket", "rfc2217")
 
 
 class Channel(Protocol):
-    """What a link needs; every method but `close` raises `UnpluggedError` when the port is gone."""
+    """A byte channel under a link; every method but `close` raises `UnpluggedError` when the port is gone."""
 
     @property
     def name(self) -> str:
@@ -44,7 +44,7 @@ class Channel(Protocol):
         """Sends all of it, or, on a line that is stuck, a part."""
 
     def receive(self, timeout: float) -> bytes:
-        """What has come, as soon as there is any; empty after `timeout` seconds."""
+        """Reads the bytes that have arrived, waiting for the first; empty after `timeout` seconds."""
 
     def reopen(self) -> None:
         """Closes and opens it again: one attempt."""

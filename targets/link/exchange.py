@@ -3,9 +3,9 @@
     exchange.perform(work, limit_s)
 
 `work` is asked for requests while the board takes more, is given the answers in the order in which they come, and is
-told which requests were lost: it may want one repeated as it is, or take its content back and cut it smaller.  A repeat
+given the lost requests: it may want one repeated as it is, or take its content back and cut it smaller.  A repeat
 has the sequence number of the first, by which the board knows not to execute it twice; an answer that nobody waits for
-any more is told by its number and dropped.
+any more is recognized by its number and dropped.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Request:
 
 
 class LinkWork(Protocol):
-    """What `Exchange.perform` performs."""
+    """A series of requests for `Exchange.perform`."""
 
     def next(self) -> Request | None:
         """The next request; None if there is none now (one that is under way may still be lost)."""
@@ -65,7 +65,7 @@ class LinkWork(Protocol):
 
 @dataclass
 class Statistics:
-    """What a link did until now: frames, and payload bytes of WRITE, repeats included; those that were lost."""
+    """Statistics of a link: frames, and payload bytes of WRITE, repeats included; those that were lost."""
 
     frames_sent: int = 0
     frames_received: int = 0
@@ -112,7 +112,7 @@ class Exchange:
         self._heard_any = self._heard_frame = 0.0
 
     def begin_session(self) -> None:
-        """What a board answers from now on counts only if it has been told of this session by IDENTIFY."""
+        """Begins a session: a board's answers count from now on only if IDENTIFY gave it this session."""
         self.session = (self.session + secrets.randbelow(0xFFFE)) % 0xFFFF + 1  # not 0, and not the last one
         self.window = 1
 
@@ -297,7 +297,7 @@ class Exchange:
         raise SilentError(message, hint="power, cable, port, firmware?", transcript=self.transcript.text)
 
     def _reopen(self, error: LinkError) -> None:
-        """Waits for the port to come back; the session tells whether it is the same board, still running."""
+        """Waits for the port to come back; the session shows if it is the same board, still running."""
         self.transcript.note(f"the port is gone: {error}")
         end = time.monotonic() + self.reopen_s
         while True:

@@ -77,11 +77,11 @@ class Link:
 
     @property
     def statistics(self) -> Statistics:
-        """What went over the wire since the link was opened."""
+        """The transcript of the wire since the link was opened."""
         return self._exchange.statistics
 
     def identify(self) -> Identity:
-        """What the board is; begins a session, by which a board that is reset is known afterwards."""
+        """Reads the board's identity and begins a session, by which a reset of the board shows afterwards."""
         self._exchange.begin_session()
         numbers = self._parsed(wire.NUMBERS.unpack, self._part(Part.NUMBERS))
         if numbers["protocol"] != wire.PROTOCOL:

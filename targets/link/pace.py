@@ -1,4 +1,4 @@
-"""How long to wait for an answer, and how much to put into a frame.
+"""Pace of a link: time limits of answers and sizes of frames.
 
 Both are learned from the channel.  The time is what the bytes take at the baud rate plus a latency, smoothed with its
 variation as TCP does it (RFC 6298): samples of frames that were sent once only, and doubled while nothing comes.  The
@@ -26,7 +26,7 @@ class Pace:
         self._backoff = 1
 
     def limit(self, line_s: float) -> float:
-        """How long to wait beyond the time at which an answer without latency would be there.
+        """Seconds to wait beyond the time at which an answer without latency would be there.
 
         Where a frame and its answer take the line for long, `line_s`, a needless repeat costs more than patience.
         """

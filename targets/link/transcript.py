@@ -1,4 +1,4 @@
-"""What went over the wire, kept short enough for an error message."""
+"""Transcript of the wire, short enough for an error message."""
 
 from __future__ import annotations
 

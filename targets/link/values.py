@@ -1,4 +1,4 @@
-"""What goes over the wire, as values: what a board is, what it can be told to do, and what came of it."""
+"""Values that go over the wire: a board's identity, jobs, and their results."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Region:
 
 @dataclass(frozen=True)
 class Identity:
-    """What a board says of itself.
+    """A board's identity, as its firmware reports it.
 
     Clocks are in Hz (`npu_hz` 0: no NPU); `npu_id`, `npu_config` are the NPU's registers as read; `largest_frame` and
-    `largest_read` are in bytes; `window` is how many unanswered requests the board takes, `buffers` how many inputs and
-    outputs a linked-in model has.
+    `largest_read` are in bytes; `window` is the number of unanswered requests that the board takes, `buffers` how many
+    inputs and outputs a linked-in model has.
     """
 
     protocol: int
@@ -116,7 +116,7 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What came of a job: `cycles` of the NPU's clock, `ticks` of the board's timer round the whole run.
+    """Result of a job: `cycles` of the NPU's clock, `ticks` of the board's timer round the whole run.
 
     The three `fault_` fields are of the CPU, and 0 where there was no fault.
     """

@@ -11,8 +11,8 @@ reply      command | 0x80, sequence u8, session u16, status u8
 
 The session is a random number that IDENTIFY brings: a board that was reset in the meantime holds another one (0) and
 answers NO_SESSION.  A frame that is damaged gets no answer: the host's timer sends it again.  A repeated request
-(same sequence and CRC as one of the last WINDOW_MAX that were executed) gets the kept reply and is not executed again.
-Sequence 0 with command HELLO is what a board sends by itself when it starts.
+(same sequence and CRC as one of the last WINDOW_MAX that were executed) gets the stored reply and is not executed
+again. Sequence 0 with command HELLO is what a board sends by itself when it starts.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ SMALLEST_FRAME = 256
 TEXT_BYTES = 40
 """Longest firmware, board, region or buffer name."""
 WINDOW_MAX = 8
-"""Most unanswered requests a board may announce; it keeps the replies of so many."""
+"""Most unanswered requests a board may announce; it stores the replies of so many."""
 KEPT_BYTES = 64
-"""Longest reply body, without CRC, that is kept: all of commands that change something."""
+"""Longest reply body, without CRC, that is stored: all of commands that change something."""
 BLOCKS_MAX = 128
 """Most CRCs in one answer."""
 CRC_RANGE_MAX = 65536
@@ -48,7 +48,7 @@ EVENTS = 4
 
 
 class Command(IntEnum):
-    """What the host asks; HELLO is the board's own."""
+    """Commands of the host; HELLO is the board's own."""
 
     HELLO = 0  # only as 0x80, sequence 0, session 0: the board has started
     IDENTIFY = 1  # part u8 -> that part of the identity; the request's session becomes the board's
@@ -77,7 +77,7 @@ class Status(IntEnum):
 
 
 class Outcome(IntEnum):
-    """How a job ended."""
+    """Outcome of a job."""
 
     DONE = 0
     TIME_LIMIT = 1
@@ -107,7 +107,7 @@ class Feature(IntFlag):
 
 
 class RegionKind(IntEnum):
-    """What kind of memory a region is."""
+    """Kind of memory of a region."""
 
     CODE = 0
     SRAM = 1
@@ -116,7 +116,7 @@ class RegionKind(IntEnum):
 
 
 class RegionFlag(IntFlag):
-    """What can be done with a region."""
+    """Permitted uses of a region."""
 
     WRITABLE = 1
     NPU_VISIBLE = 2

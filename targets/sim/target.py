@@ -11,7 +11,6 @@ refuse.  A model of which nothing was placed on the NPU runs wholly on those ker
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from importlib.metadata import version
 
 import numpy as np
@@ -22,7 +21,8 @@ from hil.npu.timing.cycles import cycles
 from hil.npu.timing.memory_system import MemorySystem
 from hil.npu.vela_output import BoundOperator
 from hil.targets.base import Deployable, Progress, Run
-from hil.targets.execution.graph import Graph, State, read_graph
+from hil.targets.counters import BY_LABEL, TOTAL
+from hil.targets.execution.graph import Graph, State, cached_graph
 from hil.targets.execution.interpreter import Interpreter, interpreter_version
 from hil.targets.execution.placement import check_accelerator, model_file
 from hil.targets.execution.signature import check_inputs, read_signature, require_quantized
@@ -62,7 +62,7 @@ class SimTarget:
             identity = {**self.identity(), "npu": "nothing was placed on the NPU", **_cpu_engine()}
             return Run(outputs, (_cpu_operators(len(signature.operators)),), identity)
         check_accelerator(data, model.npu.accelerator)
-        graph = _graph(data)
+        graph = cached_graph(data)
         outputs = self._outputs(graph, inputs, samples, progress)
         measurements = (*measure(graph, model), _cpu_operators(len(signature.cpu_operators)))
         identity = {**self.identity(), "npu": graph.model.accelerator.name}
@@ -88,27 +88,15 @@ class SimTarget:
 def measure(graph: Graph, model: Deployable) -> tuple[Measurement, ...]:
     """Modelled cycles of one inference, all NPU operators together, and the time they take at the configured clock."""
     memory = MemorySystem.of(model.npu)
-    timings = [cycles(step.program, memory) for step in graph.steps if isinstance(step, BoundOperator)]
-
-    def total(field: str) -> int:
-        return sum(getattr(timing, field) for timing in timings)
-
+    events = [cycles(step.program, memory).events() for step in graph.steps if isinstance(step, BoundOperator)]
+    totals = {counter: sum(counts[counter.event] for counts in events) for counter in BY_LABEL.values()}
     counts = [
-        Measurement(name, total(field), unit, Trust.MODELLED, "NPU operators alone") for name, field, unit in _COUNTS
+        Measurement(counter.name, total, counter.unit, Trust.MODELLED, "NPU operators alone")
+        for counter, total in totals.items()
     ]
-    milliseconds = total("total") / memory.clock_hz * 1e3
+    milliseconds = totals[TOTAL] / memory.clock_hz * 1e3
     note = f"NPU operators alone, at {memory.clock_hz / 1e6:g} MHz"
     return (*counts, Measurement("npu_ms", milliseconds, "ms", Trust.MODELLED, note))
-
-
-_COUNTS = (
-    ("npu_cycles", "total", "cycles"),
-    ("npu_active_cycles", "active", "cycles"),
-    ("npu_idle_cycles", "idle", "cycles"),
-    ("axi0_read_beats", "axi0_read_beats", "beats"),
-    ("axi0_write_beats", "axi0_write_beats", "beats"),
-    ("axi1_read_beats", "axi1_read_beats", "beats"),
-)
 
 
 def _cpu_operators(count: int) -> Measurement:
@@ -117,8 +105,3 @@ def _cpu_operators(count: int) -> Measurement:
 
 def _cpu_engine() -> dict[str, str]:
     return {"cpu_engine": f"tensorflow {interpreter_version('tensorflow')}, reference kernels"}
-
-
-@lru_cache(maxsize=4)
-def _graph(data: bytes) -> Graph:
-    return read_graph(data)

@@ -1,9 +1,9 @@
 """Boards that carry the firmware of MLPerf Tiny: measured as they are, over its text protocol.
 
-    monitor = MlperfClient(open_channel("/dev/ttyACM0", baud=115200))
-    monitor.sync()                              # "dut-[unspecified]"
-    monitor.load(sample)                        # bytes, as the firmware wants them
-    monitor.infer(10, 2).results.values         # (0.0, 0.996, ...)
+    client = MlperfClient(open_channel("/dev/ttyACM0", baud=115200))
+    client.sync()                              # "dut-[unspecified]"
+    client.load(sample)                        # bytes, as the firmware wants them
+    client.infer(10, 2).results.values         # (0.0, 0.996, ...)
 
 The host sends a command that ends with `%`; the board answers in lines, the last of which is `m-ready`.  There is no
 checksum and no number on anything, so what matters is asked for twice: the input is read back, the results are printed

@@ -1,12 +1,12 @@
-"""The commands of a board's MLPerf Tiny monitor, each with a time limit, none trusted blindly.
+"""The commands of a board with MLPerf Tiny's firmware, each with a time limit, none trusted blindly.
 
-    with MlperfClient(open_channel("/dev/ttyACM0")) as monitor:
-        monitor.sync()
-        monitor.load(bytes(490))
-        monitor.infer(1, 0).results
+    with MlperfClient(open_channel("/dev/ttyACM0")) as client:
+        client.sync()
+        client.load(bytes(490))
+        client.infer(1, 0).results
 
 Three traps, all seen on real programs of this protocol: opening a port may lose the banner (so `sync` asks for the
-name until it is told); a command that is nothing but `%` ends some firmwares (it is never sent); more data than was
+name until it answers); a command that is nothing but `%` ends some firmwares (it is never sent); more data than was
 announced is written past the end of the board's buffer (so every byte is counted here, and nothing follows a refusal).
 """
 
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class MlperfClient:
-    """A board that speaks the protocol on `channel`, which is the monitor's from now on.
+    """A board that speaks the protocol on `channel`, which is the client's from now on.
 
     `answer_s` limits the wait for the answer to a command that does no inference, `sync_s` that for a sign of life.
     With `verify`, an input is read back (`db print`) where the firmware can; `is_verified` says whether it could.
@@ -67,7 +67,7 @@ class MlperfClient:
         self._lines.channel.reopen()
 
     def sync(self) -> str:
-        """The board's name, asked for until it is told; afterwards nothing of earlier commands is left on the line.
+        """Asks for the board's name until it answers; afterwards nothing of earlier commands is left on the line.
 
         Raises `SilentError`, or `GarbageError` where what answers speaks otherwise.
         """

@@ -7,8 +7,8 @@
     run.identity["parity"]    # which of both, and why
 
 The model on the board is whatever its maker put there.  That it is the int8 model of the deployment shows, if at all,
-by its outputs: where the print tells int8 values apart they are compared bit by bit like any target's, else nothing is
-said of parity.  Accuracy counts on the printed numbers either way.
+by its outputs: where the print distinguishes int8 values they are compared bit by bit like any target's, else nothing
+is said of parity.  Accuracy counts on the printed numbers either way.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from hil.targets.boards.serial_line import open_line
 from hil.targets.execution.signature import Signature, check_inputs, read_signature, require_quantized
 from hil.targets.link import GarbageError
 from hil.targets.serial import SerialOptions
-from hil.targets.serial.mlperf import latency as timing
+from hil.targets.serial.mlperf import latency
 from hil.targets.serial.mlperf.commands import MlperfClient
 from hil.targets.serial.mlperf.encoding import encode
 from hil.targets.serial.mlperf.printed_outputs import Recovered, recover
@@ -47,7 +47,7 @@ class MlperfDriver:
         *,
         windows: int = WINDOWS,
         window_s: float = WINDOW_S,
-        first_limit_s: float = timing.FIRST_LIMIT_S,
+        first_limit_s: float = latency.FIRST_LIMIT_S,
         health: Health | None = None,
         say: Say | None = None,
     ) -> None:
@@ -82,7 +82,7 @@ class MlperfDriver:
 
     def identity(self) -> dict[str, str]:
         """The board, and what it says of its firmware and model."""
-        return self._recovery.attempt(lambda monitor: _identity(self._access.board, monitor.profile()))
+        return self._recovery.attempt(lambda client: _identity(self._access.board, client.profile()))
 
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
         """See `Target.run`; raises `BadInputError` for a model of more than one input or output."""
@@ -105,33 +105,33 @@ class MlperfDriver:
             identity["inputs"] = "not read back: the firmware cannot print its buffer"
         return Run(
             (found.values,) if found.values is not None else (),
-            (*(timing.measurements(taken) if taken else ()), self._recoveries()),
+            (*(latency.measurements(taken) if taken else ()), self._recoveries()),
             identity,
             "\n".join(f"sample {number}: {list(result.values)}" for number, result in enumerate(results)),
             (printed,),
         )
 
     def _classifier(self, sample: bytes) -> Callable[[MlperfClient], Results]:
-        def classify(monitor: MlperfClient) -> Results:
+        def classify(client: MlperfClient) -> Results:
             try:
-                monitor.load(sample)
-                self._is_verified = monitor.is_verified
-                first = monitor.infer(1, 0, self._first_limit_s).results
+                client.load(sample)
+                self._is_verified = client.is_verified
+                first = client.infer(1, 0, self._first_limit_s).results
             except AnswerError as error:
                 hint = "is the deployment's model the one that the board carries?"
                 raise AnswerError(
                     str(error.args[0]), answer=error.answer, hint=hint, transcript=error.transcript
                 ) from None
-            if monitor.results() != first:
-                raise GarbageError("the results differ when they are asked for again", transcript=monitor.transcript)
+            if client.results() != first:
+                raise GarbageError("the results differ when they are asked for again", transcript=client.transcript)
             return first
 
         return classify
 
-    def _timer(self, sample: bytes) -> Callable[[MlperfClient], timing.TimedWindows | None]:
-        def take(monitor: MlperfClient) -> timing.TimedWindows | None:
-            monitor.load(sample)
-            return timing.measure(monitor, windows=self._windows, window_s=self._window_s)
+    def _timer(self, sample: bytes) -> Callable[[MlperfClient], latency.TimedWindows | None]:
+        def take(client: MlperfClient) -> latency.TimedWindows | None:
+            client.load(sample)
+            return latency.measure(client, windows=self._windows, window_s=self._window_s)
 
         return take
 
@@ -140,16 +140,16 @@ class MlperfDriver:
 
 
 def connect(board: Board, find: Callable[[], str]) -> MlperfClient:
-    """A monitor that answers; raises `WrongBoardError` if the board is described as another."""
-    monitor = MlperfClient(open_line(board, find), sync_s=max(board.reset.boot_s, 2.0))
+    """A client that answers; raises `WrongBoardError` if the board is described as another."""
+    client = MlperfClient(open_line(board, find), sync_s=max(board.reset.boot_s, 2.0))
     try:
-        name = monitor.sync()
-        if board.reports and board.reports not in (name, monitor.profile().model):
+        name = client.sync()
+        if board.reports and board.reports not in (name, client.profile().model):
             raise WrongBoardError(f"{board.name}: {name} answered, {board.reports!r} is described")
     except BaseException:
-        monitor.close()
+        client.close()
         raise
-    return monitor
+    return client
 
 
 def _signature(model: Deployable) -> Signature:

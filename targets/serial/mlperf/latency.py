@@ -1,6 +1,6 @@
 """Latency by the board's own timestamps, in windows long enough for its clock, checked against the host's.
 
-    timing = measure(monitor, windows=5, window_s=0.5)
+    timing = measure(client, windows=5, window_s=0.5)
     timing.median_us, timing.lowest_us, timing.highest_us
     timing.step_us            # its clock counts in steps of so many microseconds
 
@@ -27,7 +27,7 @@ _MOST_ITERATIONS = 1_000_000
 _STAMPS = 8
 _DISAGREEMENT = 0.1
 _LATE_S = 0.25
-"""What a busy host or an USB adapter may add to the arrival of a line."""
+"""Delay that a busy host or an USB adapter may add to the arrival of a line."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TimedWindows:
 
 
 def measure(
-    monitor: MlperfClient,
+    client: MlperfClient,
     *,
     windows: int,
     window_s: float,
@@ -63,15 +63,15 @@ def measure(
     progress: Callable[[int], None] = lambda done: None,
 ) -> TimedWindows | None:
     """The latency of the input that the board holds; None in energy mode.  Raises what `MlperfClient.infer` raises."""
-    stamps = [monitor.timestamp() for _ in range(_STAMPS)]
+    stamps = [client.timestamp() for _ in range(_STAMPS)]
     if None in stamps:
         return None
     laps = [stamp for stamp in stamps if stamp is not None]
-    iterations, each_s = _iterations(monitor, window_s, laps)
+    iterations, each_s = _iterations(client, window_s, laps)
     limit = 10.0 + 3 * each_s * (iterations + warmups)
     runs: list[TimedInference] = []
     for number in range(windows):
-        runs.append(monitor.infer(iterations, warmups, limit))
+        runs.append(client.infer(iterations, warmups, limit))
         laps += runs[-1].laps
         progress(number + 1)
     taken = [run.board_us or 0 for run in runs]
@@ -103,11 +103,11 @@ def measurements(timing: TimedWindows) -> tuple[Measurement, ...]:
     )
 
 
-def _iterations(monitor: MlperfClient, window_s: float, laps: list[int]) -> tuple[int, float]:
-    """How many inferences fill a window, found by trying more and more; and about how long one takes, in seconds."""
+def _iterations(client: MlperfClient, window_s: float, laps: list[int]) -> tuple[int, float]:
+    """Number of inferences that fill a window, found by trying more and more; and about the seconds that one takes."""
     iterations, limit = 1, FIRST_LIMIT_S
     while True:
-        tried = monitor.infer(iterations, 0, limit)
+        tried = client.infer(iterations, 0, limit)
         laps += tried.laps
         # By the slower clock: a coarse one of the board may still say 0, and a wrong one must not end in a time limit.
         taken_s = max((tried.board_us or 0) / 1e6, tried.host_s, 1e-6)

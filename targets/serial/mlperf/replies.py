@@ -46,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Profile:
-    """What the board says of its `firmware` and of the `model` in it, such as kws01."""
+    """The board's reported `firmware` and the `model` in it, such as kws01."""
 
     firmware: str
     model: str
@@ -101,12 +101,12 @@ def unknown_command(answer: str) -> str | None:
 
 
 def is_banner(text: str) -> bool:
-    """Whether a board says this when it starts, and at no other time."""
+    """True if a board sends this when it starts, and at no other time."""
     return text.startswith(BANNER)
 
 
 def bracketed(lines: Sequence[Line], name: str) -> str | None:
-    """What stands in `m-NAME-...[...]`, with the part before the bracket."""
+    """The content of `m-NAME-...[...]`, with the part before the bracket."""
     start = f"m-{name}-"
     return next((line.text.removeprefix(start) for line in lines if line.text.startswith(start)), None)
 

@@ -50,6 +50,6 @@ class TextLines:
 
 
 def _printable(data: bytes) -> str:
-    """What a board says ends up in terminals: without NUL, and `?` for all else that is no text."""
+    """Cleans a board's text for a terminal: without NUL, and `?` for all else that is no text."""
     text = data.replace(b"\0", b"").decode("ascii", "replace").strip()
     return "".join(char if char.isprintable() else "?" for char in text)

@@ -18,6 +18,7 @@ from ethosu.vela.ethos_u55_regs.ethos_u55_regs import id_r, status_r
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, InfrastructureError, JobError, StuckError
+from hil.npu.accelerator import ConfigRegister
 from hil.npu.stream.payload import parse_id
 from hil.npu.vela_output import BoundOperator
 from hil.targets.execution.graph import Graph
@@ -140,8 +141,9 @@ def check_npu(graph: Graph, identity: Identity, board: str) -> None:
     if not identity.npu_config:
         raise BadInputError(f"{board} has no NPU", hint="another board, or a firmware for this one")
     for step in npu_steps(graph):
-        if _essence(identity.npu_config) != _essence(step.accelerator.config_word):
-            has = f"{_described(identity.npu_config)} (CONFIG {identity.npu_config:#010x})"
+        found = ConfigRegister.from_word(identity.npu_config)
+        if found != ConfigRegister.from_word(step.accelerator.config_word):
+            has = f"{found.name}, {found.shram_kib} KiB of SHRAM (CONFIG {identity.npu_config:#010x})"
             raise BadInputError(
                 f"the model was compiled for {step.accelerator.name}, {board} has {has}; nothing was written to it",
                 hint="compile it for that with --accelerator, or take another board",
@@ -154,16 +156,6 @@ def check_npu(graph: Graph, identity: Identity, board: str) -> None:
                 f"the model was compiled for NPU architecture {versions[0]}, {board} has {versions[1]}; "
                 "nothing was written to it"
             )
-
-
-def _essence(config: int) -> tuple[int, int, int]:
-    """Product, MACs as a power of two, and KiB of SHRAM, of a CONFIG register."""
-    return config >> 28, config & 15, config >> 8 & 0xFF
-
-
-def _described(config: int) -> str:
-    product, macs, shram = _essence(config)
-    return f"{ {0: 'ethos-u55', 1: 'ethos-u65'}.get(product, f'product {product}') }-{1 << macs}, {shram} KiB of SHRAM"
 
 
 def _architecture(word: int) -> tuple[int, int, int]:

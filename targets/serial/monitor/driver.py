@@ -8,7 +8,6 @@ after the last sample, in jobs of their own.  A board that falls silent is reset
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 from hil.core.arrays import Array
@@ -20,7 +19,7 @@ from hil.npu.timing.memory_system import MemorySystem
 from hil.targets.base import Deployable, Progress, Run
 from hil.targets.boards import BoardAccess, Health, Recovery
 from hil.targets.boards.identity import accelerator
-from hil.targets.execution.graph import Graph, read_graph
+from hil.targets.execution.graph import cached_graph
 from hil.targets.execution.interpreter import interpreter_version
 from hil.targets.execution.placement import check_accelerator, model_file
 from hil.targets.execution.signature import check_inputs, read_signature, require_quantized
@@ -72,7 +71,7 @@ class MonitorDriver:
         self.check(model, inputs)
         data, options = model_file(model), self._options
         plan = RunPlan(
-            _graph(data),
+            cached_graph(data),
             MemorySystem.of(model.npu),
             self._access.board,
             options.repetitions,
@@ -120,8 +119,3 @@ def _exact(cpu_operators: int, recoveries: int) -> tuple[Measurement, ...]:
         Measurement("cpu_operators", cpu_operators, "operators", Trust.EXACT, note),
         Measurement("recoveries", recoveries, "recoveries", Trust.EXACT, "of the board, since it is in use"),
     )
-
-
-@functools.lru_cache(maxsize=4)
-def _graph(data: bytes) -> Graph:
-    return read_graph(data)

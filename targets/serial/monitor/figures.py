@@ -24,6 +24,7 @@ from hil.npu.timing.cycles import (
     NPU_ACTIVE,
     NPU_IDLE,
 )
+from hil.targets.counters import BY_EVENT, TOTAL
 from hil.targets.serial.monitor.board_npu import Counts
 
 EVENTS = (NPU_ACTIVE, AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT)
@@ -31,15 +32,6 @@ EVENTS = (NPU_ACTIVE, AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT)
 
 MORE_EVENTS = (NPU_IDLE, AXI1_WRITE_BEAT)
 """What one more repetition counts."""
-
-_NAMES = {
-    NPU_ACTIVE: ("npu_active_cycles", "cycles"),
-    NPU_IDLE: ("npu_idle_cycles", "cycles"),
-    AXI0_READ_BEAT: ("axi0_read_beats", "beats"),
-    AXI0_WRITE_BEAT: ("axi0_write_beats", "beats"),
-    AXI1_READ_BEAT: ("axi1_read_beats", "beats"),
-    AXI1_WRITE_BEAT: ("axi1_write_beats", "beats"),
-}
 
 
 @dataclass(frozen=True)
@@ -67,11 +59,11 @@ def figures(series: Series, clocks: Clocks, *, virtual: bool) -> tuple[Measureme
     wall = [counts.ticks / clocks.timer_hz * 1e3 for counts in series.repetitions]
     clock = f"NPU operators alone, at {clocks.npu_hz / 1e6:g} MHz"
     ran = f"{clock}, median of {len(cycles)} runs after {series.warmups} warm-ups"
-    made = [*_statistics("npu_cycles", cycles, "cycles", counted, ran)]
+    made = [*_statistics(TOTAL.name, cycles, TOTAL.unit, counted, ran)]
     columns = [*zip(*(counts.events for counts in series.repetitions), strict=True)]
     for event, values in [*zip(EVENTS, columns, strict=True), *((e, (v,)) for e, v in _more(series))]:
-        name, unit = _NAMES[event]
-        made.append(Measurement(name, statistics.median_low(values), unit, counted, clock))
+        counter = BY_EVENT[event]
+        made.append(Measurement(counter.name, statistics.median_low(values), counter.unit, counted, clock))
     milliseconds = statistics.median_low(cycles) / clocks.npu_hz * 1e3
     made.append(Measurement("npu_ms", milliseconds, "ms", counted, clock))
     made.append(Measurement("npu_clock", clocks.npu_hz, "Hz", counted, clocks.source))

@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from hil.core.errors import BadInputError, UnavailableError
 from hil.harness.commands.firmware import app
-from hil.targets.boards import FlashError, WrongBoardError, desk, find_board
+from hil.targets.boards import FlashError, WrongBoardError, find_board
 from hil.targets.boards.description import Flasher
 from hil.targets.boards.external_program import run
 from hil.targets.boards.flasher import command_of, flash, pyocd_words
+from hil.targets.boards.local_port import local_access
 
 from .conftest import MakeBoard, MakeFirmware, MakePlug
 from .plug import Plug
@@ -32,7 +33,7 @@ def test_the_described_board_runs_the_new_firmware_afterwards(
     cable = plug()
     said: list[str] = []
     board = find_board(str(described(cable, more=flasher(cable))))
-    flashed = flash(desk(board), firmware(version="monitor 2.0"), say=said.append)
+    flashed = flash(local_access(board), firmware(version="monitor 2.0"), say=said.append)
     assert flashed.before is not None
     assert (flashed.before.firmware, flashed.after.firmware) == ("monitor 1.0", "monitor 2.0")
     assert any("monitor 2.0" in line for line in said), "what the flasher prints"
@@ -41,7 +42,7 @@ def test_the_described_board_runs_the_new_firmware_afterwards(
 
 def test_a_wrong_board_is_never_flashed(plug: MakePlug, described: MakeBoard, firmware: MakeFirmware) -> None:
     cable = plug(board="other")
-    access = desk(find_board(str(described(cable, more=flasher(cable)))))
+    access = local_access(find_board(str(described(cable, more=flasher(cable)))))
     for unidentified in (False, True):
         with pytest.raises(WrongBoardError, match="'other' answered, 'bench' is described"):
             flash(access, firmware(version="monitor 2.0"), unidentified=unidentified)
@@ -53,14 +54,14 @@ def test_a_blank_board_is_flashed_on_demand_only(
 ) -> None:
     cable = plug()
     cable.powered.unlink()
-    access = desk(find_board(str(described(cable, more=flasher(cable, "sh", "-c", "false")))))
+    access = local_access(find_board(str(described(cable, more=flasher(cable, "sh", "-c", "false")))))
     with pytest.raises(FlashError, match=r"does not say what it is.*--unidentified"):
         flash(access, firmware())
     both = tmp_path / "flash.sh"
     both.write_text('#!/bin/sh\nset -e\ncp --remove-destination "$1" "$2"\ntouch "$3"\n')
     both.chmod(0o755)
     words = (str(both), "{elf}", str(cable.firmware), str(cable.powered))
-    access = desk(find_board(str(described(cable, more=flasher(cable, *words)))))
+    access = local_access(find_board(str(described(cable, more=flasher(cable, *words)))))
     flashed = flash(access, firmware(version="monitor 2.0"), unidentified=True)
     assert (flashed.before, flashed.after.firmware) == (None, "monitor 2.0")
 
@@ -80,27 +81,27 @@ def test_a_flasher_that_does_not_do_it_is_told(
 ) -> None:
     cable = plug()
     words = tuple(str(cable.powered) if word == "POWERED" else word for word in words)
-    access = desk(find_board(str(described(cable, more=flasher(cable, *words)))))
+    access = local_access(find_board(str(described(cable, more=flasher(cable, *words)))))
     with pytest.raises(FlashError, match=message):
         flash(access, firmware(version="monitor 2.0"))
 
 
 def test_a_firmware_of_another_board_is_noticed(plug: MakePlug, described: MakeBoard, firmware: MakeFirmware) -> None:
     cable = plug()
-    access = desk(find_board(str(described(cable, more=flasher(cable)))))
+    access = local_access(find_board(str(described(cable, more=flasher(cable)))))
     with pytest.raises(WrongBoardError, match="'other' answered"):
         flash(access, firmware(board="other", version="monitor 2.0"))
 
 
 def test_what_is_no_elf_is_not_flashed(plug: MakePlug, described: MakeBoard, tmp_path: Path) -> None:
     cable = plug()
-    access = desk(find_board(str(described(cable, more=flasher(cable)))))
+    access = local_access(find_board(str(described(cable, more=flasher(cable)))))
     (tmp_path / "x.bin").write_bytes(b"text")
     for name, message in (("x.bin", "is no ELF file"), ("nowhere", "cannot be read")):
         with pytest.raises(BadInputError, match=message):
             flash(access, tmp_path / name)
     with pytest.raises(BadInputError, match="has no flasher"):
-        flash(desk(find_board(str(described(cable)))), cable.firmware)
+        flash(local_access(find_board(str(described(cable)))), cable.firmware)
 
 
 def test_pyocd_gets_probe_target_and_pack_by_name() -> None:
@@ -116,7 +117,7 @@ def test_without_pyocd_its_extra_is_named(plug: MakePlug, described: MakeBoard) 
         pytest.skip("pyOCD is installed here")  # Then its absence cannot be seen; no extra of the tests brings it.
     cable = plug()
     with pytest.raises(UnavailableError, match=r"pip install 'ethosu-hil\[flash\]'"):
-        flash(desk(find_board(str(described(cable, more='[flash]\npyocd = "m55"\n')))), cable.firmware)
+        flash(local_access(find_board(str(described(cable, more='[flash]\npyocd = "m55"\n')))), cable.firmware)
 
 
 def test_the_command_says_what_was_and_what_is(plug: MakePlug, described: MakeBoard, firmware: MakeFirmware) -> None:

@@ -13,11 +13,11 @@ from .conftest import MakeBoard, MakePlug
 
 SUITE = """
 import os, pathlib, pytest
-from hil.targets.boards import Recovery, desk, find_board
+from hil.targets.boards import Recovery, find_board, local_access
 
 @pytest.fixture(scope="session")
 def board():
-    with Recovery.of(desk(find_board(os.environ["BOARD"]))) as recovery:
+    with Recovery.of(local_access(find_board(os.environ["BOARD"]))) as recovery:
         yield recovery
 
 def test_before(board):

@@ -8,16 +8,8 @@ import time
 import pytest
 
 from hil.core.errors import EXIT_INFRASTRUCTURE
-from hil.targets.boards import (
-    BoardLostError,
-    Health,
-    Recovery,
-    StuckError,
-    WrongBoardError,
-    desk,
-    find_board,
-    open_board,
-)
+from hil.targets.boards import BoardLostError, Health, Recovery, StuckError, WrongBoardError, find_board, open_board
+from hil.targets.boards.local_port import local_access
 from hil.targets.link import Job, Link, Outcome, RefusedError
 
 from .conftest import MakeBoard, MakePlug
@@ -41,7 +33,7 @@ def test_a_brown_out_in_the_middle_of_an_upload_costs_a_second_try_not_the_resul
 ) -> None:
     cable = plug()
     said: list[str] = []
-    with Recovery.of(desk(find_board(str(described(cable)))), say=said.append) as recovery:
+    with Recovery.of(local_access(find_board(str(described(cable)))), say=said.append) as recovery:
         assert recovery.attempt(upload) == DATA
         cable.brown_out_after = 10_000
         assert recovery.attempt(lambda link: (link.write(RAM, DATA[::-1]), link.read(RAM, len(DATA)))[1]) == DATA[::-1]
@@ -55,7 +47,9 @@ def test_silence_and_garbage_end_with_a_power_cycle_where_one_helps(
     plug: MakePlug, described: MakeBoard, fault: str
 ) -> None:
     cable = plug()
-    with Recovery.of(desk(find_board(str(described(cable, ways='"power"')))), say=lambda text: heal(text)) as recovery:
+    with Recovery.of(
+        local_access(find_board(str(described(cable, ways='"power"')))), say=lambda text: heal(text)
+    ) as recovery:
 
         def heal(text: str) -> None:
             setattr(cable, fault, "power" not in text)
@@ -70,7 +64,7 @@ def test_a_dead_board_is_given_up_with_what_was_tried_and_is_out_of_order_from_t
 ) -> None:
     cable = plug()
     health = Health()
-    with Recovery.of(desk(find_board(str(described(cable)))), health=health) as recovery:
+    with Recovery.of(local_access(find_board(str(described(cable)))), health=health) as recovery:
         cable.die_after = 20_000
         began = time.monotonic()
         with pytest.raises(BoardLostError) as caught:
@@ -86,7 +80,7 @@ def test_a_dead_board_is_given_up_with_what_was_tried_and_is_out_of_order_from_t
         with pytest.raises(BoardLostError, match="out of order for the rest of this session"):
             recovery.attempt(upload)
         assert time.monotonic() - began < 0.1
-    another = Recovery.of(desk(find_board(str(cable.folder.parent / "desk.toml"))), health=health)
+    another = Recovery.of(local_access(find_board(str(cable.folder.parent / "desk.toml"))), health=health)
     with another, pytest.raises(BoardLostError):
         another.attempt(upload)
 
@@ -96,7 +90,7 @@ def test_a_port_that_comes_back_under_another_name_is_found_by_its_description(
 ) -> None:
     """What the USB bus does when a board is plugged again; here the description's path is a pattern's one match."""
     cable = plug()
-    access = desk(find_board(str(described(cable))))
+    access = local_access(find_board(str(described(cable))))
     moving = type(access)(access.board, lambda: str(cable.path), access.ways)
     with Recovery.of(moving) as recovery:
         assert recovery.attempt(upload) == DATA
@@ -108,7 +102,7 @@ def test_a_port_that_comes_back_under_another_name_is_found_by_its_description(
 
 def test_an_unplugged_cable_ends_in_a_typed_error(plug: MakePlug, described: MakeBoard) -> None:
     cable = plug()
-    with Recovery.of(desk(find_board(str(described(cable))))) as recovery:
+    with Recovery.of(local_access(find_board(str(described(cable))))) as recovery:
         assert recovery.attempt(upload) == DATA
         cable.unplug()
         with pytest.raises(BoardLostError, match="is not there"):
@@ -135,14 +129,14 @@ def test_a_stuck_npu_is_reset_and_the_work_done_again(plug: MakePlug, described:
             raise StuckError("the NPU is stuck", log=link.transcript)
         return result.cycles
 
-    with Recovery.of(desk(find_board(str(described(cable))))) as recovery:
+    with Recovery.of(local_access(find_board(str(described(cable))))) as recovery:
         assert recovery.attempt(run) == 16
     assert cable.starts == 2, "one reset through the protocol"
 
 
 def test_what_a_reset_cannot_mend_is_not_tried_again(plug: MakePlug, described: MakeBoard) -> None:
     cable = plug()
-    with Recovery.of(desk(find_board(str(described(cable))))) as recovery:
+    with Recovery.of(local_access(find_board(str(described(cable))))) as recovery:
         with pytest.raises(RefusedError):
             recovery.attempt(lambda link: link.read(0x10, 4))
         assert cable.starts == 1
@@ -151,6 +145,6 @@ def test_what_a_reset_cannot_mend_is_not_tried_again(plug: MakePlug, described: 
 def test_a_board_that_is_not_ours_is_not_reset(plug: MakePlug, described: MakeBoard) -> None:
     cable = plug(board="other")
     refused = pytest.raises(WrongBoardError, match="'other' answered")
-    with Recovery.of(desk(find_board(str(described(cable))))) as recovery, refused:
+    with Recovery.of(local_access(find_board(str(described(cable))))) as recovery, refused:
         recovery.attempt(upload)
     assert cable.starts == 1

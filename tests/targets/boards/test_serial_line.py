@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hil.targets.boards import BoardLostError, Recovery, ResetError, StuckError, desk, find_board
+from hil.targets.boards import BoardLostError, Recovery, ResetError, StuckError, find_board
+from hil.targets.boards.local_port import local_access
 from hil.targets.link import Link
 from tests.support import terminal_server
 
@@ -40,7 +41,7 @@ def test_a_board_is_reset_by_its_line(firmware: MakeFirmware, tmp_path: Path, li
                 raise StuckError("the NPU is stuck")
             return link.read(RAM, 6)
 
-        with Recovery.of(desk(find_board(str(file)))) as recovery:
+        with Recovery.of(local_access(find_board(str(file)))) as recovery:
             assert recovery.attempt(work) == bytes(6)
         assert worked == [b"before"]
         server.stdin.close()  # type: ignore[union-attr]
@@ -52,7 +53,7 @@ def test_a_lost_board_is_told_by_its_cause_and_not_by_a_reset_that_could_not_be_
         f'accelerator = "ethos-u55-128"\n[port]\npath = "{tmp_path}/unplugged"\n'
         f'[reset]\nways = ["command"]\ncommand = ["{tmp_path}/no-such-program"]\nboot_s = 0.1\n'
     )
-    recovery = Recovery.of(desk(find_board(str(file))))
+    recovery = Recovery.of(local_access(find_board(str(file))))
     with recovery, pytest.raises(BoardLostError, match="unplugged is not there; tried: again, command") as lost:
         recovery.attempt(lambda link: link.crc(RAM, 16))
     assert "no such program" in lost.value.log
@@ -60,7 +61,7 @@ def test_a_lost_board_is_told_by_its_cause_and_not_by_a_reset_that_could_not_be_
 
 def test_a_line_that_is_not_there_is_told_and_the_next_way_gone(plug: MakePlug, described: MakeBoard) -> None:
     cable = plug()
-    access = desk(find_board(str(described(cable, ways='"dtr", "power"'))))
+    access = local_access(find_board(str(described(cable, ways='"dtr", "power"'))))
     with pytest.raises(ResetError, match="DTR cannot be set"):
         access.ways["dtr"]()
     times: list[int] = []

@@ -128,8 +128,8 @@ def test_lines_that_hold_the_board_in_reset_are_kept_low(built: Built, carried: 
         assert server.stdout is not None
         url = f"rfc2217://127.0.0.1:{server.stdout.readline().strip()}"
         board = Board("kws_board", protocol="mlperf", port=url, reports="kws01", lines=(("dtr", False),))
-        with contextlib.closing(connect(board, lambda: url)) as monitor:
-            assert monitor.profile().model == "kws01"
+        with contextlib.closing(connect(board, lambda: url)) as client:
+            assert client.profile().model == "kws01"
         server.stdin.close()  # type: ignore[union-attr]
 
 

@@ -1,7 +1,7 @@
-"""How an executable with the FVP's command line ends: one line on standard error, and its exit code.
+"""Error report of an executable with the FVP's command line: one line on standard error, and the exit code.
 
 with ...:
-    return ending.told("corstone300-open", error)
+    return report_error("corstone300-open", error)
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _MOST = 1000
 """Characters of a line that says what was wrong: what was given is quoted in it, and may be of any length."""
 
 
-def told(program: str, error: Exception) -> int:
-    """Says what `program` ended with and gives the exit code; what is no `HilError` is called a defect of its own."""
+def report_error(program: str, error: Exception) -> int:
+    """Prints the error that ended `program` and returns the exit code; any but a `HilError` is an internal error."""
     text = str(error) if isinstance(error, HilError) else f"internal error: {_describe(error)}"
     line = " ".join(text.split("\n"))
     print(f"Error: {program}: {line if len(line) <= _MOST else line[:_MOST] + ' ...'}", file=sys.stderr)
