@@ -14,7 +14,7 @@ from pathlib import Path
 from hil.core.errors import UntrustedError
 from hil.core.measurement import Measurement, Trust
 from hil.harness.evaluation.accuracy import Accuracy
-from hil.harness.evaluation.cost import Latency
+from hil.harness.evaluation.cost import Latency, WholeLatency
 from hil.harness.evaluation.evaluator import Deployment, Evaluator
 from hil.harness.model import Budget
 from hil.harness.optimize.paths import path_of
@@ -99,9 +99,9 @@ def _accuracy(accuracy: Accuracy) -> list[Measurement]:
     ]
 
 
-def _latency(bench: Evaluator, deployment: Deployment) -> tuple[Latency | None, str]:
+def _latency(bench: Evaluator, deployment: Deployment) -> tuple[Latency | WholeLatency | None, str]:
     """The latency, if the target has one, and why it says nothing of the whole inference, if so."""
-    latency: Latency | None = None
+    latency = None
     try:
         latency = bench.latency(deployment)
         _ = latency.ms
@@ -110,7 +110,10 @@ def _latency(bench: Evaluator, deployment: Deployment) -> tuple[Latency | None, 
     return latency, ""
 
 
-def _times(latency: Latency, note: str) -> list[Measurement]:
+def _times(latency: Latency | WholeLatency, note: str) -> list[Measurement]:
+    """Cycles and milliseconds; of a board that times whole inferences, which counts no cycles, milliseconds alone."""
+    if isinstance(latency, WholeLatency):
+        return [Measurement("latency", latency.ms, "ms", latency.trust)]
     share = "the NPU's share" if note else ""
     return [
         Measurement("npu_cycles", latency.cycles, "cycles", latency.trust),
