@@ -11,10 +11,11 @@ slow too) checks both on its own share.  Every result says how many samples it s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -38,7 +39,6 @@ from hil.targets.execution.signature import Signature, dequantize, quantize, rea
 ORACLE_SAMPLES = 500
 FEW_SAMPLES = 8
 """What runs by default where a sample takes a boot, or a serial line."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,6 @@ class Deployment:
     compiled: Compiled
     vela: VelaSettings
     weights: tuple[LayerWeights, ...] = ()
-    known: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -87,6 +86,16 @@ class TargetOutcome:
     sim_samples: int
 
 
+@dataclass
+class Results:
+    """What was measured of a deployment so far, None where nobody asked; `mismatch` says where its bundle lies."""
+
+    outcome: TargetOutcome | None = None
+    parity: Parity | None = None
+    accuracy: Accuracy | None = None
+    mismatch: str | None = None
+
+
 class Evaluator:
     """Deployments on one target under one Vela configuration."""
 
@@ -103,6 +112,7 @@ class Evaluator:
         self.vela = vela
         self.samples = samples
         self.options = options or {}
+        self._results: WeakKeyDictionary[Deployment, Results] = WeakKeyDictionary()
 
     @cached_property
     def target(self) -> Target:
@@ -111,16 +121,20 @@ class Evaluator:
     def deploy(self, model: Model, path: str) -> Deployment:
         """Trains, converts and compiles whatever is not in the store yet."""
         if model.tflite is not None:
-            int8, weights = model.file(model.tflite).read_bytes(), ()
-        else:
-            artifact = self.pipeline.int8(model, path)
-            int8, weights = artifact.read(TFLITE), tuple(surviving(artifact))
-        compiled = self.pipeline.compiled(int8, self.vela)
-        return Deployment(model, path, self.target_name, int8, compiled, self.vela, weights)
+            return self._deployment(model, path, model.file(model.tflite).read_bytes())
+        artifact = self.pipeline.int8(model, path)
+        return self._deployment(model, path, artifact.read(TFLITE), tuple(surviving(artifact)))
+
+    def results(self, deployment: Deployment) -> Results:
+        """What is known of a deployment by now; measures nothing."""
+        return self._results.setdefault(deployment, Results())
 
     def outcome(self, deployment: Deployment) -> TargetOutcome:
         """Runs the target and the oracle on the same samples."""
-        return _once(deployment, "outcome", lambda: self._outcome(deployment))
+        results = self.results(deployment)
+        if results.outcome is None:
+            results.outcome = self._outcome(deployment)
+        return results.outcome
 
     def prepare(self, deployment: Deployment) -> None:
         """Puts into the store what an outcome takes beside a run on a board or an FVP."""
@@ -134,11 +148,17 @@ class Evaluator:
 
     def parity(self, deployment: Deployment) -> Parity:
         """Target against oracle bit by bit, and against the float Keras model of the same path."""
-        return _once(deployment, "parity", lambda: self._parity(deployment))
+        results = self.results(deployment)
+        if results.parity is None:
+            results.parity = self._parity(deployment)
+        return results.parity
 
     def accuracy(self, deployment: Deployment) -> Accuracy:
         """The model's metric on the whole test set against the float Keras base."""
-        return _once(deployment, "accuracy", lambda: self._accuracy(deployment))
+        results = self.results(deployment)
+        if results.accuracy is None:
+            results.accuracy = self._accuracy(deployment)
+        return results.accuracy
 
     def is_printed(self, deployment: Deployment) -> bool:
         """Whether it is a board that prints real numbers; asks no other target to run."""
@@ -152,6 +172,10 @@ class Evaluator:
         """Bytes of SRAM and flash as Vela placed them, and on `fvp` what the firmware used of its arena."""
         run = self.outcome(deployment).run if self.target_name == "fvp" else None
         return memory_of(deployment.compiled.summary, run)
+
+    def _deployment(self, model: Model, path: str, int8: bytes, weights: tuple[LayerWeights, ...] = ()) -> Deployment:
+        compiled = self.pipeline.compiled(int8, self.vela)
+        return Deployment(model, path, self.target_name, int8, compiled, self.vela, weights)
 
     # -- one measurement each
 
@@ -245,13 +269,6 @@ class Evaluator:
 def _part(run: Run, samples: Array) -> Run:
     """A run's outputs of some samples."""
     return replace(run, outputs=tuple(output[samples] for output in run.outputs))
-
-
-def _once(deployment: Deployment, what: str, measure: Callable[[], T]) -> T:
-    if what not in deployment.known:
-        deployment.known[what] = measure()
-    value: T = deployment.known[what]
-    return value
 
 
 def _spread(available: int, count: int) -> Array:

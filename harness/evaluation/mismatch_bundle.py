@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hil.core.arrays import Integers
 from hil.core.errors import HilError
 from hil.harness.diff.difference import first_difference
 from hil.harness.evaluation.evaluator import Deployment, Evaluator, TargetOutcome
@@ -31,10 +32,10 @@ MOST_SAMPLES = 8
 
 def explain_mismatch(bench: Evaluator, deployment: Deployment, root: Path) -> str:
     """Writes the bundle below `root` and says, in a few lines, where the outputs part and how to see it again."""
-    if "mismatch" not in deployment.known:
-        deployment.known["mismatch"] = _explain(bench, deployment, root)
-    text: str = deployment.known["mismatch"]
-    return text
+    results = bench.results(deployment)
+    if results.mismatch is None:
+        results.mismatch = _explain(bench, deployment, root)
+    return results.mismatch
 
 
 def _explain(bench: Evaluator, deployment: Deployment, root: Path) -> str:
@@ -61,7 +62,7 @@ def _explain(bench: Evaluator, deployment: Deployment, root: Path) -> str:
     return "\n".join(lines)
 
 
-def _different_samples(outcome: TargetOutcome) -> np.ndarray:
+def _different_samples(outcome: TargetOutcome) -> Integers:
     differs = np.zeros(len(outcome.picked), bool)
     for got, want in zip(outcome.run.outputs, outcome.oracle, strict=True):
         differs |= (got != want).reshape(len(got), -1).any(axis=1)
@@ -80,7 +81,7 @@ def _first_operator(deployment: Deployment, outcome: TargetOutcome, sample: int)
     return f"first operator that differs: {found}"
 
 
-def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples: np.ndarray, board: str | None) -> str:
+def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples: Integers, board: str | None) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "int8.tflite").write_bytes(deployment.int8)

@@ -16,6 +16,7 @@ from hil.core.measurement import Measurement, Trust
 from hil.harness.evaluation.accuracy import Accuracy
 from hil.harness.evaluation.cost import Latency, WholeLatency
 from hil.harness.evaluation.evaluator import Deployment, Evaluator
+from hil.harness.evaluation.kernel_weights import KernelWeights, kernel_weights
 from hil.harness.model import Budget
 from hil.harness.optimize.paths import path_of
 from hil.harness.tree.candidates import Candidate
@@ -47,7 +48,7 @@ def measured(
 
 def _sizes(bench: Evaluator, deployment: Deployment) -> list[Measurement]:
     sizes, memory = compressed(deployment.int8), bench.memory(deployment)
-    kernels = [layer for layer in deployment.weights if "depthwise" not in layer.kind.lower()]
+    kernels = kernel_weights(deployment.weights) or KernelWeights(zeros=0.0, unique=0)
     found = {
         "tflite": sizes.tflite,
         "zip": sizes.zip,
@@ -56,11 +57,10 @@ def _sizes(bench: Evaluator, deployment: Deployment) -> list[Measurement]:
         "sram": memory.sram_bytes,
         "flash": memory.flash_bytes,
     }
-    zeros = sum(layer.zeros * layer.size for layer in kernels) / max(1, sum(layer.size for layer in kernels))
     return [
         *(Measurement(name, value, "bytes", _EXACT) for name, value in found.items()),
-        Measurement("zeros", zeros, "fraction", _EXACT, "of the weights that techniques may touch"),
-        Measurement("unique", max((k.unique for k in kernels), default=0), "values", _EXACT, "most in one kernel"),
+        Measurement("zeros", kernels.zeros, "fraction", _EXACT, "of the weights that techniques may touch"),
+        Measurement("unique", kernels.unique, "values", _EXACT, "most in one kernel"),
     ]
 
 
