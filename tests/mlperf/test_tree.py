@@ -14,7 +14,7 @@ from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import load_model_file
 from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import Store
-from hil.harness.vela.compiler import VelaSettings
+from hil.harness.vela.settings import VelaSettings
 from hil.targets.execution.signature import dequantize, quantize, read_signature
 from hil.targets.host.target import HostTarget
 from tests.harness.blobs import model_file, write
