@@ -105,12 +105,12 @@ def tree(
     arguments.refuse_firmware(firmware, target)
     settings = arguments.vela_settings(accelerator, memory_mode, system_config, vela_config, vela_option)
     watcher = view(as_json=as_json)
-    bench = Evaluator(Pipeline(arguments.open_store(store), watcher), target, settings, samples, options)
-    with contextlib.closing(bench.target), watcher:
+    evaluator = Evaluator(Pipeline(arguments.open_store(store), watcher), target, settings, samples, options)
+    with contextlib.closing(evaluator.target), watcher:
         watcher.say(*asked.left_out)
-        pictures.check_kernel(bench, found, kernel)
+        pictures.check_kernel(evaluator, found, kernel)
         walked = walk(
-            *(found, bench, asked.limits),
+            *(found, evaluator, asked.limits),
             policy=policy,
             leaves=leaves,
             effort=effort,
@@ -121,7 +121,7 @@ def tree(
             vela_config=vela_config,
         )
     print(json.dumps(walked.record())) if as_json else _show(walked)
-    shown = pictures.kernel_of(bench, found, walked, kernel) if output else None
+    shown = pictures.kernel_of(evaluator, found, walked, kernel) if output else None
     for path in output or ():
         pictures.write(path, walked, shown)
         print(f"drawn: {path}", file=sys.stderr if as_json else sys.stdout)

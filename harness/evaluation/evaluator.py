@@ -1,8 +1,8 @@
-"""The bench: puts deployments on a target and measures them, each thing once however many tests ask for it.
+"""The evaluator: puts deployments on a target and measures them, each thing once however many tests ask for it.
 
-    bench = Evaluator(pipeline, target="fvp", vela=VelaSettings(), samples=8)
-    deployment = bench.deploy(model, "pcqat")
-    bench.parity(deployment).mismatches, bench.accuracy(deployment).drop, bench.latency(deployment).ms
+    evaluator = Evaluator(pipeline, target="fvp", vela=VelaSettings(), samples=8)
+    deployment = evaluator.deploy(model, "pcqat")
+    evaluator.parity(deployment).mismatches, evaluator.accuracy(deployment).drop, evaluator.latency(deployment).ms
 
 Where a target is too slow for the whole test set, N samples, evenly spaced over it, prove on the target that it
 computes what `sim` computes, and `sim` runs the whole set for the accuracy; the oracle (TensorFlow's reference kernels,

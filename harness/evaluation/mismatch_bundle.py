@@ -30,17 +30,17 @@ FOLDER = "hil-failures"
 MOST_SAMPLES = 8
 
 
-def explain_mismatch(bench: Evaluator, deployment: Deployment, root: Path) -> str:
+def explain_mismatch(evaluator: Evaluator, deployment: Deployment, root: Path) -> str:
     """Writes the bundle below `root` and says, in a few lines, where the outputs part and how to see it again."""
-    results = bench.results(deployment)
+    results = evaluator.results(deployment)
     if results.mismatch is None:
-        results.mismatch = _explain(bench, deployment, root)
+        results.mismatch = _explain(evaluator, deployment, root)
     return results.mismatch
 
 
-def _explain(bench: Evaluator, deployment: Deployment, root: Path) -> str:
-    outcome = bench.outcome(deployment)
-    parity = bench.parity(deployment)
+def _explain(evaluator: Evaluator, deployment: Deployment, root: Path) -> str:
+    outcome = evaluator.outcome(deployment)
+    parity = evaluator.parity(deployment)
     if not parity.mismatches:
         return (
             f"sim differs from the reference in {parity.sim_mismatches} elements of {parity.sim_samples} samples, more "
@@ -56,7 +56,7 @@ def _explain(bench: Evaluator, deployment: Deployment, root: Path) -> str:
         f"first: {parity.first}",
         _first_operator(deployment, outcome, int(different[0])),
     ]
-    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES], bench.options.get("board"))
+    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES], evaluator.options.get("board"))
     lines += [f"bundle: {folder}", f"again: {command}", f"explain: {_explaining(folder, deployment)}"]
     (folder / "README.txt").write_text("\n".join(lines) + "\n")
     return "\n".join(lines)
