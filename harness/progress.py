@@ -9,9 +9,9 @@ Whoever makes something slow calls it with a text, the steps done and the steps 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -57,7 +57,7 @@ class PytestProgress(LineProgress):
         reporter = config.pluginmanager.getplugin("terminalreporter")
         self._reporter = None if hasattr(config, "workerinput") else reporter
         self._capture = config.pluginmanager.getplugin("capturemanager")
-        self.moving = bool(self._reporter) and self._reporter.isatty
+        self.moving = self._reporter is not None and self._reporter.isatty
         config.pluginmanager.register(self, "hil-progress")
 
     @pytest.hookimpl(tryfirst=True)
@@ -67,16 +67,8 @@ class PytestProgress(LineProgress):
     def _write(self, text: str) -> None:
         if self._reporter is None:
             return
-        if self._capture is None:
-            self._to_terminal(text)
-        else:
-            self._past_capture(lambda: self._to_terminal(text))
-
-    def _past_capture(self, write: Callable[[], None]) -> None:
-        with self._capture.global_and_fixture_disabled():
-            write()
-
-    def _to_terminal(self, text: str) -> None:
-        if not self._last:
-            self._reporter.ensure_newline()
-        self._reporter.write(text, flush=True)
+        past_capture = self._capture.global_and_fixture_disabled() if self._capture else contextlib.nullcontext()
+        with past_capture:
+            if not self._last:
+                self._reporter.ensure_newline()
+            self._reporter.write(text, flush=True)

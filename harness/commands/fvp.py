@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,7 +19,7 @@ def engines(as_json: arguments.Json = False) -> None:
     from hil.core.errors import UnavailableError
     from hil.fvp.engines.engine import NAMES, find
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in NAMES:
         try:
             found = find(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from hil.harness.commands import arguments
 
@@ -19,7 +20,7 @@ def models(
     from hil.harness.pytest_plugin.selection import leaves_of, unavailable
 
     pipeline = Pipeline(arguments.open_store(store))
-    records = []
+    records: list[dict[str, Any]] = []
     for model in discover(folder):
         params, macs = pipeline.size(model)
         records.append(

@@ -94,12 +94,12 @@ def tree(
     given |= {name: number for name, number in numbers.items() if number is not None}
     asked = limits_of(found, target, given)
     watcher = view(as_json=as_json)
-    bench = Evaluator(Pipeline(arguments.open_store(store), watcher), target, settings, samples, options)
-    with contextlib.closing(bench.target), watcher:
+    evaluator = Evaluator(Pipeline(arguments.open_store(store), watcher), target, settings, samples, options)
+    with contextlib.closing(evaluator.target), watcher:
         watcher.say(*asked.left_out)
-        pictures.check_kernel(bench, found, kernel)
+        pictures.check_kernel(evaluator, found, kernel)
         walked = walk(
-            *(found, bench, asked.limits),
+            *(found, evaluator, asked.limits),
             policy=policy,
             leaves=leaves,
             effort=effort,
@@ -110,7 +110,7 @@ def tree(
             vela_config=vela.vela_config,
         )
     print(json.dumps(walked.record())) if as_json else _show(walked)
-    shown = pictures.kernel_of(bench, found, walked, kernel) if output else None
+    shown = pictures.kernel_of(evaluator, found, walked, kernel) if output else None
     for path in output or ():
         pictures.write(path, walked, shown)
         print(f"drawn: {path}", file=sys.stderr if as_json else sys.stdout)

@@ -142,7 +142,9 @@ class Sides:
         """What a run shows of the model, its outputs by name, and why not the rest."""
         require_outputs(run, target)
         signature = read_signature(self.int8)
-        shown = {spec.name: (TracedTensor(out),) for spec, out in zip(signature.outputs, run.outputs, strict=True)}
+        shown: dict[str, tuple[TracedTensor, ...]] = {
+            spec.name: (TracedTensor(output),) for spec, output in zip(signature.outputs, run.outputs, strict=True)
+        }
         alone = f"{target} shows its outputs alone"
         return shown, {name: alone for names in signature.all_outputs for name in names}
 

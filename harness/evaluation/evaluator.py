@@ -1,8 +1,8 @@
-"""The bench: puts deployments on a target and measures them, each thing once however many tests ask for it.
+"""The evaluator: puts deployments on a target and measures them, each thing once however many tests ask for it.
 
-    bench = Evaluator(pipeline, target="fvp", vela=VelaSettings(), samples=8)
-    deployment = bench.deploy(model, "pcqat")
-    bench.parity(deployment).mismatches, bench.accuracy(deployment).drop, bench.latency(deployment).ms
+    evaluator = Evaluator(pipeline, target="fvp", vela=VelaSettings(), samples=8)
+    deployment = evaluator.deploy(model, "pcqat")
+    evaluator.parity(deployment).mismatches, evaluator.accuracy(deployment).drop, evaluator.latency(deployment).ms
 
 Where a target is too slow for the whole test set, N samples, evenly spaced over it, prove on the target that it
 computes what `sim` computes, and `sim` runs the whole set for the accuracy; the oracle (TensorFlow's reference kernels,
@@ -11,10 +11,10 @@ slow too) checks both on its own share.  Every result says how many samples it s
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -37,7 +37,6 @@ from hil.targets.declaration import Role
 from hil.targets.execution.signature import Signature, dequantize, quantize, read_signature
 
 ORACLE_SAMPLES = 500
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +53,6 @@ class Deployment:
     compiled: Compiled
     vela: VelaSettings
     weights: tuple[LayerWeights, ...] = ()
-    known: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -86,6 +84,16 @@ class TargetOutcome:
     sim_samples: int
 
 
+@dataclass
+class Results:
+    """What was measured of a deployment so far, None where nobody asked; `mismatch` says where its bundle lies."""
+
+    outcome: TargetOutcome | None = None
+    parity: Parity | None = None
+    accuracy: Accuracy | None = None
+    mismatch: str | None = None
+
+
 class Evaluator:
     """Deployments on one target under one Vela configuration."""
 
@@ -104,6 +112,7 @@ class Evaluator:
         self.samples = samples
         self.options = self.declaration.options() if options is None else options
         self._oracle, self._stand_in = (registry.with_role(role).name for role in (Role.ORACLE, Role.STAND_IN))
+        self._results: WeakKeyDictionary[Deployment, Results] = WeakKeyDictionary()
 
     @cached_property
     def target(self) -> Target:
@@ -112,16 +121,20 @@ class Evaluator:
     def deploy(self, model: Model, path: str) -> Deployment:
         """Trains, converts and compiles whatever is not in the store yet."""
         if model.tflite is not None:
-            int8, weights = model.file(model.tflite).read_bytes(), ()
-        else:
-            artifact = self.pipeline.int8(model, path)
-            int8, weights = artifact.read(TFLITE), tuple(surviving(artifact))
-        compiled = self.pipeline.compiled(int8, self.vela)
-        return Deployment(model, path, self.target_name, int8, compiled, self.vela, weights)
+            return self._deployment(model, path, model.file(model.tflite).read_bytes())
+        artifact = self.pipeline.int8(model, path)
+        return self._deployment(model, path, artifact.read(TFLITE), tuple(surviving(artifact)))
+
+    def results(self, deployment: Deployment) -> Results:
+        """What is known of a deployment by now; measures nothing."""
+        return self._results.setdefault(deployment, Results())
 
     def outcome(self, deployment: Deployment) -> TargetOutcome:
         """Runs the target and the oracle on the same samples."""
-        return _once(deployment, "outcome", lambda: self._outcome(deployment))
+        results = self.results(deployment)
+        if results.outcome is None:
+            results.outcome = self._outcome(deployment)
+        return results.outcome
 
     def prepare(self, deployment: Deployment) -> None:
         """Puts into the store what an outcome takes beside a run on a board or an FVP."""
@@ -135,11 +148,17 @@ class Evaluator:
 
     def parity(self, deployment: Deployment) -> Parity:
         """Target against oracle bit by bit, and against the float Keras model of the same path."""
-        return _once(deployment, "parity", lambda: self._parity(deployment))
+        results = self.results(deployment)
+        if results.parity is None:
+            results.parity = self._parity(deployment)
+        return results.parity
 
     def accuracy(self, deployment: Deployment) -> Accuracy:
         """The model's metric on the whole test set against the float Keras base."""
-        return _once(deployment, "accuracy", lambda: self._accuracy(deployment))
+        results = self.results(deployment)
+        if results.accuracy is None:
+            results.accuracy = self._accuracy(deployment)
+        return results.accuracy
 
     def is_printed(self, deployment: Deployment) -> bool:
         """Whether it is a board that prints real numbers; asks no other target to run."""
@@ -153,6 +172,10 @@ class Evaluator:
         """Bytes of SRAM and flash as Vela placed them, and of the arena that the model used, if the target says."""
         run = self.outcome(deployment).run if self.declaration.reports_arena else None
         return memory_of(deployment.compiled.summary, run)
+
+    def _deployment(self, model: Model, path: str, int8: bytes, weights: tuple[LayerWeights, ...] = ()) -> Deployment:
+        compiled = self.pipeline.compiled(int8, self.vela)
+        return Deployment(model, path, self.target_name, int8, compiled, self.vela, weights)
 
     # -- one measurement each
 
@@ -245,13 +268,6 @@ class Evaluator:
 def _part(run: Run, samples: Array) -> Run:
     """A run's outputs of some samples."""
     return replace(run, outputs=tuple(output[samples] for output in run.outputs))
-
-
-def _once(deployment: Deployment, what: str, measure: Callable[[], T]) -> T:
-    if what not in deployment.known:
-        deployment.known[what] = measure()
-    value: T = deployment.known[what]
-    return value
 
 
 def _spread(available: int, count: int) -> Array:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hil.core.arrays import Array
+from hil.core.arrays import Integers
 from hil.core.errors import HilError
 from hil.harness.diff.difference import first_difference
 from hil.harness.evaluation.evaluator import Deployment, Evaluator, TargetOutcome
@@ -31,17 +31,17 @@ FOLDER = "hil-failures"
 MOST_SAMPLES = 8
 
 
-def explain_mismatch(bench: Evaluator, deployment: Deployment, root: Path) -> str:
+def explain_mismatch(evaluator: Evaluator, deployment: Deployment, root: Path) -> str:
     """Writes the bundle below `root` and says, in a few lines, where the outputs part and how to see it again."""
-    if "mismatch" not in deployment.known:
-        deployment.known["mismatch"] = _explain(bench, deployment, root)
-    text: str = deployment.known["mismatch"]
-    return text
+    results = evaluator.results(deployment)
+    if results.mismatch is None:
+        results.mismatch = _explain(evaluator, deployment, root)
+    return results.mismatch
 
 
-def _explain(bench: Evaluator, deployment: Deployment, root: Path) -> str:
-    outcome = bench.outcome(deployment)
-    parity = bench.parity(deployment)
+def _explain(evaluator: Evaluator, deployment: Deployment, root: Path) -> str:
+    outcome = evaluator.outcome(deployment)
+    parity = evaluator.parity(deployment)
     if not parity.mismatches:
         return (
             f"sim differs from the reference in {parity.sim_mismatches} elements of {parity.sim_samples} samples, more "
@@ -57,13 +57,13 @@ def _explain(bench: Evaluator, deployment: Deployment, root: Path) -> str:
         f"first: {parity.first}",
         _first_operator(deployment, outcome, int(different[0])),
     ]
-    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES], _options(bench))
+    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES], _options(evaluator))
     lines += [f"bundle: {folder}", f"again: {command}", f"explain: {_explaining(folder, deployment)}"]
     (folder / "README.txt").write_text("\n".join(lines) + "\n")
     return "\n".join(lines)
 
 
-def _different_samples(outcome: TargetOutcome) -> Array:
+def _different_samples(outcome: TargetOutcome) -> Integers:
     differs = np.zeros(len(outcome.picked), bool)
     for got, want in zip(outcome.run.outputs, outcome.oracle, strict=True):
         differs |= (got != want).reshape(len(got), -1).any(axis=1)
@@ -82,7 +82,7 @@ def _first_operator(deployment: Deployment, outcome: TargetOutcome, sample: int)
     return f"first operator that differs: {found}"
 
 
-def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples: Array, options: list[str]) -> str:
+def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples: Integers, options: list[str]) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "int8.tflite").write_bytes(deployment.int8)
@@ -100,9 +100,9 @@ def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples
     return f"cd {shlex.quote(str(folder))} && {shlex.join(arguments)}"
 
 
-def _options(bench: Evaluator) -> list[str]:
+def _options(evaluator: Evaluator) -> list[str]:
     """The target's options, as the command that runs in the bundle's folder takes them."""
-    return registry.words(bench.declaration, bench.options, path=lambda path: str(path.resolve()))
+    return registry.words(evaluator.declaration, evaluator.options, path=lambda path: str(path.resolve()))
 
 
 def _explaining(folder: Path, deployment: Deployment) -> str:

@@ -71,16 +71,18 @@ def compare(target: Sequence[Array], oracle: Sequence[Array], keras: Array | Non
     result = Parity(elements, len(target[0]), mismatches, largest, first)
     if keras is None or dequantized is None:
         return result
-    return replace(result, **_against_keras(keras, dequantized))
+    return _against_keras(result, keras, dequantized)
 
 
-def _against_keras(keras: Array, candidate: Array) -> dict[str, float]:
+def _against_keras(result: Parity, keras: Array, candidate: Array) -> Parity:
+    """`result` with the figures that compare `candidate` with Keras."""
     reference = keras.astype(np.float64).reshape(len(keras), -1)
     noise = candidate.astype(np.float64).reshape(len(candidate), -1) - reference
     power = float((noise**2).sum())
     same = reference.argmax(axis=1) == (reference + noise).argmax(axis=1)
-    return {
-        "agreement": float(same.mean()),
-        "sqnr_db": float("inf") if power == 0 else 10 * float(np.log10((reference**2).sum() / power)),
-        "error": float(np.abs(noise).max(initial=0)),
-    }
+    return replace(
+        result,
+        agreement=float(same.mean()),
+        sqnr_db=float("inf") if power == 0 else 10 * float(np.log10((reference**2).sum() / power)),
+        error=float(np.abs(noise).max(initial=0)),
+    )

@@ -97,7 +97,7 @@ class KeptClusters:
         """Shares gradients from the first batch on, and makes the clusters exact at the end."""
         kept = self
 
-        class Callback(import_keras().callbacks.Callback):  # type: ignore[misc, name-defined]
+        class Callback(import_keras().callbacks.Callback):  # type: ignore[misc]
             def on_train_begin(self, logs: Any = None) -> None:
                 kept._share_gradients(self.model.optimizer)
 

@@ -8,7 +8,7 @@ lost is told once, with the first test that lost it and the number of those that
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -35,17 +35,21 @@ class Recorder:
         self._told: HilError | None = None
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         error = call.excinfo.value if call.excinfo else None
         if isinstance(error, HilError):
             _explain(report, error, again=error is self._told)
             self._told = error
-        deployment = getattr(item, "funcargs", {}).get("deployment")
-        if call.when == "call" and deployment is not None:
+        fixtures = getattr(item, "funcargs", {})
+        if call.when == "call" and {"bench", "deployment"} <= fixtures.keys():
             from hil.harness.pytest_plugin.summary import row
 
-            report.user_properties.append((ROW, json.dumps(row(deployment))))
+            deployment = fixtures["deployment"]
+            results = fixtures["bench"].results(deployment)
+            report.user_properties.append((ROW, json.dumps(row(deployment, results))))
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -13,11 +13,13 @@ import contextlib
 import importlib.metadata
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from hil.core.errors import HilError
 from hil.harness.evaluation.cost import clock_hz
+from hil.harness.evaluation.kernel_weights import kernel_weights
 from hil.harness.pytest_plugin.options import Options
 from hil.targets import registry
 from hil.targets.declaration import Role
@@ -25,7 +27,7 @@ from hil.targets.declaration import Role
 if TYPE_CHECKING:
     import pytest
 
-    from hil.harness.evaluation.evaluator import Deployment
+    from hil.harness.evaluation.evaluator import Deployment, Results
 
 TableRow = dict[str, Any]
 BASELINE = "ptq"
@@ -51,10 +53,10 @@ def _short(value: str) -> str:
     return value[:12] if len(value) == 64 and set(value) <= set("0123456789abcdef") else value
 
 
-def row(deployment: Deployment) -> TableRow:
-    """What is known of a deployment by now, as JSON; what no test asked for is None."""
-    known = deployment.known
+def row(deployment: Deployment, results: Results) -> TableRow:
+    """A deployment and its `results` so far as JSON; what no test asked for is left out."""
     summary = deployment.compiled.summary
+    kernels = kernel_weights(deployment.weights)
     found: TableRow = {
         "name": deployment.name,
         "model": deployment.model.name,
@@ -64,15 +66,13 @@ def row(deployment: Deployment) -> TableRow:
         "flash": summary.flash_bytes,
         "weights": summary.weights_encoded,
         "cpu_operators": len(summary.cpu_operators),
-        **_survivors(deployment),
+        **(asdict(kernels) if kernels else {}),
     }
-    if "accuracy" in known:
-        result = known["accuracy"]
+    if (result := results.accuracy) is not None:
         found |= {"metric": result.metric, "base": result.reference, "int8": result.value, "drop": result.drop}
         found |= {"low": result.low, "high": result.high, "labelled": result.samples, "keras": result.keras}
         found |= {"on_target": None if math.isnan(result.on_target) else result.on_target}
-    if "outcome" in known:
-        outcome = known["outcome"]
+    if (outcome := results.outcome) is not None:
         cycles = next((m for m in outcome.run.measurements if m.name == "npu_cycles"), None)
         found |= {"samples": len(outcome.picked), "sim_samples": outcome.sim_samples}
         found |= {"sim_mismatches": outcome.sim_mismatches, "identity": outcome.run.identity}
@@ -81,19 +81,9 @@ def row(deployment: Deployment) -> TableRow:
         if cycles is not None:
             milliseconds = 1e3 * cycles.value / clock_hz(outcome.run, summary)
             found |= {"cycles": int(cycles.value), "ms": milliseconds, "trust": cycles.trust.value}
-    if "parity" in known:
-        found |= {"mismatches": known["parity"].mismatches, "elements": known["parity"].elements}
+    if results.parity is not None:
+        found |= {"mismatches": results.parity.mismatches, "elements": results.parity.elements}
     return found
-
-
-def _survivors(deployment: Deployment) -> TableRow:
-    """Share of zeros over all kernels that a technique may touch, and the most distinct weights in one of them."""
-    kernels = [layer for layer in deployment.weights if "depthwise" not in layer.kind.lower()]
-    if not kernels:
-        return {}
-    size = sum(layer.size for layer in kernels)
-    zeros = sum(layer.zeros * layer.size for layer in kernels) / size
-    return {"zeros": zeros, "unique": max(layer.unique for layer in kernels)}
 
 
 def render(rows: Sequence[TableRow], left_out: Mapping[str, str], reporter: pytest.TerminalReporter) -> str:

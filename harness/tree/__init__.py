@@ -2,7 +2,7 @@
 
     from hil.harness.tree import walk
 
-    found = walk(model, bench, Budget(max_accuracy_drop=0.01, max_latency_ms=0.1))
+    found = walk(model, evaluator, Budget(max_accuracy_drop=0.01, max_latency_ms=0.1))
     found.verdict.winner, found.verdict.run        # "pqat", "hil run fashion_cnn-pqat.tflite --target sim ..."
 
 `walking` the order and the stop · `searching` the policy `best` · `candidates` leaves under other settings · `making`

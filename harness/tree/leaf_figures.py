@@ -1,6 +1,6 @@
 """A leaf on the target: its figures, each with unit and trust, and how it stands against every limit.
 
-    measured(bench, deployment, Candidate("pqat"), limits)   # Leaf("pqat", ..., status=LeafStatus.MET, checks=..., ...)
+    measured(evaluator, deployment, Candidate("pqat"), limits)   # Leaf("pqat", ..., status=LeafStatus.MET, ...)
 
 Parity comes first: where the target's outputs are not the reference's, the leaf is a mismatch and no limit is judged.
 """
@@ -14,8 +14,9 @@ from pathlib import Path
 from hil.core.errors import UntrustedError
 from hil.core.measurement import Measurement, Trust
 from hil.harness.evaluation.accuracy import Accuracy
-from hil.harness.evaluation.cost import Latency
+from hil.harness.evaluation.cost import Latency, WholeLatency
 from hil.harness.evaluation.evaluator import Deployment, Evaluator
+from hil.harness.evaluation.kernel_weights import KernelWeights, kernel_weights
 from hil.harness.model import Budget
 from hil.harness.optimize.paths import path_of
 from hil.harness.tree.candidates import Candidate
@@ -26,28 +27,28 @@ _EXACT = Trust.EXACT
 
 
 def measured(
-    bench: Evaluator, deployment: Deployment, candidate: Candidate, limits: Budget, failures: Path | None = None
+    evaluator: Evaluator, deployment: Deployment, candidate: Candidate, limits: Budget, failures: Path | None = None
 ) -> Leaf:
     """The leaf of a candidate's deployment, measured.  A mismatch leaves its bundle below `failures`."""
-    figures = [*_sizes(bench, deployment), *_parity(bench, deployment)]
-    identity, settings = bench.outcome(deployment).run.identity, candidate.settings
-    notes = tuple(bench.pipeline.notes(deployment.model, deployment.path))
+    figures = [*_sizes(evaluator, deployment), *_parity(evaluator, deployment)]
+    identity, settings = evaluator.outcome(deployment).run.identity, candidate.settings
+    notes = tuple(evaluator.pipeline.notes(deployment.model, deployment.path))
     leaf = partial(Leaf, candidate.title, path_of(candidate.leaf), identity=identity, settings=settings, notes=notes)
-    parity = bench.parity(deployment)
+    parity = evaluator.parity(deployment)
     if parity.mismatches or parity.sim_mismatches:
-        reason = _why_different(bench, deployment, failures)
+        reason = _why_different(evaluator, deployment, failures)
         return leaf(status=LeafStatus.MISMATCH, measurements=tuple(figures), reason=reason)
-    accuracy = bench.accuracy(deployment)
-    latency, note = _latency(bench, deployment)
+    accuracy = evaluator.accuracy(deployment)
+    latency, note = _latency(evaluator, deployment)
     figures += [*_accuracy(accuracy), *(_times(latency, note) if latency else ())]
     checks = _checks(limits, figures, note, latency.trust if latency else Trust.UNTRUSTED)
     status = LeafStatus.MET if all(check.met for check in checks) else LeafStatus.MISSED
     return leaf(status=status, checks=checks, measurements=tuple(figures))
 
 
-def _sizes(bench: Evaluator, deployment: Deployment) -> list[Measurement]:
-    sizes, memory = compressed(deployment.int8), bench.memory(deployment)
-    kernels = [layer for layer in deployment.weights if "depthwise" not in layer.kind.lower()]
+def _sizes(evaluator: Evaluator, deployment: Deployment) -> list[Measurement]:
+    sizes, memory = compressed(deployment.int8), evaluator.memory(deployment)
+    kernels = kernel_weights(deployment.weights) or KernelWeights(zeros=0.0, unique=0)
     found = {
         "tflite": sizes.tflite,
         "zip": sizes.zip,
@@ -56,16 +57,15 @@ def _sizes(bench: Evaluator, deployment: Deployment) -> list[Measurement]:
         "sram": memory.sram_bytes,
         "flash": memory.flash_bytes,
     }
-    zeros = sum(layer.zeros * layer.size for layer in kernels) / max(1, sum(layer.size for layer in kernels))
     return [
         *(Measurement(name, value, "bytes", _EXACT) for name, value in found.items()),
-        Measurement("zeros", zeros, "fraction", _EXACT, "of the weights that techniques may touch"),
-        Measurement("unique", max((k.unique for k in kernels), default=0), "values", _EXACT, "most in one kernel"),
+        Measurement("zeros", kernels.zeros, "fraction", _EXACT, "of the weights that techniques may touch"),
+        Measurement("unique", kernels.unique, "values", _EXACT, "most in one kernel"),
     ]
 
 
-def _parity(bench: Evaluator, deployment: Deployment) -> list[Measurement]:
-    parity = bench.parity(deployment)
+def _parity(evaluator: Evaluator, deployment: Deployment) -> list[Measurement]:
+    parity = evaluator.parity(deployment)
     on_sim = f"of {parity.sim_samples} samples, sim against the reference"
     return [
         Measurement("mismatches", parity.mismatches, "elements", _EXACT, f"of {parity.samples} samples on the target"),
@@ -73,12 +73,12 @@ def _parity(bench: Evaluator, deployment: Deployment) -> list[Measurement]:
     ]
 
 
-def _why_different(bench: Evaluator, deployment: Deployment, failures: Path | None) -> str:
+def _why_different(evaluator: Evaluator, deployment: Deployment, failures: Path | None) -> str:
     if failures is not None:
         from hil.harness.evaluation.mismatch_bundle import explain_mismatch
 
-        return explain_mismatch(bench, deployment, failures)
-    parity = bench.parity(deployment)
+        return explain_mismatch(evaluator, deployment, failures)
+    parity = evaluator.parity(deployment)
     return (
         f"{parity.mismatches} elements of {parity.samples} samples differ from the reference on {deployment.target}, "
         f"{parity.sim_mismatches} of {parity.sim_samples} on sim"
@@ -99,18 +99,21 @@ def _accuracy(accuracy: Accuracy) -> list[Measurement]:
     ]
 
 
-def _latency(bench: Evaluator, deployment: Deployment) -> tuple[Latency | None, str]:
+def _latency(evaluator: Evaluator, deployment: Deployment) -> tuple[Latency | WholeLatency | None, str]:
     """The latency, if the target has one, and why it says nothing of the whole inference, if so."""
-    latency: Latency | None = None
+    latency = None
     try:
-        latency = bench.latency(deployment)
+        latency = evaluator.latency(deployment)
         _ = latency.ms
     except UntrustedError as error:
         return latency, str(error)
     return latency, ""
 
 
-def _times(latency: Latency, note: str) -> list[Measurement]:
+def _times(latency: Latency | WholeLatency, note: str) -> list[Measurement]:
+    """Cycles and milliseconds; of a board that times whole inferences, which counts no cycles, milliseconds alone."""
+    if isinstance(latency, WholeLatency):
+        return [Measurement("latency", latency.ms, "ms", latency.trust)]
     share = "the NPU's share" if note else ""
     return [
         Measurement("npu_cycles", latency.cycles, "cycles", latency.trust),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Watcher:
     """This one does not care.  Several nodes and leaves may be under way at a time."""
 
-    def starts(self, model: Model, bench: Evaluator, limits: Budget) -> None:
+    def starts(self, model: Model, evaluator: Evaluator, limits: Budget) -> None:
         """The walk begins."""
 
     def wants(self, candidates: Sequence[Candidate], model: Model) -> None:

@@ -1,6 +1,6 @@
 """From candidates to measured leaves: every node once, whoever makes it, and the leaves in the order asked for.
 
-    maker = Maker(model, bench, limits, watcher, executor)
+    maker = Maker(model, evaluator, limits, watcher, executor)
     leaves = maker.leaves([Candidate("ptq"), Candidate("pqat")], ends=lambda leaf: leaf.status is LeafStatus.MET)
 
 What is ready goes to the executor in the order of the candidates; a leaf is measured here, from what lies in the
@@ -35,13 +35,13 @@ class Maker:
     def __init__(
         self,
         model: Model,
-        bench: Evaluator,
+        evaluator: Evaluator,
         limits: Budget,
         watcher: Watcher,
         executor: Executor,
         failures: Path | None = None,
     ) -> None:
-        self.bench, self.limits, self.watcher = bench, limits, watcher
+        self.evaluator, self.limits, self.watcher = evaluator, limits, watcher
         self._model, self._executor, self._failures = model, executor, failures
         self._variant = lru_cache(maxsize=None)(lambda settings: with_settings(model, settings))
         self._recipes: dict[SettledNode, ArtifactRecipe] = {}
@@ -121,13 +121,13 @@ class Maker:
         return self._task(model, chain[-1], candidate)
 
     def _task(self, model: Model, where: SettledNode, candidate: Candidate | None) -> Task:
-        bench, recipe = self.bench, self._recipes[where].as_json()
-        wanted = (bench.vela, bench.target_name, bench.samples)
-        return Task(model, bench.pipeline.store.root, where, recipe, *wanted, candidate)
+        evaluator, recipe = self.evaluator, self._recipes[where].as_json()
+        wanted = (evaluator.vela, evaluator.target_name, evaluator.samples)
+        return Task(model, evaluator.pipeline.store.root, where, recipe, *wanted, candidate)
 
     def _in_store(self, model: Model, where: SettledNode) -> bool:
-        self._recipes[where] = recipe = self.bench.pipeline.recipe(model, where.node)
-        if (artifact := self.bench.pipeline.store.find(recipe)) is None:
+        self._recipes[where] = recipe = self.evaluator.pipeline.recipe(model, where.node)
+        if (artifact := self.evaluator.pipeline.store.find(recipe)) is None:
             return False
         self._has(where, Made(float(artifact.manifest["seconds"])))
         return True
@@ -160,7 +160,7 @@ class Maker:
 
     def _arrived(self, task: Task, made: Made) -> None:
         """A node that a worker made must be in the store that is read here."""
-        if self.bench.pipeline.store.find(self._recipes[task.place]) is None:
+        if self.evaluator.pipeline.store.find(self._recipes[task.place]) is None:
             raise InfrastructureError(
                 f"{task.title} was made, but is not in the store {task.store}",
                 hint="the store must be one folder that every worker sees under this path",
@@ -195,8 +195,8 @@ class Maker:
     def _on_target(self, candidate: Candidate) -> Leaf:
         model = self._variant(candidate.settings)
         try:
-            deployment = self.bench.deploy(model, candidate.leaf)
-            return measured(self.bench, deployment, candidate, self.limits, self._failures)
+            deployment = self.evaluator.deploy(model, candidate.leaf)
+            return measured(self.evaluator, deployment, candidate, self.limits, self._failures)
         except OF_A_LEAF as error:
             return _failed(candidate, error)
 

@@ -1,7 +1,7 @@
 """The commands that make a leaf again and run it, as a user can paste them.
 
-optimize_command(bench, model, leaf)    # hil optimize models/net.py --technique pqat -o net-pqat.tflite
-run_command(bench, model, leaf)         # hil run net-pqat.tflite --target sim --accelerator ethos-u55-128 ...
+optimize_command(evaluator, model, leaf)    # hil optimize models/net.py --technique pqat -o net-pqat.tflite
+run_command(evaluator, model, leaf)         # hil run net-pqat.tflite --target sim --accelerator ethos-u55-128 ...
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from hil.harness.tree.result import Leaf
 from hil.targets import registry
 
 
-def optimize_command(bench: Evaluator, model: Model, leaf: Leaf) -> str:
+def optimize_command(evaluator: Evaluator, model: Model, leaf: Leaf) -> str:
     """What writes the leaf's int8 file into the current folder; everything it needs is in the store."""
     words = ["hil", "optimize", _near(model.path), "--technique", leaf.technique]
     words += [word for name, value in leaf.settings for word in (f"--{name.replace('_', '-')}", str(value))]
-    if bench.pipeline.store.root != default_root():
-        words += ["--store", _near(bench.pipeline.store.root)]
+    if evaluator.pipeline.store.root != default_root():
+        words += ["--store", _near(evaluator.pipeline.store.root)]
     return shlex.join([*words, "-o", _file(model, leaf)])
 
 
-def run_command(bench: Evaluator, model: Model, leaf: Leaf, vela_config: Path | None = None) -> str:
-    """What runs that file on the same target; `vela_config` is the file that the bench's `config_text` came from."""
-    vela = bench.vela
-    words = ["hil", "run", _file(model, leaf), "--target", bench.target_name, "--accelerator", vela.accelerator]
+def run_command(evaluator: Evaluator, model: Model, leaf: Leaf, vela_config: Path | None = None) -> str:
+    """The command that runs that file there; `vela_config` is the file of the evaluator's `config_text`."""
+    vela = evaluator.vela
+    words = ["hil", "run", _file(model, leaf), "--target", evaluator.target_name, "--accelerator", vela.accelerator]
     words += ["--memory-mode", vela.memory_mode, "--system-config", vela.system_config]
     if vela_config is not None:
         words += ["--vela-config", _near(vela_config)]
     words += [f"--vela-option={option}" for option in vela.options]
-    return shlex.join([*words, *registry.words(bench.declaration, bench.options, path=_near)])
+    return shlex.join([*words, *registry.words(evaluator.declaration, evaluator.options, path=_near)])
 
 
 def _file(model: Model, leaf: Leaf) -> str:

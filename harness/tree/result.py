@@ -9,7 +9,7 @@ All are values: frozen, and `record` turns them into JSON.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
@@ -99,6 +99,15 @@ class Leaf:
         return next((found.value for found in self.measurements if found.name == name), None)
 
 
+def speed_figure(leaves: Iterable[Leaf]) -> str:
+    """The measurement that tells leaves apart by speed: `npu_cycles`, or `latency` (ms) of a board that counts none.
+
+    Empty where the target has neither, as `host` has.
+    """
+    names = {found.name for leaf in leaves for found in leaf.measurements}
+    return next((name for name in ("npu_cycles", "latency") if name in names), "")
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether a leaf met every limit and none differed from the reference; the winner's commands if there is one."""
@@ -115,7 +124,7 @@ class Walk:
     """A whole walk: what was asked of which model where, what was trained, every leaf walked to, the verdict.
 
     `not_walked` are leaves behind the one that ended the walk.  `front`, of the policy `best`, names the leaves that no
-    other beats in accuracy drop, cycles and encoded weights, of those that meet the limits if any does.
+    other beats in accuracy drop, speed (`speed_figure`) and encoded weights, of those that meet the limits if any does.
     """
 
     model: str

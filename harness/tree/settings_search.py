@@ -30,7 +30,7 @@ from hil.harness.model import Model
 from hil.harness.tree.candidates import Candidate, SettledNode, candidate, with_settings
 from hil.harness.tree.pareto_front import front
 from hil.harness.tree.production import Maker
-from hil.harness.tree.result import Leaf, LeafStatus
+from hil.harness.tree.result import Leaf, LeafStatus, speed_figure
 
 STEPS = (1.0, 0.5, 0.25)
 """Binary orders of magnitude that a round goes."""
@@ -62,9 +62,7 @@ def best_of(leaves: Sequence[Leaf]) -> list[Leaf]:
 
 def _front(leaves: Sequence[Leaf]) -> list[Leaf]:
     measured = [leaf for leaf in leaves if leaf.status in (LeafStatus.MET, LeafStatus.MISSED)]
-    speed = ("npu_cycles", "latency")  # a board may count no cycles, and host knows neither
-    known = ["accuracy_drop", *[name for name in speed if any(leaf.figure(name) is not None for leaf in measured)][:1]]
-    known.append("encoded_weights")
+    known = [name for name in ("accuracy_drop", speed_figure(measured), "encoded_weights") if name]
     return [measured[place] for place in front([[_known(leaf.figure(name)) for name in known] for leaf in measured])]
 
 

@@ -35,7 +35,7 @@ class Task:
     """One thing to make: the Keras model of `place`, or `candidate` up to its outputs on `host` and `sim`.
 
     `model` has the settings of its candidate, `made_of` is what the node's recipe must be; Vela's settings, target and
-    samples are the bench's.
+    samples are the evaluator's.
     """
 
     model: Model
@@ -83,8 +83,8 @@ def make(task: Task, say: Say) -> Made:
     try:
         _compare(task.made_of, pipeline.recipe(task.model, task.place.node).as_json())
         if task.candidate is not None:
-            bench = Evaluator(pipeline, task.target, task.vela, task.samples)
-            bench.prepare(bench.deploy(task.model, task.candidate.leaf))
+            evaluator = Evaluator(pipeline, task.target, task.vela, task.samples)
+            evaluator.prepare(evaluator.deploy(task.model, task.candidate.leaf))
             return Made()
         artifact = pipeline.keras(task.model, task.place.node)
     except OF_A_LEAF as error:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class View(Watcher, AbstractContextManager["View"]):
-    """A watcher for as long as its block lasts, which also hears what the bench does itself (its pipeline's `say`)."""
+    """A watcher for as long as its block lasts, which also hears the evaluator itself (its pipeline's `say`)."""
 
     @abstractmethod
     def __call__(self, text: str, done: int, total: int) -> None:
@@ -41,8 +41,8 @@ class View(Watcher, AbstractContextManager["View"]):
     def say(self, *lines: str) -> None:
         """What stands above the tree."""
 
-    def starts(self, model: Model, bench: Evaluator, limits: Budget) -> None:
-        where = f"{bench.target_name}, {bench.vela.accelerator}, {bench.vela.memory_mode}"
+    def starts(self, model: Model, evaluator: Evaluator, limits: Budget) -> None:
+        where = f"{evaluator.target_name}, {evaluator.vela.accelerator}, {evaluator.vela.memory_mode}"
         self.say(f"{model.name} on {where}: {asked(limits)}")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hil.harness.model import Budget
 from hil.harness.optimize.paths import Node
-from hil.harness.tree.result import Leaf, LeafStatus, LimitCheck, Trained, Walk
+from hil.harness.tree.result import Leaf, LeafStatus, LimitCheck, Trained, Walk, speed_figure
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -135,11 +135,18 @@ def _cell(leaf: Leaf, name: str, scale: float, form: str) -> str:
 
 def legend(found: Walk) -> list[str]:
     """What the columns of the table stand on, a paragraph each."""
-    trusts = {m.trust.value for leaf in found.leaves for m in leaf.measurements if m.name == "npu_cycles"}
+    figure = speed_figure(found.leaves)
+    trusts = {m.trust.value for leaf in found.leaves for m in leaf.measurements if m.name == figure}
     text = _LEGEND.format(trust=", ".join(sorted(trusts)) or "not measured here")
     partial = any(leaf.figure("npu_latency") is not None for leaf in found.leaves)
     lines = [text, *(["*: operators left to the CPU are not in the cycles"] if partial else [])]
-    return [*lines, *([f"{FRONT}: nothing here beats it in drop, cycles and encoded weights"] if found.front else [])]
+    beaten = f"{FRONT}: nothing here beats it in drop, {_speed(figure)} and encoded weights"
+    return [*lines, *([beaten] if found.front else [])]
+
+
+def _speed(figure: str) -> str:
+    """The name of a `speed_figure` in words."""
+    return "latency" if figure == "latency" else "cycles"
 
 
 def verdict(found: Walk) -> list[str]:
@@ -157,11 +164,12 @@ def verdict(found: Walk) -> list[str]:
 def against_stock(found: Walk) -> list[str]:
     """What each technique that knows the NPU buys, as shares of what `pcqat` of the same settings needs."""
     stock = {leaf.settings: leaf for leaf in found.leaves if leaf.technique == "pcqat"}
+    speed = speed_figure(found.leaves)
     lines = []
     for leaf in found.leaves:
         shares = [
             f"{share:.2f} of the {text}"
-            for name, text in (("encoded_weights", "encoded weights"), ("npu_cycles", "cycles"))
+            for name, text in (("encoded_weights", "encoded weights"), (speed, _speed(speed)))
             if leaf.settings in stock and (share := _share(leaf, stock[leaf.settings], name))
         ]
         if leaf.technique.startswith("npu_") and shares:

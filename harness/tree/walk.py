@@ -38,7 +38,7 @@ OUTSIDE = ("int16x8",)
 
 def walk(
     model: Model,
-    bench: Evaluator,
+    evaluator: Evaluator,
     limits: Budget | None = None,
     *,
     policy: str = "first",
@@ -50,7 +50,7 @@ def walk(
     failures: Path | None = None,
     vela_config: Path | None = None,
 ) -> Walk:
-    """Walks the tree of `model` on the target of `bench` until `limits` are met (without any, what of the
+    """Walks the tree of `model` on the target of `evaluator` until `limits` are met (without any, what of the
     model file's budget the target can judge).
 
     `leaves` are those to walk to (all of the model's in the tree without any), `effort` bounds the policy `best`.
@@ -61,13 +61,13 @@ def walk(
     """
     effort = effort or Effort()
     check_policy(policy, effort)
-    asked = limits_of(model, bench.target_name, {}).limits if limits is None else limits
-    watcher = watcher or Telling(bench.pipeline.say)
+    asked = limits_of(model, evaluator.target_name, {}).limits if limits is None else limits
+    watcher = watcher or Telling(evaluator.pipeline.say)
     plan = in_order(model, leaves)
-    identity = _identity(bench)  # a target that cannot run is known before anything is trained
+    identity = _identity(evaluator)  # a target that cannot run is known before anything is trained
     with executor_of(jobs, scheduler) as executor:
-        watcher.starts(model, bench, asked)
-        maker = Maker(model, bench, asked, watcher, executor, failures)
+        watcher.starts(model, evaluator, asked)
+        maker = Maker(model, evaluator, asked, watcher, executor, failures)
         if policy == "best":
             done = search(maker, model, plan, effort)
         else:
@@ -76,7 +76,7 @@ def walk(
             done = maker.leaves(candidates, lambda leaf: policy == "first" and leaf.status is LeafStatus.MET)
     rest = tuple(name for name in plan if name not in {leaf.name for leaf in done})
     best = tuple(leaf.name for leaf in best_of(done)) if policy == "best" else ()
-    verdict = _verdict(model, bench, policy, done, vela_config)
+    verdict = _verdict(model, evaluator, policy, done, vela_config)
     return Walk(model.name, policy, asked, identity, maker.trained, tuple(done), rest, verdict, best)
 
 
@@ -108,9 +108,9 @@ def in_order(model: Model, leaves: Sequence[str] = ()) -> list[str]:
     return sorted(wanted, key=lambda name: level(PATHS[name]))
 
 
-def _identity(bench: Evaluator) -> dict[str, str]:
+def _identity(evaluator: Evaluator) -> dict[str, str]:
     """What the figures of all leaves depend on, beside the models."""
-    vela = bench.vela
+    vela = evaluator.vela
     return {
         "vela": vela_version(),
         "accelerator": vela.accelerator,
@@ -119,12 +119,12 @@ def _identity(bench: Evaluator) -> dict[str, str]:
         "vela_options": " ".join(vela.options),
         "vela_config_sha256": digest(vela.config_text.encode()) if vela.config_text else "",
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
-        **bench.target.identity(),
-        "target": bench.target_name,
+        **evaluator.target.identity(),
+        "target": evaluator.target_name,
     }
 
 
-def _verdict(model: Model, bench: Evaluator, policy: str, leaves: list[Leaf], vela_config: Path | None) -> Verdict:
+def _verdict(model: Model, evaluator: Evaluator, policy: str, leaves: list[Leaf], vela_config: Path | None) -> Verdict:
     met = [leaf for leaf in leaves if leaf.status is LeafStatus.MET]
     different = [leaf.name for leaf in leaves if leaf.status is LeafStatus.MISMATCH]
     if not met:
@@ -134,11 +134,11 @@ def _verdict(model: Model, bench: Evaluator, policy: str, leaves: list[Leaf], ve
     else:
         reason = f"{len(met)} of {len(leaves)} leaves meet every limit, {min(met, key=cost).name} is the fastest"
     if different:
-        reason += f"; outputs on {bench.target_name} are not those of the reference: {', '.join(different)}"
+        reason += f"; outputs on {evaluator.target_name} are not those of the reference: {', '.join(different)}"
     if not met:
         return Verdict(False, None, reason)
     winner = min(met, key=cost)
-    commands = optimize_command(bench, model, winner), run_command(bench, model, winner, vela_config)
+    commands = optimize_command(evaluator, model, winner), run_command(evaluator, model, winner, vela_config)
     return Verdict(not different, winner.name, reason, *commands)
 
 

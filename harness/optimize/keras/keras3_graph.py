@@ -119,7 +119,7 @@ def _functional(config: dict[str, Any], inputs: Sequence[Any], call: Call, path:
             if all((name, at) in values for name, at, _ in _history(node)):
                 arguments, keywords = _filled(node["args"], values), _filled(node["kwargs"], values)
                 output = _called(inner, arguments, keywords, call, path, around)
-                values[inner["config"]["name"], place] = output if isinstance(output, list | tuple) else [output]
+                values[inner["config"]["name"], place] = list(output) if isinstance(output, list | tuple) else [output]
             else:
                 later.append((inner, place, node))
         if len(later) == len(waiting):

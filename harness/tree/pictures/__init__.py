@@ -2,7 +2,7 @@
 
     from hil.harness.tree import pictures
 
-    kernel = pictures.kernel_of(bench, model, found)          # None: the page goes without
+    kernel = pictures.kernel_of(evaluator, model, found)          # None: the page goes without
     Path("tree.html").write_text(pictures.html(found, kernel))
     Path("tree.png").write_bytes(pictures.png(found, kernel))
 

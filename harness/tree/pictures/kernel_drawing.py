@@ -69,7 +69,7 @@ def colored(values: Array, scale: float) -> Array:
         low = np.interp(share, [-1, -0.5, 0], below[:, channel])
         colors[..., channel] = np.where(share < 0, low, np.interp(share, [0, 0.5, 1], above[:, channel]))
     colors[np.asarray(values) == 0] = to_rgb(ZERO)
-    return np.rint(255 * colors).astype(np.uint8)
+    return np.asarray(np.rint(255 * colors).astype(np.uint8))
 
 
 def _histogram(stage: Stage, most: float) -> tuple[Array, Array]:

@@ -1,6 +1,6 @@
 """One kernel through the stages of a path: its values in each Keras model of the store, and in the int8 file.
 
-    kernel = kernel_of(bench, model, found)            # the largest that techniques touch, on the winner's path
+    kernel = kernel_of(evaluator, model, found)            # the largest that techniques touch, on the winner's path
     [(stage.name, stage.zeros, stage.unique) for stage in kernel.stages]
     # [("base", 0.0, 18432), ("prune", 0.5, 9216), ("sparse_cluster", 0.5, 16), ("int8 file", 0.5, 58)]
 
@@ -67,7 +67,7 @@ class KernelStages:
     stages: tuple[Stage, ...]
 
 
-def kernel_of(bench: Evaluator, model: Model, found: Walk, name: str | None = None) -> KernelStages | None:
+def kernel_of(evaluator: Evaluator, model: Model, found: Walk, name: str | None = None) -> KernelStages | None:
     """A kernel on the winner's path, or the deepest leaf's without a winner; None if no leaf was made whole.
 
     `name` is its layer: without, the one with most weights of those that pruning and clustering touch.  Raises
@@ -77,11 +77,11 @@ def kernel_of(bench: Evaluator, model: Model, found: Walk, name: str | None = No
     if leaf is None:
         return None
     model = with_settings(model, leaf.settings)
-    int8 = bench.pipeline.int8(model, leaf.technique)
+    int8 = evaluator.pipeline.int8(model, leaf.technique)
     weighted = [operator for operator in read_tflite(int8.read(TFLITE)) if operator.weights is not None]
     operators = {row.layer: op for row, op in zip(surviving(int8), weighted, strict=True)}
     node = training_node(leaf.path)
-    files = [bench.pipeline.keras(model, node[:length]).path(KERAS) for length in range(len(node) + 1)]
+    files = [evaluator.pipeline.keras(model, node[:length]).path(KERAS) for length in range(len(node) + 1)]
     first = read_kernels(files[0])
     layer = _chosen({key: value for key, value in first.items() if key in operators}, model.recipe.keep, name)
     axis = 2 if operators[layer].kind == "TRANSPOSE_CONV" else -1
@@ -94,10 +94,10 @@ def kernel_of(bench: Evaluator, model: Model, found: Walk, name: str | None = No
     return KernelStages(layer, leaf.name, first[layer].shape, tuple(stage for stage in stages if stage.values.size))
 
 
-def check_kernel(bench: Evaluator, model: Model, name: str | None) -> None:
+def check_kernel(evaluator: Evaluator, model: Model, name: str | None) -> None:
     """Raises `BadInputError` if a kernel was named that the base has not; it makes the base only then."""
     if name is not None:
-        _chosen(read_kernels(bench.pipeline.keras(model, ()).path(KERAS)), (), name)
+        _chosen(read_kernels(evaluator.pipeline.keras(model, ()).path(KERAS)), (), name)
 
 
 def read_kernels(path: Path) -> dict[str, Array]:

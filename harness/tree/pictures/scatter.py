@@ -152,8 +152,8 @@ def _limit(axes: Axes, axis: str, value: float, seen: bool, text: str) -> None:
         return
     if not seen:
         x, side = (0.0, "left") if axis == "y" else (1.0, "right")
-        far = {"size": 11, "color": SOFT, "ha": side, "va": "bottom"}
-        label(axes, x, 1.045, f"{text}, beyond this range", **far, transform=axes.transAxes)
+        far = f"{text}, beyond this range"
+        label(axes, x, 1.045, far, size=11, color=SOFT, ha=side, va="bottom", transform=axes.transAxes)
         return
     if axis == "y":
         axes.axhline(value, color=RED, lw=1.5, ls=(0, (5, 3)))
@@ -186,10 +186,16 @@ def _draw_points(drawing: Drawing, found: Walk, cost: Cost, points: list[Scatter
         drawing.axes.plot([point.cost] * 2, [point.low, point.high], color=hue, lw=1.5, alpha=0.45, zorder=3)
         wins = leaf is found.winner
         marker = "*" if wins else status.MARKERS[leaf.status]
-        size = 18 if wins else 9
-        style = {"marker": marker, "ms": size, "mec": "white" if leaf.status is LeafStatus.MET else hue, "mew": 0.8}
+        edge = "white" if leaf.status is LeafStatus.MET else hue
         (dot,) = drawing.axes.plot(
-            [point.cost], [point.accuracy], color=hue, ls="none", zorder=5 if wins else 4, **style
+            *([point.cost], [point.accuracy]),
+            color=hue,
+            ls="none",
+            zorder=5 if wins else 4,
+            marker=marker,
+            ms=18 if wins else 9,
+            mec=edge,
+            mew=0.8,
         )
         between = f"{point.low:.2f} to {point.high:.2f} %"
         text = f"{leaf.name}: {point.accuracy:.2f} % ({between}), {point.cost:.4g} {cost.unit}, {leaf.status.value}"

@@ -25,19 +25,33 @@ from hil.harness.tree.pictures.canvas import (
     label,
 )
 from hil.harness.tree.pictures.tree_layout import DrawnNode, Item, plan
-from hil.harness.tree.result import Leaf, LeafStatus, Walk
+from hil.harness.tree.result import Leaf, LeafStatus, Walk, speed_figure
 from hil.harness.tree.text import origin, step, summary
 
 _MARGIN = 8
 _NODE_ROW = 0.66
 """Height of an indented node's row, in rows of a leaf."""
 _FIGURES = (0, 140, 358)
-"""Columns of a wide card (accuracy, cycles, encoded weights), from the first; and its end behind it."""
+"""Columns of a wide card (accuracy, speed, encoded weights), from the first; and its end behind it."""
 _END = 570
 _NAME, _NAME_AND_SETTINGS = 204, 270
 """Pixels for a leaf's name, before the columns."""
 _BETWEEN = 32
 """Pixels between the columns of nodes."""
+
+
+@dataclass(frozen=True)
+class _Speed:
+    """How a `speed_figure` is written: the heading of its column, its unit and number format."""
+
+    figure: str
+    heading: str
+    unit: str
+    form: str
+
+
+_CYCLES = _Speed("npu_cycles", "NPU cycles", "cycles", ",.0f")
+_TIME = _Speed("latency", "latency, ms", "ms", ".4f")
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,7 @@ class _Drawn:
 
     def __init__(self, drawing: Drawing, layout: _Layout, found: Walk, items: list[Item]) -> None:
         self.drawing, self.axes, self.layout, self.found = drawing, drawing.axes, layout, found
+        self.speed = _TIME if speed_figure(found.leaves) == _TIME.figure else _CYCLES
         self.nodes: dict[DrawnNode, Item] = {item.place: item for item in items if not item.is_leaf}
 
     def left(self, item: Item) -> float:
@@ -192,14 +207,14 @@ class _Drawn:
         label(self.axes, x + 34, y + 10, word, size=11, width=self.layout.figures[0] - 40, **look)
         if leaf is None:
             return
-        first, cycles, weights = (x + column for column in self.layout.figures)
+        first, speed, weights = (x + column for column in self.layout.figures)
         if leaf.status in (LeafStatus.FAILED, LeafStatus.MISMATCH):
             label(self.axes, first, y, leaf.reason.split("\n")[0], size=11, width=_END - 12, color=SOFT)
             return
         missed = _missed(leaf)
         line = y - 8 if missed else y
         label(self.axes, first, line, _accuracy(leaf))
-        self._bar(leaf, "npu_cycles", cycles, line, 120, f"{leaf.figure('npu_cycles') or 0:,.0f}")
+        self._bar(leaf, self.speed.figure, speed, line, 120, f"{leaf.figure(self.speed.figure) or 0:{self.speed.form}}")
         kib = (leaf.figure("encoded_weights") or 0) / 1024
         self._bar(leaf, "encoded_weights", weights, line, 120, f"{kib:,.1f} KiB")
         if missed:
@@ -225,8 +240,8 @@ class _Drawn:
         if leaf.status in (LeafStatus.FAILED, LeafStatus.MISMATCH):
             label(self.axes, x + 16, y + 4, leaf.reason.split("\n")[0], size=11, width=width - 24, color=SOFT)
             return
-        cycles, kib = leaf.figure("npu_cycles"), (leaf.figure("encoded_weights") or 0) / 1024
-        parts = [_accuracy(leaf), f"{cycles:,.0f} cycles" if cycles else "", f"{kib:,.1f} KiB"]
+        speed, kib = leaf.figure(self.speed.figure), (leaf.figure("encoded_weights") or 0) / 1024
+        parts = [_accuracy(leaf), f"{speed:{self.speed.form}} {self.speed.unit}" if speed else "", f"{kib:,.1f} KiB"]
         label(self.axes, x + 16, y + 2, " · ".join(part for part in parts if part), size=12, width=width)
         if missed := _missed(leaf):
             label(self.axes, x + 16, y + 20, missed, size=11, color=status.color(leaf), width=width - 24)
@@ -234,9 +249,10 @@ class _Drawn:
     def headings(self) -> None:
         """What the columns of the leaves are, and on what trust."""
         x = self.layout.cards[0]
-        trusts = {m.trust.value for leaf in self.found.leaves for m in leaf.measurements if m.name == "npu_cycles"}
+        measurements = [found for leaf in self.found.leaves for found in leaf.measurements]
+        trusts = {found.trust.value for found in measurements if found.name == self.speed.figure}
         trust = f" ({', '.join(sorted(trusts))})" if trusts else ""
-        names = ("accuracy (drop)", f"NPU cycles{trust}", "encoded weights")
+        names = ("accuracy (drop)", f"{self.speed.heading}{trust}", "encoded weights")
         for name, offset in zip(names, self.layout.figures, strict=True):
             label(self.axes, x + offset, 18, name, size=11, color=SOFT)
 
