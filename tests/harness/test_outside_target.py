@@ -95,9 +95,9 @@ class Site:
 
     folder: Path
 
-    def run(self, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join([str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])])
-        environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
+        environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", **variables}
         environment.pop("CI", None)
         command = [sys.executable, "-m", *map(str, arguments)]
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=500)
@@ -158,8 +158,8 @@ def test_pytest_runs_deployments_on_it(site: Site, tmp_path: Path, store: Path) 
         "def test_it(deployment, parity, latency):\n    assert parity.mismatches == 0\n    assert latency.ms == 1.25\n"
     )
     write(tmp_path, {"models/blobs.py": model_file(), "test_it.py": test})
-    command = ("pytest", "--target", "echo", "--echo-delay", "250", "--technique", "ptq", "--store", store)
-    done = site.run(*command, "-p", "no:cacheprovider", "-p", "no:pytest_embedded", cwd=tmp_path)
+    command = ("pytest", "--target", "echo", "--echo-delay", "250", "--technique", "ptq", "-p", "no:cacheprovider")
+    done = site.run(*command, "-p", "no:pytest_embedded", cwd=tmp_path, HIL_STORE=str(store))
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
     assert "hil: target echo (engine echo, delay 250 us)" in done.stdout
