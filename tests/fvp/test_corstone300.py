@@ -158,7 +158,10 @@ def test_a_defect_of_the_executable_is_no_usage_error(fvp: Launch, tmp_path: Pat
     program.code(0x6841)  # LDR r1, [r0, #4]
     program.end()
     (tmp_path / "a.elf").write_bytes(program.elf())
-    code = "import sys; from hil.fvp import access, corstone300; access._usual = None; sys.exit(corstone300.main())"
+    code = (
+        "import sys; from hil.fvp import corstone300; from hil.fvp.machine import load_store; "
+        "load_store._usual = None; sys.exit(corstone300.main())"
+    )
     command = [sys.executable, "-c", code, "-a", "a.elf", "--timelimit", "30"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 3
