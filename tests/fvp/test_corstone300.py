@@ -159,8 +159,8 @@ def test_a_defect_of_the_executable_is_no_usage_error(fvp: Launch, tmp_path: Pat
     program.end()
     (tmp_path / "a.elf").write_bytes(program.elf())
     code = (
-        "from hil.fvp.machine import load_store as access; access._usual = None; import sys; "
-        "from hil.fvp import corstone300; sys.exit(corstone300.main())"
+        "import sys; from hil.fvp import corstone300; from hil.fvp.machine import load_store; "
+        "load_store._usual = None; sys.exit(corstone300.main())"
     )
     command = [sys.executable, "-c", code, "-a", "a.elf", "--timelimit", "30"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
