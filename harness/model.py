@@ -1,4 +1,4 @@
-"""A model file: what is tested, as a user writes it.
+"""Model files: network, data, recipe and budget of a model under test, as a user writes them.
 
     # models/my_net.py
     from hil.harness.model import Budget, Dataset, Model, Recipe, sibling
@@ -34,24 +34,24 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError, HilError, UnavailableError
 
 Metric = Callable[[Array, Array], float]
-"""Called with (float outputs (n, ...), y (n, ...)); larger is better."""
+"""Function of (float outputs (n, ...), y (n, ...)); a larger value is better."""
 LOSSES = ("logits", "probabilities", "mse")
 METRICS = ("top1", "auc")
 REPAIRS = ("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels")
-"""Names of the workarounds in `hil.harness.optimize.repairs`, which says what each repairs."""
+"""Names of the workarounds for TFMOT's defects; `hil.harness.optimize.repairs` describes each."""
 SCHEDULES = ("polynomial", "constant")
 SPARSITY_BY = ("uniform", "sensitivity")
 PALETTE = 32
-"""Distinct weights that the palette of Arm's weight compression holds."""
+"""Size of the palette of Arm's weight compression, in distinct weights."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Where samples come from.
+    """Training and test samples of a model.
 
-    `load("train")` and `load("test")` give (x float32 (n, *input shape), y (n, ...)).  `files()` names the files they
-    come from, the data's identity; it raises `UnavailableError` with a hint when the data is not on this machine.
-    `cache` asks the store to keep the arrays, for loaders that compute for more than a second.
+    `load("train")` and `load("test")` return (x float32 (n, *input shape), y (n, ...)).  `files()` lists the files that
+    they read, which identify the data; it raises `UnavailableError` with a hint when the data is not on this machine.
+    `cache` puts the arrays into the store, for loaders that compute for more than a second.
     """
 
     load: Callable[[str], tuple[Array, Array]]
@@ -59,7 +59,7 @@ class Dataset:
     cache: bool = False
 
     def present(self) -> list[Path]:
-        """What `files` names; raises `UnavailableError` for the first that is not on this machine."""
+        """Returns the files of `files`; raises `UnavailableError` for the first that is not on this machine."""
         found = [Path(file) for file in self.files()]
         for file in found:
             if file.is_dir():
@@ -69,7 +69,7 @@ class Dataset:
         return found
 
     def read(self, split: str) -> tuple[Array, Array]:
-        """What `load` gives, checked; raises `BadInputError` with one line if it fails or gives anything else."""
+        """Loads and checks (x, y) of a split; raises `BadInputError` if `load` fails or returns anything else."""
         try:
             loaded = self.load(split)
         except HilError:
@@ -89,7 +89,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class FineTune:
-    """Training after a technique was applied: passes over the data, Adam's learning rate, samples used (None = all)."""
+    """Fine-tuning settings of a technique: epochs, Adam's learning rate, number of samples (None = all)."""
 
     epochs: int = 2
     learning_rate: float = 3e-4
@@ -102,11 +102,11 @@ class Recipe:
 
     `sparsity` is the share of zeros that pruning leaves in each kernel, `clusters` the number of distinct weights that
     clustering leaves in each kernel (at most 255: more would not survive int8), `keep` the layers that neither touches.
-    `schedule` says how the zeros come: more and more of them ("polynomial"), or all from the first step ("constant").
-    `sparsity_by` says how they are spread over the layers: the same share in each ("uniform"), `sparsity` on the whole
-    with less in the layers that bear it worse ("sensitivity", see `hil.harness.optimize.sensitivity`), or as a
-    mapping says (layer -> share, `sparsity` in those that it does not name).
-    `calibration` is how many training samples set the activation ranges of post-training quantization.
+    `schedule` raises the sparsity step by step ("polynomial"), or sets it at the first step ("constant").
+    `sparsity_by` distributes the zeros over the layers: the same share in each ("uniform"), `sparsity` over all layers
+    with less in sensitive ones ("sensitivity", see `hil.harness.optimize.sensitivity`), or a mapping (layer -> share;
+    `sparsity` in layers that it does not name).
+    `calibration` is the number of training samples that set the activation ranges of post-training quantization.
     """
 
     seed: int = 0
@@ -145,21 +145,21 @@ class Recipe:
             raise BadInputError(f"unknown repair {sorted(unknown)[0]}", hint=f"known: {', '.join(REPAIRS)}")
 
     def fine_tune(self, technique: str) -> FineTune:
-        """Training settings of one technique; one that knows the NPU trains like its namesake."""
+        """Returns the training settings of one technique; `npu_NAME` has those of `NAME`."""
         tune: FineTune = getattr(self, technique.removeprefix("npu_"))
         return tune
 
     @property
     def palette(self) -> int:
-        """Distinct weights a kernel that the techniques for the NPU leave."""
+        """Largest number of distinct weights a kernel after the clustering techniques for the NPU."""
         return min(self.clusters, PALETTE)
 
     def sparsity_of(self, layer: str) -> float:
-        """Share of zeros in a layer's kernel, where it is known without the model."""
+        """Returns the share of zeros to prune in a layer's kernel."""
         return self.sparsity_by.get(layer, self.sparsity) if isinstance(self.sparsity_by, Mapping) else self.sparsity
 
     def spread_by(self) -> dict[str, Any]:
-        """What `sensitivity` depends on beside the model and its data."""
+        """Returns the settings that the sensitivity of layers depends on, beside the model and its data."""
         return {"seed": self.seed, "sparsity": self.sparsity, "clusters": self.palette, "keep": list(self.keep)}
 
     def _sparsity(self) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class Recipe:
         return {"sparsity": self.sparsity, "sparsity_by": by}
 
     def settings_of(self, technique: str) -> dict[str, Any]:
-        """Only what a step's result depends on, so that a changed setting redoes only the steps that use it."""
+        """Returns the settings that a technique uses, so that a changed setting repeats only the steps that use it."""
         if technique in ("ptq", "npu_ptq", "int16x8"):
             return {"calibration": self.calibration}
         if technique == "fold":
@@ -185,7 +185,7 @@ class Recipe:
         return used
 
     def promised(self, path: Sequence[str]) -> dict[str, Any]:
-        """What the promises of a path depend on: its steps, and the settings of those that make zeros and clusters."""
+        """Returns the inputs of a path's promises (`optimize.survival`): its steps, their sparsity and clusters."""
         used: dict[str, Any] = {"path": list(path)}
         steps = [step.removeprefix("npu_") for step in path]
         if "prune" in steps:
@@ -199,7 +199,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits that a deployment of this model must hold; without one, infinity.
+    """Limits of a deployment of this model; infinity where none is given.
 
     `max_accuracy_drop` is in the metric's own unit (0.01 = one point of top-1) against the float Keras base,
     `max_model_bytes` bounds the int8 TFLite file.
@@ -214,13 +214,13 @@ class Budget:
 
 @dataclass(frozen=True, eq=False)  # each is its own key: what it holds of functions need not be hashable
 class Model:
-    """What is tested: a Keras network (`build`) or an existing int8 TFLite file (`tflite`), with its data.
+    """Model under test: a Keras network (`build`) or an existing int8 TFLite file (`tflite`), with its data.
 
-    `build` is a function that gives the network, of Keras 2 or 3, or a file that holds it, trained: `.keras`, `.h5`,
+    `build` is a function that returns a Keras 2 or Keras 3 network, or the file of a trained network: `.keras`, `.h5`,
     or the folder of a SavedModel that Keras 2 wrote.  `weights` is the trained base (`.npz`, one array per weight);
-    without either the base is trained by `recipe.base`.  Files are relative to the model file.  `techniques` limits
+    without either, the base is trained by `recipe.base`.  Files are relative to the model file.  `techniques` limits
     the leaves; None = all of them.
-    `loss` is one of `LOSSES` or a function that gives a Keras loss.
+    `loss` is one of `LOSSES` or a function that returns a Keras loss.
     """
 
     name: str
@@ -246,28 +246,28 @@ class Model:
             raise BadInputError(f"model {self.name}: unknown loss {self.loss}", hint=f"known: {', '.join(LOSSES)}")
 
     def file(self, name: str | Path) -> Path:
-        """`weights` or `tflite` as a path on this machine."""
+        """Returns the path of a file that is named relative to the model file."""
         return self.path.parent / name
 
     @property
     def keras_file(self) -> Path | None:
-        """The file or folder that `build` names; None where it is a function."""
+        """File or folder that `build` names; None where it is a function."""
         return self.file(self.build) if isinstance(self.build, str | Path) else None
 
 
 def sibling(beside: str, name: str) -> ModuleType:
     """Loads the Python file `name`, relative to the file `beside` (pass `__file__`), without importing it by name.
 
-    In a model file, and in what it loads, both arguments stand there literally: a result depends on that file, and
-    `hil.harness.store.source_digest` finds it in the text.
+    In a model file, and in files that it loads, both arguments must be literal: a result depends on the loaded file,
+    and `hil.harness.store.source_digest` finds its name in the source.
     """
     return _load((Path(beside).resolve().parent / name).resolve())
 
 
 def load_model_file(path: str | Path, *, needs_weights: bool = True) -> Model:
-    """Reads a model file; raises `BadInputError` with one line for anything that is not one.
+    """Loads a model file; raises `BadInputError` with one line if it is none.
 
-    `needs_weights=False` is for who will make the weights that the file names.
+    With `needs_weights=False`, the file of `weights` may be missing, for a caller that trains the base.
     """
     path = Path(path).resolve()
     if not path.is_file():
@@ -279,7 +279,7 @@ def load_model_file(path: str | Path, *, needs_weights: bool = True) -> Model:
 
 
 def _at(path: Path, model: Model, needs_weights: bool) -> Model:
-    """`model` with the place of its file, and the files beside it checked."""
+    """Sets the path of a model; raises `BadInputError` for a file that it names and that does not exist."""
     model = replace(model, path=path)
     for name in (model.weights if needs_weights else None, model.tflite):
         if name is not None and not model.file(name).is_file():
@@ -290,10 +290,10 @@ def _at(path: Path, model: Model, needs_weights: bool) -> Model:
 
 
 def discover(folder: str | Path) -> list[Model]:
-    """The models of a folder, by file name.
+    """Loads the models of a folder, in the order of file names.
 
-    A repository may keep other code in its `models`: a file whose text binds no `model`, or whose `model` is none of
-    ours, is passed over; the first kind is not even loaded.  A model file that cannot be loaded is an error.
+    A repository may have other code in its `models`: a file whose source binds no `model` is not loaded, one whose
+    `model` is no `Model` is ignored.  A model file that cannot be loaded raises `BadInputError`.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -309,7 +309,7 @@ def discover(folder: str | Path) -> list[Model]:
 
 
 def find(name: str, folder: str | Path) -> Model:
-    """A model by its name in `folder`, or by the path of its file."""
+    """Loads a model by its name in `folder`, or by the path of its file."""
     if name.endswith(".py"):
         return load_model_file(name)
     models = {model.name: model for model in discover(folder)}
@@ -319,7 +319,7 @@ def find(name: str, folder: str | Path) -> Model:
 
 
 def _may_define_model(path: Path) -> bool:
-    """Whether a file's own statements, outside functions and classes, bind `model`; true if it cannot be read."""
+    """Returns whether a file's statements outside functions and classes bind `model`; true if it cannot be parsed."""
     try:
         waiting: list[ast.AST] = [ast.parse(path.read_bytes())]
     except (OSError, SyntaxError, ValueError):
@@ -342,7 +342,7 @@ def _binds(node: ast.AST) -> Iterator[str]:
 
 
 def _load(path: Path) -> ModuleType:
-    """One module per path, under a name nobody would import."""
+    """Loads a module by its path, once, under a name that no import uses."""
     name = f"hil_file_{path.stem}_{sha256(str(path).encode()).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]

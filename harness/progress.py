@@ -1,10 +1,10 @@
-"""What a person sees while something takes long: one line that moves on a terminal, a line a step elsewhere.
+"""Progress output: one line that is overwritten on a terminal, a line a step elsewhere.
 
     say = LineProgress()
     say("fashion_cnn: prune: fine-tuning", 120, 400)
     say.close()
 
-Whoever makes something slow calls it with a text, the steps done and the steps in all.
+A slow step calls it with a text, the steps done and the steps in total (0: unknown).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ INTERVAL_S = 0.1
 
 
 class LineProgress:
-    """Writes to stderr; on a terminal the line is overwritten, elsewhere only a new text gets a line."""
+    """Progress on stderr; on a terminal the line is overwritten, elsewhere only a new text gets a line."""
 
     def __init__(self) -> None:
         self.moving = sys.stderr.isatty()
@@ -36,7 +36,7 @@ class LineProgress:
         self._last = text
 
     def close(self) -> None:
-        """Leaves a terminal's line empty."""
+        """Clears the line on a terminal."""
         if self._last and self.moving:
             self._write("\r\033[K")
         self._last = ""
@@ -47,9 +47,9 @@ class LineProgress:
 
 
 class PytestProgress(LineProgress):
-    """The same in pytest's terminal, past its capture; silent in a worker of pytest-xdist, which has no terminal.
+    """Progress in pytest's terminal, past its capture; silent in a worker of pytest-xdist, which has no terminal.
 
-    It is a plugin of its session: its line ends before pytest writes the next result.
+    It registers as a plugin of the session, so that its line ends before pytest writes the next result.
     """
 
     def __init__(self, config: pytest.Config) -> None:

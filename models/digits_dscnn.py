@@ -2,8 +2,8 @@
 
 The network of MLPerf Tiny's keyword spotting (Zhang et al., "Hello Edge", 2017) with ten classes: a 10x4 convolution,
 four blocks of a depthwise 3x3 and a pointwise convolution of 64 channels.  Each weight is used 125 times, so on an
-Ethos-U55 it is bound by its MACs more than by its weights: techniques save flash here rather than cycles.
-Two of the six speakers are only in the test set.  The network gives logits.
+Ethos-U55 the network is bound by its MACs more than by its weights: techniques save flash rather than cycles.
+Two of the six speakers are only in the test set.  The network outputs logits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CHANNELS = 64
 
 
 def build() -> Any:
-    """The untrained network."""
+    """Builds the untrained network."""
     import tf_keras as keras
 
     layers = keras.layers

@@ -1,8 +1,8 @@
 """A small image classifier for Fashion-MNIST: 28x28 grey -> 10 classes, 51 k weights, 0.95 million MACs.
 
-Three strided convolutions bring the image to 4x4; most weights lie there, in layers that read each weight 16 times.
-On an Ethos-U55 such a layer waits for its weights, so what a technique saves in encoded weights shows in cycles.
-The network gives logits (no softmax).  No convolution has a bias: batch normalization has one.
+Three strided convolutions reduce the image to 4x4; most weights are in the layers after them, which use each weight 16
+times.  On an Ethos-U55 such a layer is bound by reading its weights, so fewer bytes of encoded weights save cycles.
+The network outputs logits (no softmax).  No convolution has a bias: batch normalization has one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ loader = sibling(__file__, "data/fashion_mnist.py")
 
 
 def build() -> Any:
-    """The untrained network."""
+    """Builds the untrained network."""
     import tf_keras as keras
 
     layers = keras.layers

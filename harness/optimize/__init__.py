@@ -1,6 +1,6 @@
-"""How a Keras model becomes an optimized one: TFMOT's techniques, what they promise, and what is repaired in them.
+"""Optimization of a Keras model: TFMOT's techniques, techniques for the NPU, checks of sparsity and clusters.
 
-`paths` the deployment tree · `steps` the techniques · `base` the trained starting point · `survival` what a path
-promised and whether it holds · `repairs` TFMOT's silent defects · `keras_file` Keras models as this project's files ·
-`keras_any` Keras models as users' files · `keras3` what Keras 3 made, for TFMOT
+`paths` the deployment tree · `trained_base` the trained float model · `steps` the techniques of TFMOT · `npu_steps` and
+`npu_rules` the techniques for the NPU · `survival` checks zeros and clusters after each step · `repairs` workarounds
+for defects of TFMOT · `conversion` Keras to int8 TFLite · `keras` reads, writes and rebuilds Keras models
 """

@@ -1,16 +1,16 @@
-"""Batch normalization folded into the layer before it, a plain ReLU taken into it: what the NPU computes anyway.
+"""Folding of batch normalization and plain ReLU into the layer before, the arithmetic that the NPU runs anyway.
 
     folded = fold(base)              # Conv2D -> BatchNormalization -> ReLU becomes Conv2D(activation="relu")
 
 Pruning and clustering then see the kernels that the int8 file will hold.  Folded after clustering, each channel of a
-clustered kernel is multiplied by its own factor, and 16 values become thousands.  Exact up to float rounding, and
-proven so: on random inputs each folded layer, and the whole model, gives what it gave, within 1e-5 of the largest
-output.
+clustered kernel is multiplied by its own factor, and 16 values become thousands.  Folding is
+exact up to float rounding, and checked: on random inputs the outputs of each folded layer, and of the whole model,
+change by at most 1e-5 of the largest output.
 
-Folded into: Conv1D, Conv2D, Conv2DTranspose, DepthwiseConv2D, Dense, where nothing else reads the layer and no
-activation stands between.  A SeparableConv2D is split into its depthwise and its pointwise half, which can be pruned
-and clustered.  Batch normalization anywhere else is left, and `rules.told` says so.  Last, the channels' ranges are
-made equal (`equalize`).
+Layers that take a fold: Conv1D, Conv2D, Conv2DTranspose, DepthwiseConv2D, Dense, where nothing else reads the layer and
+no activation stands between.  A SeparableConv2D is split into its depthwise and its pointwise half, which can be pruned
+and clustered.  Batch normalization anywhere else stays, and `npu_rules.step_notes` reports it.  Last, the ranges of the
+channels are equalized (`equalize`).
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from hil.harness.optimize.layers import weight_name
 
 FOLDABLE = ("Conv1D", "Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "Dense")
 _CHANNELS = {"Conv2DTranspose": (2,), "DepthwiseConv2D": (2, 3)}
-"""Axes of the kernel that make up the output channels; the last one of all others."""
+"""Kernel axes of the output channels; of all other layers it is the last axis."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """A layer, the batch normalization to fold into it, and the ReLU to take into it (None = there is none)."""
+    """A layer, with the batch normalization and the ReLU to fold into it (None = the layer has none)."""
 
     layer: Any
     norm: Any
@@ -41,7 +41,10 @@ class Fold:
 
 
 def fold(model: Any) -> Any:
-    """A flat copy of `model`, folded and equalized; `OptimizeError` names a layer that would not compute the same."""
+    """Returns a flat copy of `model`, folded and equalized.
+
+    Raises `OptimizeError` naming the layer whose output would change.
+    """
     with quiet():
         split = _without_separable(flat(model))
         folds = {id(found.layer): found for layer in split.layers if (found := _fold_of(layer, split)) is not None}
@@ -62,7 +65,7 @@ def fold(model: Any) -> Any:
 
 
 def _fold_of(layer: Any, model: Any) -> Fold | None:
-    """What can be folded into a layer."""
+    """Finds the batch normalization and the ReLU that can be folded into a layer; None if there are none."""
     if type(layer).__name__ not in FOLDABLE or layer.get_config()["activation"] != "linear":
         return None
     norm = _only_reader(layer, model)
@@ -75,7 +78,7 @@ def _fold_of(layer: Any, model: Any) -> Fold | None:
 
 
 def _only_reader(layer: Any, model: Any) -> Any:
-    """The one layer that reads the one output of `layer`; None if there are more or it is an output of the model."""
+    """Returns the only consumer of the layer's output; None if it has several or is an output of the model."""
     if (
         len(layer._inbound_nodes) != 1
         or len(layer._outbound_nodes) != 1
@@ -107,7 +110,7 @@ def _changed(found: Fold | None, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fill(found: Fold, copy: Any) -> None:
-    """y = (conv(x) + b - mean) * scale + beta, where scale = gamma / sqrt(variance + epsilon)."""
+    """Sets the folded weights: y = (conv(x) + b - mean) * scale + beta, scale = gamma / sqrt(variance + epsilon)."""
     if found.norm is None:
         return
     norm = {weight_name(v): v.numpy().astype(np.float64) for v in found.norm.weights}
@@ -120,7 +123,7 @@ def _fill(found: Fold, copy: Any) -> None:
 
 
 def _prove(split: Any, copies: Copies, folds: list[Fold]) -> None:
-    """Each folded layer on what the layer got, against what came out behind its batch normalization and ReLU."""
+    """Compares each folded layer with the layer, batch normalization and ReLU that it replaces, on the same input."""
     if not folds:
         return
     ends = [found.relu or found.norm for found in folds]
@@ -133,7 +136,7 @@ def _prove(split: Any, copies: Copies, folds: list[Fold]) -> None:
 
 
 def _without_separable(model: Any) -> Any:
-    """A copy in which each SeparableConv2D is a DepthwiseConv2D (NAME_depthwise) and a Conv2D (NAME) of 1x1."""
+    """Splits each SeparableConv2D into a DepthwiseConv2D (NAME_depthwise) and a 1x1 Conv2D (NAME), in a copy."""
     separable = [layer for layer in model.layers if type(layer).__name__ == "SeparableConv2D"]
     if not separable:
         return model

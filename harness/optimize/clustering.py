@@ -1,13 +1,13 @@
-"""Few distinct weights a kernel: found by k-means, and kept while the network trains.
+"""Weight clustering: cluster centroids by k-means, and training that preserves the clusters.
 
-    keep = KeptClusters.clustered(model, {"pw1"}, 16, zero=True)
-    fit(model, data, plan, [keep])                     # every kernel still holds its 16 values, its zeros are zeros
-    keep = KeptClusters.found(model, {"pw1"})                  # of kernels that are clustered already
+    kernel = cluster_kernel(kernel, 16, zero=True)           # at most 16 distinct weights, zeros stay zero
+    clusters = PreservedClusters.of_model(model, {"pw1"})
+    fit(model, data, plan, [clusters.callback])              # every kernel still has its 16 values and its zeros
 
-TFMOT does it with a wrapper for each layer and, in quantization-aware training, with a quantizer for each kind of
-layer, and both lose clusters (see `repairs`).  Here weights of a cluster get the mean of their gradients, so an
-optimizer that treats equal numbers alike moves them together; the zero cluster gets none.  What rounding leaves is
-taken away at the end.  It depends on no kind of layer and no wrapper.
+TFMOT clusters with a wrapper for each layer and, in quantization-aware training, with a quantizer for each kind of
+layer, and both lose clusters (see `repairs`).  Here the weights of a cluster get the mean of their gradients, so an
+optimizer that treats equal numbers alike moves them together; the zero cluster gets no gradient.  The end of the
+training removes the differences that rounding leaves.  The method works for any kind of layer and needs no wrapper.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROUNDS = 100
 
 @dataclass(frozen=True)
 class Clusters:
-    """A kernel's variable, the cluster of each weight (flat, int32), and the cluster that is zero (-1: none)."""
+    """A kernel's variable, cluster index of each weight (flat, int32), and index of the zero cluster (-1: none)."""
 
     variable: Any
     index: Array
@@ -35,10 +35,10 @@ class Clusters:
 
 
 def centroids(values: Array, count: int) -> Array:
-    """At most `count` centroids of numbers: Lloyd's k-means in one dimension, the better end of two beginnings.
+    """Computes at most `count` cluster centroids, float32: Lloyd's k-means in one dimension, the better of two starts.
 
-    Even steps between the extremes keep the few large weights (Han et al., "Deep Compression", 2016), even shares of
-    the numbers the many small ones.
+    Linear initialization between the extremes represents the few large weights (Han et al., "Deep Compression", 2016),
+    quantiles the many small ones.
     """
     ordered = np.sort(values.astype(np.float64).ravel())
     starts = np.linspace(ordered[0], ordered[-1], count), np.quantile(ordered, (np.arange(count) + 0.5) / count)
@@ -64,7 +64,7 @@ def _lloyd(ordered: Array, found: Array) -> Array:
 
 
 def clustered(kernel: Array, count: int, *, zero: bool) -> Array:
-    """A kernel of at most `count` distinct weights; with `zero`, what is zero stays so and nothing else becomes it."""
+    """Rounds a kernel to at most `count` centroids; with `zero`, zeros stay zero and no other weight becomes 0."""
     free = kernel[kernel != 0] if zero else kernel.ravel()
     if len(np.unique(free)) <= count - zero:
         return kernel
@@ -73,14 +73,14 @@ def clustered(kernel: Array, count: int, *, zero: bool) -> Array:
 
 
 class KeptClusters:
-    """Keeps kernels clustered during a training; `callback` is what Keras takes."""
+    """Preserves the clusters of kernels during a training; `callback` is the Keras callback."""
 
     def __init__(self, clusters: list[Clusters]) -> None:
         self.clusters = clusters
 
     @classmethod
     def found(cls, model: Any, names: Collection[str]) -> KeptClusters:
-        """Keeps the distinct weights that the kernels of the layers `names` have; zeros stay zero."""
+        """Finds the clusters of the kernels in the layers `names`: one for each distinct weight, zero among them."""
         clusters = []
         for outer in model.layers:
             for variable in outer.weights if unwrapped(outer).name in names else ():
@@ -94,7 +94,7 @@ class KeptClusters:
 
     @property
     def callback(self) -> Any:
-        """Shares gradients from the first batch on, and makes the clusters exact at the end."""
+        """Keras callback that averages gradients by cluster, and makes the clusters exact when the training ends."""
         kept = self
 
         class Callback(import_keras().callbacks.Callback):  # type: ignore[misc]
@@ -126,7 +126,7 @@ class KeptClusters:
         optimizer.apply_gradients = apply_gradients
 
     def _settle(self) -> None:
-        """Every weight becomes the mean of its cluster, from which it differs by rounding alone."""
+        """Sets every weight to the mean of its cluster, from which it differs by rounding alone."""
         for clusters in self.clusters:
             values = clusters.variable.numpy()
             sums = np.bincount(clusters.index, weights=values.ravel().astype(np.float64))

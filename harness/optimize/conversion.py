@@ -1,12 +1,12 @@
-"""Keras model -> fully quantized TFLite file.
+"""Conversion of a Keras model to a fully quantized TFLite file.
 
-    int8 = to_tflite(model, "ptq", x_train[:200])       # float model, ranges from samples
-    int8 = to_tflite(model, "qat", x_train[:200])       # quantization-aware model, ranges from its training
-    int8 = to_tflite(model, "npu_ptq", x_train[:200])   # the first, with one scale a kernel
+    int8 = to_tflite(model, "ptq", x_train[:200])       # float model, calibrated on samples
+    int8 = to_tflite(model, "qat", x_train[:200])       # quantization-aware model, with its trained ranges
+    int8 = to_tflite(model, "npu_ptq", x_train[:200])   # post-training, per-tensor weight scales
 
-Inputs and outputs are int8 (int16 for "int16x8"), the batch is fixed at 1: with a free batch the converter leaves SHAPE
-and PACK operators that no NPU takes.  The graph is frozen in memory; by way of a SavedModel, TensorFlow's default, a
-quantization-aware model takes 25 times as long (11.5 s against 0.45 s) and computes the same.
+Inputs and outputs are int8 (int16 for "int16x8"), the batch is fixed at 1: with a dynamic batch the converter leaves
+SHAPE and PACK operators that no NPU takes.  The graph is frozen in memory; through a SavedModel, TensorFlow's default,
+the conversion of a quantization-aware model takes 25 times as long (11.5 s against 0.45 s) and gives the same.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ _LARGEST_BIAS = 2**31 - 1
 
 
 def to_tflite(keras_model: Any, conversion: str, calibration: Array) -> bytes:
-    """Converts and checks.
+    """Converts a Keras model and checks that the file is fully quantized.
 
-    `conversion` is one of `CONVERSIONS` (`paths.conversion` of a path); `calibration` float samples (n, *input shape),
-    which "qat" does not use.  Raises `ConvertError` if TensorFlow refuses the model or leaves something in float.
+    `conversion` is one of `CONVERSIONS` (`paths.conversion` of a path); `calibration` are float32 samples (n, *input
+    shape), which "qat" does not use.  Raises `ConvertError` if TensorFlow refuses the model or leaves something in
+    float.
     """
     if conversion not in CONVERSIONS:
         raise BadInputError(f"unknown conversion {conversion}", hint=f"known: {', '.join(CONVERSIONS)}")
@@ -50,7 +51,7 @@ def to_tflite(keras_model: Any, conversion: str, calibration: Array) -> bytes:
 
 
 def _sample_shape(keras_model: Any) -> tuple[int, ...]:
-    """Shape of one sample; models of one input and one output only, fully known."""
+    """Returns the shape of one sample; raises `ConvertError` for several inputs or outputs, or a dynamic axis."""
     if len(keras_model.inputs) != 1 or len(keras_model.outputs) != 1:
         raise ConvertError(
             "the model has more than one input or output", hint="wrap it in a model that has one of each"
@@ -62,7 +63,7 @@ def _sample_shape(keras_model: Any) -> tuple[int, ...]:
 
 
 def _converter(keras_model: Any, conversion: str, shape: tuple[int, ...], calibration: Array) -> Any:
-    """TensorFlow's converter with everything set."""
+    """Configures TensorFlow's converter."""
     tf = import_tensorflow()
     spec = tf.TensorSpec((1, *shape), tf.float32, name=keras_model.inputs[0].name.split(":")[0])
     graph = tf.function(lambda sample: keras_model(sample, training=False)).get_concrete_function(spec)
@@ -85,9 +86,9 @@ def _converter(keras_model: Any, conversion: str, shape: tuple[int, ...], calibr
 
 
 def _one_scale_a_kernel(converter: Any) -> None:
-    """Weights get one scale a kernel instead of one a channel.
+    """Makes the converter quantize weights per tensor instead of per channel.
 
-    TensorFlow has no public way to ask for it; without this attribute, which 2.19 has, `AttributeError`.
+    TensorFlow has no public option for it; raises `AttributeError` without this attribute, which 2.19 has.
     """
     name = "_experimental_disable_per_channel"
     getattr(converter, name)

@@ -1,9 +1,9 @@
-"""Channels of equal range: what one layer gives out smaller, the next takes in larger (Nagel et al., 2019).
+"""Cross-layer equalization: scales channels between two layers to equal weight ranges (Nagel et al., 2019).
 
-    equalize(folded)                 # in place; the model computes what it did
+    equalize(folded)                 # in place; the outputs of the model stay the same
 
-Folding leaves channels whose weights differ tenfold in range, and a palette of 16 values for the whole kernel, or one
-scale, serves the small ones badly: clustering a pruned keyword spotter cost it 12 points without this step and none
+After folding, the weight ranges of channels differ tenfold.  A palette of 16 values for the whole kernel, or one scale,
+then represents the small channels badly: clustering a pruned keyword spotter cost 12 points without this step and none
 with it.  Between two layers, with nothing but a ReLU, pooling or dropout between them, a channel may be scaled freely:
 relu(s * x) = s * relu(x).  Factors are powers of two, which floats multiply exactly.
 """
@@ -20,13 +20,13 @@ _THROUGH = (
     *("ReLU", "Dropout", "SpatialDropout2D", "ZeroPadding2D", "UpSampling2D", "Cropping2D"),
     *("MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D"),
 )
-"""Layers that give s times as much of a channel that holds s times as much; a ReLU only without a limit."""
+"""Layers that pass a factor of a channel through unchanged; a ReLU only without an upper limit."""
 _SCALABLE = ("Conv2D", "DepthwiseConv2D", "Dense", "Conv2DTranspose")
 SWEEPS = 20
 
 
 def equalize(model: Any) -> list[tuple[str, str]]:
-    """Equalizes what it can of a flat, folded model; names the pairs of layers."""
+    """Equalizes a flat, folded model in place; returns the names of the layer pairs."""
     pairs = [pair for layer in model.layers if (pair := _pair(layer, model)) is not None]
     for _ in range(SWEEPS):
         moved = [_balance(first, second) for first, second in pairs]
@@ -36,7 +36,7 @@ def equalize(model: Any) -> list[tuple[str, str]]:
 
 
 def _pair(layer: Any, model: Any) -> tuple[Any, Any] | None:
-    """A layer and the one that alone reads what it gives."""
+    """Returns a layer and the only layer that consumes its channels; None if they cannot be scaled."""
     if not _scalable(layer) or layer.get_config()["activation"] not in ("linear", "relu"):
         return None
     reader = layer
@@ -61,7 +61,7 @@ def _homogeneous(layer: Any) -> bool:
 
 
 def _balance(first: Any, second: Any) -> bool:
-    """Brings the ranges of what `first` gives and `second` takes together; whether anything changed."""
+    """Equalizes `first`'s output channels with `second`'s input channels; returns True if a factor was not 1."""
     given, taken = _ranges(first, out=True), _ranges(second, out=False)
     alive = (given > 0) & (taken > 0)
     ratio = np.where(alive, taken, 1.0) / np.where(alive, given, 1.0)
@@ -72,7 +72,7 @@ def _balance(first: Any, second: Any) -> bool:
 
 
 def _by_channel(layer: Any, kernel: Array, *, out: bool) -> Array:
-    """The kernel as a view (channels, all the rest)."""
+    """Returns the kernel as a matrix (channels, weights of each)."""
     kind = type(layer).__name__
     if kind == "DepthwiseConv2D":
         channels = kernel.shape[2] * kernel.shape[3] if out else kernel.shape[2]

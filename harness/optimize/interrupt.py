@@ -1,12 +1,12 @@
-"""Ctrl-C during work in native code: it waits for a safe point instead of getting lost.
+"""Deferred Ctrl-C: SIGINT during native code is raised at the next safe point instead of being lost.
 
     with deferred_interrupt() as pending:
         for batch in batches:
             train(batch)
             pending()                # raises KeyboardInterrupt if SIGINT came since
 
-Python raises KeyboardInterrupt in whatever Python code runs next.  Under TensorFlow that is now and then a callback of
-a weak reference or a destructor, where an exception is printed and dropped: the training went on in 4 of 18 tries.
+Python raises KeyboardInterrupt in the Python code that runs next.  Under TensorFlow that is sometimes a callback of a
+weak reference or a destructor, where an exception is printed and dropped: the training went on in 4 of 18 tries.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from types import FrameType
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], None]]:
-    """Gives what raises a SIGINT that came since; the block's end raises it too, and a second SIGINT comes at once.
+    """Yields a function that raises `KeyboardInterrupt` if SIGINT came; so does the end of the block.
 
-    Outside the main thread, and where SIGINT is ignored or is someone else's, signals are left as they are.
+    A second SIGINT is raised at once.  Outside the main thread, and where SIGINT is ignored or has another handler, the
+    signal handling does not change.
     """
     came = False
 

@@ -1,6 +1,6 @@
-"""How large a Keras network is: its parameters, and the multiply-accumulates of one inference.
+"""Size of a Keras network: parameters, and multiply-accumulates (MACs) of one inference.
 
-    params, macs = count(model)
+    params, macs = count_params_and_macs(model)
 
 A MAC is one multiplication of a weight with an activation.  Element-wise work, pooling and normalization (which is
 folded into the weights on the way to the NPU) are not counted, as is usual for these figures.
@@ -19,13 +19,13 @@ USED = (*KERNELS, "recurrent_kernel")
 
 
 def count(model: Model) -> tuple[int, int]:
-    """(parameters, MACs) of a model file's network."""
+    """Counts (parameters, MACs) of a model file's network."""
     network = built(model)
     return int(network.count_params()), sum(_macs(layer) for layer in network.layers)
 
 
 def _macs(layer: Any) -> int:
-    """Each weight of a kernel is used once per output position of its layer (once per time step if recurrent)."""
+    """Counts MACs: each weight is used once per output position of its layer (once per time step if recurrent)."""
     weights = sum(int(prod(weight.shape)) for weight in layer.weights if weight_name(weight) in USED)
     if not weights:
         return 0
@@ -35,7 +35,7 @@ def _macs(layer: Any) -> int:
 
 
 def _positions(layer: Any) -> tuple[int, ...]:
-    """Places where the kernel is applied: of the output, or of the input when the kernel is transposed."""
+    """Returns the spatial shape over which the kernel moves: of the output, or of the input of a transposed layer."""
     transposed = "Transpose" in type(layer).__name__
     shape: tuple[int, ...] = layer.input_shape if transposed else layer.output_shape
     return shape[1:-1]

@@ -1,20 +1,20 @@
-"""What the NPU-aware techniques do to each layer, by one rule after the other, with the reason that a report gives.
+"""Rules by which the techniques for the NPU prune, cluster or spare each layer, with the reason for the report.
 
     for decision in decide(model, recipe):
         print(decision.line)   # "layer conv: first layer, 2.7 % of the weights: not pruned, at most 32 values"
 
 The first rule that fits decides:
 
-1. `Recipe.keep` names it: left alone.
-2. No convolution, depthwise or dense layer (LSTM, Embedding, Conv3D, ...): left alone.
-3. Fewer than 256 weights: left alone, as there is nothing to gain.
-4. Depthwise: left alone, since each channel stands on nine weights.  With 32 values in these as well, `npu_cluster` of
+1. `Recipe.keep` names the layer: neither pruned nor clustered.
+2. No convolution, depthwise or dense layer (LSTM, Embedding, Conv3D, ...): neither.
+3. Fewer than 256 weights: neither, as there is nothing to gain.
+4. Depthwise: neither, since each channel depends on nine weights.  With 32 values in these as well, `npu_cluster` of
    a keyword spotter lost 1.3 points (three seeds) for 4 % of its encoded weights.
-5. First or last layer with weights, of at most a tenth of all of them: not pruned, since all that the network knows of
-   its input, or says, passes through it; clustered to 32 values.
+5. First or last layer with weights, of at most a tenth of all weights: not pruned, since all information about the
+   input or the result passes through it; clustered to 32 values.
 6. All others are pruned, and clustered to `Recipe.clusters`.
 
-32 values are what the palette of Arm's weight compression holds; the int8 file is held to them.
+The palette of Arm's weight compression has 32 values; the int8 file is checked against them.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from hil.harness.optimize.layers import KERNELS, TOUCHED, kernels, unwrapped, wa
 
 SMALLEST = 256
 END_SHARE = 0.1
-"""Weights below which a kernel is not worth it; share of all weights up to which a first or last layer is spared."""
+"""Least number of weights of a kernel to change; largest share of all weights of a first or last layer to spare."""
 _HOLDS_WEIGHTS = (*KERNELS, "recurrent_kernel", "embeddings")
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What happens to a layer: whether it is pruned, and to how many values it is clustered (None = it is not)."""
+    """Treatment of a layer: `pruned`, number of `clusters` (None = not clustered), and the reason."""
 
     layer: str
     kind: str
@@ -51,7 +51,7 @@ class Decision:
 
 
 def decide(model: Any, recipe: Recipe) -> list[Decision]:
-    """One decision for each layer that has weights in a kernel, in the model's order."""
+    """Decides for each layer that has a kernel, in the model's order."""
     sizes = list(_sizes(model))
     total = sum(size for _, size in sizes)
     last = len(sizes) - 1
@@ -62,12 +62,12 @@ def decide(model: Any, recipe: Recipe) -> list[Decision]:
 
 
 def pruned_layers(model: Any, recipe: Recipe) -> set[str]:
-    """Names of the layers that are pruned."""
+    """Returns the names of the layers to prune."""
     return {decision.layer for decision in decide(model, recipe) if decision.pruned}
 
 
 def clustered_layers(model: Any, recipe: Recipe) -> dict[str, int]:
-    """Layer -> to how many values it is clustered."""
+    """Returns layer -> number of clusters, for the layers to cluster."""
     return {found.layer: found.clusters for found in decide(model, recipe) if found.clusters is not None}
 
 
@@ -99,7 +99,7 @@ def _decided(layer: Any, size: int, share: float, end: str, recipe: Recipe) -> D
 
 
 def told(step: str, before: Any, after: Any, recipe: Recipe) -> list[str]:
-    """What a report says of a step: what it left alone, and what it found."""
+    """Describes for a report, in lines, the layers that a step spared, replaced or folded, and dead channels."""
     nested = [f"model {layer.name}: replaced by its own layers" for layer in before.layers if hasattr(layer, "layers")]
     if step == "fold":
         return [*nested, *_told_of_fold(before, after)]
@@ -112,7 +112,7 @@ def told(step: str, before: Any, after: Any, recipe: Recipe) -> list[str]:
 
 _LEFT = "batch normalization with no convolution or dense layer of its own before it, left"
 _RULED = ("npu_prune", "npu_cluster")
-"""Steps that say which layers the rules spare: the first on their paths to which it means something."""
+"""Steps whose notes list the layers that the rules spare: the first step of a path that the rules concern."""
 
 
 def _told_of_fold(before: Any, after: Any) -> list[str]:
@@ -127,7 +127,7 @@ def _told_of_fold(before: Any, after: Any) -> list[str]:
 
 
 def dead_channels(model: Any) -> list[str]:
-    """A line for each layer with output channels whose weights are all zero: they give a constant, at full cost."""
+    """Describes each layer that has output channels with only zero weights: constant outputs, computed at full cost."""
     lines = []
     for layer, _, kernel in kernels(model):
         if type(layer).__name__ not in ("Conv1D", "Conv2D", "Dense"):

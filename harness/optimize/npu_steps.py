@@ -1,14 +1,14 @@
-"""Techniques that know the NPU: what they gain is still there in Vela's encoded weights.
+"""Techniques for the NPU, whose zeros and clusters survive into Vela's encoded weights.
 
 ==================  ==================================================================================================
-npu_prune           like `prune`, in the layers that `rules` names; comes before `fold`
-npu_cluster         behind `fold`: at most `clusters` distinct weights a kernel, 32 where `rules` spare a layer
-npu_sparse_cluster  the same on a pruned model: zero is one of them
-npu_pcqat           quantization-aware training with one scale a kernel; zeros and clusters are kept
+npu_prune           `prune` in the layers that `npu_rules` names, before `fold`
+npu_cluster         after `fold`: at most `clusters` distinct weights a kernel, 32 where `npu_rules` spares a layer
+npu_sparse_cluster  `npu_cluster` on a pruned model: zero is one of the clusters
+npu_pcqat           quantization-aware training with one scale a kernel; preserves zeros and clusters
 ==================  ==================================================================================================
 
-Pruned behind the fold instead, a keyword spotter lost 2 points more at half zeros, and 31 at four fifths: without
-batch normalization the training cannot make up for the weights that go.
+Pruned after the fold instead, a keyword spotter lost 2 points more at half zeros, and 31 at four fifths: without
+batch normalization the fine-tuning cannot compensate for the weights that are removed.
 
 With one scale for the whole kernel, and no batch normalization left to fold, 16 weights are 16 int8 values.  With a
 scale for each channel, as TensorFlow gives by default, they become dozens.
@@ -34,22 +34,22 @@ T = TypeVar("T", set[str], dict[str, int])
 
 
 def npu_prune(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
-    """Sets the smallest weights to zero, in the layers that the rules name."""
+    """Prunes the layers that the rules name, by magnitude."""
     return pruned(model, data, recipe, plan, _some(pruned_layers(model, recipe), model, recipe, plan))
 
 
 def npu_cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
-    """Leaves each kernel few distinct weights, as many as the rules say."""
+    """Clusters each kernel to the number of distinct weights that the rules give."""
     return _clustered(model, data, recipe, plan, zero=False)
 
 
 def npu_sparse_cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
-    """The same; what is zero stays zero, and is one of them."""
+    """Clusters a pruned model; zeros stay zero, and zero is one of the clusters."""
     return _clustered(model, data, recipe, plan, zero=True)
 
 
 def npu_pcqat(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
-    """Trains with quantization in the graph; every clustered kernel keeps its clusters and zeros."""
+    """Fine-tunes with fake quantization; every clustered kernel preserves its clusters and zeros."""
     aware = make_quantization_aware(model, "npu_pcqat", recipe.repairs)
     set_ranges(aware, model, data.sample(recipe.calibration, recipe.seed).x)
     fit(aware, data, plan, [KeptClusters.found(aware, clustered_layers(model, recipe)).callback])
@@ -79,7 +79,7 @@ def _clustered(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPla
 
 
 def _some(found: T, model: Any, recipe: Recipe, plan: TrainingPlan) -> T:
-    """`found`, unless the rules leave nothing for the technique."""
+    """Returns `found`; raises `OptimizeError` with the reasons if the rules leave no layer for the technique."""
     if not found:
         reasons = "; ".join(decision.line for decision in decide(model, recipe))
         raise OptimizeError(f"{plan.text} would change no layer of this model: {reasons or 'it has no weights'}")

@@ -9,8 +9,8 @@
          └─ cluster ─┬─ (ptq)                leaf "cluster"
                      └─ cqat
 
-Beside them stand the leaves that know the NPU: batch normalization folded, one scale a convolution kernel.  Pruning
-comes before the fold: a zero stays zero there, and the normalization helps the training (see `npu_steps`).
+The leaves for the NPU fold batch normalization and use one scale a convolution kernel.  Pruning comes before the fold:
+folding leaves zeros zero, and fine-tuning needs the normalization (see `npu_steps`).
 
     base ─┬─ fold ─┬─ (npu_ptq)                     leaf "npu_ptq"
           │        └─ npu_cluster ── (npu_ptq)      leaf "npu_cluster"
@@ -48,30 +48,30 @@ PATHS: dict[str, Node] = {
 """Leaf name -> its techniques, in the order in which tables list them."""
 
 CONVERTING = ("ptq", "npu_ptq", "int16x8")
-"""Techniques that only convert; all others give a Keras model."""
+"""Techniques that only convert to TFLite; all others return a Keras model."""
 PRUNING = ("prune", "npu_prune")
-"""Techniques that make zeros."""
+"""Techniques that set weights to zero."""
 QUANTIZING = ("qat", "pqat", "cqat", "pcqat", "npu_pcqat")
-"""Techniques that train with quantization in the graph, whose model the converter takes as it is."""
+"""Techniques that fine-tune with fake quantization, whose ranges the converter uses."""
 
 
 def path_of(leaf: str) -> Node:
-    """The techniques of a leaf; raises `BadInputError` for a name that is none."""
+    """Returns the techniques of a leaf; raises `BadInputError` for an unknown name."""
     if leaf not in PATHS:
         raise BadInputError(f"unknown technique {leaf}", hint=f"known: {', '.join(PATHS)}")
     return PATHS[leaf]
 
 
 def training_node(path: Node) -> Node:
-    """The node whose Keras model is converted: the path without a last step that only converts."""
+    """Returns the node whose Keras model is converted: the path without a last step that only converts."""
     return path[:-1] if path and path[-1] in CONVERTING else path
 
 
 def level(path: Node) -> int:
-    """How many trainings are on the way to a leaf."""
+    """Counts the trainings on the path to a leaf."""
     return sum(step != "fold" for step in training_node(path))
 
 
 def conversion(path: Node) -> str:
-    """How a leaf's Keras model becomes TFLite: "ptq", "npu_ptq", "qat" (ranges come from training) or "int16x8"."""
+    """Returns the conversion of a leaf to TFLite: "ptq", "npu_ptq", "qat" (trained ranges) or "int16x8"."""
     return "qat" if path[-1] in QUANTIZING else path[-1]

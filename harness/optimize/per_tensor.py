@@ -1,10 +1,10 @@
-"""Quantization-aware training with one scale a kernel, where TFMOT gives one a channel.
+"""Quantization-aware training with per-tensor weight scales, where TFMOT's default is per channel.
 
-    aware = for_npu(folded)
+    aware = quantize_per_tensor(folded)
 
-TFMOT's own registry knows it, as `disable_per_axis`; a transposed convolution, and a layer that feeds a `Concatenate`,
-must be configured one by one, because it gives those a scale a channel all the same.  Only folded models are fit for
-it: with one scale, TensorFlow leaves a convolution before batch normalization in float (tensorflow#43882).
+TFMOT's registry has the option `disable_per_axis`, but quantizes a transposed convolution, and a layer that feeds a
+`Concatenate`, per channel all the same; those get a configuration of their own.  The model must be folded: with one
+scale, TensorFlow leaves a convolution before batch normalization in float (tensorflow#43882).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KERNELS = {"Conv2D": "kernel", "Conv2DTranspose": "kernel", "DepthwiseConv2D": 
 
 
 def for_npu(model: Any) -> Any:
-    """A copy of a folded model with quantization in its graph."""
+    """Returns a copy of a folded model with per-tensor fake quantization in its graph."""
     quantization = import_tfmot().quantization.keras
     scheme = importlib.import_module(f"{_DEFAULT}default_8bit_quantize_scheme").Default8BitQuantizeScheme
     annotated = import_keras().models.clone_model(model, clone_function=_annotated_like(model))
@@ -30,7 +30,7 @@ def for_npu(model: Any) -> Any:
 
 
 def _annotated_like(model: Any) -> Any:
-    """What annotates a layer: with a configuration of its own where TFMOT would choose another."""
+    """Returns the function that annotates a layer, with a configuration of its own where TFMOT would go per channel."""
     registry = importlib.import_module(f"{_DEFAULT}default_8bit_quantize_registry")
     own = {
         layer.name for layer in model.layers if type(layer).__name__ == "Conv2DTranspose" or _feeds_concatenate(layer)
@@ -45,10 +45,10 @@ def _annotated_like(model: Any) -> Any:
 
 
 def set_ranges(aware: Any, model: Any, samples: Array) -> None:
-    """Gives activations the ranges that they have in the float `model` on samples (n, *input shape).
+    """Sets the activations' quantization ranges of `aware` to those of the float `model` on samples (n, *input shape).
 
     TFMOT begins with -6 to 6 and moves by a thousandth a batch: right for normalized activations, not for folded ones,
-    and a short training ends far from their ranges.
+    and a short fine-tuning ends far from the real ranges.
     """
     tensors = {layer.name: layer.output for layer in model.layers if len(layer._inbound_nodes) == 1}
     values = import_keras().Model(model.inputs, list(tensors.values())).predict(samples, batch_size=64, verbose=0)

@@ -1,9 +1,9 @@
-"""Pruning by magnitude: each layer its own share of zeros, coming by a schedule.
+"""Magnitude pruning with a sparsity for each layer, reached by a schedule.
 
-    made = pruned(model, data, recipe, plan, {"conv", "pw1"})
+    pruned = prune_layers(model, data, recipe, plan, {"conv", "pw1"})
 
-"polynomial" raises the share step by step over the first 60 % of the training (Zhu and Gupta, 2017), "constant" sets it
-at once and lets the rest recover.
+"polynomial" raises the sparsity step by step over the first 60 % of the training (Zhu and Gupta, 2017), "constant" sets
+it at the first step.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from hil.harness.optimize.training import TrainingData, TrainingPlan, fit, mask_
 
 
 def prunable(model: Any, recipe: Recipe, technique: str) -> set[str]:
-    """Names of the layers that a technique prunes: "prune" all that TFMOT can, "npu_prune" those of the rules."""
+    """Returns the names of the layers that a technique prunes: "prune" all that TFMOT can, "npu_prune" by the rules."""
     if technique == "npu_prune":
         return pruned_layers(model, recipe)
     return {layer.name for layer in walk(model) if is_prunable(layer, recipe.keep)}
 
 
 def pruned(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan, names: Collection[str]) -> Any:
-    """A fine-tuned copy of `model` with the share of zeros that the recipe gives in each of the layers `names`."""
+    """Returns a pruned and fine-tuned copy of `model`; the layers `names` get the sparsity of the recipe."""
     sparsity = import_tfmot().sparsity.keras
     interval, last = mask_interval(plan.steps(len(data.x)))
 
@@ -48,7 +48,10 @@ def pruned(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan, n
 
 
 def rewrapped(model: Any, wrap: Callable[[Any], Any], technique: str) -> Any:
-    """A copy of `model` with `wrap` applied to its layers, weights included; `OptimizeError` if it wraps none."""
+    """Returns a copy of `model`, weights included, with `wrap` applied to its layers.
+
+    Raises `OptimizeError` if TFMOT refuses the model, or no layer was wrapped.
+    """
     touched = []
 
     def noted(layer: Any) -> Any:

@@ -1,9 +1,9 @@
 """Quantization-aware training: plain, and preserving zeros (PQAT), clusters (CQAT) or both (PCQAT).
 
-TFMOT wraps every layer in one that rounds weights and activations as int8 would.  The preserving schemes hold more
-variables while they train (masks, centroids, indices).  Once trained, the kernels hold what those say: a masked weight
-gets no gradient and stays zero, a clustered kernel is assigned at every step.  So `settle` gives a model with TFMOT's
-default quantizers, which computes the same and is saved, loaded and converted like any other.
+TFMOT wraps every layer in one that applies fake quantization to weights and activations.  The preserving schemes add
+variables for the training (masks, centroids, indices).  After it the kernels no longer need them: a masked weight got
+no gradient and stayed zero, a clustered kernel was assigned at every step.  So `with_default_quantizers` returns a
+model with TFMOT's default quantizers and the same outputs, which is saved, loaded and converted like any other.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from hil.harness.optimize.repairs import repairs, revive
 
 
 def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]) -> Any:
-    """A copy of `model` with quantization in its graph, by the scheme of `technique`.
+    """Returns a copy of `model` with fake quantization in its graph, by the scheme of `technique`.
 
-    `preserve_sparsity` is always given: TFMOT's default is True, also for CQAT.
+    `enabled` names the repairs of TFMOT.  `preserve_sparsity` is always set: TFMOT's default is True, also for CQAT.
     """
     if technique == "npu_pcqat":
         return _applied(lambda: for_npu(model), technique, enabled)
@@ -52,9 +52,9 @@ def _applied(apply: Callable[[], Any], technique: str, enabled: Collection[str])
 
 
 def settle(trained: Any, enabled: Collection[str]) -> Any:
-    """The trained model with default quantizers: same outputs, same weights, nothing of the scheme left.
+    """Returns the trained model with TFMOT's default quantizers: same outputs and weights, no scheme variables.
 
-    `enabled` names the repairs; `dead_channels` acts here, on the trained ranges.
+    `enabled` names the repairs of TFMOT; `dead_channels` acts here, on the trained ranges.
     """
     keras, quantization = import_keras(), import_tfmot().quantization.keras
     with quiet(), quantization.quantize_scope():

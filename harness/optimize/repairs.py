@@ -1,10 +1,11 @@
-"""Workarounds for what TFMOT 0.8.1 breaks without a word, each by name, each to be switched off.
+"""Workarounds for four silent defects of TFMOT 0.8.1, each with a name and each can be switched off.
 
     with repairs():                                   # all of them
         ...
     with repairs({"relu_layer"}):                     # one
 
-Measured on TensorFlow 2.19.1; `survival.check` catches each defect when its repair is off, and the tests show both.
+Measured on TensorFlow 2.19.1; `survival.check_keras` catches each defect when its repair is off, and the tests show
+both.
 
 ==================  ==================================================================================================
 per_channel_guess   CQAT and PCQAT guess that a kernel was clustered per channel when all its channels have about the
@@ -18,8 +19,8 @@ relu_layer          A Conv2D, DepthwiseConv2D or Dense followed directly by a se
                     quantizer, and with it the preservation of zeros and clusters.
                     Repair: only its output is left unquantized, as TFMOT does before batch normalization.
 dead_channels       A channel whose weights are all zero gets the scale 4e-9 in quantization-aware training; its bias
-                    then does not fit 32 bits and is cut off, which costs 16 points of accuracy in a small network.
-                    Repair: such a channel gets the range of the layer (`revive`); zero stays zero.
+                    then does not fit 32 bits and is clipped, which costs 16 points of accuracy in a small network.
+                    Repair: the channel gets the range of its layer (`revive_dead_channels`); zero stays zero.
 ==================  ==================================================================================================
 """
 
@@ -44,7 +45,7 @@ _ACTIVATION = _QUANTIZATION + "quantize_aware_activation"
 
 @contextmanager
 def repairs(enabled: Collection[str] = REPAIRS) -> Iterator[None]:
-    """Repairs TFMOT while the block runs.  `dead_channels` is no patch: see `revive`."""
+    """Patches TFMOT while the block runs.  `dead_channels` is no patch: see `revive_dead_channels`."""
     import_tfmot()
     with ExitStack() as stack:
         for name, repair in _PATCHES.items():
@@ -121,7 +122,7 @@ _PATCHES = {"per_channel_guess": _per_channel_guess, "shared_quantizer": _shared
 
 
 def revive(model: Any, enabled: Collection[str] = REPAIRS) -> list[str]:
-    """Gives all-zero channels of a quantization-aware model the range of their layer; names the layers it changed.
+    """Sets the quantization range of all-zero channels to that of their layer; returns the names of changed layers.
 
     The weight quantizer maps zero to zero for every range, so the model computes what it did before.
     """

@@ -1,12 +1,13 @@
-"""How many zeros each layer bears: a share a layer for a wanted share of all, found on calibration samples.
+"""Sparsity by sensitivity: a share of zeros for each layer, chosen by the loss that its zeros cost.
 
-    found = spread(model, data, recipe, names)
+    found = allocate_sparsity(model, data, recipe, names)
     found.sparsities                 # {"conv": 0.5, "pw1": 0.9, ...}: together recipe.sparsity of their weights
     found.losses["pw1"]              # {0.0: 0.31, 0.3: 0.31, ..., 0.95: 0.74}
 
-Each layer alone loses its smallest weights, level by level, and the loss of the model on the samples is noted, without
-any training.  Then the next level of that layer is taken, again and again, which costs the least loss for each byte of
-encoded weights that it saves, until the wanted share is reached.  The same model and samples give the same shares.
+First the smallest weights of one layer at a time are set to zero, level by level, and the loss of the model on training
+samples is measured, without fine-tuning.  Then a greedy search raises the level of the layer that costs the least loss
+for each byte of encoded weights that it saves, until the sparsity of the whole model is reached.  The same model and
+samples give the same shares.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _BATCH = 128
 
 @dataclass(frozen=True)
 class Spread:
-    """Share of zeros by layer, and what it was found from: loss by layer and level."""
+    """Sparsity by layer, and the measured loss by layer and level on which it is based."""
 
     sparsities: dict[str, float]
     losses: dict[str, dict[float, float]]
@@ -38,7 +39,7 @@ class Spread:
 def spread(
     model: Any, data: TrainingData, recipe: Recipe, names: Collection[str], loss: str | Callable[[], Any] = "logits"
 ) -> Spread:
-    """Shares for the layers `names`, in the model's order; together they hold `recipe.sparsity` zeros."""
+    """Allocates a sparsity to each of the layers `names`, `recipe.sparsity` over all of them; in the model's order."""
     samples = data.sample(SAMPLES, recipe.seed)
     layers = [layer for layer in walk(model) if layer.name in names]
     losses = {layer.name: _losses(model, layer, samples, loss) for layer in layers}
@@ -71,7 +72,10 @@ def _loss(model: Any, samples: TrainingData, loss: str | Callable[[], Any]) -> f
 def chosen(
     losses: dict[str, dict[float, float]], sizes: dict[str, int], wanted: float, clusters: int
 ) -> dict[str, float]:
-    """The shares that greedy steps reach; the last one goes only as far as it has to."""
+    """Raises the cheapest layer by a level until a share `wanted` of all weights is zero; the last step is partial.
+
+    `losses` is the loss by layer and level, `sizes` the number of weights by layer.
+    """
     place = dict.fromkeys(losses, 0)
     missing = wanted * sum(sizes.values())
     shares = dict.fromkeys(losses, 0.0)
@@ -92,6 +96,6 @@ def chosen(
 
 
 def encoded_bytes(size: int, zeros: float, clusters: int) -> float:
-    """About what a kernel takes encoded: whether each weight is zero, and which value it is where it is not."""
+    """Estimates a kernel's encoded bytes: the entropy of its zeros, and log2(clusters) bits for any other weight."""
     entropy = -sum(share * np.log2(share) for share in (zeros, 1 - zeros) if share > 0)
     return float(size * (entropy + (1 - zeros) * np.log2(clusters)) / 8)

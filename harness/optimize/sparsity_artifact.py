@@ -1,6 +1,6 @@
-"""Zeros by sensitivity, through the store: what each layer bears is an artifact of its own.
+"""Sparsity by sensitivity as an artifact in the store.
 
-settings = with_spread(pipeline, model, ("prune", "pqat"))      # its sparsity_by says the share of every layer
+settings = with_spread(pipeline, model, ("prune", "pqat"))      # its sparsity_by maps every layer to its sparsity
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SPREAD = "sensitivity.json"
 
 
 def with_spread(pipeline: Pipeline, model: Model, node: Node) -> Recipe:
-    """The model's settings, with the zeros of each layer where its sensitivity decides on them."""
+    """Returns the model's recipe, with a sparsity for each layer where `sparsity_by` is "sensitivity"."""
     place = next((at for at, step in enumerate(node) if step in PRUNING), None)
     if model.recipe.sparsity_by != "sensitivity" or place is None:
         return model.recipe
@@ -29,7 +29,10 @@ def with_spread(pipeline: Pipeline, model: Model, node: Node) -> Recipe:
 
 
 def sensitivity(pipeline: Pipeline, model: Model, node: Node) -> Artifact:
-    """What each layer bears that the last step of `node` prunes: its loss by share of zeros, and the share chosen."""
+    """Makes or finds the artifact with the loss by layer and sparsity, and the sparsity chosen for each layer.
+
+    The last step of `node` is the one that prunes.
+    """
     parent = pipeline.keras(model, node[:-1])
     recipe = ArtifactRecipe(
         "sensitivity",

@@ -1,11 +1,11 @@
-"""The techniques: each takes a Keras model and settings and gives a fine-tuned Keras model without wrappers.
+"""The techniques: each takes a Keras model and settings and returns a fine-tuned Keras model without wrappers.
 
     pruned = apply("prune", base, TrainingData(x, y), recipe)
     clustered = apply("sparse_cluster", pruned, TrainingData(x, y), recipe)
     quantized = apply("pcqat", clustered, TrainingData(x, y), recipe)
 
-The model given is left as it was.  The same model, data and recipe give the same result on the same machine.
-`survival.check` says whether the result holds what the technique promises.
+The input model is not changed.  The same model, data and recipe give the same result on the same machine.
+`survival.check_keras` checks the zeros and clusters of the result.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ _CLUSTER_MODULE = "tensorflow_model_optimization.python.core.clustering.keras.ex
 
 
 def prune(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
-    """Sets the smallest weights of each kernel to zero, more and more of them up to `recipe.sparsity`."""
+    """Prunes each kernel by magnitude to `recipe.sparsity`."""
     return pruned(model, data, recipe, plan, prunable(model, recipe, "prune"))
 
 
 def cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
-    """Leaves each kernel `recipe.clusters` distinct weights."""
+    """Clusters each kernel to `recipe.clusters` distinct weights."""
     return _cluster(model, data, recipe, plan, preserve_sparsity=False)
 
 
 def sparse_cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
-    """The same on a pruned model; one of the clusters is zero, and what is zero stays zero."""
+    """Clusters a pruned model; zeros stay zero, and zero is one of the clusters."""
     return _cluster(model, data, recipe, plan, preserve_sparsity=True)
 
 
 def _cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan, *, preserve_sparsity: bool) -> Any:
-    """Only kernels are wrapped: TFMOT's wrapper would freeze batch normalization and dropout as well."""
+    """Wraps only layers with kernels: TFMOT's wrapper would freeze batch normalization and dropout as well."""
     clustering = import_tfmot().clustering.keras
     cluster_weights = importlib.import_module(_CLUSTER_MODULE).cluster_weights
 
@@ -95,10 +95,10 @@ def apply(
     loss: Loss = "logits",
     progress: Progress | None = None,
 ) -> Any:
-    """Applies one technique that gives a Keras model, seeded by the recipe; models inside the model become its layers.
+    """Applies one technique that returns a Keras model, seeded by the recipe; nested models are flattened.
 
-    Raises `BadInputError` for a name that is none, `OptimizeError` if TFMOT cannot take the model, or if there is no
-    layer for the technique to touch.
+    Raises `BadInputError` for an unknown name, `OptimizeError` if TFMOT refuses the model, or if the technique would
+    change no layer.
     """
     if technique not in (FOLD, *STEPS):
         raise BadInputError(f"{technique} is no training technique", hint=f"known: {', '.join((FOLD, *STEPS))}")

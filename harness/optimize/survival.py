@@ -1,20 +1,20 @@
-"""What a path promised about zeros and clusters, and whether it holds: in the Keras model and in the int8 file.
+"""Check that zeros and clusters survive every step of a path, in the Keras model and in the int8 file.
 
-    rows = check(model, ("prune", "pqat"), recipe)                       # after a step; LostError names the layer
+    rows = check_keras(model, ("prune", "pqat"), recipe)                 # after a step; LostError names the layer
     rows = check_tflite(int8, model, ("prune", "pqat"), recipe)          # after conversion
 
-What is promised, for the layers that `layers` says are touched:
+A path promises, for the layers that it prunes or clusters (`layers`):
 
-- **zeros**: from `prune` on, a kernel holds at least `sparsity` of zeros.  int8 weights are symmetric (zero point 0),
-  so a zero stays exactly zero: the promise is the same for the file.
-- **palette**: on paths that know the NPU, the whole kernel of the file holds at most `clusters`, and 32, values.
-- **clusters**: from `cluster` on, a kernel holds at most `clusters` distinct weights.  In the file each output channel
-  has a scale of its own, and folding batch normalization multiplies each channel by its own factor; what one channel
-  holds cannot grow, but channels need not agree.  So the file promises at most `clusters` distinct values *in each
-  channel*, and in the whole kernel only where it has a single scale.  How many a whole kernel really has is measured
-  and reported: few of them are what Vela compresses well.
+- **zeros**: from `prune` on, at least `sparsity` of a kernel is zero.  int8 weights are symmetric (zero point 0), so a
+  zero stays exactly zero: the promise is the same for the file.
+- **palette**: on paths for the NPU, the whole kernel of the file has at most `clusters`, and 32, distinct values.
+- **clusters**: from `cluster` on, a kernel has at most `clusters` distinct weights.  In the file each output channel
+  has a scale of its own, and folding batch normalization multiplies each channel by its own factor; the number of
+  values in one channel cannot grow, but channels need not agree.  So the file promises at most `clusters` distinct
+  values *in each channel*, and in the whole kernel only where it has a single scale.  The number in the whole kernel
+  is measured and reported: the fewer, the better Vela compresses it.
 
-Plain `qat` promises nothing; `pqat` and `pcqat` keep the zeros, `cqat` and `pcqat` the clusters.
+Plain `qat` promises nothing; `pqat` and `pcqat` preserve the zeros, `cqat` and `pcqat` the clusters.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _BREAKS = {
     "pqat": ("cluster", "sparse_cluster"),
     "cluster": ("prune",),
 }
-"""A step -> the earlier ones whose promise it does not keep."""
+"""Step -> the earlier steps whose zeros or clusters it does not preserve."""
 _HINT = "see hil.harness.optimize.repairs; a Concatenate after the layer, or a repair switched off, loses it"
 
 
@@ -61,9 +61,9 @@ class LayerWeights:
 
 @dataclass(frozen=True)
 class Promise:
-    """What a kernel holds: at least `zeros` zero weights, at most `clusters` distinct ones (None = no promise).
+    """Bounds of a kernel: at least `zeros` zero weights, at most `clusters` distinct ones (None = no bound).
 
-    `whole`: in the int8 file too the clusters are those of the whole kernel.
+    `whole`: in the int8 file too, `clusters` bounds the whole kernel and not each channel.
     """
 
     layer: str
@@ -73,7 +73,7 @@ class Promise:
 
 
 def promises(model: Any, path: Node, recipe: Recipe) -> list[Promise]:
-    """What `path` promises of each touched layer of a Keras model."""
+    """Returns the promises of `path` for each layer of a Keras model that it prunes or clusters."""
     if any(step.startswith("npu_") for step in path):
         return _promises_for_npu(model, path, recipe)
     zeros = _holds(path, ("prune",))
@@ -89,7 +89,7 @@ def promises(model: Any, path: Node, recipe: Recipe) -> list[Promise]:
 
 
 def _promises_for_npu(model: Any, path: Node, recipe: Recipe) -> list[Promise]:
-    """No step of these paths breaks what an earlier one promised."""
+    """Returns the promises of a path for the NPU, where every step preserves earlier zeros and clusters."""
     zeros, clusters = "npu_prune" in path, bool({"npu_cluster", "npu_sparse_cluster"} & set(path))
     pruned = pruned_layers(model, recipe) if zeros else ()
     values = clustered_layers(model, recipe) if clusters else {}
@@ -106,13 +106,13 @@ def _zeros(layer: Any, recipe: Recipe) -> int:
 
 
 def _holds(path: Node, makers: Sequence[str]) -> bool:
-    """Whether a step of `makers` is in the path and none after it breaks its promise."""
+    """Tells if a step of `makers` is in the path and no later step loses its zeros or clusters."""
     made = [place for place, step in enumerate(path) if step in makers]
     return bool(made) and not any(path[made[-1]] in _BREAKS.get(step, ()) for step in path[made[-1] + 1 :])
 
 
 def measure(model: Any) -> list[LayerWeights]:
-    """Every kernel of a Keras model, in the model's order, depthwise ones included."""
+    """Measures every kernel of a Keras model, depthwise ones included, in the model's order."""
     return [
         _count(layer.name, name, values, channel_axis(layer) if name != "pointwise_kernel" else -1)
         for layer, name, values in kernels(model)
@@ -120,9 +120,9 @@ def measure(model: Any) -> list[LayerWeights]:
 
 
 def measure_tflite(content: bytes, model: Any = None) -> list[LayerWeights]:
-    """Every kernel of an int8 file, in execution order, under the name of the layer of `model` it came from.
+    """Measures every kernel of an int8 file, in execution order, named by the layer of `model` that it came from.
 
-    Without a model, or for an operator that no layer matches, the name is the operator's output tensor.
+    Without a model, or for an operator that matches no layer, the name is the operator's output tensor.
     """
     operators = [operator for operator in read_tflite(content) if operator.weights is not None]
     names = _layer_names(operators, model) if model is not None else [op.output_name for op in operators]
@@ -134,7 +134,7 @@ def measure_tflite(content: bytes, model: Any = None) -> list[LayerWeights]:
 
 
 def check(model: Any, path: Node, recipe: Recipe) -> list[LayerWeights]:
-    """Measures a Keras model after the last step of `path`; raises `LostError` naming the layer whose promise broke."""
+    """Measures a Keras model after the last step of `path`; raises `LostError` for a layer that breaks its promise."""
     rows = measure(model)
     by_name = {row.layer: row for row in rows}
     for promise in promises(model, path, recipe):
@@ -143,7 +143,7 @@ def check(model: Any, path: Node, recipe: Recipe) -> list[LayerWeights]:
 
 
 def check_tflite(content: bytes, model: Any, path: Node, recipe: Recipe) -> list[LayerWeights]:
-    """The same for the file that `model` was converted to; a touched layer that is not in the file is an error too."""
+    """Measures the int8 file of `model`; raises `LostError` for a layer that breaks its promise or is missing."""
     rows = measure_tflite(content, model)
     by_name = {row.layer: row for row in rows}
     for promise in promises(model, path, recipe):
@@ -156,7 +156,7 @@ def check_tflite(content: bytes, model: Any, path: Node, recipe: Recipe) -> list
 
 
 def _hold(promise: Promise, row: LayerWeights, path: Node, distinct: int, where: str) -> None:
-    """Raises `LostError` if a measured layer does not hold its promise."""
+    """Raises `LostError` if a measured layer breaks its promise."""
     has = round(row.zeros * row.size)
     if promise.zeros is not None and has < promise.zeros:
         message = (
@@ -207,7 +207,7 @@ def _layer_names(operators: list[OperatorWeights], model: Any) -> list[str]:
 
 
 def _same(values: Array, operator: OperatorWeights) -> bool:
-    """Whether an operator's weights can be this kernel: as many, with as many output channels."""
+    """Tells if an operator's weights can be this kernel: same size, same axes in any order."""
     weights = operator.weights
     if weights is None or weights.size != values.size:
         return False

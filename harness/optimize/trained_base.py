@@ -1,4 +1,4 @@
-"""The trained starting point of a model, and the command that makes it anew.
+"""The trained base of a model, and the command that trains it.
 
     python -m hil.harness.optimize.trained_base models/fashion_cnn.py    # trains, prints accuracy, writes weights
 
@@ -25,10 +25,10 @@ _HINT = "return a functional or sequential model of Keras 2 or 3; a file is name
 
 
 def base_model(model: Model, data: TrainingData | None, progress: Progress | None = None) -> Any:
-    """The trained Keras base: read from its file, built and filled from `model.weights`, or trained by its recipe.
+    """Returns the trained Keras base: read from its file, built with `model.weights`, or trained by its recipe.
 
-    `data` are the training samples; they are needed where nothing trained is there.  Raises `BadInputError` if the
-    weights do not fit the network.
+    `data` are the training samples, needed only to train.  Raises `BadInputError` without them, or if the weights do
+    not fit the network.
     """
     if model.keras_file is not None:
         return built(model)
@@ -42,7 +42,7 @@ def base_model(model: Model, data: TrainingData | None, progress: Progress | Non
 
 
 def train_base(model: Model, data: TrainingData, progress: Progress | None = None) -> Any:
-    """Trains the network from nothing, seeded by the recipe."""
+    """Trains the network from its initial weights, seeded by the recipe."""
     recipe = model.recipe
     with seeded(recipe.seed):
         network = built(model)
@@ -51,13 +51,13 @@ def train_base(model: Model, data: TrainingData, progress: Progress | None = Non
 
 
 def save_weights(network: Any, path: Path) -> None:
-    """Writes every weight; the same weights give the same bytes."""
+    """Writes all weights as an `.npz`; the same weights give the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **{weight.name: weight.numpy() for weight in network.weights})
 
 
 def load_weights(network: Any, path: Path) -> None:
-    """Fills `network` from an `.npz`; raises `BadInputError` if names or shapes differ."""
+    """Sets the weights of `network` from an `.npz`; raises `BadInputError` if names or shapes differ."""
     try:
         with np.load(path, allow_pickle=False) as file:
             values = {name: file[name] for name in file.files}
@@ -74,10 +74,11 @@ def load_weights(network: Any, path: Path) -> None:
 
 
 def built(model: Model) -> Any:
-    """The network, fresh: Keras numbers unnamed layers anew, so weight names do not depend on what was built before.
+    """Builds the network as a tf_keras model; a Keras 3 model is rebuilt.
 
-    A Keras 3 model is rebuilt under tf_keras.  Raises `BadInputError` if `build` fails or gives no Keras model, or the
-    file that it names holds none, `OptimizeError` if a layer cannot be rebuilt.
+    Keras' counters of unnamed layers are reset, so weight names do not depend on earlier models.  Raises
+    `BadInputError` if `build` fails or returns no Keras model, or the file that it names holds none, `OptimizeError` if
+    a layer cannot be rebuilt.
     """
     if model.build is None:
         raise BadInputError(f"model {model.name} is an int8 file: it has no Keras base")
@@ -102,7 +103,7 @@ def built(model: Model) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line; returns the exit code."""
+    """Runs the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description="Trains the base of a model file and writes its weights.")
     parser.add_argument("model", type=Path)
     parser.add_argument("-o", "--output", type=Path, help="default: weights/NAME.npz beside the model file")

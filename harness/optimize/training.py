@@ -1,4 +1,4 @@
-"""One training loop for the base and for every technique: Adam, a cosine to zero, whole batches, progress."""
+"""Training loop of the base and of every technique: Adam with cosine decay to zero, whole batches, progress."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_keras
 
 Progress = Callable[[int, int, str], None]
-"""Called with (training steps done, in all, what is running)."""
+"""Called with (training steps done, training steps in total, text)."""
 REPORT_EVERY = 10
 
 
@@ -29,7 +29,7 @@ class TrainingData:
     y: Array
 
     def sample(self, count: int | None, seed: int) -> TrainingData:
-        """`count` samples drawn without replacement, the same ones for the same seed; all if None."""
+        """Draws `count` samples without replacement, the same ones for the same seed; returns all if None."""
         if count is None or count >= len(self.x):
             return self
         chosen = np.sort(np.random.default_rng(seed).permutation(len(self.x))[:count])
@@ -38,7 +38,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How one training runs: its settings, batch size, loss (see `Model.loss`), and whom to tell."""
+    """Settings of one training: fine-tuning, batch size, seed, loss (see `Model.loss`), progress callback and text."""
 
     tune: FineTune
     batch_size: int
@@ -48,13 +48,13 @@ class TrainingPlan:
     text: str = "train"
 
     def steps(self, samples: int) -> int:
-        """Training steps for a data set of `samples`."""
+        """Returns the number of training steps for a data set of `samples`."""
         used = min(samples, self.tune.samples or samples)
         return self.tune.epochs * max(1, used // self.batch_size)
 
 
 def keras_loss(loss: str | Callable[[], Any]) -> Any:
-    """The Keras loss that a model file names."""
+    """Returns the Keras loss that a model file names."""
     losses = import_keras().losses
     if callable(loss):
         return loss()
@@ -64,9 +64,9 @@ def keras_loss(loss: str | Callable[[], Any]) -> Any:
 
 
 def fit(model: Any, data: TrainingData, plan: TrainingPlan, callbacks: Sequence[Any] = ()) -> None:
-    """Trains `model` in place.  Samples beyond the last whole batch are left out of each epoch, by a fixed draw.
+    """Trains `model` in place.  Only whole batches are used; a seeded draw chooses the samples.
 
-    Raises `BadInputError` if the samples or classes do not fit the network.  SIGINT ends it after a batch.
+    Raises `BadInputError` if the samples or classes do not fit the network.  SIGINT ends the training after a batch.
     """
     keras = import_keras()
     check_samples(model, data.x)
@@ -88,7 +88,7 @@ def fit(model: Any, data: TrainingData, plan: TrainingPlan, callbacks: Sequence[
 
 
 def check_samples(model: Any, x: Array) -> None:
-    """Raises `BadInputError` unless samples (n, ...) are of the shape that the network takes."""
+    """Raises `BadInputError` unless samples (n, ...) have the input shape of the network."""
     shape = tuple(model.input_shape)[1:]
     if (
         any(size not in (None, given) for size, given in zip(shape, x.shape[1:], strict=False))
@@ -98,14 +98,14 @@ def check_samples(model: Any, x: Array) -> None:
 
 
 def _check_classes(model: Any, y: Array) -> None:
-    """Classes are numbers below the network's count of outputs; any other would train on nonsense."""
+    """Raises `BadInputError` unless classes are numbers from 0 to below the network's number of outputs."""
     classes = model.output_shape[-1]
     if y.size and not (np.issubdtype(y.dtype, np.number) and y.min() >= 0 and y.max() < classes):
         raise BadInputError(f"the data's classes are {y.min()} to {y.max()}, the network knows 0 to {classes - 1}")
 
 
 def _after_batches(plan: TrainingPlan, total: int, pending: Callable[[], None]) -> Any:
-    """A Keras callback: after a batch the training can be interrupted; every few batches it reports."""
+    """Returns a Keras callback that raises a pending interrupt after a batch and reports progress every few batches."""
     keras = import_keras()
 
     class AfterBatches(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
@@ -121,7 +121,7 @@ def _after_batches(plan: TrainingPlan, total: int, pending: Callable[[], None]) 
 
 
 def mask_interval(total: int) -> tuple[int, int]:
-    """(interval, last step) at which pruning updates its masks: about 40 times in the first 60 % of the training.
+    """Returns (interval, last step) of pruning's mask updates: about 40 in the first 60 % of `total` training steps.
 
     The last step is a multiple of the interval, else TFMOT would never reach the final sparsity.
     """

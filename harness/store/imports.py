@@ -1,4 +1,4 @@
-"""What a Python file brings in, found in its text: nothing is imported for it.
+"""Imports of a Python file, found in its syntax tree without importing anything.
 
     tree = parse(path.read_bytes())
     own_files(tree, path)          # {Path("repo/my_pkg/net.py"), Path("repo/models/data.py")}
@@ -24,17 +24,17 @@ _SIBLING = "sibling"
 
 
 def own_files(tree: ast.AST, path: Path) -> set[Path]:
-    """The user's own files that the file at `path` loads itself; raises `BadInputError` for a computed sibling."""
+    """Returns the user's own files that a file loads directly; raises `BadInputError` for a computed sibling."""
     return {*_siblings(tree, path), *(file for _, files in _imports(tree, path) for file in files if is_own(file))}
 
 
 def libraries(tree: ast.AST, path: Path) -> set[str]:
-    """Names of the installed packages that the file imports."""
+    """Returns the names of the installed packages that the file imports."""
     return {name for name, files in _imports(tree, path) if any(not is_own(file) for file in files)}
 
 
 def is_own(file: Path) -> bool:
-    """Whether a file is the user's own, and neither of an installed package nor of Python."""
+    """Returns whether a file is the user's own: neither in an installed package nor in Python's library."""
     inside = not set(_INSTALLED).intersection(file.parts)
     return inside and not file.is_relative_to(Path(ast.__file__).parent)
 
@@ -59,7 +59,7 @@ def _last_name(function: ast.expr) -> str:
 
 
 def imported(tree: ast.AST) -> Iterator[tuple[int, list[str]]]:
-    """(dots before it, parts of the dotted name) of all that a file imports, such as (0, ["os", "path", "join"])."""
+    """Iterates over (leading dots, parts of the dotted name) of all imports, such as (0, ["os", "path", "join"])."""
     for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from ((0, alias.name.split(".")) for alias in node.names)
@@ -69,7 +69,7 @@ def imported(tree: ast.AST) -> Iterator[tuple[int, list[str]]]:
 
 
 def _imports(tree: ast.AST, path: Path) -> Iterator[tuple[str, list[Path]]]:
-    """(name of the top package, files on the way to what is imported) of every import; Python's own are left out."""
+    """Iterates over (top package, files of the packages and module) of every import, but for Python's library."""
     for level, parts in imported(tree):
         if level:
             folder = path.parents[level - 1]
@@ -91,7 +91,7 @@ def _absolute(parts: Sequence[str]) -> Iterator[Path]:
 
 
 def _on_the_way(folders: list[Path], parts: Sequence[str]) -> Iterator[Path]:
-    """The file of each package and module of a dotted name, from `folders` on."""
+    """Iterates over the file of each package and module of a dotted name, searched from `folders` on."""
     for part in parts:
         for folder in folders:
             for file in (folder / f"{part}.py", folder / part / "__init__.py"):

@@ -1,15 +1,15 @@
-"""What of a model's source a result depends on.
+"""Digest of a model's source, as an input of artifact recipes.
 
-    source_digest(model)            # hash of what its files define
+    source_digest(model)            # hash of the definitions in its files
     source_versions(model)          # {"numpy": "1.26.4", "scipy": "1.15.2"}: the libraries that they import
 
-The model file counts, and with it every file of the user's own that it reaches: through `sibling`, through imports at
-any place, through the functions it hands over.  Comments, docstrings and layout do not count.  Nor do the arguments of
-`model = Model(...)` that recipes carry one by one, or that no artifact depends on, with what only they use: a new
-budget trains nothing anew.
+The digest covers the model file and every file of the user's own that it reaches: through `sibling`, through imports at
+any place, through the functions that it passes to `Model`.  It ignores comments, docstrings and layout, and those
+arguments of `model = Model(...)` that recipes hold one by one or that no artifact depends on, with the definitions that
+only they use: a new budget causes no training.
 
-What a file reads when it is loaded (an environment variable, a JSON file) is not seen: name such a file in
-`Dataset.files`.
+The digest does not cover data that a file reads when it is loaded (an environment variable, a JSON file): name such a
+file in `Dataset.files`.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from hil.harness.store.store import digest
 from hil.harness.store.syntax import parse, text
 
 SETTINGS = frozenset({"name", "recipe", "budget", "metric", "weights", "tflite", "techniques"})
-"""Arguments of `Model` that the source does not count."""
+"""Arguments of `Model` that the digest ignores."""
 _ORDER = [field.name for field in fields(Model)]
 
 
 @lru_cache
 def source_digest(model: Model) -> str:
-    """Hash of what the model's files define, but for its settings."""
+    """Hashes the definitions in the model's files, without its settings."""
     return digest("".join(_definitions(path, model) for path in source_files(model)).encode())
 
 
 @lru_cache
 def source_versions(model: Model) -> dict[str, str]:
-    """Versions of the installed libraries that the model's files import, by name of the distribution."""
+    """Returns the versions of the libraries that the model's files import, by distribution."""
     parsed = [(_parsed(path), path) for path in source_files(model) if path.suffix == ".py"]
     return versions(*sorted({name for tree, path in parsed for name in libraries(tree, path)}))
 
 
 def versions(*names: str) -> dict[str, str]:
-    """Installed versions by distribution; a name may also be a package's, such as tensorflow of tensorflow-cpu."""
+    """Returns versions by distribution; a name may also be a package, such as tensorflow of tensorflow-cpu."""
     found = {}
     for name in names:
         try:
@@ -66,7 +66,7 @@ def _distributions() -> dict[str, list[str]]:
 
 
 def source_files(model: Model) -> list[Path]:
-    """The model file and every file of the user's own that it reaches, sorted."""
+    """Lists the model file and every file of the user's own that it reaches, sorted."""
     functions = (model.build, model.data.load, model.data.files, model.loss)
     found: set[Path] = set()
     waiting = [model.path, *(file for function in functions if callable(function) for file in _file_of(function))]
@@ -79,7 +79,7 @@ def source_files(model: Model) -> list[Path]:
 
 
 def _file_of(function: Callable[..., Any]) -> list[Path]:
-    """Where a function, partial or callable object of the user's own is written; empty for anything else."""
+    """Returns the user's own file that defines a function, partial or callable object; empty for anything else."""
     while isinstance(function, functools.partial):
         function = function.func
     for thing in (inspect.unwrap(function), type(function)):
@@ -105,7 +105,7 @@ def _definitions(path: Path, model: Model) -> str:
 
 
 def _without_settings(body: Sequence[ast.stmt]) -> list[ast.stmt]:
-    """The statements of a model file without the settings of its `Model`, and without what nothing else uses."""
+    """Removes the settings of `Model` from a model file's statements, and the definitions that only they use."""
     kept = [statement for statement in body if not _imports_harness(statement)]
     settings = {name for statement in kept if _assigns_model(statement) for name in _take_settings(statement)}
     while True:
@@ -132,7 +132,7 @@ def _assigns_model(statement: ast.stmt) -> bool:
 
 
 def _take_settings(statement: Any) -> set[str]:
-    """Takes the settings out of `model = Model(...)`; returns the names that they used."""
+    """Removes the settings from `model = Model(...)`; returns the names that they used."""
     call: ast.Call = statement.value
     taken: list[ast.AST] = []
     for place, argument in enumerate(call.args[: len(_ORDER)]):
@@ -147,7 +147,7 @@ def _take_settings(statement: Any) -> set[str]:
 
 
 def _bound(statement: ast.stmt) -> str:
-    """The one name that a plain assignment or a function definition binds, but for `model`."""
+    """Returns the name that a plain assignment or a function definition binds; empty for `model` and anything else."""
     match statement:
         case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
             return "" if name == "model" else name
@@ -157,14 +157,14 @@ def _bound(statement: ast.stmt) -> str:
 
 
 def _does_nothing(statement: ast.stmt) -> bool:
-    """Whether a definition has no effect but the name it binds: it calls nothing but what makes settings."""
+    """Returns whether a definition has no effect but the name it binds: it calls only constructors of settings."""
     outside = statement.decorator_list if isinstance(statement, ast.FunctionDef) else [statement]
     calls = [node.func for outer in outside for node in ast.walk(outer) if isinstance(node, ast.Call)]
     return all(isinstance(call, ast.Name) and call.id in ("Budget", "FineTune", "Recipe") for call in calls)
 
 
 def _names(nodes: Iterable[ast.AST]) -> set[str]:
-    """Every name that occurs in `nodes`."""
+    """Returns every name that occurs in `nodes`."""
     inside = [node for outer in nodes for node in ast.walk(outer)]
     return {node.id for node in inside if isinstance(node, ast.Name)} | {
         node.name for node in inside if isinstance(node, ast.FunctionDef)

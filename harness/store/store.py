@@ -1,17 +1,17 @@
-"""The store of artifacts: what was made once is found again by its recipe and checked by its content.
+"""Content-checked store of artifacts: an artifact is found by the hash of its recipe.
 
     store = Store(default_root())
     recipe = ArtifactRecipe("int8", {"keras": digest}, {"samples": 200}, code_version("hil.harness.optimize.steps"))
     artifact = store.make(recipe, lambda folder: (folder / "model.tflite").write_bytes(convert(...)))
     artifact.read("model.tflite")
 
-A *recipe* is everything that can change the result: the content hashes of what goes in, the settings, the source of the
-step and the versions of the libraries that do the work.  Its hash is the *key*, and the key is the folder's name.  A
+A *recipe* is everything that can change the result: the content hashes of the inputs, the settings, the source of the
+step and the versions of its libraries.  Its hash is the *key*, and the key is the folder's name.  A
 folder appears by one rename when it is complete, so an interrupted run leaves either the whole artifact or none; a lock
-per key keeps two processes from making the same thing twice.  Files are hashed again when they are read: an artifact
-that was damaged is made anew, never used.
+per key keeps two processes from making the same artifact twice.  Files are hashed again when an artifact is found: a
+damaged artifact is made again, never used.
 
-    <root>/<step>/<key>/manifest.json   recipe, files with SHA-256 and size, when made; sealed by a hash
+    <root>/<step>/<key>/manifest.json   recipe, files with SHA-256 and size, time of making; sealed by a hash
     <root>/<step>/<key>/<files>
 """
 
@@ -38,17 +38,17 @@ MANIFEST = "manifest.json"
 
 
 def default_root() -> Path:
-    """`HIL_STORE`, or the user's cache folder."""
+    """Returns `HIL_STORE`, or a folder in the user's cache."""
     return Path(os.environ.get("HIL_STORE") or platformdirs.user_cache_path("ethosu-hil") / "store")
 
 
 def digest(data: bytes) -> str:
-    """SHA-256 of `data` as hexadecimal text."""
+    """Returns the SHA-256 of `data` as hexadecimal text."""
     return hashlib.sha256(data).hexdigest()
 
 
 def digest_files(paths: list[Path]) -> str:
-    """One hash over the names and contents of files, in the order given."""
+    """Hashes the names and contents of files, in the order given."""
     total = hashlib.sha256()
     for path in paths:
         total.update(f"{path.name}:{digest(path.read_bytes())}\n".encode())
@@ -57,7 +57,7 @@ def digest_files(paths: list[Path]) -> str:
 
 @dataclass(frozen=True)
 class ArtifactRecipe:
-    """What an artifact is made of.  `settings` must be JSON; `step` names the folder in the store."""
+    """Everything that can change an artifact.  `settings` must be JSON; `step` names the folder in the store."""
 
     step: str
     inputs: Mapping[str, str] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class ArtifactRecipe:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A finished artifact: its folder and the SHA-256 of each file in it; `anew` if it was made and not found."""
+    """A finished artifact: its folder and manifest; `anew` if it was made now, not found in the store."""
 
     folder: Path
     manifest: Mapping[str, Any]
@@ -97,17 +97,17 @@ class Artifact:
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Total bytes of the files."""
         return sum(int(entry["size"]) for entry in self.manifest["files"].values())
 
     @property
     def used(self) -> datetime:
-        """When it was last made or found."""
+        """Time of the last use: made or found."""
         return datetime.fromtimestamp((self.folder / MANIFEST).stat().st_mtime, timezone.utc)
 
     @property
     def note(self) -> Mapping[str, Any]:
-        """What the step wanted to remember beside its files."""
+        """JSON note that the step stored beside its files."""
         note: Mapping[str, Any] = self.manifest["note"]
         return note
 
@@ -121,7 +121,7 @@ class Artifact:
         return self.path(name).read_bytes()
 
     def intact(self) -> bool:
-        """Whether every file still has the content it was stored with."""
+        """Returns whether every file still has its stored hash."""
         for name, entry in self.manifest["files"].items():
             path = self.folder / name
             if not path.is_file() or digest(path.read_bytes()) != entry["sha256"]:
@@ -138,7 +138,7 @@ class Store:
         self.root = root
 
     def find(self, recipe: ArtifactRecipe) -> Artifact | None:
-        """The artifact of `recipe` if it is there and undamaged."""
+        """Returns the artifact of `recipe` if it is in the store and undamaged, else None."""
         artifact = self._load(self._folder(recipe))
         if artifact is None or not artifact.intact():
             return None
@@ -147,9 +147,9 @@ class Store:
         return artifact
 
     def make(self, recipe: ArtifactRecipe, build: Callable[[Path], Mapping[str, Any] | None]) -> Artifact:
-        """The artifact of `recipe`, built if it is not there.
+        """Returns the artifact of `recipe`; builds it if the store has none.
 
-        `build(folder)` writes files into an empty folder and may return a JSON note.  If it raises, nothing is kept.
+        `build(folder)` writes files into an empty folder and may return a JSON note.  If it raises, nothing is stored.
         """
         if found := self.find(recipe):
             return found
@@ -171,13 +171,13 @@ class Store:
         return Artifact(folder, _read_manifest(folder), anew=True)
 
     def artifacts(self) -> Iterator[Artifact]:
-        """Everything in the store, in no particular order."""
+        """Iterates over all artifacts, in no particular order."""
         for manifest in self.root.glob(f"*/*/{MANIFEST}"):
             if manifest.parent.parent.name != "unfinished" and (artifact := self._load(manifest.parent)):
                 yield artifact
 
     def remove(self, artifact: Artifact) -> None:
-        """Removes one artifact, at once for whoever looks for it; a run that needs it makes it again."""
+        """Removes one artifact atomically; a run that needs it makes it again."""
         self._check_writable()
         with self._lock(artifact.key):
             doomed = self.root / "unfinished" / artifact.key
@@ -186,7 +186,7 @@ class Store:
             shutil.rmtree(doomed, ignore_errors=True)
 
     def tidy(self) -> None:
-        """Removes what killed runs left unfinished; what a living process makes at the moment stays."""
+        """Removes unfinished artifacts of killed runs, not those that a running process is making."""
         for work in (self.root / "unfinished").glob("*"):
             lock = self._lock(work.name)
             try:

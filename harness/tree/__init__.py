@@ -5,11 +5,11 @@
     found = walk(model, evaluator, Budget(max_accuracy_drop=0.01, max_latency_ms=0.1))
     found.verdict.winner, found.verdict.run        # "pqat", "hil run fashion_cnn-pqat.tflite --target sim ..."
 
-`walking` the order and the stop · `searching` the policy `best` · `candidates` leaves under other settings · `making`
-nodes and leaves, each once · `executors`, `tasks`, `cluster` who makes them · `measuring` a leaf's figures and checks ·
-`result` what a walk gives · `limits` what was asked · `sizes` compressed files · `front` what nothing else beats ·
-`again` the winner's commands · `picture` the tree as text · `watcher`, `watching` the same while it grows · `in_pytest`
-fixture and mark
+`walk` order of the leaves and end of the walk · `settings_search` the policy `best` · `candidates` leaves under other
+settings · `leaf_producer` nodes and leaves, each made once · `executors`, `tasks`, `cluster` trainings in this process,
+in several, or on a dask cluster · `leaf_figures` figures of a leaf, checked against the limits · `result` the result of
+a walk · `limits` the limits · `file_sizes` compressed files · `pareto_front` the Pareto front · `reproduction` the
+winner's commands · `text_report` the walk as text · `observer`, `terminal_view` progress · `pictures` HTML and PNG
 
 A leaf's level is the number of its trainings, so cheap leaves come first.
 """

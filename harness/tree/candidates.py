@@ -1,10 +1,10 @@
-"""A leaf under certain settings, and which of them a node on its way depends on.
+"""Candidates: leaves under settings other than the recipe's, and the settings that each node on their path uses.
 
     candidate = Candidate("pcqat", (("clusters", 8), ("sparsity", 0.7)))
-    place(model, ("prune",), candidate.settings)  # SettledNode(("prune",), (("sparsity", 0.7),), ...): no clusters
+    settled_node(model, ("prune",), candidate.settings)  # SettledNode(("prune",), (("sparsity", 0.7),)): no clusters
 
-Settings are those of the model's `Recipe` by name, and only what differs from it.  Candidates that agree in what a
-node depends on share the node.
+Settings are fields of `Recipe` that differ from the model's.  Candidates with the same values of all settings that a
+node uses share the node.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ Settings = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A leaf of the tree with what its recipe differs in from the model's."""
+    """A leaf of the tree with the settings that differ from the model's recipe."""
 
     leaf: str
     settings: Settings = ()
 
     @property
     def title(self) -> str:
-        """As tables and lines call it: "pcqat sparsity=0.7 clusters=8"."""
+        """Name in tables and lines: "pcqat sparsity=0.7 clusters=8"."""
         return title(self.leaf, self.settings)
 
     @property
     def node(self) -> Node:
-        """Its last training."""
+        """Node of its last training."""
         return training_node(path_of(self.leaf))
 
 
 @dataclass(frozen=True)
 class SettledNode:
-    """A node under the settings that matter there; `used` is all that its trainings depend on, as JSON."""
+    """A node with the settings that it uses; `used` holds all settings of its trainings, as JSON."""
 
     node: Node
     settings: Settings = field(default=(), compare=False)
@@ -49,28 +49,28 @@ class SettledNode:
 
     @property
     def title(self) -> str:
-        """The techniques on its way, and the settings."""
+        """The techniques of its path, and the settings."""
         return title(" > ".join(self.node) or "base", self.settings)
 
 
 def title(name: str, settings: Settings) -> str:
-    """A name with its settings behind it."""
+    """Formats a name followed by settings."""
     return " ".join([name, *(f"{key}={value}" for key, value in settings)])
 
 
 def with_settings(model: Model, settings: Settings | Mapping[str, Any]) -> Model:
-    """`model` with other settings in its recipe; raises `BadInputError` for a value that cannot be."""
+    """Returns `model` with other settings in its recipe; raises `BadInputError` for an invalid value."""
     return replace(model, recipe=replace(model.recipe, **dict(settings)))
 
 
 def place(model: Model, node: Node, settings: Settings = ()) -> SettledNode:
-    """Where the node lies under `settings`."""
+    """Returns a node with those of `settings` that it uses."""
     used = _used(replace(model.recipe, **dict(settings)), node)
     return SettledNode(node, _relevant(model.recipe, node, settings), used)
 
 
 def candidate(model: Model, leaf: str, settings: Settings) -> Candidate:
-    """The candidate without the settings that change nothing on its way."""
+    """Returns the candidate of a leaf with those of `settings` that its path uses."""
     return Candidate(leaf, _relevant(model.recipe, path_of(leaf), settings))
 
 
@@ -80,6 +80,6 @@ def _relevant(recipe: Recipe, node: Node, settings: Settings) -> Settings:
 
 
 def _used(recipe: Recipe, node: Node) -> str:
-    """All settings that a node's trainings depend on."""
+    """Returns all settings that a node's trainings use, as JSON."""
     steps = [[recipe.settings_of(node[n]), recipe.promised(node[: n + 1])] for n in range(len(node))]
     return json.dumps(steps if node else recipe.settings_of("base"), sort_keys=True)

@@ -1,16 +1,16 @@
-"""The workers of a dask scheduler as those who make a walk's nodes.
+"""Executor that makes a walk's nodes on the workers of a dask scheduler.
 
     dask scheduler --host 127.0.0.1
     dask worker tcp://127.0.0.1:8786 --nthreads 1           # on each machine, once for each task at a time
     hil tree fashion_cnn --scheduler tcp://127.0.0.1:8786 --store /shared/hil
 
-A task is one future.  The worker hands it to a child process, so that TensorFlow's threads and random generators are
-no other task's, and the child ends with it.  A function goes over by its name, a task and its result as plain values;
+A task is one future.  The worker runs it in a child process, so that tasks share neither TensorFlow's threads nor
+random generators; the child ends with the worker.  A function is sent by its name, a task and its result as JSON;
 artifacts go through the store, a folder that all machines see under one path.
 
-Where a worker dies, dask gives its tasks to another, up to its own limit (`distributed.scheduler.allowed-failures`).
-dask's messages are pickles: who can reach the scheduler can run code on all its workers and here, so it must be one
-that you trust.  TLS is dask's to configure.
+When a worker dies, dask gives its tasks to another, up to its own limit (`distributed.scheduler.allowed-failures`).
+dask's messages are pickles: anyone who can reach the scheduler can run code on its workers and on this machine, so it
+must be trusted.  TLS is configured in dask.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from hil.harness.tree.tasks import Task, made_of_plain
 
 CONNECT_S = 5.0
 LOOK_S = 2.0
-"""How often it is looked whether there are still a scheduler and workers."""
+"""Seconds between checks that the scheduler and workers are still there."""
 NOBODY_S = 60.0
-"""How long a walk waits for a first or another worker."""
+"""Seconds for which a walk waits while the scheduler has no worker."""
 IDLE_S = 60.0
-"""How long a worker keeps a child warm that nobody uses."""
+"""Seconds after which a worker ends an unused child process."""
 
 
 class Cluster(Executor):
-    """The workers of the scheduler at `address`; raises `InfrastructureError` if there is none."""
+    """Executor on the workers of the scheduler at `address`; raises `InfrastructureError` if none answers."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -89,7 +89,7 @@ class Cluster(Executor):
         self._events.put(_outcome(task, future))
 
     def _look(self) -> None:
-        """Counts what the workers can do; raises `InfrastructureError` if there has been none for too long."""
+        """Counts the workers' threads; raises `InfrastructureError` without a scheduler, or a worker for `NOBODY_S`."""
         try:
             self._threads = sum(self._client.nthreads().values())
         except Exception as error:
@@ -118,7 +118,7 @@ def _client(address: str) -> Any:
 
 
 def _outcome(task: Task, future: Any) -> Done:
-    """What became of a future."""
+    """Returns the result or error of a finished future."""
     if future.status == "finished":
         answer = future.result()
         if "error" in answer:
@@ -141,7 +141,7 @@ def _error(plain: Mapping[str, str]) -> HilError:
 
 
 def on_worker(walk: str, plain: dict[str, Any]) -> dict[str, Any]:
-    """Makes a task in a child of the worker: what `make_in_child` gives, or `error`, as plain values."""
+    """Runs a task in a child process of the worker; returns the result of the handler, or `error`, as JSON."""
     from distributed import get_worker
 
     worker = get_worker()
@@ -163,11 +163,11 @@ def on_worker(walk: str, plain: dict[str, Any]) -> dict[str, Any]:
 
 
 class _UnwantedError(Exception):
-    """The walk that wanted a task has ended."""
+    """The walk that submitted a task has ended."""
 
 
 class _Children:
-    """Child processes of a dask worker, kept warm for a walk; of another walk's, model files may be older."""
+    """Child processes of a dask worker, reused within one walk: between walks, model files may change."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

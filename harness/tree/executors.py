@@ -1,11 +1,11 @@
-"""Who makes the nodes of a walk: this process, several processes here, or a cluster (`hil.harness.tree.cluster`).
+"""Executors of a walk's tasks: this process, several local processes, or a cluster (`hil.harness.tree.cluster`).
 
     with executor_of(jobs=2) as executor:
         executor.submit(task)
         done = executor.wait(hear)         # hear(Began(...)), hear(Told(...)), then Done(task, made, error)
 
-All are one small interface, so a walk goes one way: it hands over what is ready and waits for what ends.  Results lie
-in the store.  They are the same whoever makes them: see `hil.harness.optimize.keras.keras2` for threads.
+All have one small interface: a walk submits the tasks that are ready and waits for the next one to end.  Results are in
+the store, and are the same with every executor: see `hil.harness.optimize.keras.keras2` for threads.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ HANDLER = "hil.harness.tree.tasks:make_in_child"
 
 @dataclass(frozen=True)
 class Began:
-    """A task is under way."""
+    """Event: a task has begun."""
 
     task: Task
 
 
 @dataclass(frozen=True)
 class Told:
-    """A task says what it does, how far it is, and of how much (0: unknown)."""
+    """Event: progress of a task, with a text, steps done and steps in total (0: unknown)."""
 
     task: Task
     text: str
@@ -45,7 +45,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Done:
-    """A task ended: `made`, or the error that ended it (a `WorkerDiedError` says nothing of the task itself)."""
+    """Event: a task has ended, with its result or its error (a `WorkerDiedError` is no fault of the task)."""
 
     task: Task
     made: Made | None = None
@@ -56,28 +56,28 @@ Hear = Callable[[Began | Told], None]
 
 
 class Executor(AbstractContextManager["Executor"], ABC):
-    """Makes tasks; the end of its block ends whatever is still under way.
+    """Runs tasks; the end of its block ends those still running.
 
-    `ahead`: it works while this process measures, so it is given what comes next first.
+    `ahead`: tasks run while this process measures, so the next tasks are submitted before measuring.
     """
 
     ahead = True
 
     @abstractmethod
     def free(self) -> bool:
-        """Whether it takes another task now."""
+        """Returns whether another task can be submitted now."""
 
     @abstractmethod
     def submit(self, task: Task) -> None:
-        """Hands a task over."""
+        """Submits a task."""
 
     @abstractmethod
     def wait(self, hear: Hear) -> Done:
-        """The next task that ends; `hear` hears what happens until then, in the thread that waits."""
+        """Waits for the next task to end; calls `hear` with other events until then, in the calling thread."""
 
 
 class Serial(Executor):
-    """One task after the other in this process, each when it is waited for."""
+    """Runs one task after the other in this process, inside `wait`."""
 
     ahead = False
 
@@ -102,7 +102,7 @@ class Serial(Executor):
 
 
 class LocalProcesses(Executor):
-    """`jobs` processes of this machine, at most one a core, which share its cores; they end with this process."""
+    """Runs tasks in `jobs` local processes, at most one a core, which share the cores and end with this process."""
 
     def __init__(self, jobs: int) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -146,7 +146,7 @@ class LocalProcesses(Executor):
 
 
 def executor_of(jobs: int = 1, scheduler: str = "") -> Executor:
-    """Who makes the nodes; raises `BadInputError` for what cannot be, `InfrastructureError` without the scheduler."""
+    """Creates the executor; raises `BadInputError` for invalid options, `InfrastructureError` without the scheduler."""
     if jobs < 1:
         raise BadInputError(f"{jobs} jobs: at least 1")
     if not scheduler:

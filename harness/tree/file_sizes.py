@@ -1,8 +1,8 @@
-"""How small a model file gets: as it is, zipped, and gzipped, as the tables of TFMOT's guides give it.
+"""Sizes of a model file: plain, zipped and gzipped, as in the tables of TFMOT's guides.
 
-    compressed(int8)               # Sizes(tflite=62128, zip=27010, gzip=26790)
+    compressed_sizes(int8)         # FileSizes(tflite=62128, zip=27010, gzip=26790)
 
-The same file gives the same bytes everywhere that has the same zlib: the archives carry a fixed name and time.  zip is
+The same file gives the same sizes with the same zlib: the archives have a fixed name and time.  zip is
 zlib's default level, as `zipfile` in TFMOT's notebooks uses it; gzip is level 9, as `gzip -9`.
 """
 
@@ -20,7 +20,7 @@ _GZIP_LEVEL = 9
 
 @dataclass(frozen=True)
 class Sizes:
-    """Bytes of an int8 TFLite file: as it is, in a zip archive, gzipped."""
+    """Bytes of an int8 TFLite file: plain, in a zip archive, gzipped."""
 
     tflite: int
     zip: int
@@ -28,7 +28,7 @@ class Sizes:
 
 
 def compressed(int8: bytes) -> Sizes:
-    """Bytes of a TFLite file, of a zip archive that holds it, and of its gzip file."""
+    """Compresses a TFLite file in memory and returns the sizes in bytes."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=_ZIP_LEVEL) as file:
         entry = zipfile.ZipInfo(_NAME)  # whose time is 1980

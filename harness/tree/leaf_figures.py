@@ -1,8 +1,9 @@
-"""A leaf on the target: its figures, each with unit and trust, and how it stands against every limit.
+"""Figures of a leaf on the target, each with unit and trust, checked against every limit.
 
-    measured(evaluator, deployment, Candidate("pqat"), limits)   # Leaf("pqat", ..., status=LeafStatus.MET, ...)
+    measure_leaf(evaluator, deployment, Candidate("pqat"), limits)  # Leaf("pqat", ..., status=LeafStatus.MET, ...)
 
-Parity comes first: where the target's outputs are not the reference's, the leaf is a mismatch and no limit is judged.
+Parity comes first: where the target's outputs differ from the reference, the leaf is a mismatch and no limit is
+checked.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _EXACT = Trust.EXACT
 def measured(
     evaluator: Evaluator, deployment: Deployment, candidate: Candidate, limits: Budget, failures: Path | None = None
 ) -> Leaf:
-    """The leaf of a candidate's deployment, measured.  A mismatch leaves its bundle below `failures`."""
+    """Measures a candidate's deployment.  A mismatch writes a bundle below `failures`."""
     figures = [*_sizes(evaluator, deployment), *_parity(evaluator, deployment)]
     identity, settings = evaluator.outcome(deployment).run.identity, candidate.settings
     notes = tuple(evaluator.pipeline.notes(deployment.model, deployment.path))
@@ -100,7 +101,7 @@ def _accuracy(accuracy: Accuracy) -> list[Measurement]:
 
 
 def _latency(evaluator: Evaluator, deployment: Deployment) -> tuple[Latency | WholeLatency | None, str]:
-    """The latency, if the target has one, and why it says nothing of the whole inference, if so."""
+    """Returns the latency (None if the target has none), and the reason if it does not cover the whole inference."""
     latency = None
     try:
         latency = evaluator.latency(deployment)
@@ -111,7 +112,7 @@ def _latency(evaluator: Evaluator, deployment: Deployment) -> tuple[Latency | Wh
 
 
 def _times(latency: Latency | WholeLatency, note: str) -> list[Measurement]:
-    """Cycles and milliseconds; of a board that times whole inferences, which counts no cycles, milliseconds alone."""
+    """Returns cycles and milliseconds; milliseconds alone for a board that times whole inferences without cycles."""
     if isinstance(latency, WholeLatency):
         return [Measurement("latency", latency.ms, "ms", latency.trust)]
     share = "the NPU's share" if note else ""
@@ -132,7 +133,7 @@ _JUDGED = {
 
 
 def _checks(limits: Budget, figures: list[Measurement], untimed: str, trust: Trust) -> tuple[LimitCheck, ...]:
-    """Every finite limit; `untimed` says why there is no latency of the whole inference."""
+    """Checks every finite limit; `untimed` is the reason for a missing latency of the whole inference."""
     values = {found.name: found for found in figures}
     checks = []
     for limit, (name, unit) in _JUDGED.items():

@@ -1,7 +1,7 @@
-"""What is asked of a leaf: the model file's budget, with the user's limits in their place.
+"""Limits of a walk: the model file's budget, overridden by the user's limits.
 
-limits_of(model, "sim", {"max_latency_ms": 0.1})      # Asked(Budget(max_latency_ms=0.1, ...), left_out=())
-size("256KiB")                                        # 262144
+limits_of(model, "sim", {"max_latency_ms": 0.1})      # WalkLimits(Budget(max_latency_ms=0.1, ...), left_out=())
+parse_size("256KiB")                                  # 262144
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _UNITS = {"": 1, "b": 1, "kib": 1024, "mib": 1024**2}
 
 @dataclass(frozen=True)
 class Asked:
-    """The limits of a walk, and of the model file's what this target cannot judge, a line each."""
+    """The limits of a walk, and a line for each limit of the model file that this target cannot check."""
 
     limits: Budget
     left_out: tuple[str, ...] = ()
 
 
 def limits_of(model: Model, target: str, given: Mapping[str, float]) -> Asked:
-    """The limits that hold; `given` has the names of `Budget`.
+    """Returns the limits that apply; `given` are the user's limits by their names in `Budget`.
 
-    Raises `BadInputError` for a limit that there is not, and for a latency asked of a target that has none.
+    Raises `BadInputError` for an invalid limit, or a latency limit for a target without latency.
     """
     known = [limit.name for limit in fields(Budget)]
     for name, value in given.items():
@@ -47,7 +47,7 @@ def limits_of(model: Model, target: str, given: Mapping[str, float]) -> Asked:
 
 
 def size(text: str) -> float:
-    """Bytes, such as 262144, 256KiB or 1.5 MiB; raises `BadInputError` for anything else."""
+    """Parses a size in bytes, such as 262144, 256KiB or 1.5 MiB; raises `BadInputError` for anything else."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
     if found is None or found[2] not in _UNITS:
         raise BadInputError(f"{text!r} is no size", hint="bytes, or with KiB or MiB: 262144, 256KiB")

@@ -1,4 +1,4 @@
-"""Who hears of a walk as it goes."""
+"""Observers of a walk: callbacks for its nodes and leaves."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
 
 
 class Watcher:
-    """This one does not care.  Several nodes and leaves may be under way at a time."""
+    """Observer that ignores all events.  Several nodes and leaves may be in progress at a time."""
 
     def starts(self, model: Model, evaluator: Evaluator, limits: Budget) -> None:
-        """The walk begins."""
+        """Called when the walk begins."""
 
     def wants(self, candidates: Sequence[Candidate], model: Model) -> None:
-        """The leaves that come next, in the order in which they will be walked to."""
+        """Called with the next leaves, in the order in which they will be measured."""
 
     def training(self, where: SettledNode) -> None:
-        """A node is wanted; it may come from the store."""
+        """Called when a node is needed; it may be in the store."""
 
     def trained(self, node: Trained) -> None:
-        """A node is there."""
+        """Called when a node was trained or found in the store."""
 
     def measuring(self, candidate: Candidate) -> None:
-        """A leaf is converted, compiled and run."""
+        """Called when a leaf is about to be converted, compiled and run."""
 
     def progress(self, what: SettledNode | Candidate, text: str, done: int, total: int) -> None:
-        """What is under way says what it does, how far it is, and of how much (0: unknown)."""
+        """Called with the progress of a node or leaf: a text, steps done, steps in total (0: unknown)."""
 
     def walked(self, leaf: Leaf) -> None:
-        """A leaf is done."""
+        """Called when a leaf was measured or has failed."""
 
 
 class Telling(Watcher):
-    """Hands the progress to a pipeline's `say`."""
+    """Observer that forwards progress to a pipeline's `say`."""
 
     def __init__(self, say: Callable[[str, int, int], None]) -> None:
         self._say = say

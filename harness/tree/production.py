@@ -1,10 +1,10 @@
-"""From candidates to measured leaves: every node once, whoever makes it, and the leaves in the order asked for.
+"""Production of measured leaves from candidates: every node is made once, leaves come in the order of the candidates.
 
-    maker = Maker(model, evaluator, limits, watcher, executor)
-    leaves = maker.leaves([Candidate("ptq"), Candidate("pqat")], ends=lambda leaf: leaf.status is LeafStatus.MET)
+    producer = LeafProducer(model, evaluator, limits, observer, executor)
+    leaves = producer.leaves([Candidate("ptq"), Candidate("pqat")], ends=lambda leaf: leaf.status is LeafStatus.MET)
 
-What is ready goes to the executor in the order of the candidates; a leaf is measured here, from what lies in the
-store, when all before it are.  So the result is the same whatever the executor, and whatever came first.
+Tasks that are ready go to the executor in the order of the candidates.  This process measures a leaf, from the store,
+after all leaves before it.  So the result depends neither on the executor nor on the order in which tasks end.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from hil.harness.tree.result import Leaf, LeafStatus, Trained
 from hil.harness.tree.tasks import OF_A_LEAF, Made, Task
 
 TRIES = 3
-"""How often a task is handed over whose worker died."""
+"""Attempts of a task whose worker dies."""
 
 
 class Maker:
-    """The nodes of one walk, and what became of them."""
+    """Makes the nodes and measures the leaves of one walk."""
 
     def __init__(
         self,
@@ -54,11 +54,11 @@ class Maker:
 
     @property
     def trained(self) -> tuple[Trained, ...]:
-        """The nodes on the way to the leaves so far, in their order."""
+        """The nodes on the paths of the leaves so far, in the order of the leaves."""
         return tuple(self._trained[where] for where in self._wanted if where in self._trained)
 
     def chain(self, candidate: Candidate) -> list[SettledNode]:
-        """The base and every node on the way to a candidate."""
+        """Returns the base and every node on the path of a candidate."""
         node = candidate.node
         return [place(self._model, node[:length], candidate.settings) for length in range(len(node) + 1)]
 
@@ -68,9 +68,9 @@ class Maker:
         ends: Callable[[Leaf], bool] = lambda leaf: False,
         begins: Callable[[], bool] = lambda: True,
     ) -> list[Leaf]:
-        """The leaves in order, up to the first that `ends` it; one is begun only while `begins` holds.
+        """Measures the leaves in order, up to the first that `ends` accepts; begins one only while `begins()` is true.
 
-        Raises what ended a task that is not the leaf's own fault, and `OptimizeError` for a base that cannot be made.
+        Raises the error of a task that is no fault of the leaf, and `OptimizeError` for a base that cannot be made.
         """
         found: list[Leaf] = []
         begun: dict[Candidate, list[SettledNode]] = {}
@@ -88,12 +88,12 @@ class Maker:
                 self._done(self._executor.wait(self._heard))
         return found
 
-    # -- what is made
+    # -- nodes
 
     def _hand_over(
         self, candidates: Iterable[Candidate], begun: dict[Candidate, list[SettledNode]], begins: Callable[[], bool]
     ) -> None:
-        """As much of the candidates' next steps as the executor takes."""
+        """Submits the candidates' next tasks while the executor takes them."""
         for candidate in candidates:
             if candidate not in begun:
                 if not self._executor.free() or not begins():
@@ -106,7 +106,7 @@ class Maker:
                 self._executor.submit(task)
 
     def _next(self, candidate: Candidate, chain: Sequence[SettledNode]) -> Task | None:
-        """The first thing that a candidate lacks, unless that is under way or cannot be."""
+        """Returns the task for a candidate's first missing node, or its leaf; None if that is running or has failed."""
         model = self._variant(candidate.settings)
         for where in chain:
             if where in self._trained:
@@ -132,7 +132,7 @@ class Maker:
         self._has(where, Made(float(artifact.manifest["seconds"])))
         return True
 
-    # -- what happens
+    # -- events
 
     def _heard(self, event: Began | Told) -> None:
         what = event.task.candidate or event.task.place
@@ -159,7 +159,7 @@ class Maker:
             self._arrived(task, done.made)
 
     def _arrived(self, task: Task, made: Made) -> None:
-        """A node that a worker made must be in the store that is read here."""
+        """Records a node that a worker made; raises `InfrastructureError` if it is not in this process's store."""
         if self.evaluator.pipeline.store.find(self._recipes[task.place]) is None:
             raise InfrastructureError(
                 f"{task.title} was made, but is not in the store {task.store}",
@@ -172,12 +172,12 @@ class Maker:
         self.watcher.trained(self._trained[where])
 
     def _died(self, task: Task, error: WorkerDiedError) -> None:
-        """Hands a task over again, unless its workers keep dying."""
+        """Counts a worker's death; raises `InfrastructureError` after `TRIES` deaths on the same task."""
         self._deaths[task.title] = deaths = self._deaths.get(task.title, 0) + 1
         if deaths == TRIES:
             raise InfrastructureError(f"{task.title}: its worker died {TRIES} times: {error.args[0]}", log=error.log)
 
-    # -- what is measured
+    # -- leaves
 
     def _ready(self, candidate: Candidate, begun: Mapping[Candidate, Sequence[SettledNode]]) -> bool:
         return candidate in self._prepared or bool(self._why_not(candidate, begun.get(candidate, ())))

@@ -1,4 +1,4 @@
-"""The commands that make a leaf again and run it, as a user can paste them.
+"""Shell commands that make a leaf again and run it.
 
 optimize_command(evaluator, model, leaf)    # hil optimize models/net.py --technique pqat -o net-pqat.tflite
 run_command(evaluator, model, leaf)         # hil run net-pqat.tflite --target sim --accelerator ethos-u55-128 ...
@@ -18,7 +18,7 @@ from hil.targets import registry
 
 
 def optimize_command(evaluator: Evaluator, model: Model, leaf: Leaf) -> str:
-    """What writes the leaf's int8 file into the current folder; everything it needs is in the store."""
+    """Returns the command that writes the leaf's int8 file into the current folder, from the store."""
     words = ["hil", "optimize", _near(model.path), "--technique", leaf.technique]
     words += [word for name, value in leaf.settings for word in (f"--{name.replace('_', '-')}", str(value))]
     if evaluator.pipeline.store.root != default_root():
@@ -27,7 +27,7 @@ def optimize_command(evaluator: Evaluator, model: Model, leaf: Leaf) -> str:
 
 
 def run_command(evaluator: Evaluator, model: Model, leaf: Leaf, vela_config: Path | None = None) -> str:
-    """The command that runs that file there; `vela_config` is the file of the evaluator's `config_text`."""
+    """Returns the command that runs that file on the same target; `vela_config` is the file of Vela's `config_text`."""
     vela = evaluator.vela
     words = ["hil", "run", _file(model, leaf), "--target", evaluator.target_name, "--accelerator", vela.accelerator]
     words += ["--memory-mode", vela.memory_mode, "--system-config", vela.system_config]
@@ -42,6 +42,6 @@ def _file(model: Model, leaf: Leaf) -> str:
 
 
 def _near(path: Path) -> str:
-    """A path as one would type it here."""
+    """Formats a path, relative to the current folder if it is inside."""
     path = path.resolve()
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

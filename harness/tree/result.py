@@ -1,9 +1,9 @@
-"""What a walk gives: leaves with their figures and checks, and a verdict.
+"""Result of a walk: leaves with their figures and checks, and a verdict.
 
     found.leaves[0].status, found.leaves[0].checks[0].over      # LeafStatus.MISSED, 0.019 (ms)
     found.verdict.met, found.verdict.winner                     # True, "pqat"
 
-All are values: frozen, and `record` turns them into JSON.
+All are frozen dataclasses; `record` converts them to JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hil.harness.tree.candidates import Settings
 
 
 class LeafStatus(str, Enum):
-    """What became of a leaf."""
+    """Outcome of a leaf."""
 
     MET = "met"  # every limit holds
     MISSED = "missed"  # a limit does not hold, or the target cannot tell
@@ -32,9 +32,9 @@ class LeafStatus(str, Enum):
 
 @dataclass(frozen=True)
 class LimitCheck:
-    """One limit on one leaf: `limit` is its name in `Budget`, `most` what it allows, in `unit`.
+    """Check of one limit on one leaf: `limit` is its name in `Budget`, `most` its value, in `unit`.
 
-    `value` is what was found, None where the target cannot tell; `note` says why.
+    `value` is the measured value, None if the target cannot measure it; `note` is the reason.
     """
 
     limit: str
@@ -50,7 +50,7 @@ class LimitCheck:
 
     @property
     def over(self) -> float:
-        """By how much the limit is missed, in its unit; 0 if it is met, infinity if nothing is known."""
+        """Excess over the limit, in its unit; 0 if it is met, infinity if the value is unknown."""
         if self.value is None or math.isnan(self.value):
             return math.inf
         return max(0.0, self.value - self.most)
@@ -58,7 +58,7 @@ class LimitCheck:
 
 @dataclass(frozen=True)
 class Trained:
-    """A node of the tree: `seconds` its making took, `anew` if this walk made it, `settings` that the model has not."""
+    """A node of the tree: `seconds` of its training, `anew` if this walk made it, `settings` other than the model's."""
 
     node: Node
     seconds: float
@@ -68,10 +68,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Leaf:
-    """A leaf that was walked to.
+    """A leaf that the walk reached.
 
-    `name` is the technique's with the `settings` behind it that differ from the model's ("pqat sparsity=0.7").
-    `reason` is set where it was not measured whole; `identity` is the run's; `notes` are what its steps say of layers.
+    `name` is the technique followed by the `settings` that differ from the model's ("pqat sparsity=0.7").  `reason` is
+    set where the leaf was not fully measured; `identity` is that of the run; `notes` are its steps' remarks on layers.
     """
 
     name: str
@@ -86,23 +86,23 @@ class Leaf:
 
     @property
     def technique(self) -> str:
-        """Its name without the settings."""
+        """Name without the settings."""
         return self.name.partition(" ")[0]
 
     @property
     def level(self) -> int:
-        """How many trainings lead to it from the base."""
+        """Number of trainings on the path from the base."""
         return level_of(self.path)
 
     def figure(self, name: str) -> float | None:
-        """The value of a measurement; None if it was not measured."""
+        """Returns the value of a measurement; None if it was not measured."""
         return next((found.value for found in self.measurements if found.name == name), None)
 
 
 def speed_figure(leaves: Iterable[Leaf]) -> str:
-    """The measurement that tells leaves apart by speed: `npu_cycles`, or `latency` (ms) of a board that counts none.
+    """Returns the measurement that compares leaves by speed: `npu_cycles`, or `latency` (ms) of a board without cycles.
 
-    Empty where the target has neither, as `host` has.
+    Empty where the target has neither, such as `host`.
     """
     names = {found.name for leaf in leaves for found in leaf.measurements}
     return next((name for name in ("npu_cycles", "latency") if name in names), "")
@@ -110,7 +110,7 @@ def speed_figure(leaves: Iterable[Leaf]) -> str:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a leaf met every limit and none differed from the reference; the winner's commands if there is one."""
+    """Verdict: `met` if a leaf meets every limit and no output differs from the reference; winner and commands."""
 
     met: bool
     winner: str | None
@@ -121,10 +121,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Walk:
-    """A whole walk: what was asked of which model where, what was trained, every leaf walked to, the verdict.
+    """Result of a walk: model, policy, limits, identity, trained nodes, leaves, verdict.
 
-    `not_walked` are leaves behind the one that ended the walk.  `front`, of the policy `best`, names the leaves that no
-    other beats in accuracy drop, speed (`speed_figure`) and encoded weights, of those that meet the limits if any does.
+    `not_walked` are the leaves after the one that ended the walk.  `front`, of the policy `best`, is the Pareto front
+    of accuracy drop, speed (`speed_figure`) and encoded weights, among the leaves that meet the limits if any does.
     """
 
     model: str
@@ -142,7 +142,7 @@ class Walk:
         return next((leaf for leaf in self.leaves if leaf.name == self.verdict.winner), None)
 
     def record(self) -> dict[str, Any]:
-        """The walk as JSON: `leaves` and `verdict`, and what they stand on."""
+        """Returns the walk as JSON."""
         return {
             "model": self.model,
             "policy": self.policy,
@@ -182,5 +182,5 @@ def _check_record(check: LimitCheck) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | None:
-    """JSON knows neither infinity nor NaN."""
+    """Returns a number for JSON, which has neither infinity nor NaN."""
     return value if math.isfinite(value) else None

@@ -1,21 +1,21 @@
-"""The policy `best`: the leaves under other settings than the recipe's, within a budget of trainings or minutes.
+"""The policy `best`: a search of leaves under other settings, within a number of trainings or minutes.
 
-    leaves = search(maker, model, plan, Effort(max_trainings=24))
+    leaves = search(producer, model, plan, Effort(max_trainings=24))
 
 - First the tree itself, level by level, at the recipe's own settings.
-- Then rounds.  A round starts from the *front*: the leaves that no other beats in accuracy drop, cycles and encoded
-  weights, of those that meet the limits and of all.  From each it goes a step along each setting that the leaf depends
-  on, both ways; from one that misses a limit only back: to less compression if the drop is too large, to more if
-  anything else is.  What was not tried yet are the round's candidates.
-- A step halves or doubles what costs: the share of weights that are not zero, the number of clusters.  When such steps
-  lead nowhere new, half steps follow, then quarter steps.  Then the search is over.
-- In a round, what needs the fewest trainings goes first: a candidate that shares nodes with what was made needs only
-  the others.  Ties: what is near the fastest leaf that meets the limits, then more compression before less.
+- Then rounds.  A round starts from the Pareto front of accuracy drop, cycles and encoded weights, among the leaves that
+  meet the limits and among all.  From each leaf on it, the search goes a step along each setting that the leaf uses, in
+  both directions; from a leaf that misses a limit in one only: to less compression if the drop is too large, to more
+  for any other limit.  The candidates of the round are those that were not tried yet.
+- A step halves or doubles the share of weights that are not zero, or the number of clusters.  When such steps lead to
+  no new candidate, half steps follow, then quarter steps.  Then the search ends.
+- In a round, the candidate that needs the fewest trainings goes first: a candidate that shares nodes with earlier ones
+  needs only the others.  Ties: neighbours of the fastest leaf that meets the limits, then more compression before less.
 
-A training counts when a candidate first needs the node, in the store or not, so a search that was interrupted, or done
-before, comes to the same result.  The base does not count.  A candidate that needs more than is left is passed over.
-A round is chosen before any of it is made, so it may be made by many processes at once.  Minutes are those of this
-walk: when they are over, nothing more is begun.
+A training counts when a candidate first needs the node, in the store or not, so a search that was interrupted, or
+repeated, has the same result.  The base does not count.  A candidate that needs more trainings than are left is
+skipped.  A round is chosen before any of it is made, so several processes can make it.  Minutes are the wall time of
+this walk; when it is over, no candidate is begun.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from hil.harness.tree.production import Maker
 from hil.harness.tree.result import Leaf, LeafStatus, speed_figure
 
 STEPS = (1.0, 0.5, 0.25)
-"""Binary orders of magnitude that a round goes."""
+"""Step sizes of the rounds, in binary orders of magnitude."""
 AXES = ("sparsity", "clusters")
 
 
 @dataclass(frozen=True)
 class Effort:
-    """What a search may take: trainings that its leaves need, minutes of this walk."""
+    """Bounds of a search: trainings that its leaves need, minutes of this walk (None = no bound)."""
 
     max_trainings: int | None = None
     max_minutes: float | None = None
@@ -51,12 +51,12 @@ class Effort:
 
 
 def search(maker: Maker, model: Model, leaves: Sequence[str], effort: Effort) -> list[Leaf]:
-    """Every leaf measured, in the order of the search."""
+    """Searches, and returns every measured leaf in the order of the search."""
     return _Search(maker, model, effort).run(leaves)
 
 
 def best_of(leaves: Sequence[Leaf]) -> list[Leaf]:
-    """The Pareto front of those that meet the limits; of all that were measured, if none does."""
+    """Returns the Pareto front of the leaves that meet the limits; of all measured leaves if none does."""
     return _front([leaf for leaf in leaves if leaf.status is LeafStatus.MET]) or _front(leaves)
 
 
@@ -67,7 +67,7 @@ def _front(leaves: Sequence[Leaf]) -> list[Leaf]:
 
 
 def cost(leaf: Leaf) -> tuple[float, float, float]:
-    """Latency, then encoded weights (alone where there is no latency), then the drop: the least is on the front."""
+    """Returns the sort key (latency, encoded weights, drop); the least leaf is on the Pareto front."""
     return _known(leaf.figure("latency")), leaf.figure("encoded_weights") or 0.0, _known(leaf.figure("accuracy_drop"))
 
 
@@ -97,7 +97,7 @@ class _Search:
         return time.monotonic() < self._ends
 
     def _round(self, candidates: Iterable[Candidate]) -> bool:
-        """Measures what of the candidates is within the budget; whether anything was."""
+        """Measures the candidates that the bounds allow; returns whether there were any."""
         affordable = [one for one in candidates if self._takes(one)]
         self._tried |= set(affordable)
         self.maker.watcher.wants(affordable, self.model)
@@ -113,11 +113,11 @@ class _Search:
         return True
 
     def _new(self, one: Candidate) -> set[SettledNode]:
-        """The trainings that a candidate adds."""
+        """Returns the trainings that a candidate adds."""
         return {where for where in self.maker.chain(one) if where.node} - self._counted
 
     def _neighbours(self, step: float) -> list[Candidate]:
-        """What a step along a setting leads to from the front, and was not tried: cheapest first, else in order."""
+        """Returns the untried candidates one step from the front, those with the fewest new trainings first."""
         fronts = {leaf.name: leaf for leaf in [*best_of(self.found), *_front(self.found)]}
         seeds = sorted(fronts.values(), key=lambda leaf: (leaf.status is not LeafStatus.MET, cost(leaf)))
         around = [one for seed in seeds for one in self._around(seed, step)]
@@ -126,7 +126,7 @@ class _Search:
         )
 
     def _around(self, seed: Leaf, step: float) -> list[Candidate]:
-        """One step along each setting that matters to a leaf."""
+        """Returns the candidates one step along each setting that a leaf uses."""
         found = []
         for name in AXES:
             now = dict(seed.settings).get(name, getattr(self.model.recipe, name))
@@ -143,13 +143,13 @@ class _Search:
 
 
 def _ways(leaf: Leaf) -> list[int]:
-    """Where something can be won from a leaf: -1 is to more compression, 1 to less."""
+    """Returns the directions to search from a leaf: -1 is to more compression, 1 to less."""
     missed = {check.limit == "max_accuracy_drop" for check in leaf.checks if not check.met}
     return [-1, 1] if len(missed) != 1 else [1 if missed.pop() else -1]
 
 
 def _along(name: str, value: float, way: float) -> float:
-    """What lies `way` binary orders of magnitude from `value`: of clusters, or of the weights that are not zero."""
+    """Returns a setting `way` binary orders of magnitude away: clusters, or the share of weights that are not zero."""
     if name == "clusters":
         return round(value * 2**way)
     return round(1 - (1 - value) * 2**way, 2)

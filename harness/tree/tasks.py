@@ -1,11 +1,11 @@
-"""What a process is asked to make: a node of the tree, or everything of a leaf that needs no board.
+"""Tasks of an executor: to make a node of the tree, or the parts of a leaf that need no board.
 
-    made = make(task, say)                 # in this process
-    make_in_child(task.plain(), [])        # the same where only plain values arrive
+    result = run_task(task, say)           # in this process
+    run_in_child(task.as_json(), [])       # in a worker process
 
-A task leaves its result in the store and says only that it is there: whoever asked finds it by the same recipe.  A
-process elsewhere must come to that very recipe before it makes anything, so another version of a library, of a model
-file or of this code is an error there and no other result.
+A task puts its result into the store, where the walk finds it by the same recipe.  A worker process first compares that
+recipe with its own, so another version of a library, of a model file or of this code is an error and never another
+result.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from hil.harness.tree.candidates import Candidate, SettledNode, with_settings
 from hil.harness.vela.settings import VelaSettings
 
 OF_A_LEAF = (OptimizeError, CompileError, StreamError)
-"""What says that a technique, Vela or the NPU does not take this model on this path; anything else ends the walk."""
+"""Errors of a technique, Vela or the NPU that fail the leaf; any other error ends the walk."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to make: the Keras model of `place`, or `candidate` up to its outputs on `host` and `sim`.
+    """One task: to make the Keras model of `settled`, or `candidate` up to its outputs on `host` and `sim`.
 
-    `model` has the settings of its candidate, `made_of` is what the node's recipe must be; Vela's settings, target and
-    samples are the evaluator's.
+    `model` has the settings of its candidate, `made_of` is the expected recipe of the node as JSON; Vela's settings,
+    target and samples are those of the evaluator.
     """
 
     model: Model
@@ -52,7 +52,7 @@ class Task:
         return self.place.title if self.candidate is None else f"leaf {self.candidate.title}"
 
     def plain(self) -> dict[str, Any]:
-        """As JSON; raises `BadInputError` for a model that no file describes, which no other process can have."""
+        """Converts the task to JSON; raises `BadInputError` for a model without a file, which no process can load."""
         if not self.model.path.is_file():
             raise BadInputError(f"{self.model.name} comes from no model file: only this process can train it")
         return {
@@ -70,7 +70,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Made:
-    """What became of a task: `anew` if it had to be trained, which took `seconds`; `failed` says why it cannot be."""
+    """Result of a task: `anew` if it was trained now, `seconds` of the training, `failed` the error of a technique."""
 
     seconds: float = 0.0
     anew: bool = False
@@ -78,7 +78,7 @@ class Made:
 
 
 def make(task: Task, say: Say) -> Made:
-    """Does a task in this process; raises `InfrastructureError` where it would not come to the recipe asked for."""
+    """Runs a task in this process; raises `InfrastructureError` if its recipe differs from `made_of`."""
     pipeline = Pipeline(Store(task.store), say)
     try:
         _compare(task.made_of, pipeline.recipe(task.model, task.place.node).as_json())
@@ -93,7 +93,7 @@ def make(task: Task, say: Say) -> Made:
 
 
 def make_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
-    """Handler of a worker process: `header` is a plain task; it tells how far it is, and gives `Made` as JSON."""
+    """Handles a task in a worker process: `header` is the task; reports progress, returns a `TaskResult` as JSON."""
     made = make(_task(header), lambda text, done, total: tell({"text": text, "done": done, "total": total}))
     failed = made.failed
     reason = failed and {"message": failed.args[0], "hint": failed.hint, "log": failed.log}
@@ -101,7 +101,7 @@ def make_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str,
 
 
 def made_of_plain(answer: Mapping[str, Any]) -> Made:
-    """What the handler gave."""
+    """Converts the handler's answer to a `TaskResult`."""
     failed = answer["failed"]
     error = failed and OptimizeError(failed["message"], hint=failed["hint"], log=failed["log"])
     return Made(float(answer["seconds"]), bool(answer["anew"]), error)
@@ -121,7 +121,7 @@ def _model(path: str) -> Model:
 
 
 def _recipe(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting as `Recipe` has it; what does not come back as it was is another recipe, which `make` refuses."""
+    """Converts JSON to the fields of `Recipe`; `run_task` refuses a recipe that does not survive the conversion."""
     defaults = Recipe()
     return {field.name: _setting(getattr(defaults, field.name), plain[field.name]) for field in fields(Recipe)}
 
@@ -133,7 +133,7 @@ def _setting(default: Any, value: Any) -> Any:
 
 
 def _compare(wanted: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Raises `InfrastructureError` that names what differs."""
+    """Raises `InfrastructureError` naming the first difference of two recipes."""
     different = next((name for name in wanted if _json(wanted[name]) != _json(here.get(name))), None)
     if different is None:
         return

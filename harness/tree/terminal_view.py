@@ -1,4 +1,4 @@
-"""A walk while it goes: a tree that grows on a terminal, a line a step elsewhere.
+"""Progress of a walk: a tree that grows on a terminal, a line a step elsewhere.
 
 base                     from the store
 ptq                      missed: latency 0.1193 ms, 0.0193 ms too much; holds: drop +0.16 points
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 
 class View(Watcher, AbstractContextManager["View"]):
-    """A watcher for as long as its block lasts, which also hears the evaluator itself (its pipeline's `say`)."""
+    """Observer that displays a walk while its block runs; also the `say` of the evaluator's pipeline."""
 
     @abstractmethod
     def __call__(self, text: str, done: int, total: int) -> None:
-        """A step says what it does, how far it is, and of how much."""
+        """Displays the progress of a step: a text, steps done, steps in total."""
 
     @abstractmethod
     def say(self, *lines: str) -> None:
-        """What stands above the tree."""
+        """Prints lines above the tree."""
 
     def starts(self, model: Model, evaluator: Evaluator, limits: Budget) -> None:
         where = f"{evaluator.target_name}, {evaluator.vela.accelerator}, {evaluator.vela.memory_mode}"
@@ -47,7 +47,7 @@ class View(Watcher, AbstractContextManager["View"]):
 
 
 class LineView(View):
-    """A line a node and a leaf on `out`; on stderr what is under way."""
+    """Prints a line for each node and leaf to `out`, and progress to stderr."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -78,11 +78,11 @@ class LineView(View):
 
 
 Branch = tuple[Node, Settings]
-"""A node of the tree as it is drawn."""
+"""A node of the displayed tree: path and settings."""
 
 
 class Growing(View):
-    """The tree itself on a terminal, drawn anew where something changed; several nodes may be under way."""
+    """Displays the tree on a terminal and redraws it after each change; several nodes may be in progress."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -159,7 +159,7 @@ class Growing(View):
         self._live.update(self.tree(), refresh=True)
 
     def tree(self) -> Tree:
-        """What is known by now."""
+        """Builds the tree of the current state."""
         from rich.text import Text
         from rich.tree import Tree
 
@@ -192,14 +192,14 @@ class Growing(View):
 
 
 def _way(model: Model, candidate: Candidate) -> list[Branch]:
-    """The nodes from the base to a leaf."""
+    """Returns the nodes from the base to a leaf."""
     node = candidate.node
     ends = [node[:length] for length in range(len(node) + 1)]
     return [(end, place(model, end, candidate.settings).settings) for end in ends]
 
 
 def view(*, as_json: bool) -> View:
-    """The tree where stdout is a terminal; lines otherwise, on stderr where stdout is for JSON."""
+    """Creates the tree view if stdout is a terminal; else the line view, on stderr if stdout is for JSON."""
     if sys.stdout.isatty() and not as_json:
         return Growing()
     return LineView(sys.stderr if as_json else sys.stdout)

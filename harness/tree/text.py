@@ -1,4 +1,4 @@
-"""A walk as text: a line a leaf, the table of all, the verdict.
+"""Text report of a walk: a line a leaf, the table of all leaves, the verdict.
 
 summary(leaf)        # "missed: latency 0.119 ms, 0.019 ms too much; drop +0.2 points"
 """
@@ -27,10 +27,10 @@ HEADINGS = (
     *("int8", "drop", "ms", "NPU\ncycles", "SRAM", "flash", ".tflite", "zip", "gzip", "encoded\nweights"),
     *("zeros", "unique"),
 )
-"""What `cells` gives of a leaf."""
+"""Column headings of `cells`."""
 STYLES = {LeafStatus.MET: "green", LeafStatus.MISSED: "yellow", LeafStatus.MISMATCH: "red", LeafStatus.FAILED: "red"}
 FRONT = "◆"
-"""Marks a leaf on the Pareto front."""
+"""Mark of a leaf on the Pareto front."""
 _LEGEND = (
     "drop: points against the float base; ms and cycles are {trust}, all else exact; sizes in KiB: SRAM, flash and\n"
     "encoded weights are Vela's, .tflite is the int8 file as it is, in a zip archive, and gzipped"
@@ -38,7 +38,7 @@ _LEGEND = (
 
 
 def asked(limits: Budget) -> str:
-    """The limits of a walk in a line."""
+    """Formats the limits of a walk in a line."""
     finite = {name: float(getattr(limits, name)) for name in _NAMES if math.isfinite(getattr(limits, name))}
     return (
         ", ".join(f"{_NAMES[name]} at most {_value(name, most, signed=False)}" for name, most in finite.items())
@@ -47,7 +47,7 @@ def asked(limits: Budget) -> str:
 
 
 def summary(leaf: Leaf, *, whole: bool = True) -> str:
-    """What became of a leaf, and by how much; `whole` with the limits that hold."""
+    """Summarizes a leaf in a line: status, and by how much it misses limits; `whole` adds the limits that it meets."""
     if leaf.status in (LeafStatus.FAILED, LeafStatus.MISMATCH):
         return f"{leaf.status.value}: {leaf.reason.splitlines()[0]}"
     if not leaf.checks:
@@ -77,18 +77,18 @@ def _value(limit: str, value: float | None, *, signed: bool = True) -> str:
 
 
 def step(node: Node) -> str:
-    """A node as it is called in lines: the techniques on its way."""
+    """Formats a node: the techniques of its path."""
     return " > ".join(node) or "base"
 
 
 def origin(trained: Trained) -> str:
-    """Where a node came from; a base may have its weights from a file."""
+    """Formats the origin of a node: trained, made (a base may have its weights from a file), or from the store."""
     how = "trained" if trained.node else "made"
     return f"{how} in {trained.seconds:.1f} s" if trained.anew else "from the store"
 
 
 def drawn(found: Walk) -> str:
-    """The table of all leaves, wider than a narrow terminal rather than cut off; coloured on a terminal."""
+    """Formats the table of all leaves, at least 120 columns wide, coloured on a terminal."""
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -113,12 +113,12 @@ def _table(found: Walk) -> Table:
 
 
 def standing(found: Walk, leaf: Leaf) -> str:
-    """The status of a leaf in a table of `found`, with the mark of the front if it is on it."""
+    """Formats the status of a leaf, with the mark of the Pareto front if it is on it."""
     return f"{leaf.status.value} {FRONT}" if leaf.name in found.front else leaf.status.value
 
 
 def cells(leaf: Leaf) -> list[str]:
-    """The figures of a leaf as the table has them, empty where there is none."""
+    """Formats the figures of a leaf in the order of `HEADINGS`, empty where one was not measured."""
     percent = [_cell(leaf, "accuracy", 100, ".1f"), _cell(leaf, "accuracy_drop", 100, "+.1f")]
     time = [_cell(leaf, "latency", 1, ".3f"), _cell(leaf, "npu_cycles", 1, ",.0f")]
     if leaf.figure("npu_latency") is not None:
@@ -134,7 +134,7 @@ def _cell(leaf: Leaf, name: str, scale: float, form: str) -> str:
 
 
 def legend(found: Walk) -> list[str]:
-    """What the columns of the table stand on, a paragraph each."""
+    """Explains the columns and marks of the table, a paragraph each."""
     figure = speed_figure(found.leaves)
     trusts = {m.trust.value for leaf in found.leaves for m in leaf.measurements if m.name == figure}
     text = _LEGEND.format(trust=", ".join(sorted(trusts)) or "not measured here")
@@ -145,12 +145,12 @@ def legend(found: Walk) -> list[str]:
 
 
 def _speed(figure: str) -> str:
-    """The name of a `speed_figure` in words."""
+    """Formats the name of a `speed_figure`."""
     return "latency" if figure == "latency" else "cycles"
 
 
 def verdict(found: Walk) -> list[str]:
-    """The verdict, the reasons of what failed, and the winner's commands."""
+    """Formats the verdict, the mismatches, and the winner's commands, as lines."""
     lines = [f"{'met' if found.verdict.met else 'not met'}: {found.verdict.reason}"]
     for leaf in found.leaves:
         if leaf.status is LeafStatus.MISMATCH:
@@ -162,7 +162,7 @@ def verdict(found: Walk) -> list[str]:
 
 
 def against_stock(found: Walk) -> list[str]:
-    """What each technique that knows the NPU buys, as shares of what `pcqat` of the same settings needs."""
+    """Compares each technique for the NPU with `pcqat` of the same settings: shares of encoded weights and cycles."""
     stock = {leaf.settings: leaf for leaf in found.leaves if leaf.technique == "pcqat"}
     speed = speed_figure(found.leaves)
     lines = []
@@ -182,11 +182,11 @@ def _share(leaf: Leaf, other: Leaf, name: str) -> float:
 
 
 def notes(found: Walk) -> list[str]:
-    """What the steps say of layers, each line once."""
+    """Returns the steps' remarks on layers, each line once."""
     return list(dict.fromkeys(line for leaf in found.leaves for line in leaf.notes))
 
 
 def as_text(found: Walk) -> str:
-    """A finished walk for a report: a line a leaf, and the verdict."""
+    """Formats a finished walk for a report: a line a leaf, and the verdict."""
     head = f"{found.model} on {found.identity['target']}: {asked(found.limits)}"
     return "\n".join([head, *(f"  {leaf.name}: {summary(leaf)}" for leaf in found.leaves), *verdict(found)])

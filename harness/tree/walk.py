@@ -1,11 +1,11 @@
-"""The order of a walk, and where it ends.
+"""The walk of the deployment tree: the order of the leaves, and the leaf at which it ends.
 
 A leaf's level is the number of trainings that lead to it: ptq 0; qat, prune, cluster 1; pqat, cqat, sparse_cluster 2;
 pcqat 3.  `first` ends at the first leaf that meets every limit, `all` measures every leaf and takes the fastest that
-does, `best` goes on to other settings (`hil.harness.tree.settings_search`).  A node is trained once, whatever leaves
-stand on it, and one that failed is not tried again.
+does, `best` continues with other settings (`hil.harness.tree.settings_search`).  A node is trained once for all leaves
+below it, and a node that failed is not tried again.
 
-What was made is in the store when the next step begins, so an interrupted or killed walk goes on where it was.
+A node is in the store before the next step begins, so an interrupted or killed walk continues after the last one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from hil.harness.vela.compiler import vela_version
 
 POLICIES = ("first", "all", "best")
 OUTSIDE = ("int16x8",)
-"""Leaves outside the tree: walked to only where they are named."""
+"""Leaves outside the tree: walked to only if named."""
 
 
 def walk(
@@ -50,14 +50,14 @@ def walk(
     failures: Path | None = None,
     vela_config: Path | None = None,
 ) -> Walk:
-    """Walks the tree of `model` on the target of `evaluator` until `limits` are met (without any, what of the
-    model file's budget the target can judge).
+    """Walks the tree of `model` on the target of `evaluator` until `limits` are met.
 
-    `leaves` are those to walk to (all of the model's in the tree without any), `effort` bounds the policy `best`.
-    `jobs` processes make the nodes, or the workers of the dask scheduler at the address `scheduler`; one alone is this
-    process.  Mismatches leave their bundles below `failures`; `vela_config` is only named in the winner's command.
-    Raises `BadInputError` for what cannot be meant, `InfrastructureError` when the target or the workers failed; a leaf
-    that cannot be made is part of the result.
+    Without `limits`, the model file's budget applies, as far as the target can check it.  `leaves` are those to walk to
+    (default: all of the model's in the tree), `effort` bounds the policy `best`.  The nodes are made by this process
+    (`jobs=1`), by `jobs` processes, or by the workers of the dask scheduler at the address `scheduler`.  Mismatches
+    write bundles below `failures`; `vela_config` only appears in the winner's command.  Raises `BadInputError` for
+    invalid arguments, `InfrastructureError` if the target or the workers failed; a leaf that failed is part of the
+    result.
     """
     effort = effort or Effort()
     check_policy(policy, effort)
@@ -81,7 +81,7 @@ def walk(
 
 
 def check_policy(policy: str, effort: Effort | None = None) -> None:
-    """Raises `BadInputError` for a policy that there is not, or one whose effort is not bounded or cannot be."""
+    """Raises `BadInputError` for an unknown policy, for `best` without a bound, or for another policy with one."""
     if policy not in POLICIES:
         raise BadInputError(f"no policy {policy}", hint=f"there are: {', '.join(POLICIES)}")
     bounded = effort is not None and effort != Effort()
@@ -94,7 +94,7 @@ def check_policy(policy: str, effort: Effort | None = None) -> None:
 
 
 def in_order(model: Model, leaves: Sequence[str] = ()) -> list[str]:
-    """The leaves to walk to, level by level; raises `BadInputError` for one that the model has not."""
+    """Returns the leaves to walk to, level by level; raises `BadInputError` for one that the model does not have."""
     if model.build is None:
         raise BadInputError(f"{model.name} came as an int8 file: it has no tree")
     known = leaves_of(model)
@@ -109,7 +109,7 @@ def in_order(model: Model, leaves: Sequence[str] = ()) -> list[str]:
 
 
 def _identity(evaluator: Evaluator) -> dict[str, str]:
-    """What the figures of all leaves depend on, beside the models."""
+    """Returns the inputs of all figures beside the models: versions, Vela's settings, target."""
     vela = evaluator.vela
     return {
         "vela": vela_version(),
@@ -149,7 +149,7 @@ def _none(leaves: list[Leaf]) -> str:
 
 
 def _closest(leaves: list[Leaf]) -> str:
-    """The leaf whose worst limit is missed by the smallest share, if several were measured."""
+    """Names the leaf whose worst limit is missed by the smallest share, if several miss one."""
 
     def share(leaf: Leaf) -> float:
         return max(check.over / abs(check.most) if check.most else math.inf for check in leaf.checks if not check.met)

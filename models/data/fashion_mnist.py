@@ -27,7 +27,7 @@ HINT = (
 
 
 def load(split: str) -> tuple[Array, Array]:
-    """(images float32 (n, 28, 28, 1) in 0..1, classes int64 (n,)) of "train" (60,000) or "test" (10,000)."""
+    """Loads (images float32 (n, 28, 28, 1) in 0..1, classes int64 (n,)) of "train" (60,000) or "test" (10,000)."""
     folder = files()[0].parent
     images = read_idx(folder / f"{PREFIX[split]}-images-idx3-ubyte.gz")
     labels = read_idx(folder / f"{PREFIX[split]}-labels-idx1-ubyte.gz")
@@ -35,7 +35,7 @@ def load(split: str) -> tuple[Array, Array]:
 
 
 def files() -> list[Path]:
-    """The four files; raises `UnavailableError` when they are not on this machine."""
+    """Returns the four files; raises `UnavailableError` when they are not on this machine."""
     for folder in _folders():
         found = [folder / name for name in NAMES]
         if all(file.is_file() for file in found):
@@ -46,7 +46,7 @@ def files() -> list[Path]:
 
 
 def read_idx(path: Path) -> Array:
-    """An array in the IDX format: two zero bytes, type 8 (uint8), number of axes, sizes (big endian), then the data."""
+    """Reads an IDX file: two zero bytes, type 8 (uint8), number of axes, sizes (big endian), then the data."""
     try:
         content = gzip.decompress(path.read_bytes())
         zero, kind, axes = struct.unpack_from(">HBB", content)

@@ -18,14 +18,14 @@ BANDS, LOWEST, HIGHEST, COEFFICIENTS = 40, 20.0, 4000.0, 10
 
 
 def one_second(samples: Array, rate: int) -> Array:
-    """Resampled to 16 kHz, cut or padded with silence to one second, and scaled to a peak of 1: float32 (16000,)."""
+    """Resamples to 16 kHz, cuts or pads with silence to one second, and scales to a peak of 1: float32 (16000,)."""
     resampled = scipy.signal.resample_poly(samples, RATE // rate, 1)[:RATE].astype(np.float32)
     second = np.pad(resampled, (0, RATE - len(resampled)))
     return second / max(float(np.abs(second).max()), 1e-6)
 
 
 def mfcc(seconds: Array) -> Array:
-    """float32 (n, 16000) -> float32 (n, 49, 10)."""
+    """Computes MFCC of seconds of sound, float32 (n, 16000) -> float32 (n, 49, 10)."""
     window = scipy.signal.get_window("hann", FRAME, fftbins=True).astype(np.float32)
     bands = mel_bands()
     features = []
@@ -39,7 +39,7 @@ def mfcc(seconds: Array) -> Array:
 
 
 def mel_bands() -> Array:
-    """Triangles on the mel scale: float32 (257 FFT bins, 40 bands)."""
+    """Returns the triangular filters on the mel scale, float32 (257 FFT bins, 40 bands)."""
     bins = _mel(np.linspace(0.0, RATE / 2, FFT // 2 + 1))
     edges = np.linspace(_mel(LOWEST), _mel(HIGHEST), BANDS + 2)
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]

@@ -4,8 +4,9 @@ Read from the folder that HIL_FSDD names; if it is not set, from `data/fsdd` in 
 with HIL_DOWNLOAD=1, from TensorFlow Datasets' `spoken_digit`, if `tensorflow-datasets` is installed.  A folder holds
 the WAV files `{digit}_{speaker}_{take}.wav` (8 kHz, mono, 16 bits), itself or in `recordings/`.
 
-Four speakers train, two others test: what is measured is understanding a stranger.  The training set holds each
-recording four times: as it is, and three times changed in speed, place, loudness and noise, always the same way.
+Four speakers are in the training set and two others in the test set, so accuracy is that on unknown speakers.  The
+training set has each recording four times: unchanged, and three times with other speed, position, loudness and noise,
+by a fixed seed.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ HINT = (
 
 
 def load(split: str) -> tuple[Array, Array]:
-    """(MFCC float32 (n, 49, 10, 1), digits int64 (n,)) of "train" (8,000 by four speakers) or "test" (1,000 by two)."""
+    """Loads (MFCC float32 (n, 49, 10, 1), digits int64 (n,)): "train" (8,000, four speakers), "test" (1,000, two)."""
     chosen = [file for file in files() if (_label(file)[1] in TEST_SPEAKERS) == (split == "test")]
     waves = [read_wave(file) for file in chosen]
     digits = np.array([_label(file)[0] for file in chosen], np.int64)
@@ -46,7 +47,7 @@ def load(split: str) -> tuple[Array, Array]:
 
 
 def files() -> list[Path]:
-    """All recordings, sorted; raises `UnavailableError` when there are none on this machine."""
+    """Returns all recordings, sorted; raises `UnavailableError` when there are none on this machine."""
     named, shared = os.environ.get("HIL_FSDD", ""), os.environ.get("HIL_TEST_DATA", "")
     folders = [Path(named)] if named else [Path(shared) / "data" / "fsdd"] if shared else []
     for folder in [place for parent in folders for place in (parent, parent / "recordings")]:
@@ -58,7 +59,7 @@ def files() -> list[Path]:
 
 
 def read_wave(path: Path) -> Array:
-    """Samples of a WAV file, float32 in -1..1; raises `BadInputError` if it is not 8 kHz, mono, 16 bits."""
+    """Reads the samples of a WAV file, float32 in -1..1; raises `BadInputError` if it is not 8 kHz, mono, 16 bits."""
     try:
         with wave.open(str(path), "rb") as file:
             form = (file.getframerate(), file.getnchannels(), file.getsampwidth())
@@ -71,7 +72,7 @@ def read_wave(path: Path) -> Array:
 
 
 def changed(samples: Array, random: np.random.Generator) -> Array:
-    """The recording as another moment might have given it: up to 15 % faster or slower, later, louder, noisier."""
+    """Augments a recording: up to 15 % faster or slower, later, louder or softer, with noise."""
     places = np.arange(0, len(samples) - 1, random.uniform(0.85, 1.15))
     stretched = np.interp(places, np.arange(len(samples)), samples)
     silence = np.zeros(random.integers(0, max(1, min(1600, SOURCE_RATE - len(stretched)) + 1)))
@@ -81,13 +82,13 @@ def changed(samples: Array, random: np.random.Generator) -> Array:
 
 
 def _label(file: Path) -> tuple[int, str]:
-    """(digit, speaker) from a file's name."""
+    """Parses (digit, speaker) from a file's name."""
     digit, speaker, _take = file.stem.split("_")
     return int(digit), speaker
 
 
 def _download() -> list[Path]:
-    """TensorFlow Datasets' copy, written as WAV files to the user's cache once."""
+    """Downloads the recordings by TensorFlow Datasets, as WAV files into the user's cache, once."""
     from platformdirs import user_cache_path
 
     folder = user_cache_path("ethosu-hil") / "fsdd"

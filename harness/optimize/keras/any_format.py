@@ -1,12 +1,12 @@
-"""Any Keras model that a user has as a file, as a flat tf_keras model: nothing in the file runs, nothing is unpickled.
+"""Reader of users' Keras files, in every format: no code in the file runs, nothing is unpickled.
 
     network = read_network(Path("net.keras"))        # also net.h5, or the folder of a SavedModel
 
 | file | written by | what happens |
 |---|---|---|
-| `.keras`, `.h5` | Keras 3 | looked at (`keras3_check`), loaded by Keras 3 in safe mode, rebuilt, proven (`keras3`) |
-| `.keras`, `.h5` | Keras 2 | looked at, loaded by tf_keras |
-| SavedModel | Keras 2, `model.save(FOLDER)` | rebuilt from the layers beside the graph, weights from its checkpoint |
+| `.keras`, `.h5` | Keras 3 | checked (`keras3_check`), loaded by Keras 3 in safe mode, rebuilt, compared (`keras3`) |
+| `.keras`, `.h5` | Keras 2 | checked, loaded by tf_keras |
+| SavedModel | Keras 2, `model.save(FOLDER)` | rebuilt from the layers beside the graph, weights from the checkpoint |
 | SavedModel | `model.export(FOLDER)` and others | refused: a graph has no layers |
 
 A SavedModel's graph is never loaded: it may read and write files.
@@ -40,7 +40,7 @@ _GRAPH_HINT = 'save the model itself: model.save("net.keras"), and name that fil
 
 
 def read_network(path: Path) -> Any:
-    """The tf_keras model of a Keras file; raises `BadInputError` or `OptimizeError` with one line if there is none."""
+    """Reads a Keras file as a tf_keras model; raises `BadInputError` or `OptimizeError` with one line if it cannot."""
     if path.is_dir():
         return _from_saved_model(path)
     if not path.is_file():
@@ -57,7 +57,7 @@ def read_network(path: Path) -> Any:
 
 
 def files_of(path: Path) -> list[Path]:
-    """The files that a model consists of, sorted."""
+    """Lists the files of a model, sorted: the file itself, or all files of a SavedModel folder."""
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
@@ -75,7 +75,7 @@ def _from_archive(path: Path) -> Any:
 
 
 def _from_hdf5(path: Path) -> Any:
-    """HDF5 of either version, which its attributes tell."""
+    """Reads HDF5 of Keras 2 or 3; the file's attributes name the version."""
     import h5py
 
     content = path.read_bytes()
@@ -92,7 +92,7 @@ def _from_hdf5(path: Path) -> Any:
 
 
 def _by_keras3(path: Path, config: dict[str, Any], weights: int, content: bytes, suffix: str) -> Any:
-    """Loads `content`, which was looked at, by Keras 3, and rebuilds it."""
+    """Loads `content`, which was checked, by Keras 3, and rebuilds it under tf_keras."""
     check_config(config, path)
     entry = {"class_name": config["class_name"], "config": config.get("config")}
     check_size(lambda: _loaded(path, lambda: construct(entry).network), weights, path)
@@ -105,7 +105,7 @@ def _by_keras3(path: Path, config: dict[str, Any], weights: int, content: bytes,
 
 
 def _rewritten(archive: KerasArchive) -> bytes:
-    """The archive with nothing but what was looked at."""
+    """Writes a `.keras` archive that holds only the checked members."""
     with tempfile.SpooledTemporaryFile() as file:
         with zipfile.ZipFile(file, "w") as made:
             made.writestr("config.json", json.dumps(archive.config))
@@ -116,7 +116,7 @@ def _rewritten(archive: KerasArchive) -> bytes:
 
 
 def _loaded(path: Path, load: Callable[[], Any]) -> Any:
-    """What `load` gives; anything that goes wrong in it is one line about the file."""
+    """Calls `load` without output; raises `BadInputError` with one line about the file for any exception."""
     try:
         with quiet():
             return load()
@@ -128,7 +128,10 @@ def _loaded(path: Path, load: Callable[[], Any]) -> Any:
 
 
 def _check_keras2(config: dict[str, Any], weights: int, path: Path) -> Callable[[], Any]:
-    """Refuses code and what is larger than its weights; gives what builds a Keras 2 configuration."""
+    """Returns the function that builds a Keras 2 configuration, after checking it.
+
+    Raises `BadInputError` for code, or a network with more weights than the file has.
+    """
     if carried := next(code_in(config), None):
         raise BadInputError(f"{path} is not loaded: it carries code ({carried})", hint="build it of Keras' own layers")
     text = json.dumps({key: config.get(key) for key in ("class_name", "config")})
@@ -156,7 +159,7 @@ def _from_saved_model(folder: Path) -> Any:
 
 
 def _root(metadata: Path) -> dict[str, Any]:
-    """What Keras 2 wrote of the model itself, beside the graph."""
+    """Reads the model's configuration that Keras 2 wrote beside the graph; raises `BadInputError` without one."""
     import_tensorflow()
     from tf_keras.protobuf import saved_metadata_pb2
 

@@ -1,10 +1,10 @@
-"""A model as one flat graph: models inside it are replaced by their own layers, with their weights, proven equal.
+"""Flattening of nested models: a nested model is replaced by its layers, with their weights, and outputs are compared.
 
-    network = flat(model)                                # TFMOT takes no model inside a model
-    network = replayed(model, lambda layer, *given: ...)   # the same calls of layers, some of them changed
+    network = flatten_model(model)                       # TFMOT takes no nested models
+    network = replay(model, lambda layer, *given: ...)   # the same calls of layers, some of them changed
 
-A layer that stands in several places, or in a model that does, stays one layer.  A name that comes twice gets the name
-of the model around it in front.
+A shared layer, or a layer of a shared model, stays one layer.  A duplicate name gets the name of the enclosing model in
+front.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from hil.core.errors import OptimizeError
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, quiet
 
 LayerCall = Callable[[Any, str, list[Any], dict[str, Any]], Any]
-"""Called with (layer, its name in the flat model, arguments, keyword arguments); gives what the layer gives."""
+"""Called with (layer, its name in the flat model, arguments, keyword arguments); returns the layer's output."""
 TOLERANCE = 1e-5
 SAMPLES = 4
 ANY_SIZE = 32
-"""What a dimension of any size is in a proof."""
+"""Size of a dynamic dimension in random inputs."""
 
 
 def is_nested(model: Any) -> bool:
-    """Whether a model holds another one."""
+    """Returns whether a model contains another model."""
     return any(hasattr(layer, "layers") for layer in model.layers)
 
 
 def flat(model: Any) -> Any:
-    """A flat copy of a functional or sequential model; `OptimizeError` if it does not compute the same."""
+    """Returns a flat copy of a functional or sequential model; raises `OptimizeError` if its outputs differ."""
     copies = Copies()
     with quiet():
         made = replayed(model, copies)
@@ -42,7 +42,7 @@ def flat(model: Any) -> Any:
 
 
 class Copies:
-    """The call that copies every layer; `change` gives a layer's configuration as the copy shall have it."""
+    """Layer call that copies every layer; `change` maps (layer, configuration) to the copy's configuration."""
 
     def __init__(self, change: Callable[[Any, dict[str, Any]], dict[str, Any]] = lambda _, config: config) -> None:
         self._change = change
@@ -52,21 +52,21 @@ class Copies:
         return self.of(layer, name)(*arguments, **keywords)
 
     def of(self, layer: Any, name: str) -> Any:
-        """The copy of a layer, made when first asked for."""
+        """Returns the copy of a layer, created at the first call."""
         if id(layer) not in self.made:
             config = self._change(layer, {**layer.get_config(), "name": name})
             self.made[id(layer)] = layer, type(layer).from_config(config)
         return self.made[id(layer)][1]
 
     def fill(self) -> None:
-        """Gives the copies their weights."""
+        """Copies the weights."""
         for layer, copy in self.made.values():
             if len(copy.weights) == len(layer.weights):
                 copy.set_weights(layer.get_weights())
 
 
 def replayed(model: Any, call: LayerCall) -> Any:
-    """A model of what `call` gives for each call of a layer, in order."""
+    """Builds a model by calling `call` for each call of a layer in `model`, in order."""
     keras = import_keras()
     if not getattr(model, "_is_graph_network", False):
         raise OptimizeError(f"the model {model.name} has no graph", hint="build a functional or sequential model")
@@ -79,7 +79,7 @@ def replayed(model: Any, call: LayerCall) -> Any:
 
 
 class _Names:
-    """A name for each layer, each once."""
+    """Unique names of layers."""
 
     def __init__(self, taken: set[str]) -> None:
         self._taken = taken
@@ -99,7 +99,7 @@ class _Names:
 
 
 def _through(model: Any, inputs: Sequence[Any], call: LayerCall, names: _Names, around: str) -> list[Any]:
-    """The outputs of a model whose layers are called one by one; those of a model inside it in their place."""
+    """Calls the layers of a model one by one, those of a nested model in its place; returns the outputs."""
     nest = import_tensorflow().nest
     uses = model._tensor_usage_count
     values = {str(id(x)): [given] * uses[str(id(x))] for x, given in zip(model.inputs, inputs, strict=True)}
@@ -136,7 +136,7 @@ def _called(
 
 
 def random_inputs(model: Any) -> list[Array]:
-    """Normal numbers for each input of a model, always the same; zeros for an input of whole numbers."""
+    """Returns normally distributed samples for each input of a model, always the same; zeros for an integer input."""
     random = np.random.default_rng(0)
     shapes = [
         (x.shape[0] or SAMPLES, *(ANY_SIZE if size is None else size for size in x.shape[1:])) for x in model.inputs
@@ -149,7 +149,7 @@ def random_inputs(model: Any) -> list[Array]:
 
 
 def compare(expected: Any, given: Any, inputs: Sequence[Array], where: str) -> None:
-    """Raises `OptimizeError` if two models give different outputs of `inputs`."""
+    """Raises `OptimizeError` if two models have different outputs on `inputs`."""
     whole = list(inputs) if len(inputs) > 1 else inputs[0]
     nest = import_tensorflow().nest
     for wanted, found in zip(

@@ -1,4 +1,4 @@
-"""TensorFlow as this project uses it: imported late, with Keras 2, quiet, and seeded.
+"""TensorFlow with Keras 2 for this project: lazy imports, suppressed output, seeds, one thread an operation.
 
     keras = import_keras()                  # tf_keras; TFMOT takes no Keras 3
     with seeded(0), quiet() as log:
@@ -6,8 +6,8 @@
 
 Every module that needs TensorFlow imports it through here, inside a function: importing it takes seconds.
 
-One thread works on an operation, whatever the machine has: each number of threads splits sums another way, and after
-a few steps the weights are others.  How many operations run at a time changes nothing (both tried on the models here).
+An operation runs in one thread on every machine: another number of threads splits sums another way, and after a few
+steps the weights differ.  The number of parallel operations changes nothing (both tried on the models here).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _THREADS = "TF_NUM_INTRAOP_THREADS"
 
 
 def import_tensorflow() -> Any:
-    """TensorFlow, its start-up chatter kept off the terminal.
+    """Imports TensorFlow without its start-up messages.
 
-    Raises `UnavailableError` if it is not installed, or has started with other threads than results are made with.
+    Raises `UnavailableError` if it is not installed, or was started with more than one thread an operation.
     """
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -64,7 +64,7 @@ def _one_thread(tf: Any) -> None:
 
 
 def import_keras() -> Any:
-    """Keras 2 (`tf_keras`), which the techniques need."""
+    """Imports Keras 2 (`tf_keras`), which TFMOT needs; raises `UnavailableError` if it is not installed."""
     import_tensorflow()
     try:
         import tf_keras
@@ -74,7 +74,7 @@ def import_keras() -> Any:
 
 
 def import_tfmot() -> Any:
-    """TensorFlow Model Optimization Toolkit."""
+    """Imports the TensorFlow Model Optimization Toolkit; raises `UnavailableError` if it is not installed."""
     import_keras()
     try:
         with quiet():
@@ -86,14 +86,14 @@ def import_tfmot() -> Any:
 
 
 class Log:
-    """What `quiet` kept off the terminal; complete when its block has ended."""
+    """Output that `quiet` suppressed; complete when its block has ended."""
 
     text = ""
 
 
 @contextmanager
 def quiet() -> Iterator[Log]:
-    """Keeps what native code writes to file descriptor 2, and Python's warnings, off the terminal."""
+    """Captures what native code writes to file descriptor 2, and suppresses Python's warnings."""
     log = Log()
     with tempfile.TemporaryFile() as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -112,7 +112,7 @@ def quiet() -> Iterator[Log]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Makes what follows a function of `seed`; Python's and NumPy's own generators continue undisturbed afterwards."""
+    """Seeds the random generators for the block; afterwards those of Python and NumPy continue where they were."""
     python, numpy = random.getstate(), np.random.get_state()
     import_keras().utils.set_random_seed(seed)
     try:

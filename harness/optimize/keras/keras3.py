@@ -1,11 +1,11 @@
-"""A Keras 3 model as a Keras 2 model: TFMOT takes nothing else.
+"""Rebuilding of a Keras 3 model under Keras 2, which TFMOT needs.
 
-    network = rebuilt(keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(8, 3), ...]))
+    network = rebuild(keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(8, 3), ...]))
 
 Functional and sequential models of the usual layers (`keras3_layers`) are rebuilt, layer by layer, with their weights;
-models inside them are flattened, because TFMOT takes none.  A result is given only when it is proven: on random inputs
-each layer, and the whole network, gives what Keras 3 gives, within 1e-5 of the largest output (or of 1, if that is
-less).  Everything else is an error that names the layer.
+nested models are flattened, because TFMOT takes none.  The result is compared with Keras 3: on random inputs the
+outputs of each layer, and of the whole network, must agree within 1e-5 of the largest output (or of 1, if that is
+less).  Any failure is an error that names the layer.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from hil.harness.optimize.layers import weight_name
 TOLERANCE = 1e-5
 SAMPLES = 4
 ANY_SIZE = 32
-"""What a dimension of any size is in the proof."""
+"""Size of a dynamic dimension in random inputs."""
 
 
 @dataclass(frozen=True)
 class RebuiltNetwork:
-    """A rebuilt network, and its layers by where they are in the Keras 3 model, in the order they are called there."""
+    """A rebuilt network, and its layers by their path in the Keras 3 model, in the order of the calls there."""
 
     network: Any
     layers: dict[Path, list[Any]]
 
 
 def import_keras3() -> Any:
-    """Keras 3, which every TensorFlow of today brings; raises `UnavailableError` if `keras` is anything else."""
+    """Imports Keras 3, which TensorFlow 2.16 and later install; raises `UnavailableError` if `keras` is not Keras 3."""
     if "keras" not in sys.modules:
         import_keras()  # so that the settings of TensorFlow's start hold
         try:
@@ -57,19 +57,22 @@ def import_keras3() -> Any:
 
 
 def is_keras3(value: Any) -> bool:
-    """Whether `value` is a Keras 3 model; imports nothing: who has one has imported it."""
+    """Returns whether `value` is a Keras 3 model, without importing Keras 3: its owner has imported it."""
     model = getattr(sys.modules.get("keras"), "Model", None)
     return model is not None and model is not import_keras().Model and isinstance(value, model)
 
 
 def start_names_anew() -> None:
-    """Lets Keras 3, where it is in use, number unnamed layers from the start, as it does in a new process."""
+    """Resets Keras 3's counters of unnamed layers, if Keras 3 was imported."""
     if utils := getattr(sys.modules.get("keras"), "utils", None):
         utils.clear_session()
 
 
 def rebuilt(model: Any) -> Any:
-    """The Keras 3 `model` as a flat tf_keras model with the same weights, proven equal; else `OptimizeError`."""
+    """Returns the Keras 3 `model` as a flat tf_keras model with the same weights and outputs.
+
+    Raises `OptimizeError` naming a layer that cannot be rebuilt or computes another output.
+    """
     _check_classes(model)
     if not model.built or not getattr(model, "inputs", None):
         raise OptimizeError(f"the model {model.name} has no input", hint="let keras.Input be its first layer")
@@ -83,9 +86,9 @@ def rebuilt(model: Any) -> Any:
 
 
 def construct(entry: Entry, identity: Callable[[Path], Any] = tuple) -> RebuiltNetwork:
-    """Builds what a Keras 3 configuration describes, with weights that Keras 2 draws; raises `OptimizeError`.
+    """Builds a Keras 3 configuration under Keras 2, with initial weights; raises `OptimizeError` if it cannot.
 
-    Places of one `identity` share a layer: one model may stand in several others.
+    Paths of the same `identity` share a layer: one model may be nested in several others.
     """
     keras = import_keras()
     layers: dict[Path, list[Any]] = {}
@@ -112,13 +115,13 @@ def construct(entry: Entry, identity: Callable[[Path], Any] = tuple) -> RebuiltN
 
 
 def _names(path: Path) -> list[str]:
-    """What a layer may be called, its own name first, in characters that TensorFlow takes."""
+    """Lists candidate names of a layer, its own first, in characters that TensorFlow takes."""
     own, joined = (re.sub(r"[^A-Za-z0-9_.]|^[_.]", "-", name) for name in (path[-1], "_".join(path)))
     return [own, joined, *(f"{joined}_{number}" for number in range(1, 10_000))]
 
 
 def _applied(layers: Sequence[Any], entry: Entry, arguments: list[Any], keywords: dict[str, Any], where: str) -> Any:
-    """Calls tf_keras layers one after another; `training` goes only to a layer to which it means something."""
+    """Calls tf_keras layers one after another; `training` is passed only to a layer that has the argument."""
     if is_operation(entry):
         if any(isinstance(argument, int | float) for argument in arguments):
             refuse(where, f"{entry['class_name']} of keras.ops gets a number", "use a layer such as Rescaling")
@@ -134,7 +137,7 @@ def _applied(layers: Sequence[Any], entry: Entry, arguments: list[Any], keywords
 
 
 def described(model: Any) -> Entry:
-    """The configuration of a Keras 3 model, with what a Normalization learned from data as its settings."""
+    """Returns a Keras 3 model's configuration, with the learned mean and variance of a Normalization as settings."""
     config = model.get_config()
     for inner in config["layers"]:
         if inner["class_name"] in MODELS:
@@ -146,7 +149,7 @@ def described(model: Any) -> Entry:
 
 
 def _check_classes(model: Any) -> None:
-    """Refuses a model, or a layer in it, of a class that is not Keras' own: what it computes is not in its settings."""
+    """Refuses a model or layer of a class outside Keras: its configuration does not describe its computation."""
     if type(model).__name__ not in MODELS or not _is_kerass(model):
         refuse(f"the model {model.name}", f"{type(model).__name__} is a class of its own", "use a functional model")
     for layer in _operations(model):
@@ -161,7 +164,7 @@ def _is_kerass(value: Any) -> bool:
 
 
 def _operations(model: Any) -> list[Any]:
-    """Layers and functions of `keras.ops` in a Keras 3 model."""
+    """Lists the layers, and functions of `keras.ops`, of a Keras 3 model."""
     return list(model.layers if type(model).__name__ == "Sequential" else model.operations)
 
 
@@ -172,7 +175,7 @@ def _operation_at(model: Any, path: Sequence[str]) -> Any:
 
 
 def _copy_weights(source: Any, layers: Sequence[Any], path: Path) -> None:
-    """Keras keeps the weights of a layer in the same order in both versions; names and shapes must agree."""
+    """Copies a layer's weights, whose order is the same in Keras 2 and 3; names and shapes must agree."""
     have = list(getattr(source, "weights", ()))
     if type(source).__name__ == "Normalization":  # Keras 2 gets its mean and variance as settings
         have = []
@@ -187,15 +190,15 @@ def _copy_weights(source: Any, layers: Sequence[Any], path: Path) -> None:
 
 
 def _array(value: Any) -> Array:
-    """A variable or tensor of any of Keras 3's backends."""
+    """Converts a variable or tensor of any Keras 3 backend to NumPy."""
     return np.asarray(import_keras3().ops.convert_to_numpy(value))
 
 
 def prove(model: Any, entry: Entry, built: RebuiltNetwork) -> None:
-    """Raises `OptimizeError` naming the first layer that does not compute what Keras 3 does."""
+    """Raises `OptimizeError` naming the first layer whose output differs from Keras 3's."""
 
     def call(path: Path, inner: Entry, arguments: list[Any], keywords: dict[str, Any]) -> Any:
-        """One layer, in both versions, on what Keras 3 gave so far."""
+        """Calls one layer in both versions, on the outputs of Keras 3."""
         source = _operation_at(model, path)
         given = _applied(built.layers[path], inner, arguments, keywords, label(path))
         if "training" not in inspect.signature(source.call).parameters:
@@ -214,7 +217,7 @@ def prove(model: Any, entry: Entry, built: RebuiltNetwork) -> None:
 
 
 def _random_inputs(entry: Entry) -> list[Array]:
-    """Samples for every input: normal numbers, or whole ones that any Embedding in the model knows."""
+    """Draws samples for every input: normally distributed, or integers within the range of every Embedding."""
     random = np.random.default_rng(0)
     words = [inner["config"]["input_dim"] for inner in entries(entry) if inner["class_name"] == "Embedding"]
 

@@ -1,13 +1,13 @@
-"""What is looked at before Keras reads a file that others wrote: nothing in it may be code, point elsewhere or be huge.
+"""Security checks of a Keras 3 file before Keras reads it: no code, no external references, bounded sizes.
 
     content = read_archive(Path("net.keras"))          # zip members, bounded; nothing is unpacked to disk
-    check_config(content.config, path)                 # only classes of the tables; code and strangers named
+    check_config(content.config, path)                 # only allowed classes; an error names any other
     weights = check_hdf5(content.weights, path)        # plain numbers only: no links, no storage elsewhere
     check_size(lambda: construct(entry).network, weights, path)
 
-Keras' own `safe_mode` refuses Lambda layers; files have run code all the same, by naming importable functions (the
-CVE-2025-1550 kind), by vocabularies read from any path, and in HDF5, where it did not hold.  So a list says what is
-allowed, and all else is refused.
+Keras' own `safe_mode` refuses Lambda layers; files have run code all the same, by naming importable functions (like
+CVE-2025-1550), by vocabularies read from any path, and in HDF5, where `safe_mode` did not apply.  So the checks use
+lists of what is allowed, and refuse everything else.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _HINT = "build it of Keras' own layers"
 
 @dataclass(frozen=True)
 class KerasArchive:
-    """What a `.keras` file holds: a model's configuration, the version of Keras that wrote it, and weights as HDF5."""
+    """Content of a `.keras` file: the model's configuration, the version of Keras that wrote it, weights as HDF5."""
 
     config: dict[str, Any]
     version: str
@@ -74,7 +74,7 @@ class KerasArchive:
 
 
 def read_archive(path: Path) -> KerasArchive:
-    """Reads a `.keras` file in memory; raises `BadInputError` unless it holds the three members and no more."""
+    """Reads a `.keras` file in memory; raises `BadInputError` unless it has exactly the three known members."""
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {entry.filename: entry.file_size for entry in archive.infolist() if not entry.is_dir()}
@@ -91,14 +91,14 @@ def read_archive(path: Path) -> KerasArchive:
 
 
 def _uncompiled(value: Any) -> Any:
-    """A configuration without how the model was trained, which is not needed and may be anything."""
+    """Removes the training configuration, which is not needed and is not checked."""
     if isinstance(value, dict):
         return {key: _uncompiled(inner) for key, inner in value.items() if key != "compile_config"}
     return [_uncompiled(inner) for inner in value] if isinstance(value, list) else value
 
 
 def parsed(text: str | bytes, path: Path) -> dict[str, Any]:
-    """A JSON object; raises `BadInputError` for anything else."""
+    """Parses a JSON object; raises `BadInputError` for anything else."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -122,7 +122,7 @@ def check_config(config: dict[str, Any], path: Path) -> None:
 
 
 def _strangers(value: Any, layer: str) -> Iterator[tuple[str, str, str]]:
-    """(layer, module, class) of everything in a configuration that is not on the list."""
+    """Iterates over (layer, module, class) of all entries of a configuration that are not allowed."""
     if isinstance(value, dict):
         if "class_name" in value or "registered_name" in value:
             name, module = str(value.get("class_name")), value.get("module")
@@ -139,7 +139,7 @@ def _strangers(value: Any, layer: str) -> Iterator[tuple[str, str, str]]:
 
 
 def check_hdf5(content: bytes, path: Path) -> int:
-    """Number of weights in an HDF5 file; raises `BadInputError` unless it is plain numbers of its own."""
+    """Counts the weights in an HDF5 file; raises `BadInputError` unless all are numeric arrays stored in the file."""
     import h5py
 
     try:
@@ -153,7 +153,7 @@ def check_hdf5(content: bytes, path: Path) -> int:
 
 
 def _arrays(group: Any, seen: set[int], h5py: Any) -> Iterator[int | None]:
-    """The size of every array below a group; None for what is not plain numbers in this very file."""
+    """Iterates over the sizes of all arrays below a group; None for anything but a numeric array in this file."""
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             yield None
@@ -173,9 +173,9 @@ def _arrays(group: Any, seen: set[int], h5py: Any) -> Iterator[int | None]:
 
 
 def check_size(build: Callable[[], Any], weights: int, path: Path) -> None:
-    """Raises `BadInputError` if the network that `build` gives has more weights than the file, or huge outputs.
+    """Raises `BadInputError` if the network of `build` has more weights than the file, or an output above `MAX_OUTPUT`.
 
-    It is built in a graph of its own, where nothing is allocated.
+    The network is built in a graph of its own, where nothing is allocated.
     """
     with quiet(), import_tensorflow().Graph().as_default():
         network = build()

@@ -1,10 +1,10 @@
-"""The graph of a Keras 3 model, walked call by call; models inside it are walked through, so that they vanish.
+"""Traversal of a Keras 3 model's graph, call by call; nested models are traversed too, which flattens them.
 
-    outputs = walk(entry, inputs, call)         # call(("block", "conv"), {...}, [x], {}) for a layer of a model inside
+    outputs = traverse(entry, inputs, call)     # call(("block", "conv"), {...}, [x], {}) for a layer of a nested model
 
-An entry is what Keras writes of a layer or model: `class_name`, `config` and, in a functional model, `inbound_nodes`,
-one for each call, whose tensors name the layer, the call and the output they are (`keras_history`).  What a call gets
-and gives is up to `call`: symbolic tensors while a model is built, arrays while two are compared.
+An entry is Keras' description of a layer or model: `class_name`, `config` and, in a functional model, `inbound_nodes`,
+one for each call, whose tensors name their layer, call and output (`keras_history`).  `call` decides on the values:
+symbolic tensors while a model is built, arrays while two are compared.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from hil.harness.optimize.keras.keras3_layers import MODELS, label, refuse
 Entry = dict[str, Any]
 Path = tuple[str, ...]
 Call = Callable[[Path, Entry, list[Any], dict[str, Any]], Any]
-"""Called with (names of the models around the layer and its own, entry, arguments, keyword arguments)."""
+"""Called with (names of the enclosing models and of the layer, entry, arguments, keyword arguments)."""
 MAX_CALLS = 2_000
-"""Of a model that is called inside another there may be very many from very few lines."""
+"""Limit of layer calls: nested models that are called repeatedly can multiply them without bound."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class InputSpec:
 
 
 def inputs_of(entry: Entry) -> list[InputSpec]:
-    """The inputs of a model, in order; raises `OptimizeError` for one that has none yet."""
+    """Returns the inputs of a model, in order; raises `OptimizeError` for a model without an input shape."""
     config = entry["config"]
     if entry["class_name"] == "Sequential":
         first = config["layers"][:1]
@@ -58,7 +58,7 @@ def _spec(entry: Entry) -> InputSpec:
 
 
 def entries(entry: Entry) -> Iterator[Entry]:
-    """Every layer of a model and of the models inside it."""
+    """Iterates over every layer of a model and of its nested models."""
     for inner in entry["config"]["layers"]:
         yield inner
         if inner["class_name"] in MODELS:
@@ -66,7 +66,7 @@ def entries(entry: Entry) -> Iterator[Entry]:
 
 
 def walk(entry: Entry, inputs: Sequence[Any], call: Call) -> Any:
-    """Calls every layer in an order in which its arguments are there; returns the model's output or list of outputs."""
+    """Calls every layer in topological order; returns the model's output or list of outputs."""
     calls = 0
 
     def counted(*arguments: Any) -> Any:
@@ -80,7 +80,7 @@ def walk(entry: Entry, inputs: Sequence[Any], call: Call) -> Any:
 
 
 def _model(entry: Entry, inputs: Sequence[Any], call: Call, path: Path, around: dict[str, Any]) -> Any:
-    """`around` are keyword arguments of the call of the model, which hold for its layers: `training`."""
+    """Calls the layers of a model; `around` are keyword arguments that hold for all of them: `training`."""
     walker = _sequential if entry["class_name"] == "Sequential" else _functional
     return walker(entry["config"], inputs, call, path, around)
 
@@ -132,7 +132,7 @@ def _functional(config: dict[str, Any], inputs: Sequence[Any], call: Call, path:
 
 
 def _references(value: Any, name: str) -> list[tuple[str, int, int]]:
-    """(layer, call, output) of a model's inputs or outputs, which stand alone or in a list."""
+    """Returns (layer, call, output) of a model's inputs or outputs, which are one reference or a list."""
     if isinstance(value, dict):
         refuse(f"the model {name}", "its inputs or outputs are a dictionary", "give them as a list")
     alone = len(value) == 3 and isinstance(value[0], str)
@@ -144,7 +144,7 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _history(value: Any) -> Iterator[tuple[str, int, int]]:
-    """What the tensors in a call's arguments are."""
+    """Iterates over (layer, call, output) of the tensors in a call's arguments."""
     if _is_tensor(value):
         layer, call, output = value["config"]["keras_history"]
         yield layer, call, output
@@ -154,7 +154,7 @@ def _history(value: Any) -> Iterator[tuple[str, int, int]]:
 
 
 def _filled(value: Any, values: dict[tuple[str, int], list[Any]]) -> Any:
-    """A call's arguments with tensors in the places that name them."""
+    """Returns a call's arguments with each tensor reference replaced by its value."""
     if _is_tensor(value):
         layer, call, output = value["config"]["keras_history"]
         return values[layer, call][output]

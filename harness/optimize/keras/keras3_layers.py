@@ -1,11 +1,11 @@
-"""Layers of Keras 3 as layers of Keras 2: the usual ones by a table, every other is refused by name.
+"""Translation of Keras 3 layers to Keras 2: the usual layers by a table; an error names every other.
 
     layers = layers_for({"class_name": "Conv2D", "config": {...}}, "conv")      # [Conv2D], or [Conv2D, ReLU] for relu6
 
-What the two versions write differently (source: both versions' `get_config`): types of computing are a policy object,
-`negative_slope` was `alpha` in LeakyReLU, `silu` was `swish`, and settings came that Keras 2 does not know.  Such a
-setting is left out where it has the value that means what Keras 2 does, and refused where it has not.  Initializers are
-left out, because the weights are copied.  `hard_sigmoid` and `activity_regularizer` mean other things in Keras 3.
+Differences between the versions (source: both versions' `get_config`): the dtype is a policy object, `negative_slope`
+was `alpha` in LeakyReLU, `silu` was `swish`, and Keras 3 has more settings.  Such a setting is left out where its value
+means the behaviour of Keras 2, and refused where it does not.  Initializers are left out, because the weights are
+copied.  `hard_sigmoid` and `activity_regularizer` mean other things in Keras 3.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ LAYERS = frozenset(
         *("SimpleRNN", "LSTM", "GRU", "Bidirectional", "TimeDistributed"),
     )
 )
-"""Layers that both versions have under this name."""
+"""Layers that both versions have under the same name."""
 OPERATIONS = {
     **{name: name for name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum")},
     **{"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"},
 }
-"""`keras.ops` between tensors -> the layer or activation that computes the same."""
+"""Function of `keras.ops` between tensors -> the layer or activation that computes the same."""
 REGULARIZERS = ("L1", "L2", "L1L2")
 CONSTRAINTS = ("MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm")
 MODELS = ("Functional", "Sequential")
@@ -54,29 +54,29 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("mask_zero", "stateful"), (False,)),
     "data_format": ("channels_last", None),
 }
-"""Setting -> its values that mean what Keras 2 does without it."""
+"""Setting that Keras 2 lacks -> its values that mean the behaviour of Keras 2."""
 
 
 def is_operation(entry: dict[str, Any]) -> bool:
-    """Whether an entry of a model's configuration is a function of `keras.ops`, such as `x + y`."""
+    """Returns whether an entry of a model's configuration is a function of `keras.ops`, such as `x + y`."""
     return str(entry.get("module")).startswith("keras.src.ops.")
 
 
 def label(path: Sequence[str]) -> str:
-    """How errors call a layer: with the models around it."""
+    """Formats a layer's name for errors, with the names of the enclosing models."""
     return f"layer {'/'.join(path)}"
 
 
 def refuse(where: str, what: str, hint: str = "") -> NoReturn:
-    """Raises `OptimizeError` for a layer that is not rebuilt."""
+    """Raises `OptimizeError` for a layer that cannot be rebuilt."""
     raise OptimizeError(f"{where} cannot be rebuilt under tf_keras: {what}", hint=hint)
 
 
 def layers_for(entry: dict[str, Any], name: str, where: str = "") -> list[Any]:
-    """The tf_keras layers, to be called one after another, of one layer's configuration in Keras 3.
+    """Returns the tf_keras layers, to be called one after another, for one Keras 3 layer's configuration.
 
-    `name` becomes the first one's, which has the weights; `where` is how errors call the layer.  Raises
-    `OptimizeError` for a layer or a setting that Keras 2 has not.
+    The first has the weights and gets `name`; `where` is the layer's name in errors.  Raises `OptimizeError` for a
+    layer or setting that Keras 2 lacks.
     """
     where = where or label([name])
     kind = str(entry["class_name"])
@@ -102,7 +102,7 @@ def layers_for(entry: dict[str, Any], name: str, where: str = "") -> list[Any]:
 
 
 def _arguments(kind: str, config: dict[str, Any], where: str) -> dict[str, Any]:
-    """What the tf_keras layer is made with, but for its name."""
+    """Returns the constructor arguments of the tf_keras layer, except its name."""
     arguments = {}
     for key, value in config.items():
         if key in _LEFT_OUT or key.endswith("_initializer"):
@@ -122,7 +122,7 @@ def _arguments(kind: str, config: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _inner(entry: Any, where: str) -> Any:
-    """The layer that a TimeDistributed or Bidirectional repeats."""
+    """Returns the layer that a TimeDistributed or Bidirectional wraps."""
     name = str(entry["config"]["name"]).removeprefix("forward_").removeprefix("backward_")
     first, *after = layers_for(entry, name, where)
     if after:
@@ -137,7 +137,7 @@ def _check_type(policy: Any, where: str) -> None:
 
 
 def _object(value: Any, where: str) -> Any:
-    """A regularizer or constraint."""
+    """Returns a regularizer or constraint as an object of Keras 2."""
     if value is None:
         return None
     keras, kind = import_keras(), value.get("class_name") if isinstance(value, dict) else value
@@ -147,7 +147,7 @@ def _object(value: Any, where: str) -> Any:
 
 
 def _split_activation(value: Any, name: str, where: str, *, alone: bool = False) -> tuple[str | None, list[Any]]:
-    """(activation by a name that Keras 2 knows, layers that come after); `alone`: there is no place for a layer."""
+    """Returns (activation name in Keras 2, layers to call after it); `alone`: layers after it are not possible."""
     if value is None or (isinstance(value, str) and value in _ACTIVATIONS):
         return value, []
     if value == "silu":

@@ -1,13 +1,13 @@
-"""Keras models as files: HDF5 (structure and weights), never pickle; quantization-aware models included.
+"""HDF5 files of Keras models, structure and weights, without pickle; also of quantization-aware models.
 
     save_model(model, Path("pqat.h5"))
     model = load_model(Path("pqat.h5"))
 
-The steps give quantization-aware models with TFMOT's default quantizers only (`quantized.settle`), so nothing but
-TFMOT's own `quantize_scope` is needed to read one.
+The steps return quantization-aware models with TFMOT's default quantizers (`with_default_quantizers`), so TFMOT's
+`quantize_scope` is enough to read one.
 
 A store may be shared, and Keras runs code that an HDF5 file carries: its `safe_mode` is for another format.  So the
-structure is read first, and a file is refused that names a Lambda layer, a class of any other package, or a function of
+structure is read first, and a file is refused that names a Lambda layer, a class of another package, or a function of
 TensorFlow that does more than compute.
 """
 
@@ -22,7 +22,7 @@ from hil.core.errors import BadInputError
 from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot, quiet
 
 _CODE = ("Lambda", "__lambda__", "function", "__typespec__", "ClassMethod", "InstanceMethod")
-"""Classes of a Keras configuration that stand for code or for anything that can be imported."""
+"""Classes of a Keras configuration that hold code or name an importable object."""
 _PACKAGES = ("keras", "tf_keras", "tensorflow_model_optimization", "builtins")
 _COMPUTING = ("math", "nn", "linalg", "image", "signal", "quantization", "__operators__", "dtypes")
 """Namespaces of TensorFlow whose functions only compute."""
@@ -31,12 +31,12 @@ _SHAPING = (
     *("ones_like", "pad", "repeat", "reshape", "reverse", "roll", "shape", "slice", "split", "squeeze", "stack"),
     *("strided_slice", "tile", "transpose", "unstack", "where", "zeros_like"),
 )
-"""Functions outside these that only compute."""
+"""Functions outside these namespaces that only compute."""
 _HINT = "build it of Keras' own layers"
 
 
 def save_model(model: Any, path: Path) -> None:
-    """Writes a Keras model, weights and structure, without its optimizer; raises `BadInputError` if it holds code."""
+    """Writes a Keras model, structure and weights, without its optimizer; raises `BadInputError` if it holds code."""
     with quiet():
         model.save(str(path), save_format="h5", include_optimizer=False)
     if carried := next(code_in(_structure(path)), None):
@@ -45,7 +45,7 @@ def save_model(model: Any, path: Path) -> None:
 
 
 def load_model(path: Path) -> Any:
-    """Reads what `save_model` wrote; raises `BadInputError` for anything else, and for a file that carries code."""
+    """Reads a file of `save_model`; raises `BadInputError` for any other file, and for one that carries code."""
     keras, tfmot = import_keras(), import_tfmot()
     if not path.is_file():
         raise BadInputError(f"no Keras model {path}")
@@ -61,7 +61,7 @@ def load_model(path: Path) -> Any:
 
 
 def _structure(path: Path) -> Any:
-    """The model's configuration as Keras wrote it into the file."""
+    """Reads the model's configuration that Keras wrote into the file."""
     import h5py
 
     with h5py.File(path, "r") as file:
@@ -69,7 +69,7 @@ def _structure(path: Path) -> Any:
 
 
 def code_in(value: Any) -> Iterator[str]:
-    """What in a configuration would run more than Keras and TFMOT themselves, by name."""
+    """Iterates over the names of all entries of a configuration that would run code outside Keras and TFMOT."""
     if isinstance(value, dict):
         name, config = value.get("class_name"), value.get("config")
         module = value.get("module")

@@ -1,16 +1,17 @@
-"""A walk as pictures: a page of its own (HTML) or one image (PNG), both of the same drawings.
+"""Pictures of a walk: an HTML page or a PNG image of the same drawings.
 
     from hil.harness.tree import pictures
 
-    kernel = pictures.kernel_of(evaluator, model, found)          # None: the page goes without
+    kernel = pictures.kernel_of(evaluator, model, found)      # None: the page has no kernel
     Path("tree.html").write_text(pictures.html(found, kernel))
     Path("tree.png").write_bytes(pictures.png(found, kernel))
 
-`plan` where nodes stand · `tree`, `scatter`, `weights` the drawings · `labels` names beside points · `kernels` the
-values of a kernel, stage by stage · `canvas` colours and text · `status` signs and words · `svg` a drawing inside a
-page · `page` and `image` the two formats · `figures` table and heading of the image · `files` where they are written
+`html_page`, `png_image` the two formats · `output_files` writes them · `tree_layout`, `tree_drawing` the tree ·
+`scatter`, `labels` accuracy against cost · `kernel_stages`, `kernel_drawing` a kernel, stage by stage · `figure_table`
+heading and table of the image · `canvas` colours and text · `status` signs and words of a status · `svg` a drawing
+inside a page
 
-matplotlib draws, and is imported when something is drawn.
+matplotlib is imported by the first drawing.
 """
 
 from hil.harness.tree.pictures.html_page import html

@@ -1,11 +1,11 @@
-"""What all drawings share: a surface in pixels, colours with names, text that is only text.
+"""Canvas of all drawings: axes in pixels, named colours, plain text.
 
     with style():
         drawing = Drawing("tree", *canvas(960, 400), alt="the tree")
         label(drawing.axes, 10, 20, "<prune>", color=INK, width=120)
 
-A drawing is a matplotlib figure at 72 dpi, so that one unit is one pixel of the SVG.  Nothing touches pyplot, and the
-user's own matplotlib settings do not reach a picture.  Text is never read as mathematics: names come from files.
+A drawing is a matplotlib figure at 72 dpi, so that one unit is one pixel of the SVG.  pyplot is not used, and the
+user's matplotlib settings have no effect.  Text is never parsed as mathematics: names come from files.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ COLORS = {
     BAR: ("bar", "#a58bc9"),
     ZERO: ("zero", "#1f7a7a"),  # as in the heat maps, which are the same by day and night
 }
-"""Colour in daylight -> its name in the page's style sheet, and its value in the dark."""
+"""Colour in light mode -> its name in the page's style sheet, and its value in dark mode."""
 DPI = 72
 _EM = 0.62
-"""Width of a letter of DejaVu Sans in its size, on average over figures and small letters."""
+"""Average width of digits and lower-case letters of DejaVu Sans, as a share of the font size."""
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-"""What XML does not take; line ends go with it."""
+"""Characters that XML does not allow, and line ends."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure with one surface in pixels, y downwards; `alt` says in words what it shows.
+    """A matplotlib figure with axes in pixels, y downwards; `alt` is its text alternative.
 
-    `titles` are tooltips: gid of an artist -> text.
+    `titles` are the tooltips: gid of an artist -> text.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Drawing:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """matplotlib as it comes, with this project's few settings, for the time of a block."""
+    """Sets matplotlib's defaults with the settings of this project while the block runs."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -87,14 +87,14 @@ def style() -> Iterator[None]:
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure of that many pixels."""
+    """Creates an empty figure of a size in pixels."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=PAPER)
 
 
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure and its surface: x to the right and y downwards, in pixels."""
+    """Creates a figure and its axes: x to the right and y downwards, in pixels."""
     made = figure(width, height)
     axes = made.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))
@@ -103,25 +103,25 @@ def canvas(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def plain(text: str) -> str:
-    """Text from a file in one line, without what no document may hold."""
+    """Returns text in one line, with the characters replaced that XML does not allow."""
     return _UNPRINTABLE.sub("\ufffd", " ".join(text.splitlines()))
 
 
 def fit(text: str, width: float, size: float = 12) -> str:
-    """Text that is cut to about `width` pixels."""
+    """Shortens text to about `width` pixels."""
     text, letters = plain(text), max(1, int(width / (_EM * size)))
     return text if len(text) <= letters else f"{text[: max(1, letters - 1)]}…"
 
 
 def label(axes: Axes, x: float, y: float, text: str, *, size: float = 12, width: float = 0, **settings: Any) -> Any:
-    """One line of text, its middle at `y`; cut to `width` pixels if that is given."""
+    """Draws one line of text, vertically centred at `y`, shortened to `width` pixels if given."""
     shown = fit(text, width, size) if width else plain(text)
     settings = {"va": "center", "color": INK, **settings}
     return axes.text(x, y, shown, fontsize=size, **settings)
 
 
 def box(axes: Axes, x: float, y: float, width: float, height: float, **settings: Any) -> Any:
-    """A box with round corners."""
+    """Draws a box with round corners."""
     from matplotlib.patches import FancyBboxPatch
 
     radius = settings.pop("radius", 6)

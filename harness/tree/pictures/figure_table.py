@@ -1,4 +1,4 @@
-"""The words and the table of a picture as a drawing, for the PNG: the page has its own."""
+"""Heading, captions and table of the PNG as drawings; the HTML page has them as text."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _LETTER, _ROW, _LINE = 7.3, 24, 18
 
 
 def where(found: Walk) -> str:
-    """The target, and what the model was compiled for."""
+    """Formats the target and the configuration of the NPU."""
     return ", ".join(found.identity[key] for key in ("target", "accelerator", "memory_mode", "system_config"))
 
 
 def draw_heading(found: Walk, width: float) -> Drawing:
-    """What was walked on what, what was asked, and the verdict."""
+    """Draws the heading: model, target, limits and verdict."""
     made, axes = canvas(width, 92)
     label(axes, 16, 24, found.model, size=20, weight="bold", width=width - 32)
     label(
@@ -31,7 +31,7 @@ def draw_heading(found: Walk, width: float) -> Drawing:
 
 
 def draw_table(found: Walk, width: float) -> Drawing:
-    """Every leaf with its figures, what it missed, and the winner's commands."""
+    """Draws the table of all leaves, with legend, mismatches and the winner's commands."""
     rows = [[leaf.name, standing(found, leaf), *cells(leaf)] for leaf in found.leaves]
     headings = ["leaf", "", *(heading.replace("\n", " ") for heading in HEADINGS)]
     letters = [min(24, max(len(row[n]) for row in [headings, *rows])) for n in range(len(headings))]
@@ -63,7 +63,7 @@ def draw_table(found: Walk, width: float) -> Drawing:
 
 
 def draw_caption(text: str, width: float) -> Drawing:
-    """A heading of a part of the picture, with a line of explanation behind a full stop."""
+    """Draws the heading of a section; the text after its first full stop becomes an explanation in small letters."""
     made, axes = canvas(width, 44)
     head, _, rest = text.partition(". ")
     label(axes, 16, 24, head, size=15, weight="bold")

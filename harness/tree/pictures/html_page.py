@@ -1,7 +1,7 @@
-"""The page: drawings inlined, the table as a table.  It needs no network and no script, and forbids itself both.
+"""HTML page of a walk with inline drawings.  Its content policy forbids network and scripts, and it needs neither.
 
-Whatever comes from a file (names of models, layers and leaves, reasons) is escaped: by Jinja2 in the page, by the XML
-writer in the drawings.
+Text from files (names of models, layers and leaves, reasons) is escaped: by Jinja2 in the page, by the XML writer in
+the drawings.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hil.harness.tree.text import HEADINGS, asked, cells, legend, standing, summ
 
 
 def html(found: Walk, kernel: KernelStages | None = None) -> str:
-    """The whole page; the same walk gives the same text."""
+    """Renders the page; the same walk gives the same text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("hil.harness.tree.pictures", "")
@@ -45,7 +45,7 @@ def html(found: Walk, kernel: KernelStages | None = None) -> str:
 
 
 def _printable(value: Any) -> Any:
-    """What a document may hold; drawings went through `plain` when they were made."""
+    """Replaces characters that XML does not allow; drawings have none."""
     return plain(value) if type(value) is str else value
 
 

@@ -1,7 +1,7 @@
-"""A kernel at one stage: heat map of its first weights above, histogram of all below.
+"""Drawing of a kernel at one stage: heat map of its first weights, and histogram of all.
 
     for drawing in draw_stages(kernel):
-        ...                              # one a stage, all with the same scales, so that they can be set side by side
+        ...                              # one a stage, with the same scales, to be placed side by side
 
 Weights that are exactly zero have a colour of their own, in the heat map and in the histogram, and a bar of their own.
 The Keras stages share one scale of values; the int8 file has its own, from -127 to 127.
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 300, 430
 ROWS, COLUMNS = 64, 96
-"""Weights in a heat map: the corner of the kernel, so that a weight can be seen, and none is averaged with another."""
+"""Largest heat map, in weights: a corner of the kernel, so that each weight is visible and none are averaged."""
 _BINS = 81
 _NEGATIVE = ("#5e3c99", "#9d8cc9", "#e4e2ef")
 _POSITIVE = ("#fce6c8", "#f2a552", "#c2560a")
-"""From far to near and from near to far; zero is not on this scale."""
+"""Colours by distance from zero: from far to near, and from near to far; zero has its own."""
 
 
 def draw_stages(kernel: KernelStages) -> list[Drawing]:
-    """A drawing for each stage."""
+    """Draws each stage."""
     floats = [np.abs(stage.values).max() for stage in kernel.stages if not stage.quantized]
     most = float(max(floats, default=0.0)) or 1.0
     top = max(_histogram(stage, most)[0].max() for stage in kernel.stages)
@@ -58,7 +58,7 @@ def _stage(kernel: KernelStages, place: int, most: float, top: float) -> Drawing
 
 
 def colored(values: Array, scale: float) -> Array:
-    """Values as colours (rows, columns, 3) uint8: violet below zero, orange above, and another for zero itself."""
+    """Maps values to colours, uint8 (rows, columns, 3): violet below zero, orange above, green for zero."""
     from matplotlib.colors import to_rgb
 
     share = np.clip(np.asarray(values, np.float64) / scale, -1, 1)
@@ -73,13 +73,13 @@ def colored(values: Array, scale: float) -> Array:
 
 
 def _histogram(stage: Stage, most: float) -> tuple[Array, Array]:
-    """Counts of the weights that are not zero, and the edges of their bins."""
+    """Returns the counts of nonzero weights, and the edges of their bins."""
     edges = np.arange(-127.5, 128) if stage.quantized else np.linspace(-most, most, _BINS + 1)
     return np.histogram(stage.values[stage.values != 0], edges)
 
 
 def _bars(axes: Any, stage: Stage, most: float, top: float) -> None:
-    """Weights by value, counts on a logarithmic axis; a wider bar for the zeros."""
+    """Draws the histogram, with counts on a logarithmic axis and a wider bar for the zeros."""
     counts, edges = _histogram(stage, most)
     if stage.quantized:  # a bar a value would be narrower than a pixel
         values = (edges[:-1] + edges[1:]) / 2
@@ -103,7 +103,7 @@ def _bars(axes: Any, stage: Stage, most: float, top: float) -> None:
 
 
 def draw_key() -> Drawing:
-    """What the colours of the heat maps mean."""
+    """Draws the legend of the heat maps' colours."""
     made, axes = canvas(470, 34)
     ramp = np.concatenate([-(np.linspace(1, 0.01, 90) ** 2), np.linspace(0.01, 1, 90) ** 2])
     axes.imshow(colored(ramp[None], 1.0), extent=(70, 250, 25, 9), aspect="auto", interpolation="none")
@@ -118,7 +118,7 @@ def draw_key() -> Drawing:
 
 
 def corner(kernel: KernelStages) -> str:
-    """What part of the kernel a heat map shows, in words."""
+    """Describes the part of the kernel that a heat map shows."""
     rows, columns = kernel.stages[0].values.shape
     if rows <= ROWS and columns <= COLUMNS:
         return "all weights"

@@ -1,12 +1,12 @@
-"""One kernel through the stages of a path: its values in each Keras model of the store, and in the int8 file.
+"""Values of one kernel at each stage of a path: in the Keras models of the store, and in the int8 file.
 
-    kernel = kernel_of(evaluator, model, found)            # the largest that techniques touch, on the winner's path
+    kernel = kernel_of(evaluator, model, found)        # the largest that techniques change, on the winner's path
     [(stage.name, stage.zeros, stage.unique) for stage in kernel.stages]
     # [("base", 0.0, 18432), ("prune", 0.5, 9216), ("sparse_cluster", 0.5, 16), ("int8 file", 0.5, 58)]
 
-Every stage is a matrix: an output channel a row, and in a row the weights in the order of the int8 file, so a weight
-stands at the same place in every stage.  Keras files are read as data (HDF5), so no TensorFlow is loaded; a dataset
-that points out of its file, or says to be larger than it, is refused.
+Every stage is a matrix: an output channel a row, and in a row the weights in the order of the int8 file, so a weight is
+at the same position in every stage.  Keras files are read by h5py without TensorFlow; a dataset that is stored outside
+its file, or declares more bytes than the file has, is refused.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hil.harness.tree.result import Leaf, Walk
 
 _TFMOT = "quant_"
-"""What TFMOT puts before the name of a layer whose quantization it trains."""
+"""Prefix of a layer's name in quantization-aware training."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Stage:
 
     @property
     def unique(self) -> int:
-        """Distinct values in the whole kernel."""
+        """Number of distinct values in the whole kernel."""
         return int(np.unique(self.values).size)
 
     @property
@@ -68,10 +68,10 @@ class KernelStages:
 
 
 def kernel_of(evaluator: Evaluator, model: Model, found: Walk, name: str | None = None) -> KernelStages | None:
-    """A kernel on the winner's path, or the deepest leaf's without a winner; None if no leaf was made whole.
+    """Reads a kernel on the winner's path (without a winner, the deepest leaf's); None if no leaf was measured.
 
-    `name` is its layer: without, the one with most weights of those that pruning and clustering touch.  Raises
-    `BadInputError` for a layer that has none.
+    `name` is its layer; by default the one with most weights that pruning and clustering change.  Raises
+    `BadInputError` for a layer without a kernel.
     """
     leaf = _shown(found)
     if leaf is None:
@@ -95,15 +95,15 @@ def kernel_of(evaluator: Evaluator, model: Model, found: Walk, name: str | None 
 
 
 def check_kernel(evaluator: Evaluator, model: Model, name: str | None) -> None:
-    """Raises `BadInputError` if a kernel was named that the base has not; it makes the base only then."""
+    """Raises `BadInputError` if the base has no kernel `name`; makes the base only if a name is given."""
     if name is not None:
         _chosen(read_kernels(evaluator.pipeline.keras(model, ()).path(KERAS)), (), name)
 
 
 def read_kernels(path: Path) -> dict[str, Array]:
-    """Layer -> values of the kernels in a Keras HDF5 file that pruning and clustering can touch, by name.
+    """Reads layer -> values of the kernels in a Keras HDF5 file that pruning and clustering can change.
 
-    A depthwise kernel has another name there, and none touches it.
+    Depthwise kernels, which have another name in the file, are not among them.
     """
     import h5py
 
@@ -144,7 +144,7 @@ def _chosen(kernels: dict[str, Array], keep: Collection[str], name: str | None) 
 
 
 def _matrix(values: Array | None, channel_axis: int) -> Array:
-    """(output channels, the rest); empty for a kernel that is not there."""
+    """Returns a kernel as a matrix (output channels, weights of each); empty for None."""
     if values is None:
         return np.empty((0, 0), np.float32)
     rows = np.moveaxis(values, channel_axis, 0)

@@ -1,6 +1,6 @@
-"""Names beside points, where they cover neither each other nor a point.
+"""Placement of names beside points, so that they cover neither each other nor a point.
 
-Each name takes the nearest free place around its point; with a thin line to it where that is not close.
+Each name gets the nearest free position around its point, with a thin line to the point where that is not close.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SIZE, _LETTER, _LINE = 11, 7.0, 15
 _POINT = 9
-"""Half of a point, in pixels."""
+"""Half the size of a point, in pixels."""
 _DISTANCES = (14, 26, 42, 60, 80)
 _ANGLES = (20, -20, 160, -160, 55, -55, 125, -125, 90, -90)
 
@@ -42,9 +42,9 @@ class _Box:
 
 
 def place(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
-    """Writes the name of each point (x, y, name; data coordinates), off the text and the lines that are there.
+    """Draws the name of each point (x, y, name; data coordinates), away from existing text and lines.
 
-    Lines must go level or upright from corner to corner.
+    All segments of the lines must be horizontal or vertical.
     """
     extent = axes.get_window_extent()
     area = _Box(extent.x0, extent.y0, extent.x1, extent.y1)
@@ -68,18 +68,18 @@ def place(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
 
 
 def _corners(line: Line2D) -> list[tuple[float, ...]]:
-    """In pixels."""
+    """Returns the corners of a line in pixels."""
     return [tuple(map(float, corner)) for corner in line.get_transform().transform(line.get_xydata())]
 
 
 def _between(one: tuple[float, ...], other: tuple[float, ...]) -> _Box:
-    """What a level or upright piece of a line covers."""
+    """Returns the box that a horizontal or vertical segment covers."""
     (left, right), (bottom, top) = (sorted(ends) for ends in zip(one, other, strict=True))
     return _Box(left - 2, bottom - 2, right + 2, top + 2)
 
 
 def _at(x: float, y: float, name: str, angle: float, distance: float) -> tuple[_Box, float, str]:
-    """Where a name stands in that direction: its box, the distance, and which side of it is at the point."""
+    """Returns a name's box in a direction from its point, the distance, and the side of the box at the point."""
     across, up = distance * math.cos(math.radians(angle)), distance * math.sin(math.radians(angle))
     width, middle = len(name) * _LETTER, y + up
     if abs(angle) == 90:
@@ -90,6 +90,6 @@ def _at(x: float, y: float, name: str, angle: float, distance: float) -> tuple[_
 
 
 def _cost(free: _Box, distance: float, taken: Sequence[_Box], lines: Sequence[_Box], area: _Box) -> float:
-    """A name may cross a thin line rather than stand far away, but cover nothing else."""
+    """Returns the cost of a position: distance, and the covered areas, of which those of thin lines count least."""
     covered = sum(free.overlap(other) for other in taken)
     return distance + 3 * covered + 0.4 * sum(free.overlap(line) for line in lines) + 4 * free.outside(area)

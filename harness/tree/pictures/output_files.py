@@ -1,4 +1,4 @@
-"""Where pictures go: what can be written is known before a walk begins, and no file is ever half written.
+"""Output files of pictures: checked before a walk begins, and written atomically.
 
 check_outputs([Path("tree.html"), Path("tree.png")])       # BadInputError for another suffix, or no such folder
 write(Path("tree.html"), found, kernel)
@@ -25,7 +25,7 @@ _FORMATS: dict[str, Callable[[Walk, KernelStages | None], bytes]] = {
 
 
 def check_outputs(paths: Sequence[Path], kernel: str | None = None) -> None:
-    """Raises `BadInputError` for a file that could not be written as a picture, and for a kernel without any."""
+    """Raises `BadInputError` for a file that cannot be written as a picture, and for a kernel without a file."""
     if kernel is not None and not paths:
         raise BadInputError(f"--kernel {kernel}: there is no picture to show it in", hint="add -o tree.html")
     for path in paths:
@@ -43,7 +43,7 @@ def check_outputs(paths: Sequence[Path], kernel: str | None = None) -> None:
 
 
 def write(path: Path, found: Walk, kernel: KernelStages | None) -> None:
-    """Writes a picture beside its place, then moves it there; `InfrastructureError` if that fails."""
+    """Writes a picture to a temporary file and renames it; raises `InfrastructureError` if that fails."""
     content = _FORMATS[path.suffix.lower()](found, kernel)
     descriptor, beside = -1, ""
     try:
@@ -61,6 +61,6 @@ def write(path: Path, found: Walk, kernel: KernelStages | None) -> None:
 
 
 def _umask() -> int:
-    """What a new file of this user is not allowed; reading it means setting it."""
+    """Returns the process's umask, which can only be read by setting it."""
     os.umask(mask := os.umask(0o077))
     return mask

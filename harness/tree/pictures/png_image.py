@@ -1,4 +1,4 @@
-"""All drawings in one PNG, from top to bottom, each row as wide as the picture."""
+"""PNG image of a walk: all drawings from top to bottom, each row as wide as the image."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hil.harness.tree.pictures.tree_drawing import draw_tree
 from hil.harness.tree.result import Walk
 
 SCALE = 1.5
-"""Pixels of the picture for one of the widest row."""
+"""Pixels of the image for each pixel of the widest row."""
 _MOST = 1.5
-"""No row is drawn more than so much larger than its own size."""
+"""Largest enlargement of a row."""
 
 
 def png(found: Walk, kernel: KernelStages | None = None) -> bytes:
-    """The whole picture; the same walk gives the same bytes."""
+    """Renders the image; the same walk gives the same bytes."""
     from PIL import Image
 
     with style():
@@ -35,7 +35,7 @@ def png(found: Walk, kernel: KernelStages | None = None) -> bytes:
 
 
 def _rows(found: Walk, kernel: KernelStages | None) -> list[list[Array]]:
-    """Drawings that stand side by side, as pixels (height, width, 3), those of a row equally high."""
+    """Renders rows of drawings, as pixels (height, width, 3) of the same height within a row."""
     tree = draw_tree(found)
     full = max(DPI * tree.figure.get_figwidth(), WIDTH * len(kernel.stages) if kernel else 0)
     drawings = [[draw_heading(found, full)], [tree]]
@@ -49,7 +49,7 @@ def _rows(found: Walk, kernel: KernelStages | None) -> list[list[Array]]:
 
 
 def _scale(row: list[Drawing], full: float) -> float:
-    """What makes a row as wide as the picture, if it is more than half of it."""
+    """Returns the scale that makes a row as wide as the image, if it fills more than half of it."""
     factor = full / sum(DPI * drawing.figure.get_figwidth() for drawing in row)
     return SCALE * (min(_MOST, factor) if factor < 2 else 1)
 

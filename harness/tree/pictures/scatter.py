@@ -1,9 +1,9 @@
-"""Accuracy against what a leaf costs, with the Pareto front and the limits.
+"""Scatter plot of accuracy against a cost, with the Pareto front and the limits.
 
     draw_scatter(found, LATENCY)      # or WEIGHTS
 
-A point is a leaf: its shape and colour say whether it meets every limit, its bar is the paired 95 % interval of the
-drop against the float base.  Both axes begin near the points, not at zero.
+A point is a leaf: shape and colour show its status, the bar is the paired 95 % interval of the drop against the float
+base.  Both axes begin near the points, not at zero.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 520, 390
 _AREA = (0.125, 0.14, 0.86, 0.765)
 _NEAR = 0.6
-"""A limit is drawn if it is no farther from the points than this share of their range; else words say where it lies."""
+"""Largest distance of a drawn limit from the points, as a share of their range; a text replaces one farther away."""
 
 _MANY = 14
-"""Of more points than this, only the front and the winner have their names beside them; all have tooltips."""
+"""Largest number of points that all have names; of more, only the front and the winner have.  All have tooltips."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """A figure of a leaf that should be small: `figures` are the measurements to take it from, the first that there
-    is; `limit` bounds it (its name in `Budget`, empty for none), `scale` brings it into `unit`.
+    """A figure of a leaf that should be small: the first of the measurements `figures` that exists, times `scale`, in
+    `unit`; `limit` is the name of its limit in `Budget`, empty for none.
     """
 
     name: str
@@ -49,7 +49,7 @@ WEIGHTS = Cost("encoded weights", ("encoded_weights",), "KiB", 1 / 1024)
 
 @dataclass(frozen=True)
 class ScatterPoint:
-    """A leaf in the picture: cost in its unit, accuracy and the ends of its bar in percent."""
+    """A leaf in the plot: cost in its unit, accuracy and the ends of its bar in percent."""
 
     leaf: Leaf
     cost: float
@@ -59,9 +59,9 @@ class ScatterPoint:
 
 
 def points_of(found: Walk, cost: Cost) -> tuple[str, list[ScatterPoint]]:
-    """The measurement that `cost` is taken from ("" if no leaf has it), and the leaves that have it.
+    """Returns the measurement used for `cost` ("" if no leaf has one), and the leaves that have it.
 
-    One measurement for all: the NPU's share of a latency is never set beside a whole one.
+    All points use the same measurement: the NPU's share of a latency is never compared with a whole latency.
     """
     for name in cost.figures:
         if points := [point for leaf in found.leaves if (point := _point(leaf, name, cost.scale))]:
@@ -80,7 +80,7 @@ def _point(leaf: Leaf, name: str, scale: float) -> ScatterPoint | None:
 
 
 def draw_scatter(found: Walk, cost: Cost) -> Drawing:
-    """The leaves as points; words in place of them where the target has no such figure."""
+    """Draws the leaves as points; a text if the target has no such figure."""
     name, points = points_of(found, cost)
     made = figure(WIDTH, HEIGHT)
     axes = made.add_axes(_AREA)
@@ -107,7 +107,7 @@ def _name(found: Walk, leaf: Leaf) -> str:
 
 
 def _frame(axes: Axes, found: Walk, cost: Cost, name: str, points: list[ScatterPoint]) -> None:
-    """Range, titles with the trust, limits."""
+    """Draws the axes: range, titles with the trust, limits."""
     trusts = {m.trust.value for point in points for m in point.leaf.measurements if m.name == name}
     share = ", the NPU's share" if name == "npu_latency" else ""
     axes.set_xlabel(f"{cost.name}{share}, {cost.unit} ({', '.join(sorted(trusts))})", color=SOFT)
@@ -129,14 +129,14 @@ def _frame(axes: Axes, found: Walk, cost: Cost, name: str, points: list[ScatterP
 
 
 def _beside(axes: Axes, axis: str) -> dict[str, Any]:
-    """How words stand at a line."""
+    """Returns the text settings for a label at a line."""
     transform = axes.get_yaxis_transform() if axis == "y" else axes.get_xaxis_transform()
     behind = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
     return {"size": 11, "color": PALE, "transform": transform, "va": "bottom", "zorder": 6, "bbox": behind}
 
 
 def _range(values: Sequence[float], limit: float) -> tuple[float, float, bool]:
-    """From, to, and whether the limit is between them."""
+    """Returns the ends of an axis, and whether the limit is between them."""
     low, high = min(values), max(values)
     wide = (high - low) or abs(high) * 0.1 or 1.0
     seen = low - _NEAR * wide <= limit <= high + _NEAR * wide
@@ -147,7 +147,7 @@ def _range(values: Sequence[float], limit: float) -> tuple[float, float, bool]:
 
 
 def _limit(axes: Axes, axis: str, value: float, seen: bool, text: str) -> None:
-    """A limit as a line, what it forbids shaded; a limit far from all points in words above the picture."""
+    """Draws a limit as a line with the excluded side shaded; as a text above the plot if it is far from all points."""
     if abs(value) == float("inf"):
         return
     if not seen:
@@ -167,7 +167,7 @@ def _limit(axes: Axes, axis: str, value: float, seen: bool, text: str) -> None:
 
 
 def _draw_front(axes: Axes, best: list[ScatterPoint]) -> None:
-    """Stairs: what at most so much can reach."""
+    """Draws the Pareto front as a step line: the best accuracy at each cost."""
     ordered = sorted((point.cost, point.accuracy) for point in best)
     xs, ys = [ordered[0][0]], [axes.get_ylim()[0]]
     for x, y in ordered:

@@ -1,4 +1,4 @@
-"""How a status looks: a word, a sign and a colour, so that none has to be told by colour alone."""
+"""Display of a status: a word, a sign and a colour, so that colour alone never carries the meaning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hil.harness.tree.result import Leaf, LeafStatus
 SIGNS = {LeafStatus.MET: "✓", LeafStatus.MISSED: "✗", LeafStatus.MISMATCH: "≠", LeafStatus.FAILED: "!"}
 COLORS = {LeafStatus.MET: GREEN, LeafStatus.MISSED: AMBER, LeafStatus.MISMATCH: RED, LeafStatus.FAILED: RED}
 MARKERS = {LeafStatus.MET: "o", LeafStatus.MISSED: "X"}
-"""Shape of a point; a leaf of another status has no figures to be drawn."""
+"""Shape of a point; a leaf of another status has no point."""
 WINNER = "★"
 NOT_WALKED = "not walked to"
 

@@ -1,9 +1,9 @@
-"""A drawing as SVG that stands inside a page: no declarations, ids of its own, the page's colours and font.
+"""Inline SVG of a drawing: without declarations, with unique ids and the page's colours and font.
 
     inline(drawing)        # '<svg id="tree" class="drawing" viewBox="0 0 1240 500" role="img" aria-label="...">...'
 
-The same drawing gives the same text.  Colours become names (`var(--ink)`), so the page turns them round in the dark;
-tooltips become `<title>`.  Text stays text: matplotlib writes XML, which is parsed, changed and written as XML again.
+The same drawing gives the same text.  Colours become variables (`var(--ink)`), which the page's dark mode redefines;
+tooltips become `<title>`.  Text stays text: the XML of matplotlib is parsed, changed and written as XML again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DROPPED = ("metadata", "style")
 
 
 def inline(drawing: Drawing) -> str:
-    """The drawing as one `<svg>` element."""
+    """Returns the drawing as one `<svg>` element."""
     written = io.BytesIO()
     drawing.figure.savefig(written, format="svg", metadata={"Date": None})
     root = ET.fromstring(written.getvalue())
@@ -60,5 +60,5 @@ def _value(name: str, value: str, drawing: Drawing) -> str:
 
 
 def _local(name: str) -> str:
-    """A name without its namespace."""
+    """Returns a name without its namespace."""
     return name.rpartition("}")[2]

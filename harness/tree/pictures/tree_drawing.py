@@ -1,6 +1,7 @@
-"""The tree of a walk: nodes with the time of their making, leaves with their figures.
+"""Drawing of a walk's tree: nodes with their training time, leaves with their figures.
 
-Drawn wide (nodes side by side, the leaves' figures in columns with bars) or narrow (indented, figures in a line).
+The wide drawing has a column for each depth, and the leaves' figures in columns with bars; the narrow drawing is
+indented and has the figures in a line.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _MARGIN = 8
 _NODE_ROW = 0.66
 """Height of an indented node's row, in rows of a leaf."""
 _FIGURES = (0, 140, 358)
-"""Columns of a wide card (accuracy, speed, encoded weights), from the first; and its end behind it."""
+"""Columns of a wide card (accuracy, speed, encoded weights), from the first column; `_END` is its right end."""
 _END = 570
 _NAME, _NAME_AND_SETTINGS = 204, 270
 """Pixels for a leaf's name, before the columns."""
@@ -42,7 +43,7 @@ _BETWEEN = 32
 
 @dataclass(frozen=True)
 class _Speed:
-    """How a `speed_figure` is written: the heading of its column, its unit and number format."""
+    """Format of a `speed_figure`: the heading of its column, its unit and number format."""
 
     figure: str
     heading: str
@@ -74,7 +75,7 @@ class _Layout:
 
 
 def _wide(items: list[Item]) -> _Layout:
-    """Columns as wide as the longest name in each, then the cards one below the other."""
+    """Computes the wide layout: columns as wide as their longest name, then the cards below each other."""
     nodes = [item for item in items if not item.is_leaf]
     depths = range(max(item.depth for item in nodes) + 1)
     longest = [max(_letters(item) for item in nodes if item.depth == depth) for depth in depths]
@@ -89,7 +90,7 @@ def _wide(items: list[Item]) -> _Layout:
 
 
 def _letters(item: Item) -> float:
-    """How long a node's longer line is, in letters of its name."""
+    """Returns the length of a node's longer line, in letters of its name."""
     return max(len(item.name), 0.85 * len(" ".join([*_said(item.settings), "100.0 s"])))
 
 
@@ -98,13 +99,13 @@ def _said(settings: Settings) -> list[str]:
 
 
 def _narrow(items: list[Item]) -> _Layout:
-    """Everything one below the other, as far to the right as it is deep."""
+    """Computes the narrow layout: all items below each other, indented by depth."""
     lefts = [_MARGIN + 22.0 * depth for depth in range(max(item.depth for item in items) + 1)]
     return _Layout(470, _NODE_ROW, tuple((left, 240.0) for left in lefts), tuple(lefts), 34, 62, 70, 4)
 
 
 def draw_tree(found: Walk, *, narrow: bool = False) -> Drawing:
-    """The tree with its figures; what was not walked to is pale."""
+    """Draws the tree with its figures; leaves that the walk did not reach are pale."""
     items = plan(found, _NODE_ROW if narrow else 0)
     layout = _narrow(items) if narrow else _wide(items)
     rows = max(item.row for item in items) + 1
@@ -121,14 +122,14 @@ def draw_tree(found: Walk, *, narrow: bool = False) -> Drawing:
 
 
 def alt(found: Walk) -> str:
-    """The tree in words."""
+    """Describes the tree in words."""
     leaves = [f"{leaf.name} {summary(leaf)}" for leaf in found.leaves]
     leaves += [f"{name} {status.NOT_WALKED}" for name in found.not_walked]
     return f"Deployment tree of {found.model}. {'. '.join(leaves)}. {found.verdict.reason}."
 
 
 class _Drawn:
-    """One drawing of the tree in the making."""
+    """Draws the nodes, leaves and lines of one tree."""
 
     def __init__(self, drawing: Drawing, layout: _Layout, found: Walk, items: list[Item]) -> None:
         self.drawing, self.axes, self.layout, self.found = drawing, drawing.axes, layout, found
@@ -143,7 +144,7 @@ class _Drawn:
         return self.layout.top + (item.row + height / 2) * self.layout.row
 
     def line(self, item: Item) -> None:
-        """From the node that it hangs on, with a corner."""
+        """Draws the line from the parent, with a corner."""
         if item.parent is None:
             return
         parent = self.nodes[item.parent]
@@ -162,7 +163,7 @@ class _Drawn:
             label(self.axes, end - 8, self.middle(item) - 9, item.place.node[-1], size=11, ha="right", color=PALE)
 
     def node(self, item: Item) -> None:
-        """A box: what was done last on the way, and how long it took."""
+        """Draws a node as a box: its last technique, and its training time."""
         width, height = self.layout.nodes[item.depth][1], self.layout.node
         x, y = self.left(item), self.middle(item)
         trained = item.trained
@@ -221,7 +222,7 @@ class _Drawn:
             label(self.axes, first, y + 11, missed, size=11, color=status.color(leaf), width=_END - 8)
 
     def _bar(self, leaf: Leaf, name: str, x: float, y: float, length: float, text: str) -> None:
-        """A bar against the largest of all leaves, and the figure behind it."""
+        """Draws a bar relative to the largest of all leaves, followed by the figure."""
         value, most = leaf.figure(name), max(other.figure(name) or 0 for other in self.found.leaves)
         if value is None or not most:
             label(self.axes, x, y, "not measured", size=11, color=PALE)
@@ -247,7 +248,7 @@ class _Drawn:
             label(self.axes, x + 16, y + 20, missed, size=11, color=status.color(leaf), width=width - 24)
 
     def headings(self) -> None:
-        """What the columns of the leaves are, and on what trust."""
+        """Draws the headings of the leaves' columns, with the trust of the cycles."""
         x = self.layout.cards[0]
         measurements = [found for leaf in self.found.leaves for found in leaf.measurements]
         trusts = {found.trust.value for found in measurements if found.name == self.speed.figure}
@@ -263,5 +264,5 @@ def _accuracy(leaf: Leaf) -> str:
 
 
 def _missed(leaf: Leaf) -> str:
-    """The limits that do not hold, and by how much."""
+    """Formats the missed limits of a leaf, and by how much."""
     return summary(leaf, whole=False).removeprefix("missed: ") if leaf.status is LeafStatus.MISSED else ""

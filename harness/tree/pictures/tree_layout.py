@@ -1,11 +1,11 @@
-"""Where the nodes and leaves of a walk stand in a drawing of the tree, before anything is drawn.
+"""Layout of a walk's tree: rows and depths of its nodes and leaves.
 
-    for item in plan(found):
+    for item in layout_tree(found):
         item.name, item.depth, item.row, item.parent         # "pqat", 2, 4.0, DrawnNode(("prune",))
 
-A leaf hangs on the node it was made from: `prune` (prune, then ptq) and `pqat` on the node of prune.  A node under
-other settings is another node.  Side by side every leaf has a row of its own and a node stands in the middle of its
-children; indented, a node has a row too, above its children.
+The parent of a leaf is the node it was made from: that of `prune` (prune, then ptq) and `pqat` is the node of prune.  A
+node under other settings is another node.  Side by side, every leaf has a row of its own and a node is centred on its
+children; indented, a node has a row of its own above its children.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hil.harness.tree.result import Leaf, Trained, Walk
 
 @dataclass(frozen=True)
 class DrawnNode:
-    """A node under those of the settings that differ from the model's and matter there."""
+    """A node with the settings that it uses and that differ from the model's."""
 
     node: Node
     settings: Settings = ()
@@ -28,11 +28,11 @@ class DrawnNode:
 
 @dataclass(frozen=True)
 class Item:
-    """A node, or a leaf (`leaf` None if it was not walked to).
+    """A node, or a leaf (`leaf` is None if the walk did not reach it).
 
-    `name` is the last technique's, `settings` what is said behind it: of a node those that its parent has not.
-    `depth` counts the steps from the base, `row` is in rows from the top, `parent` the node it hangs on (None: base).
-    `trained` is what is known of a node, None if it was not made.
+    `name` is the last technique, `settings` those to display: of a node, those that its parent does not have.  `depth`
+    counts the steps from the base, `row` the rows from the top; `parent` is None for the base.  `trained` is the result
+    for a node, None if it was not made.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Item:
 
 @dataclass(frozen=True)
 class _End:
-    """A leaf in the making: its name without settings, its way, its settings."""
+    """A leaf before its layout: its name without settings, path and settings."""
 
     name: str
     path: Node
@@ -57,7 +57,7 @@ class _End:
 
 
 def plan(found: Walk, node_height: float = 0) -> list[Item]:
-    """Every node and leaf of a walk from top to bottom; indented if a node has a height, in rows of a leaf."""
+    """Lays out nodes and leaves from top to bottom; indented if `node_height`, in rows of a leaf, is not 0."""
     ends = [_End(leaf.technique, leaf.path, leaf.settings, leaf) for leaf in found.leaves]
     ends += [_End(name, path_of(name), ()) for name in found.not_walked]
     placed, _ = _Planner(found, node_height).below(DrawnNode(()), ends, 0)
@@ -65,7 +65,7 @@ def plan(found: Walk, node_height: float = 0) -> list[Item]:
 
 
 class _Planner:
-    """Places nodes and leaves; knows which settings matter at a node from the nodes that were trained."""
+    """Lays out nodes and leaves; the trained nodes show which settings a node uses."""
 
     def __init__(self, found: Walk, node_height: float) -> None:
         self._height = node_height
@@ -79,7 +79,7 @@ class _Planner:
         return DrawnNode(node, tuple(one for one in settings if one[0] in self._matter.get(node, set())))
 
     def below(self, place: DrawnNode, ends: list[_End], row: float) -> tuple[list[Item], float]:
-        """A node with the leaves `ends` that hang on it or below, from `row` on; and the first row behind them."""
+        """Lays out a node and the leaves `ends` below it, from `row` on; returns the items and the next free row."""
         node, depth = place.node, len(place.node)
         groups: dict[DrawnNode | int, list[_End]] = {}
         for number, end in enumerate(ends):
