@@ -56,11 +56,6 @@ def read_network(path: Path) -> Any:
     raise BadInputError(f"{path} is no Keras model", hint="a .keras or .h5 file, or the folder of a SavedModel")
 
 
-def files_of(path: Path) -> list[Path]:
-    """Lists the files of a model, sorted: the file itself, or all files of a SavedModel folder."""
-    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-
-
 def _from_archive(path: Path) -> Any:
     archive = read_archive(path)
     weights = check_hdf5(archive.weights, path)
