@@ -31,8 +31,8 @@ from hil.harness.model import Budget, Model, load_model_file
 from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import Store, default_root
 from hil.harness.tree.result import Leaf, LeafStatus
-from hil.harness.tree.terminal_view import View, view
-from hil.harness.tree.walk import in_order, walk
+from hil.harness.tree.terminal_view import View, create_view
+from hil.harness.tree.walk import leaves_in_order, walk
 from hil.harness.vela.settings import VelaSettings
 from hil.targets.execution.signature import dequantize
 
@@ -61,15 +61,15 @@ class Row:
         return float(self.right.mean())
 
 
-def rows_of(model: Model, seed: int, leaves: list[str], watcher: View, store: Store) -> list[Row]:
+def rows_of(model: Model, seed: int, leaves: list[str], observer: View, store: Store) -> list[Row]:
     """Walks the tree of one seed; every leaf that could be made is a row."""
     seeded = replace(model, recipe=replace(model.recipe, seed=seed))
-    pipeline = Pipeline(store, watcher)
+    pipeline = Pipeline(store, observer)
     bench, deep = (
         Evaluator(pipeline, "sim", VelaSettings(**({"system_config": name} if name else {}))) for name in ("", DEEP)
     )
-    watcher.say(f"seed {seed}")
-    found = walk(seeded, bench, Budget(), policy="all", leaves=leaves, watcher=watcher)
+    observer.say(f"seed {seed}")
+    found = walk(seeded, bench, Budget(), policy="all", leaves=leaves, observer=observer)
     _, labels = pipeline.samples(seeded, "test")
     made = [leaf for leaf in found.leaves if leaf.status is LeafStatus.MET]
     outputs = {leaf.name: _outputs(bench, bench.deploy(seeded, leaf.name)) for leaf in made}
@@ -160,13 +160,13 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="FIGURES.json")
     options = parser.parse_args()
     model = load_model_file(MODEL)
-    leaves = in_order(model, ("ptq", *options.technique) if options.technique else ())
+    leaves = leaves_in_order(model, ("ptq", *options.technique) if options.technique else ())
     rows: list[Row] = []
-    watcher = view(as_json=False)
-    with watcher:
+    observer = create_view(as_json=False)
+    with observer:
         for seed in options.seeds:
             weights = (options.bases / f"{seed}.npz").resolve() if options.bases else None
-            rows += rows_of(replace(model, weights=weights), seed, leaves, watcher, Store(options.store))
+            rows += rows_of(replace(model, weights=weights), seed, leaves, observer, Store(options.store))
     found = summaries(rows)
     print(table(found))
     if options.output:

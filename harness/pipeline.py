@@ -42,16 +42,16 @@ WEIGHTS = "weights.json"
 ARRAYS = "arrays.npz"
 NOTES = "notes.json"
 
-_SAVED_FILE = "hil.harness.optimize.keras.saved_file"
+_HDF5_FILE = "hil.harness.optimize.keras.hdf5_file"
 _SURVIVAL = "hil.harness.optimize.survival"
 _SENSITIVITY = "hil.harness.optimize.sensitivity"
 ENTRIES = {
     "base": ("hil.harness.optimize.trained_base",),
-    "technique": ("hil.harness.optimize.steps", _SURVIVAL, _SENSITIVITY, _SAVED_FILE),
-    "sensitivity": (_SENSITIVITY, "hil.harness.optimize.pruning", _SAVED_FILE),
+    "technique": ("hil.harness.optimize.steps", _SURVIVAL, _SENSITIVITY, _HDF5_FILE),
+    "sensitivity": (_SENSITIVITY, "hil.harness.optimize.pruning", _HDF5_FILE),
     "size": ("hil.harness.optimize.network_size",),
-    "predictions": ("hil.harness.optimize.training", _SAVED_FILE),
-    "tflite": ("hil.harness.optimize.conversion", "hil.harness.optimize.training", _SURVIVAL, _SAVED_FILE),
+    "predictions": ("hil.harness.optimize.training", _HDF5_FILE),
+    "tflite": ("hil.harness.optimize.conversion", "hil.harness.optimize.training", _SURVIVAL, _HDF5_FILE),
     "vela": ("hil.harness.vela.compiler",),
 }
 """Arrow -> the modules that do its work.  What else its result depends on, their imports say."""
@@ -127,7 +127,7 @@ class Pipeline:
 
     def _base(self, model: Model, recipe: ArtifactRecipe) -> Callable[[Path], None]:
         def build(folder: Path) -> None:
-            from hil.harness.optimize.keras.saved_file import save_model
+            from hil.harness.optimize.keras.hdf5_file import save_model
             from hil.harness.optimize.steps import TrainingData
             from hil.harness.optimize.trained_base import base_model
 
@@ -138,20 +138,20 @@ class Pipeline:
 
     def _optimized(self, model: Model, node: Node) -> Callable[[Path], None]:
         def build(folder: Path) -> None:
-            from hil.harness.optimize.keras.saved_file import load_model, save_model
-            from hil.harness.optimize.npu_rules import told
+            from hil.harness.optimize.keras.hdf5_file import load_model, save_model
+            from hil.harness.optimize.npu_rules import step_notes
             from hil.harness.optimize.sparsity_artifact import with_spread
             from hil.harness.optimize.steps import TrainingData, apply
-            from hil.harness.optimize.survival import check
+            from hil.harness.optimize.survival import check_keras
 
             settings = with_spread(self, model, node)
             text = f"{model.name}: {' > '.join(node)}"
             data = TrainingData(*self.samples(model, "train"))
             before = load_model(self.keras(model, node[:-1]).path(KERAS))
             after = apply(node[-1], before, data, settings, model.loss, self._progress(text))
-            weights = check(after, node, settings)
+            weights = check_keras(after, node, settings)
             save_model(after, folder / KERAS)
-            _write_json(folder / NOTES, told(node[-1], before, after, settings))
+            _write_json(folder / NOTES, step_notes(node[-1], before, after, settings))
             _write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
 
         return build
@@ -173,9 +173,9 @@ class Pipeline:
         recipe = ArtifactRecipe("size", _network(model), {}, code, libraries)
 
         def build(folder: Path) -> dict[str, int]:
-            from hil.harness.optimize.network_size import count
+            from hil.harness.optimize.network_size import count_params_and_macs
 
-            params, macs = count(model)
+            params, macs = count_params_and_macs(model)
             return {"params": params, "macs": macs}
 
         note = self.store.make(recipe, build).note
@@ -188,7 +188,7 @@ class Pipeline:
         recipe = ArtifactRecipe("predictions", inputs, {}, code_version(*ENTRIES["predictions"]), versions(*TRAINING))
 
         def build(folder: Path) -> None:
-            from hil.harness.optimize.keras.saved_file import load_model
+            from hil.harness.optimize.keras.hdf5_file import load_model
             from hil.harness.optimize.training import check_samples
 
             self.say(f"{model.name}: Keras outputs of {' > '.join(node) or 'base'}", 0, 0)
@@ -221,7 +221,7 @@ class Pipeline:
 
         def build(folder: Path) -> None:
             from hil.harness.optimize.conversion import to_tflite
-            from hil.harness.optimize.keras.saved_file import load_model
+            from hil.harness.optimize.keras.hdf5_file import load_model
             from hil.harness.optimize.sparsity_artifact import with_spread
             from hil.harness.optimize.steps import TrainingData
             from hil.harness.optimize.survival import check_tflite

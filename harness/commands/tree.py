@@ -75,10 +75,10 @@ def tree(
     from hil.harness.model import find
     from hil.harness.pipeline import Pipeline
     from hil.harness.tree import pictures
-    from hil.harness.tree.limits import limits_of, size
+    from hil.harness.tree.limits import limits_of, parse_size
     from hil.harness.tree.settings_search import Effort
-    from hil.harness.tree.terminal_view import view
-    from hil.harness.tree.walk import check_policy, in_order, walk
+    from hil.harness.tree.terminal_view import create_view
+    from hil.harness.tree.walk import check_policy, leaves_in_order, walk
 
     pictures.check_outputs(output or (), kernel)
     effort = Effort(max_trainings, max_minutes)
@@ -87,16 +87,16 @@ def tree(
     options = registry.chosen([target], of_targets)[target]  # before anything is trained for it
     found = find(model, models)
     leaves = tuple(technique or ())
-    in_order(found, leaves)
+    leaves_in_order(found, leaves)
     sizes = {"max_sram_bytes": max_sram, "max_flash_bytes": max_flash, "max_model_bytes": max_model_size}
     numbers = {"max_accuracy_drop": max_accuracy_drop, "max_latency_ms": max_latency_ms}
-    given = {name: size(text) for name, text in sizes.items() if text is not None}
+    given = {name: parse_size(text) for name, text in sizes.items() if text is not None}
     given |= {name: number for name, number in numbers.items() if number is not None}
     asked = limits_of(found, target, given)
-    watcher = view(as_json=as_json)
-    evaluator = Evaluator(Pipeline(arguments.open_store(store), watcher), target, settings, samples, options)
-    with contextlib.closing(evaluator.target), watcher:
-        watcher.say(*asked.left_out)
+    observer = create_view(as_json=as_json)
+    evaluator = Evaluator(Pipeline(arguments.open_store(store), observer), target, settings, samples, options)
+    with contextlib.closing(evaluator.target), observer:
+        observer.say(*asked.left_out)
         pictures.check_kernel(evaluator, found, kernel)
         walked = walk(
             *(found, evaluator, asked.limits),
@@ -105,7 +105,7 @@ def tree(
             effort=effort,
             jobs=jobs,
             scheduler=scheduler,
-            watcher=watcher,
+            observer=observer,
             failures=Path.cwd(),
             vela_config=vela.vela_config,
         )
@@ -119,7 +119,8 @@ def tree(
 
 
 def _show(walked: Walk) -> None:
-    from hil.harness.tree.text import drawn, legend, notes, verdict
+    from hil.harness.tree.text_report import format_table, layer_notes, legend, verdict_lines
 
-    remarks = notes(walked)
-    print("\n".join([drawn(walked), "", *legend(walked), "", *remarks, *([""] if remarks else []), *verdict(walked)]))
+    remarks = layer_notes(walked)
+    lines = [format_table(walked), "", *legend(walked), "", *remarks, *([""] if remarks else [])]
+    print("\n".join([*lines, *verdict_lines(walked)]))

@@ -22,7 +22,14 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.harness.optimize.equalization import equalize
-from hil.harness.optimize.keras.flat_graph import Copies, check_equal, compare, flat, random_inputs, replayed
+from hil.harness.optimize.keras.flat_graph import (
+    LayerCopies,
+    check_equal,
+    compare,
+    flatten_model,
+    random_inputs,
+    replay,
+)
 from hil.harness.optimize.keras.keras2 import import_keras, quiet
 from hil.harness.optimize.layers import weight_name
 
@@ -46,15 +53,15 @@ def fold(model: Any) -> Any:
     Raises `OptimizeError` naming the layer whose output would change.
     """
     with quiet():
-        split = _without_separable(flat(model))
+        split = _without_separable(flatten_model(model))
         folds = {id(found.layer): found for layer in split.layers if (found := _fold_of(layer, split)) is not None}
         gone = {id(part) for found in folds.values() for part in (found.norm, found.relu) if part is not None}
-        copies = Copies(lambda layer, config: _changed(folds.get(id(layer)), config))
+        copies = LayerCopies(lambda layer, config: _changed(folds.get(id(layer)), config))
 
         def call(layer: Any, name: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
             return arguments[0] if id(layer) in gone else copies(layer, name, arguments, keywords)
 
-        folded = replayed(split, call)
+        folded = replay(split, call)
         copies.fill()
         for found in folds.values():
             _fill(found, copies.of(found.layer, found.layer.name))
@@ -122,7 +129,7 @@ def _fill(found: Fold, copy: Any) -> None:
     copy.set_weights([(kernel * scale.reshape(shape)).astype(np.float32), offset.astype(np.float32)])
 
 
-def _prove(split: Any, copies: Copies, folds: list[Fold]) -> None:
+def _prove(split: Any, copies: LayerCopies, folds: list[Fold]) -> None:
     """Compares each folded layer with the layer, batch normalization and ReLU that it replaces, on the same input."""
     if not folds:
         return
@@ -141,7 +148,7 @@ def _without_separable(model: Any) -> Any:
     if not separable:
         return model
     halves = {id(layer): _halves(layer) for layer in separable}
-    copies = Copies()
+    copies = LayerCopies()
 
     def call(layer: Any, name: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
         if id(layer) not in halves:
@@ -149,7 +156,7 @@ def _without_separable(model: Any) -> Any:
         depthwise, pointwise = halves[id(layer)]
         return pointwise(depthwise(arguments[0]))
 
-    made = replayed(model, call)
+    made = replay(model, call)
     copies.fill()
     for layer in separable:
         values = {weight_name(v): v.numpy() for v in layer.weights}

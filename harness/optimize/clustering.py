@@ -20,7 +20,7 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow
-from hil.harness.optimize.layers import unwrapped, weight_name
+from hil.harness.optimize.layers import unwrap, weight_name
 
 ROUNDS = 100
 
@@ -63,7 +63,7 @@ def _lloyd(ordered: Array, found: Array) -> Array:
     return found
 
 
-def clustered(kernel: Array, count: int, *, zero: bool) -> Array:
+def cluster_kernel(kernel: Array, count: int, *, zero: bool) -> Array:
     """Rounds a kernel to at most `count` centroids; with `zero`, zeros stay zero and no other weight becomes 0."""
     free = kernel[kernel != 0] if zero else kernel.ravel()
     if len(np.unique(free)) <= count - zero:
@@ -72,18 +72,18 @@ def clustered(kernel: Array, count: int, *, zero: bool) -> Array:
     return np.where(kernel == 0, np.float32(0), nearest) if zero else nearest
 
 
-class KeptClusters:
+class PreservedClusters:
     """Preserves the clusters of kernels during a training; `callback` is the Keras callback."""
 
     def __init__(self, clusters: list[Clusters]) -> None:
         self.clusters = clusters
 
     @classmethod
-    def found(cls, model: Any, names: Collection[str]) -> KeptClusters:
+    def of_model(cls, model: Any, names: Collection[str]) -> PreservedClusters:
         """Finds the clusters of the kernels in the layers `names`: one for each distinct weight, zero among them."""
         clusters = []
         for outer in model.layers:
-            for variable in outer.weights if unwrapped(outer).name in names else ():
+            for variable in outer.weights if unwrap(outer).name in names else ():
                 if weight_name(variable) == "kernel":
                     values, index = np.unique(variable.numpy(), return_inverse=True)
                     zero = np.flatnonzero(values == 0)

@@ -27,14 +27,14 @@ _WRAPPERS = ("PruneLowMagnitude", "ClusterWeights", "QuantizeWrapper", "Quantize
 """Wrappers of TFMOT.  Those of Keras, such as TimeDistributed, are layers of their own and are not unwrapped."""
 
 
-def unwrapped(layer: Any) -> Any:
+def unwrap(layer: Any) -> Any:
     """Returns the layer inside a TFMOT wrapper, or the layer itself."""
     return layer.layer if type(layer).__name__ in _WRAPPERS else layer
 
 
-def walk(model: Any) -> Iterator[Any]:
+def flat_layers(model: Any) -> Iterator[Any]:
     """Iterates over the layers of a model in order, without TFMOT's wrappers, those of nested models in their place."""
-    return map(unwrapped, _flat(model))
+    return map(unwrap, _flat(model))
 
 
 def _flat(model: Any) -> Iterator[Any]:
@@ -52,7 +52,7 @@ def kernels(model: Any) -> Iterator[tuple[Any, str, Array]]:
     for outer in _flat(model):  # a quantization wrapper takes the kernel from its layer
         for variable in outer.weights:
             if weight_name(variable) in KERNELS:
-                yield unwrapped(outer), weight_name(variable), variable.numpy()
+                yield unwrap(outer), weight_name(variable), variable.numpy()
 
 
 def refuse_nested(model: Any, technique: str) -> None:

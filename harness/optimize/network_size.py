@@ -13,14 +13,14 @@ from typing import Any
 
 from hil.harness.model import Model
 from hil.harness.optimize.layers import KERNELS, weight_name
-from hil.harness.optimize.trained_base import built
+from hil.harness.optimize.trained_base import build_network
 
 USED = (*KERNELS, "recurrent_kernel")
 
 
-def count(model: Model) -> tuple[int, int]:
+def count_params_and_macs(model: Model) -> tuple[int, int]:
     """Counts (parameters, MACs) of a model file's network."""
-    network = built(model)
+    network = build_network(model)
     return int(network.count_params()), sum(_macs(layer) for layer in network.layers)
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from hil.harness.model import PALETTE, Recipe
-from hil.harness.optimize.layers import KERNELS, TOUCHED, kernels, unwrapped, walk, weight_name
+from hil.harness.optimize.layers import KERNELS, TOUCHED, flat_layers, kernels, unwrap, weight_name
 
 SMALLEST = 256
 END_SHARE = 0.1
@@ -75,7 +75,7 @@ def _sizes(model: Any) -> Iterator[tuple[Any, int]]:
     for outer in model.layers:
         weights = sum(int(np.prod(v.shape)) for v in outer.weights if weight_name(v) in _HOLDS_WEIGHTS)
         if weights:
-            yield unwrapped(outer), weights
+            yield unwrap(outer), weights
 
 
 def _decided(layer: Any, size: int, share: float, end: str, recipe: Recipe) -> Decision:
@@ -98,11 +98,11 @@ def _decided(layer: Any, size: int, share: float, end: str, recipe: Recipe) -> D
     return made(True, recipe.palette, f"{of_all}: pruned and clustered as the path says")
 
 
-def told(step: str, before: Any, after: Any, recipe: Recipe) -> list[str]:
+def step_notes(step: str, before: Any, after: Any, recipe: Recipe) -> list[str]:
     """Describes for a report, in lines, the layers that a step spared, replaced or folded, and dead channels."""
     nested = [f"model {layer.name}: replaced by its own layers" for layer in before.layers if hasattr(layer, "layers")]
     if step == "fold":
-        return [*nested, *_told_of_fold(before, after)]
+        return [*nested, *_fold_notes(before, after)]
     if not step.startswith("npu_"):
         return nested
     left = [decision.line for decision in decide(after, recipe) if not decision.pruned] if step in _RULED else []
@@ -115,10 +115,10 @@ _RULED = ("npu_prune", "npu_cluster")
 """Steps whose notes list the layers that the rules spare: the first step of a path that the rules concern."""
 
 
-def _told_of_fold(before: Any, after: Any) -> list[str]:
-    was = sum(type(layer).__name__ == "BatchNormalization" for layer in walk(before))
+def _fold_notes(before: Any, after: Any) -> list[str]:
+    was = sum(type(layer).__name__ == "BatchNormalization" for layer in flat_layers(before))
     norms = [layer.name for layer in after.layers if type(layer).__name__ == "BatchNormalization"]
-    split = [layer.name for layer in walk(before) if type(layer).__name__ == "SeparableConv2D"]
+    split = [layer.name for layer in flat_layers(before) if type(layer).__name__ == "SeparableConv2D"]
     return [
         *(f"layer {name}: split into a depthwise and a pointwise convolution" for name in split),
         *([f"{was - len(norms)} of {was} batch normalizations folded"] if was else []),

@@ -21,13 +21,13 @@ from typing import Any, TypeVar
 
 from hil.core.errors import OptimizeError
 from hil.harness.model import Recipe
-from hil.harness.optimize.clustering import KeptClusters, clustered
-from hil.harness.optimize.keras.flat_graph import Copies, replayed
+from hil.harness.optimize.clustering import PreservedClusters, cluster_kernel
+from hil.harness.optimize.keras.flat_graph import LayerCopies, replay
 from hil.harness.optimize.keras.keras2 import quiet
 from hil.harness.optimize.npu_rules import clustered_layers, decide, pruned_layers
-from hil.harness.optimize.per_tensor import set_ranges
-from hil.harness.optimize.pruning import pruned
-from hil.harness.optimize.quantization_aware import make_quantization_aware, settle
+from hil.harness.optimize.per_tensor import set_activation_ranges
+from hil.harness.optimize.pruning import prune_layers
+from hil.harness.optimize.quantization_aware import make_quantization_aware, with_default_quantizers
 from hil.harness.optimize.training import TrainingData, TrainingPlan, fit
 
 T = TypeVar("T", set[str], dict[str, int])
@@ -35,7 +35,7 @@ T = TypeVar("T", set[str], dict[str, int])
 
 def npu_prune(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Prunes the layers that the rules name, by magnitude."""
-    return pruned(model, data, recipe, plan, _some(pruned_layers(model, recipe), model, recipe, plan))
+    return prune_layers(model, data, recipe, plan, _some(pruned_layers(model, recipe), model, recipe, plan))
 
 
 def npu_cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
@@ -51,9 +51,9 @@ def npu_sparse_cluster(model: Any, data: TrainingData, recipe: Recipe, plan: Tra
 def npu_pcqat(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Fine-tunes with fake quantization; every clustered kernel preserves its clusters and zeros."""
     aware = make_quantization_aware(model, "npu_pcqat", recipe.repairs)
-    set_ranges(aware, model, data.sample(recipe.calibration, recipe.seed).x)
-    fit(aware, data, plan, [KeptClusters.found(aware, clustered_layers(model, recipe)).callback])
-    return settle(aware, recipe.repairs)
+    set_activation_ranges(aware, model, data.sample(recipe.calibration, recipe.seed).x)
+    fit(aware, data, plan, [PreservedClusters.of_model(aware, clustered_layers(model, recipe)).callback])
+    return with_default_quantizers(aware, recipe.repairs)
 
 
 STEPS: dict[str, Callable[[Any, TrainingData, Recipe, TrainingPlan], Any]] = {
@@ -65,16 +65,16 @@ STEPS: dict[str, Callable[[Any, TrainingData, Recipe, TrainingPlan], Any]] = {
 
 
 def _clustered(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan, *, zero: bool) -> Any:
-    copies = Copies()
+    copies = LayerCopies()
     with quiet():
-        made = replayed(model, copies)
+        made = replay(model, copies)
         copies.fill()
     values = _some(clustered_layers(made, recipe), made, recipe, plan)
     for layer in made.layers:
         if layer.name in values:
             kernel, *rest = layer.get_weights()
-            layer.set_weights([clustered(kernel, values[layer.name], zero=zero), *rest])
-    fit(made, data, plan, [KeptClusters.found(made, values).callback])
+            layer.set_weights([cluster_kernel(kernel, values[layer.name], zero=zero), *rest])
+    fit(made, data, plan, [PreservedClusters.of_model(made, values).callback])
     return made
 
 

@@ -14,13 +14,13 @@ from typing import Any
 
 from hil.core.arrays import Array
 from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot
-from hil.harness.optimize.layers import unwrapped, weight_name
+from hil.harness.optimize.layers import unwrap, weight_name
 
 _DEFAULT = "tensorflow_model_optimization.python.core.quantization.keras.default_8bit."
 _KERNELS = {"Conv2D": "kernel", "Conv2DTranspose": "kernel", "DepthwiseConv2D": "depthwise_kernel"}
 
 
-def for_npu(model: Any) -> Any:
+def quantize_per_tensor(model: Any) -> Any:
     """Returns a copy of a folded model with per-tensor fake quantization in its graph."""
     quantization = import_tfmot().quantization.keras
     scheme = importlib.import_module(f"{_DEFAULT}default_8bit_quantize_scheme").Default8BitQuantizeScheme
@@ -44,7 +44,7 @@ def _annotated_like(model: Any) -> Any:
     return annotated
 
 
-def set_ranges(aware: Any, model: Any, samples: Array) -> None:
+def set_activation_ranges(aware: Any, model: Any, samples: Array) -> None:
     """Sets the activations' quantization ranges of `aware` to those of the float `model` on samples (n, *input shape).
 
     TFMOT begins with -6 to 6 and moves by a thousandth a batch: right for normalized activations, not for folded ones,
@@ -57,7 +57,7 @@ def set_ranges(aware: Any, model: Any, samples: Array) -> None:
     }
     entry = next(iter(tensors))
     for outer in aware.layers:
-        low, high = found.get(entry if type(outer).__name__ == "QuantizeLayer" else unwrapped(outer).name, (0.0, 0.0))
+        low, high = found.get(entry if type(outer).__name__ == "QuantizeLayer" else unwrap(outer).name, (0.0, 0.0))
         for variable in outer.weights if low < high else ():
             name = weight_name(variable)
             if not name.startswith(("kernel", "depthwise_kernel")) and name.endswith(("_min", "_max")):

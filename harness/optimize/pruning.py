@@ -14,19 +14,19 @@ from typing import Any
 from hil.core.errors import OptimizeError
 from hil.harness.model import Recipe
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
-from hil.harness.optimize.layers import TOUCHED, is_prunable, walk
+from hil.harness.optimize.layers import TOUCHED, flat_layers, is_prunable
 from hil.harness.optimize.npu_rules import pruned_layers
 from hil.harness.optimize.training import TrainingData, TrainingPlan, fit, mask_interval
 
 
-def prunable(model: Any, recipe: Recipe, technique: str) -> set[str]:
+def prunable_layers(model: Any, recipe: Recipe, technique: str) -> set[str]:
     """Returns the names of the layers that a technique prunes: "prune" all that TFMOT can, "npu_prune" by the rules."""
     if technique == "npu_prune":
         return pruned_layers(model, recipe)
-    return {layer.name for layer in walk(model) if is_prunable(layer, recipe.keep)}
+    return {layer.name for layer in flat_layers(model) if is_prunable(layer, recipe.keep)}
 
 
-def pruned(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan, names: Collection[str]) -> Any:
+def prune_layers(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan, names: Collection[str]) -> Any:
     """Returns a pruned and fine-tuned copy of `model`; the layers `names` get the sparsity of the recipe."""
     sparsity = import_tfmot().sparsity.keras
     interval, last = mask_interval(plan.steps(len(data.x)))
@@ -41,13 +41,13 @@ def pruned(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan, n
             schedule = sparsity.PolynomialDecay(0.0, share, begin_step=0, end_step=last, frequency=interval)
         return sparsity.prune_low_magnitude(layer, pruning_schedule=schedule)
 
-    wrapped = rewrapped(model, wrap, plan.text)
+    wrapped = wrap_layers(model, wrap, plan.text)
     fit(wrapped, data, plan, [sparsity.UpdatePruningStep()])
     with quiet():
         return sparsity.strip_pruning(wrapped)
 
 
-def rewrapped(model: Any, wrap: Callable[[Any], Any], technique: str) -> Any:
+def wrap_layers(model: Any, wrap: Callable[[Any], Any], technique: str) -> Any:
     """Returns a copy of `model`, weights included, with `wrap` applied to its layers.
 
     Raises `OptimizeError` if TFMOT refuses the model, or no layer was wrapped.

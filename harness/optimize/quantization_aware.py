@@ -14,8 +14,8 @@ from typing import Any
 from hil.core.errors import OptimizeError
 from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot, quiet
 from hil.harness.optimize.layers import weight_name
-from hil.harness.optimize.per_tensor import for_npu
-from hil.harness.optimize.repairs import repairs, revive
+from hil.harness.optimize.per_tensor import quantize_per_tensor
+from hil.harness.optimize.repairs import repairs, revive_dead_channels
 
 
 def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]) -> Any:
@@ -24,7 +24,7 @@ def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]
     `enabled` names the repairs of TFMOT.  `preserve_sparsity` is always set: TFMOT's default is True, also for CQAT.
     """
     if technique == "npu_pcqat":
-        return _applied(lambda: for_npu(model), technique, enabled)
+        return _applied(lambda: quantize_per_tensor(model), technique, enabled)
     quantization, combine = import_tfmot().quantization.keras, import_tfmot().experimental.combine
     scheme = {
         "qat": lambda: None,
@@ -51,7 +51,7 @@ def _applied(apply: Callable[[], Any], technique: str, enabled: Collection[str])
         ) from error
 
 
-def settle(trained: Any, enabled: Collection[str]) -> Any:
+def with_default_quantizers(trained: Any, enabled: Collection[str]) -> Any:
     """Returns the trained model with TFMOT's default quantizers: same outputs and weights, no scheme variables.
 
     `enabled` names the repairs of TFMOT; `dead_channels` acts here, on the trained ranges.
@@ -63,7 +63,7 @@ def settle(trained: Any, enabled: Collection[str]) -> Any:
         values = {weight_name(v): v.numpy() for v in source.weights}
         for variable in target.weights:
             variable.assign(values[weight_name(variable)])
-    revive(plain, enabled)
+    revive_dead_channels(plain, enabled)
     return plain
 
 

@@ -35,7 +35,7 @@ import numpy as np
 
 from hil.harness.model import REPAIRS
 from hil.harness.optimize.keras.keras2 import import_tfmot
-from hil.harness.optimize.layers import unwrapped, weight_name
+from hil.harness.optimize.layers import unwrap, weight_name
 
 _QUANTIZATION = "tensorflow_model_optimization.python.core.quantization.keras."
 _CLUSTER_PRESERVE = _QUANTIZATION + "collab_opts.cluster_preserve.cluster_preserve_quantize_registry"
@@ -121,7 +121,7 @@ def _replaced(owner: Any, **attributes: Any) -> Iterator[None]:
 _PATCHES = {"per_channel_guess": _per_channel_guess, "shared_quantizer": _shared_quantizer, "relu_layer": _relu_layer}
 
 
-def revive(model: Any, enabled: Collection[str] = REPAIRS) -> list[str]:
+def revive_dead_channels(model: Any, enabled: Collection[str] = REPAIRS) -> list[str]:
     """Sets the quantization range of all-zero channels to that of their layer; returns the names of changed layers.
 
     The weight quantizer maps zero to zero for every range, so the model computes what it did before.
@@ -141,5 +141,5 @@ def revive(model: Any, enabled: Collection[str] = REPAIRS) -> list[str]:
         widest = float(np.abs(high.numpy()[~dead]).max()) if not dead.all() else 1.0
         low.assign(np.where(dead, -widest, low.numpy()))
         high.assign(np.where(dead, widest, high.numpy()))
-        changed.append(unwrapped(outer).name)
+        changed.append(unwrap(outer).name)
     return changed

@@ -20,7 +20,7 @@ import numpy as np
 
 from hil.harness.model import Recipe
 from hil.harness.optimize.keras.keras2 import import_tensorflow
-from hil.harness.optimize.layers import walk
+from hil.harness.optimize.layers import flat_layers
 from hil.harness.optimize.training import TrainingData, keras_loss
 
 LEVELS = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
@@ -29,22 +29,22 @@ _BATCH = 128
 
 
 @dataclass(frozen=True)
-class Spread:
+class SparsityAllocation:
     """Sparsity by layer, and the measured loss by layer and level on which it is based."""
 
     sparsities: dict[str, float]
     losses: dict[str, dict[float, float]]
 
 
-def spread(
+def allocate_sparsity(
     model: Any, data: TrainingData, recipe: Recipe, names: Collection[str], loss: str | Callable[[], Any] = "logits"
-) -> Spread:
+) -> SparsityAllocation:
     """Allocates a sparsity to each of the layers `names`, `recipe.sparsity` over all of them; in the model's order."""
     samples = data.sample(SAMPLES, recipe.seed)
-    layers = [layer for layer in walk(model) if layer.name in names]
+    layers = [layer for layer in flat_layers(model) if layer.name in names]
     losses = {layer.name: _losses(model, layer, samples, loss) for layer in layers}
     sizes = {layer.name: int(np.prod(layer.kernel.shape)) for layer in layers}
-    return Spread(chosen(losses, sizes, recipe.sparsity, recipe.palette), losses)
+    return SparsityAllocation(greedy_shares(losses, sizes, recipe.sparsity, recipe.palette), losses)
 
 
 def _losses(model: Any, layer: Any, samples: TrainingData, loss: str | Callable[[], Any]) -> dict[float, float]:
@@ -69,7 +69,7 @@ def _loss(model: Any, samples: TrainingData, loss: str | Callable[[], Any]) -> f
     return total / len(samples.x)
 
 
-def chosen(
+def greedy_shares(
     losses: dict[str, dict[float, float]], sizes: dict[str, int], wanted: float, clusters: int
 ) -> dict[str, float]:
     """Raises the cheapest layer by a level until a share `wanted` of all weights is zero; the last step is partial.

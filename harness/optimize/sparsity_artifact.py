@@ -43,14 +43,16 @@ def sensitivity(pipeline: Pipeline, model: Model, node: Node) -> Artifact:
     )
 
     def build(folder: Path) -> None:
-        from hil.harness.optimize.keras.saved_file import load_model
-        from hil.harness.optimize.pruning import prunable
-        from hil.harness.optimize.sensitivity import spread
+        from hil.harness.optimize.keras.hdf5_file import load_model
+        from hil.harness.optimize.pruning import prunable_layers
+        from hil.harness.optimize.sensitivity import allocate_sparsity
         from hil.harness.optimize.training import TrainingData
 
         pipeline.say(f"{model.name}: what each layer bears", 0, 0)
         network, data = load_model(parent.path(KERAS)), TrainingData(*pipeline.samples(model, "train"))
-        found = spread(network, data, model.recipe, prunable(network, model.recipe, node[-1]), model.loss)
+        found = allocate_sparsity(
+            network, data, model.recipe, prunable_layers(network, model.recipe, node[-1]), model.loss
+        )
         (folder / SPREAD).write_text(json.dumps(asdict(found), indent=1))
 
     return pipeline.store.make(recipe, build)

@@ -17,12 +17,12 @@ from typing import Any
 from hil.core.errors import BadInputError
 from hil.harness.model import Recipe
 from hil.harness.optimize.batchnorm_folding import fold
-from hil.harness.optimize.keras.flat_graph import flat, is_nested
+from hil.harness.optimize.keras.flat_graph import flatten_model, is_nested
 from hil.harness.optimize.keras.keras2 import import_tfmot, quiet, seeded
 from hil.harness.optimize.layers import is_clusterable, refuse_nested
 from hil.harness.optimize.npu_steps import STEPS as NPU_STEPS
-from hil.harness.optimize.pruning import prunable, pruned, rewrapped
-from hil.harness.optimize.quantization_aware import make_quantization_aware, settle
+from hil.harness.optimize.pruning import prunable_layers, prune_layers, wrap_layers
+from hil.harness.optimize.quantization_aware import make_quantization_aware, with_default_quantizers
 from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, fit
 
 __all__ = ["FOLD", "STEPS", "Progress", "TrainingData", "apply"]
@@ -34,7 +34,7 @@ _CLUSTER_MODULE = "tensorflow_model_optimization.python.core.clustering.keras.ex
 
 def prune(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Prunes each kernel by magnitude to `recipe.sparsity`."""
-    return pruned(model, data, recipe, plan, prunable(model, recipe, "prune"))
+    return prune_layers(model, data, recipe, plan, prunable_layers(model, recipe, "prune"))
 
 
 def cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
@@ -62,7 +62,7 @@ def _cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan,
             preserve_sparsity=preserve_sparsity,
         )
 
-    wrapped = rewrapped(model, wrap, plan.text)
+    wrapped = wrap_layers(model, wrap, plan.text)
     fit(wrapped, data, plan)
     with quiet():
         return clustering.strip_clustering(wrapped)
@@ -72,7 +72,7 @@ def _quantize(technique: str) -> Callable[[Any, TrainingData, Recipe, TrainingPl
     def step(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
         aware = make_quantization_aware(model, technique, recipe.repairs)
         fit(aware, data, plan)
-        return settle(aware, recipe.repairs)
+        return with_default_quantizers(aware, recipe.repairs)
 
     return step
 
@@ -105,7 +105,7 @@ def apply(
     if technique == FOLD:
         return fold(model)
     if is_nested(model):
-        model = flat(model)
+        model = flatten_model(model)
     refuse_nested(model, technique)
     tune = recipe.fine_tune(technique)
     plan = TrainingPlan(tune, recipe.batch_size, recipe.seed, loss, progress, technique)

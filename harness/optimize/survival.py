@@ -30,7 +30,7 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError, LostError
 from hil.core.tflite.weights import OperatorWeights, read_tflite
 from hil.harness.model import Recipe
-from hil.harness.optimize.layers import channel_axis, is_clusterable, is_prunable, kernels, walk
+from hil.harness.optimize.layers import channel_axis, flat_layers, is_clusterable, is_prunable, kernels
 from hil.harness.optimize.npu_rules import clustered_layers, pruned_layers
 from hil.harness.optimize.paths import Node
 
@@ -79,7 +79,7 @@ def promises(model: Any, path: Node, recipe: Recipe) -> list[Promise]:
     zeros = _holds(path, ("prune",))
     clusters = _holds(path, ("cluster", "sparse_cluster"))
     found = []
-    for layer in walk(model):
+    for layer in flat_layers(model):
         prunable = zeros and is_prunable(layer, recipe.keep)
         clusterable = clusters and is_clusterable(layer, recipe.keep, recipe.clusters)
         if prunable or clusterable:
@@ -95,7 +95,7 @@ def _promises_for_npu(model: Any, path: Node, recipe: Recipe) -> list[Promise]:
     values = clustered_layers(model, recipe) if clusters else {}
     return [
         Promise(layer.name, _zeros(layer, recipe) if layer.name in pruned else None, values.get(layer.name), whole=True)
-        for layer in walk(model)
+        for layer in flat_layers(model)
         if layer.name in pruned or layer.name in values
     ]
 
@@ -111,7 +111,7 @@ def _holds(path: Node, makers: Sequence[str]) -> bool:
     return bool(made) and not any(path[made[-1]] in _BREAKS.get(step, ()) for step in path[made[-1] + 1 :])
 
 
-def measure(model: Any) -> list[LayerWeights]:
+def measure_keras(model: Any) -> list[LayerWeights]:
     """Measures every kernel of a Keras model, depthwise ones included, in the model's order."""
     return [
         _count(layer.name, name, values, channel_axis(layer) if name != "pointwise_kernel" else -1)
@@ -133,9 +133,9 @@ def measure_tflite(content: bytes, model: Any = None) -> list[LayerWeights]:
     ]
 
 
-def check(model: Any, path: Node, recipe: Recipe) -> list[LayerWeights]:
+def check_keras(model: Any, path: Node, recipe: Recipe) -> list[LayerWeights]:
     """Measures a Keras model after the last step of `path`; raises `LostError` for a layer that breaks its promise."""
-    rows = measure(model)
+    rows = measure_keras(model)
     by_name = {row.layer: row for row in rows}
     for promise in promises(model, path, recipe):
         _hold(promise, by_name[promise.layer], path, by_name[promise.layer].unique, "")

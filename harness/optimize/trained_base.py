@@ -18,7 +18,7 @@ from hil.core.errors import BadInputError, HilError
 from hil.harness.model import Model, load_model_file
 from hil.harness.optimize.keras.any_format import read_network
 from hil.harness.optimize.keras.keras2 import import_keras, seeded
-from hil.harness.optimize.keras.keras3 import is_keras3, rebuilt, start_names_anew
+from hil.harness.optimize.keras.keras3 import is_keras3, rebuild, reset_layer_names
 from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, fit
 
 _HINT = "return a functional or sequential model of Keras 2 or 3; a file is named without a function: build=FILE"
@@ -31,12 +31,12 @@ def base_model(model: Model, data: TrainingData | None, progress: Progress | Non
     not fit the network.
     """
     if model.keras_file is not None:
-        return built(model)
+        return build_network(model)
     if model.weights is None:
         if data is None:
             raise BadInputError(f"model {model.name} has no weights and no training data to make them")
         return train_base(model, data, progress)
-    network = built(model)
+    network = build_network(model)
     load_weights(network, model.file(model.weights))
     return network
 
@@ -45,7 +45,7 @@ def train_base(model: Model, data: TrainingData, progress: Progress | None = Non
     """Trains the network from its initial weights, seeded by the recipe."""
     recipe = model.recipe
     with seeded(recipe.seed):
-        network = built(model)
+        network = build_network(model)
         fit(network, data, TrainingPlan(recipe.base, recipe.batch_size, recipe.seed, model.loss, progress, "base"))
     return network
 
@@ -73,7 +73,7 @@ def load_weights(network: Any, path: Path) -> None:
         raise BadInputError(f"{path}: the network has no weight {sorted(values)[0]}")
 
 
-def built(model: Model) -> Any:
+def build_network(model: Model) -> Any:
     """Builds the network as a tf_keras model; a Keras 3 model is rebuilt.
 
     Keras' counters of unnamed layers are reset, so weight names do not depend on earlier models.  Raises
@@ -86,11 +86,11 @@ def built(model: Model) -> Any:
         return read_network(model.file(model.build))
     keras = import_keras()
     keras.backend.reset_uids()
-    start_names_anew()
+    reset_layer_names()
     try:
         network = model.build()
         if is_keras3(network):
-            return rebuilt(network)
+            return rebuild(network)
     except HilError:
         raise
     except Exception as error:

@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 
 from hil.core.errors import BadInputError
-from hil.harness.pytest_plugin import options
-from hil.harness.pytest_plugin import tree_walk as in_pytest
+from hil.harness.pytest_plugin import options, tree_walk
 from hil.harness.pytest_plugin.fixtures import accuracy, bench, budget, deployment, latency, memory, parity
 from hil.harness.pytest_plugin.options import OPTIONS
 from hil.harness.pytest_plugin.recorder import LEFT_OUT, Recorder
@@ -34,7 +33,7 @@ MARKS = (
     "hil_techniques(*names): run this test on these leaves of the deployment tree only",
     "hil_budget(max_accuracy_drop=, max_latency_ms=, max_sram_bytes=, max_flash_bytes=, max_model_bytes=): "
     "limits for this test",
-    in_pytest.MARK,
+    tree_walk.MARK,
 )
 
 
@@ -105,7 +104,7 @@ def _parameters(
     config: pytest.Config, definition: pytest.Item, fixtures: Collection[str]
 ) -> tuple[dict[str, list[Any]], Mapping[str, str]]:
     """Fixture -> what a test is run with, a parameter a run; and what was left out, with the reason."""
-    trees = in_pytest.wanted(definition, fixtures)
+    trees = tree_walk.wanted(definition, fixtures)
     if not trees and "deployment" not in fixtures:
         return {}, {}
     from hil.harness.pytest_plugin.selection import select
@@ -118,8 +117,8 @@ def _parameters(
             _parameter(config, f"{model.name}-{path}", (model, path)) for model, path in selection.chosen
         ]
     if trees:
-        chosen = in_pytest.by_model(selection, options, definition)
-        found[in_pytest.NAME] = [
+        chosen = tree_walk.by_model(selection, options, definition)
+        found[tree_walk.NAME] = [
             _parameter(config, f"{model.name}-tree", (model, leaves)) for model, leaves in chosen.items()
         ]
     return found, selection.left_out
@@ -142,7 +141,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(wrong)
     if config.stash[OPTIONS].target is None:
         return
-    ours = {"deployment", in_pytest.NAME}
+    ours = {"deployment", tree_walk.NAME}
     unwanted = [item for item in items if ours.isdisjoint(getattr(item, "fixturenames", ()))]
     if unwanted:
         config.hook.pytest_deselected(items=unwanted)
@@ -151,4 +150,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    in_pytest.judge(item)
+    tree_walk.judge(item)

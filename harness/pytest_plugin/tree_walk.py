@@ -43,7 +43,7 @@ def by_model(selection: Selection, options: Options, definition: pytest.Item) ->
     """The leaves of each model that a test walks to; raises `BadInputError` for a mark that cannot be meant."""
     from hil.harness.pytest_plugin.selection import GIVEN
     from hil.harness.tree.limits import limits_of
-    from hil.harness.tree.walk import OUTSIDE, check_policy
+    from hil.harness.tree.walk import OUTSIDE_TREE, check_policy
 
     how, given = _marked(definition)
     check_policy(how["policy"], how["effort"])
@@ -51,7 +51,7 @@ def by_model(selection: Selection, options: Options, definition: pytest.Item) ->
     for model, leaf in selection.chosen:
         if leaf == GIVEN:
             selection.left_out[model.name] = "it came as an int8 file and has no tree"
-        elif leaf not in OUTSIDE or leaf in options.techniques:
+        elif leaf not in OUTSIDE_TREE or leaf in options.techniques:
             limits_of(model, options.target_name, given)
             found[model] = (*found.get(model, ()), leaf)
     return found
@@ -82,9 +82,9 @@ def judge(item: pytest.Item) -> None:
     walked = getattr(item, "funcargs", {}).get(NAME)
     if walked is None or item.get_closest_marker(NAME) is None or walked.verdict.met:
         return
-    from hil.harness.tree.text import as_text
+    from hil.harness.tree.text_report import format_walk
 
-    pytest.fail(as_text(walked), pytrace=False)
+    pytest.fail(format_walk(walked), pytrace=False)
 
 
 def _marked(item: pytest.Item) -> tuple[dict[str, Any], Mapping[str, Any]]:

@@ -14,9 +14,20 @@ winner's commands · `text_report` the walk as text · `observer`, `terminal_vie
 A leaf's level is the number of its trainings, so cheap leaves come first.
 """
 
-from hil.harness.tree.observer import Watcher
-from hil.harness.tree.result import Leaf, LeafStatus, LimitCheck, Trained, Verdict, Walk
+from hil.harness.tree.observer import WalkObserver
+from hil.harness.tree.result import Leaf, LeafStatus, LimitCheck, TrainedNode, Verdict, Walk
 from hil.harness.tree.settings_search import Effort
 from hil.harness.tree.walk import POLICIES, walk
 
-__all__ = ["POLICIES", "Effort", "Leaf", "LeafStatus", "LimitCheck", "Trained", "Verdict", "Walk", "Watcher", "walk"]
+__all__ = [
+    "POLICIES",
+    "Effort",
+    "Leaf",
+    "LeafStatus",
+    "LimitCheck",
+    "TrainedNode",
+    "Verdict",
+    "Walk",
+    "WalkObserver",
+    "walk",
+]

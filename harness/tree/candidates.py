@@ -63,13 +63,13 @@ def with_settings(model: Model, settings: Settings | Mapping[str, Any]) -> Model
     return replace(model, recipe=replace(model.recipe, **dict(settings)))
 
 
-def place(model: Model, node: Node, settings: Settings = ()) -> SettledNode:
+def settled_node(model: Model, node: Node, settings: Settings = ()) -> SettledNode:
     """Returns a node with those of `settings` that it uses."""
     used = _used(replace(model.recipe, **dict(settings)), node)
     return SettledNode(node, _relevant(model.recipe, node, settings), used)
 
 
-def candidate(model: Model, leaf: str, settings: Settings) -> Candidate:
+def candidate_of(model: Model, leaf: str, settings: Settings) -> Candidate:
     """Returns the candidate of a leaf with those of `settings` that its path uses."""
     return Candidate(leaf, _relevant(model.recipe, path_of(leaf), settings))
 

@@ -27,8 +27,8 @@ from typing import Any
 from hil.core import errors
 from hil.core.errors import HilError, InfrastructureError, UnavailableError, WorkerDiedError
 from hil.core.worker import Worker
-from hil.harness.tree.executors import HANDLER, Began, Done, Executor, Hear, Told
-from hil.harness.tree.tasks import Task, made_of_plain
+from hil.harness.tree.executors import HANDLER, EventHandler, Executor, TaskEnded, TaskProgress, TaskStarted
+from hil.harness.tree.tasks import Task, result_of_json
 
 CONNECT_S = 5.0
 LOOK_S = 2.0
@@ -46,11 +46,11 @@ class Cluster(Executor):
         self._address = address
         self._client = _client(address)
         self._walk = f"hil-{uuid.uuid4().hex}"
-        self._events: queue.SimpleQueue[Began | Told | Done] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[TaskStarted | TaskProgress | TaskEnded] = queue.SimpleQueue()
         self._tasks: dict[str, tuple[Task, Any]] = {}
         self._seen = time.monotonic()
         self._threads = 0
-        self._client.subscribe_topic(self._walk, self._told)
+        self._client.subscribe_topic(self._walk, self._progressed)
         self._look()
 
     def __exit__(self, *error: object) -> None:
@@ -63,26 +63,26 @@ class Cluster(Executor):
 
     def submit(self, task: Task) -> None:
         key = f"hil {task.title} {uuid.uuid4().hex}"
-        future = self._client.submit(on_worker, self._walk, task.plain(), key=key, pure=False)
+        future = self._client.submit(on_worker, self._walk, task.as_json(), key=key, pure=False)
         self._tasks[key] = task, future
-        self._events.put(Began(task))
+        self._events.put(TaskStarted(task))
         future.add_done_callback(self._ended)
 
-    def wait(self, hear: Hear) -> Done:
+    def wait(self, hear: EventHandler) -> TaskEnded:
         while True:
             try:
                 event = self._events.get(timeout=LOOK_S)
             except queue.Empty:
                 self._look()
                 continue
-            if isinstance(event, Done):
+            if isinstance(event, TaskEnded):
                 return event
             hear(event)
 
-    def _told(self, event: tuple[float, Mapping[str, Any]]) -> None:
-        told = event[1]
-        if known := self._tasks.get(told["key"]):
-            self._events.put(Told(known[0], str(told["text"]), int(told["done"]), int(told["total"])))
+    def _progressed(self, event: tuple[float, Mapping[str, Any]]) -> None:
+        message = event[1]
+        if known := self._tasks.get(message["key"]):
+            self._events.put(TaskProgress(known[0], str(message["text"]), int(message["done"]), int(message["total"])))
 
     def _ended(self, future: Any) -> None:
         task, _ = self._tasks.pop(future.key)
@@ -117,15 +117,15 @@ def _client(address: str) -> Any:
     return client
 
 
-def _outcome(task: Task, future: Any) -> Done:
+def _outcome(task: Task, future: Any) -> TaskEnded:
     """Returns the result or error of a finished future."""
     if future.status == "finished":
         answer = future.result()
         if "error" in answer:
-            return Done(task, error=_error(answer["error"]))
-        return Done(task, made_of_plain(answer))
+            return TaskEnded(task, error=_error(answer["error"]))
+        return TaskEnded(task, result_of_json(answer))
     reason = future.exception() if future.status == "error" else "the scheduler lost it"
-    return Done(task, error=InfrastructureError(f"{task.title} could not be made on the cluster: {reason}"))
+    return TaskEnded(task, error=InfrastructureError(f"{task.title} could not be made on the cluster: {reason}"))
 
 
 def _error(plain: Mapping[str, str]) -> HilError:
@@ -147,15 +147,15 @@ def on_worker(walk: str, plain: dict[str, Any]) -> dict[str, Any]:
     worker = get_worker()
     key = worker.get_current_task()
 
-    def told(what: dict[str, Any]) -> None:
+    def report(progress: dict[str, Any]) -> None:
         state = worker.state.tasks.get(key)
         if state is None or state.state == "cancelled":
             raise _UnwantedError  # which ends the child
-        worker.log_event(walk, {"key": key, **what})
+        worker.log_event(walk, {"key": key, **progress})
 
     with _children.one(walk) as child:
         try:
-            answer: dict[str, Any] = child.request(plain, timeout=None, told=told, again=False)[0]
+            answer: dict[str, Any] = child.request(plain, timeout=None, told=report, again=False)[0]
             return answer
         except HilError as error:
             described = {"message": str(error.args[0]), "hint": error.hint, "log": error.log}

@@ -2,7 +2,7 @@
 
     with executor_of(jobs=2) as executor:
         executor.submit(task)
-        done = executor.wait(hear)         # hear(Began(...)), hear(Told(...)), then Done(task, made, error)
+        ended = executor.wait(handle)      # handle(TaskStarted(...)), handle(TaskProgress(...)), then TaskEnded(...)
 
 All have one small interface: a walk submits the tasks that are ready and waits for the next one to end.  Results are in
 the store, and are the same with every executor: see `hil.harness.optimize.keras.keras2` for threads.
@@ -21,20 +21,20 @@ from dataclasses import dataclass
 
 from hil.core.errors import BadInputError
 from hil.core.worker import Worker
-from hil.harness.tree.tasks import Made, Task, made_of_plain, make
+from hil.harness.tree.tasks import Task, TaskResult, result_of_json, run_task
 
-HANDLER = "hil.harness.tree.tasks:make_in_child"
+HANDLER = "hil.harness.tree.tasks:run_in_child"
 
 
 @dataclass(frozen=True)
-class Began:
+class TaskStarted:
     """Event: a task has begun."""
 
     task: Task
 
 
 @dataclass(frozen=True)
-class Told:
+class TaskProgress:
     """Event: progress of a task, with a text, steps done and steps in total (0: unknown)."""
 
     task: Task
@@ -44,15 +44,15 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Done:
+class TaskEnded:
     """Event: a task has ended, with its result or its error (a `WorkerDiedError` is no fault of the task)."""
 
     task: Task
-    made: Made | None = None
+    made: TaskResult | None = None
     error: Exception | None = None
 
 
-Hear = Callable[[Began | Told], None]
+EventHandler = Callable[[TaskStarted | TaskProgress], None]
 
 
 class Executor(AbstractContextManager["Executor"], ABC):
@@ -72,7 +72,7 @@ class Executor(AbstractContextManager["Executor"], ABC):
         """Submits a task."""
 
     @abstractmethod
-    def wait(self, hear: Hear) -> Done:
+    def wait(self, hear: EventHandler) -> TaskEnded:
         """Waits for the next task to end; calls `hear` with other events until then, in the calling thread."""
 
 
@@ -93,12 +93,12 @@ class Serial(Executor):
     def submit(self, task: Task) -> None:
         self._waiting.append(task)
 
-    def wait(self, hear: Hear) -> Done:
+    def wait(self, hear: EventHandler) -> TaskEnded:
         task = self._waiting.popleft()
-        hear(Began(task))
+        hear(TaskStarted(task))
         if task.candidate is not None:  # whoever measures it next, in this process, makes it on the way
-            return Done(task, Made())
-        return Done(task, make(task, lambda text, done, total: hear(Told(task, text, done, total))))
+            return TaskEnded(task, TaskResult())
+        return TaskEnded(task, run_task(task, lambda text, done, total: hear(TaskProgress(task, text, done, total))))
 
 
 class LocalProcesses(Executor):
@@ -111,7 +111,7 @@ class LocalProcesses(Executor):
         shares = dict.fromkeys(("TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), each)
         self._workers = [Worker(HANDLER, shares) for _ in range(jobs)]
         self._idle = deque(self._workers)
-        self._events: queue.SimpleQueue[Began | Told | Done] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[TaskStarted | TaskProgress | TaskEnded] = queue.SimpleQueue()
         self._threads = ThreadPoolExecutor(jobs, "hil-jobs")
 
     def __exit__(self, *error: object) -> None:
@@ -127,25 +127,28 @@ class LocalProcesses(Executor):
     def submit(self, task: Task) -> None:
         self._threads.submit(self._make, self._idle.popleft(), task)
 
-    def wait(self, hear: Hear) -> Done:
-        while not isinstance(event := self._events.get(), Done):
+    def wait(self, hear: EventHandler) -> TaskEnded:
+        while not isinstance(event := self._events.get(), TaskEnded):
             hear(event)
         return event
 
     def _make(self, worker: Worker, task: Task) -> None:
-        self._events.put(Began(task))
+        self._events.put(TaskStarted(task))
         try:
             answer, _ = worker.request(
-                task.plain(), timeout=None, told=lambda told: self._events.put(Told(task, **told)), again=False
+                task.as_json(),
+                timeout=None,
+                told=lambda told: self._events.put(TaskProgress(task, **told)),
+                again=False,
             )
-            done = Done(task, made_of_plain(answer))
+            done = TaskEnded(task, result_of_json(answer))
         except Exception as error:
-            done = Done(task, error=error)
+            done = TaskEnded(task, error=error)
         self._idle.append(worker)
         self._events.put(done)
 
 
-def executor_of(jobs: int = 1, scheduler: str = "") -> Executor:
+def create_executor(jobs: int = 1, scheduler: str = "") -> Executor:
     """Creates the executor; raises `BadInputError` for invalid options, `InfrastructureError` without the scheduler."""
     if jobs < 1:
         raise BadInputError(f"{jobs} jobs: at least 1")

@@ -19,7 +19,7 @@ _GZIP_LEVEL = 9
 
 
 @dataclass(frozen=True)
-class Sizes:
+class FileSizes:
     """Bytes of an int8 TFLite file: plain, in a zip archive, gzipped."""
 
     tflite: int
@@ -27,11 +27,11 @@ class Sizes:
     gzip: int
 
 
-def compressed(int8: bytes) -> Sizes:
+def compressed_sizes(int8: bytes) -> FileSizes:
     """Compresses a TFLite file in memory and returns the sizes in bytes."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=_ZIP_LEVEL) as file:
         entry = zipfile.ZipInfo(_NAME)  # whose time is 1980
         entry.compress_type = zipfile.ZIP_DEFLATED
         file.writestr(entry, int8, compresslevel=_ZIP_LEVEL)
-    return Sizes(len(int8), len(archive.getvalue()), len(gzip.compress(int8, _GZIP_LEVEL, mtime=0)))
+    return FileSizes(len(int8), len(archive.getvalue()), len(gzip.compress(int8, _GZIP_LEVEL, mtime=0)))

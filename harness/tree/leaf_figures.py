@@ -21,13 +21,13 @@ from hil.harness.evaluation.kernel_weights import KernelWeights, kernel_weights
 from hil.harness.model import Budget
 from hil.harness.optimize.paths import path_of
 from hil.harness.tree.candidates import Candidate
-from hil.harness.tree.file_sizes import compressed
+from hil.harness.tree.file_sizes import compressed_sizes
 from hil.harness.tree.result import Leaf, LeafStatus, LimitCheck
 
 _EXACT = Trust.EXACT
 
 
-def measured(
+def measure_leaf(
     evaluator: Evaluator, deployment: Deployment, candidate: Candidate, limits: Budget, failures: Path | None = None
 ) -> Leaf:
     """Measures a candidate's deployment.  A mismatch writes a bundle below `failures`."""
@@ -48,7 +48,7 @@ def measured(
 
 
 def _sizes(evaluator: Evaluator, deployment: Deployment) -> list[Measurement]:
-    sizes, memory = compressed(deployment.int8), evaluator.memory(deployment)
+    sizes, memory = compressed_sizes(deployment.int8), evaluator.memory(deployment)
     kernels = kernel_weights(deployment.weights) or KernelWeights(zeros=0.0, unique=0)
     found = {
         "tflite": sizes.tflite,

@@ -19,14 +19,14 @@ _UNITS = {"": 1, "b": 1, "kib": 1024, "mib": 1024**2}
 
 
 @dataclass(frozen=True)
-class Asked:
+class WalkLimits:
     """The limits of a walk, and a line for each limit of the model file that this target cannot check."""
 
     limits: Budget
     left_out: tuple[str, ...] = ()
 
 
-def limits_of(model: Model, target: str, given: Mapping[str, float]) -> Asked:
+def limits_of(model: Model, target: str, given: Mapping[str, float]) -> WalkLimits:
     """Returns the limits that apply; `given` are the user's limits by their names in `Budget`.
 
     Raises `BadInputError` for an invalid limit, or a latency limit for a target without latency.
@@ -39,14 +39,14 @@ def limits_of(model: Model, target: str, given: Mapping[str, float]) -> Asked:
             raise BadInputError(f"{name} {value}: a limit is a number")
     limits = replace(model.budget, **given)
     if registry.declaration(target).latency is not None or math.isinf(limits.max_latency_ms):
-        return Asked(limits)
+        return WalkLimits(limits)
     if "max_latency_ms" in given:
         raise BadInputError(f"max_latency_ms: {target} measures no latency", hint="use sim, fvp or a board")
     line = f"max_latency_ms {limits.max_latency_ms:g} of the model file is not judged: {target} measures no latency"
-    return Asked(replace(limits, max_latency_ms=math.inf), (line,))
+    return WalkLimits(replace(limits, max_latency_ms=math.inf), (line,))
 
 
-def size(text: str) -> float:
+def parse_size(text: str) -> float:
     """Parses a size in bytes, such as 262144, 256KiB or 1.5 MiB; raises `BadInputError` for anything else."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
     if found is None or found[2] not in _UNITS:

@@ -6,39 +6,39 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from hil.harness.tree.candidates import Candidate, SettledNode
-from hil.harness.tree.result import Leaf, Trained
+from hil.harness.tree.result import Leaf, TrainedNode
 
 if TYPE_CHECKING:
     from hil.harness.evaluation.evaluator import Evaluator
     from hil.harness.model import Budget, Model
 
 
-class Watcher:
+class WalkObserver:
     """Observer that ignores all events.  Several nodes and leaves may be in progress at a time."""
 
-    def starts(self, model: Model, evaluator: Evaluator, limits: Budget) -> None:
+    def walk_started(self, model: Model, evaluator: Evaluator, limits: Budget) -> None:
         """Called when the walk begins."""
 
-    def wants(self, candidates: Sequence[Candidate], model: Model) -> None:
+    def leaves_chosen(self, candidates: Sequence[Candidate], model: Model) -> None:
         """Called with the next leaves, in the order in which they will be measured."""
 
-    def training(self, where: SettledNode) -> None:
+    def node_started(self, where: SettledNode) -> None:
         """Called when a node is needed; it may be in the store."""
 
-    def trained(self, node: Trained) -> None:
+    def node_finished(self, node: TrainedNode) -> None:
         """Called when a node was trained or found in the store."""
 
-    def measuring(self, candidate: Candidate) -> None:
+    def leaf_started(self, candidate: Candidate) -> None:
         """Called when a leaf is about to be converted, compiled and run."""
 
     def progress(self, what: SettledNode | Candidate, text: str, done: int, total: int) -> None:
         """Called with the progress of a node or leaf: a text, steps done, steps in total (0: unknown)."""
 
-    def walked(self, leaf: Leaf) -> None:
+    def leaf_finished(self, leaf: Leaf) -> None:
         """Called when a leaf was measured or has failed."""
 
 
-class Telling(Watcher):
+class ProgressObserver(WalkObserver):
     """Observer that forwards progress to a pipeline's `say`."""
 
     def __init__(self, say: Callable[[str, int, int], None]) -> None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 
 
-def front(points: Sequence[Sequence[float]]) -> list[int]:
+def pareto_front(points: Sequence[Sequence[float]]) -> list[int]:
     """Returns the indices of the points that no other dominates, in the order given.
 
     A point dominates another if no coordinate is worse and one is better, so equal points are on the front together.  A

@@ -57,7 +57,7 @@ class LimitCheck:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedNode:
     """A node of the tree: `seconds` of its training, `anew` if this walk made it, `settings` other than the model's."""
 
     node: Node
@@ -131,7 +131,7 @@ class Walk:
     policy: str
     limits: Budget
     identity: Mapping[str, str]
-    trained: tuple[Trained, ...]
+    trained: tuple[TrainedNode, ...]
     leaves: tuple[Leaf, ...]
     not_walked: tuple[str, ...]
     verdict: Verdict

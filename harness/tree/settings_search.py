@@ -27,9 +27,9 @@ from dataclasses import dataclass, field
 
 from hil.core.errors import BadInputError
 from hil.harness.model import Model
-from hil.harness.tree.candidates import Candidate, SettledNode, candidate, with_settings
-from hil.harness.tree.pareto_front import front
-from hil.harness.tree.production import Maker
+from hil.harness.tree.candidates import Candidate, SettledNode, candidate_of, with_settings
+from hil.harness.tree.leaf_producer import LeafProducer
+from hil.harness.tree.pareto_front import pareto_front
 from hil.harness.tree.result import Leaf, LeafStatus, speed_figure
 
 STEPS = (1.0, 0.5, 0.25)
@@ -50,9 +50,9 @@ class Effort:
                 raise BadInputError(f"{name} {most}: a number above 0")
 
 
-def search(maker: Maker, model: Model, leaves: Sequence[str], effort: Effort) -> list[Leaf]:
+def search(producer: LeafProducer, model: Model, leaves: Sequence[str], effort: Effort) -> list[Leaf]:
     """Searches, and returns every measured leaf in the order of the search."""
-    return _Search(maker, model, effort).run(leaves)
+    return _Search(producer, model, effort).run(leaves)
 
 
 def best_of(leaves: Sequence[Leaf]) -> list[Leaf]:
@@ -63,7 +63,9 @@ def best_of(leaves: Sequence[Leaf]) -> list[Leaf]:
 def _front(leaves: Sequence[Leaf]) -> list[Leaf]:
     measured = [leaf for leaf in leaves if leaf.status in (LeafStatus.MET, LeafStatus.MISSED)]
     known = [name for name in ("accuracy_drop", speed_figure(measured), "encoded_weights") if name]
-    return [measured[place] for place in front([[_known(leaf.figure(name)) for name in known] for leaf in measured])]
+    return [
+        measured[place] for place in pareto_front([[_known(leaf.figure(name)) for name in known] for leaf in measured])
+    ]
 
 
 def cost(leaf: Leaf) -> tuple[float, float, float]:
@@ -77,7 +79,7 @@ def _known(figure: float | None) -> float:
 
 @dataclass
 class _Search:
-    maker: Maker
+    producer: LeafProducer
     model: Model
     effort: Effort
     found: list[Leaf] = field(default_factory=list)
@@ -100,8 +102,8 @@ class _Search:
         """Measures the candidates that the bounds allow; returns whether there were any."""
         affordable = [one for one in candidates if self._takes(one)]
         self._tried |= set(affordable)
-        self.maker.watcher.wants(affordable, self.model)
-        found = self.maker.leaves(affordable, begins=self._in_time)
+        self.producer.observer.leaves_chosen(affordable, self.model)
+        found = self.producer.leaves(affordable, begins=self._in_time)
         self.found += found
         return bool(found)
 
@@ -114,7 +116,7 @@ class _Search:
 
     def _new(self, one: Candidate) -> set[SettledNode]:
         """Returns the trainings that a candidate adds."""
-        return {where for where in self.maker.chain(one) if where.node} - self._counted
+        return {where for where in self.producer.chain(one) if where.node} - self._counted
 
     def _neighbours(self, step: float) -> list[Candidate]:
         """Returns the untried candidates one step from the front, those with the fewest new trainings first."""
@@ -139,7 +141,7 @@ class _Search:
             with_settings(self.model, settings)
         except BadInputError:  # beyond what a recipe takes
             return None
-        return candidate(self.model, seed.technique, tuple(sorted(settings.items())))
+        return candidate_of(self.model, seed.technique, tuple(sorted(settings.items())))
 
 
 def _ways(leaf: Leaf) -> list[int]:

@@ -26,7 +26,7 @@ from hil.harness.store.store import Store
 from hil.harness.tree.candidates import Candidate, SettledNode, with_settings
 from hil.harness.vela.settings import VelaSettings
 
-OF_A_LEAF = (OptimizeError, CompileError, StreamError)
+LEAF_ERRORS = (OptimizeError, CompileError, StreamError)
 """Errors of a technique, Vela or the NPU that fail the leaf; any other error ends the walk."""
 
 
@@ -40,7 +40,7 @@ class Task:
 
     model: Model
     store: Path
-    place: SettledNode
+    settled: SettledNode
     made_of: Mapping[str, Any]
     vela: VelaSettings
     target: str
@@ -49,9 +49,9 @@ class Task:
 
     @property
     def title(self) -> str:
-        return self.place.title if self.candidate is None else f"leaf {self.candidate.title}"
+        return self.settled.title if self.candidate is None else f"leaf {self.candidate.title}"
 
-    def plain(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Converts the task to JSON; raises `BadInputError` for a model without a file, which no process can load."""
         if not self.model.path.is_file():
             raise BadInputError(f"{self.model.name} comes from no model file: only this process can train it")
@@ -59,7 +59,7 @@ class Task:
             "model": str(self.model.path),
             "recipe": json.loads(json.dumps(asdict(self.model.recipe))),
             "store": str(self.store.resolve()),
-            "node": list(self.place.node),
+            "node": list(self.settled.node),
             "made_of": dict(self.made_of),
             "leaf": self.candidate.leaf if self.candidate else None,
             "vela": asdict(self.vela),
@@ -69,7 +69,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Made:
+class TaskResult:
     """Result of a task: `anew` if it was trained now, `seconds` of the training, `failed` the error of a technique."""
 
     seconds: float = 0.0
@@ -77,42 +77,42 @@ class Made:
     failed: OptimizeError | None = None
 
 
-def make(task: Task, say: Say) -> Made:
+def run_task(task: Task, say: Say) -> TaskResult:
     """Runs a task in this process; raises `InfrastructureError` if its recipe differs from `made_of`."""
     pipeline = Pipeline(Store(task.store), say)
     try:
-        _compare(task.made_of, pipeline.recipe(task.model, task.place.node).as_json())
+        _compare(task.made_of, pipeline.recipe(task.model, task.settled.node).as_json())
         if task.candidate is not None:
             evaluator = Evaluator(pipeline, task.target, task.vela, task.samples)
             evaluator.prepare(evaluator.deploy(task.model, task.candidate.leaf))
-            return Made()
-        artifact = pipeline.keras(task.model, task.place.node)
-    except OF_A_LEAF as error:
-        return Made(failed=OptimizeError(str(error.args[0]), hint=error.hint, log=error.log))
-    return Made(float(artifact.manifest["seconds"]), artifact.anew)
+            return TaskResult()
+        artifact = pipeline.keras(task.model, task.settled.node)
+    except LEAF_ERRORS as error:
+        return TaskResult(failed=OptimizeError(str(error.args[0]), hint=error.hint, log=error.log))
+    return TaskResult(float(artifact.manifest["seconds"]), artifact.anew)
 
 
-def make_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+def run_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
     """Handles a task in a worker process: `header` is the task; reports progress, returns a `TaskResult` as JSON."""
-    made = make(_task(header), lambda text, done, total: tell({"text": text, "done": done, "total": total}))
+    made = run_task(_task(header), lambda text, done, total: tell({"text": text, "done": done, "total": total}))
     failed = made.failed
     reason = failed and {"message": failed.args[0], "hint": failed.hint, "log": failed.log}
     return {"seconds": made.seconds, "anew": made.anew, "failed": reason}, []
 
 
-def made_of_plain(answer: Mapping[str, Any]) -> Made:
+def result_of_json(answer: Mapping[str, Any]) -> TaskResult:
     """Converts the handler's answer to a `TaskResult`."""
     failed = answer["failed"]
     error = failed and OptimizeError(failed["message"], hint=failed["hint"], log=failed["log"])
-    return Made(float(answer["seconds"]), bool(answer["anew"]), error)
+    return TaskResult(float(answer["seconds"]), bool(answer["anew"]), error)
 
 
 def _task(plain: Mapping[str, Any]) -> Task:
     model = with_settings(_model(plain["model"]), _recipe(plain["recipe"]))
     vela = VelaSettings(**{**plain["vela"], "options": tuple(plain["vela"]["options"])})
     candidate = Candidate(plain["leaf"]) if plain["leaf"] is not None else None
-    place, store = SettledNode(tuple(plain["node"])), Path(plain["store"])
-    return Task(model, store, place, plain["made_of"], vela, plain["target"], plain["samples"], candidate)
+    settled, store = SettledNode(tuple(plain["node"])), Path(plain["store"])
+    return Task(model, store, settled, plain["made_of"], vela, plain["target"], plain["samples"], candidate)
 
 
 @lru_cache

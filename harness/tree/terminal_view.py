@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from hil.harness.optimize.paths import Node, path_of
 from hil.harness.progress import INTERVAL_S, LineProgress
-from hil.harness.tree.candidates import Candidate, Settings, SettledNode, place, title
-from hil.harness.tree.observer import Watcher
-from hil.harness.tree.result import Leaf, LeafStatus, Trained
-from hil.harness.tree.text import STYLES, asked, origin, step, summary
+from hil.harness.tree.candidates import Candidate, Settings, SettledNode, settled_node, title
+from hil.harness.tree.observer import WalkObserver
+from hil.harness.tree.result import Leaf, LeafStatus, TrainedNode
+from hil.harness.tree.text_report import STYLES, format_limits, format_node, format_origin, summary
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hil.harness.model import Budget, Model
 
 
-class View(Watcher, AbstractContextManager["View"]):
+class View(WalkObserver, AbstractContextManager["View"]):
     """Observer that displays a walk while its block runs; also the `say` of the evaluator's pipeline."""
 
     @abstractmethod
@@ -41,9 +41,9 @@ class View(Watcher, AbstractContextManager["View"]):
     def say(self, *lines: str) -> None:
         """Prints lines above the tree."""
 
-    def starts(self, model: Model, evaluator: Evaluator, limits: Budget) -> None:
+    def walk_started(self, model: Model, evaluator: Evaluator, limits: Budget) -> None:
         where = f"{evaluator.target_name}, {evaluator.vela.accelerator}, {evaluator.vela.memory_mode}"
-        self.say(f"{model.name} on {where}: {asked(limits)}")
+        self.say(f"{model.name} on {where}: {format_limits(limits)}")
 
 
 class LineView(View):
@@ -66,10 +66,10 @@ class LineView(View):
     def progress(self, what: SettledNode | Candidate, text: str, done: int, total: int) -> None:
         self._progress(text, done, total)
 
-    def trained(self, node: Trained) -> None:
-        self._line(title(step(node.node), node.settings), origin(node))
+    def node_finished(self, node: TrainedNode) -> None:
+        self._line(title(format_node(node.node), node.settings), format_origin(node))
 
-    def walked(self, leaf: Leaf) -> None:
+    def leaf_finished(self, leaf: Leaf) -> None:
         self._line(f"leaf {leaf.name}", summary(leaf))
 
     def _line(self, name: str, text: str) -> None:
@@ -81,7 +81,7 @@ Branch = tuple[Node, Settings]
 """A node of the displayed tree: path and settings."""
 
 
-class Growing(View):
+class TreeView(View):
     """Displays the tree on a terminal and redraws it after each change; several nodes may be in progress."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Growing(View):
         self._busy: dict[Branch | str, str] = {}
         self._next = 0.0
 
-    def __enter__(self) -> Growing:
+    def __enter__(self) -> TreeView:
         self._live.start()
         return self
 
@@ -113,25 +113,25 @@ class Growing(View):
         for line in lines:
             self._live.console.print(line, markup=False, soft_wrap=True)
 
-    def wants(self, candidates: Sequence[Candidate], model: Model) -> None:
+    def leaves_chosen(self, candidates: Sequence[Candidate], model: Model) -> None:
         self._model = model
         self._ways |= {candidate: _way(model, candidate) for candidate in candidates}
         self._draw()
 
-    def training(self, where: SettledNode) -> None:
+    def node_started(self, where: SettledNode) -> None:
         self._begins((where.node, where.settings), "training")
 
-    def trained(self, node: Trained) -> None:
-        self._nodes[node.node, node.settings] = origin(node)
+    def node_finished(self, node: TrainedNode) -> None:
+        self._nodes[node.node, node.settings] = format_origin(node)
         self._ends((node.node, node.settings))
 
-    def measuring(self, candidate: Candidate) -> None:
+    def leaf_started(self, candidate: Candidate) -> None:
         self._begins(candidate.title, "measuring")
 
     def progress(self, what: SettledNode | Candidate, text: str, done: int, total: int) -> None:
         self._says((what.node, what.settings) if isinstance(what, SettledNode) else what.title, text, done, total)
 
-    def walked(self, leaf: Leaf) -> None:
+    def leaf_finished(self, leaf: Leaf) -> None:
         self._done[leaf.name] = leaf
         if leaf.status is LeafStatus.FAILED:  # the walk to it ended at one of its nodes, or here
             for branch in self._ways[Candidate(leaf.technique, leaf.settings)]:
@@ -195,11 +195,11 @@ def _way(model: Model, candidate: Candidate) -> list[Branch]:
     """Returns the nodes from the base to a leaf."""
     node = candidate.node
     ends = [node[:length] for length in range(len(node) + 1)]
-    return [(end, place(model, end, candidate.settings).settings) for end in ends]
+    return [(end, settled_node(model, end, candidate.settings).settings) for end in ends]
 
 
-def view(*, as_json: bool) -> View:
+def create_view(*, as_json: bool) -> View:
     """Creates the tree view if stdout is a terminal; else the line view, on stderr if stdout is for JSON."""
     if sys.stdout.isatty() and not as_json:
-        return Growing()
+        return TreeView()
     return LineView(sys.stderr if as_json else sys.stdout)

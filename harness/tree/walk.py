@@ -22,17 +22,17 @@ from hil.harness.optimize.paths import PATHS, level, path_of
 from hil.harness.pytest_plugin.selection import leaves_of
 from hil.harness.store.store import digest
 from hil.harness.tree.candidates import Candidate
-from hil.harness.tree.executors import executor_of
+from hil.harness.tree.executors import create_executor
+from hil.harness.tree.leaf_producer import LeafProducer
 from hil.harness.tree.limits import limits_of
-from hil.harness.tree.observer import Telling, Watcher
-from hil.harness.tree.production import Maker
+from hil.harness.tree.observer import ProgressObserver, WalkObserver
 from hil.harness.tree.reproduction import optimize_command, run_command
 from hil.harness.tree.result import Leaf, LeafStatus, Verdict, Walk
 from hil.harness.tree.settings_search import Effort, best_of, cost, search
 from hil.harness.vela.compiler import vela_version
 
 POLICIES = ("first", "all", "best")
-OUTSIDE = ("int16x8",)
+OUTSIDE_TREE = ("int16x8",)
 """Leaves outside the tree: walked to only if named."""
 
 
@@ -46,7 +46,7 @@ def walk(
     effort: Effort | None = None,
     jobs: int = 1,
     scheduler: str = "",
-    watcher: Watcher | None = None,
+    observer: WalkObserver | None = None,
     failures: Path | None = None,
     vela_config: Path | None = None,
 ) -> Walk:
@@ -62,22 +62,22 @@ def walk(
     effort = effort or Effort()
     check_policy(policy, effort)
     asked = limits_of(model, evaluator.target_name, {}).limits if limits is None else limits
-    watcher = watcher or Telling(evaluator.pipeline.say)
-    plan = in_order(model, leaves)
+    observer = observer or ProgressObserver(evaluator.pipeline.say)
+    plan = leaves_in_order(model, leaves)
     identity = _identity(evaluator)  # a target that cannot run is known before anything is trained
-    with executor_of(jobs, scheduler) as executor:
-        watcher.starts(model, evaluator, asked)
-        maker = Maker(model, evaluator, asked, watcher, executor, failures)
+    with create_executor(jobs, scheduler) as executor:
+        observer.walk_started(model, evaluator, asked)
+        producer = LeafProducer(model, evaluator, asked, observer, executor, failures)
         if policy == "best":
-            done = search(maker, model, plan, effort)
+            done = search(producer, model, plan, effort)
         else:
             candidates = [Candidate(name) for name in plan]
-            watcher.wants(candidates, model)
-            done = maker.leaves(candidates, lambda leaf: policy == "first" and leaf.status is LeafStatus.MET)
+            observer.leaves_chosen(candidates, model)
+            done = producer.leaves(candidates, lambda leaf: policy == "first" and leaf.status is LeafStatus.MET)
     rest = tuple(name for name in plan if name not in {leaf.name for leaf in done})
     best = tuple(leaf.name for leaf in best_of(done)) if policy == "best" else ()
     verdict = _verdict(model, evaluator, policy, done, vela_config)
-    return Walk(model.name, policy, asked, identity, maker.trained, tuple(done), rest, verdict, best)
+    return Walk(model.name, policy, asked, identity, producer.trained, tuple(done), rest, verdict, best)
 
 
 def check_policy(policy: str, effort: Effort | None = None) -> None:
@@ -93,7 +93,7 @@ def check_policy(policy: str, effort: Effort | None = None) -> None:
         raise BadInputError(f"max_trainings and max_minutes bound the policy best, this is {policy}")
 
 
-def in_order(model: Model, leaves: Sequence[str] = ()) -> list[str]:
+def leaves_in_order(model: Model, leaves: Sequence[str] = ()) -> list[str]:
     """Returns the leaves to walk to, level by level; raises `BadInputError` for one that the model does not have."""
     if model.build is None:
         raise BadInputError(f"{model.name} came as an int8 file: it has no tree")
@@ -102,7 +102,7 @@ def in_order(model: Model, leaves: Sequence[str] = ()) -> list[str]:
         path_of(name)
         if name not in known:
             raise BadInputError(f"{model.name} has no leaf {name}", hint=f"it has: {', '.join(known)}")
-    wanted = [name for name in known if (name in leaves if leaves else name not in OUTSIDE)]
+    wanted = [name for name in known if (name in leaves if leaves else name not in OUTSIDE_TREE)]
     if not wanted:
         raise BadInputError(f"{model.name} has no leaf in the tree", hint=f"name one outside: {', '.join(known)}")
     return sorted(wanted, key=lambda name: level(PATHS[name]))

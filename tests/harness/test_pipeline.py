@@ -152,7 +152,7 @@ def test_a_damaged_model_is_made_again_and_is_the_same(trained: Path, tmp_path: 
 
 
 def test_the_float_outputs_are_those_of_the_nodes_model(trained: Path, tmp_path: Path) -> None:
-    from hil.harness.optimize.keras.saved_file import load_model
+    from hil.harness.optimize.keras.hdf5_file import load_model
 
     pipeline, blobs = Pipeline(Store(trained)), model(tmp_path)
     x, y = pipeline.samples(blobs, "test")

@@ -10,15 +10,16 @@ import pytest
 
 from hil.core.errors import UnavailableError
 from hil.harness.model import Model, discover
-from hil.harness.optimize import steps
-from hil.harness.optimize import trained_base as base
+from hil.harness.optimize import steps, trained_base
 
 from .conftest import FOLDER
 
 
 def accuracy(model: Model) -> float:
     x, y = model.data.load("test")
-    return float(np.mean(base.base_model(model, None).predict(x, batch_size=500, verbose=0).argmax(axis=1) == y))
+    return float(
+        np.mean(trained_base.base_model(model, None).predict(x, batch_size=500, verbose=0).argmax(axis=1) == y)
+    )
 
 
 def test_both_models_are_found_and_their_weights_are_small() -> None:
@@ -39,7 +40,7 @@ def test_the_keyword_spotter_understands_strangers(digits: Model) -> None:
 @pytest.mark.parametrize("name", ["fashion_cnn", "digits_dscnn"])
 def test_weights_fit_the_network_without_any_data(name: str) -> None:
     (model,) = [model for model in discover(FOLDER) if model.name == name]
-    network = base.base_model(model, None)
+    network = trained_base.base_model(model, None)
     assert network.count_params() < 100_000
     assert {type(layer).__name__ for layer in network.layers} >= {"DepthwiseConv2D", "BatchNormalization"}
 

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from hil.core.errors import BadInputError, HilError
+from hil.harness.optimize.keras.hdf5_file import code_in, load_model
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, quiet
-from hil.harness.optimize.keras.keras3 import construct, import_keras3, rebuilt
+from hil.harness.optimize.keras.keras3 import construct, import_keras3, rebuild
 from hil.harness.optimize.keras.keras3_check import (
     MAX_CONFIG,
     MAX_WEIGHTS,
@@ -31,10 +32,9 @@ from hil.harness.optimize.keras.keras3_check import (
     check_config,
     check_hdf5,
     check_size,
-    parsed,
+    parse_object,
     read_archive,
 )
-from hil.harness.optimize.keras.saved_file import code_in, load_model
 
 _GRAPH_HINT = 'save the model itself: model.save("net.keras"), and name that file'
 
@@ -79,7 +79,7 @@ def _from_hdf5(path: Path) -> Any:
         version, text = file.attrs.get("keras_version", ""), file.attrs.get("model_config")
     if text is None:
         raise BadInputError(f"{path} holds weights but no model", hint='write it by model.save("net.keras")')
-    config = parsed(text, path)
+    config = parse_object(text, path)
     if (version.decode() if isinstance(version, bytes) else str(version)).startswith("3."):
         return _by_keras3(path, config, weights, content, ".h5")
     _check_keras2(config, weights, path)
@@ -96,7 +96,7 @@ def _by_keras3(path: Path, config: dict[str, Any], weights: int, content: bytes,
         copy = Path(folder) / f"model{suffix}"
         copy.write_bytes(content)
         model = _loaded(path, lambda: keras.models.load_model(str(copy), compile=False, safe_mode=True))
-    return _loaded(path, lambda: rebuilt(model))
+    return _loaded(path, lambda: rebuild(model))
 
 
 def _rewritten(archive: KerasArchive) -> bytes:
@@ -160,7 +160,7 @@ def _root(metadata: Path) -> dict[str, Any]:
 
     nodes = _loaded(metadata, lambda: saved_metadata_pb2.SavedMetadata.FromString(metadata.read_bytes())).nodes
     root = next((node.metadata for node in nodes if node.node_id == 0), None)
-    described = parsed(root, metadata) if root else {}
+    described = parse_object(root, metadata) if root else {}
     if described.get("class_name") not in ("Functional", "Sequential") or not described.get("config"):
         raise BadInputError(f"{metadata.parent} holds no functional or sequential model", hint=_GRAPH_HINT)
     return described

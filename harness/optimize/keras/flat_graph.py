@@ -31,17 +31,17 @@ def is_nested(model: Any) -> bool:
     return any(hasattr(layer, "layers") for layer in model.layers)
 
 
-def flat(model: Any) -> Any:
+def flatten_model(model: Any) -> Any:
     """Returns a flat copy of a functional or sequential model; raises `OptimizeError` if its outputs differ."""
-    copies = Copies()
+    copies = LayerCopies()
     with quiet():
-        made = replayed(model, copies)
+        made = replay(model, copies)
         copies.fill()
     compare(model, made, random_inputs(model), f"the model {model.name}, made flat")
     return made
 
 
-class Copies:
+class LayerCopies:
     """Layer call that copies every layer; `change` maps (layer, configuration) to the copy's configuration."""
 
     def __init__(self, change: Callable[[Any, dict[str, Any]], dict[str, Any]] = lambda _, config: config) -> None:
@@ -65,7 +65,7 @@ class Copies:
                 copy.set_weights(layer.get_weights())
 
 
-def replayed(model: Any, call: LayerCall) -> Any:
+def replay(model: Any, call: LayerCall) -> Any:
     """Builds a model by calling `call` for each call of a layer in `model`, in order."""
     keras = import_keras()
     if not getattr(model, "_is_graph_network", False):

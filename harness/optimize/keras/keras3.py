@@ -23,7 +23,7 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import HilError, OptimizeError, UnavailableError
 from hil.harness.optimize.keras.keras2 import import_keras, quiet
-from hil.harness.optimize.keras.keras3_graph import Entry, InputSpec, Path, entries, inputs_of, walk
+from hil.harness.optimize.keras.keras3_graph import Entry, InputSpec, Path, entries, inputs_of, traverse
 from hil.harness.optimize.keras.keras3_layers import MODELS, is_operation, label, layers_for, refuse
 from hil.harness.optimize.layers import weight_name
 
@@ -62,13 +62,13 @@ def is_keras3(value: Any) -> bool:
     return model is not None and model is not import_keras().Model and isinstance(value, model)
 
 
-def start_names_anew() -> None:
+def reset_layer_names() -> None:
     """Resets Keras 3's counters of unnamed layers, if Keras 3 was imported."""
     if utils := getattr(sys.modules.get("keras"), "utils", None):
         utils.clear_session()
 
 
-def rebuilt(model: Any) -> Any:
+def rebuild(model: Any) -> Any:
     """Returns the Keras 3 `model` as a flat tf_keras model with the same weights and outputs.
 
     Raises `OptimizeError` naming a layer that cannot be rebuilt or computes another output.
@@ -77,11 +77,11 @@ def rebuilt(model: Any) -> Any:
     if not model.built or not getattr(model, "inputs", None):
         raise OptimizeError(f"the model {model.name} has no input", hint="let keras.Input be its first layer")
     with quiet():
-        entry = described(model)
+        entry = describe(model)
         built = construct(entry, lambda path: id(_operation_at(model, path)))
         for path, layers in built.layers.items():
             _copy_weights(_operation_at(model, path), layers, path)
-        prove(model, entry, built)
+        check_equivalence(model, entry, built)
     return built.network
 
 
@@ -110,7 +110,7 @@ def construct(entry: Entry, identity: Callable[[Path], Any] = tuple) -> RebuiltN
             return refuse(label(path), (str(error).strip().splitlines() or [""])[0])
 
     inputs = [keras.Input(spec.shape, name=spec.name, dtype=spec.dtype) for spec in specs]
-    outputs = walk(entry, inputs, call)
+    outputs = traverse(entry, inputs, call)
     return RebuiltNetwork(keras.Model(inputs, outputs, name=entry["config"]["name"]), layers)
 
 
@@ -136,12 +136,12 @@ def _applied(layers: Sequence[Any], entry: Entry, arguments: list[Any], keywords
     return x
 
 
-def described(model: Any) -> Entry:
+def describe(model: Any) -> Entry:
     """Returns a Keras 3 model's configuration, with the learned mean and variance of a Normalization as settings."""
     config = model.get_config()
     for inner in config["layers"]:
         if inner["class_name"] in MODELS:
-            inner["config"] = described(_operation_at(model, [inner["config"]["name"]]))["config"]
+            inner["config"] = describe(_operation_at(model, [inner["config"]["name"]]))["config"]
         elif inner["class_name"] == "Normalization":
             learned = [_array(weight).tolist() for weight in _operation_at(model, [inner["config"]["name"]]).weights]
             inner["config"] |= dict(zip(("mean", "variance"), learned, strict=False))
@@ -194,7 +194,7 @@ def _array(value: Any) -> Array:
     return np.asarray(import_keras3().ops.convert_to_numpy(value))
 
 
-def prove(model: Any, entry: Entry, built: RebuiltNetwork) -> None:
+def check_equivalence(model: Any, entry: Entry, built: RebuiltNetwork) -> None:
     """Raises `OptimizeError` naming the first layer whose output differs from Keras 3's."""
 
     def call(path: Path, inner: Entry, arguments: list[Any], keywords: dict[str, Any]) -> Any:
@@ -210,7 +210,7 @@ def prove(model: Any, entry: Entry, built: RebuiltNetwork) -> None:
         return arrays if several else arrays[0]
 
     inputs = _random_inputs(entry)
-    walk(entry, inputs, call)
+    traverse(entry, inputs, call)
     whole = inputs if len(inputs) > 1 else inputs[0]
     expected, given = import_keras3().tree.flatten(model(whole, training=False)), built.network(whole, training=False)
     _compare([_array(value) for value in expected], given if len(expected) > 1 else [given], f"the model {model.name}")

@@ -84,7 +84,7 @@ def read_archive(path: Path) -> KerasArchive:
                 raise BadInputError(f"{path} is not loaded: it is larger than a model for a microcontroller can be")
             metadata, config, weights = (archive.read(name) for name in _MEMBERS)
         return KerasArchive(
-            _uncompiled(parsed(config, path)), str(parsed(metadata, path).get("keras_version")), weights
+            _uncompiled(parse_object(config, path)), str(parse_object(metadata, path).get("keras_version")), weights
         )
     except (KeyError, OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise BadInputError(f"{path} is no Keras model: {error}") from None
@@ -97,7 +97,7 @@ def _uncompiled(value: Any) -> Any:
     return [_uncompiled(inner) for inner in value] if isinstance(value, list) else value
 
 
-def parsed(text: str | bytes, path: Path) -> dict[str, Any]:
+def parse_object(text: str | bytes, path: Path) -> dict[str, Any]:
     """Parses a JSON object; raises `BadInputError` for anything else."""
     try:
         value = json.loads(text)

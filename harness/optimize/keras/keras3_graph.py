@@ -65,7 +65,7 @@ def entries(entry: Entry) -> Iterator[Entry]:
             yield from entries(inner)
 
 
-def walk(entry: Entry, inputs: Sequence[Any], call: Call) -> Any:
+def traverse(entry: Entry, inputs: Sequence[Any], call: Call) -> Any:
     """Calls every layer in topological order; returns the model's output or list of outputs."""
     calls = 0
 

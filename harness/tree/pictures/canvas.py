@@ -86,7 +86,7 @@ def style() -> Iterator[None]:
         yield
 
 
-def figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """Creates an empty figure of a size in pixels."""
     from matplotlib.figure import Figure
 
@@ -95,27 +95,27 @@ def figure(width: float, height: float) -> Figure:
 
 def canvas(width: float, height: float) -> tuple[Figure, Axes]:
     """Creates a figure and its axes: x to the right and y downwards, in pixels."""
-    made = figure(width, height)
+    made = new_figure(width, height)
     axes = made.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))
     axes.set_axis_off()
     return made, axes
 
 
-def plain(text: str) -> str:
+def sanitize(text: str) -> str:
     """Returns text in one line, with the characters replaced that XML does not allow."""
     return _UNPRINTABLE.sub("\ufffd", " ".join(text.splitlines()))
 
 
-def fit(text: str, width: float, size: float = 12) -> str:
+def shorten(text: str, width: float, size: float = 12) -> str:
     """Shortens text to about `width` pixels."""
-    text, letters = plain(text), max(1, int(width / (_EM * size)))
+    text, letters = sanitize(text), max(1, int(width / (_EM * size)))
     return text if len(text) <= letters else f"{text[: max(1, letters - 1)]}…"
 
 
 def label(axes: Axes, x: float, y: float, text: str, *, size: float = 12, width: float = 0, **settings: Any) -> Any:
     """Draws one line of text, vertically centred at `y`, shortened to `width` pixels if given."""
-    shown = fit(text, width, size) if width else plain(text)
+    shown = shorten(text, width, size) if width else sanitize(text)
     settings = {"va": "center", "color": INK, **settings}
     return axes.text(x, y, shown, fontsize=size, **settings)
 

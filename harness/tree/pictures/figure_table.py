@@ -7,12 +7,20 @@ import textwrap
 from hil.harness.tree.pictures import status
 from hil.harness.tree.pictures.canvas import CARD, GREEN, INK, LINE, RED, SOFT, TINT, Drawing, box, canvas, label
 from hil.harness.tree.result import Walk
-from hil.harness.tree.text import HEADINGS, asked, cells, legend, standing, summary, verdict
+from hil.harness.tree.text_report import (
+    HEADINGS,
+    format_figures,
+    format_limits,
+    format_status,
+    legend,
+    summary,
+    verdict_lines,
+)
 
 _LETTER, _ROW, _LINE = 7.3, 24, 18
 
 
-def where(found: Walk) -> str:
+def format_target(found: Walk) -> str:
     """Formats the target and the configuration of the NPU."""
     return ", ".join(found.identity[key] for key in ("target", "accelerator", "memory_mode", "system_config"))
 
@@ -22,21 +30,26 @@ def draw_heading(found: Walk, width: float) -> Drawing:
     made, axes = canvas(width, 92)
     label(axes, 16, 24, found.model, size=20, weight="bold", width=width - 32)
     label(
-        axes, 16, 50, f"on {where(found)}: {asked(found.limits)}; policy {found.policy}", color=SOFT, width=width - 32
+        axes,
+        16,
+        50,
+        f"on {format_target(found)}: {format_limits(found.limits)}; policy {found.policy}",
+        color=SOFT,
+        width=width - 32,
     )
     good = found.verdict.met
-    line = f"{'✓' if good else '✗'} {verdict(found)[0]}"
+    line = f"{'✓' if good else '✗'} {verdict_lines(found)[0]}"
     label(axes, 16, 76, line, size=14, weight="bold", color=GREEN if good else RED, width=width - 32)
     return Drawing("heading", made, axes, line)
 
 
 def draw_table(found: Walk, width: float) -> Drawing:
     """Draws the table of all leaves, with legend, mismatches and the winner's commands."""
-    rows = [[leaf.name, standing(found, leaf), *cells(leaf)] for leaf in found.leaves]
+    rows = [[leaf.name, format_status(found, leaf), *format_figures(leaf)] for leaf in found.leaves]
     headings = ["leaf", "", *(heading.replace("\n", " ") for heading in HEADINGS)]
     letters = [min(24, max(len(row[n]) for row in [headings, *rows])) for n in range(len(headings))]
     spare = max(8.0, (width - 32 - 24 - _LETTER * sum(letters)) / len(letters))
-    notes = [line for text in [*legend(found), *verdict(found)[1:]] for line in _wrapped(text, width)]
+    notes = [line for text in [*legend(found), *verdict_lines(found)[1:]] for line in _wrapped(text, width)]
     height = 40 + _ROW * len(rows) + 14 + _LINE * len(notes) + 10
     made, axes = canvas(width, height)
     ends, x = [], 40.0

@@ -9,15 +9,23 @@ from __future__ import annotations
 from typing import Any
 
 from hil.harness.tree.pictures import status
-from hil.harness.tree.pictures.canvas import COLORS, Drawing, plain, style
-from hil.harness.tree.pictures.figure_table import where
-from hil.harness.tree.pictures.kernel_drawing import corner, draw_key, draw_stages
+from hil.harness.tree.pictures.canvas import COLORS, Drawing, sanitize, style
+from hil.harness.tree.pictures.figure_table import format_target
+from hil.harness.tree.pictures.kernel_drawing import describe_corner, draw_key, draw_stages
 from hil.harness.tree.pictures.kernel_stages import KernelStages
 from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, draw_scatter
 from hil.harness.tree.pictures.svg import inline
 from hil.harness.tree.pictures.tree_drawing import draw_tree
 from hil.harness.tree.result import Leaf, LeafStatus, Walk
-from hil.harness.tree.text import HEADINGS, asked, cells, legend, standing, summary, verdict
+from hil.harness.tree.text_report import (
+    HEADINGS,
+    format_figures,
+    format_limits,
+    format_status,
+    legend,
+    summary,
+    verdict_lines,
+)
 
 
 def html(found: Walk, kernel: KernelStages | None = None) -> str:
@@ -32,13 +40,13 @@ def html(found: Walk, kernel: KernelStages | None = None) -> str:
         walk=found,
         kernel=kernel,
         colors=COLORS,
-        asked=asked(found.limits),
-        where=where(found),
-        verdict=verdict(found)[0],
+        asked=format_limits(found.limits),
+        where=format_target(found),
+        verdict=verdict_lines(found)[0],
         headings=[heading.replace("\n", " ") for heading in HEADINGS],
         rows=[*(_row(leaf, found) for leaf in found.leaves), *(_pale(name) for name in found.not_walked)],
         legend=[text.replace("\n", " ") for text in legend(found)],
-        remarks=[line.strip() for line in verdict(found)[1:] if line.strip() not in _commands(found)],
+        remarks=[line.strip() for line in verdict_lines(found)[1:] if line.strip() not in _commands(found)],
         identity=[(name.replace("_", " "), value) for name, value in found.identity.items() if value],
         **drawings,
     )
@@ -46,7 +54,7 @@ def html(found: Walk, kernel: KernelStages | None = None) -> str:
 
 def _printable(value: Any) -> Any:
     """Replaces characters that XML does not allow; drawings have none."""
-    return plain(value) if type(value) is str else value
+    return sanitize(value) if type(value) is str else value
 
 
 def _drawings(found: Walk, kernel: KernelStages | None) -> dict[str, Any]:
@@ -59,7 +67,7 @@ def _drawings(found: Walk, kernel: KernelStages | None) -> dict[str, Any]:
     if kernel is None:
         return made
     stages = [_inline(drawing) for drawing in draw_stages(kernel)]
-    return {**made, "stages": stages, "key": _inline(draw_key()), "corner": corner(kernel)}
+    return {**made, "stages": stages, "key": _inline(draw_key()), "corner": describe_corner(kernel)}
 
 
 def _inline(drawing: Drawing) -> Any:
@@ -69,9 +77,9 @@ def _inline(drawing: Drawing) -> Any:
 
 
 def _row(leaf: Leaf, found: Walk) -> dict[str, Any]:
-    look = {"kind": leaf.status.value, "sign": status.sign(leaf), "word": standing(found, leaf)}
+    look = {"kind": leaf.status.value, "sign": status.sign(leaf), "word": format_status(found, leaf)}
     why = "" if leaf.status is LeafStatus.MET else summary(leaf, whole=False).partition(": ")[2]
-    return {"name": leaf.name, **look, "cells": cells(leaf), "why": why, "wins": leaf is found.winner}
+    return {"name": leaf.name, **look, "cells": format_figures(leaf), "why": why, "wins": leaf is found.winner}
 
 
 def _pale(name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hil.harness.tree.pictures.canvas import BAR, INK, LINE, SOFT, ZERO, Drawing, canvas, figure, label
+from hil.harness.tree.pictures.canvas import BAR, INK, LINE, SOFT, ZERO, Drawing, canvas, label, new_figure
 from hil.harness.tree.pictures.kernel_stages import KernelStages, Stage
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _stage(kernel: KernelStages, place: int, most: float, top: float) -> Drawing
     unit = "int8 values" if stage.quantized else "values"
     words = f"{stage.zeros:.1%} zeros, {stage.unique:,} unique {unit}".replace("%", " %")
     alt = f"Kernel {kernel.layer}, {stage.name}: {words}"
-    made = figure(WIDTH, HEIGHT)
+    made = new_figure(WIDTH, HEIGHT)
     surface = made.add_axes((0, 0, 1, 1))
     surface.set(xlim=(0, WIDTH), ylim=(HEIGHT, 0))
     surface.set_axis_off()
@@ -50,14 +50,14 @@ def _stage(kernel: KernelStages, place: int, most: float, top: float) -> Drawing
     label(surface, 16, 38, words, size=12, color=INK)
     heat = made.add_axes((16 / WIDTH, 1 - 246 / HEIGHT, 274 / WIDTH, 190 / HEIGHT))
     scale = 127.0 if stage.quantized else most
-    heat.imshow(colored(stage.values[:ROWS, :COLUMNS], scale), interpolation="none", aspect="auto")
+    heat.imshow(heat_colors(stage.values[:ROWS, :COLUMNS], scale), interpolation="none", aspect="auto")
     heat.set(xticks=[], yticks=[])
     bars = made.add_axes((66 / WIDTH, 42 / HEIGHT, 206 / WIDTH, 124 / HEIGHT))
     _bars(bars, stage, most, top)
     return Drawing(f"stage-{place + 1}", made, surface, alt)
 
 
-def colored(values: Array, scale: float) -> Array:
+def heat_colors(values: Array, scale: float) -> Array:
     """Maps values to colours, uint8 (rows, columns, 3): violet below zero, orange above, green for zero."""
     from matplotlib.colors import to_rgb
 
@@ -106,10 +106,10 @@ def draw_key() -> Drawing:
     """Draws the legend of the heat maps' colours."""
     made, axes = canvas(470, 34)
     ramp = np.concatenate([-(np.linspace(1, 0.01, 90) ** 2), np.linspace(0.01, 1, 90) ** 2])
-    axes.imshow(colored(ramp[None], 1.0), extent=(70, 250, 25, 9), aspect="auto", interpolation="none")
+    axes.imshow(heat_colors(ramp[None], 1.0), extent=(70, 250, 25, 9), aspect="auto", interpolation="none")
     label(axes, 62, 17, "negative", size=11, ha="right", color=SOFT)
     label(axes, 258, 17, "positive", size=11, color=SOFT)
-    axes.imshow(colored(np.zeros((1, 1)), 1.0), extent=(340, 358, 25, 9), aspect="auto", interpolation="none")
+    axes.imshow(heat_colors(np.zeros((1, 1)), 1.0), extent=(340, 358, 25, 9), aspect="auto", interpolation="none")
     label(axes, 366, 17, "exactly zero", size=11, color=SOFT)
     axes.set(xlim=(0, 470), ylim=(34, 0))
     return Drawing(
@@ -117,7 +117,7 @@ def draw_key() -> Drawing:
     )
 
 
-def corner(kernel: KernelStages) -> str:
+def describe_corner(kernel: KernelStages) -> str:
     """Describes the part of the kernel that a heat map shows."""
     rows, columns = kernel.stages[0].values.shape
     if rows <= ROWS and columns <= COLUMNS:

@@ -41,7 +41,7 @@ class _Box:
         return (self.right - self.left) * (self.top - self.bottom) - inside
 
 
-def place(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
+def place_labels(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     """Draws the name of each point (x, y, name; data coordinates), away from existing text and lines.
 
     All segments of the lines must be horizontal or vertical.

@@ -9,7 +9,7 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.harness.tree.pictures.canvas import DPI, Drawing, style
 from hil.harness.tree.pictures.figure_table import draw_caption, draw_heading, draw_table
-from hil.harness.tree.pictures.kernel_drawing import WIDTH, corner, draw_key, draw_stages
+from hil.harness.tree.pictures.kernel_drawing import WIDTH, describe_corner, draw_key, draw_stages
 from hil.harness.tree.pictures.kernel_stages import KernelStages
 from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, draw_scatter
 from hil.harness.tree.pictures.tree_drawing import draw_tree
@@ -42,7 +42,7 @@ def _rows(found: Walk, kernel: KernelStages | None) -> list[list[Array]]:
     front = "What accuracy costs. The line is the Pareto front; bars are paired 95 % intervals of the drop"
     drawings += [[draw_caption(front, full)], [draw_scatter(found, LATENCY), draw_scatter(found, WEIGHTS)]]
     if kernel:
-        text = f"{kernel.layer} on the way to {kernel.leaf}. {corner(kernel)}; counts are of the whole kernel"
+        text = f"{kernel.layer} on the way to {kernel.leaf}. {describe_corner(kernel)}; counts are of the whole kernel"
         drawings += [[draw_caption(text, full)], [draw_key()], draw_stages(kernel)]
     drawings += [[draw_caption("All leaves. ", full)], [draw_table(found, full)]]
     return [[_pixels(drawing, _scale(row, full)) for drawing in row] for row in drawings]

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hil.harness.tree.pareto_front import front
+from hil.harness.tree.pareto_front import pareto_front
 from hil.harness.tree.pictures import status
-from hil.harness.tree.pictures.canvas import ACCENT, LINE, PALE, PAPER, RED, SOFT, Drawing, figure, label, plain
-from hil.harness.tree.pictures.labels import place
+from hil.harness.tree.pictures.canvas import ACCENT, LINE, PALE, PAPER, RED, SOFT, Drawing, label, new_figure, sanitize
+from hil.harness.tree.pictures.labels import place_labels
 from hil.harness.tree.result import Leaf, LeafStatus, Walk
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class ScatterPoint:
     high: float
 
 
-def points_of(found: Walk, cost: Cost) -> tuple[str, list[ScatterPoint]]:
+def scatter_points(found: Walk, cost: Cost) -> tuple[str, list[ScatterPoint]]:
     """Returns the measurement used for `cost` ("" if no leaf has one), and the leaves that have it.
 
     All points use the same measurement: the NPU's share of a latency is never compared with a whole latency.
@@ -81,8 +81,8 @@ def _point(leaf: Leaf, name: str, scale: float) -> ScatterPoint | None:
 
 def draw_scatter(found: Walk, cost: Cost) -> Drawing:
     """Draws the leaves as points; a text if the target has no such figure."""
-    name, points = points_of(found, cost)
-    made = figure(WIDTH, HEIGHT)
+    name, points = scatter_points(found, cost)
+    made = new_figure(WIDTH, HEIGHT)
     axes = made.add_axes(_AREA)
     drawing = Drawing(cost.name.replace(" ", "-"), made, axes, alt="")
     if not points:
@@ -91,11 +91,11 @@ def draw_scatter(found: Walk, cost: Cost) -> Drawing:
         label(axes, 0.5, 0.5, text, ha="center", color=SOFT, transform=axes.transAxes)
         return Drawing(drawing.name, made, axes, alt=text)
     _frame(axes, found, cost, name, points)
-    best = [points[place] for place in front([(point.cost, -point.accuracy) for point in points])]
+    best = [points[place] for place in pareto_front([(point.cost, -point.accuracy) for point in points])]
     _draw_front(axes, best)
     _draw_points(drawing, found, cost, points)
     named = [point for point in points if len(points) <= _MANY or point in best or point.leaf is found.winner]
-    place(axes, [(point.cost, point.accuracy, _name(found, point.leaf)) for point in named])
+    place_labels(axes, [(point.cost, point.accuracy, _name(found, point.leaf)) for point in named])
     words = ", ".join(f"{p.leaf.name} {p.accuracy:.1f} % at {p.cost:.4g} {cost.unit}" for p in points)
     line = ", ".join(dict.fromkeys(point.leaf.name for point in best))
     alt = f"Accuracy against {cost.name}: {words}. On the Pareto front: {line}."
@@ -103,7 +103,7 @@ def draw_scatter(found: Walk, cost: Cost) -> Drawing:
 
 
 def _name(found: Walk, leaf: Leaf) -> str:
-    return plain(f"{leaf.name} {status.WINNER}" if leaf is found.winner else leaf.name)
+    return sanitize(f"{leaf.name} {status.WINNER}" if leaf is found.winner else leaf.name)
 
 
 def _frame(axes: Axes, found: Walk, cost: Cost, name: str, points: list[ScatterPoint]) -> None:

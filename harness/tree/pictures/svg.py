@@ -12,7 +12,7 @@ import io
 import re
 import xml.etree.ElementTree as ET
 
-from hil.harness.tree.pictures.canvas import COLORS, Drawing, plain
+from hil.harness.tree.pictures.canvas import COLORS, Drawing, sanitize
 
 _REFERENCE = re.compile(r"(?<=url\(#)([^)]+)|(?<=^#)(.+)")
 _COLOR = re.compile("|".join(COLORS))
@@ -33,7 +33,7 @@ def inline(drawing: Drawing) -> str:
     root.attrib = {
         **{"xmlns": "http://www.w3.org/2000/svg", "id": drawing.name, "class": "drawing", "role": "img"},
         **{"viewBox": f"0 0 {width:g} {height:g}", "width": f"{width:g}", "height": f"{height:g}"},
-        "aria-label": plain(drawing.alt),
+        "aria-label": sanitize(drawing.alt),
     }
     return ET.tostring(root, encoding="unicode")
 
@@ -44,7 +44,7 @@ def _rewrite(element: ET.Element, drawing: Drawing) -> None:
     element.attrib = {_local(name): _value(_local(name), value, drawing) for name, value in element.attrib.items()}
     if gid in drawing.titles:
         title = ET.Element("title")
-        title.text = plain(drawing.titles[gid])
+        title.text = sanitize(drawing.titles[gid])
         element.insert(0, title)
 
 

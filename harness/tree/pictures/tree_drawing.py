@@ -25,9 +25,9 @@ from hil.harness.tree.pictures.canvas import (
     canvas,
     label,
 )
-from hil.harness.tree.pictures.tree_layout import DrawnNode, Item, plan
+from hil.harness.tree.pictures.tree_layout import DrawnNode, TreeItem, layout_tree
 from hil.harness.tree.result import Leaf, LeafStatus, Walk, speed_figure
-from hil.harness.tree.text import origin, step, summary
+from hil.harness.tree.text_report import format_node, format_origin, summary
 
 _MARGIN = 8
 _NODE_ROW = 0.66
@@ -74,7 +74,7 @@ class _Layout:
     figures: tuple[float, ...] = ()
 
 
-def _wide(items: list[Item]) -> _Layout:
+def _wide(items: list[TreeItem]) -> _Layout:
     """Computes the wide layout: columns as wide as their longest name, then the cards below each other."""
     nodes = [item for item in items if not item.is_leaf]
     depths = range(max(item.depth for item in nodes) + 1)
@@ -89,7 +89,7 @@ def _wide(items: list[Item]) -> _Layout:
     return _Layout(x + first + _END + _MARGIN, 0, columns, (x,) * (len(depths) + 1), 40, 46, 54, 34, figures)
 
 
-def _letters(item: Item) -> float:
+def _letters(item: TreeItem) -> float:
     """Returns the length of a node's longer line, in letters of its name."""
     return max(len(item.name), 0.85 * len(" ".join([*_said(item.settings), "100.0 s"])))
 
@@ -98,7 +98,7 @@ def _said(settings: Settings) -> list[str]:
     return [f"{name}={value}" for name, value in settings]
 
 
-def _narrow(items: list[Item]) -> _Layout:
+def _narrow(items: list[TreeItem]) -> _Layout:
     """Computes the narrow layout: all items below each other, indented by depth."""
     lefts = [_MARGIN + 22.0 * depth for depth in range(max(item.depth for item in items) + 1)]
     return _Layout(470, _NODE_ROW, tuple((left, 240.0) for left in lefts), tuple(lefts), 34, 62, 70, 4)
@@ -106,11 +106,11 @@ def _narrow(items: list[Item]) -> _Layout:
 
 def draw_tree(found: Walk, *, narrow: bool = False) -> Drawing:
     """Draws the tree with its figures; leaves that the walk did not reach are pale."""
-    items = plan(found, _NODE_ROW if narrow else 0)
+    items = layout_tree(found, _NODE_ROW if narrow else 0)
     layout = _narrow(items) if narrow else _wide(items)
     rows = max(item.row for item in items) + 1
     height = layout.top + rows * layout.row + _MARGIN
-    drawing = Drawing("tree-narrow" if narrow else "tree", *canvas(layout.width, height), alt=alt(found))
+    drawing = Drawing("tree-narrow" if narrow else "tree", *canvas(layout.width, height), alt=describe_tree(found))
     made = _Drawn(drawing, layout, found, items)
     for item in items:
         made.line(item)
@@ -121,7 +121,7 @@ def draw_tree(found: Walk, *, narrow: bool = False) -> Drawing:
     return drawing
 
 
-def alt(found: Walk) -> str:
+def describe_tree(found: Walk) -> str:
     """Describes the tree in words."""
     leaves = [f"{leaf.name} {summary(leaf)}" for leaf in found.leaves]
     leaves += [f"{name} {status.NOT_WALKED}" for name in found.not_walked]
@@ -131,19 +131,19 @@ def alt(found: Walk) -> str:
 class _Drawn:
     """Draws the nodes, leaves and lines of one tree."""
 
-    def __init__(self, drawing: Drawing, layout: _Layout, found: Walk, items: list[Item]) -> None:
+    def __init__(self, drawing: Drawing, layout: _Layout, found: Walk, items: list[TreeItem]) -> None:
         self.drawing, self.axes, self.layout, self.found = drawing, drawing.axes, layout, found
         self.speed = _TIME if speed_figure(found.leaves) == _TIME.figure else _CYCLES
-        self.nodes: dict[DrawnNode, Item] = {item.place: item for item in items if not item.is_leaf}
+        self.nodes: dict[DrawnNode, TreeItem] = {item.place: item for item in items if not item.is_leaf}
 
-    def left(self, item: Item) -> float:
+    def left(self, item: TreeItem) -> float:
         return self.layout.cards[item.depth] if item.is_leaf else self.layout.nodes[item.depth][0]
 
-    def middle(self, item: Item) -> float:
+    def middle(self, item: TreeItem) -> float:
         height = 1 if item.is_leaf else self.layout.indented or 1
         return self.layout.top + (item.row + height / 2) * self.layout.row
 
-    def line(self, item: Item) -> None:
+    def line(self, item: TreeItem) -> None:
         """Draws the line from the parent, with a corner."""
         if item.parent is None:
             return
@@ -162,7 +162,7 @@ class _Drawn:
         if item.is_leaf and not self.layout.indented:
             label(self.axes, end - 8, self.middle(item) - 9, item.place.node[-1], size=11, ha="right", color=PALE)
 
-    def node(self, item: Item) -> None:
+    def node(self, item: TreeItem) -> None:
         """Draws a node as a box: its last technique, and its training time."""
         width, height = self.layout.nodes[item.depth][1], self.layout.node
         x, y = self.left(item), self.middle(item)
@@ -170,8 +170,8 @@ class _Drawn:
         ink = INK if trained else PALE
         shape = box(self.axes, x, y - height / 2, width, height, facecolor=PAPER, edgecolor=SOFT if trained else LINE)
         time = " ".join([*_said(item.settings), f"{trained.seconds:.1f} s" if trained else "not made"])
-        where = title(step(item.place.node), item.place.settings)
-        self.drawing.tooltip(shape, f"{where}: {origin(trained) if trained else 'not made'}")
+        where = title(format_node(item.place.node), item.place.settings)
+        self.drawing.tooltip(shape, f"{where}: {format_origin(trained) if trained else 'not made'}")
         if self.layout.indented:
             label(self.axes, x + 10, y, item.name, weight="bold", color=ink, width=width / 2 + 30)
             label(self.axes, x + width - 8, y, time, size=11, color=SOFT, ha="right")
@@ -179,7 +179,7 @@ class _Drawn:
             label(self.axes, x + width / 2, y - 8, item.name, weight="bold", color=ink, width=width - 6, ha="center")
             label(self.axes, x + width / 2, y + 9, time, size=11, color=SOFT, ha="center", width=width - 6)
 
-    def leaf(self, item: Item) -> None:
+    def leaf(self, item: TreeItem) -> None:
         """A card: sign, name, status, figures, and what is missed."""
         leaf, x, y = item.leaf, self.left(item), self.middle(item)
         top, width = y - self.layout.card / 2, self.layout.width - x - _MARGIN
@@ -195,12 +195,12 @@ class _Drawn:
         box(self.axes, x + 4, top + 5, 4, self.layout.card - 10, facecolor=hue, edgecolor="none", radius=2)
         (self._narrow if self.layout.indented else self._wide)(item, x, y, width, wins)
 
-    def _name(self, item: Item, x: float, y: float, width: float) -> None:
+    def _name(self, item: TreeItem, x: float, y: float, width: float) -> None:
         ink = INK if item.leaf else PALE
         label(self.axes, x + 16, y, status.sign(item.leaf), size=14, color=status.color(item.leaf), weight="bold")
         label(self.axes, x + 34, y, item.name, size=13, weight="bold", color=ink, width=width)
 
-    def _wide(self, item: Item, x: float, y: float, width: float, wins: bool) -> None:
+    def _wide(self, item: TreeItem, x: float, y: float, width: float, wins: bool) -> None:
         leaf = item.leaf
         self._name(item, x, y - 9, self.layout.figures[0] - 40)
         word = " ".join([f"{status.WINNER} winner" if wins else status.word(leaf), *_said(item.settings)])
@@ -231,7 +231,7 @@ class _Drawn:
         box(self.axes, x, y - 4, length * value / most, 8, facecolor=BAR, edgecolor="none", radius=0, linewidth=0)
         label(self.axes, x + length + 8, y, text, size=12)
 
-    def _narrow(self, item: Item, x: float, y: float, width: float, wins: bool) -> None:
+    def _narrow(self, item: TreeItem, x: float, y: float, width: float, wins: bool) -> None:
         leaf = item.leaf
         self._name(item, x, y - 17, width - 150)
         word = " ".join([*_said(item.settings), f"{status.WINNER} winner" if wins else status.word(leaf)])

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from hil.harness.optimize.paths import Node, path_of
 from hil.harness.tree.candidates import Settings
-from hil.harness.tree.result import Leaf, Trained, Walk
+from hil.harness.tree.result import Leaf, TrainedNode, Walk
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class DrawnNode:
 
 
 @dataclass(frozen=True)
-class Item:
+class TreeItem:
     """A node, or a leaf (`leaf` is None if the walk did not reach it).
 
     `name` is the last technique, `settings` those to display: of a node, those that its parent does not have.  `depth`
@@ -43,7 +43,7 @@ class Item:
     parent: DrawnNode | None
     is_leaf: bool = False
     leaf: Leaf | None = None
-    trained: Trained | None = None
+    trained: TrainedNode | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class _End:
     leaf: Leaf | None = None
 
 
-def plan(found: Walk, node_height: float = 0) -> list[Item]:
+def layout_tree(found: Walk, node_height: float = 0) -> list[TreeItem]:
     """Lays out nodes and leaves from top to bottom; indented if `node_height`, in rows of a leaf, is not 0."""
     ends = [_End(leaf.technique, leaf.path, leaf.settings, leaf) for leaf in found.leaves]
     ends += [_End(name, path_of(name), ()) for name in found.not_walked]
@@ -78,14 +78,14 @@ class _Planner:
     def _at(self, node: Node, settings: Settings) -> DrawnNode:
         return DrawnNode(node, tuple(one for one in settings if one[0] in self._matter.get(node, set())))
 
-    def below(self, place: DrawnNode, ends: list[_End], row: float) -> tuple[list[Item], float]:
+    def below(self, place: DrawnNode, ends: list[_End], row: float) -> tuple[list[TreeItem], float]:
         """Lays out a node and the leaves `ends` below it, from `row` on; returns the items and the next free row."""
         node, depth = place.node, len(place.node)
         groups: dict[DrawnNode | int, list[_End]] = {}
         for number, end in enumerate(ends):
             here = end.path[:-1] == node
             groups.setdefault(number if here else self._at(end.path[: depth + 1], end.settings), []).append(end)
-        items: list[Item] = []
+        items: list[TreeItem] = []
         middles: list[float] = []
         behind = row + self._height
         for key, group in groups.items():
@@ -96,11 +96,11 @@ class _Planner:
             else:
                 (end,) = group
                 at = DrawnNode(end.path, end.settings)
-                items.append(Item(end.name, end.settings, at, len(end.path), behind, place, True, end.leaf))
+                items.append(TreeItem(end.name, end.settings, at, len(end.path), behind, place, True, end.leaf))
                 middles.append(behind)
                 behind += 1
         own = row if self._height or not middles else (middles[0] + middles[-1]) / 2
         parent = self._at(node[:-1], place.settings) if node else None
         new = tuple(one for one in place.settings if parent is None or one not in parent.settings)
         name = node[-1] if node else "base"
-        return [Item(name, new, place, depth, own, parent, trained=self._trained.get(place)), *items], behind
+        return [TreeItem(name, new, place, depth, own, parent, trained=self._trained.get(place)), *items], behind

@@ -13,8 +13,8 @@ from filelock import FileLock
 
 from hil.harness.model import FineTune, Recipe
 from hil.harness.optimize import steps
+from hil.harness.optimize.keras.hdf5_file import load_model, save_model
 from hil.harness.optimize.keras.keras2 import import_keras, seeded
-from hil.harness.optimize.keras.saved_file import load_model, save_model
 from hil.harness.optimize.paths import Node
 from hil.harness.optimize.training import TrainingPlan, fit
 

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 
 from hil.core.errors import OptimizeError
-from hil.harness.optimize import batchnorm_folding as folding
-from hil.harness.optimize import npu_rules as rules
-from hil.harness.optimize import steps
+from hil.harness.optimize import batchnorm_folding, npu_rules, steps
 from hil.harness.optimize.batchnorm_folding import fold
 from hil.harness.optimize.equalization import equalize
-from hil.harness.optimize.keras.flat_graph import flat, random_inputs
+from hil.harness.optimize.keras.flat_graph import flatten_model, random_inputs
 from hil.harness.optimize.keras.keras2 import import_keras, seeded
 
 
@@ -68,8 +66,8 @@ def test_a_separable_convolution_is_split_so_that_its_pointwise_half_can_be_prun
     folded = fold(model)
     assert [layer.name for layer in folded.layers[1:]] == ["sep_depthwise", "sep"]
     assert np.allclose(outputs(folded), outputs(model), atol=1e-5)
-    assert rules.pruned_layers(folded, steps.Recipe()) == {"sep"}
-    assert "layer sep: split into a depthwise and a pointwise convolution" in rules.told(
+    assert npu_rules.pruned_layers(folded, steps.Recipe()) == {"sep"}
+    assert "layer sep: split into a depthwise and a pointwise convolution" in npu_rules.step_notes(
         "fold", model, folded, steps.Recipe()
     )
 
@@ -87,7 +85,7 @@ def test_what_cannot_be_folded_is_left_and_said() -> None:
     folded = fold(model)
     assert [layer.name for layer in folded.layers if "Batch" in type(layer).__name__] == ["before", "after"]
     assert "limited" in [layer.name for layer in folded.layers]  # a ReLU6 stays a layer of its own
-    lines = rules.told("fold", model, folded, steps.Recipe())
+    lines = npu_rules.step_notes("fold", model, folded, steps.Recipe())
     assert "1 of 3 batch normalizations folded" in lines
     assert "layer after: batch normalization with no convolution or dense layer of its own before it, left" in lines
     assert np.allclose(outputs(folded), outputs(model), atol=1e-5)
@@ -96,14 +94,14 @@ def test_what_cannot_be_folded_is_left_and_said() -> None:
 def test_a_wrong_fold_is_an_error_that_names_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     layers = import_keras().layers
     model = two((9, 8, 3), layers.Conv2D(5, 3, name="conv"), layers.BatchNormalization())
-    right = folding._fill
+    right = batchnorm_folding._fill
 
     def wrong(found: Any, copy: Any) -> None:
         right(found, copy)
         kernel, bias = copy.get_weights()
         copy.set_weights([kernel * 1.001, bias])
 
-    monkeypatch.setattr(folding, "_fill", wrong)
+    monkeypatch.setattr(batchnorm_folding, "_fill", wrong)
     with pytest.raises(OptimizeError, match="layer conv, folded: on random inputs the output differs by"):
         fold(model)
 
@@ -117,12 +115,12 @@ def test_models_inside_a_model_become_its_layers() -> None:
         skip = keras.Model(image, layers.Add()([image, layers.Conv2D(4, 1, name="conv")(image)]), name="skip")
         outer = layers.Input((8, 8, 3), name="image")
         model = keras.Model(outer, layers.Dense(2)(layers.Flatten()(skip(skip(inner(outer))))), name="outer")
-    made = flat(unsettled(model))
+    made = flatten_model(unsettled(model))
     assert not any(hasattr(layer, "layers") for layer in made.layers)
     names = [layer.name for layer in made.layers]
     assert names.count("conv") == names.count("skip_conv") == 1  # called twice, one layer all the same
     assert np.array_equal(outputs(made), outputs(model))
-    assert "model skip: replaced by its own layers" in rules.told("fold", model, made, steps.Recipe())
+    assert "model skip: replaced by its own layers" in npu_rules.step_notes("fold", model, made, steps.Recipe())
 
 
 def test_equal_ranges_change_no_output_and_stop_where_a_scale_cannot_pass() -> None:

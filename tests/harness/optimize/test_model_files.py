@@ -14,9 +14,8 @@ import pytest
 
 from hil.core.errors import BadInputError, UnavailableError
 from hil.harness.model import Dataset, FineTune, Model, Recipe, discover, load_model_file, sibling
-from hil.harness.optimize import steps
-from hil.harness.optimize import trained_base as base
-from hil.harness.optimize.keras import saved_file as keras_file
+from hil.harness.optimize import steps, trained_base
+from hil.harness.optimize.keras import hdf5_file
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, quiet
 from hil.harness.store.source_digest import source_files
 
@@ -138,11 +137,11 @@ def test_listing_models_imports_no_tensorflow() -> None:
 
 def test_a_base_is_trained_written_and_read_back(tmp_path: Path, data: steps.TrainingData) -> None:
     model = small_model(data, recipe=Recipe(batch_size=32, base=FineTune(1, 1e-3)))
-    network = base.base_model(model, data)
-    base.save_weights(network, tmp_path / "small.npz")
-    again = base.base_model(small_model(data, weights=tmp_path / "small.npz"), None)
+    network = trained_base.base_model(model, data)
+    trained_base.save_weights(network, tmp_path / "small.npz")
+    again = trained_base.base_model(small_model(data, weights=tmp_path / "small.npz"), None)
     assert np.array_equal(network.predict(data.x, verbose=0), again.predict(data.x, verbose=0))
-    base.save_weights(again, tmp_path / "again.npz")
+    trained_base.save_weights(again, tmp_path / "again.npz")
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "small.npz").read_bytes()
 
 
@@ -151,19 +150,19 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path, data: steps.Trainin
     model = small_model(data, weights=path)
     path.write_text("no weights")
     with pytest.raises(BadInputError, match="holds no weights"):
-        base.base_model(model, None)
+        trained_base.base_model(model, None)
     np.savez(path, x=np.array([{}], dtype=object))  # a pickle inside
     with pytest.raises(BadInputError, match="holds no weights"):
-        base.base_model(model, None)
-    base.save_weights(small_network(), path)
+        trained_base.base_model(model, None)
+    trained_base.save_weights(small_network(), path)
     with np.load(path) as file:
         values = dict(file)
     np.savez(path, **{**values, "pw/kernel:0": np.zeros((2, 2))})
     with pytest.raises(BadInputError, match=r"pw/kernel:0 should have shape .* but there is shape \(2, 2\)"):
-        base.base_model(model, None)
+        trained_base.base_model(model, None)
     np.savez(path, **values, more=np.zeros(1))
     with pytest.raises(BadInputError, match="the network has no weight more"):
-        base.base_model(model, None)
+        trained_base.base_model(model, None)
 
 
 def broken() -> Any:
@@ -177,12 +176,12 @@ def test_a_build_that_gives_no_keras_model_is_one_clear_line() -> None:
         (lambda: "net.keras", r"but a builtins str \(.* a file is named without a function: build=FILE"),
     ):
         with pytest.raises(BadInputError, match=line):
-            base.built(Model("x", build=build, data=Dataset(len, list)))
+            trained_base.build_network(Model("x", build=build, data=Dataset(len, list)))
 
 
 def test_without_weights_and_data_there_is_no_base(data: steps.TrainingData) -> None:
     with pytest.raises(BadInputError, match="no weights and no training data"):
-        base.base_model(small_model(data), None)
+        trained_base.base_model(small_model(data), None)
 
 
 def test_the_command_trains_and_writes(tmp_path: Path, data: steps.TrainingData, capsys: Any) -> None:
@@ -202,10 +201,10 @@ model = Model("tiny", build=build, data=Dataset(load, lambda: []), recipe=Recipe
     path = write(tmp_path, "tiny.py", text)
     with pytest.raises(BadInputError, match=r"tiny.npz does not exist"):
         load_model_file(path)
-    assert base.main([str(path)]) == 0
+    assert trained_base.main([str(path)]) == 0
     assert "test accuracy 0.9" in capsys.readouterr().out
-    assert base.base_model(load_model_file(path), None).get_layer("fc").get_weights()[0].shape == (64, 4)
-    assert base.main([str(tmp_path / "gone.py")]) == 2
+    assert trained_base.base_model(load_model_file(path), None).get_layer("fc").get_weights()[0].shape == (64, 4)
+    assert trained_base.main([str(tmp_path / "gone.py")]) == 2
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no HDF5 file"])
@@ -214,7 +213,7 @@ def test_what_is_no_keras_file_is_one_clear_line(tmp_path: Path, content: bytes 
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(BadInputError, match="Keras") as error:
-        keras_file.load_model(path)
+        hdf5_file.load_model(path)
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -237,10 +236,10 @@ def test_a_file_that_carries_code_runs_none_of_it(tmp_path: Path) -> None:
     assert proof.exists()
     proof.unlink()
     with pytest.raises(BadInputError, match=r"m.h5 is not loaded: it carries code \(Lambda\)"):
-        keras_file.load_model(path)
+        hdf5_file.load_model(path)
     assert not proof.exists()
     with pytest.raises(BadInputError, match=r"cannot be kept in a file: it holds code \(Lambda\)"):
-        keras_file.save_model(network, tmp_path / "mine.h5")
+        hdf5_file.save_model(network, tmp_path / "mine.h5")
     assert not (tmp_path / "mine.h5").exists()
 
 
@@ -248,10 +247,10 @@ def test_tensorflow_functions_that_compute_are_kept_and_others_are_not(tmp_path:
     keras, tf, path = import_keras(), import_tensorflow(), tmp_path / "m.h5"
     image = keras.layers.Input((4, 4, 1))
     network = keras.Model(image, tf.nn.relu(tf.reshape(image[..., 0] * 2.0, (-1, 16))))
-    keras_file.save_model(network, path)
+    hdf5_file.save_model(network, path)
     x = np.random.default_rng(0).normal(size=(3, 4, 4, 1)).astype(np.float32)
-    assert np.array_equal(keras_file.load_model(path).predict(x, verbose=0), network.predict(x, verbose=0))
+    assert np.array_equal(hdf5_file.load_model(path).predict(x, verbose=0), network.predict(x, verbose=0))
     with h5py.File(path, "r+") as file:
         file.attrs["model_config"] = file.attrs["model_config"].replace("nn.relu", "io.read_file")
     with pytest.raises(BadInputError, match=r"it carries code \(TFOpLambda io.read_file\)"):
-        keras_file.load_model(path)
+        hdf5_file.load_model(path)

@@ -10,12 +10,11 @@ import pytest
 
 from hil.core.errors import BadInputError, LostError, OptimizeError
 from hil.harness.model import PALETTE, FineTune, Recipe
-from hil.harness.optimize import npu_rules as rules
-from hil.harness.optimize import paths, steps, survival
-from hil.harness.optimize.clustering import centroids, clustered
+from hil.harness.optimize import npu_rules, paths, steps, survival
+from hil.harness.optimize.clustering import centroids, cluster_kernel
 from hil.harness.optimize.conversion import to_tflite
+from hil.harness.optimize.keras.hdf5_file import load_model, save_model
 from hil.harness.optimize.keras.keras2 import import_keras, seeded
-from hil.harness.optimize.keras.saved_file import load_model, save_model
 from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.settings import VelaSettings
 
@@ -33,7 +32,7 @@ def walked(model: Any, leaf: str, data: steps.TrainingData, recipe: Recipe) -> t
     node = paths.training_node(paths.path_of(leaf))
     for length in range(1, len(node) + 1):
         model = steps.apply(node[length - 1], model, data, recipe)
-        survival.check(model, node[:length], recipe)
+        survival.check_keras(model, node[:length], recipe)
     content = to_tflite(model, paths.conversion(paths.path_of(leaf)), data.x[:50])
     survival.check_tflite(content, model, paths.path_of(leaf), recipe)
     return model, content
@@ -111,8 +110,8 @@ def test_layers_that_no_technique_takes_are_left_with_a_line_and_the_others_are_
     made = network
     for step in ("npu_prune", "fold", "npu_sparse_cluster"):
         made = steps.apply(step, made, data, QUICK)
-    survival.check(made, ("npu_prune", "fold", "npu_sparse_cluster"), QUICK)
-    lines = rules.told("npu_prune", network, made, QUICK)
+    survival.check_keras(made, ("npu_prune", "fold", "npu_sparse_cluster"), QUICK)
+    lines = npu_rules.step_notes("npu_prune", network, made, QUICK)
     assert "model inner: replaced by its own layers" in lines
     assert "layer first: only 216 weights, kept dense at 8 bits" in lines
     assert any(
@@ -123,12 +122,12 @@ def test_layers_that_no_technique_takes_are_left_with_a_line_and_the_others_are_
 
 
 def test_rules_say_what_is_spared_and_why(tree: Any) -> None:
-    found = {decision.layer: decision for decision in rules.decide(tree.model(()), Recipe(clusters=40))}
+    found = {decision.layer: decision for decision in npu_rules.decide(tree.model(()), Recipe(clusters=40))}
     assert [name for name, decision in found.items() if decision.pruned] == ["conv", "pw"]
     assert found["pw"].clusters == PALETTE  # not 40
     assert found["dw"].line == "layer dw: depthwise, 20.0 % of the weights: kept dense at 8 bits"
     assert found["logits"].line == "layer logits: only 96 weights, kept dense at 8 bits"
-    kept = {decision.layer: decision for decision in rules.decide(tree.model(()), Recipe(keep=("pw",)))}
+    kept = {decision.layer: decision for decision in npu_rules.decide(tree.model(()), Recipe(keep=("pw",)))}
     assert kept["pw"].line == "layer pw: named in Recipe.keep, kept dense at 8 bits"
 
 
@@ -159,7 +158,9 @@ def test_dead_channels_are_found_and_cost_no_accuracy(data: steps.TrainingData) 
     network.get_layer("pw").set_weights([kernel, bias])
     recipe = replace(QUICK, repairs=())
     model, _ = walked(network, "npu_pcqat", data, recipe)
-    assert "layer pw: 4 of 32 output channels have only zero weights" in rules.told("npu_pcqat", model, model, recipe)
+    assert "layer pw: 4 of 32 output channels have only zero weights" in npu_rules.step_notes(
+        "npu_pcqat", model, model, recipe
+    )
 
 
 def test_what_was_clustered_is_the_same_after_saving(tree: Any, tmp_path: Any) -> None:
@@ -172,13 +173,13 @@ def test_what_was_clustered_is_the_same_after_saving(tree: Any, tmp_path: Any) -
 
 def test_centroids_are_the_best_of_small_sets_and_zero_stays_alone() -> None:
     values = np.array([-1.0, -0.9, 0.0, 0.0, 0.1, 0.5, 0.52], np.float32)
-    assert np.array_equal(clustered(values, 6, zero=False), values)
+    assert np.array_equal(cluster_kernel(values, 6, zero=False), values)
     assert np.allclose(centroids(np.repeat(values, 3), 3), [-0.95, 0.1 / 3, 0.51], atol=1e-6)
-    made = clustered(values, 3, zero=True)
+    made = cluster_kernel(values, 3, zero=True)
     assert np.array_equal(made == 0, values == 0)
     assert len(np.unique(made)) == 3
     assert (
-        len(np.unique(clustered(np.random.default_rng(0).normal(size=(50, 9)).astype(np.float32), 16, zero=False)))
+        len(np.unique(cluster_kernel(np.random.default_rng(0).normal(size=(50, 9)).astype(np.float32), 16, zero=False)))
         == 16
     )
 
@@ -188,16 +189,16 @@ def test_the_control_rows_lose_what_they_must_and_are_caught(tree: Any) -> None:
     pruned = tree.model(("prune",))
     plain = steps.apply("qat", pruned, tree.data, QUICK)
     with pytest.raises(LostError, match="layer conv lost its zeros after pqat"):
-        survival.check(plain, ("prune", "pqat"), QUICK)
+        survival.check_keras(plain, ("prune", "pqat"), QUICK)
     content = to_tflite(plain, "qat", tree.data.x)
     with pytest.raises(LostError, match="layer conv of the int8 file lost its zeros after pqat"):
         survival.check_tflite(content, plain, ("prune", "pqat"), QUICK)
     blind = steps.apply("cluster", pruned, tree.data, QUICK)
     with pytest.raises(LostError, match="lost its zeros after sparse_cluster"):
-        survival.check(blind, ("prune", "sparse_cluster"), QUICK)
+        survival.check_keras(blind, ("prune", "sparse_cluster"), QUICK)
     plain = steps.apply("qat", tree.model(("cluster",)), tree.data, QUICK)
     with pytest.raises(LostError, match="layer conv lost its clusters after cqat"):
-        survival.check(plain, ("cluster", "cqat"), QUICK)
+        survival.check_keras(plain, ("cluster", "cqat"), QUICK)
 
 
 @pytest.mark.parametrize("settings", [{"schedule": "linear"}, {"sparsity_by": "size"}, {"sparsity_by": {"conv": 1.0}}])
@@ -209,6 +210,6 @@ def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any]) -> 
 def test_zeros_at_once_or_as_a_mapping_says(tree: Any, data: steps.TrainingData) -> None:
     recipe = replace(QUICK, schedule="constant", sparsity=0.6, sparsity_by={"pw": 0.75, "conv": 0.0})
     made = steps.apply("npu_prune", tree.model(()), data, recipe)
-    rows = {row.layer: row for row in survival.check(made, ("npu_prune",), recipe)}
+    rows = {row.layer: row for row in survival.check_keras(made, ("npu_prune",), recipe)}
     assert rows["pw"].zeros == pytest.approx(0.75, abs=0.002)
     assert rows["conv"].zeros == 0

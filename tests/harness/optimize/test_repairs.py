@@ -14,7 +14,7 @@ from hil.harness.optimize import steps, survival
 from hil.harness.optimize.conversion import to_tflite
 from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot, seeded
 from hil.harness.optimize.repairs import repairs
-from hil.harness.optimize.survival import check
+from hil.harness.optimize.survival import check_keras
 
 from .conftest import RECIPE, trained
 
@@ -33,9 +33,9 @@ def test_cqat_takes_a_layer_clustered_as_a_whole_for_one_clustered_per_channel(t
     with pytest.raises(
         LostError, match=r"layer pw lost its clusters after cqat: [0-9]{2,} distinct weights, 5"
     ) as error:
-        check(broken, node, tree.recipe)
+        check_keras(broken, node, tree.recipe)
     assert (error.value.layer, error.value.step) == ("pw", "cqat")
-    check(tree.model(node), node, tree.recipe)
+    check_keras(tree.model(node), node, tree.recipe)
 
 
 def test_one_layer_without_zeros_switches_off_the_zeros_of_all_others(tree: Any) -> None:
@@ -47,8 +47,8 @@ def test_one_layer_without_zeros_switches_off_the_zeros_of_all_others(tree: Any)
     clustered.get_layer("conv").set_weights([np.where(kernel == 0, kernel.max(), kernel)])
     broken = steps.apply("pcqat", clustered, tree.data, without(recipe, "shared_quantizer"))
     with pytest.raises(LostError, match="layer pw lost its zeros after pcqat"):
-        check(broken, node, recipe)
-    check(steps.apply("pcqat", clustered, tree.data, recipe), node, recipe)
+        check_keras(broken, node, recipe)
+    check_keras(steps.apply("pcqat", clustered, tree.data, recipe), node, recipe)
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +74,9 @@ def test_a_separate_relu_takes_the_weight_quantizer_away(relu_network: Any, data
     node = ("prune", "pqat")
     broken = steps.apply("pqat", relu_network, data, without(RECIPE, "relu_layer"))
     with pytest.raises(LostError, match="layer conv lost its zeros after pqat"):
-        check(broken, node, RECIPE)
+        check_keras(broken, node, RECIPE)
     repaired = steps.apply("pqat", relu_network, data, replace(RECIPE, pqat=BRIEF))
-    check(repaired, node, RECIPE)
+    check_keras(repaired, node, RECIPE)
     survival.check_tflite(to_tflite(repaired, "qat", data.x), repaired, node, RECIPE)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from hil.harness.model import load_model_file
-from hil.harness.optimize.sensitivity import LEVELS, chosen, encoded_bytes, spread
+from hil.harness.optimize.sensitivity import LEVELS, allocate_sparsity, encoded_bytes, greedy_shares
 from hil.harness.optimize.sparsity_artifact import SPREAD, sensitivity
 from hil.harness.pipeline import Pipeline, surviving
 from hil.harness.store.store import Store
@@ -21,11 +21,11 @@ def test_the_layer_that_bears_it_worse_keeps_more() -> None:
     flat = dict.fromkeys(LEVELS, 1.0)
     steep = {level: 1.0 + level for level in LEVELS}
     sizes = {"easy": 1000, "hard": 1000}
-    found = chosen({"easy": flat, "hard": steep}, sizes, 0.6, 16)
+    found = greedy_shares({"easy": flat, "hard": steep}, sizes, 0.6, 16)
     assert found["easy"] == LEVELS[-1]
     assert found["hard"] < 0.3
     assert sum(found[name] * sizes[name] for name in sizes) == pytest.approx(0.6 * 2000)
-    assert chosen({"easy": flat, "hard": flat}, sizes, 0.999, 16) == {"easy": 0.95, "hard": 0.95}  # no further
+    assert greedy_shares({"easy": flat, "hard": flat}, sizes, 0.999, 16) == {"easy": 0.95, "hard": 0.95}  # no further
 
 
 def test_zeros_and_few_values_take_fewer_bytes() -> None:
@@ -37,12 +37,12 @@ def test_zeros_and_few_values_take_fewer_bytes() -> None:
 
 def test_shares_of_a_model_add_up_and_the_model_is_as_it_was(tree: Any) -> None:
     model, before = tree.model(()), tree.model(()).get_weights()
-    found = spread(model, tree.data, tree.recipe, {"conv", "pw"})
+    found = allocate_sparsity(model, tree.data, tree.recipe, {"conv", "pw"})
     sizes = {name: model.get_layer(name).kernel.shape.num_elements() for name in found.sparsities}
     assert list(found.sparsities) == ["conv", "pw"]
     wanted = tree.recipe.sparsity * sum(sizes.values())
     assert sum(found.sparsities[name] * size for name, size in sizes.items()) == pytest.approx(wanted, abs=0.01)
-    assert found == spread(model, tree.data, tree.recipe, {"conv", "pw"})
+    assert found == allocate_sparsity(model, tree.data, tree.recipe, {"conv", "pw"})
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 

@@ -13,8 +13,8 @@ from hil.core.tflite.weights import read_tflite
 from hil.harness.model import FineTune, Recipe
 from hil.harness.optimize import steps, survival
 from hil.harness.optimize.conversion import to_tflite
+from hil.harness.optimize.keras.hdf5_file import load_model, save_model
 from hil.harness.optimize.keras.keras2 import import_keras, seeded
-from hil.harness.optimize.keras.saved_file import load_model, save_model
 
 from .conftest import RECIPE
 
@@ -33,23 +33,23 @@ def one_layer(kernel: Any) -> Any:
 
 def test_a_kernel_is_counted_as_it_is() -> None:
     kernel = np.array([[0, 1, 2], [0, 1, 3], [0, 0, 4], [5, 1, 5]], np.float32)
-    (row,) = survival.measure(one_layer(kernel))
+    (row,) = survival.measure_keras(one_layer(kernel))
     assert row == survival.LayerWeights("fc", "kernel", 12, zeros=4 / 12, unique=6, unique_per_channel=4)
 
 
 def test_the_last_zero_and_the_first_weight_too_many_are_errors() -> None:
     kernel = np.zeros((10, 4), np.float32)
     kernel[:5] = 1.0
-    survival.check(one_layer(kernel), ("prune",), TEN)
+    survival.check_keras(one_layer(kernel), ("prune",), TEN)
     kernel[9, 3] = 0.001
     with pytest.raises(LostError, match=r"layer fc lost its zeros after prune: 47.5% .* 50.0% were promised") as error:
-        survival.check(one_layer(kernel), ("prune",), TEN)
+        survival.check_keras(one_layer(kernel), ("prune",), TEN)
     assert error.value.layer == "fc"
     many = np.arange(40).reshape(10, 4) % 10
-    survival.check(one_layer(many), ("cluster",), TEN)
+    survival.check_keras(one_layer(many), ("cluster",), TEN)
     many[0, 0] = 77
     with pytest.raises(LostError, match="layer fc lost its clusters after cluster: 11 distinct weights, 10"):
-        survival.check(one_layer(many), ("cluster",), TEN)
+        survival.check_keras(one_layer(many), ("cluster",), TEN)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_layer_that_feeds_a_concatenation_is_caught(data: steps.TrainingData) 
     recipe = replace(RECIPE, prune=brief, pqat=brief)
     pruned = steps.apply("prune", network, data, recipe)
     with pytest.raises(LostError, match=r"layer left lost its zeros after pqat.*Concatenate"):
-        survival.check(steps.apply("pqat", pruned, data, recipe), ("prune", "pqat"), recipe)
+        survival.check_keras(steps.apply("pqat", pruned, data, recipe), ("prune", "pqat"), recipe)
 
 
 def test_branches_of_the_same_shape_keep_their_names(data: steps.TrainingData) -> None:
@@ -123,7 +123,7 @@ def test_what_is_saved_is_what_was_checked(tree: Any, tmp_path: Any) -> None:
     node = ("prune", "sparse_cluster", "pcqat")
     save_model(tree.model(node), tmp_path / "pcqat.h5")
     again = load_model(tmp_path / "pcqat.h5")
-    survival.check(again, node, tree.recipe)
+    survival.check_keras(again, node, tree.recipe)
     assert np.array_equal(again.predict(tree.data.x, verbose=0), tree.model(node).predict(tree.data.x, verbose=0))
     assert to_tflite(again, "qat", tree.data.x) == to_tflite(tree.model(node), "qat", tree.data.x)
 

@@ -18,7 +18,7 @@ from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import load_model_file
 from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import Store
-from hil.harness.tree import LeafStatus, Walk, Watcher, walk
+from hil.harness.tree import LeafStatus, Walk, WalkObserver, walk
 from hil.harness.tree.candidates import Candidate, SettledNode
 from hil.harness.vela.settings import VelaSettings
 
@@ -70,7 +70,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     assert gone(there), "a worker's child outlived it"
 
 
-class Killer(Watcher):
+class Killer(WalkObserver):
     """Kills the dask worker that prunes, once."""
 
     def __init__(self, farm: Farm) -> None:
@@ -88,11 +88,11 @@ class Killer(Watcher):
             os.kill(busy, signal.SIGKILL)
 
 
-def spread(folder: Path, store: Path, farm: Farm, watcher: Watcher | None = None) -> Walk:
+def spread(folder: Path, store: Path, farm: Farm, observer: WalkObserver | None = None) -> Walk:
     bench = Evaluator(Pipeline(Store(store)), "sim", VelaSettings())
     model = load_model_file(folder / "models/blobs.py")
     scheduler = farm.address
-    return walk(model, bench, policy="all", leaves=("ptq", "prune"), scheduler=scheduler, watcher=watcher)
+    return walk(model, bench, policy="all", leaves=("ptq", "prune"), scheduler=scheduler, observer=observer)
 
 
 def test_a_node_of_a_killed_worker_is_trained_by_the_other(farm: Farm, tmp_path: Path, store: Path) -> None:
@@ -124,7 +124,7 @@ def test_what_nobody_waits_for_any_more_ends_on_the_workers(farm: Farm, tmp_path
     before = cpu_ticks(farm)  # a child may still be there from another walk
     busy: list[int] = []
 
-    class Impatient(Watcher):
+    class Impatient(WalkObserver):
         def progress(self, what: SettledNode | Candidate, text: str, done: int, total: int) -> None:
             if total and not busy:
                 busy.extend(pid for pid, ticks in cpu_ticks(farm).items() if ticks > before.get(pid, 0))

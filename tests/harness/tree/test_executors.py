@@ -18,9 +18,9 @@ from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import load_model_file
 from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import Store
-from hil.harness.tree import LeafStatus, Walk, Watcher, walk
+from hil.harness.tree import LeafStatus, Walk, WalkObserver, walk
 from hil.harness.tree.candidates import Candidate, SettledNode
-from hil.harness.tree.production import TRIES
+from hil.harness.tree.leaf_producer import TRIES
 from hil.harness.vela.settings import VelaSettings
 
 from .blob_tree import HIL, figure, repository, tree, weights
@@ -97,7 +97,7 @@ def test_no_process_outlives_the_walk(
     assert gone(workers)
 
 
-class Killer(Watcher):
+class Killer(WalkObserver):
     """Kills the process that trains the base, so many times."""
 
     def __init__(self, times: int) -> None:
@@ -118,9 +118,9 @@ def command_of(pid: int) -> bytes:
         return b""
 
 
-def walked(folder: Path, store: Path, watcher: Watcher) -> Walk:
+def walked(folder: Path, store: Path, observer: WalkObserver) -> Walk:
     bench = Evaluator(Pipeline(Store(store)), "sim", VelaSettings())
-    return walk(load_model_file(folder / "models/blobs.py"), bench, leaves=("ptq",), jobs=2, watcher=watcher)
+    return walk(load_model_file(folder / "models/blobs.py"), bench, leaves=("ptq",), jobs=2, observer=observer)
 
 
 def test_a_node_whose_worker_died_is_trained_again(folder: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.core.measurement import Measurement, Trust
-from hil.harness.tree.pareto_front import front
+from hil.harness.tree.pareto_front import pareto_front
 from hil.harness.tree.result import Leaf, LeafStatus, speed_figure
 from hil.harness.tree.settings_search import best_of, cost
 
@@ -17,23 +17,23 @@ Points = list[tuple[int, int, int]]
 
 
 def test_what_is_worse_in_everything_is_left_out() -> None:
-    assert front([(3, 1), (1, 3), (3, 3), (2, 2)]) == [0, 1, 3]
-    assert front([]) == []
-    assert front([(1, 2)]) == [0]
+    assert pareto_front([(3, 1), (1, 3), (3, 3), (2, 2)]) == [0, 1, 3]
+    assert pareto_front([]) == []
+    assert pareto_front([(1, 2)]) == [0]
 
 
 def test_equal_points_stand_together_and_a_tie_in_one_figure_does_not_save_a_point() -> None:
-    assert front([(1, 2), (1, 2), (1, 3), (2, 2)]) == [0, 1]
+    assert pareto_front([(1, 2), (1, 2), (1, 3), (2, 2)]) == [0, 1]
 
 
 @pytest.mark.parametrize("unknown", [math.nan, math.inf, -math.inf])
 def test_an_unknown_figure_neither_stands_nor_beats(unknown: float) -> None:
-    assert front([(unknown, 0), (1, 1)]) == [1]
+    assert pareto_front([(unknown, 0), (1, 1)]) == [1]
 
 
 def test_points_of_different_length_are_refused() -> None:
     with pytest.raises(ValueError, match="shorter"):
-        front([(1, 2), (1, 2, 3)])
+        pareto_front([(1, 2), (1, 2, 3)])
 
 
 @given(st.lists(st.tuples(*(st.integers(0, 4) for _ in range(3)))))
@@ -41,7 +41,7 @@ def test_each_point_is_on_the_front_or_beaten_by_one_that_is(points: Points) -> 
     def beats(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
         return one != other and all(a <= b for a, b in zip(one, other, strict=True))
 
-    chosen = [points[place] for place in front(points)]
+    chosen = [points[place] for place in pareto_front(points)]
     for point in points:
         assert (point in chosen) != any(beats(other, point) for other in chosen)
 

@@ -24,21 +24,21 @@ from hil.harness.model import Budget, load_model_file
 from hil.harness.optimize.paths import Node
 from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import Store
-from hil.harness.tree import LeafStatus, Walk, Watcher, walk
+from hil.harness.tree import LeafStatus, Walk, WalkObserver, walk
 from hil.harness.tree.candidates import SettledNode
-from hil.harness.tree.file_sizes import compressed
-from hil.harness.tree.limits import limits_of, size
-from hil.harness.tree.walk import in_order
+from hil.harness.tree.file_sizes import compressed_sizes
+from hil.harness.tree.limits import limits_of, parse_size
+from hil.harness.tree.walk import leaves_in_order
 from hil.harness.vela.settings import VelaSettings
 from tests.support.injected_code import FAULT, WITHOUT_TENSORFLOW
 
 from .blob_tree import HIL, LEVELS, figure, leaves, repository, run_pytest, tree
 
 
-def in_process(folder: Path, store: Path, *names: str, watcher: Watcher | None = None) -> Walk:
+def in_process(folder: Path, store: Path, *names: str, observer: WalkObserver | None = None) -> Walk:
     """A walk to some leaves by the Python function."""
     bench = Evaluator(Pipeline(Store(store)), "sim", VelaSettings())
-    return walk(load_model_file(folder / "models/blobs.py"), bench, policy="all", leaves=names, watcher=watcher)
+    return walk(load_model_file(folder / "models/blobs.py"), bench, policy="all", leaves=names, observer=observer)
 
 
 def anew(found: Walk) -> set[str]:
@@ -195,12 +195,12 @@ def test_a_model_that_cannot_be_pruned_fails_those_leaves_once_and_no_others(
 ) -> None:
     heard: list[Node] = []
 
-    class Listener(Watcher):
-        def training(self, where: SettledNode) -> None:
+    class Listener(WalkObserver):
+        def node_started(self, where: SettledNode) -> None:
             heard.append(where.node)
 
     changed = repository(tmp_path, ("clusters=5", "keep=('conv', 'pointwise', 'logits')"))
-    found = in_process(changed, store, "ptq", "prune", "pqat", watcher=Listener())
+    found = in_process(changed, store, "ptq", "prune", "pqat", observer=Listener())
     assert [leaf.status for leaf in found.leaves] == [LeafStatus.MET, LeafStatus.FAILED, LeafStatus.FAILED]
     assert "prune would change no layer" in found.leaves[1].reason
     assert found.leaves[2].reason == found.leaves[1].reason
@@ -249,7 +249,7 @@ def test_wrong_use_is_one_line(tmp_path: Path, arguments: tuple[str, ...], messa
 
 def test_the_model_files_budget_holds_where_nothing_else_was_asked(tmp_path: Path) -> None:
     model = replace(load_model_file(repository(tmp_path) / "models/blobs.py"), budget=Budget(0.5, 1.0, 65536))
-    assert limits_of(model, "sim", {"max_sram_bytes": size("1.5 KiB")}).limits == Budget(0.5, 1.0, 1536)
+    assert limits_of(model, "sim", {"max_sram_bytes": parse_size("1.5 KiB")}).limits == Budget(0.5, 1.0, 1536)
     on_host = limits_of(model, "host", {})
     assert on_host.limits == Budget(0.5, max_sram_bytes=65536)
     assert "host measures no latency" in on_host.left_out[0]
@@ -261,9 +261,9 @@ def test_the_model_files_budget_holds_where_nothing_else_was_asked(tmp_path: Pat
 def test_a_model_with_nothing_in_the_tree_says_so(tmp_path: Path) -> None:
     model = load_model_file(repository(tmp_path) / "models/blobs.py")
     with pytest.raises(BadInputError, match="has no leaf in the tree"):
-        in_order(replace(model, techniques=("int16x8",)))
-    assert in_order(replace(model, techniques=None), ["int16x8", "ptq"]) == ["ptq", "int16x8"]
-    assert in_order(model) == LEVELS
+        leaves_in_order(replace(model, techniques=("int16x8",)))
+    assert leaves_in_order(replace(model, techniques=None), ["int16x8", "ptq"]) == ["ptq", "int16x8"]
+    assert leaves_in_order(model) == LEVELS
 
 
 def test_sizes_are_those_of_the_real_archives() -> None:
@@ -273,13 +273,13 @@ def test_sizes_are_those_of_the_real_archives() -> None:
         packer = zlib.compressobj(level, zlib.DEFLATED, -15)
         return len(packer.compress(content) + packer.flush())
 
-    sizes = compressed(content)
+    sizes = compressed_sizes(content)
     assert sizes.tflite == len(content)
     assert sizes.gzip == deflated(9) + 18  # header 10, checksum and length 8
     assert sizes.zip == deflated(6) + 30 + 46 + 22 + 2 * len(
         "model.tflite"
     )  # entry, directory, its end, the name twice
-    assert compressed(content) == sizes
+    assert compressed_sizes(content) == sizes
 
 
 def test_in_pytest_the_mark_walks_and_asserts(

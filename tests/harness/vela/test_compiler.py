@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hil.core.errors import BadInputError, CompileError, HilError, InfrastructureError
-from hil.harness.vela import compiler as vela
+from hil.harness.vela import compiler
 from hil.harness.vela.compiler import Compiled, compile_model, vela_version
 from hil.harness.vela.settings import VelaSettings, read_config
 from hil.targets.execution.signature import read_signature
@@ -27,11 +27,11 @@ def resnet(shared_models: Path) -> bytes:
 @pytest.fixture
 def temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where this process, and a compiler process that is started within the test, have their temporary files."""
-    vela._worker().close()
+    compiler._worker().close()
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     yield tmp_path
-    vela._worker().close()
+    compiler._worker().close()
 
 
 def test_the_figures_are_velas_own(resnet: bytes) -> None:
@@ -139,14 +139,14 @@ def test_a_compiler_that_is_killed_again_and_again_is_no_defect_of_the_model(
     resnet: bytes, temporary_files: Path, killed: Callable[..., contextlib.AbstractContextManager[None]]
 ) -> None:
     # The compiler takes a third of a second to start, in which it is killed.
-    with killed(vela._worker), pytest.raises(InfrastructureError, match="died of signal 9"):
+    with killed(compiler._worker), pytest.raises(InfrastructureError, match="died of signal 9"):
         compile_model(resnet, VelaSettings())
     assert list(temporary_files.iterdir()) == []
 
 
 def test_a_killed_compiler_is_started_again(resnet: bytes) -> None:
     compile_model(resnet, VelaSettings())
-    pid = vela._worker().pid
+    pid = compiler._worker().pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     assert compile_model(resnet, VelaSettings()).summary.cycles_total == 201_747

@@ -15,12 +15,11 @@ import pytest
 
 from hil.core.errors import BadInputError, OptimizeError
 from hil.harness.model import Dataset, FineTune, Model, Recipe, load_model_file
-from hil.harness.optimize import steps
-from hil.harness.optimize import trained_base as base
+from hil.harness.optimize import steps, trained_base
 from hil.harness.optimize.keras import keras3
 from hil.harness.optimize.keras.any_format import read_network
+from hil.harness.optimize.keras.hdf5_file import load_model
 from hil.harness.optimize.keras.keras2 import import_keras, quiet, seeded
-from hil.harness.optimize.keras.saved_file import load_model
 from hil.harness.pipeline import KERAS, Pipeline
 from hil.harness.store.store import Store
 
@@ -46,15 +45,18 @@ def test_a_model_file_may_build_in_keras_3(tmp_path: Path) -> None:
     model = Model(
         "x", build=flat_classifier, data=data(), recipe=Recipe(base=tune, prune=tune, batch_size=5, clusters=5)
     )
-    first, again = base.base_model(model, steps.TrainingData(X, np.arange(5) % 4)), base.built(model)
+    first, again = (
+        trained_base.base_model(model, steps.TrainingData(X, np.arange(5) % 4)),
+        trained_base.build_network(model),
+    )
     assert [weight.name for weight in first.weights] == [weight.name for weight in again.weights]
     drawn = []
     for _ in "ab":
         with seeded(3):
-            drawn.append(base.built(model).get_weights())
+            drawn.append(trained_base.build_network(model).get_weights())
     assert all(map(np.array_equal, *drawn))
-    base.save_weights(first, tmp_path / "w.npz")
-    base.load_weights(again, tmp_path / "w.npz")
+    trained_base.save_weights(first, tmp_path / "w.npz")
+    trained_base.load_weights(again, tmp_path / "w.npz")
     assert same(first, again)
     pruned = steps.apply("prune", first, steps.TrainingData(X, np.arange(5) % 4), model.recipe)
     assert np.mean(pruned.layers[1].get_weights()[0] == 0) == 0.5
@@ -83,7 +85,7 @@ def test_a_model_file_may_name_a_keras_file(tmp_path: Path) -> None:
         assert pipeline.size(model)[0] == network.count_params()
         digests.add(artifact.digest(KERAS))
     assert len(digests) == 2
-    assert base.main([str(tmp_path / "x.py")]) == 2
+    assert trained_base.main([str(tmp_path / "x.py")]) == 2
     with pytest.raises(BadInputError, match=r"net.keras holds its weights, so give no others"):
         Model("x", build="net.keras", data=data(), weights="w.npz")
 

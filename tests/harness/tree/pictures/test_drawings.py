@@ -16,14 +16,14 @@ from hil.core.errors import BadInputError
 from hil.core.measurement import Measurement, Trust
 from hil.harness.model import Budget, load_model_file
 from hil.harness.pipeline import surviving
-from hil.harness.tree import Leaf, LeafStatus, Trained, pictures, walk
+from hil.harness.tree import Leaf, LeafStatus, TrainedNode, pictures, walk
 from hil.harness.tree.pictures.canvas import ZERO, style
-from hil.harness.tree.pictures.kernel_drawing import colored, draw_stages
+from hil.harness.tree.pictures.kernel_drawing import draw_stages, heat_colors
 from hil.harness.tree.pictures.kernel_stages import KernelStages, Stage, read_kernels
-from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, draw_scatter, points_of
+from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, draw_scatter, scatter_points
 from hil.harness.tree.pictures.svg import inline
 from hil.harness.tree.pictures.tree_drawing import draw_tree
-from hil.harness.tree.pictures.tree_layout import DrawnNode, plan
+from hil.harness.tree.pictures.tree_layout import DrawnNode, layout_tree
 from tests.support.blobs import model_file, write
 
 from .blob_walk import Walked
@@ -104,9 +104,11 @@ def test_only_zero_has_the_colour_of_zero() -> None:
     zero = tuple(bytes.fromhex(ZERO[1:]))
     values = np.concatenate([np.linspace(-1, 1, 2000), [1e-30, -1e-30]]).astype(np.float32)
     values = values[values != 0]
-    assert not (colored(values[None], 1.0) == zero).all(axis=-1).any()
-    assert (colored(np.zeros((2, 3), np.int8), 127.0) == zero).all()
-    assert not (colored(np.delete(np.arange(-128, 128, dtype=np.int16), 128)[None], 127.0) == zero).all(axis=-1).any()
+    assert not (heat_colors(values[None], 1.0) == zero).all(axis=-1).any()
+    assert (heat_colors(np.zeros((2, 3), np.int8), 127.0) == zero).all()
+    assert (
+        not (heat_colors(np.delete(np.arange(-128, 128, dtype=np.int16), 128)[None], 127.0) == zero).all(axis=-1).any()
+    )
 
 
 def test_each_stage_says_its_zeros_and_how_many_values_are_left() -> None:
@@ -140,7 +142,7 @@ def test_points_bars_front_and_limits(walked: Walked) -> None:
         leaf("wrong", LeafStatus.MISMATCH, latency=0.1, encoded_weights=1),
     )
     found = replace(walked.found, leaves=leaves, limits=Budget(max_accuracy_drop=0.03, max_latency_ms=1.7))
-    name, points = points_of(found, LATENCY)
+    name, points = scatter_points(found, LATENCY)
     assert name == "latency"
     assert [point.leaf.name for point in points] == ["slow", "fast", "beaten"]
     assert (points[0].low, points[0].high) == (pytest.approx(90), pytest.approx(92))
@@ -173,7 +175,7 @@ def test_names_of_points_cover_neither_each_other_nor_a_point(walked: Walked) ->
     with style():
         axes = draw_scatter(found, LATENCY).axes
         names = [text.get_window_extent() for text in axes.texts if re.match("leaf_|far", text.get_text())]
-        dots = [axes.transData.transform((point.cost, point.accuracy)) for point in points_of(found, LATENCY)[1]]
+        dots = [axes.transData.transform((point.cost, point.accuracy)) for point in scatter_points(found, LATENCY)[1]]
     assert len(names) == 5
     assert not any(one.overlaps(other) for n, one in enumerate(names) for other in names[:n])
     assert not any(name.contains(*dot) for name in names for dot in dots)
@@ -181,7 +183,7 @@ def test_names_of_points_cover_neither_each_other_nor_a_point(walked: Walked) ->
 
 def test_the_share_of_the_npu_is_never_set_beside_a_whole_latency(walked: Walked) -> None:
     share, whole = leaf("share", npu_latency=0.5), leaf("whole", latency=2.0)
-    name, points = points_of(replace(walked.found, leaves=(share, whole)), LATENCY)
+    name, points = scatter_points(replace(walked.found, leaves=(share, whole)), LATENCY)
     assert (name, [point.leaf.name for point in points]) == ("latency", ["whole"])
     with style():
         drawing = draw_scatter(replace(walked.found, leaves=(share,)), LATENCY)
@@ -193,7 +195,7 @@ def test_the_share_of_the_npu_is_never_set_beside_a_whole_latency(walked: Walked
 def test_every_node_and_leaf_has_its_place(walked: Walked) -> None:
     pqat = next(leaf for leaf in walked.found.leaves if leaf.name == "pqat")
     found = replace(walked.found, leaves=(pqat,), not_walked=("prune", "pcqat", "ptq"))
-    items = {(item.name, item.is_leaf): item for item in plan(found)}
+    items = {(item.name, item.is_leaf): item for item in layout_tree(found)}
     nodes = {name for name, is_leaf in items if not is_leaf}
     assert nodes == {"base", "prune", "sparse_cluster"}
     leaves = [item for item in items.values() if item.is_leaf]
@@ -203,7 +205,7 @@ def test_every_node_and_leaf_has_its_place(walked: Walked) -> None:
     assert items["ptq", True].parent == DrawnNode(())
     assert items["prune", False].trained is not None
     assert items["sparse_cluster", False].trained is None
-    indented = plan(found, 0.5)
+    indented = layout_tree(found, 0.5)
     rows = [item.row for item in indented]
     assert rows == sorted(set(rows)), "no two share a row"
     assert [item.name for item in indented] == ["base", "prune", "pqat", "prune", "sparse_cluster", "pcqat", "ptq"]
@@ -214,9 +216,9 @@ def test_a_node_under_other_settings_is_another_node(walked: Walked) -> None:
     leaves = [replace(leaf(name), path=("prune", last)) for name, last in (("prune", "ptq"), ("pqat", "pqat"))]
     said, settings = "sparsity=0.75 clusters=8", (*more, ("clusters", 8))
     leaves += [replace(one, name=f"{one.name} {said}", settings=settings) for one in leaves]
-    trained = (Trained((), 1.0, True), *(Trained(("prune",), 1.0, True, settings) for settings in (half, more)))
+    trained = (TrainedNode((), 1.0, True), *(TrainedNode(("prune",), 1.0, True, settings) for settings in (half, more)))
     found = replace(walked.found, leaves=tuple(leaves), trained=trained, not_walked=())
-    items = plan(found)
+    items = layout_tree(found)
     nodes = [item for item in items if item.name == "prune" and not item.is_leaf]
     assert [item.settings for item in nodes] == [half, more], "clusters do not matter to pruning"
     assert all(item.trained for item in nodes)

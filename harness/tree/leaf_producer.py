@@ -18,18 +18,18 @@ from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import Budget, Model
 from hil.harness.optimize.paths import path_of
 from hil.harness.store.store import ArtifactRecipe
-from hil.harness.tree.candidates import Candidate, SettledNode, place, with_settings
-from hil.harness.tree.executors import Began, Done, Executor, Told
-from hil.harness.tree.leaf_figures import measured
-from hil.harness.tree.observer import Watcher
-from hil.harness.tree.result import Leaf, LeafStatus, Trained
-from hil.harness.tree.tasks import OF_A_LEAF, Made, Task
+from hil.harness.tree.candidates import Candidate, SettledNode, settled_node, with_settings
+from hil.harness.tree.executors import Executor, TaskEnded, TaskProgress, TaskStarted
+from hil.harness.tree.leaf_figures import measure_leaf
+from hil.harness.tree.observer import WalkObserver
+from hil.harness.tree.result import Leaf, LeafStatus, TrainedNode
+from hil.harness.tree.tasks import LEAF_ERRORS, Task, TaskResult
 
 TRIES = 3
 """Attempts of a task whose worker dies."""
 
 
-class Maker:
+class LeafProducer:
     """Makes the nodes and measures the leaves of one walk."""
 
     def __init__(
@@ -37,30 +37,30 @@ class Maker:
         model: Model,
         evaluator: Evaluator,
         limits: Budget,
-        watcher: Watcher,
+        observer: WalkObserver,
         executor: Executor,
         failures: Path | None = None,
     ) -> None:
-        self.evaluator, self.limits, self.watcher = evaluator, limits, watcher
+        self.evaluator, self.limits, self.observer = evaluator, limits, observer
         self._model, self._executor, self._failures = model, executor, failures
         self._variant = lru_cache(maxsize=None)(lambda settings: with_settings(model, settings))
         self._recipes: dict[SettledNode, ArtifactRecipe] = {}
         self._under_way: set[SettledNode | Candidate] = set()
-        self._trained: dict[SettledNode, Trained] = {}
+        self._trained: dict[SettledNode, TrainedNode] = {}
         self._prepared: set[Candidate] = set()
         self._failed: dict[SettledNode | Candidate, OptimizeError] = {}
         self._deaths: dict[str, int] = {}
         self._wanted: dict[SettledNode, None] = {}
 
     @property
-    def trained(self) -> tuple[Trained, ...]:
+    def trained(self) -> tuple[TrainedNode, ...]:
         """The nodes on the paths of the leaves so far, in the order of the leaves."""
         return tuple(self._trained[where] for where in self._wanted if where in self._trained)
 
     def chain(self, candidate: Candidate) -> list[SettledNode]:
         """Returns the base and every node on the path of a candidate."""
         node = candidate.node
-        return [place(self._model, node[:length], candidate.settings) for length in range(len(node) + 1)]
+        return [settled_node(self._model, node[:length], candidate.settings) for length in range(len(node) + 1)]
 
     def leaves(
         self,
@@ -102,7 +102,7 @@ class Maker:
             if not self._executor.free():
                 return
             if task := self._next(candidate, begun[candidate]):
-                self._under_way.add(task.candidate or task.place)
+                self._under_way.add(task.candidate or task.settled)
                 self._executor.submit(task)
 
     def _next(self, candidate: Candidate, chain: Sequence[SettledNode]) -> Task | None:
@@ -113,7 +113,7 @@ class Maker:
                 continue
             if where in self._under_way or where in self._failed:
                 return None
-            self.watcher.training(where)
+            self.observer.node_started(where)
             if not self._in_store(model, where):
                 return self._task(model, where, None)
         if candidate in self._under_way or candidate in self._prepared or candidate in self._failed:
@@ -129,28 +129,28 @@ class Maker:
         self._recipes[where] = recipe = self.evaluator.pipeline.recipe(model, where.node)
         if (artifact := self.evaluator.pipeline.store.find(recipe)) is None:
             return False
-        self._has(where, Made(float(artifact.manifest["seconds"])))
+        self._has(where, TaskResult(float(artifact.manifest["seconds"])))
         return True
 
     # -- events
 
-    def _heard(self, event: Began | Told) -> None:
-        what = event.task.candidate or event.task.place
-        if isinstance(event, Told):
-            self.watcher.progress(what, event.text, event.done, event.total)
+    def _heard(self, event: TaskStarted | TaskProgress) -> None:
+        what = event.task.candidate or event.task.settled
+        if isinstance(event, TaskProgress):
+            self.observer.progress(what, event.text, event.done, event.total)
         elif isinstance(what, Candidate):
-            self.watcher.measuring(what)
+            self.observer.leaf_started(what)
 
-    def _done(self, done: Done) -> None:
+    def _done(self, done: TaskEnded) -> None:
         task = done.task
-        what = task.candidate or task.place
+        what = task.candidate or task.settled
         self._under_way.discard(what)
         if isinstance(done.error, WorkerDiedError):
             self._died(task, done.error)
         elif done.error is not None:
             raise done.error
         elif done.made is not None and done.made.failed is not None:
-            if not task.place.node:  # a base that cannot be made is nobody's leaf
+            if not task.settled.node:  # a base that cannot be made is nobody's leaf
                 raise done.made.failed
             self._failed[what] = done.made.failed
         elif isinstance(what, Candidate):
@@ -158,18 +158,18 @@ class Maker:
         elif done.made is not None:
             self._arrived(task, done.made)
 
-    def _arrived(self, task: Task, made: Made) -> None:
+    def _arrived(self, task: Task, made: TaskResult) -> None:
         """Records a node that a worker made; raises `InfrastructureError` if it is not in this process's store."""
-        if self.evaluator.pipeline.store.find(self._recipes[task.place]) is None:
+        if self.evaluator.pipeline.store.find(self._recipes[task.settled]) is None:
             raise InfrastructureError(
                 f"{task.title} was made, but is not in the store {task.store}",
                 hint="the store must be one folder that every worker sees under this path",
             )
-        self._has(task.place, made)
+        self._has(task.settled, made)
 
-    def _has(self, where: SettledNode, made: Made) -> None:
-        self._trained[where] = Trained(where.node, made.seconds, made.anew, where.settings)
-        self.watcher.trained(self._trained[where])
+    def _has(self, where: SettledNode, made: TaskResult) -> None:
+        self._trained[where] = TrainedNode(where.node, made.seconds, made.anew, where.settings)
+        self.observer.node_finished(self._trained[where])
 
     def _died(self, task: Task, error: WorkerDiedError) -> None:
         """Counts a worker's death; raises `InfrastructureError` after `TRIES` deaths on the same task."""
@@ -189,15 +189,15 @@ class Maker:
         self._wanted |= dict.fromkeys(chain)
         error = self._why_not(candidate, chain)
         leaf = _failed(candidate, error) if error else self._on_target(candidate)
-        self.watcher.walked(leaf)
+        self.observer.leaf_finished(leaf)
         return leaf
 
     def _on_target(self, candidate: Candidate) -> Leaf:
         model = self._variant(candidate.settings)
         try:
             deployment = self.evaluator.deploy(model, candidate.leaf)
-            return measured(self.evaluator, deployment, candidate, self.limits, self._failures)
-        except OF_A_LEAF as error:
+            return measure_leaf(self.evaluator, deployment, candidate, self.limits, self._failures)
+        except LEAF_ERRORS as error:
             return _failed(candidate, error)
 
 

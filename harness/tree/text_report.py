@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hil.harness.model import Budget
 from hil.harness.optimize.paths import Node
-from hil.harness.tree.result import Leaf, LeafStatus, LimitCheck, Trained, Walk, speed_figure
+from hil.harness.tree.result import Leaf, LeafStatus, LimitCheck, TrainedNode, Walk, speed_figure
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,7 +37,7 @@ _LEGEND = (
 )
 
 
-def asked(limits: Budget) -> str:
+def format_limits(limits: Budget) -> str:
     """Formats the limits of a walk in a line."""
     finite = {name: float(getattr(limits, name)) for name in _NAMES if math.isfinite(getattr(limits, name))}
     return (
@@ -76,18 +76,18 @@ def _value(limit: str, value: float | None, *, signed: bool = True) -> str:
     return f"{value:,.0f} bytes" if value < 1024 else f"{value / 1024:.1f} KiB"
 
 
-def step(node: Node) -> str:
+def format_node(node: Node) -> str:
     """Formats a node: the techniques of its path."""
     return " > ".join(node) or "base"
 
 
-def origin(trained: Trained) -> str:
+def format_origin(trained: TrainedNode) -> str:
     """Formats the origin of a node: trained, made (a base may have its weights from a file), or from the store."""
     how = "trained" if trained.node else "made"
     return f"{how} in {trained.seconds:.1f} s" if trained.anew else "from the store"
 
 
-def drawn(found: Walk) -> str:
+def format_table(found: Walk) -> str:
     """Formats the table of all leaves, at least 120 columns wide, coloured on a terminal."""
     from rich.console import Console
 
@@ -108,16 +108,16 @@ def _table(found: Walk) -> Table:
     for heading in HEADINGS:
         made.add_column(heading, justify="right", no_wrap=True)
     for leaf in found.leaves:
-        made.add_row(leaf.name, standing(found, leaf), *cells(leaf), style=STYLES[leaf.status])
+        made.add_row(leaf.name, format_status(found, leaf), *format_figures(leaf), style=STYLES[leaf.status])
     return made
 
 
-def standing(found: Walk, leaf: Leaf) -> str:
+def format_status(found: Walk, leaf: Leaf) -> str:
     """Formats the status of a leaf, with the mark of the Pareto front if it is on it."""
     return f"{leaf.status.value} {FRONT}" if leaf.name in found.front else leaf.status.value
 
 
-def cells(leaf: Leaf) -> list[str]:
+def format_figures(leaf: Leaf) -> list[str]:
     """Formats the figures of a leaf in the order of `HEADINGS`, empty where one was not measured."""
     percent = [_cell(leaf, "accuracy", 100, ".1f"), _cell(leaf, "accuracy_drop", 100, "+.1f")]
     time = [_cell(leaf, "latency", 1, ".3f"), _cell(leaf, "npu_cycles", 1, ",.0f")]
@@ -149,19 +149,19 @@ def _speed(figure: str) -> str:
     return "latency" if figure == "latency" else "cycles"
 
 
-def verdict(found: Walk) -> list[str]:
+def verdict_lines(found: Walk) -> list[str]:
     """Formats the verdict, the mismatches, and the winner's commands, as lines."""
     lines = [f"{'met' if found.verdict.met else 'not met'}: {found.verdict.reason}"]
     for leaf in found.leaves:
         if leaf.status is LeafStatus.MISMATCH:
             lines += [f"  {leaf.name}: {line}" for line in leaf.reason.splitlines()]
-    lines += against_stock(found)
+    lines += compare_with_pcqat(found)
     if found.not_walked:
         lines.append(f"not walked to: {', '.join(found.not_walked)}")
     return [*lines, *(f"  {command}" for command in (found.verdict.optimize, found.verdict.run) if command)]
 
 
-def against_stock(found: Walk) -> list[str]:
+def compare_with_pcqat(found: Walk) -> list[str]:
     """Compares each technique for the NPU with `pcqat` of the same settings: shares of encoded weights and cycles."""
     stock = {leaf.settings: leaf for leaf in found.leaves if leaf.technique == "pcqat"}
     speed = speed_figure(found.leaves)
@@ -181,12 +181,12 @@ def _share(leaf: Leaf, other: Leaf, name: str) -> float:
     return (leaf.figure(name) or 0.0) / (other.figure(name) or math.inf)
 
 
-def notes(found: Walk) -> list[str]:
+def layer_notes(found: Walk) -> list[str]:
     """Returns the steps' remarks on layers, each line once."""
     return list(dict.fromkeys(line for leaf in found.leaves for line in leaf.notes))
 
 
-def as_text(found: Walk) -> str:
+def format_walk(found: Walk) -> str:
     """Formats a finished walk for a report: a line a leaf, and the verdict."""
-    head = f"{found.model} on {found.identity['target']}: {asked(found.limits)}"
-    return "\n".join([head, *(f"  {leaf.name}: {summary(leaf)}" for leaf in found.leaves), *verdict(found)])
+    head = f"{found.model} on {found.identity['target']}: {format_limits(found.limits)}"
+    return "\n".join([head, *(f"  {leaf.name}: {summary(leaf)}" for leaf in found.leaves), *verdict_lines(found)])
