@@ -1,0 +1,53 @@
+"""Model files: network, data, recipe and budget of a model under test, as a user writes them.
+
+    # models/my_net.py
+    from hil.harness.model import Budget, Dataset, Model, Recipe, sibling
+
+    loader = sibling(__file__, "data/my_data.py")
+
+    def build():
+        import tf_keras as keras
+        return keras.Sequential([...])
+
+    model = Model("my_net", build=build, data=Dataset(loader.load, loader.files), weights="weights/my_net.npz")
+
+A model file is loaded by its path and never imported by name, so a repository may have a `models` package of its own.
+TensorFlow is only imported inside the functions: listing the models of a folder takes milliseconds.
+"""
+
+from hil.core.arrays import Array
+from hil.harness.model.definition import (
+    LOSSES,
+    METRICS,
+    PALETTE,
+    REPAIRS,
+    SCHEDULES,
+    SPARSITY_BY,
+    Budget,
+    Dataset,
+    FineTune,
+    Metric,
+    Model,
+    Recipe,
+)
+from hil.harness.model.files import discover, find, load_model_file, sibling
+
+__all__ = [
+    "LOSSES",
+    "METRICS",
+    "PALETTE",
+    "REPAIRS",
+    "SCHEDULES",
+    "SPARSITY_BY",
+    "Array",
+    "Budget",
+    "Dataset",
+    "FineTune",
+    "Metric",
+    "Model",
+    "Recipe",
+    "discover",
+    "find",
+    "load_model_file",
+    "sibling",
+]

@@ -1,0 +1,125 @@
+"""Loading of model files, by path and by name.
+
+A model file is loaded by its path and never imported by name, so a repository may have a `models` package of its own.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+
+from hil.core.errors import BadInputError, HilError
+from hil.harness.model.definition import Model
+
+
+def sibling(beside: str, name: str) -> ModuleType:
+    """Loads the Python file `name`, relative to the file `beside` (pass `__file__`), without importing it by name.
+
+    In a model file, and in files that it loads, both arguments must be literal: a result depends on the loaded file,
+    and `hil.harness.store.source_digest` finds its name in the source.
+    """
+    return _load((Path(beside).resolve().parent / name).resolve())
+
+
+def load_model_file(path: str | Path, *, needs_weights: bool = True) -> Model:
+    """Loads a model file; raises `BadInputError` with one line if it is none.
+
+    With `needs_weights=False`, the file of `weights` may be missing, for a caller that trains the base.
+    """
+    path = Path(path).resolve()
+    if not path.is_file():
+        raise BadInputError(f"no model file {path}")
+    model = getattr(_load(path), "model", None)
+    if not isinstance(model, Model):
+        raise BadInputError(f"{path} defines no `model = Model(...)`")
+    return _at(path, model, needs_weights)
+
+
+def _at(path: Path, model: Model, needs_weights: bool) -> Model:
+    """Sets the path of a model; raises `BadInputError` for a file that it names and that does not exist."""
+    model = replace(model, path=path)
+    for name in (model.weights if needs_weights else None, model.tflite):
+        if name is not None and not model.file(name).is_file():
+            raise BadInputError(f"{path}: {model.file(name)} does not exist")
+    if model.keras_file is not None and not model.keras_file.exists():
+        raise BadInputError(f"{path}: {model.keras_file} does not exist")
+    return model
+
+
+def discover(folder: str | Path) -> list[Model]:
+    """Loads the models of a folder, in the order of file names.
+
+    A repository may have other code in its `models`: a file whose source binds no `model` is not loaded, one whose
+    `model` is no `Model` is ignored.  A model file that cannot be loaded raises `BadInputError`.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise BadInputError(f"no folder {folder}")
+    models = []
+    for path in sorted(file.resolve() for file in folder.glob("*.py") if not file.name.startswith("_")):
+        if _may_define_model(path) and isinstance(model := getattr(_load(path), "model", None), Model):
+            models.append(_at(path, model, needs_weights=True))
+    names = [model.name for model in models]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise BadInputError(f"{folder}: two model files define {sorted(twice)[0]}")
+    return models
+
+
+def find(name: str, folder: str | Path) -> Model:
+    """Loads a model by its name in `folder`, or by the path of its file."""
+    if name.endswith(".py"):
+        return load_model_file(name)
+    models = {model.name: model for model in discover(folder)}
+    if name not in models:
+        raise BadInputError(f"no model {name} in {folder}", hint=f"there are: {', '.join(models) or 'none'}")
+    return models[name]
+
+
+def _may_define_model(path: Path) -> bool:
+    """Returns whether a file's statements outside functions and classes bind `model`; true if it cannot be parsed."""
+    try:
+        waiting: list[ast.AST] = [ast.parse(path.read_bytes())]
+    except (OSError, SyntaxError, ValueError):
+        return True
+    while waiting:
+        node = waiting.pop()
+        if "model" in _binds(node):
+            return True
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+    return False
+
+
+def _binds(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    elif isinstance(node, ast.ImportFrom | ast.Import):
+        for alias in node.names:
+            yield alias.asname or alias.name
+
+
+def _load(path: Path) -> ModuleType:
+    """Loads a module by its path, once, under a name that no import uses."""
+    name = f"hil_file_{path.stem}_{sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BadInputError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except HilError:
+        del sys.modules[name]
+        raise
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        raise BadInputError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module
