@@ -1,13 +1,13 @@
-"""Hash of the code that a step's result depends on: the modules that do its work, and all that they reach by imports.
+"""Hash of the code that a step's result depends on: the modules that do its work, and all modules that they import.
 
     code_version("hil.targets.sim.target")     # another after an edit in hil/npu/arithmetic, the same after one in
                                                # hil/targets/serial or of a docstring
     reached("hil.targets.sim.target")          # ("hil.core.arrays", ..., "hil.targets.sim.target")
 
-What a module reaches stands in its text, and nothing is imported for it: imports at any place, also inside functions,
-and strings that name a module of the same top package ("hil.a.b", "hil.a.b:function"), such as the handler of a worker
-or the argument of `import_module`.  Imports for type checkers alone do not count.  A package's `__init__.py` counts
-where something is imported from the package itself.
+The imports of a module are found in its source, and nothing is imported for it: import statements, also those inside
+functions, and strings that name a module of the same top package ("hil.a.b", "hil.a.b:function"), such as the handler
+of a worker or the argument of `import_module`.  Imports for type checkers alone do not count.  A package's
+`__init__.py` counts where something is imported from the package itself.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ WITHOUT_EFFECT = frozenset(
         "hil.npu.disassembly.listing",
     }
 )
-"""Modules that change no result; nothing that they import counts through them."""
+"""Modules that change no result; their imports are not followed."""
 _NAMES_MODULE = re.compile(r"value='(\w+(?:\.\w+)+)(?::\w+)?'")
-"""A string constant in the text of a syntax tree that may be a module's name."""
+"""String constant in the text of a syntax tree that may be a module's name."""
 
 
 @cache
 def code_version(*entries: str) -> str:
-    """Hash over names and definitions of `reached(*entries)`; the same wherever the files lie."""
+    """Hashes the names and definitions of `reached(*entries)`, independent of the folder of the files."""
     return digest("\n".join(f"{name}:{_module(name).definitions}" for name in reached(*entries)).encode())
 
 
 def reached(*entries: str) -> tuple[str, ...]:
-    """Dotted names of `entries` and of all that they reach within their top package, sorted.
+    """Returns the dotted names of `entries` and of all modules of their top package that they import, sorted.
 
     Raises `ModuleNotFoundError` for an entry that does not exist.
     """
@@ -66,7 +66,7 @@ def reached(*entries: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Module:
-    """A module's hash over what it defines, and the modules that it uses itself."""
+    """Hash of a module's definitions, and the modules that it imports directly."""
 
     definitions: str
     uses: frozenset[str]
@@ -89,7 +89,7 @@ def _inside(name: str, other: str) -> bool:
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """The modules of its own top package that a module of `package` imports, or takes something from."""
+    """Iterates over the modules of its own top package that a module of `package` imports, or imports from."""
     for level, parts in imported(tree):
         base = package.split(".")[: 1 - level or None] if level else []
         name = ".".join([*base, *parts])
@@ -101,7 +101,7 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
 
 @cache
 def _file(name: str) -> Path | None:
-    """The source of a module or package; None if there is no such module.  Only the top package may be imported."""
+    """Finds the source of a module or package, None if there is none; imports at most the top package."""
     parts = name.split(".")
     try:
         spec = importlib.util.find_spec(".".join(parts[:2]))
