@@ -182,7 +182,7 @@ INSIDE = {
     "sensitivity": (*TRAINING, "hil.harness.optimize.npu_rules", "hil.harness.optimize.layers"),
     "size": ("hil.harness.optimize.trained_base", "hil.harness.optimize.keras.any_format"),
     "predictions": (*TRAINING, "hil.harness.optimize.keras.hdf5_file"),
-    "tflite": (*TRAINING, "hil.harness.optimize.npu_rules", "hil.targets.execution.signature"),
+    "tflite": (*TRAINING, "hil.harness.optimize.npu_rules", "hil.core.tflite.model"),
     "vela": ("hil.harness.vela.child", "hil.harness.vela.debug_database", "hil.npu.accelerator"),
     "host": ("hil.targets.execution.interpreter_child", "hil.targets.execution.signature"),
     "sim": (
