@@ -192,11 +192,11 @@ INSIDE = {
 }
 OUTSIDE = {
     "base": ("hil.harness.optimize.repairs", "hil.npu.", "hil.targets."),
-    "technique": ("hil.harness.optimize.keras.keras3", "hil.harness.vela.", "hil.npu.", "hil.targets.sim."),
+    "technique": ("hil.harness.optimize.keras.keras3", "hil.harness.vela.", "hil.npu.", "hil.targets."),
     "sensitivity": ("hil.harness.optimize.repairs", "hil.npu.", "hil.targets."),
     "size": ("hil.harness.optimize.repairs", "hil.npu.", "hil.targets."),
     "predictions": ("hil.harness.optimize.steps", "hil.npu.", "hil.targets."),
-    "tflite": ("hil.harness.optimize.steps", "hil.harness.vela.", "hil.npu.", "hil.targets.sim."),
+    "tflite": ("hil.harness.optimize.steps", "hil.harness.vela.", "hil.npu.", "hil.targets."),
     "vela": ("hil.npu.arithmetic.", "hil.npu.disassembly.", "hil.harness.optimize.", "hil.targets.sim."),
     "host": ("hil.npu.", "hil.harness.", "hil.targets.sim.", "hil.targets.serial."),
     "sim": ("hil.npu.disassembly.", "hil.harness.", "hil.targets.host.", "hil.targets.serial.", "hil.targets.link."),
