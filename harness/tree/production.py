@@ -19,7 +19,7 @@ from hil.harness.model import Budget, Model
 from hil.harness.optimize.paths import path_of
 from hil.harness.store.store import ArtifactRecipe
 from hil.harness.tree.candidates import Candidate, SettledNode, place, with_settings
-from hil.harness.tree.executors import Began, Done, Executor, Told
+from hil.harness.tree.executor import Began, Done, Executor, Told
 from hil.harness.tree.leaf_figures import measured
 from hil.harness.tree.observer import Watcher
 from hil.harness.tree.result import Leaf, LeafStatus, Trained
