@@ -1,8 +1,8 @@
 """Few distinct weights a kernel: found by k-means, and kept while the network trains.
 
-    keep = KeptClusters.clustered(model, {"pw1"}, 16, zero=True)
-    fit(model, data, plan, [keep])                     # every kernel still holds its 16 values, its zeros are zeros
-    keep = KeptClusters.found(model, {"pw1"})                  # of kernels that are clustered already
+    few = clustered(kernel, 16, zero=True)
+    keep = KeptClusters.found(model, {"pw1"})      # of kernels that are clustered already
+    callback = keep.callback()                     # in training each still holds its 16 values, its zeros are zeros
 
 TFMOT does it with a wrapper for each layer and, in quantization-aware training, with a quantizer for each kind of
 layer, and both lose clusters (see `repairs`).  Here weights of a cluster get the mean of their gradients, so an

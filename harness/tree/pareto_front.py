@@ -1,6 +1,7 @@
 """The Pareto front: what nothing else beats.
 
-    front([(0.12, -0.915), (0.08, -0.908), (0.13, -0.91)])        # [0, 1]
+    >>> front([(0.12, -0.915), (0.08, -0.908), (0.13, -0.91)])
+    [0, 1]
 
 Every coordinate is a cost, so less is better: an accuracy goes in with its sign turned.
 """

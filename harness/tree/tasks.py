@@ -1,5 +1,6 @@
 """What a process is asked to make: a node of the tree, or everything of a leaf that needs no board.
 
+    task = Task(model, store, place, made_of, vela, "sim", samples=8)
     made = make(task, say)                 # in this process
     make_in_child(task.plain(), [])        # the same where only plain values arrive
 

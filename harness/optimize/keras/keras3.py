@@ -1,5 +1,7 @@
 """A Keras 3 model as a Keras 2 model: TFMOT takes nothing else.
 
+    import keras
+
     network = rebuilt(keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(8, 3), ...]))
 
 Functional and sequential models of the usual layers (`keras3_layers`) are rebuilt, layer by layer, with their weights;

@@ -1,5 +1,7 @@
 """What is looked at before Keras reads a file that others wrote: nothing in it may be code, point elsewhere or be huge.
 
+    from hil.harness.optimize.keras.keras3 import construct
+
     content = read_archive(Path("net.keras"))          # zip members, bounded; nothing is unpacked to disk
     check_config(content.config, path)                 # only classes of the tables; code and strangers named
     weights = check_hdf5(content.weights, path)        # plain numbers only: no links, no storage elsewhere

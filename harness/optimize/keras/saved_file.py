@@ -1,7 +1,7 @@
 """Keras models as files: HDF5 (structure and weights), never pickle; quantization-aware models included.
 
     save_model(model, Path("pqat.h5"))
-    model = load_model(Path("pqat.h5"))
+    loaded = load_model(Path("pqat.h5"))
 
 The steps give quantization-aware models with TFMOT's default quantizers only (`quantized.settle`), so nothing but
 TFMOT's own `quantize_scope` is needed to read one.

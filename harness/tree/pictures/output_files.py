@@ -1,7 +1,7 @@
 """Where pictures go: what can be written is known before a walk begins, and no file is ever half written.
 
 check_outputs([Path("tree.html"), Path("tree.png")])       # BadInputError for another suffix, or no such folder
-write(Path("tree.html"), found, kernel)
+write(Path("tree.html"), found=walk, kernel=None)
 """
 
 from __future__ import annotations
