@@ -1,5 +1,7 @@
 """The way of one number: Keras model -> path of techniques -> int8 TFLite -> Vela -> outputs, each arrow in the store.
 
+    from hil.harness.store.store import default_root
+
     pipeline = Pipeline(Store(default_root()))
     int8 = pipeline.int8(model, "pcqat")                 # trains only what is not there yet
     compiled = pipeline.compiled(int8.read("model.tflite"), VelaSettings())
@@ -14,7 +16,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,8 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.core.measurement import Measurement, Trust
-from hil.harness.model import Dataset, Model
-from hil.harness.optimize.paths import Node, conversion, path_of, training_node
+from hil.harness.model import Dataset, Model, Recipe
+from hil.harness.optimize.paths import PRUNING, Node, conversion, path_of, training_node
 from hil.harness.optimize.survival import LayerWeights
 from hil.harness.store.code_version import code_version
 from hil.harness.store.source_digest import source_digest, source_versions, versions
@@ -41,6 +43,7 @@ TFLITE = "model.tflite"
 WEIGHTS = "weights.json"
 ARRAYS = "arrays.npz"
 NOTES = "notes.json"
+SPREAD = "sensitivity.json"
 
 _HDF5_FILE = "hil.harness.optimize.keras.hdf5_file"
 _SURVIVAL = "hil.harness.optimize.survival"
@@ -140,11 +143,10 @@ class Pipeline:
         def build(folder: Path) -> None:
             from hil.harness.optimize.keras.hdf5_file import load_model, save_model
             from hil.harness.optimize.npu_rules import step_notes
-            from hil.harness.optimize.sparsity_artifact import with_spread
             from hil.harness.optimize.steps import TrainingData, apply
             from hil.harness.optimize.survival import check_keras
 
-            settings = with_spread(self, model, node)
+            settings = self.settings(model, node)
             text = f"{model.name}: {' > '.join(node)}"
             data = TrainingData(*self.samples(model, "train"))
             before = load_model(self.keras(model, node[:-1]).path(KERAS))
@@ -155,6 +157,39 @@ class Pipeline:
             _write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
 
         return build
+
+    def settings(self, model: Model, node: Node) -> Recipe:
+        """The model's recipe, with a sparsity for each layer where `sparsity_by` is "sensitivity"."""
+        place = next((at for at, step in enumerate(node) if step in PRUNING), None)
+        if model.recipe.sparsity_by != "sensitivity" or place is None:
+            return model.recipe
+        found = json.loads(self.sensitivity(model, node[: place + 1]).read(SPREAD))
+        return replace(model.recipe, sparsity_by=found["sparsities"])
+
+    def sensitivity(self, model: Model, node: Node) -> Artifact:
+        """The loss of each layer by sparsity, and the sparsity chosen for it; the last step of `node` prunes."""
+        parent = self.keras(model, node[:-1])
+        recipe = ArtifactRecipe(
+            "sensitivity",
+            {"parent": parent.digest(KERAS), "data": self.data_digest(model)},
+            {"step": node[-1], **model.recipe.spread_by()},
+            code_version(*ENTRIES["sensitivity"]),
+            versions(*TRAINING),
+        )
+
+        def build(folder: Path) -> None:
+            from hil.harness.optimize.keras.hdf5_file import load_model
+            from hil.harness.optimize.pruning import prunable_layers
+            from hil.harness.optimize.sensitivity import allocate_sparsity
+            from hil.harness.optimize.training import TrainingData
+
+            self.say(f"{model.name}: what each layer bears", 0, 0)
+            network, data = load_model(parent.path(KERAS)), TrainingData(*self.samples(model, "train"))
+            layers = prunable_layers(network, model.recipe, node[-1])
+            found = allocate_sparsity(network, data, model.recipe, layers, model.loss)
+            _write_json(folder / SPREAD, asdict(found))
+
+        return self.store.make(recipe, build)
 
     def notes(self, model: Model, leaf: str) -> list[str]:
         """What the steps of a leaf that was made say of the layers, in their order."""
@@ -222,7 +257,6 @@ class Pipeline:
         def build(folder: Path) -> None:
             from hil.harness.optimize.conversion import to_tflite
             from hil.harness.optimize.keras.hdf5_file import load_model
-            from hil.harness.optimize.sparsity_artifact import with_spread
             from hil.harness.optimize.steps import TrainingData
             from hil.harness.optimize.survival import check_tflite
 
@@ -233,7 +267,7 @@ class Pipeline:
             )
             tflite = to_tflite(loaded, conversion(path), calibration)
             (folder / TFLITE).write_bytes(tflite)
-            weights = check_tflite(tflite, loaded, path, with_spread(self, model, node))
+            weights = check_tflite(tflite, loaded, path, self.settings(model, node))
             _write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
 
         return self.store.make(recipe, build)

@@ -1,5 +1,7 @@
 """What a target is: the one small protocol between the harness and the places where a model runs.
 
+    from hil.targets import create
+
     target = create("sim")
     run = target.run(Deployable(compiled=vela_bytes, int8=int8_bytes, npu=NpuConfig("ethos-u55-128")), [x])
     run.outputs[0].shape            # (samples, ...)
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from hil.core.arrays import Array
+from hil.core.errors import UnknownParityError
 from hil.core.measurement import Measurement
 from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 
@@ -49,6 +52,12 @@ class Run:
     identity: dict[str, str] = field(default_factory=dict)
     log: str = ""
     printed: tuple[Array, ...] = ()
+
+    def require_outputs(self, name: str) -> None:
+        """Raises `UnknownParityError`, about `name`, for a run whose print does not tell the quantized outputs."""
+        if self.printed and not self.outputs:
+            reason = self.identity.get("parity", "unknown").removeprefix("unknown: ")
+            raise UnknownParityError(f"{name}: parity with the int8 model is unknown: {reason}")
 
 
 class Target(Protocol):

@@ -1,5 +1,11 @@
 """The declaration of a target: everything that commands, the pytest plugin and `hil doctor` know of it before it runs.
 
+    from hil.core.options import option
+
+    @dataclass(frozen=True)
+    class EchoOptions:
+        times: int = option(1, help="Samples given back (1).")
+
     TARGET = Declaration(
         name="echo",
         summary="gives back what it takes",

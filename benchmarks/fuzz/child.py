@@ -36,6 +36,7 @@ with atheris.instrument_imports(
         "hil.npu.loops.batch_loops",
         "hil.npu.loops.byte_loops",
         "hil.npu.loops.codec_loops",
+        "hil.npu.loops.compilation",
         "hil.npu.loops.dot_products",
     ],
 ):

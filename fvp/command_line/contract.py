@@ -1,8 +1,10 @@
 """Arm's FVP command line, as one typed value that can be read from arguments and written to them.
 
-    line = parse(["-a", "app.axf", "-C", "ethosu.num_macs=256", "--data", "model.tflite@0x90000000"])
-    line.application, line.parameter("ethosu.num_macs")
-    arguments(line)                       # what starts any FVP executable the same way
+    >>> line = parse(["-a", "app.axf", "-C", "ethosu.num_macs=256"])
+    >>> line.application.name, line.parameter("ethosu.num_macs")
+    ('app.axf', 256)
+    >>> arguments(line)                   # what starts any FVP executable the same way
+    ['-a', 'app.axf', '-C', 'ethosu.num_macs=256']
 
 `options` describes the options and `parameters` the names that `-C` takes; both are parsed, written and listed from
 those descriptions alone.

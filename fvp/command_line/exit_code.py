@@ -1,7 +1,9 @@
 """Error report of an executable with the FVP's command line: one line on standard error, and the exit code.
 
-with ...:
-    return report_error("corstone300-open", error)
+try:
+    contract.parse(words)
+except HilError as error:
+    sys.exit(report_error("corstone300-open", error))
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """One program in a container, from its input bytes to its output bytes; nothing of it touches this machine's files.
 
-    ended = run(client, image, ["program", "/scratch/in.0"], uart.extend, inputs=[model], outputs=1, limit_s=60)
+    uart = bytearray()
+    ended = run(client, image, ["program", "/scratch/in.0"], uart.extend, inputs=[model], outputs=[64], limit_s=60)
     ended.code, ended.said, ended.outputs
 
 All goes through the three streams of the container, so that it also works where the daemon is on another machine.  A

@@ -1,5 +1,7 @@
 """Arm's archive, installed by its own installer, whole or not at all.
 
+    from hil.fvp.engines.archive import pinned
+
     install(pinned("x86_64"), Path("~/FVP_Corstone_SSE-300").expanduser())
 
 Download, unpacking and installation take place beside the destination, which appears at the end by renaming.  An

@@ -1,5 +1,7 @@
 """Admission of a model to a firmware: every mismatch that shows before anything starts.
 
+from hil.fvp.inference.firmware import runner
+
 used_npu = check(model, [490], [12], 128, runner())
 """
 

@@ -1,7 +1,6 @@
 """The firmware that runs models on a Corstone-300, and where it wants its data.
 
-    firmware = runner("ethos-u55")                     # Arm's
-    firmware = load(Path("my_runner.toml"))            # the user's
+    firmware = runner("ethos-u55")
     firmware.path, firmware.sha256, firmware.layout.model
 
 Arm's *inference runner* (ml-embedded-evaluation-kit: TFLM, CMSIS-NN with Helium, the Ethos-U driver) is in the PyPI
@@ -9,7 +8,7 @@ wheel `mlia-ethos-u`, ready built.  It takes a model at a fixed address of DDR, 
 padding at another, runs one inference, copies all outputs, likewise, to a third, and ends with the byte EOT on UART
 0.
 
-A user's own firmware does the same at other addresses: `description` reads them from a small TOML.
+A user's own firmware does the same at other addresses: `firmware_description` reads them from a small TOML.
 
 Sources of the addresses: `build_configuration.cmake` and `UseCaseHandler.cc` of ml-embedded-evaluation-kit, the
 program headers of the ELF files; tests compare with what the firmware prints.
@@ -24,7 +23,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hil.core.errors import BadInputError, UnavailableError
-from hil.fvp.command_line import elf
 
 DISTRIBUTION = "mlia-ethos-u"
 
@@ -105,31 +103,13 @@ def runner(npu: str = "ethos-u55") -> Firmware:
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / known.path / _ELF
         if path.is_file():
-            return replace(known, path=path, sha256=_sha256(path, path.stat().st_mtime_ns))
+            return replace(known, path=path, sha256=sha256_of(path))
     raise UnavailableError(f"Arm's inference runner ({_ELF}) is not installed", hint=_HINT)
 
 
-def load(path: Path, npu: str = "ethos-u55") -> Firmware:
-    """The user's firmware: a TOML that describes it, or an ELF with the addresses of Arm's runner for `npu`.
-
-    Raises `BadInputError` for a file that is neither, or describes memory that cannot be.
-    """
-    if elf.is_elf(path, "the firmware"):
-        beside = path.with_suffix(".toml")
-        if not beside.is_file():
-            elf.check(path, "the firmware")
-            return replace(RUNNERS[npu], path=path, sha256=_sha256(path, path.stat().st_mtime_ns))
-        path = beside
-    elif path.suffix != ".toml":
-        raise BadInputError(f"{path} is no ELF file for a 32-bit Arm CPU", hint="give an ELF, or a TOML about one")
-    from hil.fvp.inference import firmware_description
-
-    described = firmware_description.read(path)
-    program = described.path
-    if not program.is_file():
-        raise BadInputError(f"{path}: there is no file {program}")
-    elf.check(program, f"{path}: the firmware")
-    return replace(described, sha256=_sha256(program, program.stat().st_mtime_ns))
+def sha256_of(path: Path) -> str:
+    """The file's hash, hexadecimal."""
+    return _sha256(path, path.stat().st_mtime_ns)
 
 
 @functools.lru_cache(8)

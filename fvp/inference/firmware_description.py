@@ -1,4 +1,8 @@
-"""A firmware described in TOML: which ELF, where it wants its data, what it prints.
+"""A user's firmware, and its description in TOML: which ELF, where it wants its data, what it prints.
+
+    firmware = load(Path("my_runner.toml"))
+
+The TOML:
 
     elf = "my_runner.elf"                                # beside the TOML
     npu = "ethos-u55"                                    # whose driver it has; this is the default
@@ -17,21 +21,44 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 from hil.core.errors import BadInputError
 from hil.core.toml_table import TomlTable, parse_toml
-from hil.fvp.inference.firmware import RUNNERS, Firmware, FirmwareLayout, MemoryRange
+from hil.fvp.command_line import elf
+from hil.fvp.inference.firmware import RUNNERS, Firmware, FirmwareLayout, MemoryRange, sha256_of
 
 _REGIONS, _OPTIONAL = ("model", "inputs", "outputs", "arena"), "fast"
 _ADDRESSES = 1 << 32
+
+
+def load(path: Path, npu: str = "ethos-u55") -> Firmware:
+    """The user's firmware: a TOML that describes it, or an ELF with the addresses of Arm's runner for `npu`.
+
+    Raises `BadInputError` for a file that is neither, or describes memory that cannot be.
+    """
+    if elf.is_elf(path, "the firmware"):
+        beside = path.with_suffix(".toml")
+        if not beside.is_file():
+            elf.check(path, "the firmware")
+            return replace(RUNNERS[npu], path=path, sha256=sha256_of(path))
+        path = beside
+    elif path.suffix != ".toml":
+        raise BadInputError(f"{path} is no ELF file for a 32-bit Arm CPU", hint="give an ELF, or a TOML about one")
+    described = read(path)
+    program = described.path
+    if not program.is_file():
+        raise BadInputError(f"{path}: there is no file {program}")
+    elf.check(program, f"{path}: the firmware")
+    return replace(described, sha256=sha256_of(program))
 
 
 def read(path: Path) -> Firmware:
     """The firmware that the TOML at `path` describes; raises `BadInputError` that names file and key."""
     top = TomlTable(parse_toml(path, "firmware's description"), str(path))
     usual = RUNNERS["ethos-u55"]
-    elf = top.text("elf", None)
+    program = top.text("elf", None)
     npu = top.text("npu", usual.npu, RUNNERS)
     memory_modes = top.words("memory_modes", usual.memory_modes)
     metrics = top.switch("metrics", usual.metrics)
@@ -40,7 +67,7 @@ def read(path: Path) -> Firmware:
     regions = {name: _region(top, name) for name in names}
     top.end()
     _check_overlap(path, regions)
-    return Firmware(path.parent / elf, "", FirmwareLayout(**regions), npu, memory_modes, metrics, completed)
+    return Firmware(path.parent / program, "", FirmwareLayout(**regions), npu, memory_modes, metrics, completed)
 
 
 def _region(top: TomlTable, name: str) -> MemoryRange:

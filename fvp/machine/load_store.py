@@ -1,7 +1,8 @@
 """The loads and stores by which a CPU reaches a device: what each reads, writes and changes.
 
-    access = decode(bytes.fromhex("53f8041f"))          # LDR r1, [r3, #4]!
-    access.address(registers), access.registers, access.written_base(registers)
+    >>> access = decode(bytes.fromhex("53f8041f"))          # LDR r1, [r3, #4]!
+    >>> access.registers, access.address([0x1000 * number for number in range(16)])
+    ((1,), 12292)
 
 A debugger's watchpoint stops QEMU *before* an access to the NPU's registers and does not say what the instruction
 is.  So it is decoded here, the device is asked, and the result is put into the CPU's registers as the instruction

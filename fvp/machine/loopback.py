@@ -3,7 +3,7 @@
     port = LoopbackPort(5000)     # 0: any free one
     port.accept()                 # True once a client has come
     port.unsent += b"..."; port.flush()
-    port.receive()
+    port.receive(4096)            # what has come
 
 Both ends of a UART that a program may open are made of it: a terminal of the simulated MPS3 and a virtual board's port.
 """

@@ -1,8 +1,9 @@
 """The memory of the machine as the NPU and the command line see it: DDR mapped, the rest through QEMU.
 
-    memory = GuestMemory(qemu.ddr, qemu.qtest)
+    memory = GuestMemory(ddr, qtest)
     memory.read(0x93000000, 12)
-    with memory.borrowed(0x31000000, 1000) as data: data[:] = 0
+    with memory.borrowed(0x31000000, 1000, touched=[(0x31000000, 0x310003E8)]) as data:
+        data[:] = 0
 
 DDR, where models lie, is shared with QEMU and costs nothing.  The SRAMs, where a firmware has its arena, are inside
 QEMU: what is borrowed of them is a copy, of which only what has changed goes back.  The CPU must be stopped.

@@ -1,5 +1,7 @@
 """The open Corstone-300 at work: lets the CPU run, serves the NPU, watches for the end.
 
+    from hil.fvp.machine.start import start
+
     with start(line) as qemu, Machine(line, qemu) as machine:
         end = machine.run()
 

@@ -1,5 +1,6 @@
 """Snapshots of a stopped machine's state.
 
+    snapshot = Snapshot(monitor, image, memory, ddr)
     snapshot.take()         # at any moment when the CPU stands still
     snapshot.restore()      # as often as wanted; the CPU stands where it stood
 

@@ -1,7 +1,9 @@
 """A virtual board: a firmware on QEMU's Corstone-300 with the NPU behind it, for as long as somebody wants it.
 
-    with TcpPort(5000) as port, SimulatedBoard(Hardware(elf, accelerator, memory), port) as board:
-        board.serve(forever)
+    from hil.fvp.virtual_board.serial_port import TcpPort
+
+    with SimulatedBoard(Hardware(elf, accelerator, memory), TcpPort(5000)) as board:
+        board.serve()                # for ever
 
 Unlike the machine of the FVP (`machine`) it has no limits and no end of its own: it sleeps until the CPU stops at an
 NPU register, the firmware or a client has sent something, or the firmware has reset the machine.  A byte's way from

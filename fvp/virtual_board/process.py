@@ -1,5 +1,7 @@
 """A virtual board to work with: a process that plays one, with its port's name and its power switch.
 
+    import serial
+
     with VirtualBoard(elf) as board:
         serial.serial_for_url(board.url)
         board.power_cycle()

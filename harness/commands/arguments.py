@@ -1,7 +1,7 @@
 """The arguments that several commands take, and options that a dataclass declares, as typer takes them.
 
     @with_declared
-    def run(model: Model, target: Target = DEFAULT, vela: VelaOptions = VelaOptions(), chosen: TargetValues = {}): ...
+    def run(model: Path, vela: VelaOptions = VelaOptions(), chosen: TargetValues = NO_VALUES): ...
 
 A parameter whose type is a dataclass with options (`hil.core.options`) becomes these options; `TargetValues` becomes
 those of all registered targets, by name, for `hil.targets.registry.chosen`.

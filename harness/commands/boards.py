@@ -33,8 +33,8 @@ def list_boards(
     if context.invoked_subcommand:
         return
     from hil.core.errors import BadInputError
+    from hil.targets.board_address import BUILT_IN
     from hil.targets.boards import find_board, names
-    from hil.targets.boards.address import BUILT_IN
     from hil.targets.boards.ports import candidates, matching
     from hil.targets.boards.probe import probe_all
 

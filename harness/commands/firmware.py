@@ -58,7 +58,7 @@ def flash(
     import sys
 
     from hil.core.errors import BadInputError
-    from hil.targets.boards import reach
+    from hil.targets.board_address import reach
     from hil.targets.boards.flasher import flash
 
     with reach(board) as access:

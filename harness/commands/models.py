@@ -15,9 +15,9 @@ def models(
     as_json: arguments.Json = False,
 ) -> None:
     """List the models of the models folder."""
+    from hil.harness.leaves import leaves_of, unavailable
     from hil.harness.model import discover
     from hil.harness.pipeline import Pipeline
-    from hil.harness.pytest_plugin.selection import leaves_of, unavailable
 
     pipeline = Pipeline(arguments.open_store(store))
     records: list[dict[str, Any]] = []

@@ -1,6 +1,10 @@
 """What a target's CPU kernels make of the reference kernels' inputs, one operator at a time.
 
-    reference = trace_reference(int8, inputs)
+    from hil.harness.diff.trace import trace_reference
+    from hil.targets import create
+    from hil.targets.base import Deployable
+
+    target, reference = create("fvp"), trace_reference(int8, samples)
     trace = trace_kernels(int8, [3, 7], reference, lambda model, inputs: target.run(Deployable(model, None), inputs))
 
 A whole run shows its outputs alone, and a difference there may come from any operator before.  So each operator becomes

@@ -1,6 +1,6 @@
 """One side of `hil diff`: what a run of a model shows of its tensors, and the streams that it ran.
 
-    sides = Sides(int8, settings, inputs, Path("model.tflite"))
+    sides = Sides(int8, settings, inputs, "model.tflite")
     got, expected = sides.make("sim"), sides.make("host")
 
 A side is a target's name, or a Vela output, which runs on `sim`:
@@ -36,7 +36,6 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.harness.diff.cpu_kernels import trace_kernels
 from hil.harness.diff.trace import Trace, TracedTensor, trace_compiled, trace_reference
-from hil.harness.evaluation.printed_outputs import require_outputs
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.debug_database import read_mapping
 from hil.harness.vela.mapping import MappedCommand, sources
@@ -140,7 +139,7 @@ class Sides:
 
     def _outputs(self, target: str, run: Run) -> tuple[dict[str, tuple[TracedTensor, ...]], dict[str, str]]:
         """What a run shows of the model, its outputs by name, and why not the rest."""
-        require_outputs(run, target)
+        run.require_outputs(target)
         signature = read_signature(self.int8)
         shown: dict[str, tuple[TracedTensor, ...]] = {
             spec.name: (TracedTensor(output),) for spec, output in zip(signature.outputs, run.outputs, strict=True)

@@ -2,7 +2,7 @@
 
     expected = trace_reference(int8, inputs)
     got = trace_compiled(compiled, mapping, inputs)
-    got.tensors["block/conv"].values        # (samples, height, width, depth)
+    got.tensors["block/conv"][0].values     # (samples, height, width, depth)
 
 The reference kernels keep every tensor.  On the NPU a tensor may never be whole in memory: in a *cascade* Vela cuts
 operators into stripes of rows and runs them in turns, so that each needs only a few rows of the one before in a rolling

@@ -56,15 +56,16 @@ def top1(outputs: Array, labels: Array) -> float:
 
 def auc(outputs: Array, labels: Array) -> float:
     """Area under the ROC curve, ties counted half; the last output column is the score, `labels` are 0 or 1."""
-    from scipy.stats import rankdata  # takes longer to import than everything else here
-
     scores = np.asarray(outputs, np.float64).reshape(len(labels), -1)[:, -1]
     positive = np.asarray(labels).astype(bool)
     count = int(positive.sum())
     if not 0 < count < len(positive):
         raise BadInputError("AUC needs samples of both classes")
-    ranks = rankdata(scores)
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))
+    if np.isnan(scores).any():
+        return math.nan
+    ours, others = np.sort(scores[positive]), np.sort(scores[~positive])
+    below = sum(int(np.searchsorted(others, ours, side).sum()) for side in ("left", "right"))
+    return below / 2 / (count * (len(positive) - count))
 
 
 METRICS: dict[str, Metric] = {"top1": top1, "auc": auc}

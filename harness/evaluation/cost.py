@@ -1,5 +1,6 @@
 """What it costs: cycles and time of an inference, bytes of SRAM and flash, each with the trust it deserves.
 
+    latency, memory = latency_of(run, summary, "sim"), memory_of(summary, run)
     latency.ms, latency.cycles, latency.trust         # 0.24, 118976, Trust.MODELLED
     memory.sram_bytes, memory.flash_bytes, memory.encoded_weight_bytes
 

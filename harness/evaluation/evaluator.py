@@ -24,7 +24,7 @@ from hil.harness.evaluation import accuracy, parity
 from hil.harness.evaluation.accuracy import Accuracy
 from hil.harness.evaluation.cost import Latency, Memory, WholeLatency, latency_of, memory_of
 from hil.harness.evaluation.parity import Parity
-from hil.harness.evaluation.printed_outputs import own_accuracy, require_outputs
+from hil.harness.evaluation.printed_outputs import own_accuracy
 from hil.harness.model import Model
 from hil.harness.optimize.paths import path_of, training_node
 from hil.harness.optimize.survival import LayerWeights
@@ -218,7 +218,7 @@ class Evaluator:
         keras = None
         if deployment.model.build is not None:
             keras = self.pipeline.predictions(deployment.model, training_node(path_of(deployment.path)))[outcome.picked]
-        require_outputs(outcome.run, deployment.name)
+        outcome.run.require_outputs(deployment.name)
         floats = dequantize(deployment.signature.outputs[0], outcome.run.outputs[0])
         found = parity.compare(outcome.run.outputs, outcome.oracle, keras, floats)
         return replace(found, sim_mismatches=outcome.sim_mismatches, sim_samples=outcome.sim_samples)

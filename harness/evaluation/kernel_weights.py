@@ -1,6 +1,6 @@
 """The weights of a model's kernels in two figures: the share of zeros, and the most distinct values in one kernel.
 
-kernel_weights(deployment.weights)      # KernelWeights(zeros=0.5, unique=32)
+kernel_weights(weights)      # KernelWeights(zeros=0.5, unique=32)
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     with deferred_interrupt() as pending:
         for batch in batches:
-            train(batch)
+            print(batch)
             pending()                # raises KeyboardInterrupt if SIGINT came since
 
 Python raises KeyboardInterrupt in the Python code that runs next.  Under TensorFlow that is sometimes a callback of a

@@ -3,6 +3,7 @@
     with repairs():                                   # all of them
         ...
     with repairs({"relu_layer"}):                     # one
+        ...
 
 Measured on TensorFlow 2.19.1; `survival.check_keras` catches each defect when its repair is off, and the tests show
 both.

@@ -1,6 +1,6 @@
 """Which deployments a test runs on: models of the folder x leaves of the tree, narrowed by marks and the command line.
 
-    selection = select(options, metafunc.definition)
+    selection = select(options, item)
     selection.chosen        # [(Model, "pcqat"), ...]
     selection.left_out      # {"digits_dscnn": "no recordings (set HIL_FSDD ...)"}
 
@@ -18,13 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from hil.core.errors import BadInputError, UnavailableError
+from hil.core.errors import BadInputError
+from hil.harness.leaves import GIVEN, leaves_of, unavailable
 from hil.harness.model import Budget, Model, discover
 from hil.harness.optimize.paths import PATHS
 from hil.harness.pytest_plugin.options import Options
-
-GIVEN = "int8"
-"""The path of a model that came as an int8 file."""
 
 
 @dataclass(frozen=True)
@@ -72,23 +70,6 @@ def select(options: Options, item: pytest.Item) -> Selection:
         wanted = [set(names) for names in (options.techniques, marked_leaves) if names]
         selection.chosen.extend((model, leaf) for leaf in leaves if all(leaf in names for names in wanted))
     return selection
-
-
-def leaves_of(model: Model) -> tuple[str, ...]:
-    """The paths a model is tested on, in table order."""
-    if model.tflite is not None:
-        return (GIVEN,)
-    return tuple(leaf for leaf in PATHS if model.techniques is None or leaf in model.techniques)
-
-
-@lru_cache
-def unavailable(model: Model) -> str:
-    """Why a model cannot be used here, with the way to change that; empty if it can."""
-    try:
-        model.data.present()
-    except UnavailableError as error:
-        return str(error)
-    return ""
 
 
 @lru_cache

@@ -41,7 +41,7 @@ def wanted(definition: pytest.Item, fixturenames: Collection[str]) -> bool:
 
 def by_model(selection: Selection, options: Options, definition: pytest.Item) -> dict[Model, tuple[str, ...]]:
     """The leaves of each model that a test walks to; raises `BadInputError` for a mark that cannot be meant."""
-    from hil.harness.pytest_plugin.selection import GIVEN
+    from hil.harness.leaves import GIVEN
     from hil.harness.tree.limits import limits_of
     from hil.harness.tree.walk import OUTSIDE_TREE, check_policy
 

@@ -1,5 +1,8 @@
 """Imports of a Python file, found in its syntax tree without importing anything.
 
+    from hil.harness.store.syntax import parse
+
+    path = Path("repo/models/my_net.py")
     tree = parse(path.read_bytes())
     own_files(tree, path)          # {Path("repo/my_pkg/net.py"), Path("repo/models/data.py")}
     libraries(tree, path)          # {"numpy", "tf_keras"}

@@ -1,8 +1,14 @@
 """Content-checked store of artifacts: an artifact is found by the hash of its recipe.
 
+    from hil.harness.store.code_version import code_version
+
     store = Store(default_root())
-    recipe = ArtifactRecipe("int8", {"keras": digest}, {"samples": 200}, code_version("hil.harness.optimize.steps"))
-    artifact = store.make(recipe, lambda folder: (folder / "model.tflite").write_bytes(convert(...)))
+    recipe = ArtifactRecipe("int8", {"keras": digest(keras)}, {}, code_version("hil.harness.optimize.steps"))
+
+    def build(folder: Path) -> None:
+        (folder / "model.tflite").write_bytes(tflite)
+
+    artifact = store.make(recipe, build)
     artifact.read("model.tflite")
 
 A *recipe* is everything that can change the result: the content hashes of the inputs, the settings, the source of the

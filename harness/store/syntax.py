@@ -1,6 +1,6 @@
 """Parts of a Python file that can change a result, as a syntax tree and as text to hash.
 
-tree = parse(path.read_bytes())
+tree = parse(source)
 text(tree)          # equal for files that differ in docstrings, comments and layout only
 """
 

@@ -1,5 +1,6 @@
 """The walk of the deployment tree: level by level until a leaf meets every limit on the target.
 
+    from hil.harness.model import Budget
     from hil.harness.tree import walk
 
     found = walk(model, evaluator, Budget(max_accuracy_drop=0.01, max_latency_ms=0.1))

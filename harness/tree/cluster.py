@@ -27,7 +27,7 @@ from typing import Any
 from hil.core import errors
 from hil.core.errors import HilError, InfrastructureError, UnavailableError, WorkerDiedError
 from hil.core.worker import Worker
-from hil.harness.tree.executors import HANDLER, EventHandler, Executor, TaskEnded, TaskProgress, TaskStarted
+from hil.harness.tree.executor import HANDLER, EventHandler, Executor, TaskEnded, TaskProgress, TaskStarted
 from hil.harness.tree.tasks import Task, result_of_json
 
 CONNECT_S = 5.0

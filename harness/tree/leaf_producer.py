@@ -19,7 +19,7 @@ from hil.harness.model import Budget, Model
 from hil.harness.optimize.paths import path_of
 from hil.harness.store.store import ArtifactRecipe
 from hil.harness.tree.candidates import Candidate, SettledNode, settled_node, with_settings
-from hil.harness.tree.executors import Executor, TaskEnded, TaskProgress, TaskStarted
+from hil.harness.tree.executor import Executor, TaskEnded, TaskProgress, TaskStarted
 from hil.harness.tree.leaf_figures import measure_leaf
 from hil.harness.tree.observer import WalkObserver
 from hil.harness.tree.result import Leaf, LeafStatus, TrainedNode

@@ -1,6 +1,7 @@
 """The Pareto front: the points that no other point dominates.
 
-    pareto_front([(0.12, -0.915), (0.08, -0.908), (0.13, -0.91)])        # [0, 1]
+    >>> pareto_front([(0.12, -0.915), (0.08, -0.908), (0.13, -0.91)])
+    [0, 1]
 
 Every coordinate is a cost, so less is better; negate an accuracy.
 """

@@ -1,5 +1,8 @@
 """Result of a walk: leaves with their figures and checks, and a verdict.
 
+    from hil.harness.tree import walk
+
+    found = walk(model, bench)
     found.leaves[0].status, found.leaves[0].checks[0].over      # LeafStatus.MISSED, 0.019 (ms)
     found.verdict.met, found.verdict.winner                     # True, "pqat"
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from hil.core.errors import BadInputError
 from hil.harness.evaluation.evaluator import Evaluator
+from hil.harness.leaves import leaves_of
 from hil.harness.model import Budget, Model
 from hil.harness.optimize.paths import PATHS, level, path_of
-from hil.harness.pytest_plugin.selection import leaves_of
 from hil.harness.store.store import digest
 from hil.harness.tree.candidates import Candidate
 from hil.harness.tree.executors import create_executor

@@ -16,10 +16,11 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
+from hil.npu.arithmetic.byte_plan import LANES, pixel_offsets, within_extent
 from hil.npu.arithmetic.elementwise import elementwise
 from hil.npu.arithmetic.output import OutputStage
 from hil.npu.loops import backend
-from hil.npu.loops.byte_plan import LANES, Operand, pixel_offsets, within_extent
+from hil.npu.loops.byte_arguments import Operand
 from hil.npu.stream.feature_map import FeatureMap, Regions, Tile
 from hil.npu.stream.operations import Elementwise
 

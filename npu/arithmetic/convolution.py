@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.core.arrays import Array
+from hil.npu.arithmetic.byte_plan import BytePlan
 from hil.npu.arithmetic.exactness import exact_type, largest_input
 from hil.npu.arithmetic.output import OutputStage
 from hil.npu.loops import backend
-from hil.npu.loops.byte_plan import BytePlan
 from hil.npu.stream.feature_map import Regions
 from hil.npu.stream.operations import Convolution, Kind, Upscale, Windowed
 

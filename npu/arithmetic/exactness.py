@@ -1,7 +1,7 @@
 """Bounds within which float32, float64, int32 and int64 arithmetic is exact, with their proofs.
 
     exact_type(weights, largest_input(dtype, zero_point))      # float32, float64 or int64
-    stage = OutputStage(..., largest=largest_accumulator(operation, weights))
+    largest_accumulator(operation, weights)                    # what `OutputStage` takes as `largest`
 
 Every result of the NPU is an integer, and the model either computes that integer exactly or refuses the program at
 decode time.  Fast arithmetic is not exact for all operands, so exactness is proven per operation, from its weights,

@@ -14,12 +14,12 @@ from functools import cached_property
 import numpy as np
 
 from hil.core.arrays import Array
+from hil.npu.arithmetic.byte_plan import BytePlan
 from hil.npu.arithmetic.convolution import padded_input, windows
 from hil.npu.arithmetic.exactness import INT32, fits_int64, largest_accumulator
 from hil.npu.arithmetic.output import OutputStage
 from hil.npu.arithmetic.scaling import Int64, rescale
 from hil.npu.loops import backend
-from hil.npu.loops.byte_plan import BytePlan
 from hil.npu.stream.feature_map import Regions
 from hil.npu.stream.operations import Kind, Windowed
 

@@ -1,6 +1,6 @@
 """Instruction: one disassembled operation with its registers, tensor names, weights and scale records.
 
-print(json.dumps(as_record(instruction)))
+as_record(instruction)          # plain values, for JSON
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """Disassembles all command streams of a file, with the memories and tensors that the file lists.
 
+    from hil.npu.vela_output import read_compiled
+
     for listing in list_compiled(read_compiled(data)):
         print(listing.accelerator.name, listing.regions, len(listing.instructions))
 

@@ -1,10 +1,12 @@
 """Tensors and copied constants by address, at one point of a command stream.
 
-    contents = Contents()
-    contents.put(Range(1, 0x4000, 512), "block/conv")
-    contents.labels(Range(1, 0x4000, 16))                 # ("block/conv",)
-    contents.put(Range(1, 0x100, 80), "copy", origin=Range(0, 0x2710, 80))
-    contents.origin(Range(1, 0x120, 16))                  # Range(region=0, address=0x2730, length=16)
+    >>> contents = Contents()
+    >>> contents.put(Range(1, 0x4000, 512), "block/conv")
+    >>> contents.labels(Range(1, 0x4000, 16))
+    ('block/conv',)
+    >>> contents.put(Range(1, 0x100, 80), "copy", origin=Range(0, 0x2710, 80))
+    >>> contents.origin(Range(1, 0x120, 16)) == Range(0, 0x2730, 16)
+    True
 
 Vela allocates the same bytes of the arena to one tensor after another, so an address is named by the last write to it.
 Weights and scales are often in the arena too, copied by a DMA from the read-only region.  A feature map counts as all

@@ -1,6 +1,6 @@
 """Register writes of a command stream, one by one (`stream.commands` decodes operations).
 
-for write in register_writes(words, 0, operation.word_offset):
+for write in register_writes(words, 0, end=64):
     print(write.word_offset, write.register, write.value, write.fields)     # 29 IFM_PRECISION 1 precision S8, ...
 """
 

@@ -8,7 +8,6 @@ already.  Results are equal bit for bit, so the moment of the switch changes onl
 
 from __future__ import annotations
 
-import importlib
 import sys
 from dataclasses import dataclass
 from types import ModuleType
@@ -49,9 +48,11 @@ def byte_loops() -> ModuleType | None:
 def load() -> None:
     """Switches to the compiled loops now, if numba is installed."""
     try:
-        _meter.loops = importlib.import_module("hil.npu.loops.batch_loops")
+        from hil.npu.loops import batch_loops
     except ImportError:
         _meter.missing = True
+    else:
+        _meter.loops = batch_loops
 
 
 def unload() -> None:

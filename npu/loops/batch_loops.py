@@ -1,5 +1,7 @@
 """Inner loops of scaling, im2col and depthwise convolution, compiled with numba for whole batches.
 
+    from hil.npu.loops import backend
+
     loops = backend.loops(elements)     # this module, or None while NumPy is cheaper
     loops.finish(accumulator, bias, multiplier, half, nudge, zero_point, low, high, out)
 
@@ -10,40 +12,24 @@ only `backend` imports it.
 
 from __future__ import annotations
 
-import hashlib
-import importlib
 import math
-from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from hil.core.arrays import Array, Floats, Integers
+from hil.npu.loops import codec_loops, dot_products
+from hil.npu.loops.compilation import compiled
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+of_bytes: ModuleType | None = None
+"""The loops that use this CPU's dot products of bytes; None if it has none."""
+if dot_products.available():
+    from hil.npu.loops import byte_loops
 
+    of_bytes = byte_loops
 
-COMPILED = ("batch_loops.py", "byte_plan.py", "byte_loops.py", "dot_products.py", "codec_loops.py")
-"""Files with compiled functions."""
-
-VERSION = hashlib.sha256(b"".join(Path(__file__).with_name(name).read_bytes() for name in COMPILED)).hexdigest()[:12]
-
-
-def compiled(function: _F) -> _F:
-    """Compiles `function` at its first call; caches the machine code on disk if numba finds a writable folder.
-
-    numba reuses cached code until the function's own file changes, although code of other files is compiled into it.
-    The cache is keyed by the function's name, so `VERSION`, a hash of all these files, becomes part of the name.
-    """
-    numba = importlib.import_module("numba")
-    function.__qualname__ += f"_{VERSION}"
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return cast(_F, numba.njit(cache=True, **options)(function))
-    except RuntimeError:  # No folder can be written.
-        return cast(_F, numba.njit(**options)(function))
+codec = codec_loops
+"""The weight decoder."""
 
 
 @compiled
@@ -119,16 +105,3 @@ def depthwise(padded: Array, weights: Array, strides: Array, dilations: Array, o
                         weight = weights[ky, kx]
                         for c in range(out.shape[3]):
                             target[c] += np.int32(source[c]) * weight[c]
-
-
-def _of_bytes() -> ModuleType | None:
-    if not importlib.import_module("hil.npu.loops.dot_products").available():
-        return None
-    return importlib.import_module("hil.npu.loops.byte_loops")
-
-
-of_bytes = _of_bytes()
-"""The loops that use this CPU's dot products of bytes; None if it has none."""
-
-codec = importlib.import_module("hil.npu.loops.codec_loops")
-"""The weight decoder."""

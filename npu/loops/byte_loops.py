@@ -1,7 +1,7 @@
 """Convolutions of bytes, from feature map to feature map, compiled with numba for CPUs with AVX-512 VNNI.
 
-    byte_loops.convolve(source, source_step, target, target_step, samples, fixed, groups, pieces, rows, runs, blocks,
-                        weights, first, scales, table)
+    convolve(source, source_step, target, target_step, samples, fixed, groups, pieces, rows, runs, blocks,
+             weights, first, scales, table)
 
 A group of samples is copied to a buffer as unsigned bytes, NHWC, with its padding; there a window is a few *runs* of
 adjacent bytes, so a matrix product needs no copy of the windows.  `byte_plan` makes the arguments and has checked that
@@ -18,8 +18,8 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.npu.loops import dot_products
-from hil.npu.loops.batch_loops import compiled
-from hil.npu.loops.byte_plan import BatchAddresses, InputCopy, Operand, OutputLayout
+from hil.npu.loops.byte_arguments import BatchAddresses, InputCopy, Operand, OutputLayout
+from hil.npu.loops.compilation import compiled
 
 ROWS, LANES = dot_products.ROWS, dot_products.LANES
 

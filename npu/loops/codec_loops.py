@@ -1,6 +1,6 @@
 """Weight decoder compiled with numba, some twenty times as fast as `codec`.
 
-    count, weights = codec_loops.decode(padded, bits, most)   # count < 0: malformed
+    count, weights = decode(padded, bits, most)   # count < 0: malformed
 
 It reads the format that `codec` describes, chunk by chunk.  It only detects malformed streams; `codec` then raises the
 error that names the cause.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hil.core.arrays import Array
-from hil.npu.loops.batch_loops import compiled
+from hil.npu.loops.compilation import compiled
 
 MALFORMED = -1
 PADDING = 8

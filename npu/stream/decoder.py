@@ -1,7 +1,7 @@
 """Operation decoder: from commands and registers to `Operation` values.
 
-    operations = decode_operations(words, accelerator)
-    operations[0].kind, operations[0].ofm.shape
+    for operation in decode_operations(words, accelerator):
+        print(operation.kind)
 
 Facts that no register states directly:
 

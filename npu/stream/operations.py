@@ -1,6 +1,10 @@
 """Operations of a command stream, decoded: convolutions, pools, elementwise operations, DMAs, waits.
 
-    program.operations[0].kind, program.operations[0].ofm.shape
+    from hil.npu.stream.decoder import decode_operations
+
+    for operation in decode_operations(words, accelerator):
+        if isinstance(operation, BlockOperation):
+            print(operation.kind, operation.ofm.shape)
 
 Each is a frozen value with shapes, addresses, scales and zero points.  `decoder` makes them, `arithmetic` computes
 them.

@@ -1,5 +1,7 @@
 """Timing model: cycles and AXI traffic of a program, from its command stream.
 
+    from hil.core.npu_config import NpuConfig
+
     timing = cycles(program, MemorySystem.of(NpuConfig()))
     timing.total, timing.axi0_read_beats
 

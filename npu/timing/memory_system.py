@@ -1,7 +1,8 @@
 """Memory system of the NPU: clocks, widths and latencies from Vela's configuration files.
 
-    memory = MemorySystem.of(NpuConfig())
-    memory.port_of(1).bytes_per_cycle
+    >>> memory = MemorySystem.of(NpuConfig())
+    >>> memory.port_of(1).bytes_per_cycle
+    8.0
 
 An NPU has two AXI ports, of 64 bits (U55) or 128 (U65).  A *system configuration* defines the memory behind each and
 its speed; a *memory mode* maps the constants (region 0), the arena (region 1) and the cache (region 2) to the ports.

@@ -1,5 +1,7 @@
 """Boards: their descriptions, the access to them, and their recovery.
 
+    from hil.targets.board_address import reach
+
     board = find_board("mps3_an547@/dev/ttyUSB2")
     with open_board(board) as link:                     # found, locked, identified
         link.write(0x70000000, data)
@@ -22,7 +24,6 @@ from hil.core.errors import (
     WrongBoardError,
 )
 from hil.targets.boards.access import BoardAccess
-from hil.targets.boards.address import reach
 from hil.targets.boards.catalogue import find_board, names
 from hil.targets.boards.connection import open_board
 from hil.targets.boards.description import Board
@@ -47,5 +48,4 @@ __all__ = [
     "local_access",
     "names",
     "open_board",
-    "reach",
 ]

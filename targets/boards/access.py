@@ -1,5 +1,7 @@
 """Reach of a board: where its port is now, and what of its resets can be done from here.
 
+    from hil.targets.board_address import reach
+
     with reach("mps3_an547@/dev/ttyUSB2") as access:
         access.find()                     # "/dev/ttyUSB2"
         access.ways["power"]()            # off and on again

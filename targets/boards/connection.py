@@ -1,5 +1,7 @@
 """Opens a board: its port is found, locked and opened, and what answers is compared with the description.
 
+from hil.targets.boards import find_board
+
 with open_board(find_board("desk")) as link:
     link.write(0x70000000, data)
 """

@@ -1,5 +1,7 @@
 """Description of a board: the values of its TOML file.
 
+    from hil.targets.boards import find_board
+
     board = find_board("mps3_an547")
     board.npu.accelerator, board.baud, board.reset.ways
 

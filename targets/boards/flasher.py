@@ -1,5 +1,7 @@
 """Writes a firmware onto a board: the right one, with proof before and after.
 
+    from hil.targets.boards import find_board, local_access
+
     flashed = flash(local_access(find_board("desk")), Path("monitor.elf"))
     flashed.before, flashed.after.firmware
 

@@ -1,7 +1,8 @@
 """Boards that are out of order: a further request for one fails at once, and the board is left alone.
 
 health = Health()
-health.check("desk")            # raises BoardLostError after health.mark("desk", error)
+health.mark(error)              # a BoardLostError of the board "desk"
+health.check("desk")            # raises one that says so
 """
 
 from __future__ import annotations

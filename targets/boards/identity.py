@@ -1,5 +1,8 @@
 """Check of a board's identity against its description; before that, nothing is written to the board.
 
+from hil.targets.boards.connection import connect
+
+link = connect(board, find)
 check(board, link.identify())
 """
 

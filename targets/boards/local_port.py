@@ -1,5 +1,7 @@
 """A board on a port of this machine: its port is searched for, its resets are modem lines, commands and the link's own.
 
+from hil.targets.boards import find_board
+
 access = local_access(find_board("mps3_an547@/dev/ttyUSB2"))
 """
 

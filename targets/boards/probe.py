@@ -19,6 +19,7 @@ from hil.targets.boards.port_lock import PortLock
 from hil.targets.boards.ports import PortCandidate, matching
 from hil.targets.boards.serial_line import open_line
 from hil.targets.link import Link
+from hil.targets.mlperf_link import MlperfClient
 
 SILENCE_S = 1.5
 """Time after which a port is called silent."""
@@ -79,8 +80,6 @@ def _ask_hil(board: Board, port: str, silence_s: float) -> ProbeResult:
 
 
 def _ask_mlperf(board: Board, port: str, silence_s: float) -> ProbeResult:
-    from hil.targets.serial.mlperf import MlperfClient
-
     with MlperfClient(open_line(board, lambda: port), answer_s=silence_s, sync_s=silence_s) as client:
         name, profile = client.sync(), client.profile()
     wrong = bool(board.reports) and board.reports != name

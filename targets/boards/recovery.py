@@ -1,9 +1,12 @@
 """Gets a board back that is silent, talks garbage, was reset, hangs or is unplugged; or says that it is lost.
 
-    with Recovery(local_access(find_board("desk"))) as recovery:
-        outputs = recovery.attempt(lambda link: upload_and_run(link))
+    from hil.targets.boards import find_board
+    from hil.targets.boards.local_port import local_access
 
-`work` is done from its start after each recovery, on a board whose memory may be empty or as it was: what is written
+    with Recovery.of(local_access(find_board("desk"))) as recovery:
+        data = recovery.attempt(lambda link: link.read(0x70000000, 16))
+
+The work is done from its start after each recovery, on a board whose memory may be empty or as it was: what is written
 through `Link.write` is sent only where it is not there.  First the board is opened and identified again, then it is
 reset in the ways that it offers, in their order, each once; the first after which the work succeeds is the last.  Then
 `BoardLostError` says what was tried, and the board is out of order.  Each step ends in bounded time.

@@ -1,5 +1,7 @@
 """`fvp`: Arm's inference-runner firmware on a Corstone-300.
 
+    from hil.targets import create
+
     run = create("fvp", engine="open").run(Deployable(int8=int8, compiled=vela), [x])
     run.measurements        # npu_cycles, arena_used_bytes ... as the firmware printed them
 
@@ -28,7 +30,8 @@ from hil.core.measurement import Measurement, Trust
 from hil.fvp.command_line import contract
 from hil.fvp.engines.engine import check_name, find
 from hil.fvp.inference.admission import check_memory_mode
-from hil.fvp.inference.firmware import Firmware, load, runner
+from hil.fvp.inference.firmware import Firmware, runner
+from hil.fvp.inference.firmware_description import load
 from hil.fvp.inference.inference import Inference, can_restore, run_inferences
 from hil.npu.accelerator import Accelerator
 from hil.npu.timing.memory_system import MemorySystem

@@ -1,5 +1,7 @@
 """`host`: the int8 model on the reference kernels of this machine.  It gives the outputs that all targets must match.
 
+    from hil.targets import create
+
     run = create("host").run(Deployable(int8=model, compiled=None), [x])
 
 There is no latency to be had here: how fast a laptop runs reference kernels says nothing of any chip.

@@ -1,5 +1,7 @@
 """The link: what the host asks of a board, over a serial port, a pty or TCP, through a bad cable if need be.
 
+from hil.targets.link.channel import open_channel
+
 with Link(open_channel("/dev/ttyUSB0", baud=115200)) as link:
     print(link.identify().board)
     link.write(0x70000000, model)            # what is already there is not sent again

@@ -3,7 +3,7 @@
     channel = open_channel("/dev/ttyUSB0", baud=921600)          # COM3, /dev/pts/3
     channel = open_channel("socket://127.0.0.1:5000")            # raw TCP
     channel = open_channel("rfc2217://lab:4000", baud=115200)    # a terminal server that sets the baud rate
-    channel = open_channel(url, find=lambda: port_of(board))     # a port that may come back under another name
+    channel = open_channel(name, find=lambda: name)              # a port that may come back under another name
 
 A channel buffers no bytes and promises nothing: that is the link's work.  A port that is opened is this process's alone
 where the system can do that.

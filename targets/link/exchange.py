@@ -1,6 +1,6 @@
 """Requests out, replies in, until a piece of work is done: windows, timers, repeats, reboots, ports that come back.
 
-    exchange.perform(work, limit_s)
+    Exchange(channel, silence_s=2.0, reopen_s=5.0).perform(work, limit_s)
 
 `work` is asked for requests while the board takes more, is given the answers in the order in which they come, and is
 given the lost requests: it may want one repeated as it is, or take its content back and cut it smaller.  A repeat

@@ -1,8 +1,8 @@
 """Frames: `0x00 COBS(body and its CRC-32) 0x00`.
 
-    channel.send(frame(body))
-    for body in reader.take(channel.receive(1.0)):      # None for a frame that is damaged
-        ...
+    wire = frame(b"request")
+    for body in FrameReader(room=4000).take(wire):      # None for a frame that is damaged
+        print(body)
 
 The delimiter in front ends whatever noise came before, so that it does not spoil the frame.
 """

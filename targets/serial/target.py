@@ -1,10 +1,14 @@
 """`serial`: a model on a board at the other end of a serial line, or on a virtual one.
 
+    import contextlib
+
+    from hil.targets import create
+
     with contextlib.closing(create("serial", board="virtual")) as target:
         run = target.run(Deployable(int8=int8, compiled=vela), [x])
         run.measurements            # npu_cycles, npu_cycles_p95, wall_ms ...
 
-The board's address is resolved by `hil.targets.boards.address`; a driver for the protocol that it speaks runs the model
+The board's address is resolved by `hil.targets.board_address`; a driver for the protocol that it speaks runs the model
 (`hil.targets.serial.driver`).  A board that does not come back is out of order for as long as the target lives.
 """
 
@@ -19,8 +23,9 @@ from typing import TypeVar
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, BoardLostError, InfrastructureError
 from hil.core.npu_config import DEFAULT_NPU, NpuConfig
+from hil.targets import board_address
 from hil.targets.base import Deployable, Progress, Run
-from hil.targets.boards import BoardAccess, Health, address
+from hil.targets.boards import BoardAccess, Health
 from hil.targets.serial import SerialOptions
 from hil.targets.serial.driver import Driver
 from hil.targets.serial.mlperf.driver import MlperfDriver
@@ -67,7 +72,7 @@ class SerialTarget:
 
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
         """See `Target.run`, and `run` of the board's driver."""
-        protocol = address.protocol(self._address, self._options.folder)
+        protocol = board_address.protocol(self._address, self._options.folder)
         if protocol:
             DRIVERS[protocol].check(model, inputs)  # before a board is reached
         run = self._on_a_board(lambda: self._hold(model.npu).driver.run(model, inputs, progress=progress))
@@ -83,7 +88,7 @@ class SerialTarget:
 
     def _replace(self, error: BoardLostError) -> None:
         """Takes another board that the address allows; raises `error` where there is none, then and for ever."""
-        if self._last is not None or self._held is None or not address.has_choice(self._address):
+        if self._last is not None or self._held is None or not board_address.has_choice(self._address):
             raise error
         self._lost.append(self._held.access.board.name)
         self.close()
@@ -103,7 +108,7 @@ class SerialTarget:
         if self._held is None:
             options = self._options
             with contextlib.ExitStack() as stack:
-                reached = address.reach(self._address, options.folder, without=self._lost, npu=npu)
+                reached = board_address.reach(self._address, options.folder, without=self._lost, npu=npu)
                 access = stack.enter_context(reached)
                 driver = DRIVERS[access.board.protocol].of(access, npu, options, self._health)
                 stack.callback(driver.close)
@@ -125,7 +130,7 @@ def _address(options: SerialOptions) -> str:
     """The board's address; raises `BadInputError` that names the known ones where there is none."""
     named = options.board or os.environ.get(VARIABLE)
     if not named:
-        known = ", ".join(address.known(options.folder))
+        known = ", ".join(board_address.known(options.folder))
         hint = f"--board NAME, or {VARIABLE}; known are {known}, or a TOML file"
         raise BadInputError("target serial: no board is named", hint=hint)
-    return address.check(named, options.folder)
+    return board_address.check(named, options.folder)

@@ -1,5 +1,8 @@
 """`sim`: Vela's command stream on the executable NPU of `hil.npu`, in process, whole batches at once.
 
+    from hil.core.npu_config import NpuConfig
+    from hil.targets import create
+
     run = create("sim").run(Deployable(int8=int8, compiled=vela, npu=NpuConfig("ethos-u55-128")), [x])
 
 Outputs are bit-exact with the reference kernels.  Cycles come from the timing model of `hil.npu.timing`: they are

@@ -16,7 +16,6 @@ import pytest
 from hil.core.errors import UnavailableError
 from hil.harness.evaluation.accuracy import top1
 from hil.harness.model import Model, load_model_file
-from hil.harness.optimize.sparsity_artifact import sensitivity
 from hil.harness.pipeline import ENTRIES, KERAS, TFLITE, Pipeline, target_module
 from hil.harness.store.code_version import code_version
 from hil.harness.store.store import Store
@@ -126,7 +125,7 @@ def test_every_artifact_names_the_code_that_made_it(trained: Path, tmp_path: Pat
     for target in ("host", "sim"):
         pipeline.outputs(target, deployable, [np.zeros(x[:1].shape, np.int8)])
     pipeline.size(blobs)
-    sensitivity(pipeline, blobs, ("prune",))
+    pipeline.sensitivity(blobs, ("prune",))
     techniques = dict.fromkeys(("prune", "sparse_cluster"), ENTRIES["technique"])
     targets = {target: (target_module(target),) for target in ("host", "sim")}
     expected = {step: code_version(*entries) for step, entries in (ENTRIES | techniques | targets).items()}

@@ -1,7 +1,7 @@
 """HDF5 files of Keras models, structure and weights, without pickle; also of quantization-aware models.
 
     save_model(model, Path("pqat.h5"))
-    model = load_model(Path("pqat.h5"))
+    loaded = load_model(Path("pqat.h5"))
 
 The steps return quantization-aware models with TFMOT's default quantizers (`with_default_quantizers`), so TFMOT's
 `quantize_scope` is enough to read one.

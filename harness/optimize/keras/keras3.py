@@ -1,5 +1,7 @@
 """Rebuilding of a Keras 3 model under Keras 2, which TFMOT needs.
 
+    import keras
+
     network = rebuild(keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(8, 3), ...]))
 
 Functional and sequential models of the usual layers (`keras3_layers`) are rebuilt, layer by layer, with their weights;

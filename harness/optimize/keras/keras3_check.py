@@ -1,5 +1,7 @@
 """Security checks of a Keras 3 file before Keras reads it: no code, no external references, bounded sizes.
 
+    from hil.harness.optimize.keras.keras3 import construct
+
     content = read_archive(Path("net.keras"))          # zip members, bounded; nothing is unpacked to disk
     check_config(content.config, path)                 # only allowed classes; an error names any other
     weights = check_hdf5(content.weights, path)        # plain numbers only: no links, no storage elsewhere

@@ -1,7 +1,7 @@
 """Output files of pictures: checked before a walk begins, and written atomically.
 
 check_outputs([Path("tree.html"), Path("tree.png")])       # BadInputError for another suffix, or no such folder
-write(Path("tree.html"), found, kernel)
+write(Path("tree.html"), found=walk, kernel=None)
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """The driver of boards with MLPerf Tiny's firmware: such a board runs the model that it carries, not ours.
 
+    from hil.targets.board_address import reach
+
     with reach("kws_board") as access:
         run = MlperfDriver(access).run(Deployable(int8=int8, compiled=None), [x])
     run.printed               # what the board printed, (samples, outputs)
@@ -27,12 +29,12 @@ from hil.targets.boards.port_lock import Say
 from hil.targets.boards.serial_line import open_line
 from hil.targets.execution.signature import Signature, check_inputs, read_signature, require_quantized
 from hil.targets.link import GarbageError
+from hil.targets.mlperf_link.commands import MlperfClient
+from hil.targets.mlperf_link.replies import Profile, Results
 from hil.targets.serial import SerialOptions
 from hil.targets.serial.mlperf import latency
-from hil.targets.serial.mlperf.commands import MlperfClient
 from hil.targets.serial.mlperf.encoding import encode
 from hil.targets.serial.mlperf.printed_outputs import Recovered, recover
-from hil.targets.serial.mlperf.replies import Profile, Results
 
 WINDOWS = 5
 WINDOW_S = 0.5

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from hil.core.measurement import Measurement, Trust
-from hil.targets.serial.mlperf.commands import MlperfClient
-from hil.targets.serial.mlperf.replies import TimedInference, elapsed_us
+from hil.targets.mlperf_link.commands import MlperfClient
+from hil.targets.mlperf_link.replies import TimedInference, elapsed_us
 
 NAME = "inference_ms"
 FIRST_LIMIT_S = 120.0

@@ -1,9 +1,12 @@
 """A model's NPU operators on a board: memory goes up, jobs run, memory comes down.
 
-    npu = BoardNpu(link, layout, npu_steps(graph))
+    from hil.targets.execution.graph import State, read_graph
+
+    graph = read_graph(compiled)
+    npu = BoardNpu(link, layout, npu_steps(graph), limit_ms=10_000)
     npu.upload()                                       # weights and streams, unless they are there
     graph.run([x], State(), elsewhere=npu)             # x: (1, ...)
-    npu.measure(EVENTS)                                # a job an operator, in order: counts of one inference
+    npu.measure(events)                                # a job an operator, in order: counts of one inference
 
 Only what has changed in the arena goes up, and only what is read comes down.
 """

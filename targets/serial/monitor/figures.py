@@ -1,6 +1,6 @@
 """What a board's counters give: medians, percentiles and spread over repetitions, each with its trust.
 
-    figures(counts, idle, clock, virtual=False, ...)
+    figures(Series(repetitions, more, warmups=5), Clocks(32e6, 32e6, "the board"), virtual=False)
 
 Cycles are PMCCNTR's, of the NPU's clock; wall time is the board's own timer round each job, from the write that starts
 the NPU to the CPU's seeing its end.  Percentiles are by nearest rank: a value that was measured, none in between.

@@ -1,6 +1,6 @@
 """Where a model lies in a board's memory; the firmware knows nothing of models, so all of it is decided here.
 
-    layout = lay_out(graph, memory_system, identity.regions)
+    layout = lay_out(graph, memory_system, regions)
     layout.arena, layout.streams[0].address
 
 Vela compiles for a memory behind each region of a command stream: `Sram`, or one that is larger and slower (`Dram`,

@@ -1,7 +1,9 @@
 """One run of a model on a board, done again from where it was when the board had to be got back.
 
+from hil.targets.boards import Recovery
+
 work = ResumableRun(plan, inputs, samples)
-series = recovery.attempt(work.do)
+series = Recovery.of(access).attempt(work.do)
 work.outputs, work.identity
 """
 

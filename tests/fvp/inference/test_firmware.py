@@ -12,8 +12,9 @@ import pytest
 
 from hil.core.errors import BadInputError, FaultError
 from hil.core.npu_config import NpuConfig
-from hil.fvp.inference.firmware import Firmware, load
+from hil.fvp.inference.firmware import Firmware
 from hil.fvp.inference.firmware import runner as load_runner
+from hil.fvp.inference.firmware_description import load
 from hil.fvp.inference.inference import run_inference
 from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.settings import VelaSettings

@@ -11,8 +11,7 @@ import pytest
 
 from hil.harness.model import load_model_file
 from hil.harness.optimize.sensitivity import LEVELS, allocate_sparsity, encoded_bytes, greedy_shares
-from hil.harness.optimize.sparsity_artifact import SPREAD, sensitivity
-from hil.harness.pipeline import Pipeline, surviving
+from hil.harness.pipeline import SPREAD, Pipeline, surviving
 from hil.harness.store.store import Store
 from tests.support.blobs import model_file, write
 
@@ -52,7 +51,7 @@ def test_it_is_an_artifact_that_the_leaves_promises_stand_on(tmp_path: Path) -> 
     model = load_model_file(write(tmp_path, {"models/blobs.py": text}) / "models/blobs.py")
     pipeline = Pipeline(Store(tmp_path / "store"))
     artifact = pipeline.int8(model, "prune")
-    shares = json.loads(sensitivity(pipeline, model, ("prune",)).read(SPREAD))["sparsities"]
+    shares = json.loads(pipeline.sensitivity(model, ("prune",)).read(SPREAD))["sparsities"]
     rows = {row.layer: row for row in surviving(artifact)}
     assert len(set(shares.values())) > 1
     for name, share in shares.items():

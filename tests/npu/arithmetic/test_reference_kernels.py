@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from hil.npu.loops import byte_plan
+from hil.npu.arithmetic import byte_plan
 from tests.support.operators.settings import LEGACY
 
 MODELS = ("ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8")

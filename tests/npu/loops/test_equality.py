@@ -15,7 +15,7 @@ import pytest
 
 import hil.npu
 from hil.core.errors import StreamError
-from hil.npu.loops import byte_plan
+from hil.npu.arithmetic import byte_plan
 from hil.npu.program import decode
 from tests.support.fuzzing.geometry import ARENA, U55, draw
 
@@ -62,10 +62,11 @@ def test_the_same_bytes_wherever_an_operation_lies(way, computing, monkeypatch):
 def test_what_is_kept_on_disk_is_of_the_code_as_it_is():
     """Each file whose code is compiled counts: numba itself looks at the one of the outermost function."""
     loops = pytest.importorskip("hil.npu.loops.batch_loops", exc_type=ImportError)
+    compilation = pytest.importorskip("hil.npu.loops.compilation", exc_type=ImportError)
     folder = Path(hil.npu.__file__).parent if hil.npu.__file__ else Path(next(iter(hil.npu.__path__)))
     compiled = {path.name for path in folder.rglob("*.py") if "@compiled" in path.read_text()}
-    assert compiled | {"dot_products.py"} <= {*loops.COMPILED}
-    assert loops.finish.py_func.__qualname__.endswith(loops.VERSION)
+    assert compiled | {"dot_products.py"} <= {*compilation.COMPILED}
+    assert loops.finish.py_func.__qualname__.endswith(compilation.VERSION)
 
 
 def test_loops_need_no_folder_to_keep_their_code_in():

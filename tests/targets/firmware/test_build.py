@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import graphlib
 import hashlib
 import json
 import subprocess
@@ -37,6 +38,26 @@ def test_it_fits_its_memory_and_is_the_same_every_time(tmp_path: Path, board: st
         assert all(base <= start <= start + size <= base + PART for base, start, size in ranges)
     assert one.text + one.data < 16 << 10
     assert one.bss < PART
+
+
+def test_its_files_use_each_other_without_a_circle(tmp_path: Path) -> None:
+    compiler, header = find_compiler("zig"), building.port(building.DEFAULT_BOARD)
+    flags = ["-ffreestanding", "-include", str(header), "-I", str(header.parent), '-DFIRMWARE_VERSION="0"']
+    for folder in (building.SOURCES / "monitor", building.SOURCES / "protocol"):
+        flags += ["-I", str(folder), "-I", str(folder / "freestanding")]
+    defined: dict[str, str] = {}
+    used: dict[str, set[str]] = {}
+    for source in building.SOURCES.rglob("*.c"):
+        compiler.run([*flags, "-c", str(source), "-o", "object.o"], tmp_path)
+        with (tmp_path / "object.o").open("rb") as stream:
+            symbols = [*ELFFile(stream).get_section_by_name(".symtab").iter_symbols()]
+        names = {symbol.name for symbol in symbols if symbol["st_shndx"] == "SHN_UNDEF"}
+        shared = [symbol for symbol in symbols if symbol["st_info"]["bind"] != "STB_LOCAL" and symbol.name not in names]
+        defined.update({symbol.name: source.stem for symbol in shared})
+        used[source.stem] = names
+    graph = {file: {defined[name] for name in names if name in defined} for file, names in used.items()}
+    assert "line" in graph["main"]
+    assert [*graphlib.TopologicalSorter(graph).static_order()]
 
 
 def test_what_was_built_is_kept_and_built_again_when_damaged(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from hil.core.errors import BadInputError, UnavailableError
-from hil.targets.boards import InUseError, PortError, ResetError, reach
+from hil.targets.board_address import reach
+from hil.targets.boards import InUseError, PortError, ResetError
 from hil.targets.lab import LabError
 from hil.targets.lab.installation import find_python
 
@@ -26,7 +27,7 @@ from .lab import Lab, serial_port
 
 _HOLD = """
 import sys, time
-from hil.targets.boards import reach
+from hil.targets.board_address import reach
 with reach(sys.argv[1]) as access:
     print(access.board.name, flush=True)
     if sys.argv[2] == "fail": raise ValueError("a test's own")

@@ -13,8 +13,8 @@ import pytest
 from hil.core.errors import LinkError
 from hil.targets.link import GarbageError, RebootedError, SilentError, UnpluggedError
 from hil.targets.link.channel import open_channel
-from hil.targets.serial.mlperf import AnswerError, MlperfClient, Profile
-from hil.targets.serial.mlperf.replies import elapsed_us
+from hil.targets.mlperf_link import AnswerError, MlperfClient, Profile
+from hil.targets.mlperf_link.replies import elapsed_us
 
 from .device import PROGRAMS, on_pty, on_tcp
 

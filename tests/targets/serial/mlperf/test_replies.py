@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hil.targets.execution.signature import TensorSpec
+from hil.targets.mlperf_link.replies import Line, ReplyError, read_inference, read_results
 from hil.targets.serial.mlperf.encoding import encode
 from hil.targets.serial.mlperf.printed_outputs import recover
-from hil.targets.serial.mlperf.replies import Line, ReplyError, read_inference, read_results
 
 SOFTMAX = TensorSpec("scores", (1, 4), np.dtype(np.int8), 1 / 256, -128)
 ANSWER = (

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hil.core.arrays import Array
 from hil.npu.arithmetic.exactness import fits_dot_products, fits_rounding
 from hil.npu.arithmetic.output import OutputStage
+from hil.npu.loops.byte_arguments import InputCopy, OutputLayout
 from hil.npu.stream.feature_map import BRICK, FeatureMap, Regions
 from hil.npu.stream.operations import Kind, Upscale, Windowed
 
@@ -29,49 +30,6 @@ GROUP_BYTES = 1 << 17
 """Bytes of padded input copied at a time, in whole samples; one sample may exceed it."""
 
 _MOVED = 64
-
-
-class BatchAddresses(NamedTuple):
-    """Addresses of the first sample in the IFM's and the OFM's region, and bytes from a sample to the next."""
-
-    source: int
-    source_step: int
-    target: int
-    target_step: int
-
-
-class InputCopy(NamedTuple):
-    """Parameters of copying a sample to the buffer: pieces of `length` bytes, by `unit` bytes, `step` bytes apart.
-
-    Bytes are xored with `flip`, padding is `fill`, a padded sample has `size` bytes and `group` samples are copied at a
-    time.
-    """
-
-    length: int
-    unit: int
-    step: int
-    flip: int
-    fill: int
-    size: int
-    group: int
-
-
-class OutputLayout(NamedTuple):
-    """Parameters of the OFM: depth, bytes from 16 channels to the next, zero point, limits less the zero point."""
-
-    depth: int
-    step: int
-    zero_point: int
-    low: int
-    high: int
-
-
-class Operand(NamedTuple):
-    """An 8-bit feature map: address of its region's first sample, bytes to the next sample and the next 16 channels."""
-
-    address: int
-    sample_step: int
-    step: int
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The commands of a board with MLPerf Tiny's firmware, each with a time limit, none trusted blindly.
 
+    from hil.targets.link.channel import open_channel
+
     with MlperfClient(open_channel("/dev/ttyACM0")) as client:
         client.sync()
         client.load(bytes(490))
@@ -19,9 +21,9 @@ from typing import TypeVar
 from hil.core.errors import AnswerError, GarbageError, LinkError, RebootedError, SilentError, UnpluggedError
 from hil.targets.link.channel import Channel
 from hil.targets.link.transcript import Transcript
-from hil.targets.serial.mlperf import replies
-from hil.targets.serial.mlperf.replies import Line, Profile, ReplyError, Results, TimedInference
-from hil.targets.serial.mlperf.text_lines import TextLines
+from hil.targets.mlperf_link import replies
+from hil.targets.mlperf_link.replies import Line, Profile, ReplyError, Results, TimedInference
+from hil.targets.mlperf_link.text_lines import TextLines
 
 CHUNK = 31
 """Data bytes of a `db` command, as the benchmark's own runner sends them."""

@@ -1,6 +1,6 @@
 """The board's lines as values.
 
-    read_inference(lines, 10)       # TimedInference(results=Results((0.0, 0.996), 0.001), laps=(1000, 21000), ...)
+    read_inference(lines, 10, 2)    # TimedInference(results=Results((0.0, 0.996), 0.001), laps=(1000, 21000), ...)
 
 =================================== ===============================================================
 line                                what it says

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from hil.targets.link.channel import Channel
 from hil.targets.link.transcript import Transcript
-from hil.targets.serial.mlperf.replies import Line
+from hil.targets.mlperf_link.replies import Line
 
 _LONGEST = 1 << 20
 """Characters of a line: the results of 65,536 outputs fit."""

@@ -1,0 +1,33 @@
+"""The leaves of the deployment tree that a model is tested on.
+
+leaves_of(model)        # ("ptq", "qat", ...), or ("int8",) of a model that is an int8 file
+unavailable(model)      # "no recordings (set HIL_FSDD ...)", or ""
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from hil.core.errors import UnavailableError
+from hil.harness.model import Model
+from hil.harness.optimize.paths import PATHS
+
+GIVEN = "int8"
+"""The path of a model that came as an int8 file."""
+
+
+def leaves_of(model: Model) -> tuple[str, ...]:
+    """The paths a model is tested on, in table order."""
+    if model.tflite is not None:
+        return (GIVEN,)
+    return tuple(leaf for leaf in PATHS if model.techniques is None or leaf in model.techniques)
+
+
+@lru_cache
+def unavailable(model: Model) -> str:
+    """Why a model cannot be used here, with the way to change that; empty if it can."""
+    try:
+        model.data.present()
+    except UnavailableError as error:
+        return str(error)
+    return ""
