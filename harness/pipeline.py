@@ -167,7 +167,7 @@ class Pipeline:
         return replace(model.recipe, sparsity_by=found["sparsities"])
 
     def sensitivity(self, model: Model, node: Node) -> Artifact:
-        """The loss of each layer by sparsity, and the sparsity chosen for it; the last step of `node` prunes."""
+        """The loss by layer and sparsity of the last step of `node`, which prunes, and the sparsity chosen by layer."""
         parent = self.keras(model, node[:-1])
         recipe = ArtifactRecipe(
             "sensitivity",

@@ -1,8 +1,8 @@
 """Weight clustering: cluster centroids by k-means, and training that preserves the clusters.
 
-    kernel = cluster_kernel(kernel, 16, zero=True)           # at most 16 distinct weights, zeros stay zero
+    few = cluster_kernel(kernel, 16, zero=True)           # at most 16 distinct weights, zeros stay zero
     clusters = PreservedClusters.of_model(model, {"pw1"})
-    fit(model, data, plan, [clusters.callback])              # every kernel still has its 16 values and its zeros
+    callback = clusters.callback()      # in training every kernel still has its 16 values and its zeros
 
 TFMOT clusters with a wrapper for each layer and, in quantization-aware training, with a quantizer for each kind of
 layer, and both lose clusters (see `repairs`).  Here the weights of a cluster get the mean of their gradients, so an

@@ -1,4 +1,4 @@
-"""The interface of those who make the nodes of a walk, and the events that they report."""
+"""Interface of the executors of a walk's tasks, and the events that they report."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Executors of a walk's tasks: this process, several local processes, or a cluster (`hil.harness.tree.cluster`).
 
-    with executor_of(jobs=2) as executor:
+    with create_executor(jobs=2) as executor:
         executor.submit(task)
         ended = executor.wait(handle)      # handle(TaskStarted(...)), handle(TaskProgress(...)), then TaskEnded(...)
 
