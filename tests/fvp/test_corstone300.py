@@ -166,7 +166,7 @@ def test_a_defect_of_the_executable_is_no_usage_error(fvp: Launch, tmp_path: Pat
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 3
     assert done.stderr.startswith("Error: corstone300-open: internal error: TypeError:")
-    assert "access.py, line" in done.stderr
+    assert "load_store.py, line" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
