@@ -68,13 +68,11 @@ def test_a_client_that_was_killed_leaves_the_board_as_it_was(board: VirtualBoard
 from hil.targets.link import Link, open_channel
 with Link(open_channel({board.url!r})) as link:
     link.identify()
-    print("begun", flush=True)
-    link.write({DDR}, bytes(range(256)) * 4096)
+    link.write({DDR}, bytes(range(256)) * 4096, progress=lambda done, _: done and print("begun", flush=True))
 """
     client = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert client.stdout is not None
     assert client.stdout.readline() == b"begun\n"
-    time.sleep(0.2)
     client.kill()
     client.wait()
     client.stdout.close()
