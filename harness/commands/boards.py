@@ -1,4 +1,4 @@
-"""`hil boards`: which boards are described here, where they are, and which of them answer."""
+"""`hil boards`: the boards that are described here, their ports, and their answers."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def _check_sides(target: str, against: str, other_settings: bool) -> None:
 
 
 def _check_kernels(targets: Sequence[str]) -> None:
-    """Raises `BadInputError` unless one side has CPU kernels of its own and the other is the reference kernels."""
+    """Raises `BadInputError` unless one target has CPU kernels of its own and the other is the reference kernels."""
     from hil.core.errors import BadInputError
 
     oracle = registry.with_role(Role.ORACLE).name
@@ -159,7 +159,7 @@ def _instruction(side: Side, place: tuple[int, int] | None) -> Instruction | Non
 
 
 def _summary(result: Comparison) -> list[str]:
-    """How much was compared, and every reason with the operators that it is the reason of."""
+    """Lines on the coverage of the comparison: counts, and each reason for a gap with its operators."""
     counts = Counter(found.how.value for found in result.tensors)
     counts.pop("not", None)
     parts = ", ".join(f"{count} {how}" for how, count in counts.items()) or "none"

@@ -1,4 +1,4 @@
-"""`hil disasm VELA.tflite`: a command stream as an engineer reads it."""
+"""`hil disasm VELA.tflite`: prints a command stream in readable form."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _choose(listing: Listing, numbers: list[int], only: str | None) -> list[Inst
 
 
 _DIGITS = 10
-"""So many no number of an operation has."""
+"""Most digits of an operation's number; more are an error."""
 
 
 def _bounds(text: str) -> tuple[int, int]:
@@ -162,7 +162,7 @@ _COLOURED = (
     r"^ {16}(?P<label>\w+)",
     r"(?P<register>NPU_SET_\w+)",
 )
-"""Patterns whose named groups have the style of that name."""
+"""Patterns; each named group is printed in the style of its name."""
 
 
 def _print_coloured(texts: list[str]) -> None:

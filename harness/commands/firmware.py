@@ -1,4 +1,4 @@
-"""`hil firmware build` and `flash`: the monitor firmware for a board, and onto it."""
+"""`hil firmware build` and `flash`: builds the monitor firmware for a board, and writes it onto the board."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`hil run MODEL.tflite --target T`: one model on one target, arrays in, arrays and figures out."""
+"""`hil run MODEL.tflite --target T`: runs one model on one target, arrays in, arrays and figures out."""
 
 from __future__ import annotations
 

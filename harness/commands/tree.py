@@ -1,4 +1,4 @@
-"""`hil tree MODEL`: down the deployment tree, level by level, until a leaf meets every limit on the target."""
+"""`hil tree MODEL`: walks the deployment tree, level by level, until a leaf meets every limit on the target."""
 
 from __future__ import annotations
 

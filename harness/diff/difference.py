@@ -1,4 +1,4 @@
-"""Where two runs of one model first part: operator, tensor, element, both values and the command that wrote it.
+"""The first difference of two runs of one model: operator, tensor, element, both values, command that wrote it.
 
     expected, got = trace_reference(int8, inputs), trace_compiled(compiled, mapping, inputs)
     result = compare(got, expected, read_signature(int8))
@@ -63,7 +63,7 @@ class Difference:
 
 
 class How(str, Enum):
-    """How far a tensor was compared."""
+    """Coverage of a tensor by a comparison."""
 
     WHOLE = "whole"
     STRIPES = "stripes of a cascade"
@@ -73,7 +73,10 @@ class How(str, Enum):
 
 @dataclass(frozen=True)
 class Compared:
-    """An operator's output and how far it was compared; `reason` why not, or not all; `mismatches` over all samples."""
+    """An operator's output with the coverage of its comparison.
+
+    `reason` explains a coverage that is not complete; `mismatches` counts elements over all samples.
+    """
 
     operator_index: int
     operator: str
@@ -85,7 +88,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The first difference, None if there is none, and what was compared, in the order of the operators."""
+    """The first difference (None: equal), and the compared tensors in the order of the operators."""
 
     first: Difference | None
     tensors: tuple[Compared, ...]
@@ -104,7 +107,7 @@ def compare(got: Trace, expected: Trace, signature: Signature) -> Comparison:
 
 
 def first_difference(model: Deployable, mapping: Sequence[MappedCommand], inputs: Sequence[Array]) -> Difference | None:
-    """Runs the samples on the oracle and on the executable NPU and says where they first part.
+    """Runs the samples on the oracle and on the executable NPU and returns their first difference.
 
     None if everything that can be compared is equal.  Raises `BadInputError` without both files of the model.
     """

@@ -1,16 +1,16 @@
-"""One side of `hil diff`: what a run of a model shows of its tensors, and the streams that it ran.
+"""Traces of a model's runs for `hil diff`: the tensors that a run shows, and the command streams that it ran.
 
     sides = Sides(int8, settings, inputs, "model.tflite")
     got, expected = sides.make("sim"), sides.make("host")
 
-A side is a target's name, or a Vela output, which runs on `sim`:
+A run is given by a target's name, or by a Vela output, which runs on `sim`:
 
 ============  =========================================================================================
-side          tensors that are seen
+run           tensors that are observed
 ============  =========================================================================================
 the oracle    every tensor, on TensorFlow's reference kernels (`host`)
 the stand-in  those that each operation of the command stream writes (`sim`)
-a file        the same; with names if Vela's debug database says which operation is of which operator:
+a file        the same; with names if Vela's debug database maps operations to operators:
               the one beside the file (`x_debug.xml` for `x_vela.tflite`, from `vela --enable-debug-db`),
               or that of the model as it is compiled here, if both have the same operations
 a device      the outputs; and as `sim`, if `sim` gives the same outputs from the same stream; if not,
@@ -49,12 +49,12 @@ from hil.targets.declaration import Declaration, Role
 from hil.targets.execution.signature import Signature, read_signature
 
 _DAMAGE = (OSError, ElementTree.ParseError, csv.Error, KeyError, ValueError, IndexError, TypeError)
-"""What reading a debug database raises that is none, or another model's."""
+"""Errors of reading a file that is no debug database, or that of another model."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """A run: what it is called, what it shows, its streams (none on host), and what a reader must know of it."""
+    """The trace of a run with its name, its command streams (none on host), and notes for its reader."""
 
     name: str
     trace: Trace
@@ -64,9 +64,9 @@ class Side:
 
 @dataclass
 class Sides:
-    """Makes sides of one int8 model and its inputs, (samples, ...) each.
+    """Runs one int8 model on its inputs, (samples, ...) each, and traces the runs.
 
-    `options` are those of each target that is a side, by its name; a device runs the int8 model itself if `cpu`.
+    `options` are those of each target, by its name; a device runs the int8 model itself if `cpu`.
     `name` is how errors call the model.
     """
 
@@ -78,9 +78,9 @@ class Sides:
     cpu: bool = False
 
     def make(self, what: str, settings: VelaSettings | None = None) -> Side:
-        """The side called `what`, compiled with `settings` if they are not this object's.
+        """Traces the run on `what`, a target's name or a Vela output; `settings` take the place of this object's.
 
-        Raises `BadInputError` for what is neither a target nor a Vela output of this model, and what the target raises.
+        Raises `BadInputError` if `what` is neither, or another model's output, and the target's errors.
         """
         settings = settings or self.settings
         if what not in registry.names():
@@ -105,7 +105,7 @@ class Sides:
         return Side(name, trace_compiled(model, mapping, self.inputs), listings, notes)
 
     def _on_device(self, declared: Declaration, compiled: Compiled | None, settings: VelaSettings) -> Side:
-        """A device's outputs, and what explains them; `compiled` is None for a run on its CPU kernels alone."""
+        """Traces a device: its outputs, and the operators behind them; `compiled` is None for its CPU kernels alone."""
         name, deployable = declared.name, self._deployable(compiled, settings)
         on_npu = compiled is not None and is_compiled(compiled.model)
         with contextlib.closing(registry.make(declared, self._options(declared))) as target:
@@ -138,7 +138,7 @@ class Sides:
         return Deployable(self.int8, compiled.model if compiled else None, settings)
 
     def _outputs(self, target: str, run: Run) -> tuple[dict[str, tuple[TracedTensor, ...]], dict[str, str]]:
-        """What a run shows of the model, its outputs by name, and why not the rest."""
+        """A run's outputs by name, and by name the reason for which the other tensors are not observed."""
         run.require_outputs(target)
         signature = read_signature(self.int8)
         shown: dict[str, tuple[TracedTensor, ...]] = {
@@ -175,7 +175,7 @@ class Sides:
     def _mapping(
         self, path: Path, data: bytes, source: Signature, listings: Sequence[Listing]
     ) -> tuple[tuple[MappedCommand, ...], tuple[str, ...]]:
-        """Which operations are of which operator, and what a reader must know of that."""
+        """The mapping of operations to operators, and notes for its reader."""
         beside = path.with_name(path.stem.removesuffix("_vela") + "_debug.xml")
         if beside.is_file():
             try:
@@ -195,7 +195,7 @@ class Sides:
 
 
 def _run_alone(target: Target, whole: Deployable, model: bytes, inputs: Sequence[Array]) -> Run:
-    """Runs the `model` of one operator on the CPU kernels of what the `whole` ran on."""
+    """Runs the `model` of one operator on the CPU kernels of the device that the `whole` ran on."""
     return target.run(replace(whole, int8=model, compiled=None), inputs)
 
 

@@ -1,4 +1,4 @@
-"""Lays the outputs of operations together to the tensor that they make up.
+"""Assembles the outputs of operations into the tensor that they make up.
 
     found = lay(pieces, samples)
     found.values            # (samples, height, width, depth)
@@ -34,7 +34,7 @@ Point = tuple[int, ...]
 
 @dataclass(frozen=True)
 class WrittenPart:
-    """What one operation wrote: `values` (samples, height, width, depth), where to, and which command it is."""
+    """The output of one operation: `values` (samples, height, width, depth), its place, and its command."""
 
     entry: MappedCommand
     feature_map: FeatureMap
@@ -50,7 +50,7 @@ class Laid:
 
 
 def lay(pieces: Sequence[WrittenPart], samples: int) -> Laid | None:
-    """The tensor that `pieces`, in the order of execution and all of one shape and type, make up.
+    """Assembles the tensor that `pieces`, in the order of execution and all of one shape and type, make up.
 
     None if they do not fit together; elements that none of them wrote are 0 and without an owner.
     """
@@ -135,7 +135,7 @@ def _is_whole(piece: WrittenPart) -> bool:
 
 
 def _natural(piece: WrittenPart) -> bool:
-    """Whether an operation's strides are those of the whole tensor, or of its own shape where it writes all of it."""
+    """True if an operation's strides are those of the whole tensor, or of its own shape where it writes all of it."""
     feature_map = piece.feature_map
     _, width, depth = feature_map.shape if _is_whole(piece) else piece.entry.shape
     size = feature_map.dtype.itemsize

@@ -1,10 +1,10 @@
-"""Every tensor of one inference that can be seen, by name: of the reference kernels, or of a compiled model on `sim`.
+"""All observable tensors of one inference, by name: of the reference kernels, or of a compiled model on `sim`.
 
     expected = trace_reference(int8, inputs)
     got = trace_compiled(compiled, mapping, inputs)
     got.tensors["block/conv"][0].values     # (samples, height, width, depth)
 
-The reference kernels keep every tensor.  On the NPU a tensor may never be whole in memory: in a *cascade* Vela cuts
+The reference kernels store every tensor.  On the NPU a tensor may never be whole in memory: in a *cascade* Vela cuts
 operators into stripes of rows and runs them in turns, so that each needs only a few rows of the one before in a rolling
 buffer.  But every block operation's output can be seen when it is written, and Vela's debug database says which tensor
 it belongs to (`hil.harness.vela.mapping`).  So the pieces are laid together (`tensor_assembly`); a tensor whose pieces
@@ -44,11 +44,11 @@ class TracedTensor:
     cascaded: bool = False
 
     def written(self) -> Array:
-        """Which elements are there, bool of the shape of one sample."""
+        """Mask of the elements that were written, bool of the shape of one sample."""
         return np.ones(self.values.shape[1:], bool) if self.owner is None else self.owner >= 0
 
     def command_of(self, flat: int) -> tuple[int, int] | None:
-        """(stream, word offset) of the command that wrote the element with index `flat`, None if that is not known."""
+        """(stream, word offset) of the command that wrote the element with index `flat`, None if unknown."""
         return None if self.owner is None else self.commands[self.owner.flat[flat]]
 
 
@@ -65,7 +65,7 @@ class Trace:
     operators: frozenset[int] | None = None
 
     def why_missing(self, operator_index: int, tensor: str) -> str:
-        """Why the output `tensor` of an operator is not among the tensors."""
+        """Reason for which the output `tensor` of an operator is not among the tensors."""
         if tensor in self.left_out:
             return self.left_out[tensor]
         if self.operators is None:
@@ -114,7 +114,7 @@ def _same(laid: TracedTensor, whole: TracedTensor) -> bool:
 
 @dataclass
 class _Gatherer:
-    """A trace that keeps the pieces of every tensor, and notes which come in turns with those of others."""
+    """A trace that collects the pieces of every tensor, and notes which alternate with those of others."""
 
     mapping: dict[tuple[int, int], MappedCommand]
     pieces: dict[tuple[Any, ...], list[WrittenPart]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The engine `docker` on a real daemon: its inferences, and what a program in its containers can do."""
+"""The engine `docker` on a real daemon: its inferences, and the confinement of programs in its containers."""
 
 from __future__ import annotations
 

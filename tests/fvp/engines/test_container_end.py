@@ -1,4 +1,4 @@
-"""How runs in containers end, on a real daemon, and that nothing is left of any."""
+"""The end of runs in containers, on a real daemon: nothing is left of any."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _until(holds: Callable[[], bool], otherwise: str, seconds: float = 60.0) -> 
 def test_a_killed_run_leaves_no_container(
     daemon: Daemon, started: tuple[subprocess.Popen[bytes], int], whom: str, sign: signal.Signals
 ) -> None:
-    """Whoever dies: the child is told by the kernel, and the container by the end of its input."""
+    """The kernel signals the death of any process to the child, and the end of its input ends the container."""
     process, child = started
     os.kill(process.pid if whom == "parent" else child, sign)
     _until(lambda: not daemon.containers() and not running_with("987.5"), "the container is still there")

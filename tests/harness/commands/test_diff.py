@@ -1,4 +1,4 @@
-"""`hil diff`: real faults are led back to their operator, equal runs are equal, all else is refused."""
+"""`hil diff`: real faults are traced to their operator, equal runs are equal, all else is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `hil diff` makes of a target that shows its outputs alone, and of a model of which nothing is on the NPU."""
+"""Traces for `hil diff` of a target that shows its outputs alone, and of a model with nothing on the NPU."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_where_fvp_is_not_sim_only_outputs_are_compared(made: Made) -> None:
 
 @pytest.mark.usefixtures("with_fvp")
 def test_where_fvp_is_sim_its_commands_are_named(made: Made) -> None:
-    """TFLite's LSTM kernel differs from the NPU by a step; what the NPU did to get there is known."""
+    """TFLite's LSTM kernel differs from the NPU by a step; the NPU's commands are known."""
     int8 = made("lstm")
     sides = sides_of(int8, samples=3)
     fvp = sides.make("fvp")

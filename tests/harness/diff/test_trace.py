@@ -1,4 +1,4 @@
-"""What can be seen of a tensor that the NPU wrote in pieces, and what cannot."""
+"""Traces of tensors that the NPU wrote in pieces: assembled ones, and ones left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The code that a result depends on: every edit that can change it counts, wherever it is made, and no other does."""
+"""The code version of a result changes with every edit that can change the result, in any file, and with no other."""
 
 from __future__ import annotations
 

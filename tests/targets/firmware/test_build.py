@@ -1,4 +1,4 @@
-"""`hil firmware build`: what it builds, says and keeps, and what it says when it cannot."""
+"""`hil firmware build`: the built file, its cache, its output, and its errors."""
 
 from __future__ import annotations
 
