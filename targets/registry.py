@@ -147,7 +147,7 @@ def options(command: str) -> tuple[Option, ...]:
     return tuple(one for one in found.values() if not one.commands or command in one.commands)
 
 
-def chosen(targets: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+def make_options(targets: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
     """The options of each of `targets`, made of the values `given` by option name.
 
     Raises `BadInputError` for an unknown target, a value out of bounds, and an option that none of them has.

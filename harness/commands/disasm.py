@@ -65,12 +65,12 @@ def _read(path: Path, settings: Any) -> list[Listing]:
         return list(list_compiled(read_compiled(data)))
     from hil.core.errors import BadInputError
     from hil.harness.vela.compiler import compile_model
-    from hil.harness.vela.mapping import sources
+    from hil.harness.vela.mapping import stream_names
 
     compiled = compile_model(data, settings, name=str(path))
     if not is_compiled(compiled.model):
         raise BadInputError(f"Vela placed nothing of {path} on the NPU")
-    return list(list_compiled(read_compiled(compiled.model), sources(compiled.mapping)))
+    return list(list_compiled(read_compiled(compiled.model), stream_names(compiled.mapping)))
 
 
 def _choose(listing: Listing, numbers: list[int], only: str | None) -> list[Instruction]:

@@ -42,7 +42,7 @@ def run(
         raise BadInputError(f"--outputs {outputs}: there is no folder {outputs.parent}")
     settings = vela.settings()
     declared = registry.declaration(target)
-    made = registry.make(declared, registry.chosen([target], of_targets)[target])
+    made = registry.make(declared, registry.make_options([target], of_targets)[target])
     data = arguments.read_model(model)
     signature = read_signature(data, str(model))
     if cpu and signature.compiled:

@@ -84,7 +84,7 @@ def tree(
     effort = Effort(max_trainings, max_minutes)
     check_policy(policy, effort)
     settings = vela.settings()
-    options = registry.chosen([target], of_targets)[target]  # before anything is trained for it
+    options = registry.make_options([target], of_targets)[target]  # before anything is trained for it
     found = find(model, models)
     leaves = tuple(technique or ())
     leaves_in_order(found, leaves)

@@ -62,7 +62,7 @@ class Difference:
         )
 
 
-class How(str, Enum):
+class Coverage(str, Enum):
     """Coverage of a tensor by a comparison."""
 
     WHOLE = "whole"
@@ -81,7 +81,7 @@ class Compared:
     operator_index: int
     operator: str
     tensor: str
-    how: How
+    how: Coverage
     reason: str = ""
     mismatches: int = 0
 
@@ -100,7 +100,7 @@ def compare(got: Trace, expected: Trace, signature: Signature) -> Comparison:
     tensors = []
     for index, (operator, outputs) in enumerate(zip(signature.operators, signature.all_outputs, strict=True)):
         for tensor in outputs:
-            found, difference = _compare(got, expected, Compared(index, operator, tensor, How.WHOLE))
+            found, difference = _compare(got, expected, Compared(index, operator, tensor, Coverage.WHOLE))
             tensors.append(found)
             first = first or difference
     return Comparison(first, tuple(tensors))
@@ -121,11 +121,11 @@ def _compare(got: Trace, expected: Trace, about: Compared) -> tuple[Compared, Di
     left, right = got.tensors.get(about.tensor, ()), expected.tensors.get(about.tensor, ())
     if not left or not right:
         trace = got if not left else expected
-        return replace(about, how=How.NOT, reason=trace.why_missing(about.operator_index, about.tensor)), None
+        return replace(about, how=Coverage.NOT, reason=trace.why_missing(about.operator_index, about.tensor)), None
     pair = next(((one, other) for one in left for other in right if _same_form(one, other)), None)
     if pair is None:
         reason = f"another form: {_form(left[0])} and {_form(right[0])}"
-        return replace(about, how=How.NOT, reason=reason), None
+        return replace(about, how=Coverage.NOT, reason=reason), None
     return _compare_elements(*pair, about)
 
 
@@ -134,10 +134,10 @@ def _compare_elements(ours: TracedTensor, theirs: TracedTensor, about: Compared)
     samples = len(ours.values)
     left, right = (tensor.values.reshape(samples, -1) for tensor in (ours, theirs))
     differs = (left != right) & there
-    how = How.STRIPES if ours.cascaded or theirs.cascaded else How.WHOLE
+    how = Coverage.STRIPES if ours.cascaded or theirs.cascaded else Coverage.WHOLE
     reason = ""
     if not there.all():
-        how, reason = How.PARTLY, f"{int(there.sum())} of {there.size} elements are written"
+        how, reason = Coverage.PARTLY, f"{int(there.sum())} of {there.size} elements are written"
     found = replace(about, how=how, reason=reason, mismatches=int(differs.sum()))
     if not found.mismatches:
         return found, None

@@ -1,6 +1,6 @@
 """Assembles the outputs of operations into the tensor that they make up.
 
-    found = lay(pieces, samples)
+    found = assemble(pieces, samples)
     found.values            # (samples, height, width, depth)
     found.owner             # (height, width, depth): which piece wrote an element last, -1 where none did
 
@@ -42,14 +42,14 @@ class WrittenPart:
 
 
 @dataclass(frozen=True)
-class Laid:
+class AssembledTensor:
     """A tensor's `values`, (samples, *shape), and by element the number of the piece that wrote it (-1: none)."""
 
     values: Array
     owner: Array
 
 
-def lay(pieces: Sequence[WrittenPart], samples: int) -> Laid | None:
+def assemble(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor | None:
     """Assembles the tensor that `pieces`, in the order of execution and all of one shape and type, make up.
 
     None if they do not fit together; elements that none of them wrote are 0 and without an owner.
@@ -63,12 +63,12 @@ def lay(pieces: Sequence[WrittenPart], samples: int) -> Laid | None:
     return _by_address(pieces, samples)
 
 
-def _empty(pieces: Sequence[WrittenPart], samples: int) -> Laid:
+def _empty(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor:
     shape = tuple(pieces[0].entry.shape)
-    return Laid(np.zeros((samples, *shape), pieces[0].values.dtype), np.full(shape, -1, np.int32))
+    return AssembledTensor(np.zeros((samples, *shape), pieces[0].values.dtype), np.full(shape, -1, np.int32))
 
 
-def _by_order(pieces: Sequence[WrittenPart], samples: int) -> Laid | None:
+def _by_order(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor | None:
     laid = _empty(pieces, samples)
     following: dict[tuple[int, int], Point] = {}
     for number, piece in enumerate(pieces):
@@ -98,7 +98,7 @@ def _fits(start: Point, shape: Point, whole: Point) -> bool:
     return all(low + size <= length for low, size, length in zip(start, shape, whole, strict=True))
 
 
-def _by_address(pieces: Sequence[WrittenPart], samples: int) -> Laid | None:
+def _by_address(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor | None:
     laid = _empty(pieces, samples)
     if any(piece.feature_map.bricks or len(piece.feature_map.tiles) > 1 for piece in pieces):
         return None

@@ -118,9 +118,9 @@ def read(config: pytest.Config) -> Options:
         raise BadInputError(f"--store: {own.store} is no folder")
     target = own.target or registry.DEFAULT
     try:
-        of_target = registry.chosen([target], _values(config, registry.options(COMMAND)))[target]
+        of_target = registry.make_options([target], _values(config, registry.options(COMMAND)))[target]
     except BadInputError as error:
-        if theirs := of_another_plugin(config):
+        if theirs := target_of_other_plugin(config):
             hint = f"--target is another plugin's option here: --hil-target {theirs}"
             raise BadInputError(str(error.args[0]), hint=hint) from error
         raise
@@ -137,7 +137,7 @@ def read(config: pytest.Config) -> Options:
     )
 
 
-def of_another_plugin(config: pytest.Config) -> str:
+def target_of_other_plugin(config: pytest.Config) -> str:
     """The target of this project named by another plugin's option `--target`; empty if there is none."""
     theirs = config.getoption("target", default=None)  # ours lies under another name, see _dest
     return theirs if theirs in registry.names() else ""

@@ -104,7 +104,7 @@ def _parameters(
     config: pytest.Config, definition: pytest.Item, fixtures: Collection[str]
 ) -> tuple[dict[str, list[Any]], Mapping[str, str]]:
     """Fixture -> its parameters, one a run of the test; and the left-out models with the reason."""
-    trees = tree_walk.wanted(definition, fixtures)
+    trees = tree_walk.uses_tree(definition, fixtures)
     if not trees and "deployment" not in fixtures:
         return {}, {}
     from hil.harness.pytest_plugin.selection import select
@@ -117,7 +117,7 @@ def _parameters(
             _parameter(config, f"{model.name}-{path}", (model, path)) for model, path in selection.chosen
         ]
     if trees:
-        chosen = tree_walk.by_model(selection, options, definition)
+        chosen = tree_walk.leaves_by_model(selection, options, definition)
         found[tree_walk.NAME] = [
             _parameter(config, f"{model.name}-tree", (model, leaves)) for model, leaves in chosen.items()
         ]
@@ -150,4 +150,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    tree_walk.judge(item)
+    tree_walk.require_winner(item)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hil.core.errors import HilError, InfrastructureError
-from hil.harness.pytest_plugin.options import OPTIONS, of_another_plugin
+from hil.harness.pytest_plugin.options import OPTIONS, target_of_other_plugin
 
 EXIT_ONLY_INFRASTRUCTURE = 6
 ROW = "hil_row"
@@ -84,7 +84,7 @@ class Recorder:
         terminalreporter.section("hardware in the loop")
         if self.rows or left_out:
             terminalreporter.write_line(render(list(self.rows.values()), left_out, terminalreporter))
-        theirs = of_another_plugin(self.config)
+        theirs = target_of_other_plugin(self.config)
         if theirs and self.config.stash[OPTIONS].target is None:
             terminalreporter.write_line(
                 f"on sim: --target {theirs} is another plugin's option here (--hil-target {theirs})", yellow=True

@@ -32,14 +32,14 @@ MARK = (
 )
 
 
-def wanted(definition: pytest.Item, fixturenames: Collection[str]) -> bool:
+def uses_tree(definition: pytest.Item, fixturenames: Collection[str]) -> bool:
     """True if a test walks a tree; raises `BadInputError` for the mark on a test that does not take the fixture."""
     if NAME not in fixturenames and definition.get_closest_marker(NAME) is not None:
         raise BadInputError(f"{definition.name}: the mark {NAME} is there, the fixture is not", hint=f"take {NAME}")
     return NAME in fixturenames
 
 
-def by_model(selection: Selection, options: Options, definition: pytest.Item) -> dict[Model, tuple[str, ...]]:
+def leaves_by_model(selection: Selection, options: Options, definition: pytest.Item) -> dict[Model, tuple[str, ...]]:
     """The leaves of each model that a test walks to; raises `BadInputError` for an invalid mark."""
     from hil.harness.leaves import GIVEN
     from hil.harness.tree.limits import limits_of
@@ -77,7 +77,7 @@ def hil_tree(request: pytest.FixtureRequest, bench: Evaluator) -> Walk:
     )
 
 
-def judge(item: pytest.Item) -> None:
+def require_winner(item: pytest.Item) -> None:
     """Fails a marked test whose walk found no leaf."""
     walked = getattr(item, "funcargs", {}).get(NAME)
     if walked is None or item.get_closest_marker(NAME) is None or walked.verdict.met:

@@ -1,7 +1,7 @@
 """The mapping from commands of the NPU to operators of the user's model.
 
 It comes from Vela's debug database (`hil.harness.vela.debug_database`); `hil.harness.diff.difference` names with it the
-first operator that differs, and a disassembly the tensors (`sources`).
+first operator that differs, and a disassembly the tensors (`stream_names`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class MappedCommand:
     step: int = 0
 
 
-def sources(mapping: Sequence[MappedCommand]) -> tuple[StreamNames, ...]:
+def stream_names(mapping: Sequence[MappedCommand]) -> tuple[StreamNames, ...]:
     """The names in `mapping` by stream, for `hil.npu.disassembly.listing`."""
     streams = 1 + max((entry.stream for entry in mapping), default=-1)
     writes: list[dict[int, str]] = [{} for _ in range(streams)]

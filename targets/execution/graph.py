@@ -44,7 +44,7 @@ StepTrace = Callable[[int, Operation, Array], None]
 Passed = Callable[[str, Array], None]
 """Called with each tensor that one operator hands to the next, or to the user: its name, (samples, *tensor shape)."""
 
-Elsewhere = Callable[[BoundOperator, Array, Sequence[range], Sequence[range]], None]
+NpuDevice = Callable[[BoundOperator, Array, Sequence[range], Sequence[range]], None]
 """Runs an NPU operator on a device that has the arena's memory: the operator, the arena here (1, bytes), the ranges of
 it that were written here since the last NPU operator, and those that it must bring back."""
 
@@ -85,13 +85,13 @@ class Graph:
         trace: StepTrace | None = None,
         passed: Passed | None = None,
         jobs: int = 1,
-        elsewhere: Elsewhere | None = None,
+        device: NpuDevice | None = None,
     ) -> tuple[Array, ...]:
         """Runs one inference a sample; returns outputs in the model's order, each (samples, ...), and updates `state`.
 
-        `jobs` threads share the samples while the NPU's operators run; with `elsewhere`, it runs them, one sample.
+        `jobs` threads share the samples while the NPU's operators run; with `device`, it runs them, one sample.
         """
-        inference = _Inference(self, len(inputs[0]), state, trace, passed, jobs, elsewhere)
+        inference = _Inference(self, len(inputs[0]), state, trace, passed, jobs, device)
         for index, array in zip(self.model.main.inputs, inputs, strict=True):
             inference.store(index, array)
         for step in self.steps:
@@ -116,7 +116,7 @@ class _Inference:
         trace: StepTrace | None,
         passed: Passed | None,
         jobs: int,
-        elsewhere: Elsewhere | None,
+        device: NpuDevice | None,
     ) -> None:
         self._graph = graph
         self._tensors = graph.model.main.tensors
@@ -125,7 +125,7 @@ class _Inference:
         self._trace = trace
         self._passed = passed
         self._jobs = jobs
-        self._elsewhere = elsewhere
+        self._device = device
         self._changed: list[range] = []
         self._values: dict[int, Array] = {}
         self._streams = 0
@@ -179,9 +179,9 @@ class _Inference:
     def _start(self, step: BoundOperator, wanted: Sequence[ArenaTensor]) -> None:
         """Runs the operator; afterwards the `wanted` tensors are in the arena here."""
         stream, trace = self._streams, self._trace
-        if self._elsewhere is not None:
+        if self._device is not None:
             ranges = [_range(tensor) for tensor in wanted if tensor.offset is not None]
-            self._elsewhere(step, self._arena, self._changed, ranges)
+            self._device(step, self._arena, self._changed, ranges)
         else:
             follow = None if trace is None else lambda operation, ofm: trace(stream, operation, ofm)
             step.run(self._arena, follow, self._fast, self._jobs)

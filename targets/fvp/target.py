@@ -134,11 +134,11 @@ class FvpTarget:
         sizes = [int(np.prod(spec.shape)) * spec.dtype.itemsize for spec in signature.outputs]
         size = math.ceil(samples / self._jobs) if can_restore(program, self._parameters) else 1
         pieces = [range(samples)[first : first + size] for first in range(0, samples, size)]
-        done, told, stop = [0] * len(pieces), threading.Lock(), threading.Event()
+        done, lock, stop = [0] * len(pieces), threading.Lock(), threading.Event()
 
         def run(number: int) -> list[Inference]:
             def finished(count: int) -> None:
-                with told:
+                with lock:
                     done[number] = count
                     if progress:
                         progress(sum(done), samples)

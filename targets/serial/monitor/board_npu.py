@@ -5,7 +5,7 @@
     graph = read_graph(compiled)
     npu = BoardNpu(link, layout, npu_steps(graph), limit_ms=10_000)
     npu.upload()                                       # weights and streams, unless they are there
-    graph.run([x], State(), elsewhere=npu)             # x: (1, ...)
+    graph.run([x], State(), device=npu)                # x: (1, ...)
     npu.measure(events)                                # a job an operator, in order: counts of one inference
 
 Only what has changed in the arena goes up, and only what is read comes down.
@@ -76,7 +76,7 @@ class BoardNpu:
             self._link.write(block.address, block.data)
 
     def __call__(self, step: BoundOperator, arena: Array, changed: Sequence[range], wanted: Sequence[range]) -> None:
-        """Runs an operator on the board, as `graph.Elsewhere`."""
+        """Runs an operator on the board, as `graph.NpuDevice`."""
         at = self._layout.arena
         for piece in changed:
             self._link.write(at + piece.start, arena[0, piece.start : piece.stop].tobytes())

@@ -75,7 +75,7 @@ class ResumableRun:
         for sample in range(len(self._done), self._samples):
             state = state if plan.keep_state else State()
             arrays = [array[sample : sample + 1] for array in self._inputs]
-            self._done.append(plan.graph.run(arrays, state, elsewhere=npu))
+            self._done.append(plan.graph.run(arrays, state, device=npu))
             if self._progress:
                 self._progress(len(self._done), self._samples)
         for _ in range(plan.warmups):

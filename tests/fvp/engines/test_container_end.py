@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from hil.core.errors import BootError, HangError
-from hil.fvp.engines import container
-from hil.fvp.engines import container_session as session
+from hil.fvp.engines import container, container_session
 from hil.fvp.inference import firmware
 from hil.fvp.inference.inference import run_inference
 from tests.support.processes import running_with, wait_until_gone
@@ -55,7 +54,7 @@ def test_firmware_that_does_not_end_is_ended_with_its_log(
 def test_an_image_without_a_shell_is_told(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(container.MOUNTS_VARIABLE)
     with pytest.raises(BootError, match="does not start"):
-        session.run(daemon.client, daemon.image("hil-fvp"), ["true"], len, limit_s=60)
+        container_session.run(daemon.client, daemon.image("hil-fvp"), ["true"], len, limit_s=60)
 
 
 @pytest.fixture

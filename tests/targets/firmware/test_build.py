@@ -12,8 +12,14 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from hil.core.errors import EXIT_INFRASTRUCTURE, EXIT_USAGE, BadInputError, BuildError, UnavailableError
-from hil.targets.firmware import build as building
+from hil.core.errors import (
+    EXIT_INFRASTRUCTURE,
+    EXIT_USAGE,
+    BadInputError,
+    BuildError,
+    InfrastructureError,
+    UnavailableError,
+)
 from hil.targets.firmware.build import boards, build
 from hil.targets.firmware.compilers import find_compiler
 
@@ -117,7 +123,7 @@ def test_what_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(building.InfrastructureError, match="cannot be kept"):
+    with pytest.raises(InfrastructureError, match="cannot be kept"):
         build(compiler="zig", folder=tmp_path / "file" / "below")
 
 
