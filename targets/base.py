@@ -28,7 +28,7 @@ Progress = Callable[[int, int], None]
 class Deployable:
     """A model ready for a target.
 
-    `int8` is the quantized TFLite file before Vela, `compiled` what Vela made of it; at least one is there.
+    `int8` is the quantized TFLite file before Vela, `compiled` is Vela's output for it; at least one is given.
     `compiled` is None for a model that is to run on CPU kernels.  `npu` is the NPU it was compiled for.
     """
 

@@ -8,7 +8,7 @@ The tensors of the model's operators are compared in the order of the operators,
 (`traced`).  What cannot be compared is named with its reason, so that "no difference" never means "not looked at":
 
 - *fused*: the NPU computes the operator together with a later one and never writes its output;
-- *inside a cascade*: it is never whole in memory, and its pieces cannot be laid together;
+- *inside a cascade*: it is never whole in memory, and its pieces cannot be assembled;
 - *another form*: it is there in another type or size;
 - *no command of its own*: a RESHAPE that moves nothing, say.
 """

@@ -69,7 +69,7 @@ def _empty(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor:
 
 
 def _by_order(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor | None:
-    laid = _empty(pieces, samples)
+    tensor = _empty(pieces, samples)
     following: dict[tuple[int, int], Point] = {}
     for number, piece in enumerate(pieces):
         key = piece.entry.stream, piece.entry.step
@@ -79,10 +79,10 @@ def _by_order(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor | 
         if not _fits(position, shape, piece.entry.part) or not _fits(start, shape, piece.entry.shape):
             return None
         window = tuple(slice(low, low + size) for low, size in zip(start, shape, strict=True))
-        laid.values[(slice(None), *window)] = piece.values.reshape(samples, *shape)
-        laid.owner[window] = number
+        tensor.values[(slice(None), *window)] = piece.values.reshape(samples, *shape)
+        tensor.owner[window] = number
         following[key] = _behind(position, shape, piece.entry.part)
-    return laid
+    return tensor
 
 
 def _behind(position: Point, shape: Point, part: Point) -> Point:
@@ -99,21 +99,21 @@ def _fits(start: Point, shape: Point, whole: Point) -> bool:
 
 
 def _by_address(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor | None:
-    laid = _empty(pieces, samples)
+    tensor = _empty(pieces, samples)
     if any(piece.feature_map.bricks or len(piece.feature_map.tiles) > 1 for piece in pieces):
         return None
     addresses = [_addresses(piece.feature_map) for piece in pieces]
     base = min(int(found.min()) for found in addresses)
-    elements, size = laid.owner.size, laid.values.dtype.itemsize
+    elements, size = tensor.owner.size, tensor.values.dtype.itemsize
     if sum(found.size for found in addresses) != elements:
         return None
     for number, (piece, found) in enumerate(zip(pieces, addresses, strict=True)):
         flat, rest = np.divmod(found - base, size)
         if rest.any() or flat.max() >= elements:
             return None
-        laid.values.reshape(samples, -1)[:, flat.ravel()] = piece.values.reshape(samples, -1)
-        laid.owner.reshape(-1)[flat.ravel()] = number
-    return laid if (laid.owner >= 0).all() else None
+        tensor.values.reshape(samples, -1)[:, flat.ravel()] = piece.values.reshape(samples, -1)
+        tensor.owner.reshape(-1)[flat.ravel()] = number
+    return tensor if (tensor.owner >= 0).all() else None
 
 
 def _addresses(feature_map: FeatureMap) -> Array:

@@ -60,7 +60,7 @@ def register(parser: pytest.Parser) -> None:
 
 
 def register_short(parser: pytest.Parser) -> None:
-    """Adds each short name that nobody else has taken."""
+    """Adds each short name that no other plugin has taken."""
     taken = {name for group in parser._groups for option in group.options for name in option.names()}
     group = parser.getgroup(GROUP)
     for one in _all():

@@ -193,7 +193,7 @@ def visible_to_parser(page: Path, folder: Path) -> str:
 
 
 def visible_to_browser(page: Path, folder: Path) -> str:
-    """The text of a page in a real browser, which must have nothing to complain of: what the page forbids is told."""
+    """The text of a page in a real browser, which must report no error: it reports what the page forbids."""
     assert BROWSER is not None
     start = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
     start += ["--enable-logging=stderr", "--dump-dom", page.as_uri()]
