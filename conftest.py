@@ -1,7 +1,7 @@
-"""In CI nothing may be skipped for want of a part that CI installs: such a skip is a failure there.
+"""Turns a skip into a failure in CI where the missing part is one that CI installs.
 
 The exceptions are `HIL_TEST_DATA`, the folder of foreign models and recordings that a public clone does not have, and
-what is the machine's: a CPU without AVX-512 VNNI.
+hardware of the machine: a CPU without AVX-512 VNNI.
 """
 
 from __future__ import annotations

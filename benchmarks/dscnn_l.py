@@ -43,7 +43,7 @@ FIGURES = ("encoded_weights", "npu_cycles", "tflite", "zip", "gzip", "sram", "fl
 
 @dataclass(frozen=True)
 class Row:
-    """A leaf of a seed: `right` says for each test utterance whether the int8 model knew it, `drop` is ptq's less its
+    """A leaf of a seed: `right` marks the test utterances that the int8 model recognized, `drop` is ptq's less its
     own with the paired interval `low` to `high` (fractions), `deep_cycles` those from a slow flash.
     """
 
@@ -62,7 +62,7 @@ class Row:
 
 
 def rows_of(model: Model, seed: int, leaves: list[str], observer: View, store: Store) -> list[Row]:
-    """Walks the tree of one seed; every leaf that could be made is a row."""
+    """Walks the tree of one seed; each leaf that was made is a row."""
     seeded = replace(model, recipe=replace(model.recipe, seed=seed))
     pipeline = Pipeline(store, observer)
     bench, deep = (

@@ -1,4 +1,4 @@
-"""The command: `python -m benchmarks.firmware_operators --help`."""
+"""The firmware's CPU kernels against the reference kernels: `python -m benchmarks.firmware_operators --help`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.operators.case import TYPES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs what is asked for and prints it; the exit code is 2 if nothing is called so."""
+    """Runs the chosen cases and prints them; the exit code is 2 if no case has the name."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.firmware_operators")
     parser.add_argument("--operator", action="append", default=[], help="only this one; may be repeated")
     parser.add_argument("--type", action="append", default=[], choices=TYPES)

@@ -85,7 +85,7 @@ def print_timeline(made: Sequence[dict[str, float]]) -> None:
 
 
 def npu_alone(model: CompiledModel) -> None:
-    """Decodes and runs all command streams, as a job does that nothing was prepared for."""
+    """Decodes and runs all command streams, as a job without a prepared program does."""
     arena = np.zeros((1, model.arena_bytes), np.uint8)
     for operator in model.main.operators:
         if isinstance(operator, NpuOperator):

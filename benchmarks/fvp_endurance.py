@@ -30,12 +30,12 @@ from hil.npu.vela_output import read_compiled
 INPUTS = 8
 
 RSS_SLACK_KB = 4096
-"""How much this process may grow between halfway and the end: the allocator's noise, 10 bytes a run."""
+"""Allowed growth of this process between halfway and the end: the allocator's noise, 10 bytes a run."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """What is held at one moment."""
+    """Resources that are held at one moment."""
 
     descriptors: int
     threads: int
@@ -47,7 +47,7 @@ class Held:
 
 
 def held() -> Held:
-    """Looks at this process, its children, and the folders where files could be left."""
+    """Counts the resources of this process, its children, and the folders where files could be left."""
     own = Path("/proc/self")
     links = []
     for entry in (own / "fd").iterdir():

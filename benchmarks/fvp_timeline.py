@@ -1,4 +1,4 @@
-"""One run of the open Corstone-300 that tells where its time went; `fvp_boot` starts it.
+"""Timeline of one run of the open Corstone-300; `fvp_boot` starts it.
 
     python benchmarks/fvp_timeline.py STARTED ARGUMENT...
 
@@ -20,12 +20,12 @@ MOMENTS: dict[str, float] = {}
 
 
 def note(moment: str) -> None:
-    """The first time that `moment` comes."""
+    """Records the time of the first `moment` of this name."""
     MOMENTS.setdefault(moment, time.monotonic() - STARTED)
 
 
 def between(owner: Any, name: str, before: str = "", after: str = "") -> None:
-    """Notes when `owner.name` is called, and when it is done."""
+    """Records the times of the call of `owner.name` and of its return."""
     function: Callable[..., Any] = getattr(owner, name)
 
     @functools.wraps(function)
@@ -42,7 +42,7 @@ def between(owner: Any, name: str, before: str = "", after: str = "") -> None:
 
 
 def main() -> int:
-    """Runs the executable with notes taken."""
+    """Runs the executable and prints its timeline."""
     from hil.fvp import corstone300
     from hil.fvp.machine import qemu
 

@@ -34,7 +34,7 @@ _CHANNEL_BAUD = 40_000_000
 
 
 class Sink:
-    """A board that only counts what comes, and answers with as many bytes as its first four say."""
+    """A board that only counts received bytes, and answers with as many bytes as its first four say."""
 
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -51,7 +51,7 @@ class Sink:
                 client.sendall(bytes(answer))
 
     def close(self) -> None:
-        """Ends it; its client is gone by then."""
+        """Ends the board; its client must be gone."""
         self._server.close()
 
 
@@ -91,7 +91,7 @@ def linked(program: Path, kind: str, baud: int, window: int, size: int) -> tuple
 
 
 def timed(action: Callable[[], object]) -> float:
-    """Seconds."""
+    """Seconds that `action` takes."""
     began = time.perf_counter()
     action()
     return time.perf_counter() - began

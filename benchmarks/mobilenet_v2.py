@@ -18,7 +18,7 @@ SAMPLES = 8
 
 
 def mobilenet_v2(folder: Path) -> Path:
-    """The TFLite file in `folder`."""
+    """The TFLite file in `folder`, made if it is not there."""
     path = folder / "mobilenet_v2_224.tflite"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)

@@ -32,14 +32,14 @@ def compile_with_vela(path: Path, accelerator: str) -> bytes:
 
 
 def bind(model: CompiledModel) -> BoundOperator:
-    """The one NPU operator that the model is, decoded."""
+    """Decodes the model's only NPU operator."""
     (operator,) = model.main.operators
     assert isinstance(operator, NpuOperator)
     return operator.bind(model)
 
 
 def has_convolutions(compiled: bytes) -> bool:
-    """Whether some kernel is larger than 1x1; a fully connected layer's is not."""
+    """True if some kernel is larger than 1x1; a fully connected layer's is not."""
     operations = bind(read_compiled(compiled)).program.operations
     return any(op.kernel.height * op.kernel.width > 1 for op in operations if isinstance(op, Convolution))
 
@@ -129,7 +129,7 @@ def measure(runners: dict[str, Runner], rounds: int) -> dict[str, float]:
 
 @contextlib.contextmanager
 def numpy_alone() -> Any:
-    """Within it `npu` has no compiled loops."""
+    """Context in which `npu` has no compiled loops."""
     from hil.npu.loops import backend
 
     original = backend.loops

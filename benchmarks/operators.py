@@ -1,4 +1,4 @@
-"""The command: `python -m benchmarks.operators --help`."""
+"""The conformance suite of single operators: `python -m benchmarks.operators --help`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TELL_EVERY = 1000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs what is asked for; gives the exit code: 1 for a difference or a cell that is worse, 2 for wrong use."""
+    """Runs the chosen cases; returns the exit code: 1 for a difference or a cell that is worse, 2 for wrong use."""
     options = _options(argv)
     quick = [pair for pair in fast(tuple(all_cases().values())) if _wanted(pair, options)]
     pairs = quick
@@ -83,7 +83,7 @@ def _in_cells(operator: str, dtype: str, accelerator: str, options: argparse.Nam
 
 
 def _write(parts: dict[str, Cells], options: argparse.Namespace) -> None:
-    """Keeps the cells; those that were not asked for stay as they were."""
+    """Writes the cells; those that did not run stay unchanged."""
     whole: dict[str, Cells] = {}
     for part in ("full", "fast"):
         others = {name: cell for name, cell in cells.read(part).items() if not _in_cells(*name.split(), options)}
@@ -100,7 +100,7 @@ def _check(found: Cells, options: argparse.Namespace) -> int:
 
 
 def _shown(runs: Iterator[Run], total: int) -> Iterator[Run]:
-    """Tells of progress (a bar on a terminal, a line now and then elsewhere) and of what differs."""
+    """Shows progress (a bar on a terminal, a line every thousand runs elsewhere) and prints differences."""
     terminal = sys.stderr.isatty()
     for number, run in enumerate(track(runs, "conformance", total) if terminal else runs, 1):
         if run.outcome.kind in ("differs", "crashed"):

@@ -24,11 +24,11 @@ from typing import Any
 from hil.harness.store.store import Store
 
 INSIDE = ("data", "sensitivity")
-"""Steps that are made while another is, whose time counts them."""
+"""Steps inside another step, whose time includes theirs."""
 
 
 def walk(model: str, store: Path, options: Sequence[str]) -> tuple[float, dict[str, Any]]:
-    """Wall time of a walk in seconds, and what it gave."""
+    """Wall time of a walk in seconds, and its JSON result."""
     command = [sys.executable, "-m", "hil.harness.cli", "tree", model, "--policy", "all", "--store", str(store)]
     started = time.perf_counter()
     done = subprocess.run([*command, "--json", *options], stdout=subprocess.PIPE, check=False)

@@ -19,7 +19,7 @@ import typer
 
 from hil.core.errors import EXIT_INFRASTRUCTURE, HilError
 from hil.harness.commands import boards, diff, disasm, doctor, firmware, fvp, models, optimize, run, store, tree
-from hil.harness.commands import compile as compiling
+from hil.harness.commands.compile import compile_
 
 EXIT_INTERRUPTED = 130
 
@@ -35,7 +35,7 @@ app.command()(doctor.doctor)
 app.command()(models.models)
 app.command()(optimize.optimize)
 app.command()(tree.tree)
-app.command("compile")(compiling.compile_)
+app.command("compile")(compile_)
 app.command()(run.run)
 app.command()(disasm.disasm)
 app.command()(diff.diff)

@@ -1,9 +1,9 @@
-"""What this machine has of all that the harness can use; each finding names its remedy.
+"""Diagnosis of this machine: programs, packages and data that the harness can use, with a remedy for each missing one.
 
     for finding in examine():
         print(finding.name, finding.version or finding.remedy)
 
-Versions are asked for without importing anything heavy.
+Versions are read without importing anything heavy.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hil.targets import registry
 
 @dataclass(frozen=True)
 class Finding:
-    """`version` is empty where the thing is missing; `needed` tells the default run's needs from extras."""
+    """A program, package or data set; `version` is empty if it is missing; `needed`: the default run needs it."""
 
     name: str
     version: str
@@ -45,7 +45,7 @@ DISTRIBUTIONS = (
 
 
 def examine() -> list[Finding]:
-    """Everything, in the order of a model's way to the target."""
+    """All findings, in the order of a model's way to the target."""
     found = [Finding("python", platform.python_version(), "everything", "")]
     found += [_distribution(*entry) for entry in DISTRIBUTIONS]
     found += _targets()
@@ -54,7 +54,7 @@ def examine() -> list[Finding]:
 
 
 def _targets() -> list[Finding]:
-    """Every registered target, and those that cannot be used, with the reason."""
+    """All registered targets, unusable ones with the reason."""
     known = registry.registry()
     found = [
         Finding(f"target {name}", known.distributions[name], declared.summary, "")
@@ -137,7 +137,7 @@ def _labgrid() -> Finding:
 
 
 def _data(folder: Path) -> list[Finding]:
-    """The data of the models of `folder`, if there is such a folder here."""
+    """The data of the models of `folder`; nothing if the folder does not exist."""
     if not folder.is_dir():
         return []
     from hil.harness.model import discover

@@ -25,7 +25,7 @@ def leaves_of(model: Model) -> tuple[str, ...]:
 
 @lru_cache
 def unavailable(model: Model) -> str:
-    """Why a model cannot be used here, with the way to change that; empty if it can."""
+    """Reason for which a model cannot be used here, with the remedy; empty if it can."""
     try:
         model.data.present()
     except UnavailableError as error:

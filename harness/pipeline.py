@@ -1,4 +1,4 @@
-"""The way of one number: Keras model -> path of techniques -> int8 TFLite -> Vela -> outputs, each arrow in the store.
+"""The pipeline: Keras model -> path of techniques -> int8 TFLite -> Vela -> outputs, each arrow in the store.
 
     from hil.harness.store.store import default_root
 
@@ -8,7 +8,7 @@
 
 Each method is one arrow: it names everything its result depends on as a recipe, and builds only when the store has no
 artifact of that recipe.  Nothing here imports TensorFlow until a step has to be built, so a second run starts at once.
-What runs on `fvp` and `serial` is not here: it always runs.
+Runs on `fvp` and `serial` are not stored: they always run.
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ ENTRIES = {
     "tflite": ("hil.harness.optimize.conversion", "hil.harness.optimize.training", _SURVIVAL, _HDF5_FILE),
     "vela": ("hil.harness.vela.compiler",),
 }
-"""Arrow -> the modules that do its work.  What else its result depends on, their imports say."""
+"""Arrow -> the modules that do its work; further modules on which its result depends follow from their imports."""
 TRAINING = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
 _KERAS_LIBRARIES = ("keras", "h5py")
 _RUNNING = ("tensorflow", "numpy", "ethos-u-vela", "numba")
 """Vela's own configuration file gives `sim` its clocks and memory speeds."""
 
 Say = Callable[[str, int, int], None]
-"""Progress: what is being made, steps done, steps in all (0 = unknown)."""
+"""Progress: name of the work, steps done, steps in all (0 = unknown)."""
 
 
 def _quiet(text: str, done: int, total: int) -> None:
@@ -72,7 +72,7 @@ def _quiet(text: str, done: int, total: int) -> None:
 
 
 class Pipeline:
-    """The arrows, over one store.  `say` hears of everything that takes long."""
+    """The arrows, over one store.  `say` is called with the progress of everything that takes long."""
 
     def __init__(self, store: Store, say: Say = _quiet) -> None:
         self.store = store
@@ -107,7 +107,7 @@ class Pipeline:
         return self.store.make(recipe, self._optimized(model, node) if node else self._base(model, recipe))
 
     def recipe(self, model: Model, node: Node) -> ArtifactRecipe:
-        """What the Keras model of a node is made of.  A parent that is not in the store is made."""
+        """The recipe of a node's Keras model.  A parent that is not in the store is made."""
         if not node:
             return self._base_recipe(model)
         return ArtifactRecipe(
@@ -192,7 +192,7 @@ class Pipeline:
         return self.store.make(recipe, build)
 
     def notes(self, model: Model, leaf: str) -> list[str]:
-        """What the steps of a leaf that was made say of the layers, in their order."""
+        """Notes on the layers from the steps of a leaf that was made, in the order of the steps."""
         node = training_node(path_of(leaf))
         steps = [self.keras(model, node[: length + 1]) for length in range(len(node))]
         return [str(line) for step in steps for line in json.loads(step.read(NOTES))]
@@ -237,7 +237,7 @@ class Pipeline:
     # -- TFLite and Vela
 
     def int8(self, model: Model, leaf: str) -> Artifact:
-        """The quantized TFLite file of a leaf, with what is left of its zeros and clusters."""
+        """The quantized TFLite file of a leaf, with the zeros and clusters that survived."""
         path = path_of(leaf)
         node = training_node(path)
         keras = self.keras(model, node)
@@ -273,7 +273,7 @@ class Pipeline:
         return self.store.make(recipe, build)
 
     def compiled(self, int8: bytes, settings: VelaSettings) -> Compiled:
-        """What Vela makes of a quantized TFLite file."""
+        """Vela's output for a quantized TFLite file."""
         recipe = ArtifactRecipe(
             "vela",
             {"model": digest(int8)},
@@ -327,13 +327,13 @@ def target_module(target: str) -> str:
 
 
 def _configuration(model: Deployable) -> list[str]:
-    """What `sim` takes from a deployment beside the model: it decides clocks and memory speeds."""
+    """The configuration that `sim` takes from a deployment beside the model: it decides clocks and memory speeds."""
     npu = model.npu
     return [npu.accelerator, npu.memory_mode, npu.system_config, digest(npu.config_text.encode())]
 
 
 def _network(model: Model) -> dict[str, str]:
-    """What a network depends on before it is trained: the model's source, and the Keras file that holds it."""
+    """Inputs of an untrained network for its recipe: the model's source, and the Keras file that holds it."""
     inputs = {"source": source_digest(model)}
     if model.keras_file is not None:
         inside = sorted(file for file in model.keras_file.rglob("*") if file.is_file())  # of a SavedModel
@@ -342,7 +342,7 @@ def _network(model: Model) -> dict[str, str]:
 
 
 def surviving(artifact: Artifact) -> list[LayerWeights]:
-    """What a training or conversion step measured of its kernels."""
+    """Measurements of the kernels by a training or conversion step."""
     return [LayerWeights(**layer) for layer in json.loads(artifact.read(WEIGHTS))]
 
 

@@ -1,4 +1,4 @@
-"""What a target is: the one small protocol between the harness and the places where a model runs.
+"""The protocol `Target`: the one interface between the harness and the places where a model runs.
 
     from hil.targets import create
 
@@ -28,7 +28,7 @@ Progress = Callable[[int, int], None]
 class Deployable:
     """A model ready for a target.
 
-    `int8` is the quantized TFLite file before Vela, `compiled` what Vela made of it; at least one is there.
+    `int8` is the quantized TFLite file before Vela, `compiled` is Vela's output for it; at least one is given.
     `compiled` is None for a model that is to run on CPU kernels.  `npu` is the NPU it was compiled for.
     """
 
@@ -39,9 +39,9 @@ class Deployable:
 
 @dataclass(frozen=True)
 class Run:
-    """What came back: one array per model output, in the model's order, each with a leading sample axis.
+    """Result of a run: one array per model output, in the model's order, each with a leading sample axis.
 
-    `measurements` hold per-inference figures, `identity` what a number of this run depends on (engine, versions,
+    `measurements` hold per-inference figures, `identity` all that a number of this run depends on (engine, versions,
     firmware hash ...), `log` the target's own text (UART).  A board that prints real numbers instead of giving its
     tensors has them in `printed`; its `outputs` are empty where the numbers do not tell which quantized values they are
     (`identity["parity"]` says why).
@@ -66,7 +66,7 @@ class Target(Protocol):
     name: str
 
     def identity(self) -> dict[str, str]:
-        """What the run's header and every record say: engine, version; `UnavailableError` if it cannot run."""
+        """Engine and version, for the run's header and every record; raises `UnavailableError` if it cannot run."""
         ...
 
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
@@ -79,5 +79,5 @@ class Target(Protocol):
         ...
 
     def close(self) -> None:
-        """Gives back what the target holds, such as a board; more than once does nothing."""
+        """Releases the target's resources, such as a board; a second call does nothing."""
         ...

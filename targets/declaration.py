@@ -1,4 +1,4 @@
-"""The declaration of a target: everything that commands, the pytest plugin and `hil doctor` know of it before it runs.
+"""The declaration of a target: everything that commands, the pytest plugin and `hil doctor` need before it runs.
 
     from hil.core.options import option
 
@@ -38,7 +38,7 @@ class File(Enum):
 class Role(Enum):
     """The part that a target plays when deployments are measured.
 
-    Runs on oracle and stand-in depend on nothing but model and inputs, so the store keeps them; a device always runs.
+    Runs on oracle and stand-in depend on nothing but model and inputs, so the store caches them; a device always runs.
     """
 
     ORACLE = "the reference kernels, which every other target must match bit for bit"
@@ -59,7 +59,7 @@ class Declaration:
     dataclass `options` (see `hil.core.options`).  `takes` are the files that it runs; `samples` is how many run where
     the user does not say.  `latency` is the best trust that a latency of it can have, None if it has no latency.
     `cpu_kernels`: operators that the NPU does not take run on kernels of its own, which `hil diff` looks at one by one.
-    `reports_arena`: it tells how much of its arena a model used.  `prints_outputs`: it may give real numbers as text
+    `reports_arena`: it reports how much of its arena a model used.  `prints_outputs`: it may print real numbers as text
     instead of tensors.
     """
 

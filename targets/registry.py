@@ -5,7 +5,7 @@
     broken()                        # {"echo": "hil-echo 0.1: No module named 'echo'"}: a line each in `hil doctor`
 
 An entry point that does not load, or an option that another target has with another meaning, makes one target unusable
-and ends nothing: whoever asks for that target is told why.
+and ends nothing: a request for that target raises the reason.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ORDER = ("host", "sim", "fvp", "serial")
 
 @dataclass(frozen=True)
 class Registry:
-    """Targets by name, with the distribution that brings each, and the reasons why others cannot be used."""
+    """Usable targets by name, with the distribution that installs each, and the reasons why others are unusable."""
 
     targets: Mapping[str, Declaration]
     distributions: Mapping[str, str]
@@ -93,12 +93,12 @@ def _clash(declared: Declaration, others: Mapping[str, Declaration]) -> str:
 
 
 def names() -> tuple[str, ...]:
-    """The targets that can be asked for."""
+    """Names of the usable targets."""
     return tuple(registry().targets)
 
 
 def broken() -> Mapping[str, str]:
-    """Targets that are registered and cannot be used, by name, with the reason."""
+    """Reason by name of each registered target that is unusable."""
     return registry().broken
 
 
@@ -122,7 +122,7 @@ def with_role(role: Role) -> Declaration:
 def create(name: str, **options: Any) -> Target:
     """The target called `name`; `options` are fields of its options.
 
-    Raises `BadInputError` for a name or an option that there is not.
+    Raises `BadInputError` for an unknown name or option.
     """
     declared = declaration(name)
     try:
@@ -147,10 +147,10 @@ def options(command: str) -> tuple[Option, ...]:
     return tuple(one for one in found.values() if not one.commands or command in one.commands)
 
 
-def chosen(targets: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+def make_options(targets: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
     """The options of each of `targets`, made of the values `given` by option name.
 
-    Raises `BadInputError` for a target that there is not, a value out of bounds, and an option that none of them has.
+    Raises `BadInputError` for an unknown target, a value out of bounds, and an option that none of them has.
     """
     made = {name: from_values(declaration(name).options, given) for name in targets}
     theirs = {one.name for name in targets for one in options_of(declaration(name).options)}
@@ -165,7 +165,7 @@ def chosen(targets: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def words(declared: Declaration, options: Any, path: Callable[[Path], str] = str) -> list[str]:
-    """The command-line words that give `options` again, without those that are as they are by default.
+    """The command-line words that reproduce `options`; options with their default value are left out.
 
     `path` writes a path as the user would.
     """
@@ -186,7 +186,7 @@ def words(declared: Declaration, options: Any, path: Callable[[Path], str] = str
 
 
 def default_samples() -> str:
-    """The samples that run where the user does not say, by target, as help texts have them."""
+    """Default number of samples of each target, as a phrase for help texts."""
     by_count: dict[int, list[str]] = {}
     for name, declared in registry().targets.items():
         by_count.setdefault(declared.samples, []).append(name)

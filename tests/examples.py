@@ -121,7 +121,7 @@ def _blocks(text: str, margin: int) -> Iterator[tuple[int, str]]:
 
 
 def _is_python(code: str) -> bool:
-    """Whether it parses as more than a word, or at least has a line that begins as a call does."""
+    """True if `code` parses as more than a word, or at least has a line that begins like a call."""
     return _parses(code) or bool(_CALL.search(code))
 
 

@@ -1,7 +1,7 @@
 """The fuzzer's process: `python -m benchmarks.fuzz.child TARGET FOLDER LIBFUZZER-OPTION...`
 
 Runs one target under atheris (libFuzzer), with coverage of the packages under test.  A finding does not end it: the
-input is kept in FOLDER/findings under the place it comes from, the first of each place.  Counts go to
+input is saved in FOLDER/findings under the place of its error, the first of each place.  Counts go to
 FOLDER/counts.json twice a second, because libFuzzer ends the process itself.  The input that runs is in FOLDER/current
 (see `last_input`), for the case that native code crashes; then standard error has Python's stack.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 import atheris
 
 MEMORY = 4 << 30
-"""Bytes of address space; who asks for more gets a MemoryError, which is a finding."""
+"""Limit of the address space in bytes; an allocation beyond it is a MemoryError, which is a finding."""
 
 RESIDENT = 1 << 30
 """Bytes of memory; an input that lets the process grow by more is a finding."""
@@ -49,7 +49,7 @@ with atheris.instrument_imports(
 
 @dataclass
 class Counts:
-    """What happened so far; `slowest_s` in CPU seconds, `peak_bytes` the process' largest resident memory."""
+    """Counts of the fuzzing so far; `slowest_s` in CPU seconds, `peak_bytes` the process' largest resident memory."""
 
     executions: int = 0
     answers: Counter[str] = field(default_factory=Counter)
@@ -60,7 +60,7 @@ class Counts:
 
 
 class Session:
-    """Calls the target with the fuzzer's inputs and keeps what comes of it."""
+    """Calls the target with the fuzzer's inputs and records answers and findings."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self._target = TARGETS[name]
@@ -111,7 +111,7 @@ class Session:
         return time.process_time() - started
 
     def write(self) -> None:
-        """Counts to the file."""
+        """Writes the counts to the file."""
         self._written = time.monotonic()
         new = self._folder / "counts.new"
         new.write_text(json.dumps(vars(self._counts)))

@@ -1,4 +1,4 @@
-"""The input that is being run, in a file: what crashes native code leaves nothing else behind.
+"""The running input in a file, which survives a crash of native code.
 
 current = Current(folder)
 current.keep(data)
@@ -18,7 +18,7 @@ _LENGTH = struct.Struct("<I")
 
 
 class Current:
-    """A file in memory: keeping an input costs a copy."""
+    """A memory-mapped file: saving an input costs a copy."""
 
     def __init__(self, folder: Path) -> None:
         with (folder / _NAME).open("w+b") as file:
@@ -26,7 +26,7 @@ class Current:
             self._bytes = mmap.mmap(file.fileno(), 0)
 
     def keep(self, data: bytes) -> None:
-        """`data` is what runs next."""
+        """Saves `data`, the input that runs next."""
         self._bytes[: _LENGTH.size + len(data)] = _LENGTH.pack(len(data)) + data
 
 

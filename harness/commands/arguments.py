@@ -4,7 +4,7 @@
     def run(model: Path, vela: VelaOptions = VelaOptions(), chosen: TargetValues = NO_VALUES): ...
 
 A parameter whose type is a dataclass with options (`hil.core.options`) becomes these options; `TargetValues` becomes
-those of all registered targets, by name, for `hil.targets.registry.chosen`.
+those of all registered targets, by name, for `hil.targets.registry.make_options`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`hil boards`: which boards are described here, where they are, and which of them answer."""
+"""`hil boards`: the boards that are described here, their ports, and their answers."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def probe(
     if as_json:
         print(json.dumps(asdict(answer)))
     else:
-        print(_told(answer))
+        print(_identity(answer))
     if answer.trouble:
         raise InfrastructureError(f"{board.name}: {answer.trouble}")
 
@@ -120,11 +120,11 @@ def _trouble(named: str, ports: list[str]) -> str:
     return "" if len(ports) == 1 else "not plugged in" if not ports else "several ports match"
 
 
-def _told(answer: ProbeResult) -> str:
+def _identity(answer: ProbeResult) -> str:
     clocks = f", CPU {answer.cpu_hz / 1e6:g} MHz, NPU {answer.npu_hz / 1e6:g} MHz" if answer.cpu_hz else ""
     memory = f", {answer.memory >> 10:,} KB free" if answer.memory else ""
-    said = f"{answer.board}, firmware {answer.firmware}, {answer.accelerator or 'no NPU'}{clocks}{memory}"
-    return f"{answer.port}: {said}" if answer.board else f"{answer.port}: no board"
+    identity = f"{answer.board}, firmware {answer.firmware}, {answer.accelerator or 'no NPU'}{clocks}{memory}"
+    return f"{answer.port}: {identity}" if answer.board else f"{answer.port}: no board"
 
 
 def _show(rows: list[dict[str, Any]], others: list[str]) -> None:
@@ -142,9 +142,9 @@ def _show(rows: list[dict[str, Any]], others: list[str]) -> None:
         port = Text(", ".join(row.get("found", ())) or row.get("port", ""))
         port.append(f" {row['trouble']}" if row["trouble"] else "", "yellow")
         answers = [ProbeResult(**answer) for answer in row.get("answers", ())]
-        told = "\n".join(answer.trouble or _told(answer).partition(": ")[2] for answer in answers)
+        identities = "\n".join(answer.trouble or _identity(answer).partition(": ")[2] for answer in answers)
         cells = [row["name"], *(row.get(key, "") for key in ("title", "protocol", "accelerator")), port]
-        table.add_row(*cells, *([told] if asked else []))
+        table.add_row(*cells, *([identities] if asked else []))
     console.print(table)
     for other in others:
         console.print(f"no board's: {other}")

@@ -1,4 +1,4 @@
-"""`hil compile INT8.tflite -o OUT.tflite`: what Vela makes of a model, and what it costs."""
+"""`hil compile INT8.tflite -o OUT.tflite`: compiles a model with Vela and prints its cost."""
 
 from __future__ import annotations
 

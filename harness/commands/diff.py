@@ -22,7 +22,7 @@ from hil.targets.declaration import File, Role
 
 if TYPE_CHECKING:
     from hil.harness.diff.difference import Comparison, Difference
-    from hil.harness.diff.runs import Side
+    from hil.harness.diff.runs import RunTrace
     from hil.npu.disassembly.instruction import Instruction
 
 _WIDTH = 100
@@ -56,7 +56,7 @@ def diff(
     """Name the first operator whose output differs."""
     from hil.core.errors import BadInputError
     from hil.harness.diff.difference import compare
-    from hil.harness.diff.runs import Sides
+    from hil.harness.diff.runs import RunTracer
     from hil.targets.execution.signature import read_signature, require_quantized
 
     data = arguments.read_model(model)
@@ -67,14 +67,14 @@ def diff(
     settings = vela.settings()
     other = replace(settings, options=tuple(against_vela_option)) if against_vela_option else None
     against = against or registry.with_role(Role.STAND_IN if other else Role.ORACLE).name
-    targets = [side for side in (target, against) if side in registry.names()]
-    options = registry.chosen(targets, of_targets)
-    _check_sides(target, against, other is not None)
+    targets = [name for name in (target, against) if name in registry.names()]
+    options = registry.make_options(targets, of_targets)
+    _check_different(target, against, other is not None)
     if cpu:
         _check_kernels(targets)
     arrays = read_inputs(signature, inputs) if inputs else random_inputs(signature, samples, seed)
-    sides = Sides(data, settings, arrays, str(model), options, cpu)
-    got, expected = sides.make(target), sides.make(against, other)
+    tracer = RunTracer(data, settings, arrays, str(model), options, cpu)
+    got, expected = tracer.trace(target), tracer.trace(against, other)
     if other is not None:
         expected = replace(expected, name=f"{expected.name} with {' '.join(other.options)}")
     result = compare(got.trace, expected.trace, signature)
@@ -87,7 +87,7 @@ def diff(
         raise typer.Exit(EXIT_GATE)
 
 
-def _check_sides(target: str, against: str, other_settings: bool) -> None:
+def _check_different(target: str, against: str, other_settings: bool) -> None:
     from hil.core.errors import BadInputError
 
     compiles = against in registry.names() and File.COMPILED in registry.declaration(against).takes
@@ -98,7 +98,7 @@ def _check_sides(target: str, against: str, other_settings: bool) -> None:
 
 
 def _check_kernels(targets: Sequence[str]) -> None:
-    """Raises `BadInputError` unless one side has CPU kernels of its own and the other is the reference kernels."""
+    """Raises `BadInputError` unless one target has CPU kernels of its own and the other is the reference kernels."""
     from hil.core.errors import BadInputError
 
     oracle = registry.with_role(Role.ORACLE).name
@@ -110,7 +110,7 @@ def _check_kernels(targets: Sequence[str]) -> None:
         )
 
 
-def _lines(model: str, ran_on: str, got: Side, expected: Side, result: Comparison) -> list[str]:
+def _lines(model: str, ran_on: str, got: RunTrace, expected: RunTrace, result: Comparison) -> list[str]:
     first = result.first
     verdict = "equal" if first is None else "different"
     texts = [f"{model}: {got.name} against {expected.name}, {ran_on}: {verdict}"]
@@ -122,7 +122,7 @@ def _lines(model: str, ran_on: str, got: Side, expected: Side, result: Compariso
     return texts
 
 
-def _first_lines(first: Difference, got: Side, expected: Side, result: Comparison) -> list[str]:
+def _first_lines(first: Difference, got: RunTrace, expected: RunTrace, result: Comparison) -> list[str]:
     from hil.npu.disassembly.text import lines, short_name
 
     differing = [found for found in result.tensors if found.mismatches]
@@ -135,10 +135,10 @@ def _first_lines(first: Difference, got: Side, expected: Side, result: Compariso
     later = len(differing) - 1
     if later:
         texts.append(f"  {later} more outputs of operators differ, among them {_last(differing[1:])}")
-    for side, place in ((got, _place(first.stream, first.word_offset)), (expected, first.against)):
-        instruction = _instruction(side, place)
+    for run, place in ((got, _place(first.stream, first.word_offset)), (expected, first.against)):
+        instruction = _instruction(run, place)
         if instruction is not None and place is not None:
-            texts += [f"  the command on {side.name}, word {place[1]} of stream {place[0]}:", *lines(instruction)]
+            texts += [f"  the command on {run.name}, word {place[1]} of stream {place[0]}:", *lines(instruction)]
     return texts
 
 
@@ -150,8 +150,8 @@ def _place(stream: int | None, word_offset: int | None) -> tuple[int, int] | Non
     return None if stream is None or word_offset is None else (stream, word_offset)
 
 
-def _instruction(side: Side, place: tuple[int, int] | None) -> Instruction | None:
-    for listing in side.listings:
+def _instruction(run: RunTrace, place: tuple[int, int] | None) -> Instruction | None:
+    for listing in run.listings:
         for found in listing.instructions:
             if (listing.stream, found.operation.word_offset) == place:
                 return found
@@ -159,7 +159,7 @@ def _instruction(side: Side, place: tuple[int, int] | None) -> Instruction | Non
 
 
 def _summary(result: Comparison) -> list[str]:
-    """How much was compared, and every reason with the operators that it is the reason of."""
+    """Lines on the coverage of the comparison: counts, and each reason for a gap with its operators."""
     counts = Counter(found.how.value for found in result.tensors)
     counts.pop("not", None)
     parts = ", ".join(f"{count} {how}" for how, count in counts.items()) or "none"
@@ -174,7 +174,7 @@ def _summary(result: Comparison) -> list[str]:
     return texts
 
 
-def _record(model: str, ran_on: str, got: Side, expected: Side, result: Comparison) -> dict[str, Any]:
+def _record(model: str, ran_on: str, got: RunTrace, expected: RunTrace, result: Comparison) -> dict[str, Any]:
     return {
         "model": model,
         "target": got.name,
@@ -187,14 +187,14 @@ def _record(model: str, ran_on: str, got: Side, expected: Side, result: Comparis
     }
 
 
-def _first_record(first: Difference, got: Side, expected: Side) -> dict[str, Any]:
+def _first_record(first: Difference, got: RunTrace, expected: RunTrace) -> dict[str, Any]:
     from hil.npu.disassembly.instruction import as_record
 
     record = asdict(first)
-    for key, side, place in (
+    for key, run, place in (
         ("command", got, _place(first.stream, first.word_offset)),
         ("against_command", expected, first.against),
     ):
-        instruction = _instruction(side, place)
+        instruction = _instruction(run, place)
         record[key] = instruction and as_record(instruction)
     return record

@@ -1,4 +1,4 @@
-"""`hil disasm VELA.tflite`: a command stream as an engineer reads it."""
+"""`hil disasm VELA.tflite`: prints a command stream in readable form."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ def _read(path: Path, settings: Any) -> list[Listing]:
         return list(list_compiled(read_compiled(data)))
     from hil.core.errors import BadInputError
     from hil.harness.vela.compiler import compile_model
-    from hil.harness.vela.mapping import sources
+    from hil.harness.vela.mapping import stream_names
 
     compiled = compile_model(data, settings, name=str(path))
     if not is_compiled(compiled.model):
         raise BadInputError(f"Vela placed nothing of {path} on the NPU")
-    return list(list_compiled(read_compiled(compiled.model), sources(compiled.mapping)))
+    return list(list_compiled(read_compiled(compiled.model), stream_names(compiled.mapping)))
 
 
 def _choose(listing: Listing, numbers: list[int], only: str | None) -> list[Instruction]:
@@ -83,7 +83,7 @@ def _choose(listing: Listing, numbers: list[int], only: str | None) -> list[Inst
 
 
 _DIGITS = 10
-"""So many no number of an operation has."""
+"""Most digits of an operation's number; more are an error."""
 
 
 def _bounds(text: str) -> tuple[int, int]:
@@ -162,7 +162,7 @@ _COLOURED = (
     r"^ {16}(?P<label>\w+)",
     r"(?P<register>NPU_SET_\w+)",
 )
-"""Patterns whose named groups have the style of that name."""
+"""Patterns; each named group is printed in the style of its name."""
 
 
 def _print_coloured(texts: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""`hil doctor`: what can run here, and how to get what cannot."""
+"""`hil doctor`: lists the programs and packages of this machine, and a remedy for each missing one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`hil firmware build` and `flash`: the monitor firmware for a board, and onto it."""
+"""`hil firmware build` and `flash`: builds the monitor firmware for a board, and writes it onto the board."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def build(
 ) -> None:
     """Build the firmware, or find it built, and say how large it is."""
     from hil.core.errors import InfrastructureError
-    from hil.targets.firmware import build as building
+    from hil.targets.firmware.build import build as build_firmware
 
-    built = building.build(board, compiler, baud=baud)
+    built = build_firmware(board, compiler, baud=baud)
     elf = built.elf
     if output is not None:
         try:
@@ -68,16 +68,17 @@ def flash(
         flashed = flash(access, file, unidentified=unidentified, say=lambda line: print(line, file=sys.stderr))
     before = flashed.before.firmware if flashed.before else ""
     if as_json:
-        told = {"board": flashed.after.board, "before": before, "after": flashed.after.firmware}
-        print(json.dumps({**told, "elf": str(file), "seconds": flashed.seconds}))
+        record = {"board": flashed.after.board, "before": before, "after": flashed.after.firmware}
+        print(json.dumps({**record, "elf": str(file), "seconds": flashed.seconds}))
         return
     print(f"{flashed.after.board}: {before or 'unidentified'} -> {flashed.after.firmware}, {flashed.seconds:.1f} s")
 
 
 def _built_for(board: Board) -> Path:
     from hil.core.errors import BadInputError
-    from hil.targets.firmware import build as building
+    from hil.targets.firmware.build import boards
+    from hil.targets.firmware.build import build as build_firmware
 
-    if board.reports not in building.boards():
+    if board.reports not in boards():
         raise BadInputError(f"no firmware comes with this package for {board.name}", hint="name the ELF")
-    return building.build(board.reports, baud=board.baud).elf
+    return build_firmware(board.reports, baud=board.baud).elf

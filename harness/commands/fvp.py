@@ -1,4 +1,4 @@
-"""`hil fvp`: which program plays the FVP, Arm's installed, and launchers with Arm's names for other tools."""
+"""`hil fvp`: lists the engines of the FVP, installs Arm's, and writes launchers with Arm's names for other tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model is run on: the user's arrays, or random ones."""
+"""Inputs of a model: the user's arrays, or random ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 MOST_RANDOM = 2 << 30
-"""Bytes of random inputs at most."""
+"""Limit in bytes of random inputs."""
 
 
 def read_inputs(signature: Signature, path: Path) -> list[Array]:

@@ -1,4 +1,4 @@
-"""`hil models`: what there is to test, how large it is, and whether its data is here."""
+"""`hil models`: lists the models of the models folder with their size and the state of their data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`hil run MODEL.tflite --target T`: one model on one target, arrays in, arrays and figures out."""
+"""`hil run MODEL.tflite --target T`: runs one model on one target, arrays in, arrays and figures out."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run(
         raise BadInputError(f"--outputs {outputs}: there is no folder {outputs.parent}")
     settings = vela.settings()
     declared = registry.declaration(target)
-    made = registry.make(declared, registry.chosen([target], of_targets)[target])
+    made = registry.make(declared, registry.make_options([target], of_targets)[target])
     data = arguments.read_model(model)
     signature = read_signature(data, str(model))
     if cpu and signature.compiled:

@@ -1,4 +1,4 @@
-"""`hil store list` and `hil store prune`: what the store holds, and making room."""
+"""`hil store list` and `hil store prune`: lists and removes artifacts of the store."""
 
 from __future__ import annotations
 

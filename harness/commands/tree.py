@@ -1,4 +1,4 @@
-"""`hil tree MODEL`: down the deployment tree, level by level, until a leaf meets every limit on the target."""
+"""`hil tree MODEL`: walks the deployment tree, level by level, until a leaf meets every limit on the target."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def tree(
     effort = Effort(max_trainings, max_minutes)
     check_policy(policy, effort)
     settings = vela.settings()
-    options = registry.chosen([target], of_targets)[target]  # before anything is trained for it
+    options = registry.make_options([target], of_targets)[target]  # before anything is trained for it
     found = find(model, models)
     leaves = tuple(technique or ())
     leaves_in_order(found, leaves)

@@ -1,4 +1,4 @@
-"""What a target's CPU kernels make of the reference kernels' inputs, one operator at a time.
+"""Outputs of a target's CPU kernels for the reference kernels' inputs, one operator at a time.
 
     from hil.harness.diff.trace import trace_reference
     from hil.targets import create

@@ -1,4 +1,4 @@
-"""Where two runs of one model first part: operator, tensor, element, both values and the command that wrote it.
+"""The first difference of two runs of one model: operator, tensor, element, both values, command that wrote it.
 
     expected, got = trace_reference(int8, inputs), trace_compiled(compiled, mapping, inputs)
     result = compare(got, expected, read_signature(int8))
@@ -8,7 +8,7 @@ The tensors of the model's operators are compared in the order of the operators,
 (`traced`).  What cannot be compared is named with its reason, so that "no difference" never means "not looked at":
 
 - *fused*: the NPU computes the operator together with a later one and never writes its output;
-- *inside a cascade*: it is never whole in memory, and its pieces cannot be laid together;
+- *inside a cascade*: it is never whole in memory, and its pieces cannot be assembled;
 - *another form*: it is there in another type or size;
 - *no command of its own*: a RESHAPE that moves nothing, say.
 """
@@ -62,8 +62,8 @@ class Difference:
         )
 
 
-class How(str, Enum):
-    """How far a tensor was compared."""
+class Coverage(str, Enum):
+    """Coverage of a tensor by a comparison."""
 
     WHOLE = "whole"
     STRIPES = "stripes of a cascade"
@@ -73,19 +73,22 @@ class How(str, Enum):
 
 @dataclass(frozen=True)
 class Compared:
-    """An operator's output and how far it was compared; `reason` why not, or not all; `mismatches` over all samples."""
+    """An operator's output with the coverage of its comparison.
+
+    `reason` explains a coverage that is not complete; `mismatches` counts elements over all samples.
+    """
 
     operator_index: int
     operator: str
     tensor: str
-    how: How
+    how: Coverage
     reason: str = ""
     mismatches: int = 0
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The first difference, None if there is none, and what was compared, in the order of the operators."""
+    """The first difference (None: equal), and the compared tensors in the order of the operators."""
 
     first: Difference | None
     tensors: tuple[Compared, ...]
@@ -97,14 +100,14 @@ def compare(got: Trace, expected: Trace, signature: Signature) -> Comparison:
     tensors = []
     for index, (operator, outputs) in enumerate(zip(signature.operators, signature.all_outputs, strict=True)):
         for tensor in outputs:
-            found, difference = _compare(got, expected, Compared(index, operator, tensor, How.WHOLE))
+            found, difference = _compare(got, expected, Compared(index, operator, tensor, Coverage.WHOLE))
             tensors.append(found)
             first = first or difference
     return Comparison(first, tuple(tensors))
 
 
 def first_difference(model: Deployable, mapping: Sequence[MappedCommand], inputs: Sequence[Array]) -> Difference | None:
-    """Runs the samples on the oracle and on the executable NPU and says where they first part.
+    """Runs the samples on the oracle and on the executable NPU and returns their first difference.
 
     None if everything that can be compared is equal.  Raises `BadInputError` without both files of the model.
     """
@@ -118,11 +121,11 @@ def _compare(got: Trace, expected: Trace, about: Compared) -> tuple[Compared, Di
     left, right = got.tensors.get(about.tensor, ()), expected.tensors.get(about.tensor, ())
     if not left or not right:
         trace = got if not left else expected
-        return replace(about, how=How.NOT, reason=trace.why_missing(about.operator_index, about.tensor)), None
+        return replace(about, how=Coverage.NOT, reason=trace.why_missing(about.operator_index, about.tensor)), None
     pair = next(((one, other) for one in left for other in right if _same_form(one, other)), None)
     if pair is None:
         reason = f"another form: {_form(left[0])} and {_form(right[0])}"
-        return replace(about, how=How.NOT, reason=reason), None
+        return replace(about, how=Coverage.NOT, reason=reason), None
     return _compare_elements(*pair, about)
 
 
@@ -131,10 +134,10 @@ def _compare_elements(ours: TracedTensor, theirs: TracedTensor, about: Compared)
     samples = len(ours.values)
     left, right = (tensor.values.reshape(samples, -1) for tensor in (ours, theirs))
     differs = (left != right) & there
-    how = How.STRIPES if ours.cascaded or theirs.cascaded else How.WHOLE
+    how = Coverage.STRIPES if ours.cascaded or theirs.cascaded else Coverage.WHOLE
     reason = ""
     if not there.all():
-        how, reason = How.PARTLY, f"{int(there.sum())} of {there.size} elements are written"
+        how, reason = Coverage.PARTLY, f"{int(there.sum())} of {there.size} elements are written"
     found = replace(about, how=how, reason=reason, mismatches=int(differs.sum()))
     if not found.mismatches:
         return found, None

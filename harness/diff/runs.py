@@ -1,16 +1,16 @@
-"""One side of `hil diff`: what a run of a model shows of its tensors, and the streams that it ran.
+"""Traces of a model's runs for `hil diff`: the tensors that a run shows, and the command streams that it ran.
 
-    sides = Sides(int8, settings, inputs, "model.tflite")
-    got, expected = sides.make("sim"), sides.make("host")
+    tracer = RunTracer(int8, settings, inputs, "model.tflite")
+    got, expected = tracer.trace("sim"), tracer.trace("host")
 
-A side is a target's name, or a Vela output, which runs on `sim`:
+A run is given by a target's name, or by a Vela output, which runs on `sim`:
 
 ============  =========================================================================================
-side          tensors that are seen
+run           tensors that are observed
 ============  =========================================================================================
 the oracle    every tensor, on TensorFlow's reference kernels (`host`)
 the stand-in  those that each operation of the command stream writes (`sim`)
-a file        the same; with names if Vela's debug database says which operation is of which operator:
+a file        the same; with names if Vela's debug database maps operations to operators:
               the one beside the file (`x_debug.xml` for `x_vela.tflite`, from `vela --enable-debug-db`),
               or that of the model as it is compiled here, if both have the same operations
 a device      the outputs; and as `sim`, if `sim` gives the same outputs from the same stream; if not,
@@ -38,7 +38,7 @@ from hil.harness.diff.cpu_kernels import trace_kernels
 from hil.harness.diff.trace import Trace, TracedTensor, trace_compiled, trace_reference
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.debug_database import read_mapping
-from hil.harness.vela.mapping import MappedCommand, sources
+from hil.harness.vela.mapping import MappedCommand, stream_names
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.disassembly.listing import Listing, list_compiled
 from hil.npu.stream.operations import BlockOperation
@@ -49,12 +49,12 @@ from hil.targets.declaration import Declaration, Role
 from hil.targets.execution.signature import Signature, read_signature
 
 _DAMAGE = (OSError, ElementTree.ParseError, csv.Error, KeyError, ValueError, IndexError, TypeError)
-"""What reading a debug database raises that is none, or another model's."""
+"""Errors of reading a file that is no debug database, or that of another model."""
 
 
 @dataclass(frozen=True)
-class Side:
-    """A run: what it is called, what it shows, its streams (none on host), and what a reader must know of it."""
+class RunTrace:
+    """The trace of a run with its name, its command streams (none on host), and notes for its reader."""
 
     name: str
     trace: Trace
@@ -63,10 +63,10 @@ class Side:
 
 
 @dataclass
-class Sides:
-    """Makes sides of one int8 model and its inputs, (samples, ...) each.
+class RunTracer:
+    """Runs one int8 model on its inputs, (samples, ...) each, and traces the runs.
 
-    `options` are those of each target that is a side, by its name; a device runs the int8 model itself if `cpu`.
+    `options` are those of each target, by its name; a device runs the int8 model itself if `cpu`.
     `name` is how errors call the model.
     """
 
@@ -77,17 +77,17 @@ class Sides:
     options: Mapping[str, Any] = field(default_factory=dict)
     cpu: bool = False
 
-    def make(self, what: str, settings: VelaSettings | None = None) -> Side:
-        """The side called `what`, compiled with `settings` if they are not this object's.
+    def trace(self, what: str, settings: VelaSettings | None = None) -> RunTrace:
+        """Traces the run on `what`, a target's name or a Vela output; `settings` take the place of this object's.
 
-        Raises `BadInputError` for what is neither a target nor a Vela output of this model, and what the target raises.
+        Raises `BadInputError` if `what` is neither, or another model's output, and the target's errors.
         """
         settings = settings or self.settings
         if what not in registry.names():
             return self._file(Path(what))
         declared = registry.declaration(what)
         if declared.role is Role.ORACLE:
-            return Side(what, trace_reference(self.int8, self.inputs))
+            return RunTrace(what, trace_reference(self.int8, self.inputs))
         if declared.role is Role.STAND_IN:
             return self._on_sim(what, self._compiled(settings))
         return self._on_device(declared, None if self.cpu else self._compiled(settings), settings)
@@ -95,24 +95,24 @@ class Sides:
     def _compiled(self, settings: VelaSettings) -> Compiled:
         return compile_model(self.int8, settings, name=self.name)
 
-    def _on_sim(self, name: str, compiled: Compiled) -> Side:
+    def _on_sim(self, name: str, compiled: Compiled) -> RunTrace:
         if not is_compiled(compiled.model):
-            return Side(name, trace_reference(self.int8, self.inputs), notes=("Vela placed nothing on the NPU",))
+            return RunTrace(name, trace_reference(self.int8, self.inputs), notes=("Vela placed nothing on the NPU",))
         return self._traced(name, compiled.model, compiled.mapping)
 
-    def _traced(self, name: str, model: bytes, mapping: Sequence[MappedCommand], *notes: str) -> Side:
-        listings = list_compiled(read_compiled(model), sources(mapping))
-        return Side(name, trace_compiled(model, mapping, self.inputs), listings, notes)
+    def _traced(self, name: str, model: bytes, mapping: Sequence[MappedCommand], *notes: str) -> RunTrace:
+        listings = list_compiled(read_compiled(model), stream_names(mapping))
+        return RunTrace(name, trace_compiled(model, mapping, self.inputs), listings, notes)
 
-    def _on_device(self, declared: Declaration, compiled: Compiled | None, settings: VelaSettings) -> Side:
-        """A device's outputs, and what explains them; `compiled` is None for a run on its CPU kernels alone."""
+    def _on_device(self, declared: Declaration, compiled: Compiled | None, settings: VelaSettings) -> RunTrace:
+        """Traces a device: its outputs, and the operators behind them; `compiled` is None for its CPU kernels alone."""
         name, deployable = declared.name, self._deployable(compiled, settings)
         on_npu = compiled is not None and is_compiled(compiled.model)
         with contextlib.closing(registry.make(declared, self._options(declared))) as target:
             shown, unseen = self._outputs(name, target.run(deployable, self.inputs))
             reference = trace_reference(self.int8, self.inputs)
             oracle, stand_in = (registry.with_role(role).name for role in (Role.ORACLE, Role.STAND_IN))
-            sim = self._on_sim(stand_in, compiled) if compiled and on_npu else Side(oracle, reference)
+            sim = self._on_sim(stand_in, compiled) if compiled and on_npu else RunTrace(oracle, reference)
             unlike = [out for out, (tensor,) in shown.items() if not _equal(tensor, sim.trace.tensors.get(out, ()))]
             if unlike and declared.cpu_kernels:
                 run = functools.partial(_run_alone, target, deployable)
@@ -122,14 +122,15 @@ class Sides:
                     f"model's outputs are those of the whole run; other operators on the CPU ran on {name} one by one, "
                     "on the reference kernels' inputs; those on the NPU are not seen"
                 )
-                return Side(name, Trace({**kernels.tensors, **shown}, {**unseen, **kernels.left_out}), notes=(note,))
+                seen = Trace({**kernels.tensors, **shown}, {**unseen, **kernels.left_out})
+                return RunTrace(name, seen, notes=(note,))
         if unlike:
             note = f"{name} and {sim.name} differ themselves: only outputs are seen"
-            return Side(name, Trace(shown, unseen), notes=(note,))
+            return RunTrace(name, Trace(shown, unseen), notes=(note,))
         if on_npu:
             note = f"{name} shows its outputs alone; {sim.name} gives the same ones, and shows the operators for it"
-            return Side(name, sim.trace, sim.listings, (*sim.notes, note))
-        return Side(name, Trace(shown, unseen), notes=("all operators ran on the firmware's CPU kernels",))
+            return RunTrace(name, sim.trace, sim.listings, (*sim.notes, note))
+        return RunTrace(name, Trace(shown, unseen), notes=("all operators ran on the firmware's CPU kernels",))
 
     def _options(self, declared: Declaration) -> Any:
         return self.options.get(declared.name) or declared.options()
@@ -138,7 +139,7 @@ class Sides:
         return Deployable(self.int8, compiled.model if compiled else None, settings)
 
     def _outputs(self, target: str, run: Run) -> tuple[dict[str, tuple[TracedTensor, ...]], dict[str, str]]:
-        """What a run shows of the model, its outputs by name, and why not the rest."""
+        """A run's outputs by name, and by name the reason for which the other tensors are not observed."""
         run.require_outputs(target)
         signature = read_signature(self.int8)
         shown: dict[str, tuple[TracedTensor, ...]] = {
@@ -158,7 +159,7 @@ class Sides:
         }
         return [index for index, names in enumerate(outputs) if names and left.issuperset(names)]
 
-    def _file(self, path: Path) -> Side:
+    def _file(self, path: Path) -> RunTrace:
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -175,7 +176,7 @@ class Sides:
     def _mapping(
         self, path: Path, data: bytes, source: Signature, listings: Sequence[Listing]
     ) -> tuple[tuple[MappedCommand, ...], tuple[str, ...]]:
-        """Which operations are of which operator, and what a reader must know of that."""
+        """The mapping of operations to operators, and notes for its reader."""
         beside = path.with_name(path.stem.removesuffix("_vela") + "_debug.xml")
         if beside.is_file():
             try:
@@ -195,7 +196,7 @@ class Sides:
 
 
 def _run_alone(target: Target, whole: Deployable, model: bytes, inputs: Sequence[Array]) -> Run:
-    """Runs the `model` of one operator on the CPU kernels of what the `whole` ran on."""
+    """Runs the `model` of one operator on the CPU kernels of the device that the `whole` ran on."""
     return target.run(replace(whole, int8=model, compiled=None), inputs)
 
 

@@ -1,6 +1,6 @@
-"""Lays the outputs of operations together to the tensor that they make up.
+"""Assembles the outputs of operations into the tensor that they make up.
 
-    found = lay(pieces, samples)
+    found = assemble(pieces, samples)
     found.values            # (samples, height, width, depth)
     found.owner             # (height, width, depth): which piece wrote an element last, -1 where none did
 
@@ -34,7 +34,7 @@ Point = tuple[int, ...]
 
 @dataclass(frozen=True)
 class WrittenPart:
-    """What one operation wrote: `values` (samples, height, width, depth), where to, and which command it is."""
+    """The output of one operation: `values` (samples, height, width, depth), its place, and its command."""
 
     entry: MappedCommand
     feature_map: FeatureMap
@@ -42,15 +42,15 @@ class WrittenPart:
 
 
 @dataclass(frozen=True)
-class Laid:
+class AssembledTensor:
     """A tensor's `values`, (samples, *shape), and by element the number of the piece that wrote it (-1: none)."""
 
     values: Array
     owner: Array
 
 
-def lay(pieces: Sequence[WrittenPart], samples: int) -> Laid | None:
-    """The tensor that `pieces`, in the order of execution and all of one shape and type, make up.
+def assemble(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor | None:
+    """Assembles the tensor that `pieces`, in the order of execution and all of one shape and type, make up.
 
     None if they do not fit together; elements that none of them wrote are 0 and without an owner.
     """
@@ -63,13 +63,13 @@ def lay(pieces: Sequence[WrittenPart], samples: int) -> Laid | None:
     return _by_address(pieces, samples)
 
 
-def _empty(pieces: Sequence[WrittenPart], samples: int) -> Laid:
+def _empty(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor:
     shape = tuple(pieces[0].entry.shape)
-    return Laid(np.zeros((samples, *shape), pieces[0].values.dtype), np.full(shape, -1, np.int32))
+    return AssembledTensor(np.zeros((samples, *shape), pieces[0].values.dtype), np.full(shape, -1, np.int32))
 
 
-def _by_order(pieces: Sequence[WrittenPart], samples: int) -> Laid | None:
-    laid = _empty(pieces, samples)
+def _by_order(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor | None:
+    tensor = _empty(pieces, samples)
     following: dict[tuple[int, int], Point] = {}
     for number, piece in enumerate(pieces):
         key = piece.entry.stream, piece.entry.step
@@ -79,10 +79,10 @@ def _by_order(pieces: Sequence[WrittenPart], samples: int) -> Laid | None:
         if not _fits(position, shape, piece.entry.part) or not _fits(start, shape, piece.entry.shape):
             return None
         window = tuple(slice(low, low + size) for low, size in zip(start, shape, strict=True))
-        laid.values[(slice(None), *window)] = piece.values.reshape(samples, *shape)
-        laid.owner[window] = number
+        tensor.values[(slice(None), *window)] = piece.values.reshape(samples, *shape)
+        tensor.owner[window] = number
         following[key] = _behind(position, shape, piece.entry.part)
-    return laid
+    return tensor
 
 
 def _behind(position: Point, shape: Point, part: Point) -> Point:
@@ -98,22 +98,22 @@ def _fits(start: Point, shape: Point, whole: Point) -> bool:
     return all(low + size <= length for low, size, length in zip(start, shape, whole, strict=True))
 
 
-def _by_address(pieces: Sequence[WrittenPart], samples: int) -> Laid | None:
-    laid = _empty(pieces, samples)
+def _by_address(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor | None:
+    tensor = _empty(pieces, samples)
     if any(piece.feature_map.bricks or len(piece.feature_map.tiles) > 1 for piece in pieces):
         return None
     addresses = [_addresses(piece.feature_map) for piece in pieces]
     base = min(int(found.min()) for found in addresses)
-    elements, size = laid.owner.size, laid.values.dtype.itemsize
+    elements, size = tensor.owner.size, tensor.values.dtype.itemsize
     if sum(found.size for found in addresses) != elements:
         return None
     for number, (piece, found) in enumerate(zip(pieces, addresses, strict=True)):
         flat, rest = np.divmod(found - base, size)
         if rest.any() or flat.max() >= elements:
             return None
-        laid.values.reshape(samples, -1)[:, flat.ravel()] = piece.values.reshape(samples, -1)
-        laid.owner.reshape(-1)[flat.ravel()] = number
-    return laid if (laid.owner >= 0).all() else None
+        tensor.values.reshape(samples, -1)[:, flat.ravel()] = piece.values.reshape(samples, -1)
+        tensor.owner.reshape(-1)[flat.ravel()] = number
+    return tensor if (tensor.owner >= 0).all() else None
 
 
 def _addresses(feature_map: FeatureMap) -> Array:
@@ -135,7 +135,7 @@ def _is_whole(piece: WrittenPart) -> bool:
 
 
 def _natural(piece: WrittenPart) -> bool:
-    """Whether an operation's strides are those of the whole tensor, or of its own shape where it writes all of it."""
+    """True if an operation's strides are those of the whole tensor, or of its own shape where it writes all of it."""
     feature_map = piece.feature_map
     _, width, depth = feature_map.shape if _is_whole(piece) else piece.entry.shape
     size = feature_map.dtype.itemsize

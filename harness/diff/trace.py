@@ -1,13 +1,13 @@
-"""Every tensor of one inference that can be seen, by name: of the reference kernels, or of a compiled model on `sim`.
+"""All observable tensors of one inference, by name: of the reference kernels, or of a compiled model on `sim`.
 
     expected = trace_reference(int8, inputs)
     got = trace_compiled(compiled, mapping, inputs)
     got.tensors["block/conv"][0].values     # (samples, height, width, depth)
 
-The reference kernels keep every tensor.  On the NPU a tensor may never be whole in memory: in a *cascade* Vela cuts
+The reference kernels store every tensor.  On the NPU a tensor may never be whole in memory: in a *cascade* Vela cuts
 operators into stripes of rows and runs them in turns, so that each needs only a few rows of the one before in a rolling
 buffer.  But every block operation's output can be seen when it is written, and Vela's debug database says which tensor
-it belongs to (`hil.harness.vela.mapping`).  So the pieces are laid together (`tensor_assembly`); a tensor whose pieces
+it belongs to (`hil.harness.vela.mapping`).  So the pieces are assembled (`tensor_assembly`); a tensor whose pieces
 have no certain place is left out with the reason.
 
 Tensors that pass between operators of the compiled file, its inputs and outputs among them, are there without a
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from hil.core.arrays import Array
-from hil.harness.diff.tensor_assembly import WrittenPart, lay
+from hil.harness.diff.tensor_assembly import WrittenPart, assemble
 from hil.harness.vela.mapping import MappedCommand
 from hil.npu.stream.operations import BlockOperation, Operation
 from hil.targets.execution.graph import State, read_graph
@@ -34,7 +34,7 @@ from hil.targets.execution.interpreter import Interpreter
 class TracedTensor:
     """A tensor's `values`, (samples, *shape).
 
-    One that was laid together from pieces has in `owner`, by element, the number of the command in `commands` (stream,
+    One that was assembled from pieces has in `owner`, by element, the number of the command in `commands` (stream,
     word offset) that wrote it, -1 where none did.  `cascaded`: other operators ran between its pieces.
     """
 
@@ -44,17 +44,17 @@ class TracedTensor:
     cascaded: bool = False
 
     def written(self) -> Array:
-        """Which elements are there, bool of the shape of one sample."""
+        """Mask of the elements that were written, bool of the shape of one sample."""
         return np.ones(self.values.shape[1:], bool) if self.owner is None else self.owner >= 0
 
     def command_of(self, flat: int) -> tuple[int, int] | None:
-        """(stream, word offset) of the command that wrote the element with index `flat`, None if that is not known."""
+        """(stream, word offset) of the command that wrote the element with index `flat`, None if unknown."""
         return None if self.owner is None else self.commands[self.owner.flat[flat]]
 
 
 @dataclass(frozen=True)
 class Trace:
-    """The tensors of an inference by name, and by name the reason for those that cannot be laid together.
+    """The tensors of an inference by name, and by name the reason for those that cannot be assembled.
 
     The compiler may write a tensor in several forms under one name, such as a padded copy: each is there.  `operators`
     are the indices of the model's operators to which commands belong; None if nothing is known of that.
@@ -65,7 +65,7 @@ class Trace:
     operators: frozenset[int] | None = None
 
     def why_missing(self, operator_index: int, tensor: str) -> str:
-        """Why the output `tensor` of an operator is not among the tensors."""
+        """Reason for which the output `tensor` of an operator is not among the tensors."""
         if tensor in self.left_out:
             return self.left_out[tensor]
         if self.operators is None:
@@ -95,12 +95,12 @@ def trace_compiled(compiled: bytes, mapping: Sequence[MappedCommand], inputs: Se
     for pieces in gatherer.pieces.values():
         name = pieces[0].entry.tensor
         cascaded = name in gatherer.cascaded
-        laid = lay(pieces, len(inputs[0]))
-        if laid is None:
+        assembled = assemble(pieces, len(inputs[0]))
+        if assembled is None:
             left_out[name] = f"{'inside a cascade: ' * cascaded}its pieces do not make up the tensor"
             continue
         commands = tuple((piece.entry.stream, piece.entry.word_offset) for piece in pieces)
-        found = TracedTensor(laid.values, laid.owner, commands, cascaded)
+        found = TracedTensor(assembled.values, assembled.owner, commands, cascaded)
         others = tuple(other for other in tensors.get(name, ()) if not _same(found, other))
         tensors[name] = (*others, found)  # What passed whole stays where the pieces say something else.
     left_out = {name: reason for name, reason in left_out.items() if name not in tensors}
@@ -108,13 +108,13 @@ def trace_compiled(compiled: bytes, mapping: Sequence[MappedCommand], inputs: Se
     return Trace(tensors, left_out, operators)
 
 
-def _same(laid: TracedTensor, whole: TracedTensor) -> bool:
-    return laid.values.dtype == whole.values.dtype and np.array_equal(laid.values.ravel(), whole.values.ravel())
+def _same(one: TracedTensor, whole: TracedTensor) -> bool:
+    return one.values.dtype == whole.values.dtype and np.array_equal(one.values.ravel(), whole.values.ravel())
 
 
 @dataclass
 class _Gatherer:
-    """A trace that keeps the pieces of every tensor, and notes which come in turns with those of others."""
+    """A trace that collects the pieces of every tensor, and notes which alternate with those of others."""
 
     mapping: dict[tuple[int, int], MappedCommand]
     pieces: dict[tuple[Any, ...], list[WrittenPart]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Is it still right: the model's own metric, and how much of it an optimized model lost.
+"""Accuracy: the model's own metric, and its drop in an optimized model.
 
     result = compare("top1", labels, reference=base, keras=pruned, candidate=outputs, on_target=picked)
     result.drop, result.low, result.high          # 0.004, 0.001, 0.007: fractions, not percent

@@ -1,4 +1,4 @@
-"""What it costs: cycles and time of an inference, bytes of SRAM and flash, each with the trust it deserves.
+"""Cost: cycles and time of an inference, bytes of SRAM and flash, each with its trust.
 
     latency, memory = latency_of(run, summary, "sim"), memory_of(summary, run)
     latency.ms, latency.cycles, latency.trust         # 0.24, 118976, Trust.MODELLED
@@ -53,12 +53,12 @@ class WholeLatency:
 
     @property
     def cycles(self) -> int:
-        """There are none: `UntrustedError`."""
+        """Raises `UntrustedError`: the board counts no cycles."""
         raise UntrustedError("the board times whole inferences and counts no cycles", hint="use latency.ms")
 
     @property
     def npu_ms(self) -> float:
-        """The NPU's share is not known: `UntrustedError`."""
+        """Raises `UntrustedError`: the NPU's share is unknown."""
         raise UntrustedError("the board times whole inferences, not the NPU's share", hint="use latency.ms")
 
 
@@ -73,7 +73,7 @@ class Memory:
 
 
 def latency_of(run: Run, summary: VelaSummary, target: str) -> Latency | WholeLatency:
-    """Cycles that the target counted, at its clock (`clock_hz`); or the time of a board that counts none."""
+    """Latency from the cycles that the target counted, at its clock (`clock_hz`), or from a board's own time."""
     whole = next((m for m in run.measurements if m.name == "inference_ms"), None)
     if whole is not None and whole.trust is not Trust.UNTRUSTED:
         return WholeLatency(whole.value, whole.trust)
@@ -86,7 +86,7 @@ def latency_of(run: Run, summary: VelaSummary, target: str) -> Latency | WholeLa
 
 
 def clock_hz(run: Run, summary: VelaSummary) -> float:
-    """The clock of the NPU that was measured; where no target says, that of Vela's system configuration."""
+    """The clock of the measured NPU; if the target does not report it, that of Vela's system configuration."""
     return next((m.value for m in run.measurements if m.name == "npu_clock"), summary.clock_hz)
 
 

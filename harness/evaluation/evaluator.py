@@ -43,7 +43,7 @@ ORACLE_SAMPLES = 500
 class Deployment:
     """A model on a path, compiled for an accelerator configuration, on a target.
 
-    `weights` are the kernels of the int8 file as measured there, `compiled` is what Vela made of it and says of it.
+    `weights` are the kernels of the int8 file as measured there, `compiled` is Vela's output with its figures.
     """
 
     model: Model
@@ -69,7 +69,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class TargetOutcome:
-    """What ran: the target on the test samples `picked`, with the oracle's outputs of the same samples.
+    """Outputs of the target on the test samples `picked`, with the oracle's outputs of the same samples.
 
     `sim` holds the whole test set; `sim_mismatches` counts the elements in which it differs from the oracle, on
     `sim_samples` samples.
@@ -86,7 +86,7 @@ class TargetOutcome:
 
 @dataclass
 class Results:
-    """What was measured of a deployment so far, None where nobody asked; `mismatch` says where its bundle lies."""
+    """Measurements of a deployment so far (None: not requested yet); `mismatch` is the report on its bundle."""
 
     outcome: TargetOutcome | None = None
     parity: Parity | None = None
@@ -119,14 +119,14 @@ class Evaluator:
         return registry.make(self.declaration, self.options)
 
     def deploy(self, model: Model, path: str) -> Deployment:
-        """Trains, converts and compiles whatever is not in the store yet."""
+        """Trains, converts and compiles; steps that are in the store are not repeated."""
         if model.tflite is not None:
             return self._deployment(model, path, model.file(model.tflite).read_bytes())
         artifact = self.pipeline.int8(model, path)
         return self._deployment(model, path, artifact.read(TFLITE), tuple(surviving(artifact)))
 
     def results(self, deployment: Deployment) -> Results:
-        """What is known of a deployment by now; measures nothing."""
+        """The measurements of a deployment so far; measures nothing."""
         return self._results.setdefault(deployment, Results())
 
     def outcome(self, deployment: Deployment) -> TargetOutcome:
@@ -137,7 +137,7 @@ class Evaluator:
         return results.outcome
 
     def prepare(self, deployment: Deployment) -> None:
-        """Puts into the store what an outcome takes beside a run on a board or an FVP."""
+        """Puts into the store all that an outcome needs beside a run on a board or an FVP."""
         x, checked, picked = self._samples(deployment)
         self._on(self._oracle, deployment, x[checked])
         self._on(self._stand_in, deployment, x)
@@ -161,7 +161,7 @@ class Evaluator:
         return results.accuracy
 
     def is_printed(self, deployment: Deployment) -> bool:
-        """Whether it is a board that prints real numbers; asks no other target to run."""
+        """True for a board that prints real numbers; runs no other target."""
         return self.declaration.prints_outputs and bool(self.outcome(deployment).run.printed)
 
     def latency(self, deployment: Deployment) -> Latency | WholeLatency:
@@ -195,14 +195,14 @@ class Evaluator:
         )
 
     def _samples(self, deployment: Deployment) -> tuple[Array, Array, Array]:
-        """The test inputs, which of them the oracle checks, and which of those run on the target."""
+        """The test inputs, the indices that the oracle checks, and those of them that run on the target."""
         x = self._test_inputs(deployment)
         wanted = self.samples or self.declaration.samples
         checked = _spread(len(x), max(wanted, ORACLE_SAMPLES))
         return x, checked, _spread(len(checked), wanted)
 
     def _run(self, deployment: Deployment, inputs: Array, sim: Run) -> Run:
-        """The target on `inputs`; `sim` is what that target gives of them."""
+        """Runs the target on `inputs`; `sim` is the run of the stand-in on them."""
         if self.declaration.role is Role.STAND_IN:
             return sim
         if self.declaration.role is Role.ORACLE:
@@ -224,7 +224,7 @@ class Evaluator:
         return replace(found, sim_mismatches=outcome.sim_mismatches, sim_samples=outcome.sim_samples)
 
     def _accuracy(self, deployment: Deployment) -> Accuracy:
-        """`sim` may stand in for the target, and the oracle, only where it computed the same."""
+        """Accuracy on the whole test set by `sim`; raises `MismatchError` if it differs from target or oracle."""
         model, outcome = deployment.model, self.outcome(deployment)
         if outcome.sim_mismatches:
             raise MismatchError(
@@ -247,7 +247,7 @@ class Evaluator:
         )
 
     def _own_accuracy(self, deployment: Deployment, outcome: TargetOutcome) -> Accuracy:
-        """Of a board that prints; an int8 file, which has no Keras model, is its own reference."""
+        """Accuracy of a board that prints; an int8 file, which has no Keras model, is its own reference."""
         model, picked = deployment.model, outcome.picked
         _, labels = self.pipeline.samples(model, "test")
         reference = keras = dequantize(deployment.signature.outputs[0], outcome.oracle[0])

@@ -1,4 +1,4 @@
-"""The weights of a model's kernels in two figures: the share of zeros, and the most distinct values in one kernel.
+"""Figures of a model's kernels: the share of zeros, and the largest number of distinct values in one kernel.
 
 kernel_weights(weights)      # KernelWeights(zeros=0.5, unique=32)
 """
@@ -13,14 +13,14 @@ from hil.harness.optimize.survival import LayerWeights
 
 @dataclass(frozen=True)
 class KernelWeights:
-    """`zeros`: their share of all kernels that a technique may touch; `unique`: the most distinct values in one."""
+    """`zeros`: their share of all kernels that a technique may change; `unique`: most distinct values of one kernel."""
 
     zeros: float
     unique: int
 
 
 def kernel_weights(layers: Sequence[LayerWeights]) -> KernelWeights | None:
-    """The figures of `layers`; None if no technique may touch any of them.  Depthwise kernels are left as they are."""
+    """The figures of `layers`; None if no technique may change any of them.  Depthwise kernels are not counted."""
     kernels = [layer for layer in layers if "depthwise" not in layer.kind.lower()]
     if not kernels:
         return None

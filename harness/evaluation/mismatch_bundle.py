@@ -7,7 +7,7 @@
         identity.json                 everything the numbers depend on
         README.txt                    where it differs first, and the commands that show it again
 
-`explain_mismatch` writes it and says what is in it.
+`explain_mismatch` writes it and describes the mismatch.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MOST_SAMPLES = 8
 
 
 def explain_mismatch(evaluator: Evaluator, deployment: Deployment, root: Path) -> str:
-    """Writes the bundle below `root` and says, in a few lines, where the outputs part and how to see it again."""
+    """Writes the bundle below `root`; returns a few lines on the first difference and how to reproduce it."""
     results = evaluator.results(deployment)
     if results.mismatch is None:
         results.mismatch = _explain(evaluator, deployment, root)
@@ -71,7 +71,7 @@ def _different_samples(outcome: TargetOutcome) -> Integers:
 
 
 def _first_operator(deployment: Deployment, outcome: TargetOutcome, sample: int) -> str:
-    """The first operator whose output differs on `sim`; a fault that only the target has is said to be that."""
+    """Describes the first operator whose output differs on `sim`, or says that only the target has the fault."""
     inputs = [array[sample : sample + 1] for array in outcome.inputs]
     try:
         found = first_difference(deployment.deployable, deployment.compiled.mapping, inputs)

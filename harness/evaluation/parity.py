@@ -1,4 +1,4 @@
-"""Is it the same: a target against the oracle bit by bit, and against the float model by what quantization may change.
+"""Parity: a target against the oracle bit by bit, and against the float model within the error of quantization.
 
     result = compare(target=[y], oracle=[r], keras=k, dequantized=real)
     result.mismatches            # elements that are not equal; the only good number is 0
@@ -50,12 +50,15 @@ class Parity:
 
 
 def count(some: Sequence[Array], others: Sequence[Array]) -> int:
-    """How many elements of the one differ from those of the other."""
+    """Number of elements that differ."""
     return sum(int(np.count_nonzero(one != other)) for one, other in zip(some, others, strict=True))
 
 
 def compare(target: Sequence[Array], oracle: Sequence[Array], keras: Array | None, dequantized: Array | None) -> Parity:
-    """`target` and `oracle`: quantized arrays (samples, ...) in the same order; the other two: float (samples, ...)."""
+    """Compares `target` and `oracle`, quantized arrays (samples, ...) in the same order.
+
+    `keras` and `dequantized` are float (samples, ...).
+    """
     mismatches = largest = elements = 0
     first = None
     for number, (got, want) in enumerate(zip(target, oracle, strict=True)):

@@ -1,7 +1,8 @@
-"""What can be said of a board that prints real numbers instead of giving its tensors (protocol MLPerf Tiny).
+"""Evaluation of a board that prints real numbers instead of returning its tensors (protocol MLPerf Tiny).
 
 Its accuracy is its own: the model's metric on what it printed, on the samples that ran.  Whether it computes what the
-int8 model does is known only where the print tells the quantized values; else there is no count of mismatches.
+int8 model does is known only where the printed numbers determine the quantized values; else there is no count of
+mismatches.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The fixtures of a deployment: what a user's test asks for.
+"""The fixtures of a deployment, for a user's tests.
 
 ===============  =====================================================================================
-`deployment`     model, path, int8 file and what Vela made of it (`hil.harness.evaluation.evaluator.Deployment`)
+`deployment`     model, path, int8 file and Vela's output (`hil.harness.evaluation.evaluator.Deployment`)
 `parity`         target against the oracle bit by bit, and against Keras (`hil.harness.evaluation.parity.Parity`)
 `accuracy`       the model's metric and its drop against the float base (`hil.harness.evaluation.accuracy.Accuracy`)
 `latency`        cycles and milliseconds of an inference (`hil.harness.evaluation.cost.Latency`)
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def bench(request: pytest.FixtureRequest) -> Iterator[Evaluator]:
-    """The target of this session with everything that leads to it."""
+    """The evaluator of this session: its target, pipeline and store."""
     from hil.harness.evaluation.evaluator import Evaluator
     from hil.harness.pipeline import Pipeline
     from hil.harness.progress import PytestProgress
@@ -55,7 +55,7 @@ def deployment(request: pytest.FixtureRequest, bench: Evaluator) -> Deployment:
 
 @pytest.fixture
 def parity(request: pytest.FixtureRequest, bench: Evaluator, deployment: Deployment) -> Parity:
-    """Target against oracle; a mismatch leaves a bundle that reproduces it and says where it lies."""
+    """Target against oracle; writes for a mismatch a bundle that reproduces it, and reports its folder."""
     result = bench.parity(deployment)
     if result.mismatches or result.sim_mismatches:
         from hil.harness.evaluation.mismatch_bundle import explain_mismatch

@@ -1,10 +1,10 @@
-"""The command-line options that `pytest` gets, and the one value they are read into.
+"""The command-line options of `pytest`, and the one value they are read into.
 
     pytest --target fvp --model fashion_cnn --technique pcqat --samples 4
 
 Every option has a name that no other plugin uses (`--hil-target`) and a short one (`--target`).  pytest dies at its
-start when two plugins register the same name, and other plugins do want `--target`; so the short names are added last,
-after the conftest files were read, and each only if it is still free.  `pytest --help` shows what is there.
+start when two plugins register the same name, and other plugins use `--target`; so the short names are added last,
+after the conftest files were read, and each only if it is still free.  `pytest --help` shows the names that were added.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def register(parser: pytest.Parser) -> None:
 
 
 def register_short(parser: pytest.Parser) -> None:
-    """Adds each short name that nobody else has taken."""
+    """Adds each short name that no other plugin has taken."""
     taken = {name for group in parser._groups for option in group.options for name in option.names()}
     group = parser.getgroup(GROUP)
     for one in _all():
@@ -70,7 +70,7 @@ def register_short(parser: pytest.Parser) -> None:
 
 
 def values_of_short(args: Sequence[str]) -> set[str]:
-    """What follows our short names in `args`: not paths of tests, as pytest believes until it knows these names."""
+    """Values of our short names in `args`, which pytest takes for paths of tests until it knows these names."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for one in _all():
         parser.add_argument(f"--{one.name}", action="append", nargs="?", default=[])
@@ -82,7 +82,7 @@ def values_of_short(args: Sequence[str]) -> set[str]:
 class Options:
     """The options of a session.
 
-    `target` is None when tests of deployments were not asked for in particular; `of_target` are the options of the
+    `target` is None without `--target`; `of_target` are the options of the
     target that runs, `settings` those of Vela, `vela_config` the file that their text came from.
     """
 
@@ -102,7 +102,7 @@ class Options:
         return self.target or registry.DEFAULT
 
     def make_target(self) -> Target:
-        """The target, which has looked at its options and started nothing."""
+        """The target with its options checked and nothing started yet."""
         return registry.make(registry.declaration(self.target_name), self.of_target)
 
 
@@ -111,16 +111,16 @@ OPTIONS = pytest.StashKey[Options]()
 
 
 def read(config: pytest.Config) -> Options:
-    """The options of this run; raises `BadInputError` for a value that cannot be meant."""
+    """The options of this run; raises `BadInputError` for an invalid value."""
     own = from_values(PluginOptions, _values(config, options_of(PluginOptions)))
     vela = from_values(VelaOptions, _values(config, options_of(VelaOptions)))
     if own.store and own.store.is_file():
         raise BadInputError(f"--store: {own.store} is no folder")
     target = own.target or registry.DEFAULT
     try:
-        of_target = registry.chosen([target], _values(config, registry.options(COMMAND)))[target]
+        of_target = registry.make_options([target], _values(config, registry.options(COMMAND)))[target]
     except BadInputError as error:
-        if theirs := of_another_plugin(config):
+        if theirs := target_of_other_plugin(config):
             hint = f"--target is another plugin's option here: --hil-target {theirs}"
             raise BadInputError(str(error.args[0]), hint=hint) from error
         raise
@@ -137,8 +137,8 @@ def read(config: pytest.Config) -> Options:
     )
 
 
-def of_another_plugin(config: pytest.Config) -> str:
-    """The target of ours that `--target` names where that option is another plugin's; empty if there is none."""
+def target_of_other_plugin(config: pytest.Config) -> str:
+    """The target of this project named by another plugin's option `--target`; empty if there is none."""
     theirs = config.getoption("target", default=None)  # ours lies under another name, see _dest
     return theirs if theirs in registry.names() else ""
 
@@ -148,7 +148,7 @@ def _all() -> tuple[Option, ...]:
 
 
 def _attributes(one: Option) -> dict[str, Any]:
-    """An option as argparse takes it."""
+    """Keyword arguments of an option for argparse."""
     shown = one.help[0].lower() + one.help[1:].rstrip(".") if one.help[1:2].islower() else one.help.rstrip(".")
     attributes: dict[str, Any] = {"default": list(one.default) if one.many else one.default, "help": shown}
     if one.kind is bool:

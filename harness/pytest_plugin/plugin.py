@@ -27,7 +27,7 @@ from hil.harness.pytest_plugin.tree_walk import hil_tree
 __all__ = ["accuracy", "bench", "budget", "deployment", "hil_tree", "latency", "memory", "parity"]
 
 WRONG_USE = pytest.StashKey[str]()
-"""What cannot be meant, found while tests were collected."""
+"""The usage error that was found while tests were collected."""
 MARKS = (
     "hil_models(*names): run this test on these models only",
     "hil_techniques(*names): run this test on these leaves of the deployment tree only",
@@ -65,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Names on the command line that nothing has end the run before it starts."""
+    """Ends the run before it starts for unknown names on the command line."""
     chosen = session.config.stash[OPTIONS]
     if chosen.target or chosen.models or chosen.techniques:
         from hil.harness.pytest_plugin.selection import check
@@ -103,8 +103,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def _parameters(
     config: pytest.Config, definition: pytest.Item, fixtures: Collection[str]
 ) -> tuple[dict[str, list[Any]], Mapping[str, str]]:
-    """Fixture -> what a test is run with, a parameter a run; and what was left out, with the reason."""
-    trees = tree_walk.wanted(definition, fixtures)
+    """Fixture -> its parameters, one a run of the test; and the left-out models with the reason."""
+    trees = tree_walk.uses_tree(definition, fixtures)
     if not trees and "deployment" not in fixtures:
         return {}, {}
     from hil.harness.pytest_plugin.selection import select
@@ -117,7 +117,7 @@ def _parameters(
             _parameter(config, f"{model.name}-{path}", (model, path)) for model, path in selection.chosen
         ]
     if trees:
-        chosen = tree_walk.by_model(selection, options, definition)
+        chosen = tree_walk.leaves_by_model(selection, options, definition)
         found[tree_walk.NAME] = [
             _parameter(config, f"{model.name}-tree", (model, leaves)) for model, leaves in chosen.items()
         ]
@@ -130,13 +130,13 @@ def _why_none(left_out: Mapping[str, str]) -> str:
 
 
 def _parameter(config: pytest.Config, name: str, value: object) -> Any:
-    """A deployment's tests stay on one worker of pytest-xdist (`--dist loadgroup`), which then measures it once."""
+    """A parameter; its tests stay on one worker of pytest-xdist (`--dist loadgroup`), which then measures it once."""
     marks = [pytest.mark.xdist_group(name)] if config.pluginmanager.hasplugin("xdist") else []
     return pytest.param(value, id=name, marks=marks)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Wrong use ends the run before its first test.  With `--target`, only tests of deployments run."""
+    """Ends the run before its first test on wrong use; with `--target`, keeps only tests of deployments."""
     if wrong := config.stash.get(WRONG_USE, ""):
         raise pytest.UsageError(wrong)
     if config.stash[OPTIONS].target is None:
@@ -150,4 +150,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    tree_walk.judge(item)
+    tree_walk.require_winner(item)

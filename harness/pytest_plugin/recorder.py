@@ -1,8 +1,8 @@
-"""What a run leaves behind: a row a deployment, what was left out, and the exit code that tells failure from breakdown.
+"""Records of a run: a row a deployment, the left-out models, and the exit code that tells failure from breakdown.
 
 Rows travel in the test reports, so that they arrive from pytest-xdist's workers too.  When every failed report was an
 `InfrastructureError`, pytest ends with 6 instead of 1: the target broke down, the models did not.  A device that is
-lost is told once, with the first test that lost it and the number of those that had no device because of it.
+lost is reported once, with the first test that lost it and the number of tests that had no device because of it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from hil.core.errors import HilError, InfrastructureError
-from hil.harness.pytest_plugin.options import OPTIONS, of_another_plugin
+from hil.harness.pytest_plugin.options import OPTIONS, target_of_other_plugin
 
 EXIT_ONLY_INFRASTRUCTURE = 6
 ROW = "hil_row"
 INFRASTRUCTURE = "hil_infrastructure"
 LOST = "hil_lost"
 LEFT_OUT = pytest.StashKey[dict[str, str]]()
-"""What no test ran on, with the reason."""
+"""Models that no test ran on, with the reason."""
 
 
 class Recorder:
@@ -72,7 +72,7 @@ class Recorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """A worker of pytest-xdist ended and hands over what it left out."""
+        """Takes over the left-out models of a worker of pytest-xdist that ended."""
         self.config.stash[LEFT_OUT].update(getattr(node, "workeroutput", {}).get("hil_left_out", {}))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -84,7 +84,7 @@ class Recorder:
         terminalreporter.section("hardware in the loop")
         if self.rows or left_out:
             terminalreporter.write_line(render(list(self.rows.values()), left_out, terminalreporter))
-        theirs = of_another_plugin(self.config)
+        theirs = target_of_other_plugin(self.config)
         if theirs and self.config.stash[OPTIONS].target is None:
             terminalreporter.write_line(
                 f"on sim: --target {theirs} is another plugin's option here (--hil-target {theirs})", yellow=True
@@ -98,7 +98,7 @@ class Recorder:
 
 
 def _explain(report: Any, error: HilError, again: bool) -> None:
-    """One line instead of a traceback, with the target's log the first time; infrastructure is marked as such."""
+    """Replaces a traceback by one line, with the target's log the first time; marks infrastructure errors."""
     report.longrepr = f"{type(error).__name__}: {error}"
     if error.log and not again:
         report.sections.append(("log of the target", error.log))

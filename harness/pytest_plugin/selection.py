@@ -1,12 +1,11 @@
-"""Which deployments a test runs on: models of the folder x leaves of the tree, narrowed by marks and the command line.
+"""Selection of a test's deployments: models of the folder x leaves of the tree, narrowed by marks and command line.
 
     selection = select(options, item)
     selection.chosen        # [(Model, "pcqat"), ...]
     selection.left_out      # {"digits_dscnn": "no recordings (set HIL_FSDD ...)"}
 
-The command line names what the user wants (a name that nothing has is a usage error), marks name what the test is
-about, a model file what makes sense for the model.  A model whose data is not on this machine is left out with the
-reason.
+The command line chooses for the run (an unknown name is a usage error), marks choose for the test, a model file for the
+model.  A model whose data is not on this machine is left out with the reason.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ from hil.harness.pytest_plugin.options import Options
 
 @dataclass(frozen=True)
 class Selection:
-    """Pairs of model and path, and by name what was left out and why."""
+    """Pairs of model and path, and by name the reason for each left-out model."""
 
     chosen: list[tuple[Model, str]]
     left_out: dict[str, str] = field(default_factory=dict)
 
 
 def check(options: Options) -> None:
-    """Raises `BadInputError` for a name on the command line that nothing has."""
+    """Raises `BadInputError` for an unknown name on the command line."""
     options.make_target()  # looks at the target's options, and starts nothing
     models = _models(options.folder)
     _known("model", options.models, [model.name for model in models])
@@ -50,7 +49,7 @@ def check(options: Options) -> None:
 
 
 def select(options: Options, item: pytest.Item) -> Selection:
-    """The deployments of one test function; raises `BadInputError` for a mark that names what there is not."""
+    """The deployments of one test function; raises `BadInputError` for a mark with an unknown name."""
     limits = [field.name for field in fields(Budget)]
     _known("limit", [name for found in item.iter_markers("hil_budget") for name in found.kwargs], limits)
     models = _models(options.folder)

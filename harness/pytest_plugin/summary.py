@@ -1,4 +1,4 @@
-"""What a person reads at the end of a run: one table a model, a row a path, and what was left out.
+"""Summary at the end of a run: one table a model, a row a path, and the left-out models.
 
     path   Keras  int8       drop  on target  mismatches  cycles     ms  SRAM  flash  weights  zeros  unique  cycles
     ptq     91.6  91.6  +0.1 ±0.2        7/8       0 / 0  59,636  0.119   5.5   54.0     48.4    0.9     255
@@ -49,12 +49,12 @@ def header(options: Options) -> list[str]:
 
 
 def _short(value: str) -> str:
-    """Twelve digits are enough of a hash."""
+    """Shortens a hash to twelve digits."""
     return value[:12] if len(value) == 64 and set(value) <= set("0123456789abcdef") else value
 
 
 def row(deployment: Deployment, results: Results) -> TableRow:
-    """A deployment and its `results` so far as JSON; what no test asked for is left out."""
+    """A deployment and its `results` so far as JSON, without measurements that no test requested."""
     summary = deployment.compiled.summary
     kernels = kernel_weights(deployment.weights)
     found: TableRow = {
@@ -126,7 +126,7 @@ def _title(model: str, rows: list[TableRow]) -> str:
 
 
 def _legend(rows: Sequence[TableRow]) -> str:
-    """What the columns stand on, said once."""
+    """Legend of the columns: their samples and sources."""
     notes = [
         "Keras, int8: accuracy in % over the test set (int8 on sim); drop: points against the float base, 95 % interval"
     ]

@@ -35,7 +35,7 @@ _SAMPLES = 3
 
 
 class TargetContract:
-    """The tests; a subclass names the target and gives it the options that it cannot do without."""
+    """The tests; a subclass names the target and its required options."""
 
     name: ClassVar[str]
     options: ClassVar[Mapping[str, Any]] = {}
@@ -136,7 +136,7 @@ class TargetContract:
 
 @lru_cache
 def contract_model() -> tuple[bytes, bytes]:
-    """The int8 model of the contract, and what Vela makes of it."""
+    """The int8 model of the contract, and Vela's output for it."""
     from hil.harness.optimize.conversion import to_tflite
     from hil.harness.optimize.keras.keras2 import import_keras
     from hil.harness.vela.compiler import compile_model

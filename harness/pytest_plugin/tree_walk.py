@@ -1,4 +1,4 @@
-"""The walk in pytest: a mark that walks and asserts, a fixture that gives the walk.
+"""The tree walk in pytest: a mark that walks and asserts, a fixture that returns the walk.
 
     @pytest.mark.hil_tree(max_latency_ms=0.1, max_accuracy_drop=0.01)
     def test_some_leaf_fits(hil_tree):
@@ -32,15 +32,15 @@ MARK = (
 )
 
 
-def wanted(definition: pytest.Item, fixturenames: Collection[str]) -> bool:
-    """Whether a test walks a tree; raises `BadInputError` for the mark on a test that does not take the fixture."""
+def uses_tree(definition: pytest.Item, fixturenames: Collection[str]) -> bool:
+    """True if a test walks a tree; raises `BadInputError` for the mark on a test that does not take the fixture."""
     if NAME not in fixturenames and definition.get_closest_marker(NAME) is not None:
         raise BadInputError(f"{definition.name}: the mark {NAME} is there, the fixture is not", hint=f"take {NAME}")
     return NAME in fixturenames
 
 
-def by_model(selection: Selection, options: Options, definition: pytest.Item) -> dict[Model, tuple[str, ...]]:
-    """The leaves of each model that a test walks to; raises `BadInputError` for a mark that cannot be meant."""
+def leaves_by_model(selection: Selection, options: Options, definition: pytest.Item) -> dict[Model, tuple[str, ...]]:
+    """The leaves of each model that a test walks to; raises `BadInputError` for an invalid mark."""
     from hil.harness.leaves import GIVEN
     from hil.harness.tree.limits import limits_of
     from hil.harness.tree.walk import OUTSIDE_TREE, check_policy
@@ -77,7 +77,7 @@ def hil_tree(request: pytest.FixtureRequest, bench: Evaluator) -> Walk:
     )
 
 
-def judge(item: pytest.Item) -> None:
+def require_winner(item: pytest.Item) -> None:
     """Fails a marked test whose walk found no leaf."""
     walked = getattr(item, "funcargs", {}).get(NAME)
     if walked is None or item.get_closest_marker(NAME) is None or walked.verdict.met:
@@ -88,7 +88,7 @@ def judge(item: pytest.Item) -> None:
 
 
 def _marked(item: pytest.Item) -> tuple[dict[str, Any], Mapping[str, Any]]:
-    """How to walk, as `walk` takes it, and the limits: of the marks, the closest last."""
+    """Arguments of `walk`, and the limits, from the test's marks; the closest mark wins."""
     from hil.harness.tree.settings_search import Effort
 
     merged: dict[str, Any] = {"policy": "first"}

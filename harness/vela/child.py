@@ -59,7 +59,7 @@ def _answer_and_end(parent: int, writing: int, header: dict[str, Any], blobs: li
 def compile_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[VelaAnswer, list[bytes]]:
     """Handler: `header` has Vela's settings, `blobs` the int8 model.
 
-    `header["folder"]` is where to make files; the caller removes it, as this process may not live to do it.
+    Files are made in `header["folder"]`; the caller removes it, as this process may not live to do it.
     Answers `outcome` (`compiled`, `settings` for what Vela's options or configuration do not allow, `model` for
     what the model does not), `reason` (one line) and `log`, with the compiled model, summary CSV and debug XML.
     """

@@ -3,12 +3,12 @@
     compiled = compile_model(int8, VelaSettings("ethos-u55-128", "Shared_Sram"))
     compiled.summary.cycles_total, compiled.summary.sram_bytes, compiled.summary.cpu_operators
 
-Vela's public entry, its command line, is called in a process that is kept warm (`hil.core.worker`): 20 ms a model
+Vela's public entry, its command line, is called in a process that stays warm (`hil.core.worker`): 20 ms a model
 instead of 330, and a model that crashes the compiler's native core costs an error and not the run.  Its figures come
 from its own structured files: the summary CSV, and the debug database (XML) for the way from a command of the stream
 back to the operator of the model.
 
-Vela's cycles are an estimate: whoever shows them calls them `modelled`.
+Vela's cycles are an estimate, to be shown with the trust `modelled`.
 """
 
 from __future__ import annotations
@@ -79,13 +79,13 @@ class VelaSummary:
 
     @property
     def flash_bytes(self) -> int:
-        """Read-only data, wherever the memory mode puts it."""
+        """Bytes of read-only data, in any memory that the memory mode chooses for it."""
         return self.on_chip_flash_bytes + self.off_chip_flash_bytes
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """Vela's output file, its figures, the way back from commands to operators, and what it printed."""
+    """Vela's output file, its figures, the mapping from commands to operators, and its printed text."""
 
     model: bytes
     summary: VelaSummary
@@ -93,7 +93,7 @@ class Compiled:
     log: str = ""
 
     def record(self) -> dict[str, Any]:
-        """Everything but `model`, as JSON can hold it."""
+        """Everything but `model`, as JSON values."""
         return {"summary": asdict(self.summary), "mapping": [asdict(m) for m in self.mapping], "log": self.log}
 
     @classmethod
@@ -104,7 +104,7 @@ class Compiled:
 
 
 def _tuples(record: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON knows lists only."""
+    """Converts JSON's lists back to tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
 
 
@@ -114,7 +114,7 @@ def vela_version() -> str:
 
 
 def compile_model(int8: bytes, settings: VelaSettings, *, name: str = "the model") -> Compiled:
-    """Compiles a fully quantized `.tflite`; `name` is how errors call it.
+    """Compiles a fully quantized `.tflite`; errors use `name` for it.
 
     Raises `BadInputError` for a file that is no such model and for settings that Vela does not know, `CompileError`
     when Vela gives up on the model (with Vela's text as `log`).
@@ -209,5 +209,5 @@ def _worker() -> Worker:
 
 @functools.cache
 def _legacy_worker() -> Worker:
-    """A process of its own: the C++ core may have started threads in the other, which a fork would lose."""
+    """A separate process for the legacy core: the C++ core may have started threads, which a fork would lose."""
     return Worker(_LEGACY_HANDLER)

@@ -6,7 +6,7 @@ Four of them lead from a command of the stream back to the model:
 - `optimised`: the operators after Vela's graph optimiser, each with the *source* operator it came from;
 - `source`: the operators of the model; `ext_key` is the index in the `.tflite`;
 - `perf` (C++ core only): the name of the tensor that a *scheduled* operator writes; `group` says which further
-  operators were fused into it, so that the last of them names what comes out; `perf_debug` has the shape.
+  operators were fused into it, so that the last of them names the output; `perf_debug` has the shape.
 
 The deprecated Python core (`--debug-force-legacy-core`) writes the first three alone, and for a model with several
 subgraphs `perf` speaks of the last one only.  Then an operation is given the output tensor of its source operator if
@@ -64,7 +64,7 @@ def read_mapping(xml: str, source: Signature) -> tuple[MappedCommand, ...]:
 def _place(
     detail: DatabaseRow | None, operation: DatabaseRow
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Shape of the tensor an operator writes, where its part of it begins, and that part's shape."""
+    """Shape of the tensor an operator writes, origin of its part, and shape of that part."""
     if detail is None:
         shape = tuple(int(operation[f"ofm_{axis}"]) for axis in "hwd")
         return shape, (0, 0, 0), shape

@@ -1,7 +1,7 @@
-"""Which operator of the user's model a command of the NPU belongs to.
+"""The mapping from commands of the NPU to operators of the user's model.
 
-Vela's debug database says it; `hil.harness.vela.compiler` reads that, `hil.harness.diff.difference` names with it the
-first operator that differs, and a disassembly the tensors (`sources`).
+It comes from Vela's debug database (`hil.harness.vela.debug_database`); `hil.harness.diff.difference` names with it the
+first operator that differs, and a disassembly the tensors (`stream_names`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from hil.npu.disassembly.listing import StreamNames
 
 @dataclass(frozen=True)
 class MappedCommand:
-    """One block operation of a command stream and where it comes from.
+    """One block operation of a command stream and the operator that it comes from.
 
     `stream` counts the `ethos-u` operators in order of execution, `word_offset` is the operation's place in that
     stream in 32-bit words.  `operator_index` and `operator` are the TFLite operator (index in the int8 file's graph,
-    kind such as CONV_2D; -1 where Vela does not say).
+    kind such as CONV_2D; -1 where unknown).
 
     `tensor` is the tensor the operation writes into: a name of the int8 file, or one that Vela made up for a step
     inside an operator.  `shape` (height, width, depth) is that tensor's, as the compiler saw it.  One of the compiler's
@@ -37,8 +37,8 @@ class MappedCommand:
     step: int = 0
 
 
-def sources(mapping: Sequence[MappedCommand]) -> tuple[StreamNames, ...]:
-    """The same by stream, as `hil.npu.disassembly.listing` takes it."""
+def stream_names(mapping: Sequence[MappedCommand]) -> tuple[StreamNames, ...]:
+    """The names in `mapping` by stream, for `hil.npu.disassembly.listing`."""
     streams = 1 + max((entry.stream for entry in mapping), default=-1)
     writes: list[dict[int, str]] = [{} for _ in range(streams)]
     origins: list[dict[int, str]] = [{} for _ in range(streams)]

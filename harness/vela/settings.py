@@ -19,7 +19,7 @@ class VelaSettings(NpuConfig):
 
 @dataclass(frozen=True)
 class NpuOptions:
-    """The options by which a command line names an NPU and its memories; without `accelerator` it is the usual one."""
+    """The options by which a command line names an NPU and its memories; `accelerator` None is the default NPU."""
 
     accelerator: str | None = option(
         None, metavar="NAME", help=f"Vela's accelerator configuration ({DEFAULT_NPU.accelerator})."
@@ -45,7 +45,7 @@ class NpuOptions:
 
 @dataclass(frozen=True)
 class VelaOptions(NpuOptions):
-    """The same with options of Vela's own, for a command that compiles."""
+    """`NpuOptions` with options of Vela's own, for a command that compiles."""
 
     vela_option: tuple[str, ...] = option(
         (), metavar="OPTION", help="Passed to Vela, such as '--optimise Size'; may be repeated."

@@ -4,8 +4,8 @@
     outputs = graph.run([x], State())          # x: (samples, ...)
 
 All tensors that have an address lie in one arena, as on the chip: an NPU operator may leave half of a concatenation
-there, which a later one completes without naming it as an input.  What CPU operators read and write is kept by
-tensor as well.  What lives from one inference to the next is kept apart, as *state*:
+there, which a later one completes without naming it as an input.  What CPU operators read and write is stored by
+tensor as well.  What lives from one inference to the next is stored apart, as *state*:
 
 - resources: VAR_HANDLE names one, READ_VARIABLE and ASSIGN_VARIABLE read and write it, CALL_ONCE names the subgraph
   that sets its initial value;
@@ -44,7 +44,7 @@ StepTrace = Callable[[int, Operation, Array], None]
 Passed = Callable[[str, Array], None]
 """Called with each tensor that one operator hands to the next, or to the user: its name, (samples, *tensor shape)."""
 
-Elsewhere = Callable[[BoundOperator, Array, Sequence[range], Sequence[range]], None]
+NpuDevice = Callable[[BoundOperator, Array, Sequence[range], Sequence[range]], None]
 """Runs an NPU operator on a device that has the arena's memory: the operator, the arena here (1, bytes), the ranges of
 it that were written here since the last NPU operator, and those that it must bring back."""
 
@@ -53,7 +53,7 @@ _MOST_MEMORY = 1 << 31  # bytes; more is no microcontroller's, but a damaged fil
 
 @dataclass
 class State:
-    """What an inference leaves for the next: arrays with a leading sample axis.
+    """State carried from one inference to the next: arrays with a leading sample axis.
 
     `resources` by the name of the resource, `variables` by the name of the tensor; `resumed` says that there was an
     inference before, so that the interpreter's own variables go on as well.
@@ -75,7 +75,7 @@ class Graph:
 
     @property
     def stateful(self) -> bool:
-        """Whether an inference can change the next one."""
+        """True if an inference can change the result of the next one."""
         return bool(self.resources.handles) or any(tensor.is_variable for tensor in self.model.main.tensors)
 
     def run(
@@ -85,13 +85,13 @@ class Graph:
         trace: StepTrace | None = None,
         passed: Passed | None = None,
         jobs: int = 1,
-        elsewhere: Elsewhere | None = None,
+        device: NpuDevice | None = None,
     ) -> tuple[Array, ...]:
-        """Outputs in the model's order, each (samples, ...); `state` is changed to what the inference leaves.
+        """Runs one inference a sample; returns outputs in the model's order, each (samples, ...), and updates `state`.
 
-        `jobs` threads share the samples while the NPU's operators run; with `elsewhere`, it runs them, one sample.
+        `jobs` threads share the samples while the NPU's operators run; with `device`, it runs them, one sample.
         """
-        inference = _Inference(self, len(inputs[0]), state, trace, passed, jobs, elsewhere)
+        inference = _Inference(self, len(inputs[0]), state, trace, passed, jobs, device)
         for index, array in zip(self.model.main.inputs, inputs, strict=True):
             inference.store(index, array)
         for step in self.steps:
@@ -116,7 +116,7 @@ class _Inference:
         trace: StepTrace | None,
         passed: Passed | None,
         jobs: int,
-        elsewhere: Elsewhere | None,
+        device: NpuDevice | None,
     ) -> None:
         self._graph = graph
         self._tensors = graph.model.main.tensors
@@ -125,7 +125,7 @@ class _Inference:
         self._trace = trace
         self._passed = passed
         self._jobs = jobs
-        self._elsewhere = elsewhere
+        self._device = device
         self._changed: list[range] = []
         self._values: dict[int, Array] = {}
         self._streams = 0
@@ -177,11 +177,11 @@ class _Inference:
         state.update((tensor.name, _fetch(self._arena, tensor)) for tensor in variables)
 
     def _start(self, step: BoundOperator, wanted: Sequence[ArenaTensor]) -> None:
-        """Has the operator run, after which the `wanted` tensors are in the arena here."""
+        """Runs the operator; afterwards the `wanted` tensors are in the arena here."""
         stream, trace = self._streams, self._trace
-        if self._elsewhere is not None:
+        if self._device is not None:
             ranges = [_range(tensor) for tensor in wanted if tensor.offset is not None]
-            self._elsewhere(step, self._arena, self._changed, ranges)
+            self._device(step, self._arena, self._changed, ranges)
         else:
             follow = None if trace is None else lambda operation, ofm: trace(stream, operation, ofm)
             step.run(self._arena, follow, self._fast, self._jobs)
@@ -194,7 +194,7 @@ class _Inference:
             self.store(index, output)
 
     def access_resource(self, operator: CpuOperator) -> None:
-        """READ_VARIABLE or ASSIGN_VARIABLE."""
+        """Executes a READ_VARIABLE or ASSIGN_VARIABLE."""
         name = self._graph.resources.handles.get(operator.inputs[0], "")
         resources = self._state.resources
         if operator.outputs:
@@ -222,7 +222,7 @@ def read_graph(data: bytes) -> Graph:
 
 @lru_cache(maxsize=4)
 def cached_graph(data: bytes) -> Graph:
-    """`read_graph`; the last few graphs are reused, so that runs of the same model decode it once."""
+    """`read_graph` with a cache of the last few graphs, so that runs of the same model decode it once."""
     return read_graph(data)
 
 
@@ -315,6 +315,6 @@ def _constant(tensor: Tensor, samples: int) -> Array:
 
 
 def _sampled(value: Array, tensor: ArenaTensor) -> Array:
-    """Without the tensor's leading batch of 1."""
+    """`value` without the tensor's leading batch of 1."""
     shape = tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
     return value.reshape(len(value), *shape)

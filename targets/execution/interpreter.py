@@ -57,7 +57,7 @@ class Interpreter:
     def run(
         self, inputs: Sequence[Array], *, keep_state: bool = False, progress: Progress | None = None
     ) -> tuple[Array, ...]:
-        """Outputs in the model's order, each (samples, ...); raises `BadInputError` for what the model cannot take."""
+        """Outputs in the model's order, each (samples, ...); raises `BadInputError` for inputs that do not fit."""
         samples = check_inputs(self.signature, inputs)
         chunk = samples if keep_state else _CHUNK
         parts = []
@@ -69,7 +69,7 @@ class Interpreter:
         return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
     def intermediate(self, inputs: Sequence[Array]) -> dict[str, Array]:
-        """Every tensor that one sample (a leading axis of 1) leaves in the graph, by name, without a sample axis."""
+        """All tensors of the graph after one sample (a leading axis of 1), by name, without a sample axis."""
         check_inputs(self.signature, inputs)
         return self._ask([array[:1] for array in inputs], {"every_tensor": True, "keep_state": False})
 
@@ -82,7 +82,7 @@ def run_piece(
 ) -> list[Array]:
     """Runs operators cut out of `model` on the oracle's kernels; arrays as `Interpreter.run`, in the piece's order.
 
-    `resume` goes on from the state that the last call of this piece left, else every sample starts from a fresh one.
+    `resume` continues from the state after the last call of this piece, else every sample starts from a fresh one.
     """
     header = {"every_tensor": False, "keep_state": False, "resume": resume, "interpreter": INTERPRETERS[0]}
     return list(_request(model, inputs, samples, {**header, "piece": asdict(piece)}).values())

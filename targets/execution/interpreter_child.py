@@ -23,7 +23,7 @@ _MODULES = {
     "tflite-runtime": "tflite_runtime.interpreter",
 }
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, KeyError)
-"""What flatbuffers, struct and NumPy raise when `submodel` rewrites a file whose offsets or lengths are wild."""
+"""Errors of flatbuffers, struct and NumPy when `submodel` rewrites a file whose offsets or lengths are wild."""
 _KEPT = 64  # interpreters that stay prepared: the pieces of a graph are called again for every batch
 _prepared: OrderedDict[str, Prepared] = OrderedDict()
 
@@ -39,14 +39,14 @@ class Prepared:
         self._used = False
 
     def fresh(self) -> None:
-        """Back to the model's initial state."""
+        """Resets the model to its initial state."""
         if self._resources and self._used:
             self._interpreter = self._make()
         self._interpreter.reset_all_variables()
         self._used = False
 
     def invoke(self, inputs: list[Array]) -> list[Array]:
-        """One sample, arrays in the model's order and without a sample axis."""
+        """Runs one sample; arrays are in the model's order and without a sample axis."""
         interpreter = self._interpreter
         for detail, array in zip(interpreter.get_input_details(), inputs, strict=True):
             interpreter.set_tensor(detail["index"], array.reshape(detail["shape"]))
@@ -55,7 +55,7 @@ class Prepared:
         return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
 
     def tensors(self) -> dict[str, Array]:
-        """What the last sample left in every tensor that holds numbers."""
+        """Values after the last sample of every tensor that holds numbers."""
         found: dict[str, Array] = {}
         for detail in self._interpreter.get_tensor_details():
             try:

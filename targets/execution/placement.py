@@ -1,4 +1,4 @@
-"""Which file of a deployable a target runs, and whether it was compiled for the accelerator that is asked for."""
+"""Picks the file of a deployable that a target runs, and checks the accelerator that it was compiled for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def model_file(model: Deployable) -> bytes:
 
 
 def check_accelerator(compiled: bytes, accelerator: str) -> None:
-    """Raises `BadInputError`, naming both, for a Vela output that was made for another accelerator."""
+    """Raises `BadInputError`, naming both, for a Vela output that was compiled for another accelerator."""
     made_for = read_compiled(compiled).accelerator.name
     if made_for != accelerator:
         raise BadInputError(

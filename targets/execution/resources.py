@@ -1,4 +1,4 @@
-"""A model's resource variables: which operator reads or writes which, and what they hold at first.
+"""A model's resource variables: the operators that read and write them, and their initial values.
 
 TFLite keeps a variable of the user's program, such as a `tf.Variable`, outside of the tensors: VAR_HANDLE makes a
 handle from a name, READ_VARIABLE and ASSIGN_VARIABLE take the handle.  CALL_ONCE runs another subgraph before the first
@@ -21,7 +21,9 @@ _CONTAINER, _SHARED_NAME = 0, 1
 
 @dataclass(frozen=True)
 class Resources:
-    """`handles`: tensor of the main graph -> name of the variable; `accesses`: READ_ and ASSIGN_VARIABLE operators by
+    """Resource variables of a model.
+
+    `handles`: tensor of the main graph -> name of the variable; `accesses`: READ_ and ASSIGN_VARIABLE operators by
     place; `silent`: operators that do nothing in an inference; `initial`: name -> the constant it starts from.
     """
 

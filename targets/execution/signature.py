@@ -1,4 +1,4 @@
-"""What a model takes and gives: names, shapes, dtypes, quantization, read from the `.tflite` itself.
+"""The signature of a model: names, shapes, dtypes and quantization of its tensors, read from the `.tflite` itself.
 
     signature = read_signature(Path("resnet8_int8.tflite").read_bytes())
     arrays = take_inputs(signature, np.load("x.npz"))      # by tensor name; floats are quantized
@@ -62,7 +62,7 @@ class Signature:
 
     @property
     def compiled(self) -> bool:
-        """Whether this is a Vela output."""
+        """True for a Vela output."""
         return NPU_OPERATOR in self.operators
 
     @property
@@ -72,7 +72,7 @@ class Signature:
 
 
 def read_signature(model: bytes, name: str = "the model") -> Signature:
-    """The signature of a `.tflite`; `name` is how errors call it.  Raises `BadInputError` for anything else."""
+    """The signature of a `.tflite`; errors use `name` for it.  Raises `BadInputError` for anything else."""
     return view_model(model, name, _signature)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Submodel:
-    """Operators of the main graph by their place in it, and the tensors that the model made of them takes and gives."""
+    """Operators of the main graph by their index, and the input and output tensors of the model made of them."""
 
     operators: tuple[int, ...]
     inputs: tuple[int, ...]
@@ -56,7 +56,7 @@ def alone(model: bytes, operator: int, schema: Any) -> bytes:
 
 
 def _drop_unused_codes(whole: Any) -> None:
-    """`ethos-u` is unknown to an interpreter, so its operator code must go too."""
+    """Removes operator codes without an operator: an interpreter refuses `ethos-u`, which it does not know."""
     operators = [operator for graph in whole.subgraphs for operator in graph.operators or ()]
     used = sorted({operator.opcodeIndex for operator in operators})
     for operator in operators:
@@ -65,7 +65,7 @@ def _drop_unused_codes(whole: Any) -> None:
 
 
 def _drop_unused_data(whole: Any) -> None:
-    """Command streams and the NPU's weights are the bulk of the file and of no use here."""
+    """Empties buffers that no tensor uses: command streams and the NPU's weights are the bulk of the file."""
     used = {
         graph.tensors[index].buffer
         for graph in whole.subgraphs

@@ -13,7 +13,9 @@ from hil.targets.execution.options import jobs
 
 @dataclass(frozen=True)
 class FvpOptions:
-    """`engine` is `auto`, `arm`, `docker` or `open`; `executable` is Arm's FVP if it is not in a usual place.
+    """Options of the target `fvp`.
+
+    `engine` is `auto`, `arm`, `docker` or `open`; `executable` is Arm's FVP if it is not in a usual place.
 
     `parameters` are the FVP's, as `-C` takes them, besides those that a run needs.  `firmware` is the user's (see
     `hil.fvp.inference.firmware.load`); without, it is Arm's for the model's NPU.  `jobs` samples run at a time (None:

@@ -7,7 +7,7 @@
 
 The firmware is Arm's, unmodified; what plays the board is Arm's FVP or the open Corstone-300 (`hil.fvp`).  Every sample
 starts from a freshly booted board; on the open one, of the samples that one process runs only the first boots it, and
-the others start from the state in which its firmware first looked at its inputs (`boots` counts).  The NPU's counters
+the others start from the state in which its firmware first read its inputs (`boots` counts).  The NPU's counters
 are `simulated` on Arm's FVP and `modelled` on the open one; the CPU's cycles are `untrusted` on either.  An int8 model
 that Vela has not seen runs on the firmware's CPU kernels.
 """
@@ -42,7 +42,7 @@ from hil.targets.execution.signature import Signature, TensorSpec, check_inputs,
 from hil.targets.fvp import FvpOptions
 
 _NPU = "NPU "
-"""How the firmware's names of the NPU's counters begin."""
+"""Prefix of the firmware's names of the NPU's counters."""
 
 _USUAL_NPU = "ethos-u55"
 _OWN = {
@@ -51,11 +51,11 @@ _OWN = {
     "mps3_board.uart0.shutdown_on_eot",
     *(f"open.{name}" for name in ("npu", "samples", "samples_address", "system_config", "memory_mode", "vela_config")),
 }
-"""Parameters that follow from the model and from how a run is read; with others it would not be the run asked for."""
+"""Parameters that the model and the reading of a run determine; other values would make it another run."""
 
 
 class FvpTarget:
-    """A firmware on a Corstone-300, booted for each sample or brought back to where it looks at its inputs."""
+    """A firmware on a Corstone-300, booted for each sample or restored to the state before it reads its inputs."""
 
     name = "fvp"
 
@@ -77,7 +77,7 @@ class FvpTarget:
         return load(self._named, npu) if self._named else runner(npu)
 
     def identity(self) -> dict[str, str]:
-        """Engine, its version, how `auto` came to it, forced parameters, and the firmware.
+        """Engine, its version, the reason for which `auto` chose it, forced parameters, and the firmware.
 
         Raises `UnavailableError` where one of them is missing.
         """
@@ -97,7 +97,7 @@ class FvpTarget:
         return found
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: no resources are held."""
 
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
         """See `Target.run`; the log is the UART's of all samples."""
@@ -128,17 +128,17 @@ class FvpTarget:
         samples: int,
         progress: Progress | None,
     ) -> list[Inference]:
-        """Every sample, in `jobs` processes at a time; the first failure, or Ctrl-C, ends all others."""
+        """Runs every sample, in `jobs` processes at a time; the first failure, or Ctrl-C, ends all others."""
         macs = Accelerator.from_name(model.npu.accelerator).macs
         program, firmware = self._program(model.npu.family), self._firmware(model.npu.family)
         sizes = [int(np.prod(spec.shape)) * spec.dtype.itemsize for spec in signature.outputs]
         size = math.ceil(samples / self._jobs) if can_restore(program, self._parameters) else 1
         pieces = [range(samples)[first : first + size] for first in range(0, samples, size)]
-        done, told, stop = [0] * len(pieces), threading.Lock(), threading.Event()
+        done, lock, stop = [0] * len(pieces), threading.Lock(), threading.Event()
 
         def run(number: int) -> list[Inference]:
             def finished(count: int) -> None:
-                with told:
+                with lock:
                     done[number] = count
                     if progress:
                         progress(sum(done), samples)
@@ -170,7 +170,7 @@ class FvpTarget:
 
 
 def _placement(model: Deployable, inference: Inference) -> dict[str, str]:
-    """What a record says of the NPU: which, how many MACs, the memories that were assumed."""
+    """The NPU's part of a record: accelerator, number of MACs, memories that were assumed."""
     if not inference.used_npu:
         return {"npu": "none: the firmware's CPU kernels"}
     macs = Accelerator.from_name(model.npu.accelerator).macs

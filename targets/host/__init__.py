@@ -11,7 +11,7 @@ from hil.targets.execution.options import keep_state
 
 @dataclass(frozen=True)
 class HostOptions:
-    """`interpreter` is one of `hil.targets.execution.interpreter.INTERPRETERS`."""
+    """Options of the target `host`; `interpreter` is one of `hil.targets.execution.interpreter.INTERPRETERS`."""
 
     keep_state: bool = keep_state()
     interpreter: str = option(

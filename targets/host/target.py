@@ -1,10 +1,10 @@
-"""`host`: the int8 model on the reference kernels of this machine.  It gives the outputs that all targets must match.
+"""`host`: the int8 model on the reference kernels of this machine, whose outputs all targets must match.
 
     from hil.targets import create
 
     run = create("host").run(Deployable(int8=model, compiled=None), [x])
 
-There is no latency to be had here: how fast a laptop runs reference kernels says nothing of any chip.
+It measures no latency: the speed of reference kernels on a laptop says nothing about any chip.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class HostTarget:
         return identity | ({"state": "kept"} if self._keep_state else {})
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: no resources are held."""
 
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
         """See `Target.run`; no measurements."""

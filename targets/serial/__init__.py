@@ -13,7 +13,9 @@ from hil.targets.execution.options import keep_state
 
 @dataclass(frozen=True)
 class SerialOptions:
-    """`board` is `virtual`, a described board, a TOML file, `place:NAME` or `tag:KEY=VALUE` (None: `HIL_BOARD`).
+    """Options of the target `serial`.
+
+    `board` is `virtual`, a described board, a TOML file, `place:NAME` or `tag:KEY=VALUE` (None: `HIL_BOARD`).
 
     After `warmups` runs, `repetitions` are measured; `limit_ms` is the time limit of one job on the NPU.  `folder` has
     the user's own descriptions of boards.

@@ -13,11 +13,11 @@ from hil.targets.serial import SerialOptions
 
 
 class Driver(Protocol):
-    """Runs models on one board that is within reach, whose port is this run's until `close`."""
+    """Runs models on one board; holds its port until `close`."""
 
     @classmethod
     def of(cls, access: BoardAccess, npu: NpuConfig, options: SerialOptions, health: Health) -> Driver:
-        """The driver of the board behind `access`; `npu` is what a virtual one is made of.  Opens nothing yet."""
+        """The driver of the board behind `access`; a virtual board gets `npu`.  Opens nothing yet."""
         ...
 
     @staticmethod
@@ -26,7 +26,7 @@ class Driver(Protocol):
         ...
 
     def identity(self) -> dict[str, str]:
-        """Board, port, firmware, NPU and clocks, as far as the board says."""
+        """Board, port, firmware, NPU and clocks, as far as the board reports them."""
         ...
 
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
@@ -34,5 +34,5 @@ class Driver(Protocol):
         ...
 
     def close(self) -> None:
-        """Lets go of the board's port."""
+        """Closes the board's port."""
         ...

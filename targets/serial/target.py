@@ -9,7 +9,7 @@
         run.measurements            # npu_cycles, npu_cycles_p95, wall_ms ...
 
 The board's address is resolved by `hil.targets.board_address`; a driver for the protocol that it speaks runs the model
-(`hil.targets.serial.driver`).  A board that does not come back is out of order for as long as the target lives.
+(`hil.targets.serial.driver`).  A board that cannot be recovered is out of order for the lifetime of the target.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from hil.targets.serial.mlperf.driver import MlperfDriver
 from hil.targets.serial.monitor.driver import MonitorDriver
 
 VARIABLE = "HIL_BOARD"
-"""Names the board where nothing else does."""
+"""Environment variable that names the board where no option does."""
 
 DRIVERS: Mapping[str, type[Driver]] = {"hil": MonitorDriver, "mlperf": MlperfDriver}
 """The driver of each protocol that a board's description may name."""
@@ -41,10 +41,10 @@ _T = TypeVar("_T")
 
 
 class SerialTarget:
-    """A board that runs models, whichever protocol it speaks.
+    """A board that runs models, with any protocol in `DRIVERS`.
 
-    The target holds the board, or plays it, from its first use until `close`.  Where the address leaves a choice, a
-    board that is lost is given back, and what was to run on it runs on another one.
+    The target holds the board, or simulates it, from its first use until `close`.  Where the address leaves a choice, a
+    lost board is released, and its run is repeated on another one.
     """
 
     name = "serial"
@@ -61,13 +61,13 @@ class SerialTarget:
         self._last: BoardLostError | None = None
 
     def close(self) -> None:
-        """Gives the board back, or ends the virtual one; the target may be used again."""
+        """Releases the board, or ends the virtual one; the target may be used again."""
         held, self._held = self._held, None
         if held is not None:
             held.closing.close()
 
     def identity(self) -> dict[str, str]:
-        """Board, port, firmware, NPU and its clock; raises what keeps the board from being used."""
+        """Board, port, firmware, NPU and its clock; raises the error that keeps the board from being used."""
         return self._on_a_board(lambda: self._hold(self._held.npu if self._held else DEFAULT_NPU).driver.identity())
 
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
@@ -79,7 +79,7 @@ class SerialTarget:
         return replace(run, identity=run.identity | {"lost_boards": ", ".join(self._lost)}) if self._lost else run
 
     def _on_a_board(self, work: Callable[[], _T]) -> _T:
-        """Does `work`, once more on each board that takes the place of a lost one."""
+        """Calls `work` with a board, and again with each replacement of a lost one."""
         while True:
             try:
                 return work()
@@ -87,7 +87,7 @@ class SerialTarget:
                 self._replace(error)
 
     def _replace(self, error: BoardLostError) -> None:
-        """Takes another board that the address allows; raises `error` where there is none, then and for ever."""
+        """Takes another board that the address allows; raises `error` where there is none, and on every later use."""
         if self._last is not None or self._held is None or not board_address.has_choice(self._address):
             raise error
         self._lost.append(self._held.access.board.name)
@@ -100,7 +100,7 @@ class SerialTarget:
             raise error from None
 
     def _hold(self, npu: NpuConfig) -> _Held:
-        """The board, reached if it is not held yet; a virtual one is made anew for another NPU."""
+        """The board, connected on first use; a virtual one is restarted for another NPU."""
         if self._last is not None:
             raise self._last
         if self._held and self._held.access.is_virtual and self._held.npu != npu:
@@ -118,7 +118,7 @@ class SerialTarget:
 
 @dataclass(frozen=True)
 class _Held:
-    """A board in use; `npu` is what a virtual one is made of."""
+    """A board in use; `npu` is that of a virtual one."""
 
     npu: NpuConfig
     access: BoardAccess
@@ -127,7 +127,7 @@ class _Held:
 
 
 def _address(options: SerialOptions) -> str:
-    """The board's address; raises `BadInputError` that names the known ones where there is none."""
+    """The board's address; raises `BadInputError` that names the known boards if none is given."""
     named = options.board or os.environ.get(VARIABLE)
     if not named:
         known = ", ".join(board_address.known(options.folder))

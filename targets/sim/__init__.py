@@ -11,7 +11,7 @@ from hil.targets.execution.options import jobs, keep_state
 
 @dataclass(frozen=True)
 class SimOptions:
-    """`jobs` threads share the samples (None: one)."""
+    """Options of the target `sim`; `jobs` threads share the samples (None: one)."""
 
     keep_state: bool = keep_state()
     jobs: int | None = jobs()

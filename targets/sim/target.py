@@ -7,7 +7,7 @@
 
 Outputs are bit-exact with the reference kernels.  Cycles come from the timing model of `hil.npu.timing`: they are
 called `modelled` and count the NPU's operators alone.  Operators that Vela left to the CPU run on the reference
-kernels and have no time here; the measurement `cpu_operators` says how many there are, so that a latency gate can
+kernels and have no time here; the measurement `cpu_operators` is their number, so that a latency gate can
 refuse.  A model of which nothing was placed on the NPU runs wholly on those kernels, and its identity says so.
 """
 
@@ -51,7 +51,7 @@ class SimTarget:
         return identity | ({"state": "kept"} if self._keep_state else {})
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing: no resources are held."""
 
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
         """See `Target.run`."""

@@ -1,4 +1,4 @@
-"""Native code may end its process; nobody who calls it may notice more than a typed error."""
+"""Native code may end its process; its caller gets a typed error and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The executable from start to end: UARTs, memory, limits, and whatever goes wrong leaves nothing behind."""
+"""The executable from start to end: UARTs, memory, limits; no failure leaves anything behind."""
 
 from __future__ import annotations
 

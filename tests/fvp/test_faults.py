@@ -1,7 +1,7 @@
-"""The fault table: whatever goes wrong ends in its typed error with the UART log, and nothing is left behind.
+"""The fault table: each failure ends in its typed error with the UART log, and nothing is left behind.
 
-Arm's firmware and QEMU are the real ones in every row; only what is wrong is made.  What cannot be had of Arm's
-firmware (a driver that waits for ever) is said by a tiny one.  `test_inference` has the rows on models: too large for
+Arm's firmware and QEMU are the real ones in every row; only the fault is made.  Faults that Arm's firmware
+cannot show (a driver that waits for ever) come from a tiny one.  `test_inference` has the rows on models: too large for
 the arena or its region, an operator that the firmware lacks.
 """
 
@@ -185,7 +185,7 @@ def test_a_killed_qemu_is_told_with_the_log(
 def test_a_qemu_killed_behind_the_firmwares_end_is_told_as_such(
     qemu: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the memory is about to be saved: one in fifty random moments."""
+    """The moment at which the memory is about to be saved: one in fifty random ones."""
     program = Program()
     program.send(MESSAGE)
     program.end()

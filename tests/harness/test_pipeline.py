@@ -1,4 +1,4 @@
-"""The way from Keras to int8, as a user meets it: interrupted, changed a little, and asked for its float outputs."""
+"""The way from Keras to int8: interrupted runs, changed models, float outputs."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made_anew(trained: Path, blobs: Model, *leaves: str) -> Counter[str]:
-    """What a run of `leaves` adds to the store, by step."""
+    """Artifacts that a run of `leaves` adds to the store, by step."""
     before = steps(trained)
     pipeline = Pipeline(Store(trained))
     for leaf in leaves:
@@ -191,7 +191,7 @@ INTERRUPTIONS = (
     ("blobs: prune 10/12", signal.SIGINT, ["base"]),
     ("blobs: converting prune 0/0", signal.SIGKILL, ["base", "prune"]),
 )
-"""Where a run is interrupted, how, and what must be finished by then."""
+"""Step at which a run is interrupted, the way, and the steps that must be finished by then."""
 
 
 def test_interrupted_runs_lose_and_spoil_nothing(trained: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The loaders: shapes, ranges, splits, and files that are not what they should be."""
+"""The loaders: shapes, ranges, splits, and the refusal of wrong files."""
 
 from __future__ import annotations
 

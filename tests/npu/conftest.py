@@ -25,7 +25,7 @@ from tests.support.operators.settings import LEGACY, WITH_DRAM
 
 @pytest.fixture(scope="session")
 def vela(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
-    """`vela(model, accelerator, memory_mode, *options)`: Vela's output for an int8 model, kept for the session."""
+    """`vela(model, accelerator, memory_mode, *options)`: Vela's output for an int8 model, cached for the session."""
     folder = tmp_path_factory.mktemp("vela")
     config = folder / "own.ini"
     config.write_text(WITH_DRAM)
@@ -73,7 +73,7 @@ def random_inputs(interpreter: Callable[[bytes], Any]) -> Callable[..., list[Arr
 
 @pytest.fixture(scope="session")
 def interpreter() -> Callable[[bytes], Any]:
-    """`interpreter(model)`: a model on TensorFlow Lite's reference kernels, kept for the session."""
+    """`interpreter(model)`: a model on TensorFlow Lite's reference kernels, cached for the session."""
 
     @functools.cache
     def make(model: bytes) -> Any:
@@ -185,8 +185,8 @@ def way(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def computing(monkeypatch: pytest.MonkeyPatch) -> Ways:
-    """`with computing(way)`: "numpy" alone, "loops" as on a CPU without dot products of bytes, or "vectors"; at once,
-    where else they wait until they pay.
+    """`with computing(way)`: "numpy" alone, "loops" as on a CPU without dot products of bytes, or "vectors"; they are
+    used from the first call on, where else they wait until they pay.
     """
 
     @contextlib.contextmanager

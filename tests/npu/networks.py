@@ -1,4 +1,4 @@
-"""Small quantized networks with random weights, for what no shared model has.  Needs TensorFlow."""
+"""Small quantized networks with random weights and features that the shared models lack.  Needs TensorFlow."""
 
 from __future__ import annotations
 

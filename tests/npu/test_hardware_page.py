@@ -20,7 +20,7 @@ def test_its_examples_are_true() -> None:
 
 
 def test_its_banks_are_what_vela_allocates(vela: Callable[..., bytes], shared_models: Path) -> None:
-    """Where input ends and accumulators begin, in the registers of the block that the page takes for its example."""
+    """End of the input and start of the accumulators, in the registers of the block of the page's example."""
     compiled = vela((shared_models / "resnet8_int8.tflite").read_bytes(), "ethos-u55-128")
     (listing,) = list_compiled(read_compiled(compiled))
     found = next(one for one in listing.instructions if getattr(one.operation, "block", None) == (4, 32, 16))

@@ -44,7 +44,7 @@ class Board:
         self.registers.write(offset, 4, value)
 
     def start(self):
-        """What the driver does to run a stream of 64 bytes."""
+        """Register writes of the driver that run a stream of 64 bytes."""
         self.write(r.QBASE, 0x7000_0010)
         self.write(r.QBASE + 4, 1)
         self.write(r.QSIZE, 64)

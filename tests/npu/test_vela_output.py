@@ -1,4 +1,4 @@
-"""Reading Vela's output: what it says, and what is no such file."""
+"""Reading Vela's output: its content, and the refusal of other files."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ OPTIONS = {
 
 
 def complaints(argv: Sequence[str]) -> list[str]:
-    """What Arm's program would not take of `argv` (without its own name), one line each."""
+    """Complaints of Arm's program about `argv` (without its own name), one line each."""
     found: list[str] = []
     seen: set[str] = set()
     words = iter(argv)

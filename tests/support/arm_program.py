@@ -1,4 +1,4 @@
-"""Programs that answer as Arm's is known to, where Arm's is not at hand: real processes with Arm's words."""
+"""Programs that answer as Arm's FVP is known to: real processes with Arm's words."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def program(path: Path, *lines: str) -> Path:
 
 
 def arm(path: Path) -> Path:
-    """Something that answers as Arm's program does, and starts no further."""
+    """A program that answers as Arm's does, and runs nothing."""
     return program(path, f"echo '{FAST_MODELS}'", "echo 'Copyright 2000-2024 ARM Limited.'")

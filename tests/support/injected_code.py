@@ -15,9 +15,9 @@ sys.meta_path.insert(0, Refuse())
 
 # The records of the pointwise convolution are the only ones of 16 channels.
 FAULT = """
-import hil.npu.arithmetic.dispatch as kernels
+from hil.npu.arithmetic import dispatch
 
-honest = kernels.scale_records
+honest = dispatch.scale_records
 
 def one_wrong_bit(data):
     bias, factor, shift = honest(data)
@@ -26,5 +26,5 @@ def one_wrong_bit(data):
         factor[3] ^= 1 << 29
     return bias, factor, shift
 
-kernels.scale_records = one_wrong_bit
+dispatch.scale_records = one_wrong_bit
 """

@@ -10,6 +10,6 @@ from hil.targets.base import Deployable
 
 
 def oracle(int8: bytes, *inputs: Array) -> list[bytes]:
-    """What TensorFlow's reference kernels give for one sample, as bytes per output."""
+    """Outputs of TensorFlow's reference kernels for one sample, as bytes per output."""
     run = create("host").run(Deployable(int8, None), [np.asarray(data)[None] for data in inputs])
     return [output[0].tobytes() for output in run.outputs]

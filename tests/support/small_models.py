@@ -1,4 +1,4 @@
-"""Small quantized models with what the shared models do not have.
+"""Small quantized models with features that the shared models lack.
 
 `two`: two inputs and two outputs.  `mixed`: concatenation, depthwise, leaky ReLU, sigmoid, resize, transpose
 convolution, mean, softmax.  `variable`: a `tf.Variable` that each inference reads and assigns.  `lstm`: a layer with

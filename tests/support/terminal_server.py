@@ -18,7 +18,7 @@ from serial import rfc2217
 
 
 class Wiring:
-    """What `PortManager` takes for the serial port: settings are as they come, one line resets the board."""
+    """The serial port of `PortManager`: accepts all settings; one line resets the board."""
 
     cts = dsr = cd = True
     ri = False

@@ -1,4 +1,4 @@
-"""Every target of this project put through the contract that targets of others are put through."""
+"""Every target of this project meets the contract for targets of other packages."""
 
 from __future__ import annotations
 

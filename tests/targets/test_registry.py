@@ -13,12 +13,12 @@ from hil.targets.fvp import FvpOptions
 
 def test_options_are_compared_by_what_they_mean() -> None:
     with pytest.raises(BadInputError, match=r"--engine arm: no option of target host or sim \(it is for fvp\)"):
-        registry.chosen(["host", "sim"], {"engine": "arm", "jobs": None})
-    assert registry.chosen(["fvp"], {"engine": "open", "fvp-parameter": ["a=1"]}) == {
+        registry.make_options(["host", "sim"], {"engine": "arm", "jobs": None})
+    assert registry.make_options(["fvp"], {"engine": "open", "fvp-parameter": ["a=1"]}) == {
         "fvp": FvpOptions(engine="open", parameters=("a=1",))
     }
     with pytest.raises(BadInputError, match="--repetitions 0: at least 1"):
-        registry.chosen(["serial"], {"repetitions": 0})
+        registry.make_options(["serial"], {"repetitions": 0})
     declared = registry.declaration("fvp")
     words = registry.words(declared, FvpOptions(engine="arm", executable=Path("fvp"), parameters=("a=1", "b=2")))
     assert words == ["--engine", "arm", "--fvp-executable", "fvp", "--fvp-parameter=a=1", "--fvp-parameter=b=2"]

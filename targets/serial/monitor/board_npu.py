@@ -5,7 +5,7 @@
     graph = read_graph(compiled)
     npu = BoardNpu(link, layout, npu_steps(graph), limit_ms=10_000)
     npu.upload()                                       # weights and streams, unless they are there
-    graph.run([x], State(), elsewhere=npu)             # x: (1, ...)
+    graph.run([x], State(), device=npu)                # x: (1, ...)
     npu.measure(events)                                # a job an operator, in order: counts of one inference
 
 Only what has changed in the arena goes up, and only what is read comes down.
@@ -61,7 +61,7 @@ class Counts:
 
 
 class BoardNpu:
-    """`steps` as laid out on a board; `limit_ms` is for one of them."""
+    """Runs NPU operators (`steps`) with a memory `layout` on a board; `limit_ms` is the time limit of one."""
 
     def __init__(self, link: Link, layout: ModelLayout, steps: Sequence[BoundOperator], limit_ms: int) -> None:
         self._link = link
@@ -71,12 +71,12 @@ class BoardNpu:
         self._limit_ms = limit_ms
 
     def upload(self) -> None:
-        """Weights and streams."""
+        """Writes weights and streams to the board."""
         for block in self._layout.blocks:
             self._link.write(block.address, block.data)
 
     def __call__(self, step: BoundOperator, arena: Array, changed: Sequence[range], wanted: Sequence[range]) -> None:
-        """Runs an operator on the board, as `graph.Elsewhere`."""
+        """Runs an operator on the board, as `graph.NpuDevice`."""
         at = self._layout.arena
         for piece in changed:
             self._link.write(at + piece.start, arena[0, piece.start : piece.stop].tobytes())
@@ -85,7 +85,7 @@ class BoardNpu:
             arena[0, piece.start : piece.stop] = np.frombuffer(self._link.read(at + piece.start, len(piece)), np.uint8)
 
     def measure(self, events: tuple[int, ...]) -> Counts:
-        """Runs all operators once, on whatever the arena holds: their time does not depend on it."""
+        """Runs all operators once on the present content of the arena, on which their time does not depend."""
         results = [self._run(step, events) for step in self._steps]
         counted = zip(*(result.events[: len(events)] for result in results), strict=True)
         return Counts(
@@ -114,7 +114,7 @@ class BoardNpu:
 
 
 def _failure(result: JobResult, what: str, size: int, limit_ms: int) -> InfrastructureError:
-    """What a job ended with, in words."""
+    """Words for the end of a failed job."""
     if result.outcome is Outcome.DONE:
         message = f"the NPU ended {what} after {result.qread} of its {size} bytes"
         return JobError(f"{message}; STATUS {status_words(result.npu_status)}")

@@ -2,7 +2,7 @@
 
 NPU operators run on the board, all others on the host's reference kernels; so the figures are the NPU's share of an
 inference.  Weights and command streams go up once, then each sample's inputs up and its outputs down.  Time is taken
-after the last sample, in jobs of their own.  A board that falls silent is reset and the sample done again
+after the last sample, in jobs of their own.  A board that falls silent is reset and the sample runs again
 (`boards.recovery`).
 """
 
@@ -93,11 +93,11 @@ class MonitorDriver:
         return Run(work.outputs, (*counted, *_exact(cpu_operators, self._recovery.recoveries)), identity)
 
     def _is_virtual(self, identity: Identity) -> bool:
-        """True if it is no hardware, by whatever name and port it was reached."""
+        """True for a simulated board, whatever its name and port."""
         return self._access.is_virtual or identity.npu_id == VIRTUAL_ID_WORD
 
     def _identity(self, identity: Identity) -> dict[str, str]:
-        """The board's part of a record; a virtual one's port is another one each time."""
+        """The board's part of a record; the port of a virtual board is another one in every run."""
         board, is_virtual = self._access.board, self._is_virtual(identity)
         clock = f"{(board.npu_hz or identity.npu_hz) / 1e6:g} MHz"
         if is_virtual:

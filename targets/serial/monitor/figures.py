@@ -1,4 +1,4 @@
-"""What a board's counters give: medians, percentiles and spread over repetitions, each with its trust.
+"""Figures from a board's counters: medians, percentiles and spread over repetitions, each with its trust.
 
     figures(Series(repetitions, more, warmups=5), Clocks(32e6, 32e6, "the board"), virtual=False)
 
@@ -28,15 +28,18 @@ from hil.targets.counters import BY_EVENT, TOTAL
 from hil.targets.serial.monitor.board_npu import Counts
 
 EVENTS = (NPU_ACTIVE, AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT)
-"""What is counted beside the cycles in every repetition: an Ethos-U has four event counters."""
+"""PMU events counted beside the cycles in every repetition: an Ethos-U has four event counters."""
 
 MORE_EVENTS = (NPU_IDLE, AXI1_WRITE_BEAT)
-"""What one more repetition counts."""
+"""PMU events counted in one more repetition."""
 
 
 @dataclass(frozen=True)
 class Clocks:
-    """In Hz: the NPU's, of which cycles are counted, and the board's timer's; `source` says whose word the first is."""
+    """Frequencies in Hz of the NPU's clock, whose cycles are counted, and of the board's timer.
+
+    `source` names the origin of the first.
+    """
 
     npu_hz: float
     timer_hz: float
@@ -45,7 +48,7 @@ class Clocks:
 
 @dataclass(frozen=True)
 class Series:
-    """Counts of `EVENTS` by repetition, those of `MORE_EVENTS` once, and how many warm-ups went before."""
+    """Counts of `EVENTS` by repetition, counts of `MORE_EVENTS` once, and the number of warm-ups before them."""
 
     repetitions: Sequence[Counts]
     more: Counts

@@ -1,4 +1,4 @@
-"""Where a model lies in a board's memory; the firmware knows nothing of models, so all of it is decided here.
+"""The memory layout of a model on a board; the firmware knows nothing of models, so the host decides all of it.
 
     layout = lay_out(graph, memory_system, regions)
     layout.arena, layout.streams[0].address
@@ -14,7 +14,7 @@ Shared_Sram        DRAM or flash               SRAM                the arena
 Dedicated_Sram     DRAM or flash               DRAM or flash       SRAM, a memory of its own
 =================  ==========================  ==================  =================================
 
-What one operator has as constants another may have, too: it is there once.
+Constants that several operators share are placed once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SRAM = "Sram"
 
 @dataclass(frozen=True)
 class Block:
-    """Bytes and where they lie."""
+    """Bytes and their address."""
 
     address: int
     data: bytes
@@ -69,7 +69,7 @@ class ModelLayout:
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """All that is written once a model."""
+        """The blocks that are written once a model: weights and streams."""
         return (*self.constants.values(), *self.streams)
 
 
@@ -79,7 +79,7 @@ def npu_steps(graph: Graph) -> list[BoundOperator]:
 
 
 def lay_out(graph: Graph, memory: MemorySystem, regions: Sequence[Region]) -> ModelLayout:
-    """Places a model in the free `regions` of a board; raises `BadInputError` naming what does not fit, and where."""
+    """Places a model in the free `regions` of a board; raises `BadInputError` naming the part that does not fit."""
     steps, tensors = npu_steps(graph), graph.model.main.tensors
     room = _Room([region for region in regions if region.writable and region.npu_visible])
     kinds = {region: memory.port_of(region).memory for region in (READ_ONLY, SCRATCH, SCRATCH_FAST)}

@@ -1,4 +1,4 @@
-"""One run of a model on a board, done again from where it was when the board had to be got back.
+"""One run of a model on a board, resumed where it stopped when the board had to be recovered.
 
 from hil.targets.boards import Recovery
 
@@ -29,7 +29,10 @@ from hil.targets.serial.monitor.memory_layout import lay_out, npu_steps
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What is run, where and how often; `memory` is what the model was compiled for, `limit_ms` for one job."""
+    """Plan of a run: model, board and repetitions.
+
+    `memory` is the memory system that the model was compiled for, `limit_ms` the time limit of one job.
+    """
 
     graph: Graph
     memory: MemorySystem
@@ -41,7 +44,7 @@ class RunPlan:
 
 
 class ResumableRun:
-    """`inputs` as `Target.run` takes them."""
+    """A run that can be resumed; `inputs` are those of `Target.run`."""
 
     def __init__(self, plan: RunPlan, inputs: Sequence[Array], samples: int, progress: Progress | None = None) -> None:
         self._plan = plan
@@ -53,11 +56,11 @@ class ResumableRun:
 
     @property
     def outputs(self) -> tuple[Array, ...]:
-        """Of all samples that are done."""
+        """Outputs of all finished samples."""
         return tuple(np.concatenate(arrays) for arrays in zip(*self._done, strict=True))
 
     def do(self, link: Link) -> Series:
-        """The samples that are left, then the repetitions; nothing is written to a board with another NPU.
+        """Runs the remaining samples, then the repetitions; nothing is written to a board with another NPU.
 
         The board is identified anew: it may have been reset, or be another one.
         """
@@ -72,7 +75,7 @@ class ResumableRun:
         for sample in range(len(self._done), self._samples):
             state = state if plan.keep_state else State()
             arrays = [array[sample : sample + 1] for array in self._inputs]
-            self._done.append(plan.graph.run(arrays, state, elsewhere=npu))
+            self._done.append(plan.graph.run(arrays, state, device=npu))
             if self._progress:
                 self._progress(len(self._done), self._samples)
         for _ in range(plan.warmups):
@@ -82,7 +85,7 @@ class ResumableRun:
 
 
 def clocks(identity: Identity, plan: RunPlan, *, virtual: bool) -> Clocks:
-    """A virtual NPU has the clock that its timing model assumes; a real one what its description or firmware says."""
+    """Clocks of the board: a virtual NPU has that of its timing model, a real one that of description or firmware."""
     if not identity.timer_hz or not identity.npu_hz:
         raise InfrastructureError(f"the firmware of {plan.board.name} does not say how fast its clocks are")
     if virtual:

@@ -1,4 +1,4 @@
-"""The FVP's command line: what peers pass is understood, and what is wrong is refused."""
+"""The FVP's command line: arguments of other tools are understood, and wrong ones are refused."""
 
 from __future__ import annotations
 

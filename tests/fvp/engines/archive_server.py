@@ -50,7 +50,7 @@ class Handler(SimpleHTTPRequestHandler):
     """Serves files, parts of them too, and breaks off after `server.cut` bytes."""
 
     def log_message(self, *words: object) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
     def do_GET(self) -> None:
         self.server.asked.append(self.headers.get("Range"))  # type: ignore[attr-defined]

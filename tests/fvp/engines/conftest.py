@@ -12,15 +12,14 @@ from typing import NoReturn
 
 import pytest
 
-from hil.fvp.engines import container, image, search, shim
-from hil.fvp.engines import container_session as session
+from hil.fvp.engines import container, container_session, image, search, shim
 from tests.support.processes import running_with
 
 from .archive_server import Server
 from .docker_daemon import Daemon, NoDaemonError, python_folders, tree
 from .docker_supervisor import mounts_below
 
-RunInside = Callable[..., session.Ended]
+RunInside = Callable[..., container_session.Ended]
 
 
 @pytest.fixture(scope="session")
@@ -58,8 +57,8 @@ def docker_environment(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Itera
 def inside(daemon: Daemon) -> RunInside:
     """Runs a program in a container as the engine does; its standard output goes to `uart`."""
 
-    def run(*words: str, uart: Callable[[bytes], object] = len, **settings: object) -> session.Ended:
-        return session.run(daemon.client, daemon.image("hil-fvp"), words, uart, **{"limit_s": 60, **settings})  # type: ignore[arg-type]
+    def run(*words: str, uart: Callable[[bytes], object] = len, **settings: object) -> container_session.Ended:
+        return container_session.run(daemon.client, daemon.image("hil-fvp"), words, uart, **{"limit_s": 60, **settings})  # type: ignore[arg-type]
 
     return run
 

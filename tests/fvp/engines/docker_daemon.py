@@ -23,7 +23,7 @@ from . import docker_supervisor
 
 
 class NoDaemonError(Exception):
-    """This machine cannot run one; the text says why."""
+    """This machine cannot run a daemon; the text is the reason."""
 
 
 class Daemon:

@@ -1,4 +1,4 @@
-"""Starts a Docker daemon and, when it is told to or the tests are gone, ends it and all that it leaves.
+"""Starts a Docker daemon, and ends it with all that it leaves when its standard input ends.
 
     python docker_supervisor.py FOLDER dockerd OPTION...      # until standard input ends
 
@@ -20,7 +20,7 @@ from hil.core import lifeline
 lifeline.tie(int(sys.argv[1]), signal.SIGTERM)
 os.execvp(sys.argv[2], sys.argv[2:])
 """
-"""Starts a program that is told to end when this one is killed."""
+"""Starts a program that the kernel ends when this one is killed."""
 
 
 def keep(folder: Path, command: list[str]) -> None:

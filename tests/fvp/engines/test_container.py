@@ -1,4 +1,4 @@
-"""The engine `docker` on a real daemon: its inferences, and what a program in its containers can do."""
+"""The engine `docker` on a real daemon: its inferences, and the confinement of programs in its containers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import pytest
 from hil.core.errors import BadInputError, ProtocolError, UnavailableError
 from hil.core.measurement import Trust
 from hil.core.npu_config import NpuConfig
-from hil.fvp.engines import container, engine, image, search, shim
-from hil.fvp.engines import container_session as session
+from hil.fvp.engines import container, container_session, engine, image, search, shim
 from hil.fvp.inference import firmware
 from hil.fvp.inference.inference import run_inference
 from hil.targets import create
@@ -166,7 +165,7 @@ def test_the_outputs_are_bounded(inside: RunInside) -> None:
     ended = inside(
         "sh", "-c", "cat in.1 in.0 >out.1; echo end >&2; exit 7", inputs=[b"a\0", b"\n" * 9], outputs=[5, 11]
     )
-    assert ended == session.Ended(7, "end\n", (b"", b"\n" * 9 + b"a\0"))
+    assert ended == container_session.Ended(7, "end\n", (b"", b"\n" * 9 + b"a\0"))
 
 
 def test_a_program_that_makes_no_end_of_its_messages_keeps_their_end(inside: RunInside) -> None:

@@ -1,4 +1,4 @@
-"""How runs in containers end, on a real daemon, and that nothing is left of any."""
+"""The end of runs in containers, on a real daemon: nothing is left of any."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from hil.core.errors import BootError, HangError
-from hil.fvp.engines import container
-from hil.fvp.engines import container_session as session
+from hil.fvp.engines import container, container_session
 from hil.fvp.inference import firmware
 from hil.fvp.inference.inference import run_inference
 from tests.support.processes import running_with, wait_until_gone
@@ -55,7 +54,7 @@ def test_firmware_that_does_not_end_is_ended_with_its_log(
 def test_an_image_without_a_shell_is_told(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(container.MOUNTS_VARIABLE)
     with pytest.raises(BootError, match="does not start"):
-        session.run(daemon.client, daemon.image("hil-fvp"), ["true"], len, limit_s=60)
+        container_session.run(daemon.client, daemon.image("hil-fvp"), ["true"], len, limit_s=60)
 
 
 @pytest.fixture
@@ -93,7 +92,7 @@ def _until(holds: Callable[[], bool], otherwise: str, seconds: float = 60.0) -> 
 def test_a_killed_run_leaves_no_container(
     daemon: Daemon, started: tuple[subprocess.Popen[bytes], int], whom: str, sign: signal.Signals
 ) -> None:
-    """Whoever dies: the child is told by the kernel, and the container by the end of its input."""
+    """The kernel signals the death of any process to the child, and the end of its input ends the container."""
     process, child = started
     os.kill(process.pid if whom == "parent" else child, sign)
     _until(lambda: not daemon.containers() and not running_with("987.5"), "the container is still there")

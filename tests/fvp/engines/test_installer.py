@@ -35,7 +35,7 @@ def install(url: str, data: bytes, into: Path, *words: str) -> subprocess.Comple
 
 
 def left_in(folder: Path) -> set[str]:
-    """What lies beside the served files."""
+    """Files beside the served ones."""
     return {path.name for path in folder.iterdir()} - {"served"}
 
 

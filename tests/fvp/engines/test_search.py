@@ -1,4 +1,4 @@
-"""Which program plays the FVP: where it is found, what `auto` says, what a user may force, the open one as Arm's."""
+"""The search for the FVP's program: its places, the choice of `auto`, a forced engine, the open one as Arm's."""
 
 from __future__ import annotations
 

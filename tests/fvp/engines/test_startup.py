@@ -1,4 +1,4 @@
-"""Arm's program that does not start: cured where that is known to help, and told in its own words where not."""
+"""Arm's program that does not start: repaired where a remedy is known, else reported in its own words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small quantized networks for what no shared model has: `python networks.py FOLDER`.  Needs TensorFlow."""
+"""Small quantized networks that the shared models lack: `python networks.py FOLDER`.  Needs TensorFlow."""
 
 from __future__ import annotations
 

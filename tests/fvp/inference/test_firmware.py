@@ -1,4 +1,4 @@
-"""Firmware of the user's own, and Arm's for each NPU: where its data lie, what it can run, what is refused and why."""
+"""Firmware of the user's own, and Arm's for each NPU: places of its data, models that it runs, refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arm's firmware on the open Corstone-300: the oracle's outputs, counters, one clear error for what fails."""
+"""Arm's firmware on the open Corstone-300: the oracle's outputs, counters, one clear error for each failure."""
 
 from __future__ import annotations
 

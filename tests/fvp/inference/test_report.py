@@ -1,4 +1,4 @@
-"""What the runner prints becomes counters and reasons."""
+"""The runner's output is parsed into counters and reasons."""
 
 from __future__ import annotations
 

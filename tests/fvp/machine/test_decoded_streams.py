@@ -1,4 +1,4 @@
-"""Streams that are decoded ahead of time: a guess that is right saves time, one that is wrong changes nothing."""
+"""Streams that are decoded ahead of time: a right guess saves time, a wrong one changes nothing."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from hil.core.errors import FaultError
 from hil.fvp.inference.firmware import Firmware
-from hil.fvp.machine import load_store as access
+from hil.fvp.machine import load_store
 from hil.fvp.machine.load_store import decode, next_xpsr
 from tests.support.corstone300 import UART_OUT, Launch
 from tests.support.thumb import Program
@@ -242,11 +242,11 @@ def test_what_is_decoded_without_the_disassembler_is_what_it_says() -> None:
         codes += [struct.pack("<2H", opcode | base, second) for base in (0, 13, 15) for second in range(0, 0x10000, 7)]
     known = 0
     for code in codes:
-        usual = access._usual(code)
+        usual = load_store._usual(code)
         if usual is not None:
             known += 1
-            instruction = next(access._disassembler().disasm(code, 0, 1))
-            assert usual == access._access(instruction), f"{code.hex()} {instruction.mnemonic} {instruction.op_str}"
+            instruction = next(load_store._disassembler().disasm(code, 0, 1))
+            assert usual == load_store._access(instruction), f"{code.hex()} {instruction.mnemonic} {instruction.op_str}"
     assert known > 5000
 
 

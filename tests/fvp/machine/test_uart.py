@@ -1,4 +1,4 @@
-"""A UART on a TCP port: firmware reads what a client types, the client gets what it sends."""
+"""A UART on a TCP port: firmware receives a client's bytes, and the client those of the firmware."""
 
 from __future__ import annotations
 

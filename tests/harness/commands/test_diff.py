@@ -1,4 +1,4 @@
-"""`hil diff`: real faults are led back to their operator, equal runs are equal, all else is refused."""
+"""`hil diff`: real faults are traced to their operator, equal runs are equal, all else is refused."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import pytest
 from hil.core.errors import StreamError
 from hil.harness.commands.inputs import random_inputs
 from hil.harness.diff.difference import compare
-from hil.harness.diff.runs import Sides
+from hil.harness.diff.runs import RunTracer
 from hil.harness.vela.compiler import compile_model
-from hil.harness.vela.mapping import sources
+from hil.harness.vela.mapping import stream_names
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.disassembly.instruction import Instruction
 from hil.npu.disassembly.listing import list_compiled
@@ -59,7 +59,7 @@ def vela(resnet: Path) -> bytes:
 def faulty_slice(resnet: Path) -> Instruction:
     """The first command of the operator that gets a fault."""
     compiled = compile_model(resnet.read_bytes(), VelaSettings())
-    (listing,) = list_compiled(read_compiled(compiled.model), sources(compiled.mapping))
+    (listing,) = list_compiled(read_compiled(compiled.model), stream_names(compiled.mapping))
     return next(found for found in listing.instructions if found.part_of == f"CONV_2D {FAULTY}")
 
 
@@ -116,9 +116,9 @@ def test_one_changed_byte_of_a_vela_output_is_found(resnet: Path, vela: bytes, t
     other.write_bytes(with_fault(resnet, vela, what))
     int8 = resnet.read_bytes()
     signature = read_signature(int8)
-    sides = Sides(int8, VelaSettings(), random_inputs(signature, 4))
-    got = sides.make(str(other)).trace
-    first = compare(got, sides.make("host").trace, signature).first
+    tracer = RunTracer(int8, VelaSettings(), random_inputs(signature, 4))
+    got = tracer.trace(str(other)).trace
+    first = compare(got, tracer.trace("host").trace, signature).first
     assert first is not None
     assert (first.operator, first.operator_index) == ("CONV_2D", FAULTY)
     assert first.tensor == signature.operator_outputs[FAULTY]
@@ -126,7 +126,7 @@ def test_one_changed_byte_of_a_vela_output_is_found(resnet: Path, vela: bytes, t
     assert first.got != first.expected
     assert first.at[2] == 3 or what == "weight"
     # What this Vela makes of the model, in place of the oracle, shows the same from the other side.
-    turned = compare(sides.make("sim").trace, got, signature).first
+    turned = compare(tracer.trace("sim").trace, got, signature).first
     assert turned is not None
     assert (turned.at, turned.got, turned.expected) == (first.at, first.expected, first.got)
     assert turned.against == (0, first.word_offset)

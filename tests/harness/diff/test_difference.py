@@ -1,4 +1,4 @@
-"""A fault in the NPU is led back to the operator that has it, with the element and the command."""
+"""A fault in the NPU is traced to its operator, with the element and the command."""
 
 from __future__ import annotations
 

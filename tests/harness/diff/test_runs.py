@@ -1,4 +1,4 @@
-"""What `hil diff` makes of a target that shows its outputs alone, and of a model of which nothing is on the NPU."""
+"""Traces for `hil diff` of a target that shows its outputs alone, and of a model with nothing on the NPU."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from hil.core.errors import UnavailableError
 from hil.harness.commands.inputs import random_inputs
-from hil.harness.diff.difference import How, compare
-from hil.harness.diff.runs import Sides
+from hil.harness.diff.difference import Coverage, compare
+from hil.harness.diff.runs import RunTracer
 from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
 from hil.targets.execution.signature import read_signature
@@ -19,9 +19,9 @@ from hil.targets.fvp import FvpOptions
 Made = Callable[[str], bytes]
 
 
-def sides_of(int8: bytes, *options: str, samples: int = 2) -> Sides:
+def tracer_of(int8: bytes, *options: str, samples: int = 2) -> RunTracer:
     inputs = random_inputs(read_signature(int8), samples)
-    return Sides(int8, VelaSettings(options=options), inputs, options={"fvp": FvpOptions(engine="open")})
+    return RunTracer(int8, VelaSettings(options=options), inputs, options={"fvp": FvpOptions(engine="open")})
 
 
 @pytest.fixture
@@ -36,26 +36,26 @@ def with_fvp(missing: Callable[[object], NoReturn]) -> None:
 def test_where_fvp_is_not_sim_only_outputs_are_compared(made: Made) -> None:
     """SUM left to the CPU: the firmware's kernel and TensorFlow's, which `sim` takes, do not give the same."""
     int8 = made("summed")
-    sides = sides_of(int8, "--ignore-ops SUM")
-    fvp, sim = sides.make("fvp"), sides.make("sim")
+    tracer = tracer_of(int8, "--ignore-ops SUM")
+    fvp, sim = tracer.trace("fvp"), tracer.trace("sim")
     assert fvp.listings == ()
     assert "fvp and sim differ themselves" in fvp.notes[0]
     result = compare(fvp.trace, sim.trace, read_signature(int8))
     assert result.first is not None
     assert (result.first.operator, result.first.word_offset) == ("SUM", None)
     convolution, total = result.tensors
-    assert (convolution.how, convolution.reason) == (How.NOT, "fvp shows its outputs alone")
-    assert total.how is How.WHOLE
+    assert (convolution.how, convolution.reason) == (Coverage.NOT, "fvp shows its outputs alone")
+    assert total.how is Coverage.WHOLE
 
 
 @pytest.mark.usefixtures("with_fvp")
 def test_where_fvp_is_sim_its_commands_are_named(made: Made) -> None:
-    """TFLite's LSTM kernel differs from the NPU by a step; what the NPU did to get there is known."""
+    """TFLite's LSTM kernel differs from the NPU by a step; the NPU's commands are known."""
     int8 = made("lstm")
-    sides = sides_of(int8, samples=3)
-    fvp = sides.make("fvp")
+    tracer = tracer_of(int8, samples=3)
+    fvp = tracer.trace("fvp")
     assert "sim gives the same" in fvp.notes[0]
-    first = compare(fvp.trace, sides.make("host").trace, read_signature(int8)).first
+    first = compare(fvp.trace, tracer.trace("host").trace, read_signature(int8)).first
     assert first is not None
     assert first.operator == "UNIDIRECTIONAL_SEQUENCE_LSTM"
     (listing,) = fvp.listings
@@ -65,9 +65,9 @@ def test_where_fvp_is_sim_its_commands_are_named(made: Made) -> None:
 def test_a_model_of_which_nothing_is_on_the_npu_is_the_reference(made: Made) -> None:
     int8 = made("two")
     kinds = ",".join(sorted(set(read_signature(int8).operators)))
-    sides = sides_of(int8, f"--ignore-ops {kinds}")
-    sim = sides.make("sim")
+    tracer = tracer_of(int8, f"--ignore-ops {kinds}")
+    sim = tracer.trace("sim")
     assert sim.notes == ("Vela placed nothing on the NPU",)
-    result = compare(sim.trace, sides.make("host").trace, read_signature(int8))
+    result = compare(sim.trace, tracer.trace("host").trace, read_signature(int8))
     assert result.first is None
-    assert {tensor.how for tensor in result.tensors} == {How.WHOLE}
+    assert {tensor.how for tensor in result.tensors} == {Coverage.WHOLE}

@@ -1,4 +1,4 @@
-"""What can be seen of a tensor that the NPU wrote in pieces, and what cannot."""
+"""Traces of tensors that the NPU wrote in pieces: assembled ones, and ones left out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hil.core.arrays import Array
-from hil.harness.diff.difference import Comparison, How, compare
+from hil.harness.diff.difference import Comparison, Coverage, compare
 from hil.harness.diff.trace import Trace, trace_compiled, trace_reference
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.mapping import MappedCommand
@@ -59,14 +59,14 @@ def test_tensors_of_a_cascade_are_compared_by_their_stripes(int8: bytes, cascade
     found = {tensor.tensor: tensor for tensor in result.tensors}
     assert len(stripes(cascade)) >= 2, "Vela makes no cascade of this model any more; take another"
     for name in stripes(cascade):
-        assert found[name].how is How.STRIPES
+        assert found[name].how is Coverage.STRIPES
 
 
 def test_without_a_cascade_the_same_tensors_are_whole(int8: bytes, expected: Trace) -> None:
     plain = compile_model(int8, VelaSettings())
     result = compared(int8, plain, plain.mapping, expected)
     assert result.first is None
-    assert {tensor.how for tensor in result.tensors} <= {How.WHOLE, How.NOT}
+    assert {tensor.how for tensor in result.tensors} <= {Coverage.WHOLE, Coverage.NOT}
 
 
 def test_rows_that_nobody_wrote_are_no_difference(int8: bytes, cascade: Compiled, expected: Trace) -> None:
@@ -75,7 +75,7 @@ def test_rows_that_nobody_wrote_are_no_difference(int8: bytes, cascade: Compiled
     result = compared(int8, cascade, tuple(e for e in cascade.mapping if e not in commands[-2:]), expected)
     (found,) = (tensor for tensor in result.tensors if tensor.tensor == name)
     assert result.first is None
-    assert found.how is How.PARTLY
+    assert found.how is Coverage.PARTLY
     elements = int(np.prod(commands[0].shape))
     assert found.reason == f"{elements * (count - 2) // count} of {elements} elements are written"
 
@@ -89,7 +89,7 @@ def test_pieces_without_a_place_are_named_and_not_compared(int8: bytes, cascade:
     result = compared(int8, cascade, tuple(shorter), expected)
     (found,) = (tensor for tensor in result.tensors if tensor.tensor == name)
     assert result.first is None
-    assert (found.how, found.reason) == (How.NOT, "inside a cascade: its pieces do not make up the tensor")
+    assert (found.how, found.reason) == (Coverage.NOT, "inside a cascade: its pieces do not make up the tensor")
 
 
 def test_every_operator_is_compared_or_has_its_reason(made: Made) -> None:
@@ -97,11 +97,11 @@ def test_every_operator_is_compared_or_has_its_reason(made: Made) -> None:
     compiled = compile_model(int8, VelaSettings())
     result = compared(int8, compiled, compiled.mapping, trace_reference(int8, samples_of(int8)))
     assert [tensor.operator for tensor in result.tensors] == list(read_signature(int8).operators)
-    reasons = {tensor.operator: tensor.reason for tensor in result.tensors if tensor.how is How.NOT}
+    reasons = {tensor.operator: tensor.reason for tensor in result.tensors if tensor.how is Coverage.NOT}
     assert reasons["DEPTHWISE_CONV_2D"] == "fused into a later operator"
     assert reasons["LEAKY_RELU"].startswith("no command of its own")
     unknown = compared(int8, compiled, (), trace_reference(int8, samples_of(int8)))
-    assert unknown.tensors[-1].how is How.WHOLE
+    assert unknown.tensors[-1].how is Coverage.WHOLE
     assert unknown.tensors[0].reason == "not known which command writes it"
 
 
@@ -113,9 +113,9 @@ def test_rows_written_by_turns_are_no_stripes(made: Made, options: tuple[str, ..
     result = compared(int8, compiled, compiled.mapping, trace_reference(int8, samples_of(int8)))
     assert result.first is None
     found = {tensor.operator: tensor for tensor in result.tensors}
-    assert found["TRANSPOSE"].how is How.WHOLE
+    assert found["TRANSPOSE"].how is Coverage.WHOLE
     if not options:  # the Python core names the last of the four operations alone
-        assert found["RESIZE_BILINEAR"].how is How.WHOLE
+        assert found["RESIZE_BILINEAR"].how is Coverage.WHOLE
     else:
         assert found["RESIZE_BILINEAR"].reason == "its pieces do not make up the tensor"
 
@@ -144,4 +144,4 @@ def test_two_command_streams_are_compared_with_each_other(int8: bytes, cascade: 
     one, other = (trace_compiled(made.model, made.mapping, inputs) for made in (cascade, legacy))
     result = compare(one, other, read_signature(int8))
     assert result.first is None
-    assert sum(tensor.how in (How.WHOLE, How.STRIPES) for tensor in result.tensors) >= 4
+    assert sum(tensor.how in (Coverage.WHOLE, Coverage.STRIPES) for tensor in result.tensors) >= 4

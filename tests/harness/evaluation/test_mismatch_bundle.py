@@ -1,4 +1,4 @@
-"""A fault in the NPU, one wrong bit of a scale: the suite fails, says where, and leaves what reproduces it."""
+"""A fault in the NPU, one wrong bit of a scale: the suite fails, names the place, and writes a bundle."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def fresh_store(tmp_path: Path, store: Path, blobs_int8: Path) -> Path:
 
 
 def again(folder: Path, *, faulty: bool) -> dict[str, np.ndarray]:
-    """What the bundle's own command gives, on an NPU with the fault or without."""
+    """Result of the bundle's own command, on an NPU with the fault or without."""
     line = next(line for line in (folder / "README.txt").read_text().splitlines() if line.startswith("again: "))
     arguments = shlex.split(line)[shlex.split(line).index("hil") + 1 :]
     code = (FAULT if faulty else "") + "\nfrom hil.harness.cli import main\nmain()\n"
@@ -38,7 +38,7 @@ def again(folder: Path, *, faulty: bool) -> dict[str, np.ndarray]:
 
 
 def explained(folder: Path) -> str:
-    """What the bundle's second command prints, on an NPU with the fault."""
+    """Output of the bundle's second command, on an NPU with the fault."""
     line = next(line for line in (folder / "README.txt").read_text().splitlines() if line.startswith("explain: "))
     arguments = shlex.split(line)[shlex.split(line).index("hil") + 1 :]
     code = f"{FAULT}\nfrom hil.harness.cli import main\nmain()\n"

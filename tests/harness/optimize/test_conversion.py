@@ -1,4 +1,4 @@
-"""Conversion: what comes out is quantized, of one sample, quiet, and computes what the Keras model computes."""
+"""Conversion: the result is quantized, of one sample, quiet, and has the outputs of the Keras model."""
 
 from __future__ import annotations
 

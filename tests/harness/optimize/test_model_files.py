@@ -1,4 +1,4 @@
-"""Model files, trained bases and Keras files: what is read back, and what is refused with one line."""
+"""Model files, trained bases and Keras files: reading, and refusals of one line."""
 
 from __future__ import annotations
 

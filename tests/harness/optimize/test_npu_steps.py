@@ -1,4 +1,4 @@
-"""Techniques that know the NPU: few values in the whole int8 kernel, whatever the layer; the controls that lose it."""
+"""NPU-aware techniques: few values in the whole int8 kernel, for every kind of layer; the controls that lose them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The deployment tree: which leaves there are and which nodes they share."""
+"""The deployment tree: its leaves and the nodes that they share."""
 
 from __future__ import annotations
 

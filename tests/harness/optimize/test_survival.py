@@ -1,4 +1,4 @@
-"""Measuring zeros and clusters, and catching their loss: in Keras models, in int8 files, planted and TFMOT's own."""
+"""Zeros and clusters are measured and their loss is caught: in Keras models, in int8 files, planted and TFMOT's own."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ OTHER = "def test_of_something_else():\n    assert True\n"
 
 
 def repository(folder: Path, files: dict[str, str] | None = None) -> Path:
-    """A user's repository: `models/blobs.py`, one test file, and whatever else."""
+    """A user's repository: `models/blobs.py`, one test file, and further files."""
     standard = {"models/blobs.py": model_file(), "test_deployment.py": TEST, "test_other.py": OTHER}
     return write(folder, {**standard, **(files or {})})
 
@@ -38,7 +38,7 @@ def run(folder: Path, store: Path, *arguments: str, plugins: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class TableRow:
-    """What a test looks at in a row of the summary."""
+    """The columns of a summary row that tests check."""
 
     mismatches: list[str]
     against_ptq: list[str]

@@ -1,4 +1,4 @@
-"""The code that a result depends on: every edit that can change it counts, wherever it is made, and no other does."""
+"""The code version of a result changes with every edit that can change the result, in any file, and with no other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from hil.harness.pipeline import ENTRIES, target_module
-from hil.harness.store import code_version as store_code
 from hil.harness.store.code_version import WITHOUT_EFFECT, code_version, reached
 from tests.support.blobs import write
 
@@ -213,5 +212,5 @@ def test_an_arrow_reaches_what_its_result_depends_on(arrow: str) -> None:
 
 def test_all_that_is_called_without_effect_would_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that was moved or is used no more does not stay in that list."""
-    monkeypatch.setattr(store_code, "WITHOUT_EFFECT", frozenset())
+    monkeypatch.setattr("hil.harness.store.code_version.WITHOUT_EFFECT", frozenset())
     assert {name for entries in ARROWS.values() for name in reached(*entries)} >= WITHOUT_EFFECT

@@ -1,4 +1,4 @@
-"""What of a model's source makes a result another one: everything that it is made of, and nothing else."""
+"""The digest of a model's source changes with everything that the model is made of, and with nothing else."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def loaded(tmp_path: Path, text: str, **files: str) -> Model:
 
 
 def changed(tmp_path: Path, *replacements: tuple[str, str], text: str = BASE) -> bool:
-    """Whether `replacements` make the digest another one."""
+    """True if `replacements` change the digest."""
     other = text
     for old, new in replacements:
         assert old in other

@@ -1,4 +1,4 @@
-"""What a user of the store relies on: nothing is made twice, nothing stale or damaged is used, nothing is lost."""
+"""Promises of the store: nothing is made twice, nothing stale or damaged is used, nothing is lost."""
 
 from __future__ import annotations
 

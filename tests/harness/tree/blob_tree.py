@@ -1,4 +1,4 @@
-"""A user's repository with the blobs on the whole tree, `hil tree` in it, and what it gives."""
+"""A user's repository with the blobs on the whole tree, and `hil tree` in it with its results."""
 
 from __future__ import annotations
 

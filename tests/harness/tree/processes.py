@@ -24,7 +24,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def gone(pids: list[int]) -> bool:
-    """Whether all have ended, after a while at the latest."""
+    """True if all end within a few seconds."""
     for _ in range(100):
         alive = [pid for pid in pids if Path(f"/proc/{pid}").exists() and _state(pid) != "Z"]
         if not alive:

@@ -1,4 +1,4 @@
-"""`hil tree --jobs`: several processes make what one would, and none outlives the walk."""
+"""`hil tree --jobs`: several processes make the same as one, and none outlives the walk."""
 
 from __future__ import annotations
 

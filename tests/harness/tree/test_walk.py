@@ -42,7 +42,7 @@ def in_process(folder: Path, store: Path, *names: str, observer: WalkObserver | 
 
 
 def anew(found: Walk) -> set[str]:
-    """What a walk trained itself; "" is the base."""
+    """Nodes that a walk trained itself; "" is the base."""
     return {" > ".join(node.node) for node in found.trained if node.anew}
 
 

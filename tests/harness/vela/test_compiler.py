@@ -1,4 +1,4 @@
-"""Vela in a child process: what it makes, what it says about it, and that no input takes the caller down."""
+"""Vela in a child process: its outputs and messages, and the caller's survival of every input."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def resnet(shared_models: Path) -> bytes:
 
 @pytest.fixture
 def temporary_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where this process, and a compiler process that is started within the test, have their temporary files."""
+    """Folder of the temporary files of this process and of compiler processes that the test starts."""
     compiler._worker().close()
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)

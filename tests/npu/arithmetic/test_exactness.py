@@ -30,7 +30,7 @@ from hil.npu.stream.operations import (
 )
 
 RAW = Activation(-(1 << 31), (1 << 31) - 1, True, None, None)
-"""What a 32-bit output has: it wraps, so that every lost unit shows."""
+"""Limits of a 32-bit output: it wraps, so that every lost unit shows."""
 
 BYTE = Activation(-128, 127, False, None, None)
 
@@ -83,7 +83,7 @@ def convolution(terms: int, dtype, zero_point: int, out: np.dtype) -> Convolutio
 
 
 def convolved(operation, weights, inputs, stage) -> int:
-    """What the kernel computes of `inputs`, elements of the input's type."""
+    """The kernel's output for `inputs`, elements of the input's type."""
     weights = np.array(weights, np.int16).reshape(1, 1, 1, -1)
     step = ConvolutionStep.prepare(operation, weights, stage)
     memory = np.zeros((1, 64 + operation.ifm.elements * operation.ifm.dtype.itemsize), np.uint8)

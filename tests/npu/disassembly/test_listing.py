@@ -1,4 +1,4 @@
-"""A listing says what the stream does: every register, every name, every figure can be traced to its source."""
+"""A listing shows the operations of the stream: each register, name and figure can be traced to its source."""
 
 from __future__ import annotations
 

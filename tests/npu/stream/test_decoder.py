@@ -1,4 +1,4 @@
-"""Command streams: what is malformed or out of bounds raises an error that names the word."""
+"""Command streams that are malformed or out of bounds raise an error that names the word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a feature map says it touches is what it touches: every check of an address rests on that."""
+"""The ranges that a feature map reports are the bytes that it touches: every check of an address rests on them."""
 
 from __future__ import annotations
 

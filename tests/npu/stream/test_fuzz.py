@@ -159,7 +159,7 @@ def test_memory_that_cannot_be_written_is_refused():
 
 @pytest.mark.parametrize(("low", "high", "stored"), [(446, 500, 127), (-500, -446, -128), (100, -100, 100)])
 def test_limits_that_are_no_numbers_of_the_type_are_its_own(low, high, stored):
-    """What a float beyond a type becomes as a number of it depends on the CPU."""
+    """The conversion of a float beyond a type's range depends on the CPU."""
     words = assemble(*PIXEL, ("ACTIVATION_MIN", low), ("ACTIVATION_MAX", high), (Op.POOL, 0), STOP)
     memory = np.full((1, 4096), 7, np.uint8)
     decode(words, U55, {}).run({1: memory})

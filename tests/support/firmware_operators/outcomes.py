@@ -1,4 +1,4 @@
-"""Cases on the firmware and on the reference kernels: what became of each.
+"""Outcomes of cases on the firmware and on the reference kernels.
 
     for case in chosen(4): print(case.key, measured(case))
 

@@ -1,10 +1,10 @@
-"""A driver for the fuzzer: register accesses and what lies in the guest's memory, as bytes.
+"""A driver for the fuzzer: register accesses and the content of the guest's memory, as bytes.
 
     data = script(accelerator, job(...), contents)          # a seed
     play(data, memory_system)
 
 A script is a number of an accelerator, the number of accesses, eight bytes for each (kind: 0 read, else write; size;
-offset; value), and what the memory holds from `BASE` on.
+offset; value), and the content of the memory from `BASE` on.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ def script(accelerator: Accelerator, accesses: Sequence[tuple[int, int, int, int
 
 
 def job(stream: bytes, regions: Sequence[int]) -> list[tuple[int, int, int, int]]:
-    """What a driver writes to run `stream`, which lies at the start of the memory; `regions` are offsets in it."""
+    """Register writes of a driver that runs `stream`, at the start of the memory; `regions` are offsets in it."""
     writes = [(QBASE, BASE), (QBASE + 4, 0), (QSIZE, len(stream))]
     writes += [(register, BASE + offset) for register, offset in zip(BASEP, regions, strict=False)]
     return [(1, 0, offset, value) for offset, value in [*writes, (CMD, 1)]] + [(0, 0, STATUS, 0), (1, 0, CMD, 2)]
 
 
 def play(data: bytes, memory_system: MemorySystem) -> None:
-    """Does what the script says; raises `FaultError` where this memory has not what a job needs."""
+    """Performs the accesses of a script; raises `FaultError` where a job's address is outside of this memory."""
     data = data.ljust(_HEAD.size, b"\0")
     number, count = _HEAD.unpack_from(data)
     accelerator, count = ALL[number % len(ALL)], min(count, (len(data) - _HEAD.size) // _ACCESS.size)

@@ -54,7 +54,7 @@ class _Element:
 
 
 class _Dice:
-    """A few ways to choose."""
+    """Random choices from one seed."""
 
     def __init__(self, seed: int) -> None:
         self.generator = np.random.default_rng(seed)

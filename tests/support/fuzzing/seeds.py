@@ -1,4 +1,4 @@
-"""Seeds: what Vela makes of small models, one of each operator and type, cut up for the targets.
+"""Seeds: Vela's output for small models, one of each operator and type, cut up for the targets.
 
 write_seeds(folder)                    # folder/TARGET/seeds, folder/TARGET/contexts
 """
@@ -31,7 +31,7 @@ _LARGEST_ARENA = 1 << 15
 
 @dataclass(frozen=True)
 class Seeds:
-    """Inputs by target, and what surrounds the streams."""
+    """Inputs by target, and the contexts of the streams."""
 
     inputs: Mapping[str, list[bytes]]
     contexts: list[Context]

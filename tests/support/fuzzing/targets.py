@@ -2,8 +2,8 @@
 
     TARGETS["stream"](data, contexts)      # returns the kind of answer, raises only what it should not
 
-Each takes what an attacker may write.  An error of the family is an answer like any other; whatever else is raised, or
-a broken promise (`AssertionError`), is a finding.  Memory that an operation must not reach lies on both sides of what
+Each takes input of an attacker.  An error of the family is an answer like any other; any other exception, or a
+broken promise (`AssertionError`), is a finding.  Memory that an operation must not reach lies on both sides of what
 it may: the two runs of a stream, with NumPy and with the compiled loops, have other bytes there and must leave them
 alone and give the same result.
 """
@@ -52,7 +52,7 @@ _LAYOUT = struct.Struct("<BBHHBBBB")
 
 @dataclass(frozen=True)
 class Context:
-    """What surrounds a command stream: accelerator, region 0, size of region 1 (which region 2 shares)."""
+    """Context of a command stream: accelerator, region 0, size of region 1 (which region 2 shares)."""
 
     accelerator: Accelerator
     constants: NDArray[np.uint8]

@@ -1,4 +1,4 @@
-"""Transfers and uploads over a bad line, and what came of them."""
+"""Transfers and uploads over a bad line, and their results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BAUD = 4_000_000
 
 @dataclass
 class Row:
-    """What came of one setting."""
+    """The result of one setting."""
 
     kind: str
     rate: float
@@ -41,7 +41,7 @@ class Row:
     seen: int = 0
 
     def add_counts(self, proxied: Proxied) -> None:
-        """Takes over what the proxy did."""
+        """Adds the counts of the proxy."""
         self.hung_up += proxied.counts["hung_up"]
         for way in ("to_board", "to_host"):
             self.hit += proxied.counts[way]["hit"]

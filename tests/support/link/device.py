@@ -76,7 +76,7 @@ class Device:
         return int(self._place)
 
     def tell(self, order: str) -> None:
-        """`reset`, `silent` or `port`: as `device.c` says."""
+        """Sends the command `reset`, `silent` or `port` of `device.c`."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{order}\n")
         self._process.stdin.flush()

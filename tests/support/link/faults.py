@@ -1,4 +1,4 @@
-"""Faults on a line: what a bad cable, and worse, does to bytes."""
+"""Faults on a line: bytes flipped, dropped, duplicated, delayed or cut out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BYTES_AN_EVENT = 0.3 + 0.4 + 0.15 + 0.1 + 0.05 * (1 + _LONGEST_CUT) / 2
 
 @dataclass
 class Counts:
-    """What was done to a line's bytes."""
+    """Counts of the faults in a line's bytes."""
 
     seen: int = 0
     hit: int = 0
@@ -48,7 +48,7 @@ class Faults:
         return [*pieces, (data[start:], 0.0)]
 
     def _event(self, data: bytes) -> tuple[bytes, int, float]:
-        """What comes out for the first bytes of `data`, how many those were, and the wait after them."""
+        """One fault: output for the first bytes of `data`, their number, and the wait after them."""
         kind = self._random.choices(("drop", "flip", "duplicate", "delay", "cut"), (30, 40, 15, 10, 5))[0]
         first, taken, wait = data[:1], 1, 0.0
         if kind == "drop":

@@ -40,7 +40,7 @@ class Line:
 
     @property
     def counts(self) -> Counts:
-        """What was done to the bytes."""
+        """Counts of the faults in the bytes."""
         return self._faults.counts
 
     @property
@@ -50,7 +50,7 @@ class Line:
 
     @property
     def next_at(self) -> float | None:
-        """When bytes come out."""
+        """Time at which the next bytes come out."""
         return self._queue[0][0] if self._queue else None
 
     def put(self, data: bytes) -> None:
@@ -66,7 +66,7 @@ class Line:
             self._free += wait
 
     def take(self) -> bytes:
-        """What comes out now."""
+        """Bytes that come out now."""
         out = bytearray()
         now = time.monotonic()
         while self._queue and self._queue[0][0] <= now:
@@ -75,7 +75,7 @@ class Line:
         return bytes(out)
 
     def clear(self) -> None:
-        """Loses what is in it."""
+        """Drops all bytes on the line."""
         self._queue.clear()
         self.held = 0
         self._free = 0.0
@@ -163,7 +163,7 @@ class Proxy:
 
 
 def main() -> int:
-    """Opens both sides, tells where, and works until the end."""
+    """Opens both sides, prints the URL, and works until standard input ends."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=("pty", "tcp"))
     parser.add_argument("port", type=int)

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Proxied:
-    """The proxy of `tests.support.link.proxy` as a process; after the `with` block `counts` says what it did."""
+    """The proxy of `tests.support.link.proxy` as a process; after the `with` block `counts` has its faults."""
 
     def __init__(
         self, port: int, kind: str, *, baud: float = 0.0, rate: float = 0.0, hang_ups: float = 0.0, seed: int = 0

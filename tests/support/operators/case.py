@@ -47,7 +47,7 @@ class Case:
 
     @property
     def key(self) -> str:
-        """What finds this case again, and seeds it."""
+        """Key that identifies this case and seeds its random numbers."""
         return f"{self.operator}/{self.dtype}/{self.name}"
 
     @property

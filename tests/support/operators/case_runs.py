@@ -23,7 +23,7 @@ from tests.support.operators.settings import Setting
 
 @dataclass(frozen=True)
 class Run:
-    """What became of `case` under `setting`."""
+    """The outcome of `case` under `setting`."""
 
     case: Case
     setting: Setting

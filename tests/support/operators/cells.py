@@ -1,4 +1,4 @@
-"""From runs to cells: one an operator, type and accelerator, as `expected.json` keeps them.
+"""Cells of the table from runs: one an operator, type and accelerator, as in `expected.json`.
 
 cells = count(runs)
 worse = compare(cells, expected)        # lines, none if no cell got worse
@@ -37,7 +37,7 @@ class Cell:
         return self.equal + self.differs
 
     def plus(self, kind: str, largest: int) -> Cell:
-        """With one more run."""
+        """The cell with one more run."""
         counts = asdict(self)
         counts[kind.replace(" ", "_")] += 1
         return Cell(**counts | {"largest": max(self.largest, largest)})
@@ -79,7 +79,7 @@ def read(part: str, path: Path = EXPECTED) -> Cells:
 
 
 def write(parts: Mapping[str, Cells], path: Path = EXPECTED) -> None:
-    """Keeps the cells of all parts; what is 0 is left out."""
+    """Writes the cells of all parts; counts of 0 are left out."""
     held = {
         part: {name: {key: value for key, value in asdict(cell).items() if value} for name, cell in cells.items()}
         for part, cells in parts.items()

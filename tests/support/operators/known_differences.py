@@ -70,7 +70,7 @@ OWN_ARITHMETIC: dict[str, str] = {
     "RELU_0_TO_1": "int16, which TFLite does not take: rescaled and clamped as its 8-bit kernel",
     "RELU_N1_TO_1": "as RELU_0_TO_1",
 }
-"""By operator, why its cases are held to arithmetic of the suite's own and not to the oracle, and what that is."""
+"""By operator, the reason for which its cases are compared with the suite's own arithmetic, and that arithmetic."""
 
 NO_CASES: dict[str, str] = {}
-"""By operator, why an operator of Vela's list of supported operators has no cases."""
+"""By operator, the reason for which an operator of Vela's list of supported operators has no cases."""

@@ -46,7 +46,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A case's model, inputs and right outputs, or why there are none."""
+    """A case's model, inputs and right outputs, or the reason for which there are none."""
 
     model: bytes
     inputs: list[Array]

@@ -1,4 +1,4 @@
-"""Settings of a compilation: accelerator, memory mode, which of Vela's two compilers, and for what it optimises."""
+"""Settings of a compilation: accelerator, memory mode, compiler (Vela has two), goal of its optimisation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALL_SETTINGS = len(MODES) * len(COMPILERS)
 """Ways to compile a case for an accelerator."""
 
 SETTINGS = 2
-"""How many of them the whole run takes for each case and accelerator, by turns."""
+"""Number of these ways that the whole run takes for each case and accelerator, by turns."""
 
 _FAST_CASES = 2
 """Cases a cell in the fast part."""

@@ -15,7 +15,7 @@ from tests.support.operators.quantization import zero_point
 
 @dataclass(frozen=True)
 class Weighting:
-    """How weights are quantized.
+    """Quantization of weights.
 
     `per_channel`: a scale an output channel, else one.  `bias`: whether there is one; `bias_type`: its type (default:
     int64 for int16 inputs, else int32).  `spread`: scale of the

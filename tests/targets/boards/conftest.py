@@ -36,7 +36,7 @@ def _built(tmp_path_factory: pytest.TempPathFactory, zig_wheel: None) -> bytes:
 
 @pytest.fixture
 def firmware(_built: bytes, tmp_path: Path) -> MakeFirmware:
-    """`firmware(board, version, npu_config)`: the file of a firmware that says so of itself."""
+    """`firmware(board, version, npu_config)`: the file of a firmware that reports these values."""
 
     def make(board: str = "bench", version: str = "monitor 1.0", npu_config: int = NPU_128) -> Path:
         at = _built.index(b"HIL_ID>\0") + 8

@@ -1,4 +1,4 @@
-"""A board on a serial cable that can go wrong: a process behind a pty, with a supply, and somebody who pulls the plug.
+"""A board on a serial cable with faults: a process behind a pty, with a power supply and a plug that can be pulled.
 
 The supply is a file: the board runs `firmware.elf` while `powered` is there, and starts anew when one of both is
 replaced, so that `rm`, `touch` and `cp` are its power switch and its flasher.

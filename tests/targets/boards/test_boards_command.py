@@ -1,4 +1,4 @@
-"""`hil boards`: what is described, where it is, and what it says of itself; silent ports cost a bounded time."""
+"""`hil boards` lists described boards, their ports and identities; silent ports cost a bounded time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong in a board's file is told in one line with file and key; what is right is what the board then is."""
+"""A mistake in a board's file is one line with file and key; a right file describes the board."""
 
 from __future__ import annotations
 

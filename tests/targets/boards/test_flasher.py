@@ -1,4 +1,4 @@
-"""A firmware goes onto the board that it is for, and onto no other; afterwards the board runs it, or it is said."""
+"""A firmware is written onto its board and onto no other; a board that does not run it afterwards is an error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .plug import Plug
 
 
 def flasher(cable: Plug, *words: str) -> str:
-    """`cp` is the flasher: the plug starts what it puts there."""
+    """The TOML table of a flasher that is `cp`: the plug starts the copied firmware."""
     command = words or ("cp", "--remove-destination", "-v", "{elf}", str(cable.firmware))
     return f"[flash]\ncommand = {json.dumps(command)}\nlimit_s = 3\n"
 

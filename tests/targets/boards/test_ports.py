@@ -1,4 +1,4 @@
-"""The right port is found by what hangs on it, and one run a port: also when runs are killed."""
+"""A port is found by its device's identity, and one run at a time has it, also when runs are killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A board that fails in the middle is got back, or given up in bounded time with its story; never a wrong result."""
+"""A board that fails in the middle is recovered, or given up in bounded time with the reasons; no result is wrong."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_dead_board_is_given_up_with_what_was_tried_and_is_out_of_order_from_t
 def test_a_port_that_comes_back_under_another_name_is_found_by_its_description(
     plug: MakePlug, described: MakeBoard
 ) -> None:
-    """What the USB bus does when a board is plugged again; here the description's path is a pattern's one match."""
+    """The USB bus renames a board that is plugged again; here the description's path is a pattern's one match."""
     cable = plug()
     access = local_access(find_board(str(described(cable))))
     moving = type(access)(access.board, lambda: str(cable.path), access.ways)

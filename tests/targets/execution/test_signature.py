@@ -1,4 +1,4 @@
-"""Inputs that do not fit get one line that says what would; those that do become what the model takes."""
+"""Inputs that do not fit raise one line that names the right form; all others become the model's arrays."""
 
 from __future__ import annotations
 

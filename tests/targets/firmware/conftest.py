@@ -44,7 +44,7 @@ Boot = Callable[..., Booted]
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the tests keep what they build."""
+    """Folder of the firmware that the tests build."""
     return tmp_path_factory.mktemp("built")
 
 

@@ -1,4 +1,4 @@
-"""The monitor's C parts as a library of this machine, and what plays the hardware for them."""
+"""The monitor's C parts as a library of this machine, and registers in place of the hardware."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`hil firmware build`: what it builds, says and keeps, and what it says when it cannot."""
+"""`hil firmware build`: the built file, its cache, its output, and its errors."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from hil.core.errors import EXIT_INFRASTRUCTURE, EXIT_USAGE, BadInputError, BuildError, UnavailableError
-from hil.targets.firmware import build as building
-from hil.targets.firmware.build import boards, build
+from hil.core.errors import (
+    EXIT_INFRASTRUCTURE,
+    EXIT_USAGE,
+    BadInputError,
+    BuildError,
+    InfrastructureError,
+    UnavailableError,
+)
+from hil.targets.firmware.build import DEFAULT_BOARD, SOURCES, boards, build, port
 from hil.targets.firmware.compilers import find_compiler
 
 from .conftest import COMPILERS
@@ -41,13 +47,13 @@ def test_it_fits_its_memory_and_is_the_same_every_time(tmp_path: Path, board: st
 
 
 def test_its_files_use_each_other_without_a_circle(tmp_path: Path) -> None:
-    compiler, header = find_compiler("zig"), building.port(building.DEFAULT_BOARD)
+    compiler, header = find_compiler("zig"), port(DEFAULT_BOARD)
     flags = ["-ffreestanding", "-include", str(header), "-I", str(header.parent), '-DFIRMWARE_VERSION="0"']
-    for folder in (building.SOURCES / "monitor", building.SOURCES / "protocol"):
+    for folder in (SOURCES / "monitor", SOURCES / "protocol"):
         flags += ["-I", str(folder), "-I", str(folder / "freestanding")]
     defined: dict[str, str] = {}
     used: dict[str, set[str]] = {}
-    for source in building.SOURCES.rglob("*.c"):
+    for source in SOURCES.rglob("*.c"):
         compiler.run([*flags, "-c", str(source), "-o", "object.o"], tmp_path)
         with (tmp_path / "object.o").open("rb") as stream:
             symbols = [*ELFFile(stream).get_section_by_name(".symtab").iter_symbols()]
@@ -117,7 +123,7 @@ def test_what_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(building.InfrastructureError, match="cannot be kept"):
+    with pytest.raises(InfrastructureError, match="cannot be kept"):
         build(compiler="zig", folder=tmp_path / "file" / "below")
 
 

@@ -1,4 +1,4 @@
-"""The firmware's commands, on stock QEMU: memory, what is refused, faults, resets, NPUs that are not there or stuck."""
+"""The firmware's commands, on stock QEMU: memory, refusals, faults, resets, NPUs that are missing or stuck."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DDR = 0x7000_0000
 
 
 def _port(folder: Path, name: str, text: str) -> str:
-    """The header of a port of one's own."""
+    """The header of a user's own port."""
     path = folder / f"{name}.h"
     path.write_text(f'#include "mps3.h"\n#define PORT_BOARD "{name}"\n{text}\n')
     return str(path)

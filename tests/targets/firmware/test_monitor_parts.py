@@ -32,7 +32,7 @@ FIELDS = {
 
 @dataclass(frozen=True)
 class Counted:
-    """What a job counted."""
+    """Counters of a job."""
 
     total: int
 

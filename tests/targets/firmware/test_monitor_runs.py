@@ -26,7 +26,7 @@ EVENTS = (0x23, 0x82, 0x87, 0x182)
 NPU = Accelerator.from_name("ethos-u55-128")
 MEMORY = MemorySystem.of(NpuConfig())
 VERSION_MINOR = 0xF00
-"""Bits of ID: what may tell a virtual board's NPU from a real one."""
+"""Bits of ID in which a virtual board's NPU may differ from a real one."""
 STOP = Op.STOP | 0xFFFF << 16
 
 

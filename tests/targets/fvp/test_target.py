@@ -1,4 +1,4 @@
-"""`fvp` boots Arm's firmware for every sample and gives back what it computed and counted."""
+"""`fvp` boots Arm's firmware for every sample and returns its outputs and counters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`host` is the oracle: it says what it is, refuses what it cannot run, and survives damaged files."""
+"""`host` is the oracle: it has an identity, refuses models that it cannot run, and survives damaged files."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Lab:
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def client(self, *words: str) -> str:
-        """What `labgrid-client` prints."""
+        """Runs `labgrid-client` and returns its output."""
         environment = {**os.environ, "LG_COORDINATOR": self.address}
         command = [_program("client"), *words]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
@@ -56,20 +56,20 @@ class Lab:
         subprocess.run(command, input=json.dumps(wanted), text=True, check=True, timeout=60)
 
     def holder(self, place: str) -> str:
-        """Who has acquired it; empty if nobody."""
+        """The user who has acquired a place; empty if it is free."""
         lines = self.client("-p", place, "show").splitlines()
         told = next(line for line in lines if "acquired:" in line).partition("acquired:")[2].strip()
         return "" if told == "None" else told
 
     def wait_until_free(self, place: str, limit_s: float = 15.0) -> None:
-        """Fails if it is not released in time."""
+        """Waits until a place is free; fails if it is not released in time."""
         end = time.monotonic() + limit_s
         while self.holder(place):
             assert time.monotonic() < end, f"{place} is still acquired by {self.holder(place)}"
             time.sleep(0.2)
 
     def wait_for(self, command: str, *wanted: str) -> None:
-        """Fails if the client does not list all of it in time."""
+        """Waits until the client lists all names; fails if it does not in time."""
         end = time.monotonic() + _START_S
         while not all(word in (listed := self._listed(command)) for word in wanted):
             assert time.monotonic() < end, listed

@@ -1,4 +1,4 @@
-"""Places of a real coordinator: who gets one, who waits, and that everything is given back whatever happens."""
+"""Places of a real coordinator: acquiring, waiting, and release of everything after every kind of end."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def switch() -> Iterator[list[str]]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -236,7 +236,7 @@ def test_what_is_no_program_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def _state(process: int) -> str:
-    """As `ps` has it; empty where there is no such process."""
+    """State of a process in the letters of `ps`; empty if there is no such process."""
     try:
         return Path(f"/proc/{process}/stat").read_text().split()[2]
     except OSError:

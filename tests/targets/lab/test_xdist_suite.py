@@ -129,7 +129,7 @@ def kill_when_seen(run: subprocess.Popen[str], repository: Path, boards: dict[st
 
 
 def finished(run: subprocess.Popen[str], lab: Lab) -> str:
-    """What it printed; every place is free again."""
+    """Output of the finished session; checks that every place is free again."""
     printed, _ = run.communicate(timeout=240)
     for place in ("desk1", "desk2"):
         lab.wait_until_free(place)

@@ -1,4 +1,4 @@
-"""The C library, as a program that ends at undefined behaviour, against what no good host would send."""
+"""The C library, as a program that ends at undefined behaviour, against malformed and hostile requests."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_random_bytes_change_nothing(board: tuple[Raw, Device]) -> None:
 
 
 def test_a_board_that_cannot_work_is_not_started(tmp_path: Path) -> None:
-    """`hil_link_start` says no to what would let it overrun, and touches nothing."""
+    """`hil_link_start` refuses configurations that would let it overrun, and touches nothing."""
     source = tmp_path / "refuses.c"
     source.write_text(
         """

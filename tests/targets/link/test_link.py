@@ -1,4 +1,4 @@
-"""What a user of the link sees, on a pty and on TCP, with the board's real library at the other end."""
+"""The link on a pty and on TCP, with the board's real library at the other end."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def test_a_line_that_takes_nothing_ends_in_time() -> None:
 
 
 def test_a_port_that_is_looked_for_may_take_a_while_to_be_found_again(program: Path) -> None:
-    """What looks for it (by its USB identity) says in its own words that there is none yet."""
+    """A search (by USB identity) reports in its own words that there is no port yet."""
     gone = 0.0
 
     def find() -> str:

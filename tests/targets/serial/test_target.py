@@ -1,4 +1,4 @@
-"""`serial` on the virtual board: bytes and cycles of `sim`, over a pty and over TCP, whatever happens to the board."""
+"""`serial` on the virtual board has bytes and cycles of `sim`, over a pty and over TCP, also after faults."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def parts(missing: Callable[[object], NoReturn]) -> None:
 
 @pytest.fixture(scope="module")
 def plugged() -> Iterator[VirtualBoard]:
-    """A virtual board on a TCP port, started by somebody else."""
+    """A virtual board on a TCP port, started outside of the target."""
     with start(tcp=0) as board:
         yield board
 

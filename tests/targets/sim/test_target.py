@@ -1,4 +1,4 @@
-"""`sim` computes what the oracle computes, wherever Vela places the operators and whatever state a model has."""
+"""`sim` has the outputs of the oracle, for all placements of operators and all kinds of state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keras 3 models for tests, with weights that all differ, and what says that two versions compute the same."""
+"""Keras 3 models for tests, with weights that all differ, and a check that two versions compute the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hil.harness.optimize.keras import keras3
 
 
 class Late:
-    """What `find` finds, imported only when a test uses it: collecting tests must not take seconds."""
+    """Attribute found by `find` and imported only when a test uses it: collecting tests must not take seconds."""
 
     def __init__(self, find: Callable[[], Any]) -> None:
         self.find = find

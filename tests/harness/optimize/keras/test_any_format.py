@@ -1,4 +1,4 @@
-"""Keras 3 in model files, and Keras files of all kinds: what is read back, and what hostile files do not reach."""
+"""Keras 3 in model files, and Keras files of all kinds: reading, and refusals of hostile files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keras 3 models: what comes out computes the same under Keras 2, and what cannot is named."""
+"""Keras 3 models: a converted model computes the same under Keras 2; an unsupported one is named."""
 
 from __future__ import annotations
 

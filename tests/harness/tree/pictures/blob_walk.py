@@ -1,4 +1,4 @@
-"""A walk of the blobs' tree, for tests of what is made of one."""
+"""A walk of the blobs' tree, for tests of its pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Walked:
-    """A walk of the blobs' tree (ptq and pqat), and what it stands on."""
+    """A walk of the blobs' tree (ptq and pqat), with its evaluator and model."""
 
     model: Model
     bench: Evaluator

@@ -1,4 +1,4 @@
-"""The walk that pictures are made of."""
+"""Fixture of the pictures' tests: a walk of the blobs' tree."""
 
 from __future__ import annotations
 

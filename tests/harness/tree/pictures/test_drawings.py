@@ -1,4 +1,4 @@
-"""What a picture of a walk says: places in the tree, points and limits, a kernel's values at every stage."""
+"""Content of a walk's pictures: places in the tree, points and limits, a kernel's values at every stage."""
 
 from __future__ import annotations
 

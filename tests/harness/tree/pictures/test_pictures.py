@@ -1,4 +1,4 @@
-"""Pictures of a walk as a user opens them: complete, safe whatever a name holds, the same every time."""
+"""Pictures of a walk: complete, safe for every name, the same every time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MOST_BYTES = 1_500_000
 
 
 class Page(HTMLParser):
-    """What a browser would find in a page."""
+    """Elements of a page that a browser would find."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ def drawings(page: str) -> list[ET.Element]:
 
 
 def check_page(page: str) -> Page:
-    """What holds for every page."""
+    """Checks that hold for every page."""
     read = Page(page)
     tags = Counter(tag for tag, _ in read.tags)
     assert not tags.keys() & {"script", "iframe", "object", "embed", "link", "foreignobject", "base", "form", "a"}
@@ -193,7 +193,7 @@ def visible_to_parser(page: Path, folder: Path) -> str:
 
 
 def visible_to_browser(page: Path, folder: Path) -> str:
-    """The text of a page in a real browser, which must have nothing to complain of: what the page forbids is told."""
+    """The text of a page in a real browser, which must report no error: it reports what the page forbids."""
     assert BROWSER is not None
     start = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
     start += ["--enable-logging=stderr", "--dump-dom", page.as_uri()]

@@ -38,7 +38,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, zig_wheel: None) -> Callable
 
 @pytest.fixture(scope="session")
 def answers() -> dict[bytes, list[str]]:
-    """Some inputs with what the board is to print of each."""
+    """Inputs with the outputs that the board prints for each."""
     generator = np.random.default_rng(5)
     inputs = [generator.integers(0, 256, INPUT_BYTES, dtype=np.uint8).tobytes() for _ in range(3)]
     return {data: [f"{value / 256:.3f}" for value in generator.integers(0, 256, 12)] for data in inputs}

@@ -36,7 +36,7 @@ class Flipping:
         return getattr(self.channel, name)
 
     def send(self, data: bytes) -> None:
-        """As the channel, but for that character."""
+        """Sends as the channel does, but for that character."""
         if self.commands.fullmatch(data):
             self.left -= 1
             if self.left == 0:
@@ -204,15 +204,15 @@ def test_a_clock_of_32_bits_may_pass_its_end() -> None:
 
 
 class Babbling:
-    """A channel on which there is always something."""
+    """A channel that always has data."""
 
     name = "babble"
 
     def send(self, data: bytes) -> None:
-        """Nobody listens."""
+        """Drops the data."""
 
     def receive(self, timeout: float) -> bytes:
-        """At once."""
+        """Returns data at once."""
         return b"\x1b[31mred\n"
 
 

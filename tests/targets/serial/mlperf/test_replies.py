@@ -1,4 +1,4 @@
-"""Lines of a board as values, and what of a print tells the quantized outputs."""
+"""Lines of a board as values, and the quantized outputs that follow from printed numbers."""
 
 from __future__ import annotations
 

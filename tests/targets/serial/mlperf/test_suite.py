@@ -53,7 +53,7 @@ def test_latency(latency):
 
 @pytest.fixture
 def repository(tmp_path: Path, classifier: bytes, inputs: np.ndarray[Any, Any], expected: Run) -> Path:
-    """A user's model file and tests; one of four labels is not what the model says."""
+    """A user's model file and tests; one of four labels is not the model's answer."""
     signature = read_signature(classifier)
     labels = expected.outputs[0].argmax(axis=1)
     labels[0] = (labels[0] + 1) % 12
@@ -75,7 +75,7 @@ def describe(repository: Path, port: str) -> str:
 
 
 def ran(repository: Path, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """What a command of the user's gives."""
+    """Result of a user's command."""
     environment = {**os.environ, "HIL_STORE": str(repository / "store")}
     command = [sys.executable, "-m", *words]
     return subprocess.run(

@@ -1,4 +1,4 @@
-"""A board with this firmware as a target: outputs where its print tells them, accuracy, latency by its own clock."""
+"""A board with this firmware as a target: outputs that its print determines, accuracy, latency by its clock."""
 
 from __future__ import annotations
 
