@@ -30,7 +30,7 @@ _LINE_END = re.compile(r"[\r\n]+")
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedProgram:
     """The exit code (None: the time limit was reached) and the last bytes of the output, both streams together."""
 
     code: int | None
@@ -51,7 +51,7 @@ def run(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
     most_text: int = 64 << 10,
-) -> Ended:
+) -> EndedProgram:
     """Runs `command`, whose first word is a path, in `folder`; `environment` is added to this process's own.
 
     `say` gets the output line by line; of all of it the last `most_text` characters are returned.  A program that
@@ -71,7 +71,7 @@ def run(
         in_time = _listen(process, time.monotonic() + limit_s, output)
     finally:
         _end(process)
-    return Ended(process.returncode if in_time else None, output.text)
+    return EndedProgram(process.returncode if in_time else None, output.text)
 
 
 class _Output:

@@ -35,10 +35,10 @@ from hil.core.errors import StreamError
 from hil.core.tflite.model import (
     IDENTIFIER,
     NPU_OPERATOR,
-    Model,
     Operator,
     Subgraph,
     Tensor,
+    TfliteModel,
     read_model,
     read_operator_codes,
 )
@@ -183,7 +183,7 @@ def read_compiled(data: bytes) -> CompiledModel:
     return CompiledModel(subgraphs, max((t.bytes + (t.offset or 0) for t in tensors), default=0))
 
 
-def _offsets(model: Model) -> list[int | None]:
+def _offsets(model: TfliteModel) -> list[int | None]:
     """Arena offset of every tensor of all subgraphs, None for tensors outside the arena."""
     count = sum(len(graph.tensors) for graph in model.subgraphs)
     words = model.metadata("OfflineMemoryAllocation")

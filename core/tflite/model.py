@@ -4,9 +4,9 @@
     for operator in model.main.operators:
         print(operator.kind, [model.main.tensors[index].name for index in operator.inputs if index >= 0])
 
-Tensors and operators name each other by number: an index that leads nowhere is damage, so that whatever a `Model` holds
-can be followed.  Readers look at a tensor for each operator that names it, so that is counted as `flatbuffer` counts
-what is read.  Constants are views of the file.
+Tensors and operators name each other by number: an index that leads nowhere is damage, so that every index in a `TfliteModel` can
+be followed.  Readers look at a tensor for each operator that names it, so that is counted as `flatbuffer` counts what
+is read.  Constants are views of the file.
 
 Source: TensorFlow's `schema.fbs` (field numbers).
 """
@@ -162,7 +162,7 @@ class Subgraph:
 
 
 @dataclass(frozen=True)
-class Model:
+class TfliteModel:
     """A model; `buffers` are the bytes that tensors and metadata name."""
 
     subgraphs: tuple[Subgraph, ...]
@@ -184,15 +184,15 @@ class Model:
         return None
 
 
-def read_model(data: bytes) -> Model:
+def read_model(data: bytes) -> TfliteModel:
     """Reads the whole structure.  Raises `StreamError` for what is no TFLite file or a damaged one."""
     root = root_table(data, IDENTIFIER)
     codes = _codes(root)
     buffers = tuple(buffer.view(0) for buffer in root.tables(4))
-    return Model(tuple(_subgraph(graph, codes, buffers) for graph in root.tables(2)), buffers, root)
+    return TfliteModel(tuple(_subgraph(graph, codes, buffers) for graph in root.tables(2)), buffers, root)
 
 
-def view_model(data: bytes, name: str, view: Callable[[Model], _T]) -> _T:
+def view_model(data: bytes, name: str, view: Callable[[TfliteModel], _T]) -> _T:
     """`view` of a file that errors call `name`.  Raises `BadInputError` for what is no TFLite file or a damaged one."""
     if data[4:8] != IDENTIFIER:
         raise BadInputError(f"{name} is no TFLite model", hint="give a .tflite file")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hil.core.arrays import Array
 from hil.core.errors import StreamError
-from hil.core.tflite.model import Model, Operator, Subgraph, Tensor, view_model
+from hil.core.tflite.model import Operator, Subgraph, Tensor, TfliteModel, view_model
 
 WEIGHTED = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0, "TRANSPOSE_CONV": 0}
 """Operators that have weights -> the axis of the weights with one quantization scale each (or one for all)."""
@@ -41,7 +41,7 @@ def read_tflite(content: bytes) -> list[OperatorWeights]:
     return view_model(content, "the file", _operators)
 
 
-def _operators(model: Model) -> list[OperatorWeights]:
+def _operators(model: TfliteModel) -> list[OperatorWeights]:
     return [_operator(graph, operator) for graph in model.subgraphs for operator in graph.operators]
 
 

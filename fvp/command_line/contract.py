@@ -25,7 +25,7 @@ from pathlib import Path
 
 from hil.core.errors import BadInputError
 from hil.core.npu_config import MEMORY_MODES, SYSTEM_CONFIGS
-from hil.fvp.command_line.options import OPTIONS, Option
+from hil.fvp.command_line.options import OPTIONS, FvpOption
 from hil.fvp.command_line.parameters import MACS, PARAMETERS, Value, quote, unquote
 
 EXIT_OK, EXIT_USAGE, EXIT_FAILED = 0, 2, 3
@@ -172,7 +172,7 @@ def arguments(line: CommandLine) -> list[str]:
     return words
 
 
-def _options(argv: Sequence[str]) -> Iterator[tuple[Option, str]]:
+def _options(argv: Sequence[str]) -> Iterator[tuple[FvpOption, str]]:
     """(option, value) pairs, whatever way they are written: `-C x=1`, `-Cx=1`, `--parameter x=1`, `--parameter=x=1`."""
     words = iter(argv)
     for word in words:

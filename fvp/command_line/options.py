@@ -17,7 +17,7 @@ CPU_HZ = 32_000_000
 
 
 @dataclass(frozen=True)
-class Option:
+class FvpOption:
     """One option: its spellings, the value it takes (empty: none), what it is for.
 
     `ignored` is why it changes nothing here, `refused` why it cannot be had; both empty for one that works.
@@ -37,31 +37,31 @@ class Option:
 
 _NO_DEBUGGER = "no debugger can be connected"
 OPTIONS = (
-    Option(("-a", "--application"), "[cpu0=]FILE", "the ELF to run (also as the only plain argument)"),
-    Option(("-C", "--parameter"), "NAME=VALUE", "set a parameter of the platform"),
-    Option(("-f", "--config-file"), "FILE", "set parameters, one NAME=VALUE a line; # starts a comment"),
-    Option(("--data",), "[cpu0=]FILE@[Memory:]ADDRESS", "raw bytes that memory holds at the start"),
-    Option(("--dump",), "[cpu0=]FILE@[Memory:]ADDRESS,SIZE", "raw bytes that are saved at the end"),
-    Option(("-T", "--timelimit"), "SECONDS", "end after that much time on the host, start excluded"),
-    Option(("--simlimit",), "SECONDS", "end after that much time of the simulated machine"),
-    Option(("--cyclelimit",), "CYCLES", f"the same in cycles of {CPU_HZ // 1_000_000} MHz"),
-    Option(("--stat",), "", "print times at the end"),
-    Option(("-q", "--quiet"), "", "print less"),
-    Option(("-o", "--output"), "FILE", "where the lists go"),
-    Option(("-l", "--list-params"), "", "list the parameters, in the form of a configuration file"),
-    Option(("--list-instances",), "", "list the components that have parameters"),
-    Option(("-h", "--help"), "", "print this"),
-    Option(("--version",), "", "print the version"),
-    Option(("-Q", "--quantum"), "TICKS", "instructions between synchronisations", ignored="there is one clock"),
-    Option(("-M", "--min-sync-latency"), "TICKS", "the same between components", ignored="there is one clock"),
-    Option(("-R", "--run"), "", "run at once", ignored="it always does"),
-    Option(("-K", "--keep-console"), "", "keep the window open", ignored="there is no window"),
-    Option(("-p", "--print-port-number"), "", "print the debugger's port", ignored=_NO_DEBUGGER),
-    Option(("-I", "--iris-server"), "", "wait for a debugger", refused=_NO_DEBUGGER),
-    Option(("-S", "--cadi-server"), "", "wait for a debugger", refused=_NO_DEBUGGER),
-    Option(("-b", "--break"), "[cpu0=]ADDRESS", "stop there", refused=_NO_DEBUGGER),
-    Option(("--plugin",), "FILE", "load a library", refused="this program loads none of Arm's plug-ins"),
-    Option(("--trace-plugin",), "FILE", "load a library", refused="this program loads none of Arm's plug-ins"),
+    FvpOption(("-a", "--application"), "[cpu0=]FILE", "the ELF to run (also as the only plain argument)"),
+    FvpOption(("-C", "--parameter"), "NAME=VALUE", "set a parameter of the platform"),
+    FvpOption(("-f", "--config-file"), "FILE", "set parameters, one NAME=VALUE a line; # starts a comment"),
+    FvpOption(("--data",), "[cpu0=]FILE@[Memory:]ADDRESS", "raw bytes that memory holds at the start"),
+    FvpOption(("--dump",), "[cpu0=]FILE@[Memory:]ADDRESS,SIZE", "raw bytes that are saved at the end"),
+    FvpOption(("-T", "--timelimit"), "SECONDS", "end after that much time on the host, start excluded"),
+    FvpOption(("--simlimit",), "SECONDS", "end after that much time of the simulated machine"),
+    FvpOption(("--cyclelimit",), "CYCLES", f"the same in cycles of {CPU_HZ // 1_000_000} MHz"),
+    FvpOption(("--stat",), "", "print times at the end"),
+    FvpOption(("-q", "--quiet"), "", "print less"),
+    FvpOption(("-o", "--output"), "FILE", "where the lists go"),
+    FvpOption(("-l", "--list-params"), "", "list the parameters, in the form of a configuration file"),
+    FvpOption(("--list-instances",), "", "list the components that have parameters"),
+    FvpOption(("-h", "--help"), "", "print this"),
+    FvpOption(("--version",), "", "print the version"),
+    FvpOption(("-Q", "--quantum"), "TICKS", "instructions between synchronisations", ignored="there is one clock"),
+    FvpOption(("-M", "--min-sync-latency"), "TICKS", "the same between components", ignored="there is one clock"),
+    FvpOption(("-R", "--run"), "", "run at once", ignored="it always does"),
+    FvpOption(("-K", "--keep-console"), "", "keep the window open", ignored="there is no window"),
+    FvpOption(("-p", "--print-port-number"), "", "print the debugger's port", ignored=_NO_DEBUGGER),
+    FvpOption(("-I", "--iris-server"), "", "wait for a debugger", refused=_NO_DEBUGGER),
+    FvpOption(("-S", "--cadi-server"), "", "wait for a debugger", refused=_NO_DEBUGGER),
+    FvpOption(("-b", "--break"), "[cpu0=]ADDRESS", "stop there", refused=_NO_DEBUGGER),
+    FvpOption(("--plugin",), "FILE", "load a library", refused="this program loads none of Arm's plug-ins"),
+    FvpOption(("--trace-plugin",), "FILE", "load a library", refused="this program loads none of Arm's plug-ins"),
 )
 """All options of the FVP that are known, and what the open executable does with each."""
 

@@ -60,7 +60,7 @@ cat "$@" >&2
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedContainer:
     """The end of a program in a container: exit code, the end of its standard error, its output files."""
 
     code: int
@@ -78,7 +78,7 @@ def run(
     outputs: Sequence[int] = (),
     limit_s: float | None = None,
     limits: ContainerLimits | None = None,
-) -> Ended:
+) -> EndedContainer:
     """Runs `command`; `uart` gets its standard output, `outputs` has the most bytes that each output file may have.
 
     Raises `UnavailableError` if there can be no container, `BootError` if it does not start, `HangError` after
@@ -143,7 +143,7 @@ def _exchange(stream: Any, inputs: Sequence[bytes], uart: Callable[[bytes], obje
     return errors
 
 
-def _read(errors: bytes, outputs: Sequence[int]) -> Ended:
+def _read(errors: bytes, outputs: Sequence[int]) -> EndedContainer:
     """Takes apart what the script sent; raises `ProtocolError` if it is not whole."""
     header, _, body = errors.partition(b"\n")
     words = header.split()
@@ -157,4 +157,4 @@ def _read(errors: bytes, outputs: Sequence[int]) -> Ended:
     for size in sizes:
         pieces.append(body[:size])
         body = body[size:]
-    return Ended(code, pieces[0].decode(errors="replace"), tuple(pieces[1:]))
+    return EndedContainer(code, pieces[0].decode(errors="replace"), tuple(pieces[1:]))

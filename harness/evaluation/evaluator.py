@@ -85,7 +85,7 @@ class TargetOutcome:
 
 
 @dataclass
-class Results:
+class MeasuredResults:
     """Measurements of a deployment so far (None: not requested yet); `mismatch` is the report on its bundle."""
 
     outcome: TargetOutcome | None = None
@@ -112,7 +112,7 @@ class Evaluator:
         self.samples = samples
         self.options = self.declaration.options() if options is None else options
         self._oracle, self._stand_in = (registry.with_role(role).name for role in (Role.ORACLE, Role.STAND_IN))
-        self._results: WeakKeyDictionary[Deployment, Results] = WeakKeyDictionary()
+        self._results: WeakKeyDictionary[Deployment, MeasuredResults] = WeakKeyDictionary()
 
     @cached_property
     def target(self) -> Target:
@@ -125,9 +125,9 @@ class Evaluator:
         artifact = self.pipeline.int8(model, path)
         return self._deployment(model, path, artifact.read(TFLITE), tuple(surviving(artifact)))
 
-    def results(self, deployment: Deployment) -> Results:
+    def results(self, deployment: Deployment) -> MeasuredResults:
         """The measurements of a deployment so far; measures nothing."""
-        return self._results.setdefault(deployment, Results())
+        return self._results.setdefault(deployment, MeasuredResults())
 
     def outcome(self, deployment: Deployment) -> TargetOutcome:
         """Runs the target and the oracle on the same samples."""

@@ -27,7 +27,7 @@ from hil.targets.declaration import Role
 if TYPE_CHECKING:
     import pytest
 
-    from hil.harness.evaluation.evaluator import Deployment, Results
+    from hil.harness.evaluation.evaluator import Deployment, MeasuredResults
 
 TableRow = dict[str, Any]
 BASELINE = "ptq"
@@ -53,7 +53,7 @@ def _short(value: str) -> str:
     return value[:12] if len(value) == 64 and set(value) <= set("0123456789abcdef") else value
 
 
-def row(deployment: Deployment, results: Results) -> TableRow:
+def row(deployment: Deployment, results: MeasuredResults) -> TableRow:
     """A deployment and its `results` so far as JSON, without measurements that no test requested."""
     summary = deployment.compiled.summary
     kernels = kernel_weights(deployment.weights)

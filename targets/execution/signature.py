@@ -18,7 +18,7 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, StreamError
-from hil.core.tflite.model import NPU_OPERATOR, Model, Tensor, view_model
+from hil.core.tflite.model import NPU_OPERATOR, Tensor, TfliteModel, view_model
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def _tensor_spec(tensor: Tensor) -> TensorSpec:
     return TensorSpec(tensor.name, tensor.shape, tensor.dtype, scale, zero_point, dynamic)
 
 
-def _signature(model: Model) -> Signature:
+def _signature(model: TfliteModel) -> Signature:
     graph = model.main
     names = {-1: "", **{tensor.index: tensor.name for tensor in graph.tensors}}
     outputs = [tuple(names[index] for index in operator.outputs) for operator in graph.operators]

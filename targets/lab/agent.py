@@ -46,7 +46,7 @@ _AVAILABLE_S = 10.0
 _PULSE_S = 0.5
 
 
-class RefusedError(Exception):
+class LabRefusalError(Exception):
     """A request that cannot be done; `kind` is the kind of error that the caller is to raise."""
 
     def __init__(self, message: str, kind: str = "farm") -> None:
@@ -70,12 +70,12 @@ class Agent:
             fitting = [place for place in self.session.places.values() if _fits(place, request)]
             if not fitting:
                 known = ", ".join(sorted(self.session.places)) or "none"
-                raise RefusedError(f"no place of the lab fits; its places are: {known}", "input")
+                raise LabRefusalError(f"no place of the lab fits; its places are: {known}", "input")
             for place in sorted(fitting, key=lambda place: str(place.name)):
                 if _is_free(place) and self._take(place):
                     return self._held()
             if time.monotonic() >= end:
-                raise RefusedError("; ".join(f"{place.name} is {_use(place)}" for place in fitting), "busy")
+                raise LabRefusalError("; ".join(f"{place.name} is {_use(place)}" for place in fitting), "busy")
             if select.select([sys.stdin], [], [], _RETRY_S)[0]:
                 raise EOFError  # Whoever wanted the place has gone, or wants something else.
 
@@ -84,9 +84,9 @@ class Agent:
         self._sync()
         ports = [entry for (_, cls), entry in self._resources().items() if cls == SERIAL]
         if len(ports) != 1:
-            raise RefusedError(f"{self.place.name} has {len(ports)} serial ports, not one", "port")
+            raise LabRefusalError(f"{self.place.name} has {len(ports)} serial ports, not one", "port")
         if not ports[0].avail or not ports[0].args.get("port"):
-            raise RefusedError(f"the serial port of {self.place.name} is not available", "port")
+            raise LabRefusalError(f"the serial port of {self.place.name} is not available", "port")
         from labgrid.resource import NetworkSerialPort
         from labgrid.util.proxy import proxymanager
 
@@ -172,7 +172,7 @@ class Agent:
 
     def _sync(self) -> None:
         if not self.session.loop.run_until_complete(self.session.sync_with_coordinator()):
-            raise RefusedError("the coordinator is gone", "gone")
+            raise LabRefusalError("the coordinator is gone", "gone")
 
     def _call(self, method: Callable[[Any], Any], request: Any) -> None:
         async def call() -> None:
@@ -213,7 +213,7 @@ def _serve(agent: Agent, answers: Any) -> None:
         request = json.loads(line)
         try:
             answer = getattr(agent, request["do"])(request)
-        except RefusedError as error:
+        except LabRefusalError as error:
             answer = {"error": str(error), "kind": error.kind}
         except (Error, grpc.aio.AioRpcError) as error:
             answer = {"error": str(error).strip() or type(error).__name__, "kind": "farm"}
