@@ -4,9 +4,9 @@
     for operator in model.main.operators:
         print(operator.kind, [model.main.tensors[index].name for index in operator.inputs if index >= 0])
 
-Tensors and operators name each other by number: an index that leads nowhere is damage, so that every index in a `TfliteModel` can
-be followed.  Readers look at a tensor for each operator that names it, so that is counted as `flatbuffer` counts what
-is read.  Constants are views of the file.
+Tensors and operators name each other by number: an index that leads nowhere is damage, so that every index in a
+`TfliteModel` can be followed.  Readers look at a tensor for each operator that names it, so that is counted as
+`flatbuffer` counts what is read.  Constants are views of the file.
 
 Source: TensorFlow's `schema.fbs` (field numbers).
 """

@@ -1,4 +1,4 @@
-"""Which program plays the FVP.
+"""Choice of the program that plays the FVP.
 
     engine = find("auto")
     engine.name, engine.version, engine.command, engine.why

@@ -1,4 +1,4 @@
-"""Which boards there are: those of this package, those in the user's folder `boards/`, and any file.
+"""Catalogue of boards: those of this package, those in the user's folder `boards/`, and any file.
 
 find_board("mps3_an547@/dev/ttyUSB2")       # a described board, on this port
 find_board("lab/desk.toml")

@@ -56,7 +56,7 @@ def candidates() -> list[PortCandidate]:
 
 
 def matching(board: Board, among: Iterable[PortCandidate]) -> list[PortCandidate]:
-    """Which of the ports fit the board's description; a path or URL fits by itself."""
+    """The ports that fit the board's description; a path or URL fits by itself."""
     if board.usb is not None:
         return [candidate for candidate in among if _fits(board.usb, candidate)]
     if not board.port:

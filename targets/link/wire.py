@@ -123,7 +123,7 @@ class RegionFlag(IntFlag):
 
 
 class Direction(IntEnum):
-    """Which side fills a buffer of a linked-in model."""
+    """The side that fills a buffer of a linked-in model."""
 
     INPUT = 0
     OUTPUT = 1

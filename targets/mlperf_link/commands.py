@@ -89,7 +89,7 @@ class MlperfClient:
         )
 
     def profile(self) -> Profile:
-        """Which firmware, and which model it carries; empty where it does not say."""
+        """The names of its firmware and of the model it carries; empty if it does not say."""
         lines = self._ask("profile")
         told = [(replies.bracketed(lines, what) or "").strip("[]") for what in ("profile", "model")]
         return Profile(*told)
