@@ -49,7 +49,7 @@ _PULSE_S = 0.5
 class LabRefusalError(Exception):
     """A request that cannot be done; `kind` is the kind of error that the caller is to raise."""
 
-    def __init__(self, message: str, kind: str = "farm") -> None:
+    def __init__(self, message: str, kind: str = "lab") -> None:
         super().__init__(message)
         self.kind = kind
 
@@ -216,11 +216,11 @@ def _serve(agent: Agent, answers: Any) -> None:
         except LabRefusalError as error:
             answer = {"error": str(error), "kind": error.kind}
         except (Error, grpc.aio.AioRpcError) as error:
-            answer = {"error": str(error).strip() or type(error).__name__, "kind": "farm"}
+            answer = {"error": str(error).strip() or type(error).__name__, "kind": "lab"}
         except EOFError:
             return
         except Exception as error:  # drivers raise whatever their libraries do
-            answer = {"error": f"{type(error).__name__}: {error}", "kind": "farm"}
+            answer = {"error": f"{type(error).__name__}: {error}", "kind": "lab"}
         print(json.dumps(answer), file=answers, flush=True)
 
 
