@@ -30,6 +30,24 @@ GROUP = "hil.targets"
 DEFAULT = "sim"
 """The target of a run that names none."""
 
+RESERVED = frozenset(
+    {
+        *("target", "model", "models", "technique", "samples", "store", "inputs", "outputs", "output", "seed", "cpu"),
+        *(
+            "accelerator",
+            "memory-mode",
+            "system-config",
+            "vela-config",
+            "vela-option",
+            "against",
+            "against-vela-option",
+        ),
+        *("max-accuracy-drop", "max-latency-ms", "max-sram", "max-flash", "max-model-size", "max-trainings"),
+        *("max-minutes", "policy", "scheduler", "kernel", "json", "help"),
+    }
+)
+"""Options that commands have themselves: no target can have one of that name."""
+
 _OURS = "ethosu-hil"
 _ORDER = ("host", "sim", "fvp", "serial")
 
@@ -55,9 +73,9 @@ def registry() -> Registry:
             declared = _declaration(entry)
             if clash := _clash(declared, targets):
                 raise BadInputError(clash)
-        except Exception as error:  # Code of others: whatever it raises is the reason.
-            if entry.name not in targets:
-                broken[entry.name] = f"{origin}: {' '.join(str(error).split()) or type(error).__name__}"
+        except (Exception, SystemExit) as error:  # Code of others: whatever it raises is the reason.
+            name = entry.name if entry.name not in targets else f"{entry.name} of {origin}"
+            broken[name] = f"{origin}: {' '.join(str(error).split()) or type(error).__name__}"
         else:
             targets[declared.name] = declared
             distributions[declared.name] = origin
@@ -87,6 +105,8 @@ def _clash(declared: Declaration, others: Mapping[str, Declaration]) -> str:
         return f"there is a target {declared.name} already"
     taken = {one.name: (one, name) for name, other in others.items() for one in options_of(other.options)}
     for one in options_of(declared.options):
+        if one.name in RESERVED:
+            return f"its option --{one.name} is one of the commands' own"
         if one.name in taken and taken[one.name][0] != one:
             return f"its option --{one.name} is another one than that of target {taken[one.name][1]}"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import subprocess
@@ -11,6 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from hil.core.options import options_of
+from hil.harness.commands import diff, run, tree
+from hil.harness.pytest_plugin.options import PluginOptions
+from hil.harness.vela.settings import VelaOptions
+from hil.targets import registry
 from tests.support.blobs import model_file, write
 
 PROJECT = """
@@ -89,6 +95,10 @@ TARGET = Declaration(name="clashing", summary="clashes", implementation="nowhere
 """
 
 
+GREEDY = CLASHING.replace("board: int", "samples: int").replace("clashing", "greedy")
+ENDING = "raise SystemExit(3)\n"
+
+
 @dataclass(frozen=True)
 class Site:
     """A folder of installed packages, in front of those of this environment."""
@@ -108,9 +118,9 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """Three packages with a target each, built and installed by pip: a good one, a broken one, one that clashes."""
+    """Packages with a target each, built and installed by pip: a good one, and others that cannot be used."""
     folder = tmp_path_factory.mktemp("site")
-    packages = (("echo", ECHO), ("broken", BROKEN), ("clashing", CLASHING))
+    packages = (("echo", ECHO), ("broken", BROKEN), ("clashing", CLASHING), ("greedy", GREEDY), ("ending", ENDING))
     for target, text in packages:
         source = tmp_path_factory.mktemp(target)
         (source / f"hil_{target}.py").write_text(text)
@@ -132,6 +142,8 @@ def test_a_target_of_another_package_is_in_doctor_and_broken_ones_end_nothing(si
     assert not found["target broken"]["version"]
     clash = found["target clashing"]["remedy"]
     assert "hil-clashing 0.3: its option --board is another one than that of target serial" in clash
+    assert found["target greedy"]["remedy"] == "hil-greedy 0.3: its option --samples is one of the commands' own"
+    assert found["target ending"]["remedy"] == "hil-ending 0.3: 3"
 
 
 def test_hil_run_takes_it_with_its_options(site: Site, tmp_path: Path, blobs_int8: Path) -> None:
@@ -151,6 +163,15 @@ def test_hil_run_takes_it_with_its_options(site: Site, tmp_path: Path, blobs_int
         assert refused.returncode == 2
         assert f"target {target} cannot be used: hil-{target} 0.3: " in refused.stderr
         assert why in refused.stderr
+
+
+def test_no_target_can_take_an_option_of_the_commands() -> None:
+    own = {one.name for one in (*options_of(PluginOptions), *options_of(VelaOptions))}
+    for command in (run.run, diff.diff, tree.tree):
+        theirs = {one.name for one in registry.options(command.__name__)}
+        names = {name.replace("_", "-") for name in inspect.signature(command).parameters} - {"as-json"}
+        own |= names - theirs - {"model"}
+    assert own - {"jobs"} <= registry.RESERVED  # `jobs` of the walk is the only one that targets share with `hil run`
 
 
 def test_pytest_runs_deployments_on_it(site: Site, tmp_path: Path, store: Path) -> None:
