@@ -14,7 +14,7 @@ import pytest
 from hil.fvp.inference.firmware import Firmware
 from hil.harness.commands.inputs import random_inputs
 from hil.harness.diff.difference import compare
-from hil.harness.diff.runs import Sides
+from hil.harness.diff.runs import RunTracer
 from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
@@ -113,8 +113,8 @@ def test_hil_diff_names_the_cpu_kernel_that_differs(runner: Firmware, cpu: bool)
     int8 = _with_a_kernel_that_differs()
     signature = read_signature(int8)
     settings = VelaSettings(options=("--ignore-ops RELU6",))
-    sides = Sides(int8, settings, random_inputs(signature, 4), options={"fvp": FvpOptions(engine="open")}, cpu=cpu)
-    found = compare(sides.make("fvp").trace, sides.make("host").trace, signature)
+    tracer = RunTracer(int8, settings, random_inputs(signature, 4), options={"fvp": FvpOptions(engine="open")}, cpu=cpu)
+    found = compare(tracer.trace("fvp").trace, tracer.trace("host").trace, signature)
     assert found.first is not None
     assert (found.first.operator, found.first.operator_index) == ("RELU6", 2)
     gather, convolution, *rest = ((one.operator, one.how.value, one.mismatches > 0) for one in found.tensors)
