@@ -105,7 +105,7 @@ class Killer(WalkObserver):
 
     def progress(self, what: SettledNode | Candidate, text: str, done: int, total: int) -> None:
         if self.left and isinstance(what, SettledNode) and what.node == ():
-            busy = [pid for pid in children(os.getpid()) if b"make_in_child" in command_of(pid)]
+            busy = [pid for pid in children(os.getpid()) if b"run_in_child" in command_of(pid)]
             for pid in busy:
                 os.kill(pid, signal.SIGKILL)
             self.left -= 1
@@ -136,7 +136,7 @@ def test_a_worker_that_dies_again_and_again_ends_the_walk(folder: Path, tmp_path
     with pytest.raises(InfrastructureError, match=rf"base: its worker died {TRIES} times.*signal 9"):
         walked(folder, tmp_path, killer)
     assert killer.left == 10 - TRIES
-    assert not [pid for pid in children(os.getpid()) if b"make_in_child" in command_of(pid)]
+    assert not [pid for pid in children(os.getpid()) if b"run_in_child" in command_of(pid)]
 
 
 def test_what_no_file_describes_only_this_process_can_train(folder: Path, tmp_path: Path) -> None:
