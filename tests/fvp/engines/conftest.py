@@ -19,7 +19,7 @@ from .archive_server import Server
 from .docker_daemon import Daemon, NoDaemonError, python_folders, tree
 from .docker_supervisor import mounts_below
 
-RunInside = Callable[..., container_session.Ended]
+RunInside = Callable[..., container_session.EndedContainer]
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +57,7 @@ def docker_environment(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Itera
 def inside(daemon: Daemon) -> RunInside:
     """Runs a program in a container as the engine does; its standard output goes to `uart`."""
 
-    def run(*words: str, uart: Callable[[bytes], object] = len, **settings: object) -> container_session.Ended:
+    def run(*words: str, uart: Callable[[bytes], object] = len, **settings: object) -> container_session.EndedContainer:
         return container_session.run(daemon.client, daemon.image("hil-fvp"), words, uart, **{"limit_s": 60, **settings})  # type: ignore[arg-type]
 
     return run

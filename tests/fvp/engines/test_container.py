@@ -165,7 +165,7 @@ def test_the_outputs_are_bounded(inside: RunInside) -> None:
     ended = inside(
         "sh", "-c", "cat in.1 in.0 >out.1; echo end >&2; exit 7", inputs=[b"a\0", b"\n" * 9], outputs=[5, 11]
     )
-    assert ended == container_session.Ended(7, "end\n", (b"", b"\n" * 9 + b"a\0"))
+    assert ended == container_session.EndedContainer(7, "end\n", (b"", b"\n" * 9 + b"a\0"))
 
 
 def test_a_program_that_makes_no_end_of_its_messages_keeps_their_end(inside: RunInside) -> None:
