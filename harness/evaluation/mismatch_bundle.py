@@ -26,6 +26,7 @@ from hil.core.errors import HilError
 from hil.harness.diff.difference import first_difference
 from hil.harness.evaluation.evaluator import Deployment, Evaluator, TargetOutcome
 from hil.targets import registry
+from hil.targets.declaration import File
 
 FOLDER = "hil-failures"
 MOST_SAMPLES = 8
@@ -57,8 +58,11 @@ def _explain(evaluator: Evaluator, deployment: Deployment, root: Path) -> str:
         f"first: {parity.first}",
         _first_operator(deployment, outcome, int(different[0])),
     ]
-    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES], _options(evaluator))
-    lines += [f"bundle: {folder}", f"again: {command}", f"explain: {_explaining(folder, deployment)}"]
+    options = _options(evaluator)
+    file = "vela.tflite" if File.COMPILED in evaluator.declaration.takes else "int8.tflite"
+    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES], [file, *options])
+    side = [file] if File.COMPILED in evaluator.declaration.takes else [deployment.target, *options]
+    lines += [f"bundle: {folder}", f"again: {command}", f"explain: {_explaining(folder, deployment, side)}"]
     (folder / "README.txt").write_text("\n".join(lines) + "\n")
     return "\n".join(lines)
 
@@ -82,7 +86,7 @@ def _first_operator(deployment: Deployment, outcome: TargetOutcome, sample: int)
     return f"first operator that differs: {found}"
 
 
-def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples: Integers, options: list[str]) -> str:
+def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples: Integers, words: list[str]) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "int8.tflite").write_bytes(deployment.int8)
@@ -94,7 +98,8 @@ def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples
         np.savez(folder / f"{file}.npz", **{n: a[samples] for n, a in zip(outputs, arrays, strict=True)})
     identity = {"deployment": deployment.name, "vela": asdict(deployment.vela), "run": outcome.run.identity}
     (folder / "identity.json").write_text(json.dumps(identity, indent=1))
-    arguments = ["hil", "run", "vela.tflite", "--target", deployment.target]
+    file, *options = words
+    arguments = ["hil", "run", file, "--target", deployment.target]
     arguments += ["--accelerator", deployment.vela.accelerator, "--inputs", "inputs.npz", "--outputs", "again.npz"]
     arguments += options
     return f"cd {shlex.quote(str(folder))} && {shlex.join(arguments)}"
@@ -105,10 +110,10 @@ def _options(evaluator: Evaluator) -> list[str]:
     return registry.words(evaluator.declaration, evaluator.options, path=lambda path: str(path.resolve()))
 
 
-def _explaining(folder: Path, deployment: Deployment) -> str:
-    """The command that names the operator again, with the settings that make this Vela's stream."""
+def _explaining(folder: Path, deployment: Deployment, side: list[str]) -> str:
+    """The command that names the operator again: of this Vela's stream, or on a target that runs int8 files alone."""
     vela = deployment.vela
-    arguments = ["hil", "diff", "int8.tflite", "--target", "vela.tflite", "--inputs", "inputs.npz"]
+    arguments = ["hil", "diff", "int8.tflite", "--target", *side, "--inputs", "inputs.npz"]
     arguments += ["--memory-mode", vela.memory_mode, "--system-config", vela.system_config]
     arguments += [word for option in vela.options for word in ("--vela-option", option)]
     return f"cd {shlex.quote(str(folder))} && {shlex.join(arguments)}"

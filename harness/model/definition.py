@@ -76,6 +76,15 @@ class FineTune:
     samples: int | None = None
 
 
+STEPS = frozenset(
+    {
+        *("base", "ptq", "int16x8", "qat", "prune", "cluster", "sparse_cluster", "pqat", "cqat", "pcqat", "fold"),
+        *("npu_ptq", "npu_prune", "npu_cluster", "npu_sparse_cluster", "npu_pcqat"),
+    }
+)
+"""Techniques whose settings and promises `Recipe.settings_of` and `Recipe.promised` know one by one."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Every setting of training and optimization.
@@ -147,7 +156,12 @@ class Recipe:
         return {"sparsity": self.sparsity, "sparsity_by": by}
 
     def settings_of(self, technique: str) -> dict[str, Any]:
-        """Returns the settings that a technique uses, so that a changed setting repeats only the steps that use it."""
+        """Returns the settings that a technique uses, so that a changed setting repeats only the steps that use it.
+
+        A technique that is not listed here may use any setting.
+        """
+        if technique not in STEPS:
+            return asdict(self)
         if technique in ("ptq", "npu_ptq", "int16x8"):
             return {"calibration": self.calibration}
         if technique == "fold":
@@ -167,6 +181,8 @@ class Recipe:
     def promised(self, path: Sequence[str]) -> dict[str, Any]:
         """Returns the inputs of a path's promises (`optimize.survival`): its steps, their sparsity and clusters."""
         used: dict[str, Any] = {"path": list(path)}
+        if not STEPS.issuperset(path):
+            return used | asdict(self)
         steps = [step.removeprefix("npu_") for step in path]
         if "prune" in steps:
             used |= self._sparsity()

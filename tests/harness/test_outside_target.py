@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -40,11 +41,12 @@ from dataclasses import dataclass
 
 from hil.core.measurement import Measurement, Trust
 from hil.core.options import option
-from hil.targets.declaration import Declaration
+from hil.targets.declaration import Declaration, File
 
 
 @dataclass(frozen=True)
 class EchoOptions:
+    echo_flip: bool = option(False, help="One bit of each output is wrong.")
     echo_delay: int = option(5, metavar="US", minimum=0, help="Microseconds an inference takes longer.")
 
 
@@ -53,6 +55,7 @@ class EchoTarget:
 
     def __init__(self, options):
         self.delay = options.echo_delay
+        self.flip = options.echo_flip
 
     def identity(self):
         return {"engine": "echo", "delay": f"{self.delay} us"}
@@ -63,7 +66,8 @@ class EchoTarget:
 
         run = create("host").run(Deployable(model.int8, None), inputs, progress=progress)
         time = Measurement("inference_ms", 1 + self.delay / 1e3, "ms", Trust.MEASURED)
-        return Run(run.outputs, (time,), self.identity())
+        outputs = tuple(output ^ 1 if self.flip else output for output in run.outputs)
+        return Run(outputs, (time,), self.identity())
 
     def close(self):
         pass
@@ -74,6 +78,7 @@ TARGET = Declaration(
     summary="echoes the reference kernels",
     implementation="hil_echo:EchoTarget",
     options=EchoOptions,
+    takes=(File.INT8,),
     samples=4,
     latency=Trust.MEASURED,
 )
@@ -184,6 +189,25 @@ def test_pytest_runs_deployments_on_it(site: Site, tmp_path: Path, store: Path) 
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
     assert "hil: target echo (engine echo, delay 250 us)" in done.stdout
+
+
+def test_a_mismatch_on_a_target_of_int8_files_is_reproduced_from_the_int8_file(
+    site: Site, tmp_path: Path, store: Path
+) -> None:
+    test = "def test_equal(parity):\n    assert parity.mismatches == 0\n"
+    write(tmp_path, {"models/blobs.py": model_file(), "test_it.py": test})
+    command = ("pytest", "--target", "echo", "--echo-flip", "--technique", "ptq", "-p", "no:cacheprovider")
+    done = site.run(*command, "-p", "no:pytest_embedded", cwd=tmp_path, HIL_STORE=str(store))
+    assert done.returncode == 1, done.stdout
+    (bundle,) = (tmp_path / "hil-failures").iterdir()
+    told = (bundle / "README.txt").read_text().splitlines()
+    for start in ("again: ", "explain: "):
+        (line,) = (line for line in told if line.startswith(start))
+        words = shlex.split(line.partition("&& hil ")[2])
+        assert words[1] == "int8.tflite"
+        run = site.hil(*words, cwd=bundle)
+        assert run.returncode == (0 if start == "again: " else 1), run.stderr
+    assert "echo against host" in run.stdout
 
 
 def test_another_package_passes_the_contract(site: Site, tmp_path: Path) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hil.core.errors import BadInputError
+from hil.harness.model import Recipe
+from hil.harness.model.definition import STEPS
 from hil.harness.optimize import paths
 
 
@@ -46,3 +50,12 @@ def test_how_a_leaf_is_converted(leaf: str, conversion: str) -> None:
 def test_an_unknown_leaf_is_one_clear_line() -> None:
     with pytest.raises(BadInputError, match=r"unknown technique pruned.*pcqat"):
         paths.path_of("pruned")
+
+
+def test_a_setting_of_a_technique_that_the_recipe_does_not_know_makes_it_anew() -> None:
+    assert {step for path in paths.PATHS.values() for step in path} | {"base"} == STEPS
+    few, many = Recipe(sparsity=0.4), Recipe(sparsity=0.8)
+    assert few.settings_of("half_prune") != many.settings_of("half_prune")
+    assert few.promised(("half_prune", "ptq")) != many.promised(("half_prune", "ptq"))
+    assert json.dumps(few.settings_of("half_prune"))
+    assert few.settings_of("qat") == many.settings_of("qat")
