@@ -60,7 +60,7 @@ def _targets() -> list[Finding]:
         Finding(f"target {name}", known.distributions[name], declared.summary, "")
         for name, declared in known.targets.items()
     ]
-    return found + [Finding(f"target {name}", "", "", why, needed=False) for name, why in known.broken.items()]
+    return found + [Finding(f"target {name}", "", "", why, needed=False) for name, why in registry.broken().items()]
 
 
 def _distribution(name: str, purpose: str, needed: bool) -> Finding:
