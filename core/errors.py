@@ -8,7 +8,8 @@
     │   └── StreamError                         a command stream, weight stream or compiled file is malformed
     ├── OptimizeError                   exit 2  a technique does not take this model
     │   ├── LostError                   exit 1  zeros or clusters that a technique promised are gone
-    │   └── ConvertError                exit 2  the Keras model did not become a fully quantized TFLite model
+    │   ├── ConvertError                exit 2  the Keras model did not become a fully quantized TFLite model
+    │   └── CrashError                  exit 2  the process of a step crashed, hung or ran out of memory
     ├── CompileError                    exit 2  Vela gave up on the model
     ├── BuildError                      exit 2  the firmware's sources do not compile
     └── InfrastructureError             exit 3  the target or its surroundings failed; never a regression
@@ -130,6 +131,10 @@ class ConvertError(OptimizeError):
     """The Keras model did not become a fully quantized TFLite model; `log` is the converter's own text."""
 
 
+class CrashError(OptimizeError):
+    """The process of a step ended or hung: native code, the user's code or want of memory; `log` is its stderr."""
+
+
 class CompileError(HilError):
     """Vela gave up on a model; `log` is Vela's own text."""
 
@@ -172,17 +177,23 @@ class WorkerError(InfrastructureError):
 
 
 class WorkerDiedError(WorkerError):
-    """A worker ended during a request: native code crashed, or somebody or the time limit ended it."""
+    """A worker ended during a request: native code crashed, or somebody or a limit ended it.
 
-    def __init__(self, message: str, *, log: str, returncode: int | None, timed_out: bool) -> None:
+    `expired` names the limit that ended it; `out_of_memory`: the kernel ended it for want of memory.
+    """
+
+    def __init__(
+        self, message: str, *, log: str, returncode: int | None, expired: str = "", out_of_memory: bool = False
+    ) -> None:
         super().__init__(message, log=log)
         self.returncode = returncode
-        self.timed_out = timed_out
+        self.expired = expired
+        self.out_of_memory = out_of_memory
 
     @property
     def crashed(self) -> bool:
-        """True if the child caused its own end: neither the time limit nor somebody else ended it."""
-        return not self.timed_out and self.returncode not in _KILLED_FROM_OUTSIDE
+        """True if the child caused its own end: neither a limit nor somebody else ended it."""
+        return not self.expired and self.returncode not in _KILLED_FROM_OUTSIDE
 
 
 class FvpError(InfrastructureError):

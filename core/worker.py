@@ -14,8 +14,11 @@ How it works:
   strings (`hil.core.worker_frames`).
 - A handler takes `(header, blobs)` and gives the same back.  A `HilError` it raises is raised here again, by name;
   any other exception is a `WorkerError` with the traceback as `log`.
-- When the child crashes, or does not answer within the limit, `WorkerDiedError` says so with what the child wrote to
-  stderr, and the next request starts a new child.  If somebody else killed the child, the request is done again.
+- When the child crashes, does not answer within the limit or hangs (`hil.core.progress_watch`), `WorkerDiedError` says
+  so with what the child wrote to stderr, and the next request starts a new child.  If somebody else killed the child,
+  the request is done again.
+- Where memory ends, Linux ends a child before its parent.  The child's temporary files lie in a folder that ends with
+  it.
 - The child ends with its parent: at exit, when its stdin closes, and on Linux also when the parent is killed.
 - Threads share a worker (one request at a time); after a fork the new process starts a child of its own.
 - A handler that works for long reports its progress by `hil.core.worker_child.tell`; `stop` ends it from another
@@ -28,24 +31,30 @@ import atexit
 import contextlib
 import functools
 import os
-import signal
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 from hil.core import errors
 from hil.core.errors import HilError, WorkerDiedError, WorkerError
 from hil.core.worker_frames import Blobs, Header, read_frame, write_frame
 
+if TYPE_CHECKING:
+    from hil.core.progress_watch import Patience, ProgressWatch
+
 DEFAULT_TIMEOUT_S = 60.0
 _LOG_LIMIT = 16_384  # bytes of the child's stderr that are kept
 _STOP_WAIT_S = 5.0
-_KILLED = (-signal.SIGTERM, -9)  # SIGKILL; native code that crashes ends otherwise
+_SIGKILL = -9
+_LOOK_S = 2.0
 # An empty entry of sys.path is the current folder: a user's own `json.py` or `hil/` there is not for the child to run.
 _BOOT = "import sys; sys.path[:] = [p for p in sys.path if p]; from hil.core.worker_child import main; main()"
 
@@ -64,6 +73,7 @@ class Worker:
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._stderr: IO[bytes] | None = None
+        self._folder: str | None = None
         _workers.add(self)
 
     @property
@@ -79,8 +89,11 @@ class Worker:
         timeout: float | None = DEFAULT_TIMEOUT_S,
         told: Callable[[Header], None] | None = None,
         again: bool = True,
+        patience: Patience | None = None,
     ) -> tuple[Header, Blobs]:
         """Runs the handler; `timeout` in seconds, the child's start included, or None for as long as it takes.
+
+        `patience` ends a child that makes no progress, however long it may take in all.
 
         `told` is called with each progress report of the handler; without `again`, a child that somebody killed is an
         error too.
@@ -89,11 +102,11 @@ class Worker:
         """
         with self._lock:
             try:
-                answer, result = self._attempt(dict(header), blobs, timeout, told)
+                answer, result = self._attempt(dict(header), blobs, timeout, patience, told)
             except WorkerDiedError as death:
-                if death.timed_out or death.crashed or self._stopped or not again:
+                if death.expired or death.crashed or self._stopped or not again:
                     raise
-                answer, result = self._attempt(dict(header), blobs, timeout, told)
+                answer, result = self._attempt(dict(header), blobs, timeout, patience, told)
         if "error" in answer:
             raise _remote_error(self._handler, answer["error"])
         return answer, result
@@ -111,7 +124,12 @@ class Worker:
             child.kill()
 
     def _attempt(
-        self, header: Header, blobs: Sequence[bytes], timeout: float | None, told: Callable[[Header], None] | None
+        self,
+        header: Header,
+        blobs: Sequence[bytes],
+        timeout: float | None,
+        patience: Patience | None,
+        told: Callable[[Header], None] | None,
     ) -> tuple[Header, Blobs]:
         if self._child is None or self._child.poll() is not None:
             self._discard()
@@ -119,57 +137,53 @@ class Worker:
         try:
             if self._stopped and self._child is not None:  # perhaps before there was a child to kill
                 self._child.kill()
-            return self._exchange(header, blobs, timeout, told or _nobody)
+            return self._exchange(header, blobs, timeout, patience, told or _nobody)
         except BaseException:  # also Ctrl-C: a child in the middle of an answer is of no more use
             self._discard()
             raise
 
     def _start(self) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        self._folder = tempfile.mkdtemp(prefix="hil-worker-")
         command = [sys.executable, "-c", _BOOT, self._handler, str(os.getpid())]
-        environment = {**os.environ, **(self._environment or {})}
+        environment = {**os.environ, "TMPDIR": self._folder, **(self._environment or {})}
         self._child = _launcher().submit(_spawn, command, self._stderr, environment).result()
 
     def _exchange(
-        self, header: Header, blobs: Sequence[bytes], timeout: float | None, told: Callable[[Header], None]
+        self,
+        header: Header,
+        blobs: Sequence[bytes],
+        timeout: float | None,
+        patience: Patience | None,
+        told: Callable[[Header], None],
     ) -> tuple[Header, Blobs]:
         child = self._child
         assert child is not None
         assert child.stdin is not None
         assert child.stdout is not None
-        expired = threading.Event()
+        killed_for_memory = _kills_for_memory()
+        with _Limit(child, timeout, patience) as limit:
+            try:
+                write_frame(child.stdin, header, blobs)
+                while "told" in (answer := read_frame(child.stdout))[0]:
+                    limit.progressed()
+                    told(answer[0]["told"])
+                return answer
+            except (EOFError, OSError, ValueError) as broken:
+                raise self._obituary(limit.expired, killed_for_memory) from broken
 
-        def expire() -> None:
-            expired.set()
-            child.kill()
-
-        timer = threading.Timer(threading.TIMEOUT_MAX if timeout is None else timeout, expire)
-        timer.daemon = True
-        timer.start()
-        try:
-            write_frame(child.stdin, header, blobs)
-            while "told" in (answer := read_frame(child.stdout))[0]:
-                told(answer[0]["told"])
-            return answer
-        except (EOFError, OSError, ValueError) as broken:
-            raise self._obituary(timeout if expired.is_set() else None) from broken
-        finally:
-            timer.cancel()
-
-    def _obituary(self, expired_after: float | None) -> WorkerDiedError:
+    def _obituary(self, expired: str, killed_for_memory: int) -> WorkerDiedError:
         child = self._child
         assert child is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_STOP_WAIT_S)
-        if expired_after is not None:
-            what = f"gave no answer within {expired_after:g} s and was ended"
-        else:
-            what = _death(child.returncode)
+        what = f"{expired} and was ended" if expired else _death(child.returncode)
         return WorkerDiedError(
             f"the process for {self._handler} {what}",
             log=self._stderr_text(),
             returncode=child.returncode,
-            timed_out=expired_after is not None,
+            expired=expired,
+            out_of_memory=child.returncode == _SIGKILL and _kills_for_memory() > killed_for_memory,
         )
 
     def _stderr_text(self) -> str:
@@ -182,6 +196,7 @@ class Worker:
     def _discard(self) -> None:
         child, self._child = self._child, None
         stderr, self._stderr = self._stderr, None
+        folder, self._folder = self._folder, None
         if child is not None:
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
@@ -192,11 +207,13 @@ class Worker:
                 child.wait(_STOP_WAIT_S)
         if stderr is not None:
             stderr.close()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _forget(self) -> None:
         """In a forked process: the child is the parent's; only our copies of the pipes are closed."""
         child, self._child = self._child, None
-        self._stderr, self._lock = None, threading.Lock()
+        self._stderr, self._folder, self._lock = None, None, threading.Lock()
         if child is not None:
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
@@ -220,6 +237,64 @@ def _launcher() -> ThreadPoolExecutor:
 def _spawn(command: list[str], stderr: IO[bytes], environment: dict[str, str]) -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=stderr, bufsize=0, env=environment)
+
+
+class _Limit:
+    """Ends a child after `timeout` seconds, or when it makes no progress; `expired` says why."""
+
+    def __init__(self, child: subprocess.Popen[bytes], timeout: float | None, patience: Patience | None) -> None:
+        self.expired = ""
+        self._child, self._timeout = child, timeout
+        self._watch = _watch(child.pid, patience) if patience else None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="hil-limit", daemon=True)
+
+    def __enter__(self) -> _Limit:
+        if self._watch or self._timeout is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+
+    def progressed(self) -> None:
+        """Notes a progress report of the child."""
+        if self._watch:
+            self._watch.progressed()
+
+    def _look(self) -> None:
+        end = None if self._timeout is None else time.monotonic() + self._timeout
+        while not self._over.wait(self._interval(end)):
+            if self._watch and (why := self._watch.why_hanging()):
+                self._expire(f"hung, {why},")
+            elif end is not None and time.monotonic() >= end:
+                self._expire(f"gave no answer within {self._timeout:g} s")
+
+    def _interval(self, end: float | None) -> float | None:
+        left = None if end is None else max(0.0, end - time.monotonic())
+        if self._watch is None:
+            return left
+        return _LOOK_S if left is None else min(left, _LOOK_S)
+
+    def _expire(self, why: str) -> None:
+        self.expired = why
+        self._child.kill()
+        self._over.set()
+
+
+def _watch(pid: int, patience: Patience) -> ProgressWatch:
+    from hil.core.progress_watch import ProgressWatch
+
+    return ProgressWatch(pid, patience)
+
+
+def _kills_for_memory() -> int:
+    """The number of processes that Linux has ended for want of memory, in the whole system and in this cgroup."""
+    count = 0
+    for file in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
+        with contextlib.suppress(OSError), Path(file).open() as lines:
+            count += sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    return count
 
 
 def _nobody(told: Header) -> None:

@@ -13,6 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO
 
 from hil.core.errors import HilError
@@ -34,6 +35,7 @@ def main() -> None:
     global _parent
     handler_name, parent = sys.argv[1], int(sys.argv[2])
     tie(parent)  # native code that hangs would overlook that stdin has closed
+    _die_first()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
     requests = os.fdopen(os.dup(0), "rb", buffering=0)
     answers = _parent = os.fdopen(os.dup(1), "wb", buffering=0)
@@ -63,6 +65,12 @@ def _described(error: Exception) -> dict[str, str]:
     if isinstance(error, HilError):
         return {"class": type(error).__name__, "message": str(error.args[0]), "hint": error.hint, "log": error.log}
     return {"class": type(error).__name__, "message": str(error), "hint": "", "log": traceback.format_exc()}
+
+
+def _die_first() -> None:
+    """Has Linux end this process before its parent where memory ends."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("900")
 
 
 def _no_stdin() -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -26,9 +26,12 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.core.measurement import Measurement, Trust
+from hil.harness import builders
+from hil.harness.builders import ARRAYS, KERAS, NOTES, SPREAD, TFLITE, WEIGHTS, X, Y, write_json
 from hil.harness.model import Dataset, Model, Recipe
 from hil.harness.optimize.paths import PRUNING, Node, conversion, path_of, training_node
 from hil.harness.optimize.survival import LayerWeights
+from hil.harness.step_process import build_in_process, is_of_file
 from hil.harness.store.code_version import code_version
 from hil.harness.store.source_digest import source_digest, source_versions, versions
 from hil.harness.store.store import Artifact, ArtifactRecipe, Store, digest, digest_files
@@ -37,13 +40,6 @@ from hil.harness.vela.settings import VelaSettings
 from hil.targets import create, registry
 from hil.targets.base import Deployable, Run
 from hil.targets.declaration import Role
-
-KERAS = "model.h5"
-TFLITE = "model.tflite"
-WEIGHTS = "weights.json"
-ARRAYS = "arrays.npz"
-NOTES = "notes.json"
-SPREAD = "sensitivity.json"
 
 _HDF5_FILE = "hil.harness.optimize.keras.hdf5_file"
 _SURVIVAL = "hil.harness.optimize.survival"
@@ -72,28 +68,40 @@ def _quiet(text: str, done: int, total: int) -> None:
 
 
 class Pipeline:
-    """The arrows, over one store.  `say` is called with the progress of everything that takes long."""
+    """The arrows, over one store.  `say` is called with the progress of everything that takes long.
 
-    def __init__(self, store: Store, say: Say = _quiet) -> None:
+    With `isolated`, what needs TensorFlow or runs the user's code is built in a process of its own, whose death fails
+    one artifact; without, in this process.  A model that comes from no model file is always built in this process.
+    """
+
+    def __init__(self, store: Store, say: Say = _quiet, *, isolated: bool = True) -> None:
         self.store = store
         self.say = say
+        self._isolated = isolated
+
+    def _make(self, recipe: ArtifactRecipe, arrow: str, model: Model, **arguments: Any) -> Artifact:
+        """Returns the artifact of `recipe`, built by the builder of `arrow` if the store has none."""
+
+        def build(folder: Path) -> Mapping[str, Any] | None:
+            if self._isolated and is_of_file(model):
+                return build_in_process(arrow, self, model, folder, arguments)
+            return builders.build(arrow, self, model, folder, arguments)
+
+        return self.store.make(recipe, build)
 
     # -- data
 
     def samples(self, model: Model, split: str) -> tuple[Array, Array]:
         """(x float32 (n, ...), y (n, ...)) of "train" or "test"; `UnavailableError` if the data is not here."""
-        if not model.data.cache:
+        if not model.data.cache and not (self._isolated and is_of_file(model)):
             return _loaded(model.data, split)
         libraries = {**versions("numpy"), **source_versions(model)}
-        recipe = ArtifactRecipe("data", {"data": self.data_digest(model)}, {"split": split}, versions=libraries)
-
-        def build(folder: Path) -> None:
-            self.say(f"{model.name}: reading the {split} data", 0, 0)
-            x, y = model.data.read(split)
-            np.savez(folder / ARRAYS, x=x, y=y)
-
-        with np.load(self.store.make(recipe, build).path(ARRAYS), allow_pickle=False) as arrays:
-            return arrays["x"], arrays["y"]
+        recipe = ArtifactRecipe(
+            "data", {"data": self.data_digest(model)}, {"split": split, "format": "npy"}, versions=libraries
+        )
+        made = self._make(recipe, "data", model, split=split)
+        x, y = (np.load(made.path(name), mmap_mode="r", allow_pickle=False) for name in (X, Y))
+        return x, y
 
     def data_digest(self, model: Model) -> str:
         """Identity of a model's data: the files it comes from and the source of its loader."""
@@ -104,7 +112,9 @@ class Pipeline:
     def keras(self, model: Model, node: Node) -> Artifact:
         """The Keras model of a node of the deployment tree; () is the trained base."""
         recipe = self.recipe(model, node)
-        return self.store.make(recipe, self._optimized(model, node) if node else self._base(model, recipe))
+        if node:
+            return self._make(recipe, "technique", model, node=list(node))
+        return self._make(recipe, "base", model, trains="data" in recipe.inputs)
 
     def recipe(self, model: Model, node: Node) -> ArtifactRecipe:
         """The recipe of a node's Keras model.  A parent that is not in the store is made."""
@@ -128,36 +138,6 @@ class Pipeline:
         libraries = {**versions(*TRAINING, *_KERAS_LIBRARIES), **source_versions(model)}
         return ArtifactRecipe("base", inputs, settings, code_version(*ENTRIES["base"]), libraries)
 
-    def _base(self, model: Model, recipe: ArtifactRecipe) -> Callable[[Path], None]:
-        def build(folder: Path) -> None:
-            from hil.harness.optimize.keras.hdf5_file import save_model
-            from hil.harness.optimize.steps import TrainingData
-            from hil.harness.optimize.trained_base import base_model
-
-            data = None if "data" not in recipe.inputs else TrainingData(*self.samples(model, "train"))
-            save_model(base_model(model, data, self._progress(f"{model.name}: base")), folder / KERAS)
-
-        return build
-
-    def _optimized(self, model: Model, node: Node) -> Callable[[Path], None]:
-        def build(folder: Path) -> None:
-            from hil.harness.optimize.keras.hdf5_file import load_model, save_model
-            from hil.harness.optimize.npu_rules import step_notes
-            from hil.harness.optimize.steps import TrainingData, apply
-            from hil.harness.optimize.survival import check_keras
-
-            settings = self.settings(model, node)
-            text = f"{model.name}: {' > '.join(node)}"
-            data = TrainingData(*self.samples(model, "train"))
-            before = load_model(self.keras(model, node[:-1]).path(KERAS))
-            after = apply(node[-1], before, data, settings, model.loss, self._progress(text))
-            weights = check_keras(after, node, settings)
-            save_model(after, folder / KERAS)
-            _write_json(folder / NOTES, step_notes(node[-1], before, after, settings))
-            _write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
-
-        return build
-
     def settings(self, model: Model, node: Node) -> Recipe:
         """The model's recipe, with a sparsity for each layer where `sparsity_by` is "sensitivity"."""
         place = next((at for at, step in enumerate(node) if step in PRUNING), None)
@@ -168,28 +148,14 @@ class Pipeline:
 
     def sensitivity(self, model: Model, node: Node) -> Artifact:
         """The loss by layer and sparsity of the last step of `node`, which prunes, and the sparsity chosen by layer."""
-        parent = self.keras(model, node[:-1])
         recipe = ArtifactRecipe(
             "sensitivity",
-            {"parent": parent.digest(KERAS), "data": self.data_digest(model)},
+            {"parent": self.keras(model, node[:-1]).digest(KERAS), "data": self.data_digest(model)},
             {"step": node[-1], **model.recipe.spread_by()},
             code_version(*ENTRIES["sensitivity"]),
             versions(*TRAINING),
         )
-
-        def build(folder: Path) -> None:
-            from hil.harness.optimize.keras.hdf5_file import load_model
-            from hil.harness.optimize.pruning import prunable_layers
-            from hil.harness.optimize.sensitivity import allocate_sparsity
-            from hil.harness.optimize.training import TrainingData
-
-            self.say(f"{model.name}: what each layer bears", 0, 0)
-            network, data = load_model(parent.path(KERAS)), TrainingData(*self.samples(model, "train"))
-            layers = prunable_layers(network, model.recipe, node[-1])
-            found = allocate_sparsity(network, data, model.recipe, layers, model.loss)
-            _write_json(folder / SPREAD, asdict(found))
-
-        return self.store.make(recipe, build)
+        return self._make(recipe, "sensitivity", model, node=list(node))
 
     def notes(self, model: Model, leaf: str) -> list[str]:
         """Notes on the layers from the steps of a leaf that was made, in the order of the steps."""
@@ -205,45 +171,23 @@ class Pipeline:
             return summary.weights_original, summary.macs
         code = code_version(*ENTRIES["size"])
         libraries = {**versions(*TRAINING), **source_versions(model)}
-        recipe = ArtifactRecipe("size", _network(model), {}, code, libraries)
-
-        def build(folder: Path) -> dict[str, int]:
-            from hil.harness.optimize.network_size import count_params_and_macs
-
-            params, macs = count_params_and_macs(model)
-            return {"params": params, "macs": macs}
-
-        note = self.store.make(recipe, build).note
+        note = self._make(ArtifactRecipe("size", _network(model), {}, code, libraries), "size", model).note
         return int(note["params"]), int(note["macs"])
 
     def predictions(self, model: Model, node: Node) -> Array:
         """Float outputs of a node's Keras model on the whole test set (n, ...)."""
-        keras = self.keras(model, node)
-        inputs = {"keras": keras.digest(KERAS), "data": self.data_digest(model)}
+        inputs = {"keras": self.keras(model, node).digest(KERAS), "data": self.data_digest(model)}
         recipe = ArtifactRecipe("predictions", inputs, {}, code_version(*ENTRIES["predictions"]), versions(*TRAINING))
-
-        def build(folder: Path) -> None:
-            from hil.harness.optimize.keras.hdf5_file import load_model
-            from hil.harness.optimize.training import check_samples
-
-            self.say(f"{model.name}: Keras outputs of {' > '.join(node) or 'base'}", 0, 0)
-            x, _ = self.samples(model, "test")
-            network = load_model(keras.path(KERAS))
-            check_samples(network, x)
-            np.savez(folder / ARRAYS, y=network.predict(x, batch_size=256, verbose=0))
-
-        return _arrays(self.store.make(recipe, build))["y"]
+        return _arrays(self._make(recipe, "predictions", model, node=list(node)))["y"]
 
     # -- TFLite and Vela
 
     def int8(self, model: Model, leaf: str) -> Artifact:
         """The quantized TFLite file of a leaf, with the zeros and clusters that survived."""
         path = path_of(leaf)
-        node = training_node(path)
-        keras = self.keras(model, node)
         recipe = ArtifactRecipe(
             "tflite",
-            {"keras": keras.digest(KERAS), "data": self.data_digest(model)},
+            {"keras": self.keras(model, training_node(path)).digest(KERAS), "data": self.data_digest(model)},
             {
                 **model.recipe.settings_of("ptq"),
                 "seed": model.recipe.seed,
@@ -253,24 +197,7 @@ class Pipeline:
             code_version(*ENTRIES["tflite"]),
             versions(*TRAINING),
         )
-
-        def build(folder: Path) -> None:
-            from hil.harness.optimize.conversion import to_tflite
-            from hil.harness.optimize.keras.hdf5_file import load_model
-            from hil.harness.optimize.steps import TrainingData
-            from hil.harness.optimize.survival import check_tflite
-
-            self.say(f"{model.name}: converting {leaf}", 0, 0)
-            loaded = load_model(keras.path(KERAS))
-            calibration = (
-                TrainingData(*self.samples(model, "train")).sample(model.recipe.calibration, model.recipe.seed).x
-            )
-            tflite = to_tflite(loaded, conversion(path), calibration)
-            (folder / TFLITE).write_bytes(tflite)
-            weights = check_tflite(tflite, loaded, path, self.settings(model, node))
-            _write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
-
-        return self.store.make(recipe, build)
+        return self._make(recipe, "tflite", model, leaf=leaf)
 
     def compiled(self, int8: bytes, settings: VelaSettings) -> Compiled:
         """Vela's output for a quantized TFLite file."""
@@ -285,7 +212,7 @@ class Pipeline:
         def build(folder: Path) -> None:
             compiled = compile_model(int8, settings)
             (folder / TFLITE).write_bytes(compiled.model)
-            _write_json(folder / "compiled.json", compiled.record())
+            write_json(folder / "compiled.json", compiled.record())
 
         artifact = self.store.make(recipe, build)
         return Compiled.from_record(artifact.read(TFLITE), json.loads(artifact.read("compiled.json")))
@@ -316,9 +243,6 @@ class Pipeline:
             _write_run(folder, run)
 
         return _read_run(self.store.make(recipe, build))
-
-    def _progress(self, text: str) -> Callable[[int, int, str], None]:
-        return lambda done, total, what: self.say(text, done, total)
 
 
 def target_module(target: str) -> str:
@@ -356,10 +280,6 @@ def _files_digest(data: Dataset) -> str:
     return digest_files(data.present())
 
 
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1))
-
-
 def _arrays(artifact: Artifact) -> dict[str, Array]:
     with np.load(io.BytesIO(artifact.read(ARRAYS)), allow_pickle=False) as arrays:
         return dict(arrays)
@@ -368,7 +288,7 @@ def _arrays(artifact: Artifact) -> dict[str, Array]:
 def _write_run(folder: Path, run: Run) -> None:
     np.savez(folder / ARRAYS, **{str(number): output for number, output in enumerate(run.outputs)})
     measurements = [{**asdict(m), "trust": m.trust.value} for m in run.measurements]
-    _write_json(folder / "run.json", {"measurements": measurements, "identity": run.identity, "log": run.log})
+    write_json(folder / "run.json", {"measurements": measurements, "identity": run.identity, "log": run.log})
 
 
 def _read_run(artifact: Artifact) -> Run:

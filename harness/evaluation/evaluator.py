@@ -20,6 +20,7 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, MismatchError
+from hil.harness.builders import TFLITE
 from hil.harness.evaluation import accuracy, parity
 from hil.harness.evaluation.accuracy import Accuracy
 from hil.harness.evaluation.cost import Latency, Memory, WholeLatency, latency_of, memory_of
@@ -28,7 +29,7 @@ from hil.harness.evaluation.printed_outputs import own_accuracy
 from hil.harness.model import Model
 from hil.harness.optimize.paths import path_of, training_node
 from hil.harness.optimize.survival import LayerWeights
-from hil.harness.pipeline import TFLITE, Pipeline, surviving
+from hil.harness.pipeline import Pipeline, surviving
 from hil.harness.vela.compiler import Compiled
 from hil.harness.vela.settings import VelaSettings
 from hil.targets import registry

@@ -11,6 +11,7 @@ the conversion of a quantization-aware model takes 25 times as long (11.5 s agai
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,13 @@ from hil.core.errors import BadInputError, ConvertError
 from hil.core.tflite.weights import read_tflite
 from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet
+from hil.harness.optimize.training import Progress
 
 CONVERSIONS = ("ptq", "npu_ptq", "qat", "int16x8")
 _LARGEST_BIAS = 2**31 - 1
 
 
-def to_tflite(keras_model: Any, conversion: str, calibration: Array) -> bytes:
+def to_tflite(keras_model: Any, conversion: str, calibration: Array, progress: Progress | None = None) -> bytes:
     """Converts a Keras model and checks that the file is fully quantized.
 
     `conversion` is one of `CONVERSIONS` (`paths.conversion` of a path); `calibration` are float32 samples (n, *input
@@ -39,7 +41,7 @@ def to_tflite(keras_model: Any, conversion: str, calibration: Array) -> bytes:
         raise BadInputError(f"calibration samples of shape {calibration.shape}, the model takes (n, {shape})")
     with deferred_interrupt(), quiet() as log:
         try:
-            content = bytes(_converter(keras_model, conversion, shape, calibration).convert())
+            content = bytes(_converter(keras_model, conversion, shape, calibration, progress).convert())
         except Exception as error:
             failure = error
             content = b""
@@ -62,7 +64,9 @@ def _sample_shape(keras_model: Any) -> tuple[int, ...]:
     return shape
 
 
-def _converter(keras_model: Any, conversion: str, shape: tuple[int, ...], calibration: Array) -> Any:
+def _converter(
+    keras_model: Any, conversion: str, shape: tuple[int, ...], calibration: Array, progress: Progress | None
+) -> Any:
     """Configures TensorFlow's converter."""
     tf = import_tensorflow()
     spec = tf.TensorSpec((1, *shape), tf.float32, name=keras_model.inputs[0].name.split(":")[0])
@@ -74,7 +78,7 @@ def _converter(keras_model: Any, conversion: str, shape: tuple[int, ...], calibr
     converter.inference_input_type = converter.inference_output_type = kind
     if conversion != "qat":  # with supported_ops set, a quantization-aware model would need samples
         operators = tf.lite.OpsSet
-        converter.representative_dataset = lambda: ([np.float32(sample[None])] for sample in calibration)
+        converter.representative_dataset = lambda: _samples(calibration, progress)
         converter.target_spec.supported_ops = [
             operators.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
             if conversion == "int16x8"
@@ -83,6 +87,13 @@ def _converter(keras_model: Any, conversion: str, shape: tuple[int, ...], calibr
     if conversion == "npu_ptq":
         _one_scale_a_kernel(converter)
     return converter
+
+
+def _samples(calibration: Array, progress: Progress | None) -> Iterator[list[Array]]:
+    for number, sample in enumerate(calibration):
+        if progress is not None:
+            progress(number, len(calibration), "calibrate")
+        yield [np.float32(sample[None])]
 
 
 def _one_scale_a_kernel(converter: Any) -> None:

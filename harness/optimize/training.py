@@ -19,6 +19,8 @@ from hil.harness.optimize.keras.keras2 import import_keras
 Progress = Callable[[int, int, str], None]
 """Called with (training steps done, training steps in total, text)."""
 REPORT_EVERY = 10
+PREDICTED = 256
+"""Training steps between reports; samples of a batch of predictions."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,20 @@ def fit(model: Any, data: TrainingData, plan: TrainingPlan, callbacks: Sequence[
         warnings.simplefilter("ignore")
         every = [*callbacks, _after_batches(plan, total, pending)]
         model.fit(whole.x, whole.y, batch_size=batch, epochs=plan.tune.epochs, verbose=0, callbacks=every)
+
+
+def predict(model: Any, x: Array, progress: Progress | None = None) -> Array:
+    """Returns the float outputs (n, ...) of a network; raises `BadInputError` if samples (n, ...) do not fit it."""
+    keras = import_keras()
+    check_samples(model, x)
+    batches = -(-len(x) // PREDICTED)
+
+    class Reporting(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+        def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+            if progress is not None:
+                progress(batch + 1, batches, "predict")
+
+    return np.asarray(model.predict(x, batch_size=PREDICTED, verbose=0, callbacks=[Reporting()]))
 
 
 def check_samples(model: Any, x: Array) -> None:

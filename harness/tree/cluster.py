@@ -130,7 +130,7 @@ def _outcome(task: Task, future: Any) -> TaskEnded:
 
 def _error(plain: Mapping[str, str]) -> HilError:
     if plain["class"] == WorkerDiedError.__name__:
-        return WorkerDiedError(plain["message"], log=plain["log"], returncode=None, timed_out=False)
+        return WorkerDiedError(plain["message"], log=plain["log"], returncode=None)
     kind = getattr(errors, plain["class"], InfrastructureError)
     made: HilError = kind(plain["message"], hint=plain["hint"])
     made.log = plain["log"]

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hil.core.errors import BadInputError, CompileError, InfrastructureError, OptimizeError, StreamError
+from hil.core.errors import CompileError, InfrastructureError, OptimizeError, StreamError
 from hil.core.worker_child import tell
 from hil.harness.evaluation.evaluator import Evaluator
-from hil.harness.model import FineTune, Model, Recipe, load_model_file
+from hil.harness.model import Model, load_model_file
 from hil.harness.pipeline import Pipeline, Say
+from hil.harness.step_process import model_as_json, recipe_of_json
 from hil.harness.store.store import Store
 from hil.harness.tree.candidates import Candidate, SettledNode, with_settings
 from hil.harness.vela.settings import VelaSettings
@@ -54,11 +55,8 @@ class Task:
 
     def as_json(self) -> dict[str, Any]:
         """Converts the task to JSON; raises `BadInputError` for a model without a file, which no process can load."""
-        if not self.model.path.is_file():
-            raise BadInputError(f"{self.model.name} comes from no model file: only this process can train it")
         return {
-            "model": str(self.model.path),
-            "recipe": json.loads(json.dumps(asdict(self.model.recipe))),
+            "model": model_as_json(self.model),
             "store": str(self.store.resolve()),
             "node": list(self.settled.node),
             "made_of": dict(self.made_of),
@@ -78,9 +76,12 @@ class TaskResult:
     failed: OptimizeError | None = None
 
 
-def run_task(task: Task, say: Say) -> TaskResult:
-    """Runs a task in this process; raises `InfrastructureError` if its recipe differs from `made_of`."""
-    pipeline = Pipeline(Store(task.store), say)
+def run_task(task: Task, say: Say, *, isolated: bool = True) -> TaskResult:
+    """Runs a task; raises `InfrastructureError` if its recipe differs from `made_of`.
+
+    `isolated` as for `Pipeline`: a worker process is isolated already.
+    """
+    pipeline = Pipeline(Store(task.store), say, isolated=isolated)
     try:
         _compare(task.made_of, pipeline.recipe(task.model, task.settled.node).as_json())
         if task.candidate is not None:
@@ -95,7 +96,8 @@ def run_task(task: Task, say: Say) -> TaskResult:
 
 def run_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
     """Handles a task in a worker process: `header` is the task; reports progress, returns a `TaskResult` as JSON."""
-    made = run_task(_task(header), lambda text, done, total: tell({"text": text, "done": done, "total": total}))
+    say = lambda text, done, total: tell({"text": text, "done": done, "total": total})  # noqa: E731
+    made = run_task(_task(header), say, isolated=False)
     failed = made.failed
     reason = failed and {"message": failed.args[0], "hint": failed.hint, "log": failed.log}
     return {"seconds": made.seconds, "anew": made.anew, "failed": reason}, []
@@ -109,7 +111,7 @@ def result_of_json(answer: Mapping[str, Any]) -> TaskResult:
 
 
 def _task(plain: Mapping[str, Any]) -> Task:
-    model = with_settings(_model(plain["model"]), _recipe(plain["recipe"]))
+    model = with_settings(_model(plain["model"]["file"]), recipe_of_json(plain["model"]["recipe"]))
     vela = VelaSettings(**{**plain["vela"], "options": tuple(plain["vela"]["options"])})
     candidate = Candidate(plain["leaf"]) if plain["leaf"] is not None else None
     settled, store = SettledNode(tuple(plain["node"])), Path(plain["store"])
@@ -119,18 +121,6 @@ def _task(plain: Mapping[str, Any]) -> Task:
 @lru_cache
 def _model(path: str) -> Model:
     return load_model_file(path)
-
-
-def _recipe(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Converts JSON to the fields of `Recipe`; `run_task` refuses a recipe that does not survive the conversion."""
-    defaults = Recipe()
-    return {field.name: _setting(getattr(defaults, field.name), plain[field.name]) for field in fields(Recipe)}
-
-
-def _setting(default: Any, value: Any) -> Any:
-    if isinstance(default, FineTune):
-        return FineTune(**value)
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _compare(wanted: Mapping[str, Any], here: Mapping[str, Any]) -> None:

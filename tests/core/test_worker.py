@@ -51,7 +51,7 @@ def test_a_child_killed_by_somebody_is_replaced(worker: Worker) -> None:
     threading.Timer(0.3, lambda: os.kill(worker.pid or 0, signal.SIGKILL)).start()
     with pytest.raises(WorkerDiedError) as caught:  # the repeated request hangs as well
         worker.request({"do": "hang"}, timeout=1.0)
-    assert caught.value.timed_out
+    assert caught.value.expired
 
 
 def test_a_request_without_an_answer_ends_at_its_limit(worker: Worker) -> None:
@@ -59,7 +59,7 @@ def test_a_request_without_an_answer_ends_at_its_limit(worker: Worker) -> None:
     started = time.monotonic()
     with pytest.raises(WorkerDiedError, match=r"no answer within 0\.3 s") as caught:
         worker.request({"do": "hang"}, timeout=0.3)
-    assert caught.value.timed_out
+    assert caught.value.expired
     assert not caught.value.crashed
     assert time.monotonic() - started < 30, "the child sleeps for ten minutes"
     assert pid_of(worker)

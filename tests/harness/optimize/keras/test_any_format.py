@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from hil.core.errors import BadInputError, OptimizeError
+from hil.harness.builders import KERAS
 from hil.harness.model import Dataset, FineTune, Model, Recipe, load_model_file
 from hil.harness.optimize import steps, trained_base
 from hil.harness.optimize.keras import keras3
 from hil.harness.optimize.keras.any_format import read_network
 from hil.harness.optimize.keras.hdf5_file import load_model
 from hil.harness.optimize.keras.keras2 import import_keras, quiet, seeded
-from hil.harness.pipeline import KERAS, Pipeline
+from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import Store
 
 from .keras3_models import SHAPE, L, X, chain, keras, same, settled

@@ -1,0 +1,166 @@
+"""Builders of the artifacts that need TensorFlow or run the user's code: one function an arrow of the pipeline.
+
+    note = build("base", pipeline, model, folder, {})
+
+A builder writes its files into an empty folder and may return a JSON note.  It takes what the artifact is made of from
+the pipeline, whose store has it already.  `hil.harness.step_process` runs builders in a process of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hil.core.errors import HilError
+from hil.harness.model import Model
+from hil.harness.optimize.paths import Node, conversion, path_of, training_node
+
+if TYPE_CHECKING:
+    from hil.harness.pipeline import Pipeline
+
+KERAS = "model.h5"
+TFLITE = "model.tflite"
+WEIGHTS = "weights.json"
+ARRAYS = "arrays.npz"
+X, Y = "x.npy", "y.npy"
+NOTES = "notes.json"
+SPREAD = "sensitivity.json"
+
+Note = Mapping[str, Any] | None
+
+
+def build(arrow: str, pipeline: Pipeline, model: Model, folder: Path, arguments: Mapping[str, Any]) -> Note:
+    """Runs the builder of `arrow`; `arguments` are JSON values.
+
+    An exception of a library or of the user's code becomes the error that names it; one of this package is raised as it
+    is.
+    """
+    try:
+        return BUILDERS[arrow](pipeline, model, folder, **arguments)
+    except HilError:
+        raise
+    except Exception as error:
+        from hil.harness.blame import blamed
+
+        raise blamed(error, step_title(arrow, model, arguments)) from error
+
+
+def step_title(arrow: str, model: Model, arguments: Mapping[str, Any]) -> str:
+    """Names a step in lines for people, such as "fashion_cnn: prune > pqat"."""
+    what = {
+        "data": f"reading the {arguments.get('split')} data",
+        "technique": " > ".join(arguments.get("node", ())),
+        "sensitivity": "what each layer bears",
+        "predictions": f"Keras outputs of {' > '.join(arguments.get('node', ())) or 'base'}",
+        "tflite": f"converting {arguments.get('leaf')}",
+    }
+    return f"{model.name}: {what.get(arrow, arrow)}"
+
+
+def _data(pipeline: Pipeline, model: Model, folder: Path, split: str) -> None:
+    pipeline.say(step_title("data", model, {"split": split}), 0, 0)
+    x, y = model.data.read(split)
+    np.save(folder / X, x, allow_pickle=False)
+    np.save(folder / Y, y, allow_pickle=False)
+
+
+def _base(pipeline: Pipeline, model: Model, folder: Path, trains: bool) -> None:
+    from hil.harness.optimize.keras.hdf5_file import save_model
+    from hil.harness.optimize.steps import TrainingData
+    from hil.harness.optimize.trained_base import base_model
+
+    data = TrainingData(*pipeline.samples(model, "train")) if trains else None
+    save_model(base_model(model, data, _progress(pipeline, step_title("base", model, {}))), folder / KERAS)
+
+
+def _technique(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> None:
+    from hil.harness.optimize.keras.hdf5_file import load_model, save_model
+    from hil.harness.optimize.npu_rules import step_notes
+    from hil.harness.optimize.steps import TrainingData, apply
+    from hil.harness.optimize.survival import check_keras
+
+    node = tuple(node)
+    settings, text = pipeline.settings(model, node), step_title("technique", model, {"node": node})
+    data = TrainingData(*pipeline.samples(model, "train"))
+    before = load_model(pipeline.keras(model, node[:-1]).path(KERAS))
+    after = apply(node[-1], before, data, settings, model.loss, _progress(pipeline, text))
+    weights = check_keras(after, node, settings)
+    save_model(after, folder / KERAS)
+    write_json(folder / NOTES, step_notes(node[-1], before, after, settings))
+    write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
+
+
+def _sensitivity(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> None:
+    from hil.harness.optimize.keras.hdf5_file import load_model
+    from hil.harness.optimize.pruning import prunable_layers
+    from hil.harness.optimize.sensitivity import allocate_sparsity
+    from hil.harness.optimize.training import TrainingData
+
+    node = tuple(node)
+    pipeline.say(step_title("sensitivity", model, {}), 0, 0)
+    network = load_model(pipeline.keras(model, node[:-1]).path(KERAS))
+    data = TrainingData(*pipeline.samples(model, "train"))
+    layers = prunable_layers(network, model.recipe, node[-1])
+    write_json(folder / SPREAD, asdict(allocate_sparsity(network, data, model.recipe, layers, model.loss)))
+
+
+def _size(pipeline: Pipeline, model: Model, folder: Path) -> Note:
+    from hil.harness.optimize.network_size import count_params_and_macs
+
+    params, macs = count_params_and_macs(model)
+    return {"params": params, "macs": macs}
+
+
+def _predictions(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> None:
+    from hil.harness.optimize.keras.hdf5_file import load_model
+    from hil.harness.optimize.training import predict
+
+    node = tuple(node)
+    text = step_title("predictions", model, {"node": node})
+    pipeline.say(text, 0, 0)
+    x, _ = pipeline.samples(model, "test")
+    network = load_model(pipeline.keras(model, node).path(KERAS))
+    np.savez(folder / ARRAYS, y=predict(network, x, _progress(pipeline, text)))
+
+
+def _tflite(pipeline: Pipeline, model: Model, folder: Path, leaf: str) -> None:
+    from hil.harness.optimize.conversion import to_tflite
+    from hil.harness.optimize.keras.hdf5_file import load_model
+    from hil.harness.optimize.steps import TrainingData
+    from hil.harness.optimize.survival import check_tflite
+
+    path = path_of(leaf)
+    text = step_title("tflite", model, {"leaf": leaf})
+    pipeline.say(text, 0, 0)
+    loaded = load_model(pipeline.keras(model, training_node(path)).path(KERAS))
+    data = TrainingData(*pipeline.samples(model, "train")).sample(model.recipe.calibration, model.recipe.seed)
+    tflite = to_tflite(loaded, conversion(path), data.x, _progress(pipeline, text))
+    (folder / TFLITE).write_bytes(tflite)
+    weights = check_tflite(tflite, loaded, path, pipeline.settings(model, path))
+    write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
+
+
+BUILDERS: dict[str, Callable[..., Note]] = {
+    "data": _data,
+    "base": _base,
+    "technique": _technique,
+    "sensitivity": _sensitivity,
+    "size": _size,
+    "predictions": _predictions,
+    "tflite": _tflite,
+}
+"""Arrow -> its builder: (pipeline, model, folder, its arguments)."""
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file."""
+    path.write_text(json.dumps(value, indent=1))
+
+
+def _progress(pipeline: Pipeline, text: str) -> Callable[[int, int, str], None]:
+    return lambda done, total, what: pipeline.say(text, done, total)

@@ -1,0 +1,134 @@
+"""The process in which the pipeline's builders run, so that its death fails one artifact and not the session.
+
+    note = build_in_process("tflite", pipeline, model, folder, {"leaf": "ptq"})
+
+TensorFlow's converter crashes on some networks, Keras and TFMOT run for hours, and a model file's functions may do
+anything.  All of it happens in one worker (`hil.core.worker`), which stays warm, so that TensorFlow is imported once,
+there instead of here.  The worker loads the model file itself; this process sends its path, the recipe and a digest of
+its source.
+
+A crash, `exit`, a hang (`hil.core.progress_watch`) or the kernel's end of memory is a `CrashError` that says so.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hil.core.errors import BadInputError, CrashError, WorkerDiedError
+from hil.core.progress_watch import Patience
+from hil.core.worker import Worker
+from hil.harness.builders import Note, step_title
+from hil.harness.model import FineTune, Model, Recipe, load_model_file
+from hil.harness.store.source_digest import source_digest
+
+if TYPE_CHECKING:
+    from hil.harness.pipeline import Pipeline
+
+HANDLER = "hil.harness.step_child:build_in_child"
+PATIENCE = "HIL_PATIENCE_S"
+"""Environment variable: seconds of computing without progress after which a step counts as hanging."""
+_HINT = f"{PATIENCE} sets the seconds of computing"
+_ENVIRONMENT = {"TF_NUM_INTRAOP_THREADS": "1"}
+"""Whatever a model file imports first, results depend on no number of threads."""
+_DYING = ("F0000", "F ", "terminate called", "what():")
+_SAME = ("build", "data", "metric", "loss", "weights", "tflite")
+
+
+def is_of_file(model: Model) -> bool:
+    """Returns whether another process gets this model by loading its file: only recipe and limits may differ."""
+    if not model.path.is_file():
+        return False
+    written = load_model_file(model.path, needs_weights=False)
+    return all(getattr(model, name) == getattr(written, name) for name in _SAME)
+
+
+def model_as_json(model: Model) -> dict[str, Any]:
+    """Converts a model to JSON for another process; raises `BadInputError` for one without a file."""
+    if not model.path.is_file():
+        raise BadInputError(f"{model.name} comes from no model file: only this process can train it")
+    return {"file": str(model.path), "recipe": json.loads(json.dumps(asdict(model.recipe)))}
+
+
+def recipe_of_json(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Converts JSON to the fields of `Recipe`."""
+    defaults = Recipe()
+    return {field.name: _setting(getattr(defaults, field.name), plain[field.name]) for field in fields(Recipe)}
+
+
+def _setting(default: Any, value: Any) -> Any:
+    if isinstance(default, FineTune):
+        return FineTune(**value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def build_in_process(arrow: str, pipeline: Pipeline, model: Model, folder: Path, arguments: Mapping[str, Any]) -> Note:
+    """Runs a builder in the worker; its progress goes to the pipeline's.
+
+    Raises the error of the builder, or `CrashError` if its process ended or hung.
+    """
+    header = {
+        "arrow": arrow,
+        "arguments": dict(arguments),
+        "model": model_as_json(model),
+        "source": source_digest(model),
+        "store": str(pipeline.store.root.resolve()),
+        "folder": str(folder.resolve()),
+    }
+    try:
+        answer, _ = _worker().request(
+            header,
+            timeout=None,
+            told=lambda told: pipeline.say(told["text"], told["done"], told["total"]),
+            again=False,
+            patience=_patience(),
+        )
+    except WorkerDiedError as death:
+        raise _crash(step_title(arrow, model, arguments), death) from death
+    note: Note = answer["note"]
+    return note
+
+
+@functools.cache
+def _worker() -> Worker:
+    return Worker(HANDLER, _ENVIRONMENT)
+
+
+def _patience() -> Patience:
+    text = os.environ.get(PATIENCE, "")
+    try:
+        return Patience(computing_s=float(text)) if text else Patience()
+    except ValueError:
+        raise BadInputError(f"{PATIENCE}={text} is no number of seconds") from None
+
+
+def _crash(title: str, death: WorkerDiedError) -> CrashError:
+    """The error of a step whose process ended."""
+    code = death.returncode or 0
+    if death.expired:
+        return CrashError(f"{title}: its process {death.expired} and was ended", hint=_HINT, log=death.log)
+    if death.out_of_memory:
+        return CrashError(f"{title}: ended by the kernel, which had no more memory", log=death.log)
+    if code >= 0:
+        return CrashError(f"{title}: something in it ended the process with exit code {code}", log=death.log)
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    if not death.crashed:
+        return CrashError(f"{title}: somebody ended its process ({name})", log=death.log)
+    return CrashError(f"{title}: native code crashed ({name})", hint=_last_words(death.log), log=death.log)
+
+
+def _last_words(log: str) -> str:
+    """The line in which native code says why it aborts, if it does."""
+    lines = [line.strip() for line in log.splitlines()]
+    said = [
+        line
+        for line in lines
+        if line.startswith(("F0000", "F ", "terminate called", "what():")) or "Check failed" in line
+    ]
+    return said[-1][:200] if said else ""
