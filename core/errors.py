@@ -59,6 +59,10 @@ EXIT_INFRASTRUCTURE = 3
 _KILLED_FROM_OUTSIDE = (-signal.SIGTERM, -9)  # SIGKILL; native code that crashes ends otherwise
 
 
+_DYING = ("F0000", "F ", "terminate called", "what():")
+"""Beginnings of the lines in which TensorFlow and the C++ library say why they abort."""
+
+
 class HilError(Exception):
     """Base of all errors.
 
@@ -194,6 +198,18 @@ class WorkerDiedError(WorkerError):
     def crashed(self) -> bool:
         """True if the child caused its own end: neither a limit nor somebody else ended it."""
         return not self.expired and self.returncode not in _KILLED_FROM_OUTSIDE
+
+    @property
+    def of_its_own(self) -> bool:
+        """True if trying again would end alike: it crashed, hung, or took all memory."""
+        return self.crashed or bool(self.expired) or self.out_of_memory
+
+    @property
+    def last_words(self) -> str:
+        """The line in which native code says why it aborts; empty if it says nothing."""
+        lines = [line.strip() for line in self.log.splitlines()]
+        said = [line for line in lines if line.startswith(_DYING) or "Check failed" in line]
+        return said[-1][:200] if said else ""
 
 
 class FvpError(InfrastructureError):

@@ -43,7 +43,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from hil.core import errors
+from hil.core.error_json import error_of_json
 from hil.core.errors import HilError, WorkerDiedError, WorkerError
 from hil.core.worker_frames import Blobs, Header, read_frame, write_frame
 
@@ -308,11 +308,8 @@ def _death(returncode: int | None) -> str:
 
 
 def _remote_error(handler: str, error: Mapping[str, Any]) -> HilError:
-    kind = getattr(errors, str(error["class"]), None)
-    if isinstance(kind, type) and issubclass(kind, HilError):
-        made = kind(error["message"], hint=error["hint"])
-        made.log = error["log"]
-        return made
+    if "attributes" in error:
+        return error_of_json(error)
     return WorkerError(f"{handler} raised {error['class']}: {error['message']}", log=error["log"])
 
 

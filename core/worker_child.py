@@ -14,8 +14,9 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from hil.core.error_json import error_as_json
 from hil.core.errors import HilError
 from hil.core.lifeline import tie
 from hil.core.worker_frames import Blobs, Header, read_frame, write_frame
@@ -61,10 +62,10 @@ def _serve(handler: Handler, requests: BinaryIO | object, answers: BinaryIO | ob
     write_frame(answers, answer, result)
 
 
-def _described(error: Exception) -> dict[str, str]:
+def _described(error: Exception) -> dict[str, Any]:
     if isinstance(error, HilError):
-        return {"class": type(error).__name__, "message": str(error.args[0]), "hint": error.hint, "log": error.log}
-    return {"class": type(error).__name__, "message": str(error), "hint": "", "log": traceback.format_exc()}
+        return error_as_json(error)
+    return {"class": type(error).__name__, "message": str(error), "log": traceback.format_exc()}
 
 
 def _die_first() -> None:

@@ -17,11 +17,12 @@ import traceback
 import click
 import typer
 
-from hil.core.errors import EXIT_INFRASTRUCTURE, HilError
+from hil.core.errors import EXIT_INFRASTRUCTURE, HilError, WorkerError
 from hil.harness.commands import boards, diff, disasm, doctor, firmware, fvp, models, optimize, run, store, tree
 from hil.harness.commands.compile import compile_
 
 EXIT_INTERRUPTED = 130
+_DEFECT = "hil: this is a defect of hil, not of your model"
 
 app = typer.Typer(
     name="hil",
@@ -53,13 +54,15 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except HilError as error:
-        print(f"hil: {error}", file=sys.stderr)
         if error.log:
             print(error.log.rstrip(), file=sys.stderr)
+        print(f"hil: {error}", file=sys.stderr)
+        if type(error) is WorkerError:  # an exception in a child that nobody expected
+            print(_DEFECT, file=sys.stderr)
         sys.exit(error.exit_code)
     except Exception:
         traceback.print_exc()
-        print("hil: this is a defect of hil, not of your model", file=sys.stderr)
+        print(_DEFECT, file=sys.stderr)
         sys.exit(EXIT_INFRASTRUCTURE)
     if code == EXIT_INTERRUPTED:  # what typer makes of KeyboardInterrupt
         print("hil: interrupted; what was finished is kept", file=sys.stderr)

@@ -87,7 +87,8 @@ class Pipeline:
                 return build_in_process(arrow, self, model, folder, arguments)
             return builders.build(arrow, self, model, folder, arguments)
 
-        return self.store.make(recipe, build)
+        title = builders.step_title(arrow, model, arguments)
+        return self.store.make(recipe, build, lambda: self.say(f"{title}: another run makes it", 0, 0))
 
     # -- data
 

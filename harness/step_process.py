@@ -37,7 +37,6 @@ PATIENCE = "HIL_PATIENCE_S"
 _HINT = f"{PATIENCE} sets the seconds of computing"
 _ENVIRONMENT = {"TF_NUM_INTRAOP_THREADS": "1"}
 """Whatever a model file imports first, results depend on no number of threads."""
-_DYING = ("F0000", "F ", "terminate called", "what():")
 _SAME = ("build", "data", "metric", "loss", "weights", "tflite")
 
 
@@ -87,10 +86,10 @@ def build_in_process(arrow: str, pipeline: Pipeline, model: Model, folder: Path,
             timeout=None,
             told=lambda told: pipeline.say(told["text"], told["done"], told["total"]),
             again=False,
-            patience=_patience(),
+            patience=patience(),
         )
     except WorkerDiedError as death:
-        raise _crash(step_title(arrow, model, arguments), death) from death
+        raise crash_error(step_title(arrow, model, arguments), death) from death
     note: Note = answer["note"]
     return note
 
@@ -100,7 +99,8 @@ def _worker() -> Worker:
     return Worker(HANDLER, _ENVIRONMENT)
 
 
-def _patience() -> Patience:
+def patience() -> Patience:
+    """Returns the limits of a step without progress; raises `BadInputError` for an invalid `HIL_PATIENCE_S`."""
     text = os.environ.get(PATIENCE, "")
     try:
         return Patience(computing_s=float(text)) if text else Patience()
@@ -108,8 +108,8 @@ def _patience() -> Patience:
         raise BadInputError(f"{PATIENCE}={text} is no number of seconds") from None
 
 
-def _crash(title: str, death: WorkerDiedError) -> CrashError:
-    """The error of a step whose process ended."""
+def crash_error(title: str, death: WorkerDiedError) -> CrashError:
+    """Returns the error of a step whose process ended."""
     code = death.returncode or 0
     if death.expired:
         return CrashError(f"{title}: its process {death.expired} and was ended", hint=_HINT, log=death.log)
@@ -120,15 +120,4 @@ def _crash(title: str, death: WorkerDiedError) -> CrashError:
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
     if not death.crashed:
         return CrashError(f"{title}: somebody ended its process ({name})", log=death.log)
-    return CrashError(f"{title}: native code crashed ({name})", hint=_last_words(death.log), log=death.log)
-
-
-def _last_words(log: str) -> str:
-    """The line in which native code says why it aborts, if it does."""
-    lines = [line.strip() for line in log.splitlines()]
-    said = [
-        line
-        for line in lines
-        if line.startswith(("F0000", "F ", "terminate called", "what():")) or "Check failed" in line
-    ]
-    return said[-1][:200] if said else ""
+    return CrashError(f"{title}: native code crashed ({name})", hint=death.last_words, log=death.log)

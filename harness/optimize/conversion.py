@@ -6,12 +6,14 @@
 
 Inputs and outputs are int8 (int16 for "int16x8"), the batch is fixed at 1: with a dynamic batch the converter leaves
 SHAPE and PACK operators that no NPU takes.  The graph is frozen in memory; through a SavedModel, TensorFlow's default,
-the conversion of a quantization-aware model takes 25 times as long (11.5 s against 0.45 s) and gives the same.
+the conversion of a quantization-aware model takes 25 times as long (11.5 s against 0.45 s) and gives the same.  Only an
+LSTM needs the SavedModel, from which the converter makes UNIDIRECTIONAL_SEQUENCE_LSTM.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from hil.core.errors import BadInputError, ConvertError
 from hil.core.tflite.weights import read_tflite
 from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet
+from hil.harness.optimize.layers import flat_layers
 from hil.harness.optimize.training import Progress
 
 CONVERSIONS = ("ptq", "npu_ptq", "qat", "int16x8")
@@ -46,10 +49,34 @@ def to_tflite(keras_model: Any, conversion: str, calibration: Array, progress: P
             failure = error
             content = b""
     if not content:
-        line = (str(failure).strip().splitlines() or [""])[0]
-        raise ConvertError(f"TensorFlow cannot convert the model: {type(failure).__name__}: {line}", log=log.text)
-    check_quantized(content)
+        raise _refusal(failure, log.text, keras_model)
+    check_quantized(content, [layer.name for layer in flat_layers(keras_model)])
     return content
+
+
+def _refusal(failure: Exception | None, log: str, keras_model: Any) -> ConvertError:
+    """The error for what the converter said, which names operators without a TFLite form, and their places."""
+    missing = re.search(r"(?:TF Select|Custom) ops: ([\w, ]+)", log)
+    missing = missing or re.search(r"'tf\.(\w+)' op is neither", str(failure))
+        r"'tf\.(\w+)' op is neither", str(failure)
+    )
+    if missing is None:
+        line = (str(failure).strip().splitlines() or [""])[0]
+        return ConvertError(f"TensorFlow cannot convert the model: {type(failure).__name__}: {line}", log=log)
+    first = missing[1].split(",")[0].strip()
+    place = re.search(rf'"([^"]*{first}[^"]*)"\(', log)
+    layer = layer_of(place[1] if place else "", [layer.name for layer in flat_layers(keras_model)])
+    return ConvertError(
+        f"{f'layer {layer}: ' if layer else ''}TensorFlow Lite has no operator {missing[1].strip()}",
+        hint="use an activation or a layer that it has",
+    )
+
+
+def layer_of(tensor: str, layers: Collection[str]) -> str:
+    """Returns the last layer that a tensor's name names, such as dense of "net/dense/Elu"; empty if it names none."""
+    words = re.split("[/;:]", tensor)
+    named = [word.removeprefix("quant_") for word in words]
+    return next((word for word in reversed(named) if word in layers), "")
 
 
 def _sample_shape(keras_model: Any) -> tuple[int, ...]:
@@ -72,7 +99,7 @@ def _converter(
     spec = tf.TensorSpec((1, *shape), tf.float32, name=keras_model.inputs[0].name.split(":")[0])
     graph = tf.function(lambda sample: keras_model(sample, training=False)).get_concrete_function(spec)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph], keras_model)
-    converter.experimental_lower_to_saved_model = False
+    converter.experimental_lower_to_saved_model = _has_lstm(keras_model)  # a frozen LSTM crashes the converter
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     kind = tf.int16 if conversion == "int16x8" else tf.int8
     converter.inference_input_type = converter.inference_output_type = kind
@@ -87,6 +114,11 @@ def _converter(
     if conversion == "npu_ptq":
         _one_scale_a_kernel(converter)
     return converter
+
+
+def _has_lstm(keras_model: Any) -> bool:
+    inner = (part for layer in flat_layers(keras_model) for part in (layer, getattr(layer, "layer", None)))
+    return any(type(part).__name__ == "LSTM" and not part.unroll for part in inner)
 
 
 def _samples(calibration: Array, progress: Progress | None) -> Iterator[list[Array]]:
@@ -106,14 +138,22 @@ def _one_scale_a_kernel(converter: Any) -> None:
     setattr(converter, name, True)
 
 
-def check_quantized(content: bytes) -> None:
-    """Raises `ConvertError` if a TFLite file computes anything in float, or if a bias does not fit 32 bits."""
-    for operator in read_tflite(content):
-        if operator.float_tensors:
-            raise ConvertError(
-                f"operator {operator.kind} of {operator.output_name} was left in float ({operator.float_tensors[0]})",
-                hint="a layer that TensorFlow cannot quantize, or batch normalization that could not be folded",
-            )
+def check_quantized(content: bytes, layers: Collection[str] = ()) -> None:
+    """Raises `ConvertError` if a TFLite file computes anything in float, or if a bias does not fit 32 bits.
+
+    `layers` are the names of the network's layers, which the message uses.
+    """
+    operators = read_tflite(content)
+    floats = [operator for operator in operators if operator.float_tensors]
+    if floats:
+        computing = [operator for operator in floats if operator.kind not in ("QUANTIZE", "DEQUANTIZE")]
+        operator = (computing or floats)[0]
+        where = layer_of(operator.output_name, layers)
+        raise ConvertError(
+            f"operator {operator.kind} of {f'layer {where}' if where else operator.output_name} was left in float",
+            hint="TensorFlow cannot quantize it, or batch normalization could not be folded into it",
+        )
+    for operator in operators:
         bias = operator.bias
         if (
             bias is not None

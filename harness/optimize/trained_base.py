@@ -19,6 +19,7 @@ from hil.harness.model import Model, load_model_file
 from hil.harness.optimize.keras.any_format import read_network
 from hil.harness.optimize.keras.keras2 import import_keras, seeded
 from hil.harness.optimize.keras.keras3 import is_keras3, rebuild, reset_layer_names
+from hil.harness.optimize.network_check import check_network
 from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, fit
 
 _HINT = "return a functional or sequential model of Keras 2 or 3; a file is named without a function: build=FILE"
@@ -30,13 +31,14 @@ def base_model(model: Model, data: TrainingData | None, progress: Progress | Non
     `data` are the training samples, needed only to train.  Raises `BadInputError` without them, or if the weights do
     not fit the network.
     """
-    if model.keras_file is not None:
-        return build_network(model)
-    if model.weights is None:
+    if model.keras_file is None and model.weights is None:
         if data is None:
             raise BadInputError(f"model {model.name} has no weights and no training data to make them")
         return train_base(model, data, progress)
     network = build_network(model)
+    check_network(network)
+    if model.weights is None:
+        return network
     load_weights(network, model.file(model.weights))
     return network
 
@@ -46,6 +48,7 @@ def train_base(model: Model, data: TrainingData, progress: Progress | None = Non
     recipe = model.recipe
     with seeded(recipe.seed):
         network = build_network(model)
+        check_network(network)
         fit(network, data, TrainingPlan(recipe.base, recipe.batch_size, recipe.seed, model.loss, progress, "base"))
     return network
 

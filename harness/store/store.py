@@ -29,7 +29,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -41,6 +41,8 @@ from filelock import FileLock, Timeout
 from hil.core.errors import BadInputError, InfrastructureError
 
 MANIFEST = "manifest.json"
+WAIT_S = 10.0
+"""Seconds between two calls of `waits` while another process makes an artifact."""
 
 
 def default_root() -> Path:
@@ -152,17 +154,23 @@ class Store:
             (artifact.folder / MANIFEST).touch()
         return artifact
 
-    def make(self, recipe: ArtifactRecipe, build: Callable[[Path], Mapping[str, Any] | None]) -> Artifact:
+    def make(
+        self,
+        recipe: ArtifactRecipe,
+        build: Callable[[Path], Mapping[str, Any] | None],
+        waits: Callable[[], None] = lambda: None,
+    ) -> Artifact:
         """Returns the artifact of `recipe`; builds it if the store has none.
 
         `build(folder)` writes files into an empty folder and may return a JSON note.  If it raises, nothing is stored.
+        `waits` is called now and then while another process makes the same artifact.
         """
         if found := self.find(recipe):
             return found
         folder = self._folder(recipe)
         work = self.root / "unfinished" / recipe.key
         self._check_writable()
-        with self._lock(recipe.key):
+        with self._locked(recipe.key, waits):
             if found := self.find(recipe):
                 return found
             for stale in (work, folder):  # left by a killed run, or damaged
@@ -230,6 +238,20 @@ class Store:
 
     def _lock(self, key: str) -> FileLock:
         return FileLock(self.root / "locks" / f"{key}.lock")
+
+    @contextmanager
+    def _locked(self, key: str, waits: Callable[[], None]) -> Iterator[None]:
+        lock = self._lock(key)
+        while True:
+            try:
+                lock.acquire(timeout=WAIT_S)
+                break
+            except Timeout:
+                waits()
+        try:
+            yield
+        finally:
+            lock.release()
 
     @staticmethod
     def _load(folder: Path) -> Artifact | None:

@@ -24,8 +24,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from hil.core import errors
-from hil.core.errors import HilError, InfrastructureError, UnavailableError, WorkerDiedError
+from hil.core.error_json import error_as_json, error_of_json
+from hil.core.errors import HilError, InfrastructureError, UnavailableError
 from hil.core.worker import Worker
 from hil.harness.tree.executor import HANDLER, EventHandler, Executor, TaskEnded, TaskProgress, TaskStarted
 from hil.harness.tree.tasks import Task, result_of_json
@@ -122,19 +122,10 @@ def _outcome(task: Task, future: Any) -> TaskEnded:
     if future.status == "finished":
         answer = future.result()
         if "error" in answer:
-            return TaskEnded(task, error=_error(answer["error"]))
+            return TaskEnded(task, error=error_of_json(answer["error"]))
         return TaskEnded(task, result_of_json(answer))
     reason = future.exception() if future.status == "error" else "the scheduler lost it"
     return TaskEnded(task, error=InfrastructureError(f"{task.title} could not be made on the cluster: {reason}"))
-
-
-def _error(plain: Mapping[str, str]) -> HilError:
-    if plain["class"] == WorkerDiedError.__name__:
-        return WorkerDiedError(plain["message"], log=plain["log"], returncode=None)
-    kind = getattr(errors, plain["class"], InfrastructureError)
-    made: HilError = kind(plain["message"], hint=plain["hint"])
-    made.log = plain["log"]
-    return made
 
 
 # -- on the workers
@@ -158,8 +149,7 @@ def on_worker(walk: str, plain: dict[str, Any]) -> dict[str, Any]:
             answer: dict[str, Any] = child.request(plain, timeout=None, told=report, again=False)[0]
             return answer
         except HilError as error:
-            described = {"message": str(error.args[0]), "hint": error.hint, "log": error.log}
-            return {"error": {"class": type(error).__name__, **described}}
+            return {"error": error_as_json(error)}
 
 
 class _UnwantedError(Exception):

@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from hil.core.errors import InfrastructureError, OptimizeError, WorkerDiedError
+from hil.core.errors import HilError, InfrastructureError, WorkerDiedError
 from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import Budget, Model
 from hil.harness.optimize.paths import path_of
+from hil.harness.step_process import crash_error
 from hil.harness.store.store import ArtifactRecipe
 from hil.harness.tree.candidates import Candidate, SettledNode, settled_node, with_settings
 from hil.harness.tree.executor import Executor, TaskEnded, TaskProgress, TaskStarted
 from hil.harness.tree.leaf_figures import measure_leaf
 from hil.harness.tree.observer import WalkObserver
 from hil.harness.tree.result import Leaf, LeafStatus, TrainedNode
-from hil.harness.tree.tasks import LEAF_ERRORS, Task, TaskResult
+from hil.harness.tree.tasks import Task, TaskResult, leaf_error
 
 TRIES = 3
 """Attempts of a task whose worker dies."""
@@ -48,7 +49,7 @@ class LeafProducer:
         self._under_way: set[SettledNode | Candidate] = set()
         self._trained: dict[SettledNode, TrainedNode] = {}
         self._prepared: set[Candidate] = set()
-        self._failed: dict[SettledNode | Candidate, OptimizeError] = {}
+        self._failed: dict[SettledNode | Candidate, HilError] = {}
         self._deaths: dict[str, int] = {}
         self._wanted: dict[SettledNode, None] = {}
 
@@ -70,7 +71,7 @@ class LeafProducer:
     ) -> list[Leaf]:
         """Measures the leaves in order, up to the first that `ends` accepts; begins one only while `begins()` is true.
 
-        Raises the error of a task that is no fault of the leaf, and `OptimizeError` for a base that cannot be made.
+        Raises the error of a task that is no fault of the leaf, and that of a base that cannot be made.
         """
         found: list[Leaf] = []
         begun: dict[Candidate, list[SettledNode]] = {}
@@ -150,9 +151,7 @@ class LeafProducer:
         elif done.error is not None:
             raise done.error
         elif done.made is not None and done.made.failed is not None:
-            if not task.settled.node:  # a base that cannot be made is nobody's leaf
-                raise done.made.failed
-            self._failed[what] = done.made.failed
+            self._fails(task, done.made.failed)
         elif isinstance(what, Candidate):
             self._prepared.add(what)
         elif done.made is not None:
@@ -172,17 +171,26 @@ class LeafProducer:
         self.observer.node_finished(self._trained[where])
 
     def _died(self, task: Task, error: WorkerDiedError) -> None:
-        """Counts a worker's death; raises `InfrastructureError` after `TRIES` deaths on the same task."""
+        """Fails the task if it ended its worker; raises `InfrastructureError` after `TRIES` other deaths."""
+        if error.of_its_own:
+            self._fails(task, crash_error(task.title, error))
+            return
         self._deaths[task.title] = deaths = self._deaths.get(task.title, 0) + 1
         if deaths == TRIES:
             raise InfrastructureError(f"{task.title}: its worker died {TRIES} times: {error.args[0]}", log=error.log)
+
+    def _fails(self, task: Task, error: HilError) -> None:
+        """Records a failure; raises it for a base, which is nobody's leaf."""
+        if not task.settled.node:
+            raise error
+        self._failed[task.candidate or task.settled] = error
 
     # -- leaves
 
     def _ready(self, candidate: Candidate, begun: Mapping[Candidate, Sequence[SettledNode]]) -> bool:
         return candidate in self._prepared or bool(self._why_not(candidate, begun.get(candidate, ())))
 
-    def _why_not(self, candidate: Candidate, chain: Sequence[SettledNode]) -> OptimizeError | None:
+    def _why_not(self, candidate: Candidate, chain: Sequence[SettledNode]) -> HilError | None:
         return next((self._failed[what] for what in (*chain, candidate) if what in self._failed), None)
 
     def _measured(self, candidate: Candidate, chain: Sequence[SettledNode]) -> Leaf:
@@ -197,8 +205,8 @@ class LeafProducer:
         try:
             deployment = self.evaluator.deploy(model, candidate.leaf)
             return measure_leaf(self.evaluator, deployment, candidate, self.limits, self._failures)
-        except LEAF_ERRORS as error:
-            return _failed(candidate, error)
+        except Exception as error:
+            return _failed(candidate, leaf_error(error))
 
 
 def _failed(candidate: Candidate, error: Exception) -> Leaf:

@@ -12,13 +12,15 @@ result.
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hil.core.errors import CompileError, InfrastructureError, OptimizeError, StreamError
+from hil.core.error_json import error_as_json, error_of_json
+from hil.core.errors import HilError, InfrastructureError, WorkerError
 from hil.core.worker_child import tell
 from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import Model, load_model_file
@@ -28,8 +30,15 @@ from hil.harness.store.store import Store
 from hil.harness.tree.candidates import Candidate, SettledNode, with_settings
 from hil.harness.vela.settings import VelaSettings
 
-LEAF_ERRORS = (OptimizeError, CompileError, StreamError)
-"""Errors of a technique, Vela or the NPU that fail the leaf; any other error ends the walk."""
+
+def leaf_error(error: Exception) -> HilError:
+    """Returns the error that fails a leaf alone; raises `error` if it ends the walk: a target that broke down."""
+    if isinstance(error, InfrastructureError) and not isinstance(error, WorkerError):
+        raise error
+    if isinstance(error, HilError):
+        return error
+    line = (str(error).strip().splitlines() or [""])[0]
+    return WorkerError(f"a defect of hil: {type(error).__name__}: {line}", log=traceback.format_exc())
 
 
 @dataclass(frozen=True)
@@ -69,11 +78,11 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """Result of a task: `anew` if it was trained now, `seconds` of the training, `failed` the error of a technique."""
+    """Result of a task: `anew` if it was trained now, `seconds` of the training, `failed` the error that fails its leaves."""
 
     seconds: float = 0.0
     anew: bool = False
-    failed: OptimizeError | None = None
+    failed: HilError | None = None
 
 
 def run_task(task: Task, say: Say, *, isolated: bool = True) -> TaskResult:
@@ -89,8 +98,8 @@ def run_task(task: Task, say: Say, *, isolated: bool = True) -> TaskResult:
             evaluator.prepare(evaluator.deploy(task.model, task.candidate.leaf))
             return TaskResult()
         artifact = pipeline.keras(task.model, task.settled.node)
-    except LEAF_ERRORS as error:
-        return TaskResult(failed=OptimizeError(str(error.args[0]), hint=error.hint, log=error.log))
+    except Exception as error:
+        return TaskResult(failed=leaf_error(error))
     return TaskResult(float(artifact.manifest["seconds"]), artifact.anew)
 
 
@@ -99,15 +108,14 @@ def run_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, 
     say = lambda text, done, total: tell({"text": text, "done": done, "total": total})  # noqa: E731
     made = run_task(_task(header), say, isolated=False)
     failed = made.failed
-    reason = failed and {"message": failed.args[0], "hint": failed.hint, "log": failed.log}
+    reason = failed and error_as_json(failed)
     return {"seconds": made.seconds, "anew": made.anew, "failed": reason}, []
 
 
 def result_of_json(answer: Mapping[str, Any]) -> TaskResult:
     """Converts the handler's answer to a `TaskResult`."""
-    failed = answer["failed"]
-    error = failed and OptimizeError(failed["message"], hint=failed["hint"], log=failed["log"])
-    return TaskResult(float(answer["seconds"]), bool(answer["anew"]), error)
+    failed = answer["failed"] and error_of_json(answer["failed"])
+    return TaskResult(float(answer["seconds"]), bool(answer["anew"]), failed)
 
 
 def _task(plain: Mapping[str, Any]) -> Task:

@@ -104,9 +104,8 @@ def _request(model: bytes, inputs: Sequence[Array], samples: int, header: dict[s
     except WorkerDiedError as death:
         if not death.crashed:  # Too slow, or killed: that says nothing of the model.
             raise
-        raise BadInputError(
-            f"the model crashed TFLite's reference kernels: {death.args[0]}", hint="the file may be damaged"
-        ) from death
+        why, hint = death.last_words or death.args[0], "" if death.last_words else "the file may be damaged"
+        raise BadInputError(f"the model crashed TFLite's reference kernels: {why}", hint=hint) from death
     return {
         output["key"]: np.frombuffer(data, output["dtype"]).reshape(output["shape"]).copy()
         for output, data in zip(answer["outputs"], results, strict=True)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,16 @@ from hil.harness.optimize.keras.keras3_check import (
 )
 
 _GRAPH_HINT = 'save the model itself: model.save("net.keras"), and name that file'
+
+
+WRAPPERS = {
+    "PruneLowMagnitude": "strip it first: tfmot.sparsity.keras.strip_pruning",
+    "ClusterWeights": "strip it first: tfmot.clustering.keras.strip_clustering",
+    **dict.fromkeys(
+        ("QuantizeWrapper", "QuantizeWrapperV2", "QuantizeLayer", "QuantizeAnnotate"), "give the float model"
+    ),
+}
+"""Layer of TFMOT -> what to do about it in a model to optimize."""
 
 
 def read_network(path: Path) -> Any:
@@ -118,8 +128,9 @@ def _loaded(path: Path, load: Callable[[], Any]) -> Any:
     except HilError:
         raise
     except Exception as error:
-        line = (str(error).strip().splitlines() or [""])[0]
-        raise BadInputError(f"{path} is no Keras model: {type(error).__name__}: {line}") from None
+        line = (str(error).strip().splitlines() or [""])[0].partition(". Please ensure")[0]
+        hint = "build it of Keras' own layers" if line.startswith("Unknown ") else ""
+        raise BadInputError(f"{path} is no Keras model: {type(error).__name__}: {line}", hint=hint) from None
 
 
 def _check_keras2(config: dict[str, Any], weights: int, path: Path) -> Callable[[], Any]:
@@ -129,6 +140,8 @@ def _check_keras2(config: dict[str, Any], weights: int, path: Path) -> Callable[
     """
     if carried := next(code_in(config), None):
         raise BadInputError(f"{path} is not loaded: it carries code ({carried})", hint="build it of Keras' own layers")
+    if found := next(wrapped_in(config), None):
+        raise BadInputError(f"{path}: layer {found[0]} is TFMOT's {found[1]}", hint=WRAPPERS[found[1]])
     text = json.dumps({key: config.get(key) for key in ("class_name", "config")})
 
     def build() -> Any:
@@ -136,6 +149,17 @@ def _check_keras2(config: dict[str, Any], weights: int, path: Path) -> Callable[
 
     check_size(build, weights, path)
     return build
+
+
+def wrapped_in(value: Any) -> Iterator[tuple[str, str]]:
+    """Iterates over (name, class) of the layers of a configuration that are TFMOT's."""
+    if isinstance(value, dict):
+        if value.get("class_name") in WRAPPERS:
+            config = value.get("config")
+            yield str(config.get("name") if isinstance(config, dict) else ""), str(value["class_name"])
+        value = list(value.values())
+    for inner in value if isinstance(value, list) else ():
+        yield from wrapped_in(inner)
 
 
 def _from_saved_model(folder: Path) -> Any:

@@ -1,0 +1,115 @@
+"""Check of a network before anything trains: what no path of techniques can take, named by its layer.
+
+    check_network(network)           # BadInputError: layer scale is of the class Scale ...
+
+Refused are subclassed models, several inputs or outputs, dynamic shapes, inputs that are not float32, layers that hold
+Python code or a class of the user's own (no file can be read back that names one), channels_first (no CPU trains it and
+TensorFlow Lite does not have it), Embedding (the int8 input holds no ids), loops that crash TensorFlow's converter, and
+what TFMOT wrapped already.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from hil.core.errors import BadInputError
+from hil.harness.optimize.keras.any_format import WRAPPERS
+from hil.harness.optimize.keras.hdf5_file import code_in
+from hil.harness.optimize.keras.keras2 import import_keras, quiet
+
+_OWN_LAYERS = "build it of Keras' own layers"
+_PACKAGES = ("keras", "tf_keras", "tensorflow_model_optimization")
+_LOOPS = ("GRU", "SimpleRNN", "RNN", "StackedRNNCells", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+
+
+def check_network(network: Any) -> None:
+    """Raises `BadInputError`, with the layer's name, for a network that no path takes."""
+    _check_graph(network)
+    for layer in _layers(network):
+        _check_layer(layer)
+    _check_shapes(network)
+    _check_file(network)
+
+
+def _check_graph(network: Any) -> None:
+    kind = type(network).__name__
+    if kind == "Sequential" and not network.built:
+        raise BadInputError("the network has no input shape", hint="begin it with Input(shape)")
+    if not getattr(network, "_is_graph_network", False):
+        raise BadInputError(
+            f"the network is a subclassed model ({kind}), whose layers cannot be followed",
+            hint="build a functional or sequential model of the same layers",
+        )
+
+
+def _layers(network: Any) -> Iterator[Any]:
+    """Iterates over all layers, those of nested models and wrappers after the layer that holds them."""
+    for layer in network.layers:
+        yield layer
+        inner = [layer] if hasattr(layer, "layers") else [getattr(layer, "layer", None), getattr(layer, "cell", None)]
+        for part in inner:
+            if hasattr(part, "layers"):
+                yield from _layers(part)
+            elif part is not None and hasattr(part, "get_config"):
+                yield part
+
+
+def _check_layer(layer: Any) -> None:
+    kind, name = type(layer).__name__, layer.name
+    if kind in WRAPPERS:
+        raise BadInputError(f"layer {name} is TFMOT's {kind}", hint=WRAPPERS[kind])
+    if kind == "Lambda":
+        raise BadInputError(f"layer {name} is a Lambda: it holds Python code, which no file keeps", hint=_OWN_LAYERS)
+    if type(layer).__module__.split(".")[0] not in _PACKAGES:
+        made = f"layer {name} is of the class {kind}, which is not Keras' own: no file of the network can be read back"
+        raise BadInputError(made, hint=_OWN_LAYERS)
+    activation = getattr(layer, "activation", None)
+    owner = str(getattr(activation, "__module__", "")).split(".")[0]
+    if callable(activation) and owner not in (*_PACKAGES, "tensorflow"):
+        called = getattr(activation, "__name__", type(activation).__name__)
+        message = f"layer {name} has the activation {called}, which is not Keras' own: no file of it can be read back"
+        raise BadInputError(message, hint=_OWN_LAYERS)
+    if getattr(layer, "data_format", None) == "channels_first":
+        message = f"layer {name} has data_format channels_first, which TensorFlow Lite does not have"
+        raise BadInputError(message, hint="channels_last, with the input transposed")
+    if kind == "Embedding":
+        message = f"layer {name} is an Embedding: a quantized input holds no ids of tokens"
+        raise BadInputError(message, hint="look the vectors up before the network, and give them as its input")
+    if kind in _LOOPS and not getattr(layer, "unroll", False):
+        hint = "unroll=True, or an LSTM" if hasattr(layer, "unroll") else _OWN_LAYERS
+        raise BadInputError(f"layer {name} is a {kind}, on whose loop TensorFlow's converter crashes", hint=hint)
+    policy = getattr(getattr(layer, "_dtype_policy", None), "compute_dtype", None) or "float32"
+    if policy != "float32" and kind != "InputLayer" and layer.weights:
+        raise BadInputError(f"layer {name} computes in {policy}", hint="float32 is what the converter quantizes")
+
+
+def _check_shapes(network: Any) -> None:
+    if len(network.inputs) != 1 or len(network.outputs) != 1:
+        raise BadInputError(
+            f"the network has {len(network.inputs)} inputs and {len(network.outputs)} outputs",
+            hint="a model file takes one of each: wrap it in a model that has one of each",
+        )
+    (given,) = network.inputs
+    shape = tuple(given.shape)[1:]
+    if None in shape or not shape:
+        raise BadInputError(f"the network's input shape {shape} is not fixed", hint="give every axis of Input a size")
+    if given.dtype.name != "float32":
+        raise BadInputError(f"the network's input is {given.dtype.name}", hint="a quantized input holds real numbers")
+
+
+def _check_file(network: Any) -> None:
+    """Raises `BadInputError` if the structure holds code or cannot be read back, as all files of the store are."""
+    try:
+        with quiet():
+            structure = network.to_json()
+            carried = next(code_in(json.loads(structure)), None)
+            if carried is None:
+                import_keras().models.model_from_json(structure)
+    except Exception as error:
+        line = (str(error).strip().splitlines() or [""])[0].partition(". Please ensure")[0][:200]
+        message = f"the network cannot be written to a file and read back: {type(error).__name__}: {line}"
+        raise BadInputError(message, hint=_OWN_LAYERS) from error
+    if carried is not None:
+        raise BadInputError(f"the network holds code, which no file keeps ({carried})", hint=_OWN_LAYERS)
