@@ -9,7 +9,8 @@ import pytest
 
 from hil.core.errors import UnavailableError
 from hil.harness.commands.inputs import random_inputs
-from hil.harness.diff.difference import Coverage, compare
+from hil.harness.diff.coverage import Coverage
+from hil.harness.diff.difference import compare
 from hil.harness.diff.runs import RunTracer
 from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
