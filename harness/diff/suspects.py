@@ -4,7 +4,7 @@
     describe(suspects)      # suspect first: SUM 13, which feeds it and could not be compared (another form: ...)
 
 The first operator that differs need not be the one at fault: its input may be wrong already, where nothing was
-compared.  So the model's graph is followed from the operator against the flow of data.  A path ends at a tensor that was
+compared.  So the graph is followed from the operator against the flow of data.  A path ends at a tensor that was
 compared and is equal, and at the model's inputs and constants.
 """
 
@@ -52,24 +52,19 @@ def trace_back(operator_index: int, compared: Sequence[Compared], signature: Sig
 def describe(suspects: Sequence[Compared]) -> list[str]:
     """One line for each reason for which suspects were not compared.
 
-    Those with an output of their own come first.  One that is fused, or was compared in part, is only suspect beside
-    the operator that differs.
+    Those with an output of their own come first.  One that is fused is suspect beside the operator that differs.
     """
     groups: dict[tuple[bool, Coverage, str], list[str]] = {}
-    for one in sorted(suspects, key=_is_unseen, reverse=True):
-        groups.setdefault((_is_unseen(one), one.how, one.reason), []).append(str(one))
+    for one in sorted(suspects, key=lambda one: one.fused):
+        groups.setdefault((one.fused, one.how, one.reason), []).append(str(one))
     lines = []
-    for (unseen, how, reason), operators in groups.items():
+    for (fused, how, reason), operators in groups.items():
         names = list(dict.fromkeys(operators))
-        word = "first" if unseen and not lines else "too"
+        word = "too" if fused or lines else "first"
         feeds, were = ("feed", "were") if len(names) > 1 else ("feeds", "was")
         verb = f"{were} compared in part" if how is Coverage.PARTLY else "could not be compared"
         lines.append(f"suspect {word}: {_listed(names)}, which {feeds} it and {verb} ({reason})")
     return lines
-
-
-def _is_unseen(one: Compared) -> bool:
-    return one.how is Coverage.NOT and not one.fused
 
 
 def _can_be_at_fault(one: Compared) -> bool:

@@ -45,6 +45,7 @@ def test_where_fvp_is_not_sim_only_outputs_are_compared(made: Made) -> None:
     assert result.first is not None
     assert (result.first.operator, result.first.word_offset) == ("SUM", None)
     convolution, total = result.tensors
+    assert result.first.suspects == (convolution,)
     assert (convolution.how, convolution.reason) == (Coverage.NOT, "fvp shows its outputs alone")
     assert total.how is Coverage.WHOLE
 
