@@ -57,7 +57,7 @@ def describe(suspects: Sequence[Compared]) -> list[str]:
     groups: dict[tuple[bool, Coverage, str], list[str]] = {}
     for one in sorted(suspects, key=lambda one: one.fused):
         groups.setdefault((one.fused, one.how, one.reason), []).append(str(one))
-    lines = []
+    lines: list[str] = []
     for (fused, how, reason), operators in groups.items():
         names = list(dict.fromkeys(operators))
         word = "too" if fused or lines else "first"
