@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 import textwrap
@@ -21,11 +22,14 @@ from hil.targets import registry
 from hil.targets.declaration import File, Role
 
 if TYPE_CHECKING:
+    from hil.harness.diff.coverage import Compared
     from hil.harness.diff.difference import Comparison, Difference
     from hil.harness.diff.runs import RunTrace
     from hil.npu.disassembly.instruction import Instruction
 
 _WIDTH = 100
+_MOST_ORIGINS = 3
+"""Origins that are printed after the first difference; JSON has all."""
 
 
 @arguments.with_declared
@@ -53,7 +57,7 @@ def diff(
     cpu: arguments.Cpu = False,
     as_json: arguments.Json = False,
 ) -> None:
-    """Name the first operator whose output differs."""
+    """Name the first operator whose output differs, and the uncompared ones that feed it."""
     from hil.core.errors import BadInputError
     from hil.harness.diff.difference import compare
     from hil.harness.diff.runs import RunTracer
@@ -129,17 +133,30 @@ def _first_lines(first: Difference, got: RunTrace, expected: RunTrace, result: C
     (found,) = (one for one in differing if one.tensor == first.tensor and one.operator_index == first.operator_index)
     texts = [
         f"first: {first.operator} {first.operator_index}, output {short_name(first.tensor, 60)!r}",
+        *_suspects(first),
         f"  sample {first.sample}, element {list(first.at)}: {got.name} {first.got}, {expected.name} {first.expected}",
         f"  {first.elements:,} elements differ, by at most {first.largest}; compared {found.how.value}",
     ]
     later = len(differing) - 1
     if later:
         texts.append(f"  {later} more outputs of operators differ, among them {_last(differing[1:])}")
+    for origin in result.origins[1 : 1 + _MOST_ORIGINS]:
+        about = f"{origin.operator} {origin.operator_index}, output {short_name(origin.tensor, 40)!r}"
+        texts += [f"  another origin, which nothing that differs feeds: {about}", *_suspects(origin)]
+    if len(result.origins) > 1 + _MOST_ORIGINS:
+        texts.append(f"  {len(result.origins) - 1 - _MOST_ORIGINS} more origins")
     for run, place in ((got, _place(first.stream, first.word_offset)), (expected, first.against)):
         instruction = _instruction(run, place)
         if instruction is not None and place is not None:
             texts += [f"  the command on {run.name}, word {place[1]} of stream {place[0]}:", *lines(instruction)]
     return texts
+
+
+def _suspects(of: Difference) -> list[str]:
+    from hil.harness.diff.suspects import describe
+
+    wrap = functools.partial(textwrap.wrap, width=_WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return [text for line in describe(of.suspects) for text in wrap(line)]
 
 
 def _last(differing: list[Any]) -> str:
@@ -181,19 +198,25 @@ def _record(model: str, ran_on: str, got: RunTrace, expected: RunTrace, result: 
         "against": expected.name,
         "samples": ran_on,
         "equal": result.first is None,
-        "first": result.first and _first_record(result.first, got, expected),
-        "tensors": [{**asdict(found), "how": found.how.value} for found in result.tensors],
+        "first": result.first and _origin_record(result.first, got, expected),
+        "suspects": [_coverage_record(found) for found in result.first.suspects] if result.first else [],
+        "other_origins": [_origin_record(origin, got, expected) for origin in result.origins[1:]],
+        "tensors": [_coverage_record(found) for found in result.tensors],
         "notes": list(dict.fromkeys((*got.notes, *expected.notes))),
     }
 
 
-def _first_record(first: Difference, got: RunTrace, expected: RunTrace) -> dict[str, Any]:
+def _coverage_record(found: Compared) -> dict[str, Any]:
+    return {**asdict(found), "how": found.how.value}
+
+
+def _origin_record(origin: Difference, got: RunTrace, expected: RunTrace) -> dict[str, Any]:
     from hil.npu.disassembly.instruction import as_record
 
-    record = asdict(first)
+    record = {**asdict(origin), "suspects": [_coverage_record(found) for found in origin.suspects]}
     for key, run, place in (
-        ("command", got, _place(first.stream, first.word_offset)),
-        ("against_command", expected, first.against),
+        ("command", got, _place(origin.stream, origin.word_offset)),
+        ("against_command", expected, origin.against),
     ):
         instruction = _instruction(run, place)
         record[key] = instruction and as_record(instruction)

@@ -37,7 +37,7 @@ def trace_kernels(
         except (BadInputError, FaultError) as error:
             left_out |= dict.fromkeys(names, f"it does not run alone: {' '.join(str(error.args[0]).split())}")
         else:
-            tensors |= {name: (TracedTensor(output),) for name, output in zip(names, outputs, strict=True)}
+            tensors |= {name: (TracedTensor(output, alone=True),) for name, output in zip(names, outputs, strict=True)}
     return Trace(tensors, left_out)
 
 

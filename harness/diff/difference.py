@@ -11,18 +11,21 @@ The tensors of the model's operators are compared in the order of the operators,
 - *inside a cascade*: it is never whole in memory, and its pieces cannot be assembled;
 - *another form*: it is there in another type or size;
 - *no command of its own*: a RESHAPE that moves nothing, say.
+
+What was not compared and feeds the operator that differs may be the one at fault: these are its suspects (`suspects`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 
 import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
+from hil.harness.diff.coverage import Compared, Coverage
+from hil.harness.diff.suspects import describe, trace_back
 from hil.harness.diff.trace import Trace, TracedTensor, trace_compiled, trace_reference
 from hil.harness.vela.mapping import MappedCommand
 from hil.targets.base import Deployable
@@ -31,14 +34,15 @@ from hil.targets.execution.signature import Signature, read_signature
 
 @dataclass(frozen=True)
 class Difference:
-    """The first element that differs.
+    """The first element that differs of an operator's output.
 
     `operator_index` and `operator` name the TFLite operator of the int8 file, `tensor` its output, `at` the element in
     it (without a leading batch of 1; height, width and channel where both runs are the NPU's).  `got` is the value of
     the run that is looked at, `expected` the other's.  The command is the one at `word_offset` of the `stream`-th
     command stream; None where the operator ran on the CPU or could not be followed.  `against` is the same for the
     other run (stream, word offset).  `elements` of the tensor differ over all samples, by at most `largest`; `sample`
-    is the first that has one.
+    is the first that has one.  `suspects` are the outputs that were not compared and from which data flows into the
+    operator: it is the first that is seen to differ, and any of them may be at fault.
     """
 
     operator_index: int
@@ -53,57 +57,45 @@ class Difference:
     sample: int = 0
     elements: int = 1
     largest: int = 0
+    suspects: tuple[Compared, ...] = ()
 
     def __str__(self) -> str:
         where = f" (command at word {self.word_offset} of stream {self.stream})" if self.word_offset is not None else ""
         return (
             f"{self.operator}, operator {self.operator_index}, output {self.tensor!r}, element {list(self.at)}: "
-            f"{self.got} instead of {self.expected}{where}"
+            + "; ".join((f"{self.got} instead of {self.expected}{where}", *describe(self.suspects)))
         )
-
-
-class Coverage(str, Enum):
-    """Coverage of a tensor by a comparison."""
-
-    WHOLE = "whole"
-    STRIPES = "stripes of a cascade"
-    PARTLY = "in part"
-    NOT = "not"
-
-
-@dataclass(frozen=True)
-class Compared:
-    """An operator's output with the coverage of its comparison.
-
-    `reason` explains a coverage that is not complete; `mismatches` counts elements over all samples.
-    """
-
-    operator_index: int
-    operator: str
-    tensor: str
-    how: Coverage
-    reason: str = ""
-    mismatches: int = 0
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The first difference (None: equal), and the compared tensors in the order of the operators."""
+    """The compared tensors in the order of the operators, and the origins of what differs.
 
-    first: Difference | None
+    An origin is an operator that differs while none that differs feeds it; none: equal.
+    """
+
+    origins: tuple[Difference, ...]
     tensors: tuple[Compared, ...]
+
+    @property
+    def first(self) -> Difference | None:
+        """The first operator that differs, which always is an origin."""
+        return next(iter(self.origins), None)
 
 
 def compare(got: Trace, expected: Trace, signature: Signature) -> Comparison:
     """Compares the outputs of all operators of the int8 model that `signature` is of."""
-    first: Difference | None = None
+    differences: dict[int, Difference] = {}
     tensors = []
     for index, (operator, outputs) in enumerate(zip(signature.operators, signature.all_outputs, strict=True)):
         for tensor in outputs:
             found, difference = _compare(got, expected, Compared(index, operator, tensor, Coverage.WHOLE))
             tensors.append(found)
-            first = first or difference
-    return Comparison(first, tuple(tensors))
+            if difference is not None:
+                differences.setdefault(index, difference)
+    suspects = {index: trace_back(index, tensors, signature) for index in differences}
+    origins = (replace(differences[index], suspects=found) for index, found in suspects.items() if found is not None)
+    return Comparison(tuple(origins), tuple(tensors))
 
 
 def first_difference(model: Deployable, mapping: Sequence[MappedCommand], inputs: Sequence[Array]) -> Difference | None:
@@ -121,7 +113,8 @@ def _compare(got: Trace, expected: Trace, about: Compared) -> tuple[Compared, Di
     left, right = got.tensors.get(about.tensor, ()), expected.tensors.get(about.tensor, ())
     if not left or not right:
         trace = got if not left else expected
-        return replace(about, how=Coverage.NOT, reason=trace.why_missing(about.operator_index, about.tensor)), None
+        reason = trace.why_missing(about.operator_index, about.tensor)
+        return replace(about, how=Coverage.NOT, reason=reason, fused=trace.fuses(about.tensor)), None
     pair = next(((one, other) for one in left for other in right if _same_form(one, other)), None)
     if pair is None:
         reason = f"another form: {_form(left[0])} and {_form(right[0])}"
@@ -134,8 +127,11 @@ def _compare_elements(ours: TracedTensor, theirs: TracedTensor, about: Compared)
     samples = len(ours.values)
     left, right = (tensor.values.reshape(samples, -1) for tensor in (ours, theirs))
     differs = (left != right) & there
-    how = Coverage.STRIPES if ours.cascaded or theirs.cascaded else Coverage.WHOLE
-    reason = ""
+    how, reason = Coverage.WHOLE, ""
+    if ours.cascaded or theirs.cascaded:
+        how = Coverage.STRIPES
+    if ours.alone or theirs.alone:
+        how = Coverage.ALONE
     if not there.all():
         how, reason = Coverage.PARTLY, f"{int(there.sum())} of {there.size} elements are written"
     found = replace(about, how=how, reason=reason, mismatches=int(differs.sum()))

@@ -35,13 +35,15 @@ class TracedTensor:
     """A tensor's `values`, (samples, *shape).
 
     One that was assembled from pieces has in `owner`, by element, the number of the command in `commands` (stream,
-    word offset) that wrote it, -1 where none did.  `cascaded`: other operators ran between its pieces.
+    word offset) that wrote it, -1 where none did.  `cascaded`: other operators ran between its pieces.  `alone`: its
+    operator ran by itself, on the inputs that the reference kernels gave it.
     """
 
     values: Array
     owner: Array | None = None
     commands: tuple[tuple[int, int], ...] = ()
     cascaded: bool = False
+    alone: bool = False
 
     def written(self) -> Array:
         """Mask of the elements that were written, bool of the shape of one sample."""
@@ -63,6 +65,10 @@ class Trace:
     tensors: Mapping[str, tuple[TracedTensor, ...]]
     left_out: Mapping[str, str] = field(default_factory=dict)
     operators: frozenset[int] | None = None
+
+    def fuses(self, tensor: str) -> bool:
+        """True if `tensor` is missing because no command writes it."""
+        return self.operators is not None and tensor not in self.left_out
 
     def why_missing(self, operator_index: int, tensor: str) -> str:
         """Reason for which the output `tensor` of an operator is not among the tensors."""

@@ -3,7 +3,9 @@
 `two`: two inputs and two outputs.  `mixed`: concatenation, depthwise, leaky ReLU, sigmoid, resize, transpose
 convolution, mean, softmax.  `variable`: a `tf.Variable` that each inference reads and assigns.  `lstm`: a layer with
 state tensors.  `stripes`: convolutions large enough for a cascade.  `resized`: a bilinear resize and a transposition.
-`summed`: a SUM, which TensorFlow 2.19's reference kernel gets wrong.  `floats`: a model that nobody quantized.
+`summed`: a SUM, which TensorFlow 2.19's reference kernel gets wrong.  `log_of_sum`: a SUM over two axes, which Vela
+compiles wrongly and leaves in another form, then ADD and LOG.  `logs_of_sums`: the same on either half of the depth.
+`floats`: a model that nobody quantized.
 """
 
 from __future__ import annotations
@@ -142,6 +144,18 @@ def _summed() -> bytes:
     return _converted(tf.lite.TFLiteConverter.from_concrete_functions([function], network), [(1, 8, 8, 4)])
 
 
+def _log_of_sum(branches: int = 1) -> bytes:
+    import tensorflow as tf
+
+    def network(x: Any) -> Any:
+        x = tf.nn.sigmoid(x)
+        parts = [x] if branches == 1 else tf.split(x, branches, 3)
+        return [tf.math.log(tf.reduce_sum(part, [1, 2], keepdims=True) + 1.0) for part in parts]
+
+    function = tf.function(network).get_concrete_function(tf.TensorSpec((1, 8, 8, 4)))
+    return _converted(tf.lite.TFLiteConverter.from_concrete_functions([function], network), [(1, 8, 8, 4)])
+
+
 def _floats() -> bytes:
     import tensorflow as tf
 
@@ -157,5 +171,7 @@ MODELS: dict[str, Make] = {
     "stripes": _stripes,
     "resized": _resized,
     "summed": _summed,
+    "log_of_sum": _log_of_sum,
+    "logs_of_sums": lambda: _log_of_sum(2),
     "floats": _floats,
 }

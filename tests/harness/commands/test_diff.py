@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,33 @@ def test_the_documentation_shows_what_is_printed(resnet: Path, vela: bytes, tmp_
         assert done.stdout.rstrip("\n") == printed
         assert done.returncode == code
         assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_a_suspect_stands_with_the_first_difference(made: Callable[[str], bytes], tmp_path: Path) -> None:
+    (tmp_path / "net.tflite").write_bytes(made("log_of_sum"))
+    done = diff("net.tflite", cwd=tmp_path)
+    assert (DOCS / "diff.md").read_text().split("```")[5].strip() in done.stdout
+    assert done.returncode == 1
+    assert max(map(len, done.stdout.splitlines())) <= 100
+    found = record(diff("net.tflite", "--json", cwd=tmp_path), 1)
+    assert found["first"]["operator"] == "LOG"
+    assert [(one["operator"], one["how"], one["fused"]) for one in found["suspects"]] == [
+        ("SUM", "not", False),
+        ("ADD", "not", True),
+    ]
+    assert found["first"]["suspects"] == found["suspects"]
+    assert found["other_origins"] == []
+
+
+def test_two_branches_are_two_origins(made: Callable[[str], bytes], tmp_path: Path) -> None:
+    (tmp_path / "net.tflite").write_bytes(made("logs_of_sums"))
+    done = diff("net.tflite", cwd=tmp_path)
+    origin = done.stdout.index("  another origin, which nothing that differs feeds: LOG ")
+    assert "suspect first: SUM" in done.stdout[origin:]
+    found = record(diff("net.tflite", "--json", cwd=tmp_path), 1)
+    (other,) = found["other_origins"]
+    assert {one["operator"] for one in other["suspects"]} == {"SUM", "ADD"}
+    assert other["suspects"] != found["suspects"]
 
 
 def test_fvp_is_explained_by_sim(resnet: Path, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from hil.core.errors import UnavailableError
 from hil.harness.commands.inputs import random_inputs
-from hil.harness.diff.difference import Coverage, compare
+from hil.harness.diff.coverage import Coverage
+from hil.harness.diff.difference import compare
 from hil.harness.diff.runs import RunTracer
 from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
@@ -44,6 +45,7 @@ def test_where_fvp_is_not_sim_only_outputs_are_compared(made: Made) -> None:
     assert result.first is not None
     assert (result.first.operator, result.first.word_offset) == ("SUM", None)
     convolution, total = result.tensors
+    assert result.first.suspects == (convolution,)
     assert (convolution.how, convolution.reason) == (Coverage.NOT, "fvp shows its outputs alone")
     assert total.how is Coverage.WHOLE
 

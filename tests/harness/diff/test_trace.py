@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from hil.core.arrays import Array
-from hil.harness.diff.difference import Comparison, Coverage, compare
+from hil.harness.diff.coverage import Coverage
+from hil.harness.diff.difference import Comparison, compare
 from hil.harness.diff.trace import Trace, trace_compiled, trace_reference
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.mapping import MappedCommand

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +68,29 @@ def test_a_wrong_bit_is_found_named_and_kept(tmp_path: Path, fresh_store: Path) 
     np.testing.assert_array_equal(again(bundle, faulty=True)[name], target[name])
     np.testing.assert_array_equal(again(bundle, faulty=False)[name], oracle[name])
     assert "first: CONV_2D 1, output" in explained(bundle)
+
+
+GIVEN = """
+from pathlib import Path
+import numpy as np
+from hil.harness.model import Dataset, Model
+
+def load(split):
+    return np.random.default_rng(0).normal(0, 1, (20, 8, 8, 4)).astype("float32"), np.zeros(20)
+
+model = Model("given", tflite="int8.tflite", data=Dataset(load, lambda: [Path(__file__)]))
+"""
+
+
+def test_the_message_names_what_feeds_the_operator_that_differs(tmp_path: Path, made: Callable[[str], bytes]) -> None:
+    """Vela compiles a SUM over two axes wrongly, and what reads it differs first."""
+    folder = write(tmp_path, {"models/given.py": GIVEN, "test_deployment.py": TEST})
+    (folder / "models/int8.tflite").write_bytes(made("log_of_sum"))
+    command = [sys.executable, "-m", "pytest", "-p", "no:pytest_embedded", "--target", "sim"]
+    environment = {**os.environ, "HIL_STORE": str(tmp_path / "store")}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1, done.stdout + done.stderr
+    (line,) = {line for line in done.stdout.splitlines() if "first operator that differs: LOG, operator 3" in line}
+    assert "suspect first: SUM 1, which feeds it and could not be compared (another form" in line
+    (readme,) = (folder / "hil-failures").rglob("README.txt")
+    assert "suspect first: SUM 1" in readme.read_text()
