@@ -58,8 +58,6 @@ def _refusal(failure: Exception | None, log: str, keras_model: Any) -> ConvertEr
     """The error for what the converter said, which names operators without a TFLite form, and their places."""
     missing = re.search(r"(?:TF Select|Custom) ops: ([\w, ]+)", log)
     missing = missing or re.search(r"'tf\.(\w+)' op is neither", str(failure))
-        r"'tf\.(\w+)' op is neither", str(failure)
-    )
     if missing is None:
         line = (str(failure).strip().splitlines() or [""])[0]
         return ConvertError(f"TensorFlow cannot convert the model: {type(failure).__name__}: {line}", log=log)

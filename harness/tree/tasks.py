@@ -78,7 +78,7 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """Result of a task: `anew` if it was trained now, `seconds` of the training, `failed` the error that fails its leaves."""
+    """Result of a task: `anew` if it was trained now, `seconds` of the training, `failed` the leaf's error."""
 
     seconds: float = 0.0
     anew: bool = False
