@@ -1,20 +1,18 @@
 """Detection of a process that hangs, by its progress and not by the clock on the wall.
 
-    watch = ProgressWatch(pid, Patience())
+    watch = ProgressWatch(pid, patience_s=300)
     watch.progressed()               # at each report of the process
     watch.why_hanging()              # "" or "computing for 300 s without progress"
 
 A process makes progress when it reports some, and when it reads or writes a file.  Without, it and the processes that
-it started may compute for `Patience.computing_s` seconds of processor time, or wait for `Patience.idle_s` seconds
-without computing anything.  On a loaded machine processor time passes slowly, so nothing is ended for being slow; a
-stopped process is not judged.
+it started may compute for the patience in seconds of processor time, or wait for as long without computing anything.
+On a loaded machine processor time passes slowly, so nothing is ended for being slow; a stopped process is not judged.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import psutil
 
@@ -22,23 +20,16 @@ _IDLE_SHARE = 0.01
 """Share of a processor below which a process counts as waiting: Python's own threads wake now and then."""
 
 
-@dataclass(frozen=True)
-class Patience:
-    """Seconds without progress after which a process hangs: of computing, and of waiting."""
-
-    computing_s: float = 300.0
-    idle_s: float = 180.0
-
-
 class ProgressWatch:
-    """The watch over one process and those that it started."""
+    """The watch over one process and those that it started; `patience_s` in seconds."""
 
-    def __init__(self, pid: int, patience: Patience) -> None:
+    def __init__(self, pid: int, patience_s: float) -> None:
         self._process = psutil.Process(pid)
-        self._patience = patience
+        self._patience_s = patience_s
         self._reported = False
-        self._transferred = self._worked = -1.0
-        self._restart(0.0)
+        self._transferred = -1.0
+        self._worked = self._worked_then = 0.0
+        self._waiting_since = time.monotonic()
 
     def progressed(self) -> None:
         """Notes a report of the process."""
@@ -55,20 +46,20 @@ class ProgressWatch:
             return ""
         if self._reported or transferred != self._transferred or stopped:
             self._reported, self._transferred = False, transferred
-            self._restart(worked)
+            self._worked = worked
+            self._computes(worked)
             return ""
-        if worked - self._worked >= self._patience.computing_s:
-            return f"computing for {self._patience.computing_s:g} s without progress"
+        if worked - self._worked >= self._patience_s:
+            return f"computing for {self._patience_s:g} s without progress"
         waited = time.monotonic() - self._waiting_since
         if worked - self._worked_then > _IDLE_SHARE * waited + 0.1:
-            self._waiting_since, self._worked_then = time.monotonic(), worked
-        elif waited >= self._patience.idle_s:
-            return f"waiting for {self._patience.idle_s:g} s without computing anything"
+            self._computes(worked)
+        elif waited >= self._patience_s:
+            return f"waiting for {self._patience_s:g} s without computing anything"
         return ""
 
-    def _restart(self, worked: float) -> None:
-        self._worked = self._worked_then = worked
-        self._waiting_since = time.monotonic()
+    def _computes(self, worked: float) -> None:
+        self._worked_then, self._waiting_since = worked, time.monotonic()
 
     def _processes(self) -> Iterator[psutil.Process]:
         yield self._process

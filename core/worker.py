@@ -48,7 +48,7 @@ from hil.core.errors import HilError, WorkerDiedError, WorkerError
 from hil.core.worker_frames import Blobs, Header, read_frame, write_frame
 
 if TYPE_CHECKING:
-    from hil.core.progress_watch import Patience, ProgressWatch
+    from hil.core.progress_watch import ProgressWatch
 
 DEFAULT_TIMEOUT_S = 60.0
 _LOG_LIMIT = 16_384  # bytes of the child's stderr that are kept
@@ -89,11 +89,11 @@ class Worker:
         timeout: float | None = DEFAULT_TIMEOUT_S,
         told: Callable[[Header], None] | None = None,
         again: bool = True,
-        patience: Patience | None = None,
+        patience_s: float | None = None,
     ) -> tuple[Header, Blobs]:
         """Runs the handler; `timeout` in seconds, the child's start included, or None for as long as it takes.
 
-        `patience` ends a child that makes no progress, however long it may take in all.
+        `patience_s` ends a child that makes no progress for so many seconds, however long it may take in all.
 
         `told` is called with each progress report of the handler; without `again`, a child that somebody killed is an
         error too.
@@ -102,11 +102,11 @@ class Worker:
         """
         with self._lock:
             try:
-                answer, result = self._attempt(dict(header), blobs, timeout, patience, told)
+                answer, result = self._attempt(dict(header), blobs, timeout, patience_s, told)
             except WorkerDiedError as death:
                 if death.expired or death.crashed or self._stopped or not again:
                     raise
-                answer, result = self._attempt(dict(header), blobs, timeout, patience, told)
+                answer, result = self._attempt(dict(header), blobs, timeout, patience_s, told)
         if "error" in answer:
             raise _remote_error(self._handler, answer["error"])
         return answer, result
@@ -128,7 +128,7 @@ class Worker:
         header: Header,
         blobs: Sequence[bytes],
         timeout: float | None,
-        patience: Patience | None,
+        patience_s: float | None,
         told: Callable[[Header], None] | None,
     ) -> tuple[Header, Blobs]:
         if self._child is None or self._child.poll() is not None:
@@ -137,7 +137,7 @@ class Worker:
         try:
             if self._stopped and self._child is not None:  # perhaps before there was a child to kill
                 self._child.kill()
-            return self._exchange(header, blobs, timeout, patience, told or _nobody)
+            return self._exchange(header, blobs, timeout, patience_s, told or _nobody)
         except BaseException:  # also Ctrl-C: a child in the middle of an answer is of no more use
             self._discard()
             raise
@@ -154,7 +154,7 @@ class Worker:
         header: Header,
         blobs: Sequence[bytes],
         timeout: float | None,
-        patience: Patience | None,
+        patience_s: float | None,
         told: Callable[[Header], None],
     ) -> tuple[Header, Blobs]:
         child = self._child
@@ -162,7 +162,7 @@ class Worker:
         assert child.stdin is not None
         assert child.stdout is not None
         killed_for_memory = _kills_for_memory()
-        with _Limit(child, timeout, patience) as limit:
+        with _Limit(child, timeout, patience_s) as limit:
             try:
                 write_frame(child.stdin, header, blobs)
                 while "told" in (answer := read_frame(child.stdout))[0]:
@@ -242,10 +242,10 @@ def _spawn(command: list[str], stderr: IO[bytes], environment: dict[str, str]) -
 class _Limit:
     """Ends a child after `timeout` seconds, or when it makes no progress; `expired` says why."""
 
-    def __init__(self, child: subprocess.Popen[bytes], timeout: float | None, patience: Patience | None) -> None:
+    def __init__(self, child: subprocess.Popen[bytes], timeout: float | None, patience_s: float | None) -> None:
         self.expired = ""
         self._child, self._timeout = child, timeout
-        self._watch = _watch(child.pid, patience) if patience else None
+        self._watch = _watch(child.pid, patience_s) if patience_s else None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, name="hil-limit", daemon=True)
 
@@ -282,10 +282,10 @@ class _Limit:
         self._over.set()
 
 
-def _watch(pid: int, patience: Patience) -> ProgressWatch:
+def _watch(pid: int, patience_s: float) -> ProgressWatch:
     from hil.core.progress_watch import ProgressWatch
 
-    return ProgressWatch(pid, patience)
+    return ProgressWatch(pid, patience_s)
 
 
 def _kills_for_memory() -> int:

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hil.core.errors import BadInputError, CrashError, WorkerDiedError
-from hil.core.progress_watch import Patience
 from hil.core.worker import Worker
 from hil.harness.builders import Note, step_title
 from hil.harness.model import FineTune, Model, Recipe, load_model_file
@@ -33,8 +32,9 @@ if TYPE_CHECKING:
 
 HANDLER = "hil.harness.step_child:build_in_child"
 PATIENCE = "HIL_PATIENCE_S"
-"""Environment variable: seconds of computing without progress after which a step counts as hanging."""
-_HINT = f"{PATIENCE} sets the seconds of computing"
+"""Environment variable: seconds without progress, of computing or of waiting, after which a step hangs."""
+_PATIENCE_S = 300.0
+_HINT = f"{PATIENCE} sets the seconds"
 _ENVIRONMENT = {"TF_NUM_INTRAOP_THREADS": "1"}
 """Whatever a model file imports first, results depend on no number of threads."""
 _SAME = ("build", "data", "metric", "loss", "weights", "tflite")
@@ -86,7 +86,7 @@ def build_in_process(arrow: str, pipeline: Pipeline, model: Model, folder: Path,
             timeout=None,
             told=lambda told: pipeline.say(told["text"], told["done"], told["total"]),
             again=False,
-            patience=patience(),
+            patience_s=patience_s(),
         )
     except WorkerDiedError as death:
         raise crash_error(step_title(arrow, model, arguments), death) from death
@@ -99,13 +99,18 @@ def _worker() -> Worker:
     return Worker(HANDLER, _ENVIRONMENT)
 
 
-def patience() -> Patience:
-    """Returns the limits of a step without progress; raises `BadInputError` for an invalid `HIL_PATIENCE_S`."""
+def patience_s() -> float:
+    """Returns the seconds without progress that a step may take; raises `BadInputError` for an invalid variable."""
     text = os.environ.get(PATIENCE, "")
+    if not text:
+        return _PATIENCE_S
     try:
-        return Patience(computing_s=float(text)) if text else Patience()
+        seconds = float(text)
     except ValueError:
-        raise BadInputError(f"{PATIENCE}={text} is no number of seconds") from None
+        seconds = -1.0
+    if not seconds > 0:
+        raise BadInputError(f"{PATIENCE}={text} is no number of seconds")
+    return seconds
 
 
 def crash_error(title: str, death: WorkerDiedError) -> CrashError:

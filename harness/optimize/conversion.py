@@ -116,14 +116,14 @@ def _converter(
 
 def _has_lstm(keras_model: Any) -> bool:
     inner = (part for layer in flat_layers(keras_model) for part in (layer, getattr(layer, "layer", None)))
-    return any(type(part).__name__ == "LSTM" and not part.unroll for part in inner)
+    return any(type(part).__name__ == "LSTM" and not getattr(part, "unroll", False) for part in inner)
 
 
 def _samples(calibration: Array, progress: Progress | None) -> Iterator[list[Array]]:
     for number, sample in enumerate(calibration):
         if progress is not None:
             progress(number, len(calibration), "calibrate")
-        yield [np.float32(sample[None])]
+        yield [np.asarray(sample[None], np.float32)]
 
 
 def _one_scale_a_kernel(converter: Any) -> None:

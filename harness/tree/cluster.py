@@ -27,6 +27,7 @@ from typing import Any
 from hil.core.error_json import error_as_json, error_of_json
 from hil.core.errors import HilError, InfrastructureError, UnavailableError
 from hil.core.worker import Worker
+from hil.harness.step_process import patience_s
 from hil.harness.tree.executor import HANDLER, EventHandler, Executor, TaskEnded, TaskProgress, TaskStarted
 from hil.harness.tree.tasks import Task, result_of_json
 
@@ -146,7 +147,9 @@ def on_worker(walk: str, plain: dict[str, Any]) -> dict[str, Any]:
 
     with _children.one(walk) as child:
         try:
-            answer: dict[str, Any] = child.request(plain, timeout=None, told=report, again=False)[0]
+            answer: dict[str, Any] = child.request(
+                plain, timeout=None, told=report, again=False, patience_s=patience_s()
+            )[0]
             return answer
         except HilError as error:
             return {"error": error_as_json(error)}

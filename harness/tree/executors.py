@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from hil.core.errors import BadInputError
 from hil.core.worker import Worker
-from hil.harness.step_process import patience
+from hil.harness.step_process import patience_s
 from hil.harness.tree.executor import HANDLER, EventHandler, Executor, TaskEnded, TaskProgress, TaskStarted
 from hil.harness.tree.tasks import Task, TaskResult, result_of_json, run_task
 
@@ -86,7 +86,7 @@ class LocalProcesses(Executor):
                 timeout=None,
                 told=lambda told: self._events.put(TaskProgress(task, **told)),
                 again=False,
-                patience=patience(),
+                patience_s=patience_s(),
             )
             done = TaskEnded(task, result_of_json(answer))
         except Exception as error:
