@@ -98,17 +98,18 @@ def test_no_process_outlives_the_walk(
 
 
 class Killer(WalkObserver):
-    """Kills the process that trains the base, so many times."""
+    """Kills the process that trains the base, so many times; `killed` are their ids."""
 
     def __init__(self, times: int) -> None:
-        self.left = times
+        self.times = times
+        self.killed: set[int] = set()
 
     def progress(self, what: SettledNode | Candidate, text: str, done: int, total: int) -> None:
-        if self.left and isinstance(what, SettledNode) and what.node == ():
+        if len(self.killed) < self.times and isinstance(what, SettledNode) and what.node == ():
             busy = [pid for pid in children(os.getpid()) if b"run_in_child" in command_of(pid)]
             for pid in busy:
                 os.kill(pid, signal.SIGKILL)
-            self.left -= 1
+            self.killed.update(busy)
 
 
 def command_of(pid: int) -> bytes:
@@ -126,7 +127,7 @@ def walked(folder: Path, store: Path, observer: WalkObserver) -> Walk:
 def test_a_node_whose_worker_died_is_trained_again(folder: Path, tmp_path: Path) -> None:
     killer = Killer(1)
     found = walked(folder, tmp_path, killer)
-    assert killer.left == 0
+    assert len(killer.killed) == 1
     assert [leaf.status for leaf in found.leaves] == [LeafStatus.MET]
     assert [node.anew for node in found.trained] == [True]
 
@@ -135,7 +136,7 @@ def test_a_worker_that_dies_again_and_again_ends_the_walk(folder: Path, tmp_path
     killer = Killer(10)
     with pytest.raises(InfrastructureError, match=rf"base: its worker died {TRIES} times.*signal 9"):
         walked(folder, tmp_path, killer)
-    assert killer.left == 10 - TRIES
+    assert len(killer.killed) == TRIES
     assert not [pid for pid in children(os.getpid()) if b"run_in_child" in command_of(pid)]
 
 
