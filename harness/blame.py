@@ -39,7 +39,7 @@ def blamed(error: Exception, title: str) -> Exception:
     caller = next((found for found in reversed(frames) if _is_ours(found[0]) or _is_users(found[0])), None)
     what = f"{type(error).__name__}: {first_cause(error)}"
     if caller is not None and _is_users(caller[0]):
-        return BadInputError(f"{title}: {Path(caller[0].f_code.co_filename).name}:{caller[1]}: {what}")
+        return BadInputError(f"{title}: {_place(*caller, str(error))}: {what}")
     library = str(frames[-1][0].f_globals.get("__name__", "a library")).split(".")[0]
     return OptimizeError(f"{title}: {_NAMES.get(library, library)} refuses this model: {what}")
 
@@ -73,5 +73,18 @@ def _is_ours(frame: FrameType) -> bool:
 
 
 def _is_users(frame: FrameType) -> bool:
-    file = Path(frame.f_code.co_filename)
-    return not (_is_ours(frame) or file.name.startswith(_TRACED)) and file.is_file() and is_own(file)
+    return not _is_ours(frame) and (file := _file(frame)).is_file() and is_own(file)
+
+
+def _file(frame: FrameType) -> Path:
+    """The file of a frame's module, also where TensorFlow runs a copy of its functions."""
+    return Path(str(frame.f_globals.get("__file__") or frame.f_code.co_filename))
+
+
+def _place(frame: FrameType, line: int, message: str) -> str:
+    """Names file and line of the user's code; for TensorFlow's copy of it, by the lines of its message."""
+    file = _file(frame)
+    if Path(frame.f_code.co_filename).name.startswith(_TRACED):
+        told = re.findall(rf'File "[^"]*{re.escape(file.name)}", line (\d+)', message)
+        return f"{file.name}:{told[-1]}" if told else file.name
+    return f"{file.name}:{line}"
