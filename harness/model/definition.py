@@ -17,7 +17,7 @@ Metric = Callable[[Array, Array], float]
 """Function of (float outputs (n, ...), y (n, ...)); a larger value is better."""
 LOSSES = ("logits", "probabilities", "mse")
 METRICS = ("top1", "auc")
-REPAIRS = ("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels")
+REPAIRS = ("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels", "calibrated_ranges")
 """Names of the workarounds for TFMOT's defects; `hil.harness.optimize.repairs` describes each."""
 SCHEDULES = ("polynomial", "constant")
 SPARSITY_BY = ("uniform", "sensitivity")
@@ -95,7 +95,8 @@ class Recipe:
     `sparsity_by` distributes the zeros over the layers: the same share in each ("uniform"), `sparsity` over all layers
     with less in sensitive ones ("sensitivity", see `hil.harness.optimize.sensitivity`), or a mapping (layer -> share;
     `sparsity` in layers that it does not name).
-    `calibration` is the number of training samples that set the activation ranges of post-training quantization.
+    `calibration` is the number of training samples that set the activation ranges of post-training quantization, and
+    those with which quantization-aware training begins.
     """
 
     seed: int = 0
@@ -175,7 +176,7 @@ class Recipe:
         if kind in ("cluster", "sparse_cluster"):
             used["clusters"] = self.clusters if kind == technique else self.palette
         if kind in ("qat", "pqat", "cqat", "pcqat"):
-            used["repairs"] = sorted(self.repairs)
+            used |= {"repairs": sorted(self.repairs), "calibration": self.calibration}
         return used
 
     def promised(self, path: Sequence[str]) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def _per_channel_guess() -> Any:
         values, indices = registry.get_unique(weight)
         return values, len(values), indices, False
 
-    return _replaced(registry, get_centroids=get_centroids)
+    return replaced(registry, get_centroids=get_centroids)
 
 
 def _shared_quantizer() -> Any:
@@ -78,7 +78,7 @@ def _shared_quantizer() -> Any:
         finally:
             self._config_quantizer_map = shared
 
-    return _replaced(owner, apply_cluster_preserve_quantize_config=apply)
+    return replaced(owner, apply_cluster_preserve_quantize_config=apply)
 
 
 def _relu_layer() -> Any:
@@ -103,11 +103,11 @@ def _relu_layer() -> Any:
             "NoOpActivation": no_op,
         }
 
-    return _replaced(owner, replacement=replacement, custom_objects=custom_objects)
+    return replaced(owner, replacement=replacement, custom_objects=custom_objects)
 
 
 @contextmanager
-def _replaced(owner: Any, **attributes: Any) -> Iterator[None]:
+def replaced(owner: Any, **attributes: Any) -> Iterator[None]:
     """Sets attributes of a module or class while the block runs."""
     saved = {name: vars(owner).get(name) for name in attributes}
     for name, value in attributes.items():

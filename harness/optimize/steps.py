@@ -16,6 +16,7 @@ from typing import Any
 
 from hil.core.errors import BadInputError
 from hil.harness.model import Recipe
+from hil.harness.optimize.activation_ranges import set_activation_ranges
 from hil.harness.optimize.batchnorm_folding import fold
 from hil.harness.optimize.keras.flat_graph import flatten_model, is_nested
 from hil.harness.optimize.keras.keras2 import import_tfmot, quiet, seeded
@@ -71,6 +72,8 @@ def _cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan,
 def _quantize(technique: str) -> Callable[[Any, TrainingData, Recipe, TrainingPlan], Any]:
     def step(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
         aware = make_quantization_aware(model, technique, recipe.repairs)
+        if "calibrated_ranges" in recipe.repairs:
+            set_activation_ranges(aware, data.sample(recipe.calibration, recipe.seed).x)
         fit(aware, data, plan)
         return with_default_quantizers(aware, recipe.repairs)
 
