@@ -131,6 +131,8 @@ class Recipe:
             raise BadInputError(f"unknown schedule {self.schedule}", hint=f"known: {', '.join(SCHEDULES)}")
         if not 2 < self.clusters <= 255:
             raise BadInputError(f"{self.clusters} clusters: must be 3 to 255")
+        if self.calibration < 1:
+            raise BadInputError(f"calibration on {self.calibration} samples: must be at least 1")
         if unknown := set(self.repairs) - set(REPAIRS):
             raise BadInputError(f"unknown repair {sorted(unknown)[0]}", hint=f"known: {', '.join(REPAIRS)}")
 

@@ -5,7 +5,7 @@
 
 An output's range is that of the last quantization before it.  The network runs in float, once as it is and once with
 the values clipped there, and the two outputs are compared.  So what the network itself cuts off (ReLU6, sigmoid, tanh)
-is no clipping: a sigmoid turns 20, clipped to 6, into 0.998 instead of 1.
+is no clipping: a sigmoid turns 20, clipped to 6, into 0.998, not 1.
 
 A few values outside are normal: TFMOT's range is a moving average of the batches' extremes, beyond which about one
 value in a batch lies at each end, by a fraction of the standard deviation.  With batches of 64 that is an error of 5 %
@@ -94,5 +94,6 @@ def _describe(network: Any, samples: Array | Sequence[Array], place: int, source
     if error <= max(LIMIT * float(whole.std()), step):
         return ""
     share = f"{100 * outside / total:.0f} %" if outside >= total / 100 else "less than 1 %"
-    values = f"the values before its activation lie outside their" if source.squashed else "its values lie outside its"
-    return f"output {source.output}: on the calibration samples {share} of {values} range {low:.3g} to {high:.3g}"
+    values = "its values before the activation" if source.squashed else "its values"
+    where = f"on the calibration samples lie outside its range {low:.3g} to {high:.3g}"
+    return f"output {source.output}: {share} of {values} {where}"

@@ -24,7 +24,7 @@ from hil.harness.optimize.layers import is_clusterable, refuse_nested
 from hil.harness.optimize.npu_steps import STEPS as NPU_STEPS
 from hil.harness.optimize.pruning import prunable_layers, prune_layers, wrap_layers
 from hil.harness.optimize.quantization_aware import make_quantization_aware, with_default_quantizers
-from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, fit
+from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, check_samples, fit
 
 __all__ = ["FOLD", "STEPS", "Progress", "TrainingData", "apply"]
 
@@ -100,7 +100,7 @@ def apply(
 ) -> Any:
     """Applies one technique that returns a Keras model, seeded by the recipe; nested models are flattened.
 
-    Raises `BadInputError` for an unknown name, `OptimizeError` if TFMOT refuses the model, or if the technique would
+    Raises `BadInputError` for an unknown name or samples of another shape, `OptimizeError` if TFMOT refuses the model, or if the technique would
     change no layer.
     """
     if technique not in (FOLD, *STEPS):
@@ -110,6 +110,7 @@ def apply(
     if is_nested(model):
         model = flatten_model(model)
     refuse_nested(model, technique)
+    check_samples(model, data.x)
     tune = recipe.fine_tune(technique)
     plan = TrainingPlan(tune, recipe.batch_size, recipe.seed, loss, progress, technique)
     with seeded(recipe.seed):
