@@ -5,8 +5,8 @@
     with repairs({"relu_layer"}):                     # one
         ...
 
-Measured on TensorFlow 2.19.1; the tests show each defect and its repair.  With a repair off, `survival` or the conversion
-catches the first four, and `clipped_outputs` the fifth where it cuts off an output.
+Measured on TensorFlow 2.19.1; the tests show each defect and its repair.  With a repair off, `survival` or the
+conversion catches the first four, and `clipped_outputs` the fifth where it cuts off an output.
 
 ==================  ==================================================================================================
 per_channel_guess   CQAT and PCQAT guess that a kernel was clustered per channel when all its channels have about the

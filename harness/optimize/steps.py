@@ -100,8 +100,8 @@ def apply(
 ) -> Any:
     """Applies one technique that returns a Keras model, seeded by the recipe; nested models are flattened.
 
-    Raises `BadInputError` for an unknown name or samples of another shape, `OptimizeError` if TFMOT refuses the model, or if the technique would
-    change no layer.
+    Raises `BadInputError` for an unknown name or samples of another shape, `OptimizeError` if TFMOT refuses the model,
+    or if the technique would change no layer.
     """
     if technique not in (FOLD, *STEPS):
         raise BadInputError(f"{technique} is no training technique", hint=f"known: {', '.join((FOLD, *STEPS))}")

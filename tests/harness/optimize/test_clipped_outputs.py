@@ -1,4 +1,4 @@
-"""Outputs that their quantization range clips are reported; what the network itself cuts off, or a few values, are not."""
+"""Outputs that their quantization range clips are reported; what the network itself cuts off is not."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_rare_values_that_matter_are_reported() -> None:
 
 def test_an_output_within_its_range_or_hardly_outside_is_no_line() -> None:
     assert lines(scaled(1)) == []
-    assert lines(scaled(2.5)) == []  # 2 % of the values, by a seventh of the standard deviation in the mean
+    assert lines(scaled(2.5)) == []  # 2 % of the values, an error of 5 % of the standard deviation
     calibrated = scaled(20)
     set_activation_ranges(calibrated, SAMPLES)
     assert lines(calibrated) == []
