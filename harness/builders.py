@@ -93,7 +93,8 @@ def _technique(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> No
     weights = check_keras(after, node, settings)
     save_model(after, folder / KERAS)
     clipped = clipped_outputs(after, data.sample(settings.calibration, settings.seed).x)
-    write_json(folder / NOTES, [*step_notes(node[-1], before, after, settings), *clipped])
+    notes = [*step_notes(node[-1], before, after, settings), *(f"{node[-1]}: {line}" for line in clipped)]
+    write_json(folder / NOTES, notes)
     write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
 
 
