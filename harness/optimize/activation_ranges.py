@@ -125,7 +125,7 @@ def _observed(observe: Callable[[Any, Array], Array]) -> Iterator[None]:
         yield
 
 
-def _subclasses(kind: type) -> Iterator[type]:
+def _subclasses(kind: type[Any]) -> Iterator[type[Any]]:
     for below in kind.__subclasses__():
         yield below
         yield from _subclasses(below)
