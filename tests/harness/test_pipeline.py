@@ -114,8 +114,10 @@ def test_another_number_of_clusters_redoes_only_what_has_clusters(trained: Path,
 def test_other_calibration_only_converts_and_trains_with_quantization(trained: Path, tmp_path: Path) -> None:
     blobs = model(tmp_path, ("calibration=64", "calibration=32"))
     assert made_anew(trained, blobs, "ptq", "prune") == Counter(tflite=2)
-    Pipeline(Store(trained)).int8(model(tmp_path / "before"), "pqat")
-    assert made_anew(trained, blobs, "pqat") == Counter(pqat=1, tflite=1)
+    store = tmp_path / "store"
+    shutil.copytree(trained, store)
+    Pipeline(Store(store)).int8(model(tmp_path / "before"), "pqat")
+    assert made_anew(store, blobs, "pqat") == Counter(pqat=1, tflite=1)
 
 
 def test_the_notes_of_a_leaf_name_an_output_that_its_range_clips(tmp_path: Path) -> None:
