@@ -79,6 +79,7 @@ def _base(pipeline: Pipeline, model: Model, folder: Path, trains: bool) -> None:
 
 
 def _technique(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> None:
+    from hil.harness.optimize.clipped_outputs import clipped_outputs
     from hil.harness.optimize.keras.hdf5_file import load_model, save_model
     from hil.harness.optimize.npu_rules import step_notes
     from hil.harness.optimize.steps import TrainingData, apply
@@ -91,7 +92,9 @@ def _technique(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> No
     after = apply(node[-1], before, data, settings, model.loss, _progress(pipeline, text))
     weights = check_keras(after, node, settings)
     save_model(after, folder / KERAS)
-    write_json(folder / NOTES, step_notes(node[-1], before, after, settings))
+    clipped = clipped_outputs(after, data.sample(settings.calibration, settings.seed).x)
+    notes = [*step_notes(node[-1], before, after, settings), *(f"{node[-1]}: {line}" for line in clipped)]
+    write_json(folder / NOTES, notes)
     write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
 
 

@@ -42,11 +42,12 @@ from hil.targets.base import Deployable, Run
 from hil.targets.declaration import Role
 
 _HDF5_FILE = "hil.harness.optimize.keras.hdf5_file"
+_CLIPPED = "hil.harness.optimize.clipped_outputs"
 _SURVIVAL = "hil.harness.optimize.survival"
 _SENSITIVITY = "hil.harness.optimize.sensitivity"
 ENTRIES = {
     "base": ("hil.harness.optimize.trained_base",),
-    "technique": ("hil.harness.optimize.steps", _SURVIVAL, _SENSITIVITY, _HDF5_FILE),
+    "technique": ("hil.harness.optimize.steps", _CLIPPED, _SURVIVAL, _SENSITIVITY, _HDF5_FILE),
     "sensitivity": (_SENSITIVITY, "hil.harness.optimize.pruning", _HDF5_FILE),
     "size": ("hil.harness.optimize.network_size",),
     "predictions": ("hil.harness.optimize.training", _HDF5_FILE),

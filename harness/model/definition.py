@@ -17,7 +17,7 @@ Metric = Callable[[Array, Array], float]
 """Function of (float outputs (n, ...), y (n, ...)); a larger value is better."""
 LOSSES = ("logits", "probabilities", "mse")
 METRICS = ("top1", "auc")
-REPAIRS = ("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels")
+REPAIRS = ("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels", "calibrated_ranges")
 """Names of the workarounds for TFMOT's defects; `hil.harness.optimize.repairs` describes each."""
 SCHEDULES = ("polynomial", "constant")
 SPARSITY_BY = ("uniform", "sensitivity")
@@ -95,7 +95,8 @@ class Recipe:
     `sparsity_by` distributes the zeros over the layers: the same share in each ("uniform"), `sparsity` over all layers
     with less in sensitive ones ("sensitivity", see `hil.harness.optimize.sensitivity`), or a mapping (layer -> share;
     `sparsity` in layers that it does not name).
-    `calibration` is the number of training samples that set the activation ranges of post-training quantization.
+    `calibration` is the number of training samples that set the activation ranges of post-training quantization, and
+    those with which quantization-aware training begins.
     """
 
     seed: int = 0
@@ -130,6 +131,8 @@ class Recipe:
             raise BadInputError(f"unknown schedule {self.schedule}", hint=f"known: {', '.join(SCHEDULES)}")
         if not 2 < self.clusters <= 255:
             raise BadInputError(f"{self.clusters} clusters: must be 3 to 255")
+        if self.calibration < 1:
+            raise BadInputError(f"calibration on {self.calibration} samples: must be at least 1")
         if unknown := set(self.repairs) - set(REPAIRS):
             raise BadInputError(f"unknown repair {sorted(unknown)[0]}", hint=f"known: {', '.join(REPAIRS)}")
 
@@ -175,7 +178,7 @@ class Recipe:
         if kind in ("cluster", "sparse_cluster"):
             used["clusters"] = self.clusters if kind == technique else self.palette
         if kind in ("qat", "pqat", "cqat", "pcqat"):
-            used["repairs"] = sorted(self.repairs)
+            used |= {"repairs": sorted(self.repairs), "calibration": self.calibration}
         return used
 
     def promised(self, path: Sequence[str]) -> dict[str, Any]:

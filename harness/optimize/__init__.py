@@ -2,5 +2,6 @@
 
 `paths` the deployment tree · `trained_base` the trained float model · `steps` the techniques of TFMOT · `npu_steps` and
 `npu_rules` the techniques for the NPU · `survival` checks zeros and clusters after each step · `repairs` workarounds
-for defects of TFMOT · `conversion` Keras to int8 TFLite · `keras` reads, writes and rebuilds Keras models
+for defects of TFMOT · `activation_ranges` the ranges with which quantization-aware training begins · `clipped_outputs`
+outputs that leave theirs · `conversion` Keras to int8 TFLite · `keras` reads, writes and rebuilds Keras models
 """

@@ -21,11 +21,11 @@ from typing import Any, TypeVar
 
 from hil.core.errors import OptimizeError
 from hil.harness.model import Recipe
+from hil.harness.optimize.activation_ranges import set_activation_ranges
 from hil.harness.optimize.clustering import PreservedClusters, cluster_kernel
 from hil.harness.optimize.keras.flat_graph import LayerCopies, replay
 from hil.harness.optimize.keras.keras2 import quiet
 from hil.harness.optimize.npu_rules import clustered_layers, decide, pruned_layers
-from hil.harness.optimize.per_tensor import set_activation_ranges
 from hil.harness.optimize.pruning import prune_layers
 from hil.harness.optimize.quantization_aware import make_quantization_aware, with_default_quantizers
 from hil.harness.optimize.training import TrainingData, TrainingPlan, fit
@@ -51,7 +51,7 @@ def npu_sparse_cluster(model: Any, data: TrainingData, recipe: Recipe, plan: Tra
 def npu_pcqat(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Fine-tunes with fake quantization; every clustered kernel preserves its clusters and zeros."""
     aware = make_quantization_aware(model, "npu_pcqat", recipe.repairs)
-    set_activation_ranges(aware, model, data.sample(recipe.calibration, recipe.seed).x)
+    set_activation_ranges(aware, data.sample(recipe.calibration, recipe.seed).x)
     fit(aware, data, plan, [PreservedClusters.of_model(aware, clustered_layers(model, recipe)).callback])
     return with_default_quantizers(aware, recipe.repairs)
 

@@ -12,9 +12,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from hil.core.arrays import Array
 from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot
-from hil.harness.optimize.layers import unwrap, weight_name
 
 _DEFAULT = "tensorflow_model_optimization.python.core.quantization.keras.default_8bit."
 _KERNELS = {"Conv2D": "kernel", "Conv2DTranspose": "kernel", "DepthwiseConv2D": "depthwise_kernel"}
@@ -42,26 +40,6 @@ def _annotated_like(model: Any) -> Any:
         return import_tfmot().quantization.keras.quantize_annotate_layer(layer, quantize_config=config)
 
     return annotated
-
-
-def set_activation_ranges(aware: Any, model: Any, samples: Array) -> None:
-    """Sets the activations' quantization ranges of `aware` to those of the float `model` on samples (n, *input shape).
-
-    TFMOT begins with -6 to 6 and moves by a thousandth a batch: right for normalized activations, not for folded ones,
-    and a short fine-tuning ends far from the real ranges.
-    """
-    tensors = {layer.name: layer.output for layer in model.layers if len(layer._inbound_nodes) == 1}
-    values = import_keras().Model(model.inputs, list(tensors.values())).predict(samples, batch_size=64, verbose=0)
-    found = {
-        name: (min(0.0, float(x.min())), max(0.0, float(x.max()))) for name, x in zip(tensors, values, strict=True)
-    }
-    entry = next(iter(tensors))
-    for outer in aware.layers:
-        low, high = found.get(entry if type(outer).__name__ == "QuantizeLayer" else unwrap(outer).name, (0.0, 0.0))
-        for variable in outer.weights if low < high else ():
-            name = weight_name(variable)
-            if not name.startswith(("kernel", "depthwise_kernel")) and name.endswith(("_min", "_max")):
-                variable.assign(low if name.endswith("_min") else high)
 
 
 def _feeds_concatenate(layer: Any) -> bool:

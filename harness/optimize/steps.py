@@ -16,6 +16,7 @@ from typing import Any
 
 from hil.core.errors import BadInputError
 from hil.harness.model import Recipe
+from hil.harness.optimize.activation_ranges import set_activation_ranges
 from hil.harness.optimize.batchnorm_folding import fold
 from hil.harness.optimize.keras.flat_graph import flatten_model, is_nested
 from hil.harness.optimize.keras.keras2 import import_tfmot, quiet, seeded
@@ -23,7 +24,7 @@ from hil.harness.optimize.layers import is_clusterable, refuse_nested
 from hil.harness.optimize.npu_steps import STEPS as NPU_STEPS
 from hil.harness.optimize.pruning import prunable_layers, prune_layers, wrap_layers
 from hil.harness.optimize.quantization_aware import make_quantization_aware, with_default_quantizers
-from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, fit
+from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, check_samples, fit
 
 __all__ = ["FOLD", "STEPS", "Progress", "TrainingData", "apply"]
 
@@ -71,6 +72,8 @@ def _cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan,
 def _quantize(technique: str) -> Callable[[Any, TrainingData, Recipe, TrainingPlan], Any]:
     def step(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
         aware = make_quantization_aware(model, technique, recipe.repairs)
+        if "calibrated_ranges" in recipe.repairs:
+            set_activation_ranges(aware, data.sample(recipe.calibration, recipe.seed).x)
         fit(aware, data, plan)
         return with_default_quantizers(aware, recipe.repairs)
 
@@ -97,8 +100,8 @@ def apply(
 ) -> Any:
     """Applies one technique that returns a Keras model, seeded by the recipe; nested models are flattened.
 
-    Raises `BadInputError` for an unknown name, `OptimizeError` if TFMOT refuses the model, or if the technique would
-    change no layer.
+    Raises `BadInputError` for an unknown name or samples of another shape, `OptimizeError` if TFMOT refuses the model,
+    or if the technique would change no layer.
     """
     if technique not in (FOLD, *STEPS):
         raise BadInputError(f"{technique} is no training technique", hint=f"known: {', '.join((FOLD, *STEPS))}")
@@ -107,6 +110,7 @@ def apply(
     if is_nested(model):
         model = flatten_model(model)
     refuse_nested(model, technique)
+    check_samples(model, data.x)
     tune = recipe.fine_tune(technique)
     plan = TrainingPlan(tune, recipe.batch_size, recipe.seed, loss, progress, technique)
     with seeded(recipe.seed):

@@ -111,9 +111,22 @@ def test_another_number_of_clusters_redoes_only_what_has_clusters(trained: Path,
     assert made_anew(trained, blobs, *LEAVES) == Counter(sparse_cluster=1, tflite=1)
 
 
-def test_other_calibration_only_converts(trained: Path, tmp_path: Path) -> None:
+def test_other_calibration_only_converts_and_trains_with_quantization(trained: Path, tmp_path: Path) -> None:
     blobs = model(tmp_path, ("calibration=64", "calibration=32"))
-    assert made_anew(trained, blobs, "ptq") == Counter(tflite=1)
+    assert made_anew(trained, blobs, "ptq", "prune") == Counter(tflite=2)
+    store = tmp_path / "store"
+    shutil.copytree(trained, store)
+    Pipeline(Store(store)).int8(model(tmp_path / "before"), "pqat")
+    assert made_anew(store, blobs, "pqat") == Counter(pqat=1, tflite=1)
+
+
+def test_the_notes_of_a_leaf_name_an_output_that_its_range_clips(tmp_path: Path) -> None:
+    scaled = ("    return x, y", "    return 100 * x, y")
+    pipeline = Pipeline(Store(tmp_path / "store"))
+    off = model(tmp_path / "off", scaled, ("calibration=64", "calibration=64, repairs=()"))
+    (line,) = pipeline.notes(off, "qat")
+    assert line.startswith("qat: output logits: ")
+    assert pipeline.notes(model(tmp_path / "on", scaled), "qat") == []
 
 
 def test_every_artifact_names_the_code_that_made_it(trained: Path, tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def test_data_that_is_not_there_is_named(tmp_path: Path) -> None:
         ),
         ("from hil.harness.model import *\nRecipe(sparsity=50)", "sparsity 50 is not between 0 and 1"),
         ("from hil.harness.model import *\nRecipe(repairs=('all',))", "unknown repair all"),
+        ("from hil.harness.model import *\nRecipe(calibration=0)", "calibration on 0 samples: must be at least 1"),
     ],
 )
 def test_a_broken_model_file_is_one_clear_line(tmp_path: Path, text: str, line: str) -> None:
@@ -125,6 +126,9 @@ def test_a_recipe_says_what_a_step_depends_on() -> None:
     sparser = Recipe(keep=("conv",), sparsity=0.7)
     changed = [name for name in (*steps.STEPS, "ptq") if recipe.settings_of(name) != sparser.settings_of(name)]
     assert changed == ["prune", "npu_prune"]
+    coarser = Recipe(keep=("conv",), calibration=100)
+    changed = [name for name in (*steps.STEPS, "ptq") if recipe.settings_of(name) != coarser.settings_of(name)]
+    assert sorted(changed) == ["cqat", "npu_pcqat", "pcqat", "pqat", "ptq", "qat"]
     assert recipe.promised(("cluster", "ptq")) == sparser.promised(("cluster", "ptq"))
     assert recipe.promised(("prune", "ptq")) != sparser.promised(("prune", "ptq"))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,15 @@ import pytest
 from hil.core.errors import ConvertError, LostError
 from hil.harness.model import REPAIRS, FineTune, Recipe
 from hil.harness.optimize import steps, survival
+from hil.harness.optimize.clipped_outputs import clipped_outputs
 from hil.harness.optimize.conversion import to_tflite
 from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot, seeded
 from hil.harness.optimize.repairs import repairs
 from hil.harness.optimize.survival import check_keras
+from hil.harness.optimize.training import TrainingPlan, fit
+from hil.targets import create
+from hil.targets.base import Deployable
+from hil.targets.execution.signature import dequantize, quantize, read_signature
 
 from .conftest import RECIPE, trained
 
@@ -110,6 +116,66 @@ def test_an_all_zero_channel_gets_a_bias_that_does_not_fit(
     rows = survival.measure_tflite(to_tflite(repaired, "qat", data.x), repaired)
     assert rows[0].layer == "conv"
     assert rows[0].zeros >= 4 / 12
+
+
+@dataclass(frozen=True)
+class Regression:
+    """A trained network whose targets lie between 5 and 95, with its data; the last 200 samples are the test set."""
+
+    network: Any
+    data: steps.TrainingData
+
+    def error(self, model: Any, conversion: str) -> float:
+        """Mean absolute error of the int8 file on the test set."""
+        int8 = to_tflite(model, conversion, self.data.x[:50])
+        signature, x = read_signature(int8), self.data.x[-200:]
+        run = create("host").run(Deployable(int8, None), [quantize(signature.inputs[0], x)])
+        return float(np.mean(np.abs(dequantize(signature.outputs[0], run.outputs[0]) - self.data.y[-200:])))
+
+
+@pytest.fixture(scope="module")
+def regression() -> Regression:
+    keras = import_keras()
+    layers = keras.layers
+    random = np.random.default_rng(0)
+    x = random.normal(size=(600, 8)).astype(np.float32)
+    y = (50 + 45 * np.tanh(x @ random.normal(size=(8, 1)) / 2)).astype(np.float32)
+    with seeded(6):
+        hidden = [layers.Dense(24, activation="relu", name=name) for name in ("first", "second")]
+        network = keras.Sequential([layers.Input((8,)), *hidden, layers.Dense(1, name="target")])
+        fit(network, steps.TrainingData(x[:400], y[:400]), TrainingPlan(FineTune(60, 1e-2), 32, 0, "mse"))
+    return Regression(network, steps.TrainingData(x, y))
+
+
+def test_an_output_is_cut_off_at_the_first_range(regression: Regression) -> None:
+    data = steps.TrainingData(regression.data.x[:400], regression.data.y[:400])
+    recipe = replace(without(RECIPE, "calibrated_ranges"), qat=BRIEF)
+    ptq = regression.error(regression.network, "ptq")
+    broken = steps.apply("qat", regression.network, data, recipe, "mse")
+    assert regression.error(broken, "qat") > 3 * ptq
+    (line,) = clipped_outputs(broken, data.x)
+    assert re.fullmatch(r"output target: 9\d % of its values .* lie outside its range -\d.* to \d.*", line)
+    repaired = steps.apply("qat", regression.network, data, replace(recipe, repairs=REPAIRS), "mse")
+    assert regression.error(repaired, "qat") < 1.5 * ptq
+    assert clipped_outputs(repaired, data.x) == []
+
+
+def test_small_activations_have_few_steps_of_the_first_range(tree: Any) -> None:
+    """The layers before the logits divided by 100, the logits multiplied: the same function, activations below 0.1."""
+    network = import_keras().models.clone_model(tree.model(()))
+    network.set_weights(tree.model(()).get_weights())
+    for name, factor in (("pw_bn", 0.01), ("logits", 100.0)):
+        first, second, *rest = network.get_layer(name).get_weights()
+        network.get_layer(name).set_weights([first * factor, second * (factor if name == "pw_bn" else 1), *rest])
+    still = FineTune(epochs=1, learning_rate=1e-9)
+
+    def accuracy(repairs: tuple[str, ...]) -> float:
+        aware = steps.apply("qat", network, tree.data, replace(RECIPE, qat=still, repairs=repairs))
+        return float(np.mean(aware.predict(tree.data.x, verbose=0).argmax(axis=1) == tree.data.y))
+
+    base = float(np.mean(network.predict(tree.data.x, verbose=0).argmax(axis=1) == tree.data.y))
+    assert accuracy(without(RECIPE, "calibrated_ranges").repairs) < base - 0.2
+    assert accuracy(REPAIRS) > base - 0.02
 
 
 def test_tfmot_is_as_it_was_after_the_block() -> None:

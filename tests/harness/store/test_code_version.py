@@ -177,6 +177,7 @@ INSIDE = {
     "technique": (
         *(*TRAINING, "hil.harness.optimize.repairs", "hil.harness.optimize.per_tensor", "hil.core.tflite.weights"),
         *("hil.harness.optimize.pruning", "hil.harness.optimize.sensitivity", "hil.harness.optimize.npu_rules"),
+        *("hil.harness.optimize.activation_ranges", "hil.harness.optimize.clipped_outputs"),
     ),
     "sensitivity": (*TRAINING, "hil.harness.optimize.npu_rules", "hil.harness.optimize.layers"),
     "size": ("hil.harness.optimize.trained_base", "hil.harness.optimize.keras.any_format"),
