@@ -67,7 +67,7 @@ STEPS: dict[str, Callable[[Any, TrainingData, Recipe, TrainingPlan], Any]] = {
 
 
 def _clustered(technique: str, model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
-    copies = LayerCopies()
+    zero, copies = technique == "npu_sparse_cluster", LayerCopies()
     with quiet():
         made = replay(model, copies)
         copies.fill()
@@ -75,9 +75,7 @@ def _clustered(technique: str, model: Any, data: TrainingData, recipe: Recipe, p
     for layer in made.layers:
         if layer.name in values:
             kernel, *rest = layer.get_weights()
-            layer.set_weights(
-                [cluster_kernel(kernel, values[layer.name], zero=technique == "npu_sparse_cluster"), *rest]
-            )
+            layer.set_weights([cluster_kernel(kernel, values[layer.name], zero=zero), *rest])
     fit(made, data, plan, [PreservedClusters.of_model(made, values).callback])
     return made
 

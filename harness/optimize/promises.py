@@ -81,10 +81,11 @@ def promises_after(step: str, model: Any, earlier: Iterable[Promise], recipe: Re
 
 
 def _made(step: str, model: Any, recipe: Recipe) -> list[Promise]:
-    sizes = {layer.name: int(np.prod(layer.kernel.shape)) for layer in flat_layers(model) if hasattr(layer, "kernel")}
+    shares = sparsities(step, model, recipe)
+    sizes = {layer.name: int(np.prod(layer.kernel.shape)) for layer in flat_layers(model) if layer.name in shares}
     zeros = [
         Promise(name, "zeros", sizes[name] - round(sizes[name] * (1 - share)), step)  # TFMOT's own rounding
-        for name, share in sparsities(step, model, recipe).items()
+        for name, share in shares.items()
     ]
     clusters = [Promise(name, "clusters", count, step) for name, count in cluster_counts(step, model, recipe).items()]
     return [*zeros, *clusters]
