@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from hil.core.errors import LostError
-from hil.harness.model import FineTune, Recipe
+from hil.harness.builders import PROMISES
+from hil.harness.model import FineTune, Recipe, load_model_file
 from hil.harness.optimize import paths, steps, survival
 from hil.harness.optimize.conversion import to_tflite
 from hil.harness.optimize.keras.any_format import read_network
@@ -20,6 +21,9 @@ from hil.harness.optimize.keras.keras2 import import_keras, seeded
 from hil.harness.optimize.layer_weights import LayerWeights, measure_keras
 from hil.harness.optimize.npu_rules import decide
 from hil.harness.optimize.promises import PRESERVED, Promise, promises_after, read_promises
+from hil.harness.pipeline import Pipeline
+from hil.harness.store.store import Store
+from tests.support.blobs import model_file, write
 
 from .conftest import RECIPE
 
@@ -199,3 +203,26 @@ def test_published_models_keep_what_is_promised(shared_models: Path, name: str, 
     made, _ = walked(network, paths.path_of(leaf), steps.TrainingData(x, network.predict(x, verbose=0)), recipe, "mse")
     assert {promise.kind for promise in made.promises} == ({"zeros"} if leaf == "pqat" else {"zeros", "clusters"})
     assert len({row.layer for row in measure_keras(made.model)}) >= 10
+
+
+def test_promises_are_artifacts_that_the_next_step_and_the_conversion_depend_on(tmp_path: Path) -> None:
+    model = load_model_file(write(tmp_path, {"models/blobs.py": model_file()}) / "models/blobs.py")
+    pipeline, node = Pipeline(Store(tmp_path / "store")), ("prune", "pqat")
+    pipeline.int8(model, "pqat")
+    assert {promise.step for promise in pipeline.promises(model, node)} == {"prune"}
+    assert {promise.layer for promise in pipeline.promises(model, node)} == {"conv", "pointwise", "logits"}
+    assert pipeline.recipe(model, node).inputs["promises"] == pipeline.keras(model, ("prune",)).digest(PROMISES)
+    sparser = replace(model, recipe=replace(model.recipe, sparsity=0.7))
+    assert pipeline.recipe(sparser, node).inputs["promises"] != pipeline.recipe(model, node).inputs["promises"]
+
+
+def test_a_loss_comes_out_of_the_pipeline_with_its_layer_and_cause(tmp_path: Path) -> None:
+    arms = """
+    arms = [layers.Conv2D(8, 1, activation="relu", name=name)(x) for name in ("left", "right")]
+    x = layers.Concatenate()(arms)
+    return"""
+    text = model_file().replace("    return keras.Model", arms.strip("\n") + " keras.Model")
+    model = load_model_file(write(tmp_path, {"models/blobs.py": text}) / "models/blobs.py")
+    with pytest.raises(LostError, match=r"layer left lost its zeros after pqat: .*; a Concatenate reads it") as error:
+        Pipeline(Store(tmp_path / "store")).int8(model, "pqat")
+    assert (error.value.layer, error.value.step) == ("left", "pqat")
