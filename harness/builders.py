@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 KERAS = "model.h5"
 TFLITE = "model.tflite"
 WEIGHTS = "weights.json"
+PROMISES = "promises.json"
 ARRAYS = "arrays.npz"
 X, Y = "x.npy", "y.npy"
 NOTES = "notes.json"
@@ -82,33 +83,34 @@ def _technique(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> No
     from hil.harness.optimize.clipped_outputs import clipped_outputs
     from hil.harness.optimize.keras.hdf5_file import load_model, save_model
     from hil.harness.optimize.npu_rules import step_notes
-    from hil.harness.optimize.steps import TrainingData, apply
-    from hil.harness.optimize.survival import check_keras
+    from hil.harness.optimize.steps import TrainingData, apply_checked
 
     node = tuple(node)
     settings, text = pipeline.settings(model, node), step_title("technique", model, {"node": node})
     data = TrainingData(*pipeline.samples(model, "train"))
     before = load_model(pipeline.keras(model, node[:-1]).path(KERAS))
-    after = apply(node[-1], before, data, settings, model.loss, _progress(pipeline, text))
-    weights = check_keras(after, node, settings)
-    save_model(after, folder / KERAS)
-    clipped = clipped_outputs(after, data.sample(settings.calibration, settings.seed).x)
-    notes = [*step_notes(node[-1], before, after, settings), *(f"{node[-1]}: {line}" for line in clipped)]
+    earlier = pipeline.promises(model, node[:-1])
+    made = apply_checked(node[-1], before, data, settings, earlier, model.loss, _progress(pipeline, text))
+    save_model(made.model, folder / KERAS)
+    clipped = clipped_outputs(made.model, data.sample(settings.calibration, settings.seed).x)
+    notes = [*step_notes(node[-1], before, made.model, settings), *(f"{node[-1]}: {line}" for line in clipped)]
+    write_json(folder / PROMISES, [asdict(promise) for promise in made.promises])
     write_json(folder / NOTES, notes)
-    write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
+    write_json(folder / WEIGHTS, [asdict(layer) for layer in made.weights])
 
 
 def _sensitivity(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> None:
+    from hil.harness.optimize.keras.flat_graph import flat_model
     from hil.harness.optimize.keras.hdf5_file import load_model
-    from hil.harness.optimize.pruning import prunable_layers
+    from hil.harness.optimize.selection import prunable_layers
     from hil.harness.optimize.sensitivity import allocate_sparsity
     from hil.harness.optimize.training import TrainingData
 
     node = tuple(node)
     pipeline.say(step_title("sensitivity", model, {}), 0, 0)
-    network = load_model(pipeline.keras(model, node[:-1]).path(KERAS))
+    network = flat_model(load_model(pipeline.keras(model, node[:-1]).path(KERAS)), node[-1])
     data = TrainingData(*pipeline.samples(model, "train"))
-    layers = prunable_layers(network, model.recipe, node[-1])
+    layers = prunable_layers(node[-1], network, model.recipe)
     write_json(folder / SPREAD, asdict(allocate_sparsity(network, data, model.recipe, layers, model.loss)))
 
 
@@ -140,11 +142,12 @@ def _tflite(pipeline: Pipeline, model: Model, folder: Path, leaf: str) -> None:
     path = path_of(leaf)
     text = step_title("tflite", model, {"leaf": leaf})
     pipeline.say(text, 0, 0)
-    loaded = load_model(pipeline.keras(model, training_node(path)).path(KERAS))
+    node = training_node(path)
+    loaded = load_model(pipeline.keras(model, node).path(KERAS))
     data = TrainingData(*pipeline.samples(model, "train")).sample(model.recipe.calibration, model.recipe.seed)
     tflite = to_tflite(loaded, conversion(path), data.x, _progress(pipeline, text))
     (folder / TFLITE).write_bytes(tflite)
-    weights = check_tflite(tflite, loaded, path, pipeline.settings(model, path))
+    weights = check_tflite(tflite, loaded, pipeline.promises(model, node), path[-1])
     write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
 
 

@@ -27,10 +27,11 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.core.measurement import Measurement, Trust
 from hil.harness import builders
-from hil.harness.builders import ARRAYS, KERAS, NOTES, SPREAD, TFLITE, WEIGHTS, X, Y, write_json
+from hil.harness.builders import ARRAYS, KERAS, NOTES, PROMISES, SPREAD, TFLITE, WEIGHTS, X, Y, write_json
 from hil.harness.model import Dataset, Model, Recipe
+from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import PRUNING, Node, conversion, path_of, training_node
-from hil.harness.optimize.survival import LayerWeights
+from hil.harness.optimize.promises import Promise, read_promises
 from hil.harness.step_process import build_in_process, is_of_file
 from hil.harness.store.code_version import code_version
 from hil.harness.store.source_digest import source_digest, source_versions, versions
@@ -41,14 +42,15 @@ from hil.targets import create, registry
 from hil.targets.base import Deployable, Run
 from hil.targets.declaration import Role
 
+_FLAT_GRAPH = "hil.harness.optimize.keras.flat_graph"
 _HDF5_FILE = "hil.harness.optimize.keras.hdf5_file"
 _CLIPPED = "hil.harness.optimize.clipped_outputs"
 _SURVIVAL = "hil.harness.optimize.survival"
 _SENSITIVITY = "hil.harness.optimize.sensitivity"
 ENTRIES = {
     "base": ("hil.harness.optimize.trained_base",),
-    "technique": ("hil.harness.optimize.steps", _CLIPPED, _SURVIVAL, _SENSITIVITY, _HDF5_FILE),
-    "sensitivity": (_SENSITIVITY, "hil.harness.optimize.pruning", _HDF5_FILE),
+    "technique": ("hil.harness.optimize.steps", _CLIPPED, _SENSITIVITY, _HDF5_FILE),
+    "sensitivity": (_SENSITIVITY, "hil.harness.optimize.selection", _FLAT_GRAPH, _HDF5_FILE),
     "size": ("hil.harness.optimize.network_size",),
     "predictions": ("hil.harness.optimize.training", _HDF5_FILE),
     "tflite": ("hil.harness.optimize.conversion", "hil.harness.optimize.training", _SURVIVAL, _HDF5_FILE),
@@ -124,11 +126,20 @@ class Pipeline:
             return self._base_recipe(model)
         return ArtifactRecipe(
             node[-1],
-            {"parent": self.keras(model, node[:-1]).digest(KERAS), "data": self.data_digest(model)},
-            {**model.recipe.settings_of(node[-1]), "promised": model.recipe.promised(node)},
+            {**self._parent(model, node[:-1]), "data": self.data_digest(model)},
+            model.recipe.settings_of(node[-1]),
             code_version(*ENTRIES["technique"]),
             versions(*TRAINING),
         )
+
+    def _parent(self, model: Model, node: Node) -> dict[str, str]:
+        """Digests of what a step takes from the node before: the Keras model, and the promises of its steps."""
+        keras = self.keras(model, node)
+        return {"parent": keras.digest(KERAS)} | ({"promises": keras.digest(PROMISES)} if node else {})
+
+    def promises(self, model: Model, node: Node) -> tuple[Promise, ...]:
+        """The promises of zeros and clusters that a node's Keras model keeps; the base has none."""
+        return read_promises(self.keras(model, node).read(PROMISES)) if node else ()
 
     def _base_recipe(self, model: Model) -> ArtifactRecipe:
         inputs, settings = _network(model), {}
@@ -141,11 +152,10 @@ class Pipeline:
         return ArtifactRecipe("base", inputs, settings, code_version(*ENTRIES["base"]), libraries)
 
     def settings(self, model: Model, node: Node) -> Recipe:
-        """The model's recipe, with a sparsity for each layer where `sparsity_by` is "sensitivity"."""
-        place = next((at for at, step in enumerate(node) if step in PRUNING), None)
-        if model.recipe.sparsity_by != "sensitivity" or place is None:
+        """The recipe of a node's last step, with a sparsity for each layer if it prunes by "sensitivity"."""
+        if model.recipe.sparsity_by != "sensitivity" or node[-1] not in PRUNING:
             return model.recipe
-        found = json.loads(self.sensitivity(model, node[: place + 1]).read(SPREAD))
+        found = json.loads(self.sensitivity(model, node).read(SPREAD))
         return replace(model.recipe, sparsity_by=found["sparsities"])
 
     def sensitivity(self, model: Model, node: Node) -> Artifact:
@@ -189,13 +199,8 @@ class Pipeline:
         path = path_of(leaf)
         recipe = ArtifactRecipe(
             "tflite",
-            {"keras": self.keras(model, training_node(path)).digest(KERAS), "data": self.data_digest(model)},
-            {
-                **model.recipe.settings_of("ptq"),
-                "seed": model.recipe.seed,
-                "conversion": conversion(path),
-                "promised": model.recipe.promised(path),
-            },
+            {**self._parent(model, training_node(path)), "data": self.data_digest(model)},
+            {**model.recipe.settings_of("ptq"), "seed": model.recipe.seed, "conversion": conversion(path)},
             code_version(*ENTRIES["tflite"]),
             versions(*TRAINING),
         )

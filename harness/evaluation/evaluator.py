@@ -27,8 +27,8 @@ from hil.harness.evaluation.cost import Latency, Memory, WholeLatency, latency_o
 from hil.harness.evaluation.parity import Parity
 from hil.harness.evaluation.printed_outputs import own_accuracy
 from hil.harness.model import Model
+from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import path_of, training_node
-from hil.harness.optimize.survival import LayerWeights
 from hil.harness.pipeline import Pipeline, surviving
 from hil.harness.vela.compiler import Compiled
 from hil.harness.vela.settings import VelaSettings

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hil.harness.optimize.survival import LayerWeights
+from hil.harness.optimize.layer_weights import LayerWeights
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import inf
 from pathlib import Path
@@ -82,7 +82,7 @@ STEPS = frozenset(
         *("npu_ptq", "npu_prune", "npu_cluster", "npu_sparse_cluster", "npu_pcqat"),
     }
 )
-"""Techniques whose settings and promises `Recipe.settings_of` and `Recipe.promised` know one by one."""
+"""Techniques whose settings `Recipe.settings_of` knows one by one."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,8 @@ class Recipe:
 
     def _sparsity(self) -> dict[str, Any]:
         by = dict(sorted(self.sparsity_by.items())) if isinstance(self.sparsity_by, Mapping) else self.sparsity_by
-        return {"sparsity": self.sparsity, "sparsity_by": by}
+        spread = self.spread_by() if by == "sensitivity" else {}
+        return {**spread, "sparsity": self.sparsity, "sparsity_by": by}
 
     def settings_of(self, technique: str) -> dict[str, Any]:
         """Returns the settings that a technique uses, so that a changed setting repeats only the steps that use it.
@@ -176,23 +177,9 @@ class Recipe:
         if kind == "prune":
             used |= {**self._sparsity(), "schedule": self.schedule}
         if kind in ("cluster", "sparse_cluster"):
-            used["clusters"] = self.clusters if kind == technique else self.palette
+            used["clusters"] = self.clusters
         if kind in ("qat", "pqat", "cqat", "pcqat"):
             used |= {"repairs": sorted(self.repairs), "calibration": self.calibration}
-        return used
-
-    def promised(self, path: Sequence[str]) -> dict[str, Any]:
-        """Returns the inputs of a path's promises (`optimize.survival`): its steps, their sparsity and clusters."""
-        used: dict[str, Any] = {"path": list(path)}
-        if not STEPS.issuperset(path):
-            return used | asdict(self)
-        steps = [step.removeprefix("npu_") for step in path]
-        if "prune" in steps:
-            used |= self._sparsity()
-        if "cluster" in steps or "sparse_cluster" in steps:
-            used["clusters"] = self.clusters
-        if len(used) > 1:
-            used["keep"] = list(self.keep)
         return used
 
 

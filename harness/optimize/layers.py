@@ -5,7 +5,7 @@
 - Neither pruned nor clustered: `DepthwiseConv2D` and `SeparableConv2D` (TFMOT does not prune or cluster depthwise
   kernels, by design, and its quantization splits a separable layer in two), layers named in `Recipe.keep`, and kernels
   with no more weights than clusters.
-- A nested model is replaced by its layers first (`flatten_model`); one that a layer such as `TimeDistributed` repeats
+- A nested model is replaced by its layers first (`flat_model`); one that a layer such as `TimeDistributed` repeats
   is refused.  TFMOT cannot quantize a nested model, and would neither prune nor cluster its kernels.
 
 The techniques for the NPU have their own rules (`npu_rules`).
@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 
 from hil.core.arrays import Array
-from hil.core.errors import OptimizeError
 
 TOUCHED = ("Conv1D", "Conv2D", "Conv2DTranspose", "Dense")
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
@@ -53,16 +52,6 @@ def kernels(model: Any) -> Iterator[tuple[Any, str, Array]]:
         for variable in outer.weights:
             if weight_name(variable) in KERNELS:
                 yield unwrap(outer), weight_name(variable), variable.numpy()
-
-
-def refuse_nested(model: Any, technique: str) -> None:
-    """Raises `OptimizeError` for a model that contains a nested model, or a layer that wraps one."""
-    for layer in model.layers:
-        if hasattr(layer, "layers") or hasattr(getattr(layer, "layer", None), "layers"):
-            raise OptimizeError(
-                f"{technique}: {layer.name} is a model inside the model",
-                hint="call its layers one by one in build, so that there is one flat model",
-            )
 
 
 def is_prunable(layer: Any, keep: Collection[str]) -> bool:

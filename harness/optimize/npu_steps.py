@@ -25,27 +25,29 @@ from hil.harness.optimize.activation_ranges import set_activation_ranges
 from hil.harness.optimize.clustering import PreservedClusters, cluster_kernel
 from hil.harness.optimize.keras.flat_graph import LayerCopies, replay
 from hil.harness.optimize.keras.keras2 import quiet
-from hil.harness.optimize.npu_rules import clustered_layers, decide, pruned_layers
+from hil.harness.optimize.npu_rules import clustered_layers, decide
 from hil.harness.optimize.pruning import prune_layers
 from hil.harness.optimize.quantization_aware import make_quantization_aware, with_default_quantizers
+from hil.harness.optimize.selection import cluster_counts, sparsities
 from hil.harness.optimize.training import TrainingData, TrainingPlan, fit
 
-T = TypeVar("T", set[str], dict[str, int])
+T = TypeVar("T", int, float)
 
 
 def npu_prune(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Prunes the layers that the rules name, by magnitude."""
-    return prune_layers(model, data, recipe, plan, _some(pruned_layers(model, recipe), model, recipe, plan))
+    shares = _some(sparsities("npu_prune", model, recipe), model, recipe, plan)
+    return prune_layers(model, data, recipe, plan, shares)
 
 
 def npu_cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Clusters each kernel to the number of distinct weights that the rules give."""
-    return _clustered(model, data, recipe, plan, zero=False)
+    return _clustered("npu_cluster", model, data, recipe, plan)
 
 
 def npu_sparse_cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Clusters a pruned model; zeros stay zero, and zero is one of the clusters."""
-    return _clustered(model, data, recipe, plan, zero=True)
+    return _clustered("npu_sparse_cluster", model, data, recipe, plan)
 
 
 def npu_pcqat(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
@@ -64,12 +66,12 @@ STEPS: dict[str, Callable[[Any, TrainingData, Recipe, TrainingPlan], Any]] = {
 }
 
 
-def _clustered(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan, *, zero: bool) -> Any:
-    copies = LayerCopies()
+def _clustered(technique: str, model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
+    zero, copies = technique == "npu_sparse_cluster", LayerCopies()
     with quiet():
         made = replay(model, copies)
         copies.fill()
-    values = _some(clustered_layers(made, recipe), made, recipe, plan)
+    values = _some(cluster_counts(technique, made, recipe), made, recipe, plan)
     for layer in made.layers:
         if layer.name in values:
             kernel, *rest = layer.get_weights()
@@ -78,7 +80,7 @@ def _clustered(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPla
     return made
 
 
-def _some(found: T, model: Any, recipe: Recipe, plan: TrainingPlan) -> T:
+def _some(found: dict[str, T], model: Any, recipe: Recipe, plan: TrainingPlan) -> dict[str, T]:
     """Returns `found`; raises `OptimizeError` with the reasons if the rules leave no layer for the technique."""
     if not found:
         reasons = "; ".join(decision.line for decision in decide(model, recipe))

@@ -51,6 +51,8 @@ CONVERTING = ("ptq", "npu_ptq", "int16x8")
 """Techniques that only convert to TFLite; all others return a Keras model."""
 PRUNING = ("prune", "npu_prune")
 """Techniques that set weights to zero."""
+CLUSTERING = ("cluster", "sparse_cluster", "npu_cluster", "npu_sparse_cluster")
+"""Techniques that reduce the number of distinct weights."""
 QUANTIZING = ("qat", "pqat", "cqat", "pcqat", "npu_pcqat")
 """Techniques that fine-tune with fake quantization, whose ranges the converter uses."""
 

@@ -1,6 +1,6 @@
 """Magnitude pruning with a sparsity for each layer, reached by a schedule.
 
-    pruned = prune_layers(model, data, recipe, plan, {"conv", "pw1"})
+    pruned = prune_layers(model, data, recipe, plan, {"conv": 0.5, "pw1": 0.8})
 
 "polynomial" raises the sparsity step by step over the first 60 % of the training (Zhu and Gupta, 2017), "constant" sets
 it at the first step.
@@ -8,32 +8,26 @@ it at the first step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hil.core.errors import OptimizeError
 from hil.harness.model import Recipe
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
-from hil.harness.optimize.layers import TOUCHED, flat_layers, is_prunable
-from hil.harness.optimize.npu_rules import pruned_layers
+from hil.harness.optimize.layers import TOUCHED
 from hil.harness.optimize.training import TrainingData, TrainingPlan, fit, mask_interval
 
 
-def prunable_layers(model: Any, recipe: Recipe, technique: str) -> set[str]:
-    """Returns the names of the layers that a technique prunes: "prune" all that TFMOT can, "npu_prune" by the rules."""
-    if technique == "npu_prune":
-        return pruned_layers(model, recipe)
-    return {layer.name for layer in flat_layers(model) if is_prunable(layer, recipe.keep)}
-
-
-def prune_layers(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan, names: Collection[str]) -> Any:
-    """Returns a pruned and fine-tuned copy of `model`; the layers `names` get the sparsity of the recipe."""
+def prune_layers(
+    model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan, shares: Mapping[str, float]
+) -> Any:
+    """Returns a pruned and fine-tuned copy of `model`; `shares` maps the layers to prune to their share of zeros."""
     sparsity = import_tfmot().sparsity.keras
     interval, last = mask_interval(plan.steps(len(data.x)))
 
     def wrap(layer: Any) -> Any:
-        share = recipe.sparsity_of(layer.name)
-        if layer.name not in names or share == 0:
+        share = shares.get(layer.name)
+        if share is None:
             return layer
         if recipe.schedule == "constant":
             schedule = sparsity.ConstantSparsity(share, begin_step=0, frequency=interval)

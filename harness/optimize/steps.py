@@ -5,25 +5,32 @@
     quantized = apply("pcqat", clustered, TrainingData(x, y), recipe)
 
 The input model is not changed.  The same model, data and recipe give the same result on the same machine.
-`survival.check_keras` checks the zeros and clusters of the result.
+`apply_checked` also returns the promises of zeros and clusters after the step, checked:
+
+    step = apply_checked("prune", base, TrainingData(x, y), recipe)
+    step = apply_checked("pqat", step.model, TrainingData(x, y), recipe, step.promises)
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hil.core.errors import BadInputError
 from hil.harness.model import Recipe
 from hil.harness.optimize.activation_ranges import set_activation_ranges
 from hil.harness.optimize.batchnorm_folding import fold
-from hil.harness.optimize.keras.flat_graph import flatten_model, is_nested
+from hil.harness.optimize.keras.flat_graph import flat_model
 from hil.harness.optimize.keras.keras2 import import_tfmot, quiet, seeded
-from hil.harness.optimize.layers import is_clusterable, refuse_nested
+from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.npu_steps import STEPS as NPU_STEPS
-from hil.harness.optimize.pruning import prunable_layers, prune_layers, wrap_layers
+from hil.harness.optimize.promises import Promise, promises_after
+from hil.harness.optimize.pruning import prune_layers, wrap_layers
 from hil.harness.optimize.quantization_aware import make_quantization_aware, with_default_quantizers
+from hil.harness.optimize.selection import cluster_counts, sparsities, touched_layers
+from hil.harness.optimize.survival import check_keras
 from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, check_samples, fit
 
 __all__ = ["FOLD", "STEPS", "Progress", "TrainingData", "apply"]
@@ -35,32 +42,33 @@ _CLUSTER_MODULE = "tensorflow_model_optimization.python.core.clustering.keras.ex
 
 def prune(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Prunes each kernel by magnitude to `recipe.sparsity`."""
-    return prune_layers(model, data, recipe, plan, prunable_layers(model, recipe, "prune"))
+    return prune_layers(model, data, recipe, plan, sparsities("prune", model, recipe))
 
 
 def cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Clusters each kernel to `recipe.clusters` distinct weights."""
-    return _cluster(model, data, recipe, plan, preserve_sparsity=False)
+    return _cluster("cluster", model, data, recipe, plan)
 
 
 def sparse_cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Clusters a pruned model; zeros stay zero, and zero is one of the clusters."""
-    return _cluster(model, data, recipe, plan, preserve_sparsity=True)
+    return _cluster("sparse_cluster", model, data, recipe, plan)
 
 
-def _cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan, *, preserve_sparsity: bool) -> Any:
+def _cluster(technique: str, model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Wraps only layers with kernels: TFMOT's wrapper would freeze batch normalization and dropout as well."""
     clustering = import_tfmot().clustering.keras
     cluster_weights = importlib.import_module(_CLUSTER_MODULE).cluster_weights
+    counts = cluster_counts(technique, model, recipe)
 
     def wrap(layer: Any) -> Any:
-        if not is_clusterable(layer, recipe.keep, recipe.clusters):
+        if layer.name not in counts:
             return layer
         return cluster_weights(
             layer,
-            number_of_clusters=recipe.clusters,
+            number_of_clusters=counts[layer.name],
             cluster_centroids_init=clustering.CentroidInitialization.KMEANS_PLUS_PLUS,
-            preserve_sparsity=preserve_sparsity,
+            preserve_sparsity=technique == "sparse_cluster",
         )
 
     wrapped = wrap_layers(model, wrap, plan.text)
@@ -97,21 +105,47 @@ def apply(
     recipe: Recipe,
     loss: Loss = "logits",
     progress: Progress | None = None,
+    earlier: Sequence[Promise] = (),
 ) -> Any:
     """Applies one technique that returns a Keras model, seeded by the recipe; nested models are flattened.
 
-    Raises `BadInputError` for an unknown name or samples of another shape, `OptimizeError` if TFMOT refuses the model,
-    or if the technique would change no layer.
+    What `earlier` steps promised of layers that this one does not touch is preserved in its training.  Raises
+    `BadInputError` for an unknown name or samples of another shape, `OptimizeError` if TFMOT refuses the model, or if
+    the technique would change no layer.
     """
     if technique not in (FOLD, *STEPS):
         raise BadInputError(f"{technique} is no training technique", hint=f"known: {', '.join((FOLD, *STEPS))}")
     if technique == FOLD:
         return fold(model)
-    if is_nested(model):
-        model = flatten_model(model)
-    refuse_nested(model, technique)
+    model = flat_model(model, technique)
     check_samples(model, data.x)
     tune = recipe.fine_tune(technique)
-    plan = TrainingPlan(tune, recipe.batch_size, recipe.seed, loss, progress, technique)
+    spared = frozenset(promise.layer for promise in earlier) - touched_layers(technique, model, recipe)
+    plan = TrainingPlan(tune, recipe.batch_size, recipe.seed, loss, progress, technique, spared)
     with seeded(recipe.seed):
         return STEPS[technique](model, data, recipe, plan)
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """Keras model after a technique, the promises that it keeps, and its kernels as measured."""
+
+    model: Any
+    promises: tuple[Promise, ...]
+    weights: list[LayerWeights]
+
+
+def apply_checked(
+    technique: str,
+    model: Any,
+    data: TrainingData,
+    recipe: Recipe,
+    earlier: Sequence[Promise] = (),
+    loss: Loss = "logits",
+    progress: Progress | None = None,
+) -> Optimized:
+    """Applies a technique to a model with the promises `earlier`; raises `LostError` for a promise that is broken."""
+    before = model if technique == FOLD else flat_model(model, technique)
+    after = apply(technique, before, data, recipe, loss, progress, earlier)
+    promises = promises_after(technique, before, earlier, recipe)
+    return Optimized(after, promises, check_keras(before, after, promises, technique, recipe))

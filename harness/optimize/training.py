@@ -13,6 +13,7 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.harness.model import FineTune
+from hil.harness.optimize.clustering import PreservedClusters
 from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_keras
 
@@ -40,7 +41,10 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Settings of one training: fine-tuning, batch size, seed, loss (see `Model.loss`), progress callback and text."""
+    """Settings of one training: fine-tuning, batch size, seed, loss (see `Model.loss`), progress callback and text.
+
+    The zeros and the distinct weights of the layers `preserved` are preserved.
+    """
 
     tune: FineTune
     batch_size: int
@@ -48,6 +52,7 @@ class TrainingPlan:
     loss: str | Callable[[], Any] = "logits"
     progress: Progress | None = None
     text: str = "train"
+    preserved: frozenset[str] = frozenset()
 
     def steps(self, samples: int) -> int:
         """Returns the number of training steps for a data set of `samples`."""
@@ -85,7 +90,8 @@ def fit(model: Any, data: TrainingData, plan: TrainingPlan, callbacks: Sequence[
     )  # else TensorFlow traces the first step twice to find its variables
     with warnings.catch_warnings(), deferred_interrupt() as pending:  # not `quiet`: a progress bar may be on stderr
         warnings.simplefilter("ignore")
-        every = [*callbacks, _after_batches(plan, total, pending)]
+        preserving = [PreservedClusters.of_model(model, plan.preserved).callback] if plan.preserved else []
+        every = [*callbacks, *preserving, _after_batches(plan, total, pending)]
         model.fit(whole.x, whole.y, batch_size=batch, epochs=plan.tune.epochs, verbose=0, callbacks=every)
 
 

@@ -81,5 +81,5 @@ def _relevant(recipe: Recipe, node: Node, settings: Settings) -> Settings:
 
 def _used(recipe: Recipe, node: Node) -> str:
     """Returns all settings that a node's trainings use, as JSON."""
-    steps = [[recipe.settings_of(node[n]), recipe.promised(node[: n + 1])] for n in range(len(node))]
+    steps = [recipe.settings_of(step) for step in node]
     return json.dumps(steps if node else recipe.settings_of("base"), sort_keys=True)

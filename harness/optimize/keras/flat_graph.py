@@ -1,6 +1,6 @@
 """Flattening of nested models: a nested model is replaced by its layers, with their weights, and outputs are compared.
 
-    network = flatten_model(model)                       # TFMOT takes no nested models
+    network = flat_model(model, "prune")                 # TFMOT takes no nested models
     network = replay(model, lambda layer, *given: ...)   # the same calls of layers, some of them changed
 
 A shared layer, or a layer of a shared model, stays one layer.  A duplicate name gets the name of the enclosing model in
@@ -26,9 +26,16 @@ ANY_SIZE = 32
 """Size of a dynamic dimension in random inputs."""
 
 
-def is_nested(model: Any) -> bool:
-    """Returns whether a model contains another model."""
-    return any(hasattr(layer, "layers") for layer in model.layers)
+def flat_model(model: Any, technique: str) -> Any:
+    """Returns the model if it is flat, else a flat copy; raises `OptimizeError` for a layer that wraps a model."""
+    flat = flatten_model(model) if any(hasattr(layer, "layers") for layer in model.layers) else model
+    for layer in flat.layers:
+        if hasattr(getattr(layer, "layer", None), "layers"):
+            raise OptimizeError(
+                f"{technique}: {layer.name} is a model inside the model",
+                hint="call its layers one by one in build, so that there is one flat model",
+            )
+    return flat
 
 
 def flatten_model(model: Any) -> Any:

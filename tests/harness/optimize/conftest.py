@@ -15,7 +15,10 @@ from hil.harness.model import FineTune, Recipe
 from hil.harness.optimize import steps
 from hil.harness.optimize.keras.hdf5_file import load_model, save_model
 from hil.harness.optimize.keras.keras2 import import_keras, seeded
+from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import Node
+from hil.harness.optimize.promises import Promise, promises_after
+from hil.harness.optimize.survival import check_keras
 from hil.harness.optimize.training import TrainingPlan, fit
 
 TUNE = FineTune(epochs=2, learning_rate=1e-3)
@@ -69,6 +72,15 @@ class Tree:
                     path.with_suffix(".part").rename(path)
             self.models[node] = load_model(path)
         return self.models[node]
+
+    def promises(self, node: Node) -> tuple[Promise, ...]:
+        if not node:
+            return ()
+        return promises_after(node[-1], self.model(node[:-1]), self.promises(node[:-1]), self.recipe)
+
+    def check(self, node: Node, after: Any, recipe: Recipe | None = None) -> list[LayerWeights]:
+        """Checks another model than the tree's as the result of the last step of a node."""
+        return check_keras(self.model(node[:-1]), after, self.promises(node), node[-1], recipe or self.recipe)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from hil.harness.optimize.clustering import centroids, cluster_kernel
 from hil.harness.optimize.conversion import to_tflite
 from hil.harness.optimize.keras.hdf5_file import load_model, save_model
 from hil.harness.optimize.keras.keras2 import import_keras, seeded
+from hil.harness.optimize.layer_weights import measure_tflite
 from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.settings import VelaSettings
 
@@ -29,20 +30,20 @@ NPU = ("npu_ptq", "npu_prune", "npu_cluster", "npu_sparse_cluster", "npu_pcqat")
 
 def walked(model: Any, leaf: str, data: steps.TrainingData, recipe: Recipe) -> tuple[Any, bytes]:
     """The Keras model and the int8 file of a leaf, checked as the pipeline does."""
-    node = paths.training_node(paths.path_of(leaf))
-    for length in range(1, len(node) + 1):
-        model = steps.apply(node[length - 1], model, data, recipe)
-        survival.check_keras(model, node[:length], recipe)
-    content = to_tflite(model, paths.conversion(paths.path_of(leaf)), data.x[:50])
-    survival.check_tflite(content, model, paths.path_of(leaf), recipe)
-    return model, content
+    path = paths.path_of(leaf)
+    made = steps.Optimized(model, (), [])
+    for step in paths.training_node(path):
+        made = steps.apply_checked(step, made.model, data, recipe, made.promises)
+    content = to_tflite(made.model, paths.conversion(path), data.x[:50])
+    survival.check_tflite(content, made.model, made.promises, path[-1])
+    return made.model, content
 
 
 @pytest.mark.parametrize("leaf", NPU)
 def test_the_whole_kernel_of_the_file_has_one_scale_and_few_values(tree: Any, leaf: str) -> None:
     path = paths.path_of(leaf)
     model = tree.model(paths.training_node(path))
-    rows = survival.measure_tflite(to_tflite(model, paths.conversion(path), tree.data.x[:50]), model)
+    rows = measure_tflite(to_tflite(model, paths.conversion(path), tree.data.x[:50]), model)
     assert [row.scales for row in rows] == [1, 1, 1, 1]
     found = {row.layer: row for row in rows}
     if "cluster" in leaf or leaf == "npu_pcqat":
@@ -57,7 +58,7 @@ def test_more_values_than_the_palette_holds_in_the_file_are_an_error(tree: Any) 
     node = ("npu_prune", "fold", "npu_sparse_cluster")
     content = to_tflite(tree.model(node), "ptq", tree.data.x[:50])
     with pytest.raises(LostError, match=r"layer conv of the int8 file lost its clusters .* [0-9]+ distinct .*, 5 were"):
-        survival.check_tflite(content, tree.model(node), (*node, "npu_ptq"), tree.recipe)
+        survival.check_tflite(content, tree.model(node), tree.promises(node), "npu_ptq")
 
 
 def test_what_they_buy_in_encoded_weights(data: steps.TrainingData) -> None:
@@ -91,7 +92,7 @@ def test_a_transposed_convolution_and_one_that_feeds_a_concatenation_keep_what_t
         x = layers.Conv2DTranspose(12, 3, strides=2, name="up")(layers.Concatenate()(arms))
         network = keras.Model(image, layers.Dense(4, name="logits")(layers.GlobalAveragePooling2D()(x)))
     model, content = walked(network, "npu_pcqat", data, QUICK)
-    rows = {row.layer: row for row in survival.measure_tflite(content, model)}
+    rows = {row.layer: row for row in measure_tflite(content, model)}
     assert {name for name, row in rows.items() if row.unique <= QUICK.clusters} == {"left", "right", "up"}
     assert all(row.scales == 1 for row in rows.values())
     with pytest.raises(OptimizeError, match="pcqat: TFMOT cannot quantize this model"):
@@ -107,18 +108,17 @@ def test_layers_that_no_technique_takes_are_left_with_a_line_and_the_others_are_
         x = layers.PReLU(shared_axes=[1, 2], name="prelu")(layers.Conv2D(40, 1, name="wide")(inner(image)))
         x = layers.LSTM(8, name="memory")(layers.Reshape((36, 40))(x))
         network = keras.Model(image, layers.Dense(4, name="logits")(x))
-    made = network
+    made = steps.Optimized(network, (), [])
     for step in ("npu_prune", "fold", "npu_sparse_cluster"):
-        made = steps.apply(step, made, data, QUICK)
-    survival.check_keras(made, ("npu_prune", "fold", "npu_sparse_cluster"), QUICK)
-    lines = npu_rules.step_notes("npu_prune", network, made, QUICK)
+        made = steps.apply_checked(step, made.model, data, QUICK, made.promises)
+    lines = npu_rules.step_notes("npu_prune", network, made.model, QUICK)
     assert "model inner: replaced by its own layers" in lines
     assert "layer first: only 216 weights, kept dense at 8 bits" in lines
     assert any(
         line.startswith("layer memory: LSTM, ") and line.endswith("neither pruned nor clustered") for line in lines
     )
     with pytest.raises(OptimizeError, match=r"npu_pcqat: TFMOT cannot quantize this model: Layer (prelu|memory)"):
-        steps.apply("npu_pcqat", made, data, QUICK)
+        steps.apply("npu_pcqat", made.model, data, QUICK)
 
 
 def test_rules_say_what_is_spared_and_why(tree: Any) -> None:
@@ -189,16 +189,16 @@ def test_the_control_rows_lose_what_they_must_and_are_caught(tree: Any) -> None:
     pruned = tree.model(("prune",))
     plain = steps.apply("qat", pruned, tree.data, QUICK)
     with pytest.raises(LostError, match="layer conv lost its zeros after pqat"):
-        survival.check_keras(plain, ("prune", "pqat"), QUICK)
+        tree.check(("prune", "pqat"), plain)
     content = to_tflite(plain, "qat", tree.data.x)
     with pytest.raises(LostError, match="layer conv of the int8 file lost its zeros after pqat"):
-        survival.check_tflite(content, plain, ("prune", "pqat"), QUICK)
+        survival.check_tflite(content, plain, tree.promises(("prune", "pqat")), "pqat")
     blind = steps.apply("cluster", pruned, tree.data, QUICK)
     with pytest.raises(LostError, match="lost its zeros after sparse_cluster"):
-        survival.check_keras(blind, ("prune", "sparse_cluster"), QUICK)
+        tree.check(("prune", "sparse_cluster"), blind)
     plain = steps.apply("qat", tree.model(("cluster",)), tree.data, QUICK)
     with pytest.raises(LostError, match="layer conv lost its clusters after cqat"):
-        survival.check_keras(plain, ("cluster", "cqat"), QUICK)
+        tree.check(("cluster", "cqat"), plain)
 
 
 @pytest.mark.parametrize("settings", [{"schedule": "linear"}, {"sparsity_by": "size"}, {"sparsity_by": {"conv": 1.0}}])
@@ -209,7 +209,8 @@ def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any]) -> 
 
 def test_zeros_at_once_or_as_a_mapping_says(tree: Any, data: steps.TrainingData) -> None:
     recipe = replace(QUICK, schedule="constant", sparsity=0.6, sparsity_by={"pw": 0.75, "conv": 0.0})
-    made = steps.apply("npu_prune", tree.model(()), data, recipe)
-    rows = {row.layer: row for row in survival.check_keras(made, ("npu_prune",), recipe)}
+    made = steps.apply_checked("npu_prune", tree.model(()), data, recipe)
+    rows = {row.layer: row for row in made.weights}
     assert rows["pw"].zeros == pytest.approx(0.75, abs=0.002)
     assert rows["conv"].zeros == 0
+    assert [(promise.layer, promise.kind) for promise in made.promises] == [("pw", "zeros")]

@@ -13,18 +13,18 @@ from hil.harness.model import FineTune
 from hil.harness.optimize import paths, steps, survival
 from hil.harness.optimize.conversion import to_tflite
 from hil.harness.optimize.keras.keras2 import import_keras
+from hil.harness.optimize.layer_weights import measure_keras
 
 NODES = sorted({paths.training_node(path) for path in paths.PATHS.values()} - {()})
 
 
 @pytest.mark.parametrize("node", NODES, ids="-".join)
 def test_a_step_holds_what_its_path_promises(tree: Any, node: paths.Node) -> None:
-    rows = {row.layer: row for row in survival.check_keras(tree.model(node), node, tree.recipe)}
-    promised = survival.promises(tree.model(node), node, tree.recipe)
+    rows = {row.layer: row for row in tree.check(node, tree.model(node))}
     expected = {("qat",): [], ("fold",): []}.get(
         node, ["conv", "pw"] if any("npu" in step for step in node) else ["conv", "pw", "logits"]
     )
-    assert [promise.layer for promise in promised] == expected
+    assert list(dict.fromkeys(promise.layer for promise in tree.promises(node))) == expected
     assert rows["dw"].zeros == 0  # depthwise: left as it is, by rule
     assert rows["dw"].unique > tree.recipe.clusters
 
@@ -34,10 +34,11 @@ def test_the_int8_file_still_holds_it(tree: Any, leaf: str) -> None:
     path = paths.path_of(leaf)
     model = tree.model(paths.training_node(path))
     content = to_tflite(model, paths.conversion(path), tree.data.x[:50])
-    rows = survival.check_tflite(content, model, path, tree.recipe)
+    promises = tree.promises(paths.training_node(path))
+    rows = survival.check_tflite(content, model, promises, path[-1])
     assert [row.layer for row in rows] == ["conv", "dw", "pw", "logits"]
-    before = {row.layer: row for row in survival.measure_keras(model)}
-    for promise in survival.promises(model, path, tree.recipe):
+    before = {row.layer: row for row in measure_keras(model)}
+    for promise in promises:
         row = next(row for row in rows if row.layer == promise.layer)
         assert row.zeros >= before[row.layer].zeros  # a zero stays a zero
 
@@ -69,7 +70,7 @@ def dense() -> Any:
 
 def test_settings_are_used(dense: Any, data: steps.TrainingData, tree: Any) -> None:
     recipe = replace(tree.recipe, sparsity=0.75, seed=3, prune=FineTune(1, 1e-3), keep=("logits",))
-    rows = {row.layer: row for row in survival.measure_keras(steps.apply("prune", dense, data, recipe))}
+    rows = {row.layer: row for row in measure_keras(steps.apply("prune", dense, data, recipe))}
     assert rows["pw"].zeros == pytest.approx(0.75, abs=1 / rows["pw"].size)
     assert rows["logits"].zeros == 0
 

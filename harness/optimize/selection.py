@@ -1,0 +1,53 @@
+"""Selection of the layers that a technique prunes or clusters, decided on the flat model that it is given.
+
+    sparsities("prune", model, recipe)          # {"conv": 0.5, "pw": 0.5}: layer -> share of zeros
+    cluster_counts("npu_cluster", model, recipe)    # {"conv": 32, "pw": 16}: layer -> number of distinct weights
+
+The technique and its promises (`promises`) use the same selection, so nothing is promised that no step did.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hil.harness.model import Recipe
+from hil.harness.optimize.layers import flat_layers, is_clusterable, is_prunable
+from hil.harness.optimize.npu_rules import clustered_layers, pruned_layers
+from hil.harness.optimize.paths import CLUSTERING, PRUNING
+
+
+def prunable_layers(technique: str, model: Any, recipe: Recipe) -> set[str]:
+    """Returns the names of the layers that a technique prunes: "prune" all that TFMOT can, "npu_prune" by the rules."""
+    if technique == "npu_prune":
+        return pruned_layers(model, recipe)
+    return {layer.name for layer in flat_layers(model) if is_prunable(layer, recipe.keep)}
+
+
+def sparsities(technique: str, model: Any, recipe: Recipe) -> dict[str, float]:
+    """Returns layer -> share of zeros above 0, in the model's order; empty for a technique that does not prune."""
+    if technique not in PRUNING:
+        return {}
+    names = prunable_layers(technique, model, recipe)
+    shares = {layer.name: recipe.sparsity_of(layer.name) for layer in flat_layers(model) if layer.name in names}
+    return {name: share for name, share in shares.items() if share > 0}
+
+
+def cluster_counts(technique: str, model: Any, recipe: Recipe) -> dict[str, int]:
+    """Returns layer -> number of clusters, in the model's order; empty for a technique that does not cluster."""
+    if technique not in CLUSTERING:
+        return {}
+    if technique.startswith("npu_"):
+        return clustered_layers(model, recipe)
+    layers = [layer for layer in flat_layers(model) if is_clusterable(layer, recipe.keep, recipe.clusters)]
+    return {layer.name: recipe.clusters for layer in layers}
+
+
+def touched_layers(technique: str, model: Any, recipe: Recipe) -> set[str]:
+    """Returns the names of the layers whose kernels a technique treats; it fine-tunes the others as they are."""
+    if technique in PRUNING:
+        return set(sparsities(technique, model, recipe))
+    if technique in CLUSTERING:
+        return set(cluster_counts(technique, model, recipe))
+    if technique == "npu_pcqat":
+        return set(clustered_layers(model, recipe))
+    return {layer.name for layer in flat_layers(model)}
