@@ -44,6 +44,7 @@ def blamed(error: Exception, title: str) -> Exception:
     return OptimizeError(f"{title}: {_NAMES.get(library, library)} refuses this model: {what}")
 
 
+_RAISED = re.compile(r"\w*(?:Error|Exception): (.+)")
 _NAMES = {
     "tensorflow": "TensorFlow",
     "tf_keras": "Keras",
@@ -55,6 +56,9 @@ _NAMES = {
 def first_cause(error: BaseException) -> str:
     """Returns the line of an exception's message that names the cause, without TensorFlow's lines around it."""
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    if lines and lines[0].startswith("in user code"):  # TensorFlow's report of a trace, with the exception at its end
+        raised = [found[1] for line in lines if (found := _RAISED.match(line))]
+        return (raised or lines)[-1][:_LONGEST]
     telling = [line for line in lines if line and not _NOISE.match(line)]
     if not telling:
         return next((line for line in lines if line), type(error).__name__)[:_LONGEST]
