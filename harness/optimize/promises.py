@@ -84,7 +84,7 @@ def _made(step: str, model: Any, recipe: Recipe) -> list[Promise]:
     shares = sparsities(step, model, recipe)
     sizes = {layer.name: int(np.prod(layer.kernel.shape)) for layer in flat_layers(model) if layer.name in shares}
     zeros = [
-        Promise(name, "zeros", sizes[name] - round(sizes[name] * (1 - share)), step)  # TFMOT's own rounding
+        Promise(name, "zeros", sizes[name] - max(1, round(sizes[name] * (1 - share))), step)  # as TFMOT rounds
         for name, share in shares.items()
     ]
     clusters = [Promise(name, "clusters", count, step) for name, count in cluster_counts(step, model, recipe).items()]
