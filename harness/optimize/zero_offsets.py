@@ -25,14 +25,14 @@ _OFFSET = 1e-30
 @contextmanager
 def nonzero_offsets(model: Any) -> Iterator[None]:
     """Gives each batch normalization whose offset is zero in all channels one of 1e-30 while the block runs."""
-    means = {layer.moving_mean.ref(): layer.moving_mean.numpy() for layer in flat_layers(model) if _has_none(layer)}
-    for variable, mean in means.items():
-        variable.deref().assign(np.full_like(mean, -_OFFSET))
+    means = [(layer.moving_mean, layer.moving_mean.numpy()) for layer in flat_layers(model) if _has_none(layer)]
+    for variable, mean in means:
+        variable.assign(np.full_like(mean, -_OFFSET))
     try:
         yield
     finally:
-        for variable, mean in means.items():
-            variable.deref().assign(mean)
+        for variable, mean in means:
+            variable.assign(mean)
 
 
 def _has_none(layer: Any) -> bool:
