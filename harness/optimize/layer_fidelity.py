@@ -45,7 +45,7 @@ def check_fidelity(int8: bytes, keras_model: Any, samples: Array, leaf: str, ptq
     if missing := shortfall(found, ptq_db):
         layer = first_difference(int8, keras_model, samples)
         raise ConvertError(
-            f"{leaf}: the int8 file is another function than its Keras model: {missing} of signal to noise; "
+            f"{leaf}: the int8 file is another function than its Keras model: {missing}, of signal to noise; "
             f"first layer that differs: {layer}"
         )
     return found
