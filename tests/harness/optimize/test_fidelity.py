@@ -185,4 +185,5 @@ def test_the_rule() -> None:
     assert rule(19.9, 40.0) == "19.9 dB, ptq has 40.0 dB"
     assert rule(20.1, 40.0) == ""
     assert rule(7.0, -23.8) == "", "where ptq's own noise is within a step, the floor holds"
+    assert rule(5.0, -23.8) == "5.0 dB, at least 6 are needed"
     assert rule(-20.0, 40.0, steps=0.9) == ""
