@@ -27,6 +27,7 @@ KERAS = "model.h5"
 TFLITE = "model.tflite"
 WEIGHTS = "weights.json"
 PROMISES = "promises.json"
+FIDELITY = "fidelity.json"
 ARRAYS = "arrays.npz"
 X, Y = "x.npy", "y.npy"
 NOTES = "notes.json"
@@ -133,9 +134,10 @@ def _predictions(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> 
     np.savez(folder / ARRAYS, y=predict(network, x, _progress(pipeline, text)))
 
 
-def _tflite(pipeline: Pipeline, model: Model, folder: Path, leaf: str) -> None:
+def _tflite(pipeline: Pipeline, model: Model, folder: Path, leaf: str, ptq_db: float | None) -> None:
     from hil.harness.optimize.conversion import to_tflite
     from hil.harness.optimize.keras.hdf5_file import load_model
+    from hil.harness.optimize.layer_fidelity import check_fidelity
     from hil.harness.optimize.steps import TrainingData
     from hil.harness.optimize.survival import check_tflite
 
@@ -149,6 +151,7 @@ def _tflite(pipeline: Pipeline, model: Model, folder: Path, leaf: str) -> None:
     (folder / TFLITE).write_bytes(tflite)
     weights = check_tflite(tflite, loaded, pipeline.promises(model, node), path[-1])
     write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
+    write_json(folder / FIDELITY, asdict(check_fidelity(tflite, loaded, data.x, leaf, ptq_db)))
 
 
 BUILDERS: dict[str, Callable[..., Note]] = {

@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 
 from hil.core.arrays import Array
-from hil.core.errors import BadInputError
+from hil.core.errors import BadInputError, OptimizeError
 from hil.core.measurement import Measurement, Trust
 from hil.harness import builders
-from hil.harness.builders import ARRAYS, KERAS, NOTES, PROMISES, SPREAD, TFLITE, WEIGHTS, X, Y, write_json
+from hil.harness.builders import ARRAYS, FIDELITY, KERAS, NOTES, PROMISES, SPREAD, TFLITE, WEIGHTS, X, Y, write_json
 from hil.harness.model import Dataset, Model, Recipe
+from hil.harness.optimize.fidelity import Fidelity
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import PRUNING, Node, conversion, path_of, training_node
 from hil.harness.optimize.promises import Promise, read_promises
@@ -53,7 +54,10 @@ ENTRIES = {
     "sensitivity": (_SENSITIVITY, "hil.harness.optimize.selection", _FLAT_GRAPH, _HDF5_FILE),
     "size": ("hil.harness.optimize.network_size",),
     "predictions": ("hil.harness.optimize.training", _HDF5_FILE),
-    "tflite": ("hil.harness.optimize.conversion", "hil.harness.optimize.training", _SURVIVAL, _HDF5_FILE),
+    "tflite": (
+        *("hil.harness.optimize.conversion", "hil.harness.optimize.layer_fidelity", "hil.harness.optimize.training"),
+        *(_SURVIVAL, _HDF5_FILE),
+    ),
     "vela": ("hil.harness.vela.compiler",),
 }
 """Arrow -> the modules that do its work; further modules on which its result depends follow from their imports."""
@@ -195,7 +199,7 @@ class Pipeline:
     # -- TFLite and Vela
 
     def int8(self, model: Model, leaf: str) -> Artifact:
-        """The quantized TFLite file of a leaf, with the zeros and clusters that survived."""
+        """The quantized TFLite file of a leaf, with the zeros and clusters that survived, and its fidelity."""
         path = path_of(leaf)
         recipe = ArtifactRecipe(
             "tflite",
@@ -204,7 +208,20 @@ class Pipeline:
             code_version(*ENTRIES["tflite"]),
             versions(*TRAINING),
         )
-        return self._make(recipe, "tflite", model, leaf=leaf)
+        ptq_db = self._ptq_db(model) if leaf != "ptq" and self.store.find(recipe) is None else None
+        return self._make(recipe, "tflite", model, leaf=leaf, ptq_db=ptq_db)
+
+    def fidelity(self, model: Model, leaf: str) -> Fidelity:
+        """The fidelity of a leaf's int8 file to the Keras model that it was made from."""
+        found = json.loads(self.int8(model, leaf).read(FIDELITY))
+        return Fidelity(tuple(found["db"]), tuple(found["steps"]), found["samples"])
+
+    def _ptq_db(self, model: Model) -> float | None:
+        """The fidelity of `ptq` of a model in dB; None if it cannot be made."""
+        try:
+            return self.fidelity(model, "ptq").sqnr_db
+        except OptimizeError:
+            return None
 
     def compiled(self, int8: bytes, settings: VelaSettings) -> Compiled:
         """Vela's output for a quantized TFLite file."""

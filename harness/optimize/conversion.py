@@ -25,6 +25,7 @@ from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet
 from hil.harness.optimize.layers import flat_layers
 from hil.harness.optimize.training import Progress
+from hil.harness.optimize.zero_offsets import nonzero_offsets
 
 CONVERSIONS = ("ptq", "npu_ptq", "qat", "int16x8")
 _LARGEST_BIAS = 2**31 - 1
@@ -42,7 +43,7 @@ def to_tflite(keras_model: Any, conversion: str, calibration: Array, progress: P
     shape = _sample_shape(keras_model)
     if conversion != "qat" and (len(calibration) == 0 or calibration.shape[1:] != shape):
         raise BadInputError(f"calibration samples of shape {calibration.shape}, the model takes (n, {shape})")
-    with deferred_interrupt(), quiet() as log:
+    with deferred_interrupt(), quiet() as log, nonzero_offsets(keras_model):
         try:
             content = bytes(_converter(keras_model, conversion, shape, calibration, progress).convert())
         except Exception as error:

@@ -31,7 +31,7 @@ def measure_leaf(
     evaluator: Evaluator, deployment: Deployment, candidate: Candidate, limits: Budget, failures: Path | None = None
 ) -> Leaf:
     """Measures a candidate's deployment.  A mismatch writes a bundle below `failures`."""
-    figures = [*_sizes(evaluator, deployment), *_parity(evaluator, deployment)]
+    figures = [*_sizes(evaluator, deployment), _sqnr(evaluator, deployment), *_parity(evaluator, deployment)]
     identity, settings = evaluator.outcome(deployment).run.identity, candidate.settings
     notes = tuple(evaluator.pipeline.notes(deployment.model, deployment.path))
     leaf = partial(Leaf, candidate.title, path_of(candidate.leaf), identity=identity, settings=settings, notes=notes)
@@ -63,6 +63,12 @@ def _sizes(evaluator: Evaluator, deployment: Deployment) -> list[Measurement]:
         Measurement("zeros", kernels.zeros, "fraction", _EXACT, "of the weights that techniques may touch"),
         Measurement("unique", kernels.unique, "values", _EXACT, "most in one kernel"),
     ]
+
+
+def _sqnr(evaluator: Evaluator, deployment: Deployment) -> Measurement:
+    found = evaluator.pipeline.fidelity(deployment.model, deployment.path)
+    note = f"of the int8 file against its own Keras model, worst output, {found.samples} training samples"
+    return Measurement("sqnr", found.sqnr_db, "dB", _EXACT, note)
 
 
 def _parity(evaluator: Evaluator, deployment: Deployment) -> list[Measurement]:

@@ -24,7 +24,7 @@ _NAMES = {
 }
 _TABLE_WIDTH = 120
 HEADINGS = (
-    *("int8", "drop", "ms", "NPU\ncycles", "SRAM", "flash", ".tflite", "zip", "gzip", "encoded\nweights"),
+    *("int8", "drop", "SQNR", "ms", "NPU\ncycles", "SRAM", "flash", ".tflite", "zip", "gzip", "encoded\nweights"),
     *("zeros", "unique"),
 )
 """Column headings of `cells`."""
@@ -32,8 +32,9 @@ STYLES = {LeafStatus.MET: "green", LeafStatus.MISSED: "yellow", LeafStatus.MISMA
 FRONT = "◆"
 """Mark of a leaf on the Pareto front."""
 _LEGEND = (
-    "drop: points against the float base; ms and cycles are {trust}, all else exact; sizes in KiB: SRAM, flash and\n"
-    "encoded weights are Vela's, .tflite is the int8 file as it is, in a zip archive, and gzipped"
+    "drop: points against the float base; SQNR: dB of the int8 file against its own Keras model; ms and cycles\n"
+    "are {trust}, all else exact; sizes in KiB: SRAM, flash and encoded weights are Vela's, .tflite is the int8\n"
+    "file as it is, in a zip archive, and gzipped"
 )
 
 
@@ -120,12 +121,13 @@ def format_status(found: Walk, leaf: Leaf) -> str:
 def format_figures(leaf: Leaf) -> list[str]:
     """Formats the figures of a leaf in the order of `HEADINGS`, empty where one was not measured."""
     percent = [_cell(leaf, "accuracy", 100, ".1f"), _cell(leaf, "accuracy_drop", 100, "+.1f")]
+    fidelity = _cell(leaf, "sqnr", 1, ".0f")
     time = [_cell(leaf, "latency", 1, ".3f"), _cell(leaf, "npu_cycles", 1, ",.0f")]
     if leaf.figure("npu_latency") is not None:
         time[1] += "*"
     bytes_ = ("sram", "flash", "tflite", "zip", "gzip", "encoded_weights")
     kernels = [_cell(leaf, "zeros", 100, ".1f"), _cell(leaf, "unique", 1, ".0f")]
-    return [*percent, *time, *(_cell(leaf, name, 1 / 1024, ",.1f") for name in bytes_), *kernels]
+    return [*percent, fidelity, *time, *(_cell(leaf, name, 1 / 1024, ",.1f") for name in bytes_), *kernels]
 
 
 def _cell(leaf: Leaf, name: str, scale: float, form: str) -> str:
