@@ -16,7 +16,7 @@ from hil.core.errors import BadInputError, HilError, UnavailableError
 Metric = Callable[[Array, Array], float]
 """Function of (float outputs (n, ...), y (n, ...)); a larger value is better."""
 LOSSES = ("logits", "probabilities", "mse")
-METRICS = ("top1", "auc")
+METRICS = ("top1", "binary", "auc", "r2")
 REPAIRS = ("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels")
 """Names of the workarounds for TFMOT's defects; `hil.harness.optimize.repairs` describes each."""
 SCHEDULES = ("polynomial", "constant")
@@ -216,7 +216,8 @@ class Model:
     or the folder of a SavedModel that Keras 2 wrote.  `weights` is the trained base (`.npz`, one array per weight);
     without either, the base is trained by `recipe.base`.  Files are relative to the model file.  `techniques` limits
     the leaves; None = all of them.
-    `loss` is one of `LOSSES` or a function that returns a Keras loss.
+    `loss` is one of `LOSSES` or a function that returns a Keras loss.  `metric` is one of `METRICS` or a function; None:
+    it follows from outputs, labels and loss (`hil.harness.metrics.learning_task`).
     """
 
     name: str
@@ -224,7 +225,7 @@ class Model:
     build: Callable[[], Any] | str | Path | None = None
     recipe: Recipe = field(default_factory=Recipe)
     budget: Budget = field(default_factory=Budget)
-    metric: str | Metric = "top1"
+    metric: str | Metric | None = None
     loss: str | Callable[[], Any] = "logits"
     weights: str | Path | None = None
     tflite: str | Path | None = None
