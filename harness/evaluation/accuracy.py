@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.core.arrays import Array
-from hil.core.errors import BadInputError, HilError
+from hil.core.errors import HilError
 from hil.harness.metrics.learning_task import LearningTask
-from hil.harness.metrics.scores import Points, describe, points_of, score_of
+from hil.harness.metrics.scores import Points, finite_score, points_of, score_of
 from hil.harness.model import Metric
 
 Z95 = 1.959963984540054
@@ -65,7 +65,7 @@ def compare(
     """
     score, points, labels = score_of(task), points_of(task), task.labels(labels)
     models = {"float base": reference, "Keras model of the path": keras, "int8 model": candidate}
-    before, between, after = (_finite(task, score(outputs, labels), name) for name, outputs in models.items())
+    before, between, after = (finite_score(task, outputs, labels, name) for name, outputs in models.items())
     counted = False
     if points is None:
         low, high = _paired_bootstrap(score, labels, reference, candidate)
@@ -78,14 +78,6 @@ def compare(
     except HilError:  # too few samples for this metric
         measured = math.nan
     return Accuracy(task.metric, after, before, between, low, high, len(labels), measured, len(on_target), counted)
-
-
-def _finite(task: LearningTask, value: float, model: str) -> float:
-    """Returns `value`, or raises `BadInputError` if it is not finite."""
-    if math.isfinite(value):
-        return value
-    name = task.metric if task.own is None else describe(task.own)
-    raise BadInputError(f"the metric {name} of the {model} is {value}: no finite number")
 
 
 def _paired_wald(reference: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> tuple[float, float]:

@@ -64,6 +64,16 @@ def score_of(task: LearningTask) -> Metric:
     return auc
 
 
+def finite_score(task: LearningTask, outputs: Array, labels: Array, model: str) -> float:
+    """Score of a model that an error calls `model`; raises `BadInputError` if it is no finite number."""
+    value = score_of(task)(outputs, labels)
+    if math.isfinite(value):
+        return value
+    name = task.metric if task.own is None else describe(task.own)
+    cause = "" if np.isfinite(outputs).all() else ", whose outputs are not finite"
+    raise BadInputError(f"the metric {name} is {value} for the {model}{cause}")
+
+
 def describe(function: Any) -> str:
     """Name, file and line of a user's function."""
     while isinstance(function, partial):

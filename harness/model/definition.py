@@ -216,8 +216,8 @@ class Model:
     or the folder of a SavedModel that Keras 2 wrote.  `weights` is the trained base (`.npz`, one array per weight);
     without either, the base is trained by `recipe.base`.  Files are relative to the model file.  `techniques` limits
     the leaves; None = all of them.
-    `loss` is one of `LOSSES` or a function that returns a Keras loss.  `metric` is one of `METRICS` or a function; None:
-    it follows from outputs, labels and loss (`hil.harness.metrics.learning_task`).
+    `loss` is one of `LOSSES` or a function that returns a Keras loss.  `metric` is one of `METRICS` or a function; with
+    None it follows from outputs, labels and loss (`hil.harness.metrics.learning_task`).
     """
 
     name: str

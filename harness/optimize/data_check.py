@@ -17,7 +17,7 @@ from hil.core.errors import BadInputError, HilError
 from hil.harness.metrics.labels import Labels, not_finite
 from hil.harness.metrics.learning_task import LearningTask, learning_task
 from hil.harness.metrics.loss_kind import loss_kind
-from hil.harness.metrics.scores import score_of
+from hil.harness.metrics.scores import finite_score
 from hil.harness.model import Model
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet, seeded
 from hil.harness.optimize.trained_base import base_model, build_network
@@ -71,8 +71,9 @@ def _check_shapes(network: Any) -> None:
 def _run(network: Any, x: Array) -> Array:
     """Outputs (n, ...) of the network; raises `BadInputError` if TensorFlow cannot run it on this machine."""
     try:
-        with quiet():
-            return np.asarray(network.predict(x, batch_size=256, verbose=0))
+        with quiet():  # not `predict`, whose errors begin with the trace of a graph
+            parts = [network(x[start : start + _BATCH], training=False) for start in range(0, len(x), _BATCH)]
+            return np.concatenate([np.asarray(part) for part in parts])
     except Exception as error:
         raise BadInputError(f"the network does not run on samples {x.shape[1:]}: {_reason(error)}") from error
 
@@ -114,20 +115,20 @@ def _probe_metric(network: Any, test: TrainingData, task: LearningTask) -> None:
     One that fails on an untrained network alone (all samples in one class) may well be right, so it is also tried on
     random outputs.
     """
-    score = score_of(task)
     outputs = _run(network, test.x)
     draw = np.random.default_rng(0).random(outputs.shape, np.float32)
     rows = draw / draw.sum(axis=-1, keepdims=True) if outputs.shape[-1] > 1 else draw
     try:
-        score(outputs, test.y)
+        finite_score(task, outputs, test.y, "untrained network")
     except BadInputError as error:
         try:
-            score(rows, test.y)
+            finite_score(task, rows, test.y, "random outputs")
         except BadInputError:
             raise error from None
 
 
 def _reason(error: Exception) -> str:
     """Class and first line of an exception of TensorFlow, Keras or the user's code."""
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"{type(error).__name__}: {line}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = lines[:2] if lines and lines[0].startswith("Exception encountered when calling") else lines[:1]
+    return f"{type(error).__name__}: {' '.join(told)}"
