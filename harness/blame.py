@@ -27,6 +27,8 @@ _NOISE = re.compile(
     r"|training="
 )
 """Beginnings of the lines around the cause in messages of TensorFlow and Keras."""
+_NODE = re.compile(r"\{\{.*?\}\}\s*")
+"""TensorFlow's name of a node, which no user knows."""
 
 
 def blamed(error: Exception, title: str) -> Exception:
@@ -54,7 +56,7 @@ _NAMES = {
 
 def first_cause(error: BaseException) -> str:
     """Returns the line of an exception's message that names the cause, without TensorFlow's lines around it."""
-    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    lines = [" ".join(line.split()) for line in _NODE.sub("", str(error)).splitlines()]
     telling = [line for line in lines if line and not _NOISE.match(line)]
     if not telling:
         return next((line for line in lines if line), type(error).__name__)[:_LONGEST]

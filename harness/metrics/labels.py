@@ -45,7 +45,7 @@ class Labels:
             hint = "for labels 0 and 1 give a loss such as BinaryCrossentropy, for numbers loss='mse'"
             raise BadInputError(f"one output is no class count: {self}", hint=hint)
         if self.is_one_hot:
-            return self.y.reshape(-1, *self.outputs).argmax(axis=-1).astype(np.int64)
+            return np.asarray(self.y.reshape(-1, *self.outputs).argmax(axis=-1), np.int64)
         if _core(self.y.shape[1:]) != _core(self.outputs[:-1]):
             raise BadInputError(f"the labels are no classes: {self}", hint="integers from 0, or one-hot rows")
         whole = self.y.astype(np.int64)

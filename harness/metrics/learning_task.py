@@ -10,7 +10,7 @@ both shapes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,7 +42,7 @@ class LearningTask:
         return {**asdict(self), "outputs": list(self.outputs), "own": None}
 
     @staticmethod
-    def from_json(record: dict[str, Any], own: Metric | None = None) -> LearningTask:
+    def from_json(record: Mapping[str, Any], own: Metric | None = None) -> LearningTask:
         """Reads what `as_json` wrote; `own` is the model file's function."""
         return LearningTask(**{**record, "outputs": tuple(record["outputs"]), "own": own})
 

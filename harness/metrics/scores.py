@@ -48,7 +48,11 @@ def auc(outputs: Array, labels: Array) -> float:
 
 def points_of(task: LearningTask) -> Callable[[Array, Array], Points] | None:
     """Returns the function that gives the points of each sample, None for a metric that is no quotient of sums."""
-    ways = {"top1": _top1, "binary": partial(_binary, threshold=task.threshold), "r2": _r2}
+    ways: dict[str, Callable[[Array, Array], Points]] = {
+        "top1": _top1,
+        "binary": partial(_binary, threshold=task.threshold),
+        "r2": _r2,
+    }
     return None if task.own is not None else ways.get(task.metric)
 
 

@@ -61,6 +61,8 @@ class Dataset:
         ):
             raise BadInputError(f"the loader's {split} data is no pair (x, y) of arrays")
         x, y = loaded
+        if y.dtype.hasobject:
+            raise BadInputError(f"the {split} labels are objects, no array of numbers", hint="y: numbers (n, ...)")
         if x.ndim < 2 or x.dtype.kind not in "fiu" or len(x) == 0 or y.ndim == 0 or len(x) != len(y):
             given = f"x {x.dtype}{list(x.shape)} and y {y.dtype}{list(y.shape)}"
             raise BadInputError(f"the {split} data is {given}", hint="x: numbers (n, ...), y: (n, ...), n at least 1")

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from hil.core.arrays import Array
-from hil.core.errors import BadInputError, HilError
+from hil.core.errors import BadInputError
+from hil.harness.blame import first_cause
 from hil.harness.metrics.labels import Labels, not_finite
 from hil.harness.metrics.learning_task import LearningTask, learning_task
 from hil.harness.metrics.loss_kind import loss_kind
@@ -21,14 +22,14 @@ from hil.harness.metrics.scores import finite_score
 from hil.harness.model import Model
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet, seeded
 from hil.harness.optimize.trained_base import base_model, build_network
-from hil.harness.optimize.training import TrainingData, check_samples, keras_loss, loss_labels
+from hil.harness.optimize.training import Progress, TrainingData, check_samples, keras_loss, loss_labels, predict
 
-_BATCH = 32
-_ONE_VALUE = ("Reshape", "Flatten", "Permute", "Dropout")
+_SAMPLES = 32
+_SAME_VALUES = ("Reshape", "Flatten", "Permute", "Dropout")
 """Layers that move values and change none."""
 
 
-def check_data(model: Model, train: TrainingData, test: TrainingData) -> LearningTask:
+def check_data(model: Model, train: TrainingData, test: TrainingData, progress: Progress | None = None) -> LearningTask:
     """Finds the learning task of a model file.
 
     Raises `BadInputError` of one line if samples, labels, loss or metric do not fit each other and the network.
@@ -42,12 +43,13 @@ def check_data(model: Model, train: TrainingData, test: TrainingData) -> Learnin
     _check_shapes(network)
     for data in (train, test):
         check_samples(network, data.x)
-    loss = loss_kind(keras_loss(model.loss))
-    inputs, outputs = test.x.shape[1:], _run(network, test.x[:1]).shape[1:]
-    task = learning_task(model.metric, Labels(test.y, outputs), loss, inputs, _activation(network))
-    _probe_loss(network, train.sample(_BATCH, model.recipe.seed), model)
+    few = train.sample(_SAMPLES, model.recipe.seed)
+    outputs = _run(network, few.x)
+    labels, loss = Labels(test.y, tuple(outputs.shape)[1:]), loss_kind(keras_loss(model.loss))
+    task = learning_task(model.metric, labels, loss, test.x.shape[1:], _activation(network))
+    _probe_loss(network, model, train, few, outputs)
     if task.own is not None:
-        _probe_metric(network, test, task)
+        _probe_metric(task, predict(network, test.x, progress), test.y)
     return task
 
 
@@ -68,14 +70,14 @@ def _check_shapes(network: Any) -> None:
         raise BadInputError(f"the model's input shape {shape} is not fixed", hint="give every axis of Input a size")
 
 
-def _run(network: Any, x: Array) -> Array:
-    """Outputs (n, ...) of the network; raises `BadInputError` if TensorFlow cannot run it on this machine."""
+def _run(network: Any, x: Array) -> Any:
+    """Returns the outputs (n, ...); raises `BadInputError` if TensorFlow cannot run the network on this machine."""
     try:
-        with quiet():  # not `predict`, whose errors begin with the trace of a graph
-            parts = [network(x[start : start + _BATCH], training=False) for start in range(0, len(x), _BATCH)]
-            return np.concatenate([np.asarray(part) for part in parts])
+        with quiet():
+            return network(x, training=False)
     except Exception as error:
-        raise BadInputError(f"the network does not run on samples {x.shape[1:]}: {_reason(error)}") from error
+        message = f"the network does not run on samples of shape {x.shape[1:]}: {type(error).__name__}"
+        raise BadInputError(f"{message}: {first_cause(error)}") from error
 
 
 def _activation(network: Any) -> str:
@@ -84,7 +86,7 @@ def _activation(network: Any) -> str:
     while True:
         if getattr(layer, "outputs", None):  # a model inside the model
             layer = layer.outputs[0]._keras_history.layer
-        elif type(layer).__name__ in _ONE_VALUE:
+        elif type(layer).__name__ in _SAME_VALUES:
             layer = layer.input._keras_history.layer
         else:
             break
@@ -92,43 +94,37 @@ def _activation(network: Any) -> str:
     return str(called or type(layer).__name__).rpartition(".")[2].lower()
 
 
-def _probe_loss(network: Any, data: TrainingData, model: Model) -> None:
-    """Raises `BadInputError` if the loss of a few samples cannot be computed, or is no finite number."""
-    tf, labels = import_tensorflow(), loss_labels(network, data, model.loss)
-    name = loss_kind(keras_loss(model.loss)).name
-    shapes = Labels(data.y, tuple(network(data.x[:1]).shape)[1:], "training")
+def _probe_loss(network: Any, model: Model, train: TrainingData, few: TrainingData, outputs: Any) -> None:
+    """Raises `BadInputError` if labels do not fit the loss, or the loss of a few samples is no finite number.
+
+    `outputs` are those of the samples `few`.
+    """
+    tf, loss = import_tensorflow(), keras_loss(model.loss)
+    loss_labels(network, train, model.loss)
+    labels = loss_labels(network, few, model.loss)
+    line = f"{Labels(train.y, tuple(outputs.shape)[1:], 'training')}"
+    name = loss_kind(loss).name
     try:
         with quiet():
-            network.compile(loss=keras_loss(model.loss))
-            value = float(network.compute_loss(None, tf.constant(labels), network(data.x, training=False)))
-    except HilError:
-        raise
+            network.compile(loss=loss)
+            value = float(network.compute_loss(None, tf.constant(labels), outputs))
     except Exception as error:
-        raise BadInputError(f"the loss {name} fails: {shapes}: {_reason(error)}") from error
+        raise BadInputError(f"the loss {name} fails: {line}: {type(error).__name__}: {first_cause(error)}") from error
     if not np.isfinite(value):
-        raise BadInputError(f"the loss {name} is {value} before training: {shapes}")
+        raise BadInputError(f"the loss {name} is {value} before training: {line}")
 
 
-def _probe_metric(network: Any, test: TrainingData, task: LearningTask) -> None:
-    """Raises `BadInputError` if the user's metric gives no number for any outputs.
+def _probe_metric(task: LearningTask, outputs: Array, labels: Array) -> None:
+    """Raises `BadInputError` if the user's metric gives no finite number, neither for `outputs` nor for random ones.
 
-    One that fails on an untrained network alone (all samples in one class) may well be right, so it is also tried on
-    random outputs.
+    One that fails on an untrained network alone, which may put all samples into one class, may well be right.
     """
-    outputs = _run(network, test.x)
-    draw = np.random.default_rng(0).random(outputs.shape, np.float32)
-    rows = draw / draw.sum(axis=-1, keepdims=True) if outputs.shape[-1] > 1 else draw
+    draw: Array = np.random.default_rng(0).random(outputs.shape, np.float32)
+    rows: Array = draw / draw.sum(axis=-1, keepdims=True) if outputs.ndim > 1 and outputs.shape[-1] > 1 else draw
     try:
-        finite_score(task, outputs, test.y, "untrained network")
+        finite_score(task, outputs, labels, "untrained network")
     except BadInputError as error:
         try:
-            finite_score(task, rows, test.y, "random outputs")
+            finite_score(task, rows, labels, "random outputs")
         except BadInputError:
             raise error from None
-
-
-def _reason(error: Exception) -> str:
-    """Class and first line of an exception of TensorFlow, Keras or the user's code."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = lines[:2] if lines and lines[0].startswith("Exception encountered when calling") else lines[:1]
-    return f"{type(error).__name__}: {' '.join(told)}"

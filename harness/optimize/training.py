@@ -12,6 +12,7 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
+from hil.harness.blame import first_cause
 from hil.harness.metrics.labels import Labels
 from hil.harness.metrics.loss_kind import loss_kind
 from hil.harness.model import FineTune
@@ -64,8 +65,8 @@ def keras_loss(loss: str | Callable[[], Any]) -> Any:
         try:
             made = losses.get(loss())
         except Exception as error:
-            line = (str(error).strip().splitlines() or [""])[0]
-            raise BadInputError(f"the function loss gives no loss: {type(error).__name__}: {line}") from error
+            cause = f"{type(error).__name__}: {first_cause(error)}"
+            raise BadInputError(f"the function loss gives no loss: {cause}") from error
         if made is None:
             raise BadInputError("the function loss gives None", hint="return a loss of Keras, or a function")
         return made

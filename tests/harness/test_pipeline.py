@@ -15,7 +15,7 @@ import pytest
 
 from hil.core.errors import UnavailableError
 from hil.harness.builders import KERAS, TFLITE
-from hil.harness.evaluation.accuracy import top1
+from hil.harness.metrics.scores import top1
 from hil.harness.model import Model, load_model_file
 from hil.harness.pipeline import ENTRIES, Pipeline, target_module
 from hil.harness.store.code_version import code_version
