@@ -119,7 +119,7 @@ def _probe_metric(task: LearningTask, outputs: Array, labels: Array) -> None:
 
     One that fails on an untrained network alone, which may put all samples into one class, may well be right.
     """
-    draw: Array = np.random.default_rng(0).random(outputs.shape, np.float32)
+    draw: Array = np.random.default_rng(0).random(size=outputs.shape, dtype=np.float32)
     rows: Array = draw / draw.sum(axis=-1, keepdims=True) if outputs.ndim > 1 and outputs.shape[-1] > 1 else draw
     try:
         finite_score(task, outputs, labels, "untrained network")
