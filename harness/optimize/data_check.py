@@ -21,6 +21,7 @@ from hil.harness.metrics.loss_kind import loss_kind
 from hil.harness.metrics.scores import finite_score
 from hil.harness.model import Model
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet, seeded
+from hil.harness.optimize.network_check import check_network
 from hil.harness.optimize.trained_base import base_model, build_network
 from hil.harness.optimize.training import Progress, TrainingData, check_samples, keras_loss, loss_labels, predict
 
@@ -37,10 +38,7 @@ def check_data(model: Model, train: TrainingData, test: TrainingData, progress: 
     for split, data in (("training", train), ("test", test)):
         if not np.isfinite(data.x).all():
             raise BadInputError(not_finite(data.x, f"{split} samples"))
-    with seeded(model.recipe.seed):
-        trained = model.weights is not None or model.keras_file is not None
-        network = base_model(model, None) if trained else build_network(model)
-    _check_shapes(network)
+    network = _network(model)
     for data in (train, test):
         check_samples(network, data.x)
     few = train.sample(_SAMPLES, model.recipe.seed)
@@ -53,21 +51,14 @@ def check_data(model: Model, train: TrainingData, test: TrainingData, progress: 
     return task
 
 
-def _check_shapes(network: Any) -> None:
-    """Raises `BadInputError` unless the network has one input of a fixed shape and one output."""
-    if not getattr(network, "inputs", None):
-        raise BadInputError(
-            f"the model {network.name} is of a class of its own: its layers are not known",
-            hint="return a functional or sequential model with an Input",
-        )
-    for name, tensors in (("inputs", network.inputs), ("outputs", network.outputs)):
-        if len(tensors) != 1:
-            shapes = ", ".join(str(tuple(tensor.shape)[1:]) for tensor in tensors)
-            hint = "wrap it in a model that has one of each"
-            raise BadInputError(f"the model has {len(tensors)} {name} ({shapes}), a model file measures one", hint=hint)
-    shape = tuple(network.inputs[0].shape)[1:]
-    if None in shape:
-        raise BadInputError(f"the model's input shape {shape} is not fixed", hint="give every axis of Input a size")
+def _network(model: Model) -> Any:
+    """Returns the network with its trained weights, or with the initial ones that training begins with."""
+    if model.weights is not None or model.keras_file is not None:
+        return base_model(model, None)
+    with seeded(model.recipe.seed):
+        network = build_network(model)
+    check_network(network)
+    return network
 
 
 def _run(network: Any, x: Array) -> Any:
