@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ class Labels:
     def one_hot(self) -> Array:
         """Rows of float32 (n, *outputs): the labels themselves where they have that shape, else one-hot rows."""
         if self.has_outputs_shape and self.count > 1:
-            return self.numbers().astype(np.float32)
+            return self.numbers(np.float32)
         return np.eye(self.count, dtype=np.float32)[self.classes()]
 
     def yes_no(self) -> NDArray[np.bool_]:
@@ -72,10 +73,10 @@ class Labels:
         """The labels of a hinge loss, -1 and 1, as 0 and 1."""
         return self if self.y.dtype.kind not in "if" else replace(self, y=np.where(self.y == -1, 0, self.y))
 
-    def numbers(self) -> NDArray[np.float64]:
-        """Labels as float64 (n, *outputs)."""
+    def numbers(self, dtype: type[np.floating[Any]] = np.float64) -> NDArray[np.floating[Any]]:
+        """Labels as floats (n, *outputs)."""
         self._require_outputs_shape()
-        return self.y.reshape(-1, *self.outputs).astype(np.float64)
+        return self.y.reshape(-1, *self.outputs).astype(dtype, copy=False)
 
     @property
     def count(self) -> int:

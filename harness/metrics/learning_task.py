@@ -10,8 +10,9 @@ both shapes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hil.core.arrays import Array
@@ -39,7 +40,7 @@ class LearningTask:
 
     def as_json(self) -> dict[str, Any]:
         """Converts the task to JSON, without `own`."""
-        return {**asdict(self), "outputs": list(self.outputs), "own": None}
+        return {**asdict(replace(self, own=None)), "outputs": list(self.outputs)}
 
     @staticmethod
     def from_json(record: Mapping[str, Any], own: Metric | None = None) -> LearningTask:
@@ -64,7 +65,7 @@ def learning_task(
     if callable(metric):
         return LearningTask("own", str(getattr(metric, "__name__", type(metric).__name__)), labels.outputs, own=metric)
     threshold = _threshold(loss, activation)
-    name = metric or _metric_of(labels, loss, threshold)
+    name = metric or _metric_of(labels, loss)
     if name == "top1":
         labels.classes()
         return LearningTask("classes", name, labels.outputs)
@@ -76,7 +77,7 @@ def learning_task(
     return _regression(labels, loss, inputs, activation)
 
 
-def _metric_of(labels: Labels, loss: LossKind, threshold: float | None) -> str:
+def _metric_of(labels: Labels, loss: LossKind) -> str:
     """Returns the name of the metric that follows from labels and loss."""
     if loss.is_of_classes or labels.is_one_hot or (loss.kind in ("unknown", "direction") and labels.are_classes):
         return "top1"
@@ -125,9 +126,7 @@ def _regression(labels: Labels, loss: LossKind, inputs: Shape, activation: str) 
 def _one_score(labels: Labels) -> Array:
     """Returns labels 0 and 1 as bool (n,) for a network that gives one score, or a score for each of two classes."""
     labels.require_numbers()
-    size = 1
-    for length in labels.outputs:
-        size *= length
+    size = math.prod(labels.outputs)
     if size == 2 and labels.are_classes:
         return labels.classes().reshape(-1).astype(bool)
     if size != 1 or not labels.are_yes_no:

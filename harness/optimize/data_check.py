@@ -38,23 +38,23 @@ def check_data(model: Model, train: TrainingData, test: TrainingData, progress: 
     for split, data in (("training", train), ("test", test)):
         if not np.isfinite(data.x).all():
             raise BadInputError(not_finite(data.x, f"{split} samples"))
-    network = _network(model)
+    trained = model.weights is not None or model.keras_file is not None
+    network = base_model(model, None) if trained else _initial_network(model)
     for data in (train, test):
         check_samples(network, data.x)
     few = train.sample(_SAMPLES, model.recipe.seed)
     outputs = _run(network, few.x)
     labels, loss = Labels(test.y, tuple(outputs.shape)[1:]), loss_kind(keras_loss(model.loss))
     task = learning_task(model.metric, labels, loss, test.x.shape[1:], _activation(network))
-    _probe_loss(network, model, train, few, outputs)
+    if not trained:  # else a technique checks the labels before it trains, and ptq needs no loss
+        _probe_loss(network, model, train, few, outputs)
     if task.own is not None:
         _probe_metric(task, predict(network, test.x, progress), test.y)
     return task
 
 
-def _network(model: Model) -> Any:
-    """Returns the network with its trained weights, or with the initial ones that training begins with."""
-    if model.weights is not None or model.keras_file is not None:
-        return base_model(model, None)
+def _initial_network(model: Model) -> Any:
+    """Returns the network with the weights that training begins with."""
     with seeded(model.recipe.seed):
         network = build_network(model)
     check_network(network)
@@ -110,7 +110,7 @@ def _probe_metric(task: LearningTask, outputs: Array, labels: Array) -> None:
 
     One that fails on an untrained network alone, which may put all samples into one class, may well be right.
     """
-    draw: Array = np.random.default_rng(0).random(size=outputs.shape, dtype=np.float32)
+    draw: Array = np.asarray(np.random.default_rng(0).random(outputs.shape), np.float32)
     rows: Array = draw / draw.sum(axis=-1, keepdims=True) if outputs.ndim > 1 and outputs.shape[-1] > 1 else draw
     try:
         finite_score(task, outputs, labels, "untrained network")

@@ -88,7 +88,7 @@ def loss_labels(model: Any, data: TrainingData, loss: str | Callable[[], Any]) -
     if kind == "one-hot":
         return labels.one_hot()
     if kind in ("regression", "binary", "hinge", "direction"):
-        return labels.numbers().astype(np.float32)
+        return labels.numbers(np.float32)
     return data.y.astype(np.float32) if data.y.dtype == bool else data.y
 
 
