@@ -27,6 +27,7 @@ from hil.core.arrays import Array
 from hil.harness.evaluation import accuracy
 from hil.harness.evaluation.cost import latency_of
 from hil.harness.evaluation.evaluator import Deployment, Evaluator
+from hil.harness.metrics.learning_task import LearningTask
 from hil.harness.model import Budget, Model, load_model_file
 from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import Store, default_root
@@ -82,8 +83,9 @@ def _outputs(bench: Evaluator, deployment: Deployment) -> Array:
 
 def _row(leaf: Leaf, seed: int, deep: Evaluator, model: Model, outputs: dict[str, Array], labels: Array) -> Row:
     given, first = outputs[leaf.name], outputs["ptq"]
+    task = LearningTask("classes", "top1", given.shape[1:])
     paired = accuracy.compare(
-        "top1", labels, reference=first, keras=first, candidate=given, on_target=np.arange(len(labels))
+        task, labels, reference=first, keras=first, candidate=given, on_target=np.arange(len(labels))
     )
     figures = {name: float(leaf.figure(name) or 0.0) for name in FIGURES}
     right = given.reshape(len(labels), -1).argmax(axis=1) == labels

@@ -27,6 +27,8 @@ _NOISE = re.compile(
     r"|training="
 )
 """Beginnings of the lines around the cause in messages of TensorFlow and Keras."""
+_NODE = re.compile(r"\{\{.*?\}\}\s*")
+"""TensorFlow's name of a node, which no user knows."""
 
 
 def blamed(error: Exception, title: str) -> Exception:
@@ -55,7 +57,7 @@ _NAMES = {
 
 def first_cause(error: BaseException) -> str:
     """Returns the line of an exception's message that names the cause, without TensorFlow's lines around it."""
-    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    lines = [" ".join(line.split()) for line in _NODE.sub("", str(error)).splitlines()]
     if lines and lines[0].startswith("in user code"):  # TensorFlow's report of a trace, with the exception at its end
         raised = [found[1] for line in lines if (found := _RAISED.match(line))]
         return (raised or lines)[-1][:_LONGEST]

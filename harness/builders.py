@@ -57,6 +57,7 @@ def step_title(arrow: str, model: Model, arguments: Mapping[str, Any]) -> str:
     what = {
         "data": f"reading the {arguments.get('split')} data",
         "technique": " > ".join(arguments.get("node", ())),
+        "learning_task": "checking data, loss and metric",
         "sensitivity": "what each layer bears",
         "predictions": f"Keras outputs of {' > '.join(arguments.get('node', ())) or 'base'}",
         "tflite": f"converting {arguments.get('leaf')}",
@@ -76,6 +77,7 @@ def _base(pipeline: Pipeline, model: Model, folder: Path, trains: bool) -> None:
     from hil.harness.optimize.steps import TrainingData
     from hil.harness.optimize.trained_base import base_model
 
+    pipeline.learning_task(model)  # what does not fit is known before anything is trained
     data = TrainingData(*pipeline.samples(model, "train")) if trains else None
     save_model(base_model(model, data, _progress(pipeline, step_title("base", model, {}))), folder / KERAS)
 
@@ -122,6 +124,16 @@ def _size(pipeline: Pipeline, model: Model, folder: Path) -> Note:
     return {"params": params, "macs": macs}
 
 
+def _learning_task(pipeline: Pipeline, model: Model, folder: Path) -> Note:
+    from hil.harness.optimize.data_check import check_data
+    from hil.harness.optimize.training import TrainingData
+
+    text = step_title("learning_task", model, {})
+    pipeline.say(text, 0, 0)
+    train, test = (TrainingData(*pipeline.samples(model, split)) for split in ("train", "test"))
+    return check_data(model, train, test, _progress(pipeline, text)).as_json()
+
+
 def _predictions(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> None:
     from hil.harness.optimize.keras.hdf5_file import load_model
     from hil.harness.optimize.training import predict
@@ -160,6 +172,7 @@ BUILDERS: dict[str, Callable[..., Note]] = {
     "technique": _technique,
     "sensitivity": _sensitivity,
     "size": _size,
+    "learning_task": _learning_task,
     "predictions": _predictions,
     "tflite": _tflite,
 }

@@ -28,6 +28,7 @@ from hil.core.errors import BadInputError, OptimizeError
 from hil.core.measurement import Measurement, Trust
 from hil.harness import builders
 from hil.harness.builders import ARRAYS, FIDELITY, KERAS, NOTES, PROMISES, SPREAD, TFLITE, WEIGHTS, X, Y, write_json
+from hil.harness.metrics.learning_task import LearningTask
 from hil.harness.model import Dataset, Model, Recipe
 from hil.harness.optimize.fidelity import Fidelity
 from hil.harness.optimize.layer_weights import LayerWeights
@@ -35,7 +36,7 @@ from hil.harness.optimize.paths import PRUNING, Node, conversion, path_of, train
 from hil.harness.optimize.promises import Promise, read_promises
 from hil.harness.step_process import build_in_process, is_of_file
 from hil.harness.store.code_version import code_version
-from hil.harness.store.source_digest import source_digest, source_versions, versions
+from hil.harness.store.source_digest import function_digest, source_digest, source_versions, versions
 from hil.harness.store.store import Artifact, ArtifactRecipe, Store, digest, digest_files
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
@@ -52,6 +53,7 @@ ENTRIES = {
     "base": ("hil.harness.optimize.trained_base",),
     "technique": ("hil.harness.optimize.steps", _CLIPPED, _SENSITIVITY, _HDF5_FILE),
     "sensitivity": (_SENSITIVITY, "hil.harness.optimize.selection", _FLAT_GRAPH, _HDF5_FILE),
+    "learning_task": ("hil.harness.optimize.data_check",),
     "size": ("hil.harness.optimize.network_size",),
     "predictions": ("hil.harness.optimize.training", _HDF5_FILE),
     "tflite": (
@@ -189,6 +191,18 @@ class Pipeline:
         libraries = {**versions(*TRAINING), **source_versions(model)}
         note = self._make(ArtifactRecipe("size", _network(model), {}, code, libraries), "size", model).note
         return int(note["params"]), int(note["macs"])
+
+    def learning_task(self, model: Model) -> LearningTask:
+        """The task of a Keras model with its metric; `BadInputError` if data, loss, metric and network do not fit."""
+        own = model.metric if callable(model.metric) else None
+        settings = {"seed": model.recipe.seed, "metric": model.metric if own is None else function_digest(own)}
+        inputs = {**_network(model), "data": self.data_digest(model)}
+        if model.weights is not None:
+            inputs["weights"] = digest_files([model.file(model.weights)])
+        code = code_version(*ENTRIES["learning_task"])
+        libraries = {**versions(*TRAINING, *_KERAS_LIBRARIES), **source_versions(model)}
+        recipe = ArtifactRecipe("learning_task", inputs, settings, code, libraries)
+        return LearningTask.from_json(self._make(recipe, "learning_task", model).note, own)
 
     def predictions(self, model: Model, node: Node) -> Array:
         """Float outputs of a node's Keras model on the whole test set (n, ...)."""

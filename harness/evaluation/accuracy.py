@@ -1,24 +1,27 @@
 """Accuracy: the model's own metric, and its drop in an optimized model.
 
-    result = compare("top1", labels, reference=base, keras=pruned, candidate=outputs, on_target=picked)
+    result = compare(task, labels, reference=base, keras=pruned, candidate=outputs, on_target=picked)
     result.drop, result.low, result.high          # 0.004, 0.001, 0.007: fractions, not percent
 
 Both models see the same samples, so the interval is a *paired* one: only the samples on which exactly one of the two is
-right say anything about the drop.  For top-1 it is the adjusted Wald interval of Agresti and Min (Statistics in
-Medicine 24, 2005: half a count added to each of the four cells), which keeps its coverage when few samples disagree;
-for any other metric a bootstrap over samples with a fixed seed.
+right say anything about the drop.  For samples that are right or wrong it is the adjusted Wald interval of Agresti and
+Min (Statistics in Medicine 24, 2005: half a count added to each of the four cells), which keeps its coverage when few
+samples disagree; for any other metric a bootstrap over samples with a fixed seed.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil.core.arrays import Array
-from hil.core.errors import BadInputError, HilError
+from hil.core.errors import HilError
+from hil.harness.metrics.learning_task import LearningTask
+from hil.harness.metrics.scores import Points, finite_score, points_of, score_of
 from hil.harness.model import Metric
 
 Z95 = 1.959963984540054
@@ -28,6 +31,8 @@ RESAMPLES = 1000
 @dataclass(frozen=True)
 class Accuracy:
     """A metric of several models on the same `samples`; all values are fractions.
+
+    `counted` is true where each sample is right or wrong and the metric is the share of right ones.
 
     `reference` is the float base, `keras` the float model of the candidate's own path before conversion, `value` the
     candidate, `drop` = reference - value (negative when the candidate is better), `low`..`high` its 95 % interval.
@@ -43,58 +48,36 @@ class Accuracy:
     samples: int
     on_target: float
     target_samples: int
+    counted: bool = False
 
     @property
     def drop(self) -> float:
         return self.reference - self.value
 
 
-def top1(outputs: Array, labels: Array) -> float:
-    """Fraction of samples whose largest output is the label's; `outputs` (n, classes), `labels` (n,)."""
-    return float(np.mean(_correct(outputs, labels)))
-
-
-def auc(outputs: Array, labels: Array) -> float:
-    """Area under the ROC curve, ties counted half; the last output column is the score, `labels` are 0 or 1."""
-    scores = np.asarray(outputs, np.float64).reshape(len(labels), -1)[:, -1]
-    positive = np.asarray(labels).astype(bool)
-    count = int(positive.sum())
-    if not 0 < count < len(positive):
-        raise BadInputError("AUC needs samples of both classes")
-    if np.isnan(scores).any():
-        return math.nan
-    ours, others = np.sort(scores[positive]), np.sort(scores[~positive])
-    below = sum(int(np.searchsorted(others, ours, side).sum()) for side in ("left", "right"))
-    return below / 2 / (count * (len(positive) - count))
-
-
-METRICS: dict[str, Metric] = {"top1": top1, "auc": auc}
-
-
 def compare(
-    metric: str | Metric, labels: Array, *, reference: Array, keras: Array, candidate: Array, on_target: Array
+    task: LearningTask, labels: Array, *, reference: Array, keras: Array, candidate: Array, on_target: Array
 ) -> Accuracy:
-    """The metric of each model, with the paired interval of the drop.
+    """The task's metric of each model, with the paired interval of the drop.
 
-    Outputs are float (n, ...); `on_target` holds the indices of the samples that ran on the target.
+    `labels` are the data's; outputs are float (n, ...); `on_target` holds the indices of the samples that ran on the
+    target.  Raises `BadInputError` if the metric of a model is no finite number.
     """
-    function = METRICS[metric] if isinstance(metric, str) else metric
-    name = metric if isinstance(metric, str) else str(getattr(metric, "__name__", "metric"))
-    if function is top1:
-        low, high = _paired_wald(_correct(reference, labels), _correct(candidate, labels))
+    score, points, labels = score_of(task), points_of(task), task.labels(labels)
+    models = {"float base": reference, "Keras model of the path": keras, "int8 model": candidate}
+    before, between, after = (finite_score(task, outputs, labels, name) for name, outputs in models.items())
+    counted = False
+    if points is None:
+        low, high = _paired_bootstrap(score, labels, reference, candidate)
     else:
-        low, high = _paired_bootstrap(function, labels, reference, candidate)
-    before, between, after = (float(function(outputs, labels)) for outputs in (reference, keras, candidate))
+        first, second = points(reference, labels), points(candidate, labels)
+        counted = task.metric != "r2" and bool((first[1] == 1).all())
+        low, high = _paired_wald(first[0] > 0, second[0] > 0) if counted else _bootstrap_of_points(first, second)
     try:
-        measured = float(function(candidate[on_target], labels[on_target]))
-    except (HilError, ArithmeticError, ValueError, IndexError):  # too few samples for this metric
+        measured = score(candidate[on_target], labels[on_target])
+    except HilError:  # too few samples for this metric
         measured = math.nan
-    return Accuracy(name, after, before, between, low, high, len(labels), measured, len(on_target))
-
-
-def _correct(outputs: Array, labels: Array) -> NDArray[np.bool_]:
-    flat = np.asarray(outputs).reshape(len(labels), -1)
-    return np.asarray(flat.argmax(axis=1) == np.asarray(labels).reshape(-1))
+    return Accuracy(task.metric, after, before, between, low, high, len(labels), measured, len(on_target), counted)
 
 
 def _paired_wald(reference: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> tuple[float, float]:
@@ -106,13 +89,33 @@ def _paired_wald(reference: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> 
     return drop - half, drop + half
 
 
-def _paired_bootstrap(function: Metric, labels: Array, reference: Array, candidate: Array) -> tuple[float, float]:
+def _bootstrap_of_points(reference: Points, candidate: Points) -> tuple[float, float]:
+    """Interval of a metric that is a quotient of sums; the points at stake are those of the labels alone."""
+    rng, lost, at_stake = np.random.default_rng(0), reference[0] - candidate[0], reference[1]
+    drops = []
+    for _ in range(RESAMPLES):
+        pick = rng.integers(0, len(lost), len(lost))
+        whole = float(at_stake[pick].sum())
+        drops.append(float(lost[pick].sum()) / whole if whole > 0 else math.nan)
+    return _interval(drops)
+
+
+def _paired_bootstrap(score: Metric, labels: Array, reference: Array, candidate: Array) -> tuple[float, float]:
     rng = np.random.default_rng(0)
-    drops: list[float] = []
-    while len(drops) < RESAMPLES:
+    drops = []
+    for _ in range(RESAMPLES):
         pick = rng.integers(0, len(labels), len(labels))
-        if function is auc and len(np.unique(labels[pick])) < 2:
-            continue  # a resample of one class has no AUC
-        drops.append(float(function(reference[pick], labels[pick])) - float(function(candidate[pick], labels[pick])))
-    low, high = np.quantile(drops, [0.025, 0.975])
+        try:
+            drops.append(score(reference[pick], labels[pick]) - score(candidate[pick], labels[pick]))
+        except HilError:  # a resample on which the metric is not defined
+            continue
+    return _interval(drops)
+
+
+def _interval(drops: Sequence[float]) -> tuple[float, float]:
+    """95 % of the finite drops; NaN if there is none."""
+    finite = [drop for drop in drops if math.isfinite(drop)]
+    if not finite:
+        return math.nan, math.nan
+    low, high = np.quantile(finite, [0.025, 0.975])
     return float(low), float(high)

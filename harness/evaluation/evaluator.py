@@ -25,7 +25,7 @@ from hil.harness.evaluation import accuracy, parity
 from hil.harness.evaluation.accuracy import Accuracy
 from hil.harness.evaluation.cost import Latency, Memory, WholeLatency, latency_of, memory_of
 from hil.harness.evaluation.parity import Parity
-from hil.harness.evaluation.printed_outputs import own_accuracy
+from hil.harness.evaluation.printed_outputs import own_accuracy, task_of_int8
 from hil.harness.model import Model
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import path_of, training_node
@@ -123,6 +123,7 @@ class Evaluator:
         """Trains, converts and compiles; steps that are in the store are not repeated."""
         if model.tflite is not None:
             return self._deployment(model, path, model.file(model.tflite).read_bytes())
+        self.pipeline.learning_task(model)
         artifact = self.pipeline.int8(model, path)
         return self._deployment(model, path, artifact.read(TFLITE), tuple(surviving(artifact)))
 
@@ -239,7 +240,7 @@ class Evaluator:
         _, labels = self.pipeline.samples(model, "test")
         node = training_node(path_of(deployment.path))
         return accuracy.compare(
-            model.metric,
+            self.pipeline.learning_task(model),
             labels,
             reference=self.pipeline.predictions(model, ()),
             keras=self.pipeline.predictions(model, node),
@@ -255,7 +256,10 @@ class Evaluator:
         if model.build is not None:
             reference = self.pipeline.predictions(model, ())[picked]
             keras = self.pipeline.predictions(model, training_node(path_of(deployment.path)))[picked]
-        return own_accuracy(model, outcome.run, labels[picked], reference, keras)
+            task = self.pipeline.learning_task(model)
+        else:
+            task = task_of_int8(model.metric, labels, deployment.signature.outputs[0])
+        return own_accuracy(task, outcome.run, labels[picked], reference, keras)
 
     def _test_inputs(self, deployment: Deployment) -> Array:
         tensors = deployment.signature.inputs

@@ -16,7 +16,7 @@ from hil.core.errors import BadInputError, HilError, UnavailableError
 Metric = Callable[[Array, Array], float]
 """Function of (float outputs (n, ...), y (n, ...)); a larger value is better."""
 LOSSES = ("logits", "probabilities", "mse")
-METRICS = ("top1", "auc")
+METRICS = ("top1", "binary", "auc", "r2")
 REPAIRS = ("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels", "calibrated_ranges")
 """Names of the workarounds for TFMOT's defects; `hil.harness.optimize.repairs` describes each."""
 SCHEDULES = ("polynomial", "constant")
@@ -61,6 +61,8 @@ class Dataset:
         ):
             raise BadInputError(f"the loader's {split} data is no pair (x, y) of arrays")
         x, y = loaded
+        if y.dtype.hasobject:
+            raise BadInputError(f"the {split} labels are objects, no array of numbers", hint="y: numbers (n, ...)")
         if x.ndim < 2 or x.dtype.kind not in "fiu" or len(x) == 0 or y.ndim == 0 or len(x) != len(y):
             given = f"x {x.dtype}{list(x.shape)} and y {y.dtype}{list(y.shape)}"
             raise BadInputError(f"the {split} data is {given}", hint="x: numbers (n, ...), y: (n, ...), n at least 1")
@@ -206,7 +208,8 @@ class Model:
     or the folder of a SavedModel that Keras 2 wrote.  `weights` is the trained base (`.npz`, one array per weight);
     without either, the base is trained by `recipe.base`.  Files are relative to the model file.  `techniques` limits
     the leaves; None = all of them.
-    `loss` is one of `LOSSES` or a function that returns a Keras loss.
+    `loss` is one of `LOSSES` or a function that returns a Keras loss.  `metric` is one of `METRICS` or a function; with
+    None it follows from outputs, labels and loss (`hil.harness.metrics.learning_task`).
     """
 
     name: str
@@ -214,7 +217,7 @@ class Model:
     build: Callable[[], Any] | str | Path | None = None
     recipe: Recipe = field(default_factory=Recipe)
     budget: Budget = field(default_factory=Budget)
-    metric: str | Metric = "top1"
+    metric: str | Metric | None = None
     loss: str | Callable[[], Any] = "logits"
     weights: str | Path | None = None
     tflite: str | Path | None = None

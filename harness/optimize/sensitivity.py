@@ -13,7 +13,7 @@ samples give the same shares.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ import numpy as np
 from hil.harness.model import Recipe
 from hil.harness.optimize.keras.keras2 import import_tensorflow
 from hil.harness.optimize.layers import flat_layers
-from hil.harness.optimize.training import TrainingData, keras_loss
+from hil.harness.optimize.training import TrainingData, keras_loss, loss_labels
 
 LEVELS = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 SAMPLES = 512
@@ -40,6 +40,7 @@ def allocate_sparsity(
     model: Any, data: TrainingData, recipe: Recipe, names: Collection[str], loss: str | Callable[[], Any] = "logits"
 ) -> SparsityAllocation:
     """Allocates a sparsity to each of the layers `names`, `recipe.sparsity` over all of them; in the model's order."""
+    data = replace(data, y=loss_labels(model, data, loss))
     samples = data.sample(SAMPLES, recipe.seed)
     layers = [layer for layer in flat_layers(model) if layer.name in names]
     losses = {layer.name: _losses(model, layer, samples, loss) for layer in layers}
@@ -65,7 +66,7 @@ def _loss(model: Any, samples: TrainingData, loss: str | Callable[[], Any]) -> f
     tf, function, total = import_tensorflow(), keras_loss(loss), 0.0
     for start in range(0, len(samples.x), _BATCH):
         x, y = samples.x[start : start + _BATCH], samples.y[start : start + _BATCH]
-        total += float(function(tf.constant(y), model(x, training=False))) * len(x)
+        total += float(tf.reduce_mean(function(tf.constant(y), model(x, training=False)))) * len(x)
     return total / len(samples.x)
 
 

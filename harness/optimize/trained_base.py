@@ -1,21 +1,17 @@
-"""The trained base of a model, and the command that trains it.
-
-    python -m hil.harness.optimize.trained_base models/fashion_cnn.py    # trains, prints accuracy, writes weights
+"""The trained base of a model: read from its file, filled with its weights, or trained by its recipe.
 
 Weights are an `.npz`: one float32 array per weight, by the weight's name in Keras ("pw1/kernel:0"); never a pickle.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hil.core.errors import BadInputError, HilError
-from hil.harness.model import Model, load_model_file
+from hil.harness.model import Model
 from hil.harness.optimize.keras.any_format import read_network
 from hil.harness.optimize.keras.keras2 import import_keras, seeded
 from hil.harness.optimize.keras.keras3 import is_keras3, rebuild, reset_layer_names
@@ -103,35 +99,3 @@ def build_network(model: Model) -> Any:
         kind = f"{type(network).__module__.split('.')[0]} {type(network).__name__}"
         raise BadInputError(f"build of the model {model.name} gives no Keras model but a {kind}", hint=_HINT)
     return network
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Trains the base of a model file and writes its weights.")
-    parser.add_argument("model", type=Path)
-    parser.add_argument("-o", "--output", type=Path, help="default: weights/NAME.npz beside the model file")
-    options = parser.parse_args(arguments)
-    try:
-        model = load_model_file(options.model, needs_weights=False)
-        if model.keras_file is not None:
-            raise BadInputError(f"model {model.name} is trained already: {model.keras_file} holds it")
-        x, y = model.data.read("train")
-        network = train_base(
-            model, TrainingData(x, y), lambda done, total, text: print(f"\r{text} {done}/{total}", end="")
-        )
-        default = f"weights/{model.name}.npz" if model.weights is None else model.weights
-        output = options.output or model.file(default)
-        save_weights(network, output)
-    except HilError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"\n{output}: {network.count_params()} parameters")
-    if model.loss == "logits":
-        x, y = model.data.read("test")
-        correct = network.predict(x, batch_size=500, verbose=0).argmax(axis=1) == y
-        print(f"test accuracy {correct.mean():.4f} of {len(y)} samples")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

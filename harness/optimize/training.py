@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
+from hil.harness.blame import first_cause
+from hil.harness.metrics.labels import Labels
+from hil.harness.metrics.loss_kind import loss_kind
 from hil.harness.model import FineTune
 from hil.harness.optimize.clustering import PreservedClusters
 from hil.harness.optimize.interrupt import deferred_interrupt
@@ -61,13 +64,43 @@ class TrainingPlan:
 
 
 def keras_loss(loss: str | Callable[[], Any]) -> Any:
-    """Returns the Keras loss that a model file names."""
+    """Returns the Keras loss that a model file names; raises `BadInputError` if its function gives none."""
     losses = import_keras().losses
     if callable(loss):
-        return loss()
+        try:
+            made = losses.get(loss())
+        except Exception as error:
+            cause = f"{type(error).__name__}: {first_cause(error)}"
+            raise BadInputError(f"the function loss gives no loss: {cause}") from error
+        if made is None:
+            raise BadInputError("the function loss gives None", hint="return a loss of Keras, or a function")
+        return made
     if loss == "mse":
         return losses.MeanSquaredError()
     return losses.SparseCategoricalCrossentropy(from_logits=loss == "logits")
+
+
+def loss_labels(model: Any, data: TrainingData, loss: str | Callable[[], Any]) -> Array:
+    """Returns the labels as the loss takes them, so that none is broadcast against the outputs.
+
+    A loss of the user's own gets them as they are, bools as 0.0 and 1.0.  Raises `BadInputError` if the labels do not
+    fit the network's outputs and a loss of Keras.
+    """
+    labels = Labels(data.y, _output_shape(model, data.x), "training")
+    kind = loss_kind(keras_loss(loss)).kind
+    if kind == "classes":
+        return labels.classes()
+    if kind == "one-hot":
+        return labels.one_hot()
+    if kind in ("regression", "binary", "hinge", "direction"):
+        return labels.numbers(np.float32)
+    return data.y.astype(np.float32) if data.y.dtype == bool else data.y
+
+
+def _output_shape(model: Any, x: Array) -> tuple[int, ...]:
+    """Returns the shape of the outputs for one sample; an axis that Keras leaves open has the size it has for `x`."""
+    shape = tuple(model.output_shape)[1:]
+    return tuple(model(x[:1], training=False).shape)[1:] if None in shape else shape
 
 
 def fit(model: Any, data: TrainingData, plan: TrainingPlan, callbacks: Sequence[Any] = ()) -> None:
@@ -77,8 +110,7 @@ def fit(model: Any, data: TrainingData, plan: TrainingPlan, callbacks: Sequence[
     """
     keras = import_keras()
     check_samples(model, data.x)
-    if plan.loss in ("logits", "probabilities"):
-        _check_classes(model, data.y)
+    data = replace(data, y=loss_labels(model, data, plan.loss))
     used = data.sample(plan.tune.samples, plan.seed)
     batch = min(plan.batch_size, len(used.x))
     whole = used.sample(len(used.x) // batch * batch, plan.seed)
@@ -117,13 +149,6 @@ def check_samples(model: Any, x: Array) -> None:
         or len(shape) != x.ndim - 1
     ):
         raise BadInputError(f"the data's samples have shape {x.shape[1:]}, the network takes {shape}")
-
-
-def _check_classes(model: Any, y: Array) -> None:
-    """Raises `BadInputError` unless classes are numbers from 0 to below the network's number of outputs."""
-    classes = model.output_shape[-1]
-    if y.size and not (np.issubdtype(y.dtype, np.number) and y.min() >= 0 and y.max() < classes):
-        raise BadInputError(f"the data's classes are {y.min()} to {y.max()}, the network knows 0 to {classes - 1}")
 
 
 def _after_batches(plan: TrainingPlan, total: int, pending: Callable[[], None]) -> Any:

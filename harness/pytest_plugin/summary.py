@@ -71,6 +71,7 @@ def row(deployment: Deployment, results: MeasuredResults) -> TableRow:
     if (result := results.accuracy) is not None:
         found |= {"metric": result.metric, "base": result.reference, "int8": result.value, "drop": result.drop}
         found |= {"low": result.low, "high": result.high, "labelled": result.samples, "keras": result.keras}
+        found |= {"counted": result.counted}
         found |= {"on_target": None if math.isnan(result.on_target) else result.on_target}
     if (outcome := results.outcome) is not None:
         cycles = next((m for m in outcome.run.measurements if m.name == "npu_cycles"), None)
@@ -156,7 +157,7 @@ def _range(rows: Sequence[TableRow], key: str) -> str:
 
 def _cells(row: TableRow) -> list[str]:
     ran = "mismatches" in row
-    counted = row.get("metric") == "top1" and "samples" in row and row.get("on_target") is not None
+    counted = row.get("counted") and "samples" in row and row.get("on_target") is not None
     right = f"{row['on_target'] * row['samples']:.0f}/{row['samples']}" if counted else None
     mismatches = [str(row[key]) for key in ("mismatches", "sim_mismatches") if ran]
     return [

@@ -41,6 +41,11 @@ def source_digest(model: Model) -> str:
     return digest("".join(_definitions(path, model) for path in source_files(model)).encode())
 
 
+def function_digest(function: Callable[..., Any]) -> str:
+    """Hashes the file of the user's own that defines a function."""
+    return digest("".join(digest(path.read_bytes()) for path in _file_of(function)).encode())
+
+
 @lru_cache
 def source_versions(model: Model) -> dict[str, str]:
     """Returns the versions of the libraries that the model's files import, by distribution."""

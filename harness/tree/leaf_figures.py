@@ -96,7 +96,7 @@ def _accuracy(accuracy: Accuracy) -> list[Measurement]:
     interval = f"95 % interval {accuracy.low:+.4f} to {accuracy.high:+.4f}"
     what = f"{accuracy.metric} of {accuracy.samples} test samples"
     drop = round(accuracy.drop, 12)  # 0.9157 - 0.9057 is a drop of 0.01, whatever floats make of it
-    return [
+    figures = [
         Measurement("accuracy", accuracy.value, "fraction", _EXACT, what),
         Measurement("keras_accuracy", accuracy.keras, "fraction", _EXACT, "the same path before conversion"),
         Measurement("base_accuracy", accuracy.reference, "fraction", _EXACT, "the float base"),
@@ -104,6 +104,7 @@ def _accuracy(accuracy: Accuracy) -> list[Measurement]:
         Measurement("accuracy_drop_low", accuracy.low, "fraction", _EXACT, "lower end of the paired 95 % interval"),
         Measurement("accuracy_drop_high", accuracy.high, "fraction", _EXACT, "upper end of the paired 95 % interval"),
     ]
+    return [figure for figure in figures if math.isfinite(figure.value)]  # some metrics have no interval
 
 
 def _latency(evaluator: Evaluator, deployment: Deployment) -> tuple[Latency | WholeLatency | None, str]:

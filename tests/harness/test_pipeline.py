@@ -15,7 +15,7 @@ import pytest
 
 from hil.core.errors import UnavailableError
 from hil.harness.builders import KERAS, TFLITE
-from hil.harness.evaluation.accuracy import top1
+from hil.harness.metrics.scores import top1
 from hil.harness.model import Model, load_model_file
 from hil.harness.pipeline import ENTRIES, Pipeline, target_module
 from hil.harness.store.code_version import code_version
@@ -31,7 +31,12 @@ TEXT = (
     .replace("[Path(__file__)]", "[Path(__file__).with_name('blobs.dat')]")
 )
 LEAVES = ("ptq", "prune", "sparse_cluster")
-TOLD = {"base": "blobs: base", "prune": "blobs: prune", "tflite": "blobs: converting prune"}
+TOLD = {
+    "learning_task": "blobs: checking data, loss and metric",
+    "base": "blobs: base",
+    "prune": "blobs: prune",
+    "tflite": "blobs: converting prune",
+}
 """The steps on the way to the leaf prune, and how progress calls them."""
 # Tells each step of the work and waits to be told to go on: a signal always finds it in the middle.
 SCRIPT = """
@@ -152,7 +157,7 @@ def test_every_artifact_names_the_code_that_made_it(trained: Path, tmp_path: Pat
 def test_other_data_or_another_network_redoes_everything(trained: Path, tmp_path: Path, change: str) -> None:
     replacements = {"data": (), "network": [("Conv2D(16", "Conv2D(12")], "loader": [("0.6", "0.5")]}[change]
     blobs = model(tmp_path, *replacements, data=change)
-    assert made_anew(trained, blobs, "ptq") == Counter(base=1, tflite=1, predictions=1)
+    assert made_anew(trained, blobs, "ptq") == Counter(learning_task=1, base=1, tflite=1, predictions=1)
 
 
 def test_a_damaged_model_is_made_again_and_is_the_same(trained: Path, tmp_path: Path) -> None:
@@ -202,9 +207,9 @@ def run(path: Path, store: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 INTERRUPTIONS = (
-    ("blobs: base 10/48", signal.SIGKILL, []),
-    ("blobs: prune 10/12", signal.SIGINT, ["base"]),
-    ("blobs: converting prune 0/0", signal.SIGKILL, ["base", "prune"]),
+    ("blobs: base 10/48", signal.SIGKILL, ["learning_task"]),
+    ("blobs: prune 10/12", signal.SIGINT, ["base", "learning_task"]),
+    ("blobs: converting prune 0/0", signal.SIGKILL, ["base", "learning_task", "prune"]),
 )
 """Step at which a run is interrupted, the way, and the steps that must be finished by then."""
 

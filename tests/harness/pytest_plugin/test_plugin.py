@@ -192,7 +192,8 @@ def test_a_model_asked_for_by_name_is_never_passed_over(tmp_path: Path, store: P
         ("    return x, y", "    raise OSError('cut short')", "data cannot be loaded: OSError: cut short"),
         ("    return x, y", "    return x[:5], y", "data is x float32[5, 8, 8, 1] and y int64["),
         ("    return x, y", "    return x[:, :7], y", "have shape (7, 8, 1), the network takes (8, 8, 1)"),
-        ("    return x, y", "    return x, y + 1", "the data's classes are 1 to 3, the network knows 0 to 2"),
+        ("    return x, y", "    return x, y + 1", "the network knows the classes 0 to 2: the network gives (3,)"),
+        ("    return x, y", "    x[3, 1] = np.nan\n    return x, y", "8 values are not finite in the training samples"),
     ],
 )
 def test_wrong_data_is_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -204,6 +205,16 @@ def test_wrong_data_is_one_line(tmp_path: Path, old: str, new: str, message: str
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_tests_of_a_model_with_a_wrong_metric_fail_and_the_others_go_on(tmp_path: Path, store: Path) -> None:
+    wrong = model_file("wrong").replace("techniques=", 'metric="auc",\n    techniques=')
+    done = run(repository(tmp_path, {"models/wrong.py": wrong}), store, "--technique", "ptq")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "2 passed, 1 error" in done.stdout
+    line = "BadInputError: auc needs one score a sample and labels 0 and 1: the network gives (3,) a sample"
+    assert line in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 def test_infrastructure_alone_ends_with_6(tmp_path: Path, store: Path) -> None:

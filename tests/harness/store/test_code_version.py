@@ -181,6 +181,7 @@ INSIDE = {
     ),
     "sensitivity": (*TRAINING, "hil.harness.optimize.npu_rules", "hil.harness.optimize.layers"),
     "size": ("hil.harness.optimize.trained_base", "hil.harness.optimize.keras.any_format"),
+    "learning_task": (*TRAINING, "hil.harness.metrics.labels", "hil.harness.metrics.scores"),
     "predictions": (*TRAINING, "hil.harness.optimize.keras.hdf5_file"),
     "tflite": (*TRAINING, "hil.harness.optimize.npu_rules", "hil.core.tflite.model"),
     "vela": ("hil.harness.vela.child", "hil.harness.vela.debug_database", "hil.npu.accelerator"),
@@ -191,10 +192,11 @@ INSIDE = {
     ),
 }
 OUTSIDE = {
-    "base": ("hil.harness.optimize.repairs", "hil.npu.", "hil.targets."),
+    "base": ("hil.harness.optimize.repairs", "hil.harness.metrics.scores", "hil.npu.", "hil.targets."),
     "technique": ("hil.harness.optimize.keras.keras3", "hil.harness.vela.", "hil.npu.", "hil.targets."),
     "sensitivity": ("hil.harness.optimize.repairs", "hil.npu.", "hil.targets."),
     "size": ("hil.harness.optimize.repairs", "hil.npu.", "hil.targets."),
+    "learning_task": ("hil.harness.optimize.steps", "hil.npu.", "hil.targets."),
     "predictions": ("hil.harness.optimize.steps", "hil.npu.", "hil.targets."),
     "tflite": ("hil.harness.optimize.steps", "hil.harness.vela.", "hil.npu.", "hil.targets."),
     "vela": ("hil.npu.arithmetic.", "hil.npu.disassembly.", "hil.harness.optimize.", "hil.targets.sim."),

@@ -1,0 +1,51 @@
+"""The command that trains the base of a model file and writes its weights.
+
+python -m hil.harness.optimize.base_weights models/fashion_cnn.py    # trains, prints the metric, writes weights
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from hil.core.errors import BadInputError, HilError
+from hil.harness.metrics.scores import finite_score
+from hil.harness.model import load_model_file
+from hil.harness.optimize.data_check import check_data
+from hil.harness.optimize.trained_base import save_weights, train_base
+from hil.harness.optimize.training import TrainingData
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Trains the base of a model file and writes its weights.")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("-o", "--output", type=Path, help="default: weights/NAME.npz beside the model file")
+    options = parser.parse_args(arguments)
+    try:
+        _train(options.model, options.output)
+    except HilError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _train(path: Path, output: Path | None) -> None:
+    model = load_model_file(path, needs_weights=False)
+    if model.keras_file is not None:
+        raise BadInputError(f"model {model.name} is trained already: {model.keras_file} holds it")
+    train, test = (TrainingData(*model.data.read(split)) for split in ("train", "test"))
+    task = check_data(replace(model, weights=None), train, test)
+    network = train_base(model, train, lambda done, total, text: print(f"\r{text} {done}/{total}", end=""))
+    output = output or model.file(model.weights or f"weights/{model.name}.npz")
+    save_weights(network, output)
+    print(f"\n{output}: {network.count_params()} parameters")
+    outputs = network.predict(test.x, batch_size=500, verbose=0)
+    score = finite_score(task, outputs, task.labels(test.y), "float base")
+    print(f"{task.metric} {score:.4f} of {len(test.y)} test samples")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
