@@ -25,7 +25,7 @@ from hil.harness.optimize.fidelity import (
     shortfall,
     signal_to_noise,
 )
-from hil.harness.optimize.keras.flat_graph import flatten_model, is_nested
+from hil.harness.optimize.keras.flat_graph import flat_model
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, quiet
 from hil.harness.optimize.layers import unwrap
 from hil.targets.execution.signature import read_signature
@@ -43,7 +43,7 @@ def check_fidelity(int8: bytes, keras_model: Any, samples: Array, leaf: str, ptq
     """
     found = measure_fidelity(int8, keras_model, samples[:COMPARED])
     if missing := shortfall(found, ptq_db):
-        layer = first_difference(int8, keras_model, samples)
+        layer = first_difference(int8, keras_model, samples, leaf)
         raise ConvertError(
             f"{leaf}: the int8 file is another function than its Keras model: {missing}, of signal to noise; "
             f"first layer that differs: {layer}"
@@ -51,9 +51,9 @@ def check_fidelity(int8: bytes, keras_model: Any, samples: Array, leaf: str, ptq
     return found
 
 
-def first_difference(int8: bytes, keras_model: Any, samples: Array) -> str:
+def first_difference(int8: bytes, keras_model: Any, samples: Array, leaf: str) -> str:
     """Returns the first layer of a Keras model that a file does not compute; samples are float32 (n, *input shape)."""
-    model = flatten_model(keras_model) if is_nested(keras_model) else keras_model
+    model = flat_model(keras_model, leaf)
     layers = [layer for layer in model.layers if len(layer._inbound_nodes) == 1 and _is_one_tensor(layer)]
     delivered = _delivered(layers, _figures(int8, model, layers, samples[:TRACED]))
     falls = {
