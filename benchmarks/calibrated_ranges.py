@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hil.harness.evaluation.accuracy import METRICS
+from hil.harness.metrics.accuracy import METRICS
 from hil.harness.model import REPAIRS, Model, load_model_file
 from hil.harness.pipeline import TFLITE, Pipeline
 from hil.harness.progress import LineProgress

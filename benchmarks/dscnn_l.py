@@ -8,7 +8,7 @@ behind the last finished step.  Cycles are given for `Shared_Sram` under Vela's 
 `Ethos_U55_High_End_Embedded` weights come fast, in `Ethos_U55_Deep_Embedded` from a slow flash.
 
 Each leaf is compared with `ptq` of the same seed on the same 1,000 test utterances, so intervals are paired: for one
-seed that of `hil.harness.evaluation.accuracy`; over the seeds, of the mean drop, once over utterances (each with its
+seed that of `hil.harness.metrics.accuracy`; over the seeds, of the mean drop, once over utterances (each with its
 mean over the seeds, normal) and once over seeds (Student's t; wide, since seeds are few).
 """
 
@@ -24,9 +24,9 @@ import numpy as np
 from scipy import stats
 
 from hil.core.arrays import Array
-from hil.harness.evaluation import accuracy
 from hil.harness.evaluation.cost import latency_of
 from hil.harness.evaluation.evaluator import Deployment, Evaluator
+from hil.harness.metrics import accuracy
 from hil.harness.metrics.learning_task import LearningTask
 from hil.harness.model import Budget, Model, load_model_file
 from hil.harness.pipeline import Pipeline

@@ -59,6 +59,7 @@ def step_title(arrow: str, model: Model, arguments: Mapping[str, Any]) -> str:
         "technique": " > ".join(arguments.get("node", ())),
         "learning_task": "checking data, loss and metric",
         "sensitivity": "what each layer bears",
+        "accuracy": "the metric",
         "predictions": f"Keras outputs of {' > '.join(arguments.get('node', ())) or 'base'}",
         "tflite": f"converting {arguments.get('leaf')}",
     }
@@ -146,6 +147,16 @@ def _predictions(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> 
     np.savez(folder / ARRAYS, y=predict(network, x, _progress(pipeline, text)))
 
 
+def _accuracy(pipeline: Pipeline, model: Model, folder: Path) -> Note:
+    """Takes the arrays from the folder, where they do not stay."""
+    from hil.harness.metrics.accuracy import compare
+
+    with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+        found = compare(pipeline.learning_task(model), **arrays)
+    (folder / ARRAYS).unlink()
+    return asdict(found)
+
+
 def _tflite(pipeline: Pipeline, model: Model, folder: Path, leaf: str, ptq_db: float | None) -> None:
     from hil.harness.optimize.conversion import to_tflite
     from hil.harness.optimize.keras.hdf5_file import load_model
@@ -174,6 +185,7 @@ BUILDERS: dict[str, Callable[..., Note]] = {
     "size": _size,
     "learning_task": _learning_task,
     "predictions": _predictions,
+    "accuracy": _accuracy,
     "tflite": _tflite,
 }
 """Arrow -> its builder: (pipeline, model, folder, its arguments)."""

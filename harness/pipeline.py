@@ -28,6 +28,7 @@ from hil.core.errors import BadInputError, OptimizeError
 from hil.core.measurement import Measurement, Trust
 from hil.harness import builders
 from hil.harness.builders import ARRAYS, FIDELITY, KERAS, NOTES, PROMISES, SPREAD, TFLITE, WEIGHTS, X, Y, write_json
+from hil.harness.metrics.accuracy import Accuracy, compare
 from hil.harness.metrics.learning_task import LearningTask
 from hil.harness.model import Dataset, Model, Recipe
 from hil.harness.optimize.fidelity import Fidelity
@@ -54,6 +55,7 @@ ENTRIES = {
     "technique": ("hil.harness.optimize.steps", _CLIPPED, _SENSITIVITY, _HDF5_FILE),
     "sensitivity": (_SENSITIVITY, "hil.harness.optimize.selection", _FLAT_GRAPH, _HDF5_FILE),
     "learning_task": ("hil.harness.optimize.data_check",),
+    "accuracy": ("hil.harness.metrics.accuracy",),
     "size": ("hil.harness.optimize.network_size",),
     "predictions": ("hil.harness.optimize.training", _HDF5_FILE),
     "tflite": (
@@ -209,6 +211,32 @@ class Pipeline:
         inputs = {"keras": self.keras(model, node).digest(KERAS), "data": self.data_digest(model)}
         recipe = ArtifactRecipe("predictions", inputs, {}, code_version(*ENTRIES["predictions"]), versions(*TRAINING))
         return _arrays(self._make(recipe, "predictions", model, node=list(node)))["y"]
+
+    def accuracy(
+        self, model: Model, labels: Array, *, reference: Array, keras: Array, candidate: Array, on_target: Array
+    ) -> Accuracy:
+        """The metric of float outputs (see `metrics.accuracy.compare`); a metric of the user's own is called once."""
+        task = self.learning_task(model)
+        arrays = {"labels": labels, "reference": reference, "keras": keras, "candidate": candidate}
+        arrays["on_target"] = on_target
+        if task.own is None or not (self._isolated and is_of_file(model)):
+            return compare(task, **arrays)
+        recipe = ArtifactRecipe(
+            "accuracy",
+            {name: digest(np.ascontiguousarray(array).tobytes()) for name, array in arrays.items()},
+            {
+                "metric": function_digest(task.own),
+                "shapes": {name: list(array.shape) for name, array in arrays.items()},
+            },
+            code_version(*ENTRIES["accuracy"]),
+            {**versions("numpy"), **source_versions(model)},
+        )
+
+        def build(folder: Path) -> Mapping[str, Any] | None:
+            np.savez(folder / ARRAYS, **arrays)
+            return build_in_process("accuracy", self, model, folder, {})
+
+        return Accuracy(**self.store.make(recipe, build).note)
 
     # -- TFLite and Vela
 

@@ -21,11 +21,11 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, MismatchError
 from hil.harness.builders import TFLITE
-from hil.harness.evaluation import accuracy, parity
-from hil.harness.evaluation.accuracy import Accuracy
+from hil.harness.evaluation import parity
 from hil.harness.evaluation.cost import Latency, Memory, WholeLatency, latency_of, memory_of
 from hil.harness.evaluation.parity import Parity
-from hil.harness.evaluation.printed_outputs import own_accuracy, task_of_int8
+from hil.harness.evaluation.printed_outputs import task_of_int8
+from hil.harness.metrics.accuracy import Accuracy, compare
 from hil.harness.model import Model
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import path_of, training_node
@@ -239,8 +239,8 @@ class Evaluator:
             raise MismatchError(f"{deployment.name}: {self.target_name} and sim differ, so sim cannot stand in for it")
         _, labels = self.pipeline.samples(model, "test")
         node = training_node(path_of(deployment.path))
-        return accuracy.compare(
-            self.pipeline.learning_task(model),
+        return self.pipeline.accuracy(
+            model,
             labels,
             reference=self.pipeline.predictions(model, ()),
             keras=self.pipeline.predictions(model, node),
@@ -252,14 +252,14 @@ class Evaluator:
         """Accuracy of a board that prints; an int8 file, which has no Keras model, is its own reference."""
         model, picked = deployment.model, outcome.picked
         _, labels = self.pipeline.samples(model, "test")
-        reference = keras = dequantize(deployment.signature.outputs[0], outcome.oracle[0])
+        printed = {"candidate": outcome.run.printed[0], "on_target": np.arange(len(picked))}
         if model.build is not None:
             reference = self.pipeline.predictions(model, ())[picked]
             keras = self.pipeline.predictions(model, training_node(path_of(deployment.path)))[picked]
-            task = self.pipeline.learning_task(model)
-        else:
-            task = task_of_int8(model.metric, labels, deployment.signature.outputs[0])
-        return own_accuracy(task, outcome.run, labels[picked], reference, keras)
+            return self.pipeline.accuracy(model, labels[picked], reference=reference, keras=keras, **printed)
+        own = dequantize(deployment.signature.outputs[0], outcome.oracle[0])
+        task = task_of_int8(model.metric, labels, deployment.signature.outputs[0])
+        return compare(task, labels[picked], reference=own, keras=own, **printed)
 
     def _test_inputs(self, deployment: Deployment) -> Array:
         tensors = deployment.signature.inputs

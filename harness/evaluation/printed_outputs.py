@@ -7,32 +7,15 @@ mismatches.
 
 from __future__ import annotations
 
-import numpy as np
-
 from hil.core.arrays import Array
-from hil.harness.evaluation import accuracy
-from hil.harness.evaluation.accuracy import Accuracy
 from hil.harness.metrics.labels import Labels
 from hil.harness.metrics.learning_task import LearningTask, learning_task
 from hil.harness.metrics.loss_kind import LossKind
 from hil.harness.model import Metric
-from hil.targets.base import Run
 from hil.targets.execution.signature import TensorSpec
 
 _PROBABILITIES = (1 / 256, -128)
 """Scale and zero point that TFLite gives the int8 output of a sigmoid or softmax."""
-
-
-def own_accuracy(task: LearningTask, run: Run, labels: Array, reference: Array, keras: Array) -> Accuracy:
-    """The metric on what the board printed; all arrays are of the samples that ran on it."""
-    return accuracy.compare(
-        task,
-        labels,
-        reference=reference,
-        keras=keras,
-        candidate=run.printed[0],
-        on_target=np.arange(len(labels)),
-    )
 
 
 def task_of_int8(metric: str | Metric | None, labels: Array, output: TensorSpec) -> LearningTask:

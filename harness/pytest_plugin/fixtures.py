@@ -3,7 +3,7 @@
 ===============  =====================================================================================
 `deployment`     model, path, int8 file and Vela's output (`hil.harness.evaluation.evaluator.Deployment`)
 `parity`         target against the oracle bit by bit, and against Keras (`hil.harness.evaluation.parity.Parity`)
-`accuracy`       the model's metric and its drop against the float base (`hil.harness.evaluation.accuracy.Accuracy`)
+`accuracy`       the model's metric and its drop against the float base (`hil.harness.metrics.accuracy.Accuracy`)
 `latency`        cycles and milliseconds of an inference (`hil.harness.evaluation.cost.Latency`)
 `memory`         bytes of SRAM, flash and encoded weights (`hil.harness.evaluation.cost.Memory`)
 `budget`         the model file's limits, with those of the mark `hil_budget` in their place
@@ -24,10 +24,10 @@ import pytest
 from hil.harness.pytest_plugin.options import OPTIONS
 
 if TYPE_CHECKING:
-    from hil.harness.evaluation.accuracy import Accuracy
     from hil.harness.evaluation.cost import Latency, Memory, WholeLatency
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
     from hil.harness.evaluation.parity import Parity
+    from hil.harness.metrics.accuracy import Accuracy
     from hil.harness.model import Budget
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from hil.core.errors import UntrustedError
 from hil.core.measurement import Measurement, Trust
-from hil.harness.evaluation.accuracy import Accuracy
 from hil.harness.evaluation.cost import Latency, WholeLatency
 from hil.harness.evaluation.evaluator import Deployment, Evaluator
 from hil.harness.evaluation.kernel_weights import KernelWeights, kernel_weights
+from hil.harness.metrics.accuracy import Accuracy
 from hil.harness.model import Budget
 from hil.harness.optimize.paths import path_of
 from hil.harness.tree.candidates import Candidate

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.core.errors import BadInputError
-from hil.harness.evaluation.accuracy import compare
+from hil.harness.metrics.accuracy import compare
 from hil.harness.metrics.labels import Labels
 from hil.harness.metrics.learning_task import LearningTask, learning_task
 from hil.harness.metrics.loss_kind import LossKind
