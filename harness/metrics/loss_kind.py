@@ -1,6 +1,6 @@
 """Kind of a Keras loss: the labels that it compares, and the scale of the outputs that it takes.
 
-    loss_kind(keras.losses.BinaryCrossentropy(from_logits=True))    # LossKind("binary", from_logits=True, ...)
+    loss_kind(binary_crossentropy)      # LossKind("binary", from_logits=True, name="BinaryCrossentropy")
 
 Works on the object alone, of Keras 2 or 3; a loss of the user's own is "unknown".
 """

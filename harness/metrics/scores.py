@@ -1,7 +1,7 @@
 """Scores of outputs against labels, by named metrics and by functions of the user's own; a larger one is better.
 
     score = score_of(task)
-    score(outputs, task.labels(y))          # outputs float (n, ...), a fraction
+    score(outputs, labels)          # float outputs (n, ...), labels as `task.labels(y)` gives them
 
 `top1` and `binary` are shares of right elements, `r2` is 1 less the residual sum of squares over the sum of squares
 about each output's mean (one output or many: the units cancel), `auc` the area under the ROC curve.  Where a named

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from hil.core.arrays import Array
-from hil.core.errors import ConvertError
+from hil.core.errors import ConvertError, OptimizeError
 from hil.harness.optimize.fidelity import (
     COMPARED,
     Fidelity,
@@ -25,7 +25,7 @@ from hil.harness.optimize.fidelity import (
     shortfall,
     signal_to_noise,
 )
-from hil.harness.optimize.keras.flat_graph import flat_model
+from hil.harness.optimize.keras.flat_graph import flatten_model
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, quiet
 from hil.harness.optimize.layers import unwrap
 from hil.targets.execution.signature import read_signature
@@ -43,7 +43,7 @@ def check_fidelity(int8: bytes, keras_model: Any, samples: Array, leaf: str, ptq
     """
     found = measure_fidelity(int8, keras_model, samples[:COMPARED])
     if missing := shortfall(found, ptq_db):
-        layer = first_difference(int8, keras_model, samples, leaf)
+        layer = first_difference(int8, keras_model, samples)
         raise ConvertError(
             f"{leaf}: the int8 file is another function than its Keras model: {missing}, of signal to noise; "
             f"first layer that differs: {layer}"
@@ -51,9 +51,9 @@ def check_fidelity(int8: bytes, keras_model: Any, samples: Array, leaf: str, ptq
     return found
 
 
-def first_difference(int8: bytes, keras_model: Any, samples: Array, leaf: str) -> str:
+def first_difference(int8: bytes, keras_model: Any, samples: Array) -> str:
     """Returns the first layer of a Keras model that a file does not compute; samples are float32 (n, *input shape)."""
-    model = flat_model(keras_model, leaf)
+    model = _flat(keras_model)
     layers = [layer for layer in model.layers if len(layer._inbound_nodes) == 1 and _is_one_tensor(layer)]
     delivered = _delivered(layers, _figures(int8, model, layers, samples[:TRACED]))
     falls = {
@@ -62,6 +62,14 @@ def first_difference(int8: bytes, keras_model: Any, samples: Array, leaf: str) -
         for layer in layers
     }
     return str(unwrap(max(layers, key=lambda layer: falls[layer.name])).name)
+
+
+def _flat(model: Any) -> Any:
+    """Returns a model without models inside, or as it is where one cannot be replaced by its layers."""
+    try:
+        return flatten_model(model) if any(hasattr(layer, "layers") for layer in model.layers) else model
+    except OptimizeError:
+        return model
 
 
 def _is_one_tensor(layer: Any) -> bool:
