@@ -11,7 +11,7 @@ from hil.core.worker_child import tell
 from hil.harness.builders import build
 from hil.harness.model import Model, load_model_file
 from hil.harness.pipeline import Pipeline
-from hil.harness.step_process import recipe_of_json
+from hil.harness.step_process import recipe_of_json, take_over
 from hil.harness.store.source_digest import source_digest
 from hil.harness.store.store import Store
 from hil.harness.tree.candidates import with_settings
@@ -19,6 +19,7 @@ from hil.harness.tree.candidates import with_settings
 
 def build_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
     """Handler: builds the artifact in `header["folder"]`, reports progress, answers the builder's note."""
+    take_over(header["surroundings"])
     model = with_settings(_model(header["model"]["file"]), recipe_of_json(header["model"]["recipe"]))
     if source_digest(model) != header["source"]:
         raise InfrastructureError(f"{model.path} was changed during the run", hint="run it again")

@@ -16,6 +16,7 @@ import functools
 import json
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -79,6 +80,7 @@ def build_in_process(arrow: str, pipeline: Pipeline, model: Model, folder: Path,
         "source": source_digest(model),
         "store": str(pipeline.store.root.resolve()),
         "folder": str(folder.resolve()),
+        "surroundings": _surroundings(),
     }
     try:
         answer, _ = _worker().request(
@@ -92,6 +94,27 @@ def build_in_process(arrow: str, pipeline: Pipeline, model: Model, folder: Path,
         raise crash_error(step_title(arrow, model, arguments), death) from death
     note: Note = answer["note"]
     return note
+
+
+def _surroundings() -> dict[str, Any]:
+    """What a user's code sees of this process: where it imports from, its folder and environment."""
+    try:
+        folder = str(Path.cwd())
+    except FileNotFoundError:
+        folder = ""
+    return {"path": list(sys.path), "folder": folder, "environment": dict(os.environ)}
+
+
+def take_over(surroundings: Mapping[str, Any]) -> None:
+    """Gives the worker the surroundings of the process that asks it: a conftest may have changed them."""
+    sys.path[:] = surroundings["path"]
+    if surroundings["folder"]:
+        os.chdir(surroundings["folder"])
+    own = {name: os.environ[name] for name in ("TMPDIR", *_ENVIRONMENT) if name in os.environ}
+    wanted = {**surroundings["environment"], **own}
+    for name in os.environ.keys() - wanted.keys():
+        del os.environ[name]
+    os.environ.update(wanted)
 
 
 @functools.cache

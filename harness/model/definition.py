@@ -39,8 +39,16 @@ class Dataset:
     cache: bool = False
 
     def present(self) -> list[Path]:
-        """Returns the files of `files`; raises `UnavailableError` for the first that is not on this machine."""
-        found = [Path(file) for file in self.files()]
+        """Returns the files of `files`; raises `UnavailableError` for the first that is not on this machine.
+
+        Raises `BadInputError` if `files` fails or names a folder.
+        """
+        try:
+            found = [Path(file) for file in self.files()]
+        except HilError:
+            raise
+        except Exception as error:
+            raise BadInputError(f"Dataset.files fails: {type(error).__name__}: {error}") from error
         for file in found:
             if file.is_dir():
                 raise BadInputError(f"the data is a folder: {file}", hint="let Dataset.files name every file in it")
@@ -76,6 +84,10 @@ class FineTune:
     epochs: int = 2
     learning_rate: float = 3e-4
     samples: int | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.epochs >= 0 and self.learning_rate >= 0 and (self.samples is None or self.samples >= 1)):
+            raise BadInputError(f"{self}: epochs and learning rate are numbers from 0, samples None or from 1")
 
 
 STEPS = frozenset(
@@ -129,6 +141,8 @@ class Recipe:
         if isinstance(self.sparsity_by, str) and self.sparsity_by not in SPARSITY_BY:
             hint = f"known: {', '.join(SPARSITY_BY)}, or a mapping"
             raise BadInputError(f"unknown sparsity_by {self.sparsity_by}", hint=hint)
+        if self.batch_size < 1 or self.seed < 0:
+            raise BadInputError(f"batch size {self.batch_size}, seed {self.seed}: at least 1, and at least 0")
         if self.schedule not in SCHEDULES:
             raise BadInputError(f"unknown schedule {self.schedule}", hint=f"known: {', '.join(SCHEDULES)}")
         if not 2 < self.clusters <= 255:
@@ -229,6 +243,12 @@ class Model:
             raise BadInputError(f"model {self.name}: give either build or tflite")
         if self.weights is not None and self.keras_file is not None:
             raise BadInputError(f"model {self.name}: {self.keras_file.name} holds its weights, so give no others")
+        for field_name, value in (("metric", self.metric), ("loss", self.loss)):
+            if not (isinstance(value, str) or callable(value) or (field_name == "metric" and value is None)):
+                hint = "a name or a function" if field_name == "metric" else "a name, or a function that returns a loss"
+                raise BadInputError(f"model {self.name}: {field_name} is {type(value).__name__} {value!r}", hint=hint)
+        if not isinstance(self.data, Dataset):
+            raise BadInputError(f"model {self.name}: data is {type(self.data).__name__}", hint="Dataset(load, files)")
         if isinstance(self.metric, str) and self.metric not in METRICS:
             raise BadInputError(f"model {self.name}: unknown metric {self.metric}", hint=f"known: {', '.join(METRICS)}")
         if isinstance(self.loss, str) and self.loss not in LOSSES:

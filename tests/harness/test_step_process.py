@@ -114,6 +114,19 @@ def test_a_model_that_its_file_does_not_hold_is_made_in_this_process(tmp_path: P
     assert not is_of_file(replace(found, path=Path()))
 
 
+def test_a_step_sees_the_folder_environment_and_imports_of_the_session(
+    pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.size(model(tmp_path / "first"))  # the process is there before any of them changes
+    write(tmp_path, {"src/shapes_of_mine.py": "SIZE = 3", "here/size.txt": "3"})
+    monkeypatch.syspath_prepend(tmp_path / "src")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("SIZE_OF_MINE", "3")
+    used = "    import os\n    import shapes_of_mine\n"
+    used += "    assert int(os.environ['SIZE_OF_MINE']) == shapes_of_mine.SIZE == int(open('size.txt').read())\n"
+    assert pipeline.size(model(tmp_path, BUILD, BUILD + used))[0] > 0
+
+
 def test_neither_tensorflow_nor_temporary_files_stay_with_this_process(tmp_path: Path) -> None:
     """What a session is spared: the import of TensorFlow, and what TensorFlow leaves in the temporary folder."""
     code = """
