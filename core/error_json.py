@@ -1,6 +1,9 @@
 """Errors of the family as JSON, for those that cross from one process to another.
 
-error_of_json(error_as_json(LostError("no zeros", layer="conv", step="pqat"))).layer      # "conv"
+from hil.core.errors import LostError
+
+sent = error_as_json(LostError("no zeros", layer="conv", step="pqat"))
+received = error_of_json(sent)              # a LostError again, with its layer
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     found = measure_fidelity(int8, keras_model, samples)
     found.sqnr_db                                  # 34.2, of the worst output
-    shortfall(found, ptq.sqnr_db)                  # "0.1 dB, ptq has 34.2 dB" if it is another function, else ""
+    shortfall(found, 34.2)                         # "0.1 dB, ptq has 34.2 dB" if it is another function, else ""
 
 A quantization-aware model is compared with its fake quantization, so only what the conversion changed is noise.
 

@@ -33,7 +33,7 @@ from hil.harness.optimize.selection import cluster_counts, sparsities, touched_l
 from hil.harness.optimize.survival import check_keras
 from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, check_samples, fit
 
-__all__ = ["FOLD", "STEPS", "Progress", "TrainingData", "apply"]
+__all__ = ["FOLD", "STEPS", "Progress", "TrainingData", "apply", "apply_checked"]
 
 FOLD = "fold"
 Loss = str | Callable[[], Any]

@@ -1,7 +1,9 @@
 """Offsets of batch normalization for TensorFlow's converter, which drops a ReLU behind one that is zero.
 
+    from hil.harness.optimize.conversion import to_tflite
+
     with nonzero_offsets(model):
-        content = converter.convert()
+        int8 = to_tflite(model, "qat", samples)
 
 From a quantization-aware Conv2D, BatchNormalization, ReLU whose normalization has the offset 0 in all channels (never
 trained, or frozen as it was built), the converter removes the addition of zero, fuses the ReLU to the multiplication
