@@ -14,7 +14,7 @@ import pytest
 
 from hil.core.errors import BadInputError, UnavailableError
 from hil.harness.model import Dataset, FineTune, Model, Recipe, discover, load_model_file, sibling
-from hil.harness.optimize import steps, trained_base
+from hil.harness.optimize import base_weights, steps, trained_base
 from hil.harness.optimize.keras import hdf5_file
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, quiet
 from hil.harness.store.source_digest import source_files
@@ -205,10 +205,10 @@ model = Model("tiny", build=build, data=Dataset(load, lambda: []), recipe=Recipe
     path = write(tmp_path, "tiny.py", text)
     with pytest.raises(BadInputError, match=r"tiny.npz does not exist"):
         load_model_file(path)
-    assert trained_base.main([str(path)]) == 0
+    assert base_weights.main([str(path)]) == 0
     assert "test accuracy 0.9" in capsys.readouterr().out
     assert trained_base.base_model(load_model_file(path), None).get_layer("fc").get_weights()[0].shape == (64, 4)
-    assert trained_base.main([str(tmp_path / "gone.py")]) == 2
+    assert base_weights.main([str(tmp_path / "gone.py")]) == 2
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no HDF5 file"])

@@ -95,7 +95,7 @@ def test_a_transposed_convolution_and_one_that_feeds_a_concatenation_keep_what_t
     rows = {row.layer: row for row in measure_tflite(content, model)}
     assert {name for name, row in rows.items() if row.unique <= QUICK.clusters} == {"left", "right", "up"}
     assert all(row.scales == 1 for row in rows.values())
-    with pytest.raises(OptimizeError, match="pcqat: TFMOT cannot quantize this model"):
+    with pytest.raises(OptimizeError, match="pcqat: TFMOT cannot quantize "):
         steps.apply("pcqat", network, data, QUICK)
 
 
@@ -117,7 +117,7 @@ def test_layers_that_no_technique_takes_are_left_with_a_line_and_the_others_are_
     assert any(
         line.startswith("layer memory: LSTM, ") and line.endswith("neither pruned nor clustered") for line in lines
     )
-    with pytest.raises(OptimizeError, match=r"npu_pcqat: TFMOT cannot quantize this model: Layer (prelu|memory)"):
+    with pytest.raises(OptimizeError, match=r"npu_pcqat: TFMOT cannot quantize layer (prelu|memory)"):
         steps.apply("npu_pcqat", made.model, data, QUICK)
 
 

@@ -94,7 +94,7 @@ def test_a_layer_that_tfmot_cannot_quantize_is_one_clear_line(data: steps.Traini
     keras = import_keras()
     layers = keras.layers
     network = keras.Sequential([layers.Reshape((8, 8), input_shape=(8, 8, 1)), layers.LSTM(4, name="memory")])
-    with pytest.raises(OptimizeError, match="qat: TFMOT cannot quantize this model: Layer memory"):
+    with pytest.raises(OptimizeError, match="qat: TFMOT cannot quantize layer memory"):
         steps.apply("qat", network, data, steps.Recipe())
 
 

@@ -16,7 +16,7 @@ import pytest
 from hil.core.errors import BadInputError, OptimizeError
 from hil.harness.builders import KERAS
 from hil.harness.model import Dataset, FineTune, Model, Recipe, load_model_file
-from hil.harness.optimize import steps, trained_base
+from hil.harness.optimize import base_weights, steps, trained_base
 from hil.harness.optimize.keras import keras3
 from hil.harness.optimize.keras.any_format import read_network
 from hil.harness.optimize.keras.hdf5_file import load_model
@@ -86,7 +86,7 @@ def test_a_model_file_may_name_a_keras_file(tmp_path: Path) -> None:
         assert pipeline.size(model)[0] == network.count_params()
         digests.add(artifact.digest(KERAS))
     assert len(digests) == 2
-    assert trained_base.main([str(tmp_path / "x.py")]) == 2
+    assert base_weights.main([str(tmp_path / "x.py")]) == 2
     with pytest.raises(BadInputError, match=r"net.keras holds its weights, so give no others"):
         Model("x", build="net.keras", data=data(), weights="w.npz")
 
