@@ -91,6 +91,7 @@ def build_in_process(arrow: str, pipeline: Pipeline, model: Model, folder: Path,
             patience_s=patience_s(),
         )
     except WorkerDiedError as death:
+        pipeline.store.tidy()  # of artifacts that the builder was making on its way
         raise crash_error(step_title(arrow, model, arguments), death) from death
     note: Note = answer["note"]
     return note
