@@ -327,6 +327,8 @@ def _network(model: Model) -> dict[str, str]:
     inputs = {"source": source_digest(model)}
     if model.keras_file is not None:
         inside = sorted(file for file in model.keras_file.rglob("*") if file.is_file())  # of a SavedModel
+        if model.keras_file.is_dir() and not inside:
+            raise BadInputError(f"{model.keras_file} is no SavedModel: it is an empty folder")
         inputs["keras"] = digest_files(inside or [model.keras_file])
     return inputs
 

@@ -89,7 +89,7 @@ def describe(function: Any) -> str:
 
 def _call(function: Metric, outputs: Array, labels: Array) -> float:
     try:
-        value: Any = function(outputs, labels)
+        value: Any = function(outputs.copy(), labels.copy())  # which may edit its arguments
     except HilError:
         raise
     except Exception as error:
