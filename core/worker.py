@@ -32,6 +32,7 @@ import contextlib
 import functools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -147,6 +148,7 @@ class Worker:
         self._folder = tempfile.mkdtemp(prefix="hil-worker-")
         command = [sys.executable, "-c", _BOOT, self._handler, str(os.getpid())]
         environment = {**os.environ, "TMPDIR": self._folder, **(self._environment or {})}
+        _clean_up_on_terminate()
         self._child = _launcher().submit(_spawn, command, self._stderr, environment).result()
 
     def _exchange(
@@ -202,7 +204,7 @@ class Worker:
                 if pipe is not None:
                     with contextlib.suppress(OSError):
                         pipe.close()
-            child.kill()
+            _kill(child)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(_STOP_WAIT_S)
         if stderr is not None:
@@ -236,7 +238,9 @@ def _launcher() -> ThreadPoolExecutor:
 
 def _spawn(command: list[str], stderr: IO[bytes], environment: dict[str, str]) -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=stderr, bufsize=0, env=environment)
+    return subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=stderr, bufsize=0, env=environment, start_new_session=True
+    )
 
 
 class _Limit:
@@ -280,6 +284,31 @@ class _Limit:
         self.expired = why
         self._child.kill()
         self._over.set()
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """Ends a child with the processes that it started."""
+    with contextlib.suppress(OSError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.kill()
+
+
+def _on_terminate(number: int, frame: object) -> None:
+    """Ends all children and removes their folders, then lets SIGTERM end this process as it would have."""
+    for worker in list(_workers):
+        child, folder = worker._child, worker._folder
+        if child is not None:
+            _kill(child)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def _clean_up_on_terminate() -> None:
+    """Handles SIGTERM where nobody else does; only the main thread may."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _on_terminate)
 
 
 def _watch(pid: int, patience_s: float) -> ProgressWatch:

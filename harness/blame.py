@@ -33,7 +33,7 @@ _NODE = re.compile(r"\{\{.*?\}\}\s*")
 
 def blamed(error: Exception, title: str) -> Exception:
     """Returns the error to raise for `error` of the step `title`: `BadInputError`, `OptimizeError`, or `error`."""
-    if _exhausted(error):
+    if is_exhausted(error):
         return OptimizeError(f"{title}: no more memory: {first_cause(error)}")
     frames = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     if not frames or _is_ours(frames[-1][0]):
@@ -70,7 +70,8 @@ def first_cause(error: BaseException) -> str:
     return cause[:_LONGEST]
 
 
-def _exhausted(error: Exception) -> bool:
+def is_exhausted(error: Exception) -> bool:
+    """Returns whether an exception says that there is no more memory."""
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 

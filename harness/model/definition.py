@@ -67,7 +67,8 @@ class Dataset:
         if not (
             isinstance(loaded, tuple) and len(loaded) == 2 and all(isinstance(part, np.ndarray) for part in loaded)
         ):
-            raise BadInputError(f"the loader's {split} data is no pair (x, y) of arrays")
+            parts = [type(part).__name__ for part in loaded] if isinstance(loaded, tuple) else type(loaded).__name__
+            raise BadInputError(f"the loader's {split} data is no pair (x, y) of NumPy arrays but {parts}")
         x, y = loaded
         if y.dtype.hasobject:
             raise BadInputError(f"the {split} labels are objects, no array of numbers", hint="y: numbers (n, ...)")

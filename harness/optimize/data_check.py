@@ -44,6 +44,8 @@ def check_data(model: Model, train: TrainingData, test: TrainingData, progress: 
         check_samples(network, data.x)
     few = train.sample(_SAMPLES, model.recipe.seed)
     outputs = _run(network, few.x)
+    if not np.isfinite(outputs).all():
+        raise BadInputError("the network's outputs are not finite on training samples: look at its weights")
     labels, loss = Labels(test.y, tuple(outputs.shape)[1:]), loss_kind(keras_loss(model.loss))
     task = learning_task(model.metric, labels, loss, test.x.shape[1:], _activation(network))
     if not trained:  # else a technique checks the labels before it trains, and ptq needs no loss

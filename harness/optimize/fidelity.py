@@ -40,8 +40,6 @@ COMPARED = 64
 FLOOR_DB = 6.0
 MARGIN_DB = 20.0
 _BEST_DB = 100.0
-_ROUNDING = 1e-3
-"""Noise, in steps, that is float rounding."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +69,7 @@ def measure_fidelity(int8: bytes, keras_model: Any, samples: Array) -> Fidelity:
     got = [dequantize(spec, np.stack(values)) for spec, values in zip(specs, zip(*runs, strict=True), strict=True)]
     steps = [_rms_noise(*pair) / _step(spec) for *pair, spec in zip(wanted, got, specs, strict=True)]
     figures = [signal_to_noise(*pair) for pair in zip(wanted, got, strict=True)]
-    exact = [count < _ROUNDING for count in steps]
-    return Fidelity(
-        tuple(_BEST_DB if same else db for db, same in zip(figures, exact, strict=True)), tuple(steps), len(samples)
-    )
+    return Fidelity(tuple(figures), tuple(steps), len(samples))
 
 
 def shortfall(found: Fidelity, ptq_db: float | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hil.core.errors import BadInputError, HilError
+from hil.harness.blame import first_cause, is_exhausted
 from hil.harness.model import Model
 from hil.harness.optimize.keras.any_format import read_network
 from hil.harness.optimize.keras.keras2 import import_keras, seeded
@@ -61,7 +62,8 @@ def load_weights(network: Any, path: Path) -> None:
         with np.load(path, allow_pickle=False) as file:
             values = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError) as error:
-        raise BadInputError(f"{path} holds no weights: {error}") from None
+        hint = "an .npz as `python -m hil.harness.optimize.base_weights` writes it"
+        raise BadInputError(f"{path} holds no weights by name: {error}", hint=hint) from None
     for weight in network.weights:
         value = values.pop(weight.name, None)
         if value is None or value.shape != tuple(weight.shape):
@@ -93,7 +95,7 @@ def build_network(model: Model) -> Any:
     except HilError:
         raise
     except Exception as error:
-        line = (str(error).strip().splitlines() or [""])[0]
+        line = "no more memory" if is_exhausted(error) else first_cause(error)
         raise BadInputError(f"build of the model {model.name} failed: {type(error).__name__}: {line}") from error
     if not isinstance(network, keras.Model):
         kind = f"{type(network).__module__.split('.')[0]} {type(network).__name__}"

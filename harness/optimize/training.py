@@ -71,7 +71,8 @@ def keras_loss(loss: str | Callable[[], Any]) -> Any:
             made = losses.get(loss())
         except Exception as error:
             cause = f"{type(error).__name__}: {first_cause(error)}"
-            raise BadInputError(f"the function loss gives no loss: {cause}") from error
+            hint = "loss=FUNCTION is called without arguments and returns the loss: loss=lambda: my_loss"
+            raise BadInputError(f"the function loss gives no loss: {cause}", hint=hint) from error
         if made is None:
             raise BadInputError("the function loss gives None", hint="return a loss of Keras, or a function")
         return made

@@ -140,6 +140,9 @@ def _check_keras2(config: dict[str, Any], weights: int, path: Path) -> Callable[
     """
     if carried := next(code_in(config), None):
         raise BadInputError(f"{path} is not loaded: it carries code ({carried})", hint="build it of Keras' own layers")
+    if own := next(own_classes(config), None):
+        message = f"{path}: layer {own[0]} is of the class {own[1]}, which is not Keras' own"
+        raise BadInputError(message, hint="build it of Keras' own layers")
     if found := next(wrapped_in(config), None):
         raise BadInputError(f"{path}: layer {found[0]} is TFMOT's {found[1]}", hint=WRAPPERS[found[1]])
     text = json.dumps({key: config.get(key) for key in ("class_name", "config")})
@@ -149,6 +152,22 @@ def _check_keras2(config: dict[str, Any], weights: int, path: Path) -> Callable[
 
     check_size(build, weights, path)
     return build
+
+
+def own_classes(config: Any) -> Iterator[tuple[str, str]]:
+    """Iterates over (name, class) of the layers of a Keras 2 configuration whose classes Keras does not have."""
+    inner = config.get("config") if isinstance(config, dict) else None
+    for layer in inner.get("layers", ()) if isinstance(inner, dict) else ():
+        kind = str(layer.get("class_name")) if isinstance(layer, dict) else ""
+        if kind in ("Functional", "Sequential", "Model"):
+            yield from own_classes(layer)
+        elif kind and kind not in (*WRAPPERS, *_GRAPH_LAYERS) and not hasattr(import_keras().layers, kind):
+            named = layer.get("name") or (layer.get("config") or {}).get("name", "")
+            yield str(named), kind
+
+
+_GRAPH_LAYERS = ("TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty", "Lambda")
+"""Layers of Keras 2 that its public names leave out, and code, which is refused by `code_in`."""
 
 
 def wrapped_in(value: Any) -> Iterator[tuple[str, str]]:
