@@ -65,8 +65,8 @@ def walk(
     observer = observer or ProgressObserver(evaluator.pipeline.say)
     plan = leaves_in_order(model, leaves)
     identity = _identity(evaluator)  # a target that cannot run is known before anything is trained
-    evaluator.pipeline.learning_task(model)
     with create_executor(jobs, scheduler) as executor:
+        evaluator.pipeline.learning_task(model)
         observer.walk_started(model, evaluator, asked)
         producer = LeafProducer(model, evaluator, asked, observer, executor, failures)
         if policy == "best":
