@@ -206,7 +206,7 @@ model = Model("tiny", build=build, data=Dataset(load, lambda: []), recipe=Recipe
     with pytest.raises(BadInputError, match=r"tiny.npz does not exist"):
         load_model_file(path)
     assert base_weights.main([str(path)]) == 0
-    assert "test accuracy 0.9" in capsys.readouterr().out
+    assert "top1 0.9" in capsys.readouterr().out
     assert trained_base.base_model(load_model_file(path), None).get_layer("fc").get_weights()[0].shape == (64, 4)
     assert base_weights.main([str(tmp_path / "gone.py")]) == 2
 
