@@ -129,7 +129,8 @@ def test_damaged_models_end_in_a_typed_error_or_a_model(
             compile_model(model, VelaSettings())
         except HilError as error:
             errors.append(error)
-    assert list(temporary_files.iterdir()) == [], "a crash of the compiler leaves its folder"
+    left = [path for path in temporary_files.rglob("*") if not path.name.startswith("hil-worker-")]
+    assert left == [], "a crash of the compiler leaves its folder"
     assert {type(error) for error in errors} == {BadInputError, CompileError}
     assert not any("\n" in str(error) for error in errors)
     assert compile_model(resnet, VelaSettings()).summary.cycles_total == 201_747
