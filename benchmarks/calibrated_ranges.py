@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hil.harness.metrics.accuracy import METRICS
+from hil.harness.metrics.scores import finite_score
 from hil.harness.model import REPAIRS, Model, load_model_file
 from hil.harness.pipeline import TFLITE, Pipeline
 from hil.harness.progress import LineProgress
@@ -48,13 +48,13 @@ def metric_of(pipeline: Pipeline, model: Model, leaf: str, samples: int) -> floa
     x, y = (part[:samples] for part in pipeline.samples(model, "test"))
     signature = read_signature(int8)
     run = pipeline.outputs("host", Deployable(int8, None), [quantize(signature.inputs[0], x)], f"{model.name}: {leaf}")
-    metric = METRICS[model.metric] if isinstance(model.metric, str) else model.metric
-    return metric(np.asarray(dequantize(signature.outputs[0], run.outputs[0])), y)
+    task, outputs = pipeline.learning_task(model), dequantize(signature.outputs[0], run.outputs[0])
+    return finite_score(task, outputs, task.labels(y), leaf)
 
 
 def rows_of(model: Model, seeds: Sequence[int], measured: Callable[[Model, str], float], samples: int | None) -> None:
     """Prints the rows of a model: `ptq`, and each leaf with the repair off and on."""
-    shown: Callable[[float], str] = (lambda v: f"{100 * v:.1f}") if isinstance(model.metric, str) else "{:.2f}".format
+    shown: Callable[[float], str] = (lambda v: f"{100 * v:.1f}") if not callable(model.metric) else "{:.2f}".format
     for leaf in ("ptq", *LEAVES):
         cells = []
         for repairs in (OTHERS, REPAIRS):
