@@ -76,6 +76,7 @@ class Worker:
         self._stderr: IO[bytes] | None = None
         self._folder: str | None = None
         _workers.add(self)
+        _clean_up_on_terminate()
 
     @property
     def pid(self) -> int | None:
@@ -148,7 +149,6 @@ class Worker:
         self._folder = tempfile.mkdtemp(prefix="hil-worker-")
         command = [sys.executable, "-c", _BOOT, self._handler, str(os.getpid())]
         environment = {**os.environ, "TMPDIR": self._folder, **(self._environment or {})}
-        _clean_up_on_terminate()
         self._child = _launcher().submit(_spawn, command, self._stderr, environment).result()
 
     def _exchange(

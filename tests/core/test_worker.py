@@ -129,6 +129,30 @@ def test_a_forked_process_gets_a_child_of_its_own(worker: Worker) -> None:
     assert pid_of(worker) == first
 
 
+def test_what_a_child_started_ends_with_it(worker: Worker) -> None:
+    started: list[int] = []
+    with pytest.raises(WorkerDiedError, match="exit code 7"):
+        worker.request({"do": "start"}, told=lambda told: started.append(told["pid"]))
+    assert gone(started[0])
+
+
+def test_a_parent_that_is_terminated_leaves_no_folder(tmp_path: Path) -> None:
+    script = textwrap.dedent("""
+        from hil.core.worker import Worker
+        Worker("worker_handlers:act").request({"do": "hang"}, told=lambda told: print(told["pid"], flush=True))
+    """)
+    environment = {**os.environ, "PYTHONPATH": HERE, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert list(tmp_path.iterdir()), "else this shows nothing"
+        parent.terminate()
+    assert parent.returncode == -signal.SIGTERM
+    assert gone(child)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("ending", ["return", "kill"])
 def test_no_child_outlives_its_parent(ending: str) -> None:
     script = textwrap.dedent("""
@@ -149,11 +173,16 @@ def test_no_child_outlives_its_parent(ending: str) -> None:
         if ending == "kill":
             time.sleep(0.2)
             parent.kill()
+    assert gone(child)
+
+
+def gone(pid: int) -> bool:
+    """Waits for the end of a process."""
     for _ in range(100):
-        if not _alive(child):
-            return
+        if not _alive(pid):
+            return True
         time.sleep(0.05)
-    pytest.fail(f"process {child} is still there")
+    return False
 
 
 def _alive(pid: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 import sys
 import time
 from typing import Any
@@ -25,6 +26,10 @@ def act(header: dict[str, Any], blobs: list[bytes]) -> Message:
     if what == "tell":
         for done in range(3):
             tell({"done": done})
+    if what == "start":
+        started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        tell({"pid": started.pid})
+        os._exit(7)
     if what == "hang":
         tell({"pid": os.getpid()})
         time.sleep(600)
