@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hil.core.errors import HilError
+from hil.harness.blame import blamed
 from hil.harness.model import Model
 from hil.harness.optimize.paths import Node, conversion, path_of, training_node
 
@@ -47,8 +48,6 @@ def build(arrow: str, pipeline: Pipeline, model: Model, folder: Path, arguments:
     except HilError:
         raise
     except Exception as error:
-        from hil.harness.blame import blamed
-
         raise blamed(error, step_title(arrow, model, arguments)) from error
 
 

@@ -90,22 +90,38 @@ class Pipeline:
         self.say = say
         self._isolated = isolated
 
-    def _make(self, recipe: ArtifactRecipe, arrow: str, model: Model, **arguments: Any) -> Artifact:
-        """Returns the artifact of `recipe`, built by the builder of `arrow` if the store has none."""
+    def _make(
+        self,
+        recipe: ArtifactRecipe,
+        arrow: str,
+        model: Model,
+        arrays: Mapping[str, Array] | None = None,
+        **arguments: Any,
+    ) -> Artifact:
+        """Returns the artifact of `recipe`, built by the builder of `arrow` if the store has none.
+
+        The builder finds `arrays` in its folder.
+        """
 
         def build(folder: Path) -> Mapping[str, Any] | None:
-            if self._isolated and is_of_file(model):
+            if arrays is not None:
+                np.savez(folder / ARRAYS, **arrays)
+            if self._builds_elsewhere(model):
                 return build_in_process(arrow, self, model, folder, arguments)
             return builders.build(arrow, self, model, folder, arguments)
 
         title = builders.step_title(arrow, model, arguments)
         return self.store.make(recipe, build, lambda: self.say(f"{title}: another run makes it", 0, 0))
 
+    def _builds_elsewhere(self, model: Model) -> bool:
+        """Returns whether what needs TensorFlow or the user's code is built in a process of its own."""
+        return self._isolated and is_of_file(model)
+
     # -- data
 
     def samples(self, model: Model, split: str) -> tuple[Array, Array]:
         """(x float32 (n, ...), y (n, ...)) of "train" or "test"; `UnavailableError` if the data is not here."""
-        if not model.data.cache and not (self._isolated and is_of_file(model)):
+        if not model.data.cache and not self._builds_elsewhere(model):
             return _loaded(model.data, split)
         libraries = {**versions("numpy"), **source_versions(model)}
         recipe = ArtifactRecipe(
@@ -219,7 +235,7 @@ class Pipeline:
         task = self.learning_task(model)
         arrays = {"labels": labels, "reference": reference, "keras": keras, "candidate": candidate}
         arrays["on_target"] = on_target
-        if task.own is None or not (self._isolated and is_of_file(model)):
+        if task.own is None:
             return compare(task, **arrays)
         recipe = ArtifactRecipe(
             "accuracy",
@@ -231,12 +247,7 @@ class Pipeline:
             code_version(*ENTRIES["accuracy"]),
             {**versions("numpy"), **source_versions(model)},
         )
-
-        def build(folder: Path) -> Mapping[str, Any] | None:
-            np.savez(folder / ARRAYS, **arrays)
-            return build_in_process("accuracy", self, model, folder, {})
-
-        return Accuracy(**self.store.make(recipe, build).note)
+        return Accuracy(**self._make(recipe, "accuracy", model, arrays).note)
 
     # -- TFLite and Vela
 
@@ -250,7 +261,9 @@ class Pipeline:
             code_version(*ENTRIES["tflite"]),
             versions(*TRAINING),
         )
-        ptq_db = self._ptq_db(model) if leaf != "ptq" and self.store.find(recipe) is None else None
+        if found := self.store.find(recipe):
+            return found
+        ptq_db = None if leaf == "ptq" else self._ptq_db(model)
         return self._make(recipe, "tflite", model, leaf=leaf, ptq_db=ptq_db)
 
     def fidelity(self, model: Model, leaf: str) -> Fidelity:

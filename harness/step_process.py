@@ -18,12 +18,13 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hil.core.errors import BadInputError, CrashError, WorkerDiedError
 from hil.core.worker import Worker
+from hil.core.worker_child import tell
 from hil.harness.builders import Note, step_title
 from hil.harness.model import FineTune, Model, Recipe, load_model_file
 from hil.harness.store.source_digest import source_digest
@@ -56,16 +57,22 @@ def model_as_json(model: Model) -> dict[str, Any]:
     return {"file": str(model.path), "recipe": json.loads(json.dumps(asdict(model.recipe)))}
 
 
-def recipe_of_json(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Converts JSON to the fields of `Recipe`."""
-    defaults = Recipe()
-    return {field.name: _setting(getattr(defaults, field.name), plain[field.name]) for field in fields(Recipe)}
+def model_of_json(plain: Mapping[str, Any]) -> Model:
+    """Loads the model that `model_as_json` describes; in its file, the recipe may be another."""
+    defaults, recipe = Recipe(), plain["recipe"]
+    settings = {field.name: _setting(getattr(defaults, field.name), recipe[field.name]) for field in fields(Recipe)}
+    return replace(load_model_file(plain["file"]), recipe=Recipe(**settings))
 
 
 def _setting(default: Any, value: Any) -> Any:
     if isinstance(default, FineTune):
         return FineTune(**value)
     return tuple(value) if isinstance(value, list) else value
+
+
+def report(text: str, done: int, total: int) -> None:
+    """Reports progress from a worker to the process that asked it, as `Pipeline.say`."""
+    tell({"text": text, "done": done, "total": total})
 
 
 def build_in_process(arrow: str, pipeline: Pipeline, model: Model, folder: Path, arguments: Mapping[str, Any]) -> Note:
@@ -98,7 +105,7 @@ def build_in_process(arrow: str, pipeline: Pipeline, model: Model, folder: Path,
 
 
 def _surroundings() -> dict[str, Any]:
-    """What a user's code sees of this process: where it imports from, its folder and environment."""
+    """Describes what a user's code may depend on in this process: its import path, folder and environment."""
     try:
         folder = str(Path.cwd())
     except FileNotFoundError:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, HilError
+from hil.harness.blame import first_cause
 from hil.harness.metrics.learning_task import LearningTask
 from hil.harness.model import Metric
 
@@ -93,9 +94,8 @@ def _call(function: Metric, outputs: Array, labels: Array) -> float:
     except HilError:
         raise
     except Exception as error:
-        line = (str(error).strip().splitlines() or [""])[0]
         shapes = f"outputs {outputs.dtype} {outputs.shape}, labels {labels.dtype} {labels.shape}"
-        message = f"the metric {describe(function)} fails on {shapes}: {type(error).__name__}: {line}"
+        message = f"the metric {describe(function)} fails on {shapes}: {type(error).__name__}: {first_cause(error)}"
         raise BadInputError(message) from error
     number = np.asarray(value)
     if number.size != 1 or number.dtype.kind not in "biuf":

@@ -15,7 +15,7 @@ from hil.harness.metrics.scores import finite_score
 from hil.harness.model import load_model_file
 from hil.harness.optimize.data_check import check_data
 from hil.harness.optimize.trained_base import save_weights, train_base
-from hil.harness.optimize.training import TrainingData
+from hil.harness.optimize.training import TrainingData, predict
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,8 +42,7 @@ def _train(path: Path, output: Path | None) -> None:
     output = output or model.file(model.weights or f"weights/{model.name}.npz")
     save_weights(network, output)
     print(f"\n{output}: {network.count_params()} parameters")
-    outputs = network.predict(test.x, batch_size=500, verbose=0)
-    score = finite_score(task, outputs, task.labels(test.y), "float base")
+    score = finite_score(task, predict(network, test.x), task.labels(test.y), "float base")
     print(f"{task.metric} {score:.4f} of {len(test.y)} test samples")
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, ConvertError
 from hil.core.tflite.weights import read_tflite
+from hil.harness.blame import first_cause
 from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet
 from hil.harness.optimize.layers import flat_layers
@@ -60,8 +61,8 @@ def _refusal(failure: Exception | None, log: str, keras_model: Any) -> ConvertEr
     missing = re.search(r"(?:TF Select|Custom) ops: ([\w, ]+)", log)
     missing = missing or re.search(r"'tf\.(\w+)' op is neither", str(failure))
     if missing is None:
-        line = (str(failure).strip().splitlines() or [""])[0]
-        return ConvertError(f"TensorFlow cannot convert the model: {type(failure).__name__}: {line}", log=log)
+        why = "no file" if failure is None else f"{type(failure).__name__}: {first_cause(failure)}"
+        return ConvertError(f"TensorFlow cannot convert the model: {why}", log=log)
     first = missing[1].split(",")[0].strip()
     place = re.search(rf'"([^"]*{first}[^"]*)"\(', log)
     layer = layer_of(place[1] if place else "", [layer.name for layer in flat_layers(keras_model)])

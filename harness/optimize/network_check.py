@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hil.core.errors import BadInputError
+from hil.harness.blame import first_cause
 from hil.harness.optimize.keras.any_format import WRAPPERS
 from hil.harness.optimize.keras.hdf5_file import code_in
 from hil.harness.optimize.keras.keras2 import import_keras, quiet
@@ -108,7 +109,7 @@ def _check_file(network: Any) -> None:
             if carried is None:
                 import_keras().models.model_from_json(structure)
     except Exception as error:
-        line = (str(error).strip().splitlines() or [""])[0].partition(". Please ensure")[0][:200]
+        line = first_cause(error).partition(". Please ensure")[0][:200]
         message = f"the network cannot be written to a file and read back: {type(error).__name__}: {line}"
         raise BadInputError(message, hint=_OWN_LAYERS) from error
     if carried is not None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hil.core.errors import OptimizeError
+from hil.harness.blame import first_cause
 from hil.harness.model import Recipe
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
 from hil.harness.optimize.layers import TOUCHED
@@ -60,8 +61,7 @@ def wrap_layers(model: Any, wrap: Callable[[Any], Any], technique: str) -> Any:
             copy.set_weights(model.get_weights())
             made = models.clone_model(copy, clone_function=noted)
     except (RuntimeError, ValueError, import_tensorflow().errors.InvalidArgumentError) as error:
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise OptimizeError(f"{technique}: TFMOT cannot wrap this model: {line}") from error
+        raise OptimizeError(f"{technique}: TFMOT cannot wrap this model: {first_cause(error)}") from error
     if not touched:
         raise OptimizeError(
             f"{technique} would change no layer of this model",

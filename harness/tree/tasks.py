@@ -15,19 +15,18 @@ import json
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from hil.core.error_json import error_as_json, error_of_json
 from hil.core.errors import HilError, InfrastructureError, WorkerError
-from hil.core.worker_child import tell
+from hil.harness.blame import first_cause
 from hil.harness.evaluation.evaluator import Evaluator
-from hil.harness.model import Model, load_model_file
+from hil.harness.model import Model
 from hil.harness.pipeline import Pipeline, Say
-from hil.harness.step_process import model_as_json, recipe_of_json
+from hil.harness.step_process import model_as_json, model_of_json, report
 from hil.harness.store.store import Store
-from hil.harness.tree.candidates import Candidate, SettledNode, with_settings
+from hil.harness.tree.candidates import Candidate, SettledNode
 from hil.harness.vela.settings import VelaSettings
 
 
@@ -37,8 +36,8 @@ def leaf_error(error: Exception) -> HilError:
         raise error
     if isinstance(error, HilError):
         return error
-    line = (str(error).strip().splitlines() or [""])[0]
-    return WorkerError(f"a defect of hil: {type(error).__name__}: {line}", log=traceback.format_exc())
+    line = f"a defect of hil: {type(error).__name__}: {first_cause(error)}"
+    return WorkerError(line, log=traceback.format_exc())
 
 
 @dataclass(frozen=True)
@@ -105,11 +104,9 @@ def run_task(task: Task, say: Say, *, isolated: bool = True) -> TaskResult:
 
 def run_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
     """Handles a task in a worker process: `header` is the task; reports progress, returns a `TaskResult` as JSON."""
-    say = lambda text, done, total: tell({"text": text, "done": done, "total": total})  # noqa: E731
-    made = run_task(_task(header), say, isolated=False)
-    failed = made.failed
-    reason = failed and error_as_json(failed)
-    return {"seconds": made.seconds, "anew": made.anew, "failed": reason}, []
+    made = run_task(_task(header), report, isolated=False)
+    failed = made.failed and error_as_json(made.failed)
+    return {"seconds": made.seconds, "anew": made.anew, "failed": failed}, []
 
 
 def result_of_json(answer: Mapping[str, Any]) -> TaskResult:
@@ -119,16 +116,11 @@ def result_of_json(answer: Mapping[str, Any]) -> TaskResult:
 
 
 def _task(plain: Mapping[str, Any]) -> Task:
-    model = with_settings(_model(plain["model"]["file"]), recipe_of_json(plain["model"]["recipe"]))
+    model = model_of_json(plain["model"])
     vela = VelaSettings(**{**plain["vela"], "options": tuple(plain["vela"]["options"])})
     candidate = Candidate(plain["leaf"]) if plain["leaf"] is not None else None
     settled, store = SettledNode(tuple(plain["node"])), Path(plain["store"])
     return Task(model, store, settled, plain["made_of"], vela, plain["target"], plain["samples"], candidate)
-
-
-@lru_cache
-def _model(path: str) -> Model:
-    return load_model_file(path)
 
 
 def _compare(wanted: Mapping[str, Any], here: Mapping[str, Any]) -> None:

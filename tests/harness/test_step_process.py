@@ -141,7 +141,7 @@ def test_a_step_sees_the_folder_environment_and_imports_of_the_session(
 
 
 def test_neither_tensorflow_nor_temporary_files_stay_with_this_process(tmp_path: Path) -> None:
-    """What a session is spared: the import of TensorFlow, and what TensorFlow leaves in the temporary folder."""
+    """A session is spared the import of TensorFlow, and what TensorFlow leaves in the temporary folder."""
     code = """
 import sys
 from pathlib import Path

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.core.errors import BadInputError, HilError
+from hil.harness.blame import first_cause
 from hil.harness.optimize.keras.hdf5_file import code_in, load_model
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, quiet
 from hil.harness.optimize.keras.keras3 import construct, import_keras3, rebuild
@@ -128,7 +129,7 @@ def _loaded(path: Path, load: Callable[[], Any]) -> Any:
     except HilError:
         raise
     except Exception as error:
-        line = (str(error).strip().splitlines() or [""])[0].partition(". Please ensure")[0]
+        line = first_cause(error).partition(". Please ensure")[0]
         hint = "build it of Keras' own layers" if line.startswith("Unknown ") else ""
         raise BadInputError(f"{path} is no Keras model: {type(error).__name__}: {line}", hint=hint) from None
 
