@@ -192,10 +192,17 @@ def read_model(data: bytes) -> TfliteModel:
     return TfliteModel(tuple(_subgraph(graph, codes, buffers) for graph in root.tables(2)), buffers, root)
 
 
+def require_tflite(data: bytes, name: str) -> None:
+    """Raises `BadInputError` unless the first bytes of a file, which errors call `name`, are those of TFLite."""
+    if data[4:8] != IDENTIFIER:
+        pointer = data.startswith(b"version https://git-lfs")
+        hint = "it is a pointer of Git LFS: git lfs pull brings the file" if pointer else "give a .tflite file"
+        raise BadInputError(f"{name} is no TFLite model", hint=hint)
+
+
 def view_model(data: bytes, name: str, view: Callable[[TfliteModel], _T]) -> _T:
     """`view` of a file that errors call `name`.  Raises `BadInputError` for what is no TFLite file or a damaged one."""
-    if data[4:8] != IDENTIFIER:
-        raise BadInputError(f"{name} is no TFLite model", hint="give a .tflite file")
+    require_tflite(data, name)
     try:
         return view(read_model(data))
     except StreamError as error:

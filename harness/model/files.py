@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from hil.core.errors import BadInputError, HilError
+from hil.core.tflite.model import require_tflite
 from hil.harness.model.definition import Model
 
 
@@ -46,10 +47,16 @@ def _at(path: Path, model: Model, needs_weights: bool) -> Model:
     model = replace(model, path=path)
     for name in (model.weights if needs_weights else None, model.tflite):
         if name is not None and not model.file(name).is_file():
-            raise BadInputError(f"{path}: {model.file(name)} does not exist")
+            raise BadInputError(f"{path}: {model.file(name)} {_no_file(model.file(name))}")
+    if model.tflite is not None:
+        require_tflite(model.file(model.tflite).read_bytes(), f"{path}: {model.file(model.tflite)}")
     if model.keras_file is not None and not model.keras_file.exists():
         raise BadInputError(f"{path}: {model.keras_file} does not exist")
     return model
+
+
+def _no_file(path: Path) -> str:
+    return "is a folder" if path.is_dir() else "does not exist"
 
 
 def discover(folder: str | Path) -> list[Model]:

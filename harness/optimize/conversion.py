@@ -151,7 +151,8 @@ def check_quantized(content: bytes, layers: Collection[str] = ()) -> None:
         where = layer_of(operator.output_name, layers)
         raise ConvertError(
             f"operator {operator.kind} of {f'layer {where}' if where else operator.output_name} was left in float",
-            hint="TensorFlow cannot quantize it, or batch normalization could not be folded into it",
+            hint="TensorFlow cannot quantize it, cannot fold batch normalization into it, or found no range: look at "
+            "the values of its inputs",
         )
     for operator in operators:
         bias = operator.bias

@@ -38,6 +38,8 @@ def check_data(model: Model, train: TrainingData, test: TrainingData, progress: 
     for split, data in (("training", train), ("test", test)):
         if not np.isfinite(data.x).all():
             raise BadInputError(not_finite(data.x, f"{split} samples"))
+        if len(data.x) > 1 and (data.x == data.x[:1]).all():
+            raise BadInputError(f"all {len(data.x)} {split} samples are equal: no range can be calibrated with them")
     trained = model.weights is not None or model.keras_file is not None
     network = base_model(model, None) if trained else _initial_network(model)
     for data in (train, test):

@@ -14,7 +14,7 @@ from typing import Any
 
 from hil.core.errors import OptimizeError
 from hil.harness.blame import first_cause
-from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot, quiet
+from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
 from hil.harness.optimize.layers import flat_layers, weight_name
 from hil.harness.optimize.per_tensor import quantize_per_tensor
 from hil.harness.optimize.repairs import repairs, revive_dead_channels
@@ -53,6 +53,13 @@ def _applied(apply: Callable[[], Any], model: Any, technique: str, enabled: Coll
         ) from error
 
 
+def _place(layer: Any) -> str:
+    """Says behind which layers a layer stands."""
+    before = import_tensorflow().nest.flatten(layer._inbound_nodes[0].inbound_layers)
+    names = " and ".join(str(source.name) for source in before)
+    return f" behind {names}" if names else ""
+
+
 _OPERATORS = ("TFOpLambda", "SlicingOpLambda")
 _BY_LAMBDA = "SeparableConv1D"
 """Layer that TFMOT replaces by one with a Lambda, which Keras then refuses."""
@@ -70,7 +77,7 @@ def _refused(model: Any, error: Exception) -> str:
     if found is None:
         return f"this model: {type(error).__name__}: {line}"
     if type(found).__name__ in _OPERATORS:
-        return f"the operator {found.name}, which is no layer"
+        return f"the operator {found.name}{_place(found)}, which is no layer"
     return f"layer {found.name} ({type(found).__name__})"
 
 

@@ -115,6 +115,11 @@ def test_samples_that_are_not_finite_are_counted() -> None:
         check(model(network(3)), SIDES, x)
 
 
+def test_samples_that_are_all_equal_are_refused() -> None:
+    with pytest.raises(BadInputError, match=f"all {len(X)} training samples are equal: no range can be calibrated"):
+        check(model(network(3)), SIDES, np.zeros_like(X))
+
+
 def test_a_metric_that_is_undefined_for_an_untrained_network_alone_is_taken() -> None:
     assert check(model(network(3), metric=of_two_classes), SIDES).metric == "of_two_classes"
 

@@ -63,6 +63,14 @@ def test_other_code_in_the_folder_is_passed_over(tmp_path: Path) -> None:
         discover(tmp_path)
 
 
+def test_a_pointer_of_git_lfs_is_named(tmp_path: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 12345\n"
+    model = "from hil.harness.model import *\nmodel = Model('x', data=Dataset(len, len), tflite='x.tflite')"
+    write(tmp_path, "x.tflite", pointer)
+    with pytest.raises(BadInputError, match=r"x.tflite is no TFLite model \(it is a pointer of Git LFS: git lfs pull"):
+        load_model_file(write(tmp_path, "lfs.py", model))
+
+
 def test_data_that_is_not_there_is_named(tmp_path: Path) -> None:
     here, gone = write(tmp_path, "x.npy", ""), tmp_path / "y.npy"
     assert Dataset(len, lambda: [here]).present() == [here]
@@ -87,6 +95,14 @@ def test_data_that_is_not_there_is_named(tmp_path: Path) -> None:
         (
             "from hil.harness.model import *\nmodel = Model('x', data=Dataset(len, len), tflite='gone.tflite')",
             "gone.tflite does not exist",
+        ),
+        (
+            "from hil.harness.model import *\nmodel = Model('x', data=Dataset(len, len), tflite='.')",
+            "broken.py: .* is a folder",
+        ),
+        (
+            "from hil.harness.model import *\nmodel = Model('x', data=Dataset(len, len), tflite='broken.py')",
+            r"broken.py is no TFLite model \(give a .tflite file\)",
         ),
         ("from hil.harness.model import *\nRecipe(sparsity=50)", "sparsity 50 is not between 0 and 1"),
         ("from hil.harness.model import *\nRecipe(repairs=('all',))", "unknown repair all"),
