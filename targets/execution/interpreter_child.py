@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
-import os
 import struct
 from collections import OrderedDict
 from typing import Any
@@ -14,14 +13,12 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, InfrastructureError
+from hil.targets.execution import tensorflow_kernels
 from hil.targets.execution.signature import read_signature
 from hil.targets.execution.submodel import Submodel, alone, cut
 
-_MODULES = {
-    "tensorflow": "tensorflow.lite.python.interpreter",
-    "litert": "ai_edge_litert.interpreter",
-    "tflite-runtime": "tflite_runtime.interpreter",
-}
+_PACKAGES = {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
+"""Interpreters beside TensorFlow's own."""
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, KeyError)
 """Errors of flatbuffers, struct and NumPy when `submodel` rewrites a file whose offsets or lengths are wild."""
 _KEPT = 64  # interpreters that stay prepared: the pieces of a graph are called again for every batch
@@ -125,21 +122,23 @@ def _get(model: bytes, name: str, piece: dict[str, list[int]] | None, every_tens
 
 
 def _schema(name: str) -> Any:
-    return importlib.import_module(_MODULES[name].replace("interpreter", "schema_py_generated"))
+    if name in _PACKAGES:
+        return importlib.import_module(f"{_PACKAGES[name]}.schema_py_generated")
+    return tensorflow_kernels.schema()
 
 
 def _new(model: bytes, name: str, every_tensor: bool) -> Any:
-    kind, resolver = _distribution(name)
-    made = kind(
-        model_content=model, experimental_op_resolver_type=resolver, experimental_preserve_all_tensors=every_tensor
-    )
+    made = _interpreter(model, name, every_tensor)
     made.allocate_tensors()
     return made
 
 
-@functools.cache
-def _distribution(name: str) -> tuple[Any, Any]:
-    """The class and the number of the reference kernels; here and nowhere else TensorFlow is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    module = importlib.import_module(_MODULES[name])
-    return module.Interpreter, module.OpResolverType.BUILTIN_REF
+def _interpreter(model: bytes, name: str, every_tensor: bool) -> Any:
+    if name not in _PACKAGES:
+        return tensorflow_kernels.KernelInterpreter(model, every_tensor)
+    module = importlib.import_module(f"{_PACKAGES[name]}.interpreter")
+    return module.Interpreter(
+        model_content=model,
+        experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF,
+        experimental_preserve_all_tensors=every_tensor,
+    )
