@@ -11,24 +11,26 @@ import typer
 from hil.harness.commands import arguments
 
 if TYPE_CHECKING:
-    from hil.targets.boards import Board
+    from hil.targets.firmware.build import FirmwareImage
 
 app = typer.Typer(help="The monitor firmware that a board runs.", no_args_is_help=True)
 
 
 @app.command()
 def build(
-    board: Annotated[str, typer.Option(metavar="BOARD", help="A port's name, or its header.")] = "mps3_an547",
+    board: Annotated[
+        str, typer.Option(metavar="BOARD", help="A described board, its TOML file, or a port's header.")
+    ] = "mps3_an547",
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where the ELF goes.")] = None,
     compiler: Annotated[str | None, typer.Option(metavar="gcc|zig", help="Which one; the first that is here.")] = None,
-    baud: Annotated[int | None, typer.Option(min=1, help="The serial line's bits a second; the port's own.")] = None,
+    baud: Annotated[int | None, typer.Option(min=1, help="The serial line's bits a second; the board's own.")] = None,
+    cpu: Annotated[str | None, typer.Option(metavar="CPU", help="Such as cortex-m33; the board's own.")] = None,
     as_json: arguments.Json = False,
 ) -> None:
     """Build the firmware, or find it built, and say how large it is."""
     from hil.core.errors import InfrastructureError
-    from hil.targets.firmware.build import build as build_firmware
 
-    built = build_firmware(board, compiler, baud=baud)
+    built = _build(board, compiler, baud, cpu)
     elf = built.elf
     if output is not None:
         try:
@@ -59,12 +61,13 @@ def flash(
 
     from hil.core.errors import BadInputError
     from hil.targets.board_address import reach
+    from hil.targets.boards.firmware import build_for
     from hil.targets.boards.flasher import flash
 
     with reach(board) as access:
         if access.is_virtual:
             raise BadInputError(f"{board} starts with its firmware", hint="hil boards virtual --firmware ELF")
-        file = elf or _built_for(access.board)
+        file = elf or build_for(access.board).elf
         flashed = flash(access, file, unidentified=unidentified, say=lambda line: print(line, file=sys.stderr))
     before = flashed.before.firmware if flashed.before else ""
     if as_json:
@@ -74,11 +77,15 @@ def flash(
     print(f"{flashed.after.board}: {before or 'unidentified'} -> {flashed.after.firmware}, {flashed.seconds:.1f} s")
 
 
-def _built_for(board: Board) -> Path:
-    from hil.core.errors import BadInputError
-    from hil.targets.firmware.build import boards
-    from hil.targets.firmware.build import build as build_firmware
+def _build(board: str, compiler: str | None, baud: int | None, cpu: str | None) -> FirmwareImage:
+    from hil.targets.board_address import VIRTUAL
+    from hil.targets.boards import find_board
+    from hil.targets.boards.firmware import build_for
+    from hil.targets.firmware.build import DEFAULT_BOARD
+    from hil.targets.firmware.build import build as build_port
+    from hil.targets.firmware.compilers import DEFAULT_CPU
 
-    if board.reports not in boards():
-        raise BadInputError(f"no firmware comes with this package for {board.name}", hint="name the ELF")
-    return build_firmware(board.reports, baud=board.baud).elf
+    if board == VIRTUAL or Path(board).suffix == ".h":
+        port = DEFAULT_BOARD if board == VIRTUAL else board
+        return build_port(port, compiler, baud=baud, cpu=cpu or DEFAULT_CPU)
+    return build_for(find_board(board), compiler, baud, cpu)

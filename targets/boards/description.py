@@ -97,6 +97,14 @@ class Flasher:
 
 
 @dataclass(frozen=True)
+class FirmwarePort:
+    """Port of the monitor firmware for a board: its name in this package or its header, and the CPU."""
+
+    port: str
+    cpu: str
+
+
+@dataclass(frozen=True)
 class Board:
     """A board: where it is, what it speaks, what is on it, and how to get it back when it is lost.
 
@@ -104,7 +112,8 @@ class Board:
     (`NAME@PORT`).  `lines` are the levels of DTR and RTS while the port is open, where they matter.  `reports` is the
     board's name in its own answer (empty: any).  `npu` is the NPU it has, in Vela's words.  Clocks are in Hz,
     0 where the firmware's word is taken.  `memory` limits what of the announced memory is used; empty: all.
-    `source` is the file, None for a board that is not described by one.
+    `firmware` is None where `reports` names the port.  `source` is the file, None for a board that is not described by
+    one.
     """
 
     name: str
@@ -122,4 +131,5 @@ class Board:
     reset: Reset = field(default_factory=Reset)
     power: Power | None = None
     flasher: Flasher | None = None
+    firmware: FirmwarePort | None = None
     source: Path | None = None

@@ -23,7 +23,18 @@ from hil.core.errors import BadInputError
 from hil.core.npu_config import DEFAULT_NPU, SYSTEM_CONFIGS, NpuConfig
 from hil.core.toml_table import TomlTable, parse_toml
 from hil.npu.accelerator import ALL
-from hil.targets.boards.description import PROTOCOLS, WAYS, Board, BoardMemory, Flasher, Power, Reset, Usb
+from hil.targets.boards.description import (
+    PROTOCOLS,
+    WAYS,
+    Board,
+    BoardMemory,
+    FirmwarePort,
+    Flasher,
+    Power,
+    Reset,
+    Usb,
+)
+from hil.targets.firmware.compilers import CPUS, DEFAULT_CPU
 
 ACCELERATORS = tuple(accelerator.name for accelerator in ALL)
 _HIGHEST_HZ = 4_000_000_000
@@ -58,6 +69,7 @@ def read_board(path: Path, find: Callable[[str], Path] | None = None) -> Board:
         reset=_reset(top.table("reset"), ("protocol",) if protocol == "hil" else ()),
         power=_power(top.table("power")) if "power" in top else None,
         flasher=_flasher(top.table("flash")) if "flash" in top else None,
+        firmware=_firmware(top.table("firmware"), path.parent) if "firmware" in top else None,
         source=path,
     )
     top.end()
@@ -146,6 +158,15 @@ def _flasher(keys: TomlTable) -> Flasher:
     for name in ("pyocd", "probe", "pack"):
         if getattr(made, name).startswith("-"):
             raise keys.error(name, "begins with -, as options do")
+    return _ended(keys, made)
+
+
+def _firmware(keys: TomlTable, folder: Path) -> FirmwarePort:
+    port = keys.text("port", None)
+    made = FirmwarePort(
+        port=str(folder / port) if Path(port).suffix == ".h" else port,
+        cpu=keys.text("cpu", DEFAULT_CPU, CPUS),
+    )
     return _ended(keys, made)
 
 

@@ -3,9 +3,10 @@
     built = build("mps3_an547")             # or a port of one's own: build("my_board.h")
     built.elf, built.sha256, built.text, built.data, built.bss
 
-A port is a header of `#define`s (`ports/`); a C file of the same name beside it is built in, for a board whose serial
-line needs a driver that `monitor/` has not.  Same sources and compiler give the same bytes, so what was built once is
-cached under a hash of both, as one file whose name has the hash of its content.  An interrupted build leaves nothing.
+A port is a header of `#define`s (`ports/`).  A C file of the same name beside it is built in, for a board that needs its
+clocks and pins set, or a UART driver that `monitor/` has not.  Same sources and compiler give the same bytes, so what was
+built once is cached under a hash of both, as one file whose name has the hash of its content.  An interrupted build
+leaves nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from pathlib import Path
 import platformdirs
 
 from hil.core.errors import BadInputError, InfrastructureError
-from hil.targets.firmware.compilers import Compiler, find_compiler
+from hil.targets.firmware.compilers import DEFAULT_CPU, Compiler, find_compiler
+from hil.targets.firmware.port_check import check_port
 
 SOURCES = Path(__file__).parent
 DEFAULT_BOARD = "mps3_an547"
@@ -70,7 +72,9 @@ def port(board: str) -> Path:
     path = Path(board)
     if path.suffix == ".h" and path.is_file():
         return path.resolve()
-    raise BadInputError(f"no board {board}", hint=f"a header of a port, or one of {', '.join(boards())}")
+    if path.suffix == ".h":
+        raise BadInputError(f"no port {board}: there is no such file")
+    raise BadInputError(f"no port {board}", hint=f"a header of a port, or one of {', '.join(boards())}")
 
 
 def default_folder() -> Path:
@@ -80,15 +84,19 @@ def default_folder() -> Path:
 
 
 def build(
-    board: str = DEFAULT_BOARD, compiler: str | None = None, folder: Path | None = None, baud: int | None = None
+    board: str = DEFAULT_BOARD,
+    compiler: str | None = None,
+    folder: Path | None = None,
+    baud: int | None = None,
+    cpu: str = DEFAULT_CPU,
 ) -> FirmwareImage:
-    """The firmware for `board`, built by `compiler` (None: the first that is here) unless `folder` has it.
+    """The firmware for the port `board`, built by `compiler` (None: the first that is here) unless `folder` has it.
 
-    `baud` is the serial line's, in bits a second, in place of the port's own.
-    Raises `BadInputError`, `BuildError` for a port that does not compile, `UnavailableError` without a compiler, and
-    `InfrastructureError` if `folder` cannot be written.
+    `baud` is the serial line's, in bits a second, in place of the port's own; `cpu` one of `compilers.CPUS`.
+    Raises `BadInputError`, `BuildError` for a port that is not complete or does not compile, `UnavailableError`
+    without a compiler, and `InfrastructureError` if `folder` cannot be written.
     """
-    header, chosen = port(board), find_compiler(compiler)
+    header, chosen = port(board), find_compiler(compiler, cpu)
     folder = default_folder() if folder is None else folder
     settings = [] if baud is None else [f"-DPORT_UART_BAUD={baud}"]
     key = _key(header, chosen, settings)
@@ -122,12 +130,13 @@ def _make(folder: Path, header: Path, compiler: Compiler, settings: list[str], k
 
 def _compile(work: Path, header: Path, compiler: Compiler, settings: list[str]) -> None:
     port_flags = (*settings, "-include", str(header), "-I", str(SOURCES / "ports"))
+    sources = _sources(header)
+    check_port(header, sources, compiler, port_flags, work)
     script = ("-E", "-P", "-x", "c", *port_flags, str(SOURCES / "monitor" / "monitor.ld"), "-o", "monitor.ld")
     compiler.run(script, work)
     flags = [*_COMPILE, *port_flags, f'-DFIRMWARE_VERSION="{_version()}"']
     for name in _FOLDERS:
         flags += ["-I", str(SOURCES / name)]
-    sources = _sources(header)
     library = SOURCES / "monitor" / "freestanding" / "string.c"
     compiler.run([*flags, *_NO_LIBRARY, "-c", str(library), "-o", "library.o"], work)
     others = [str(source) for source in sources if source != library]

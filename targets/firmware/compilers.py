@@ -3,8 +3,8 @@
     compiler = find_compiler()              # zig if it is installed: a pinned wheel, so the same ELF on every machine
     compiler.run([*flags, "-c", "npu.c", "-o", "npu.o"], folder)
 
-Neither needs a C library.  The firmware is built for a Cortex-M55 without floating point or Helium: it computes nothing
-that needs them, and a handler's stack frame then has one form.
+Neither needs a C library.  The firmware is built without floating point or Helium: it computes nothing that needs them,
+and a handler's stack frame then has one form.
 """
 
 from __future__ import annotations
@@ -25,8 +25,19 @@ COMPILERS = ("zig", "gcc")
 _SECONDS = 120.0
 _MOST_TEXT = 1 << 20
 _GCC = "arm-none-eabi-gcc"
-_ZIG_TARGET = ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m55", "-mfloat-abi=soft")
-_GCC_TARGET = ("-mcpu=cortex-m55+nomve+nofp", "-mthumb", "-mfloat-abi=soft")
+_ZIG_TARGET = ("-target", "thumb-freestanding-eabi", "-mfloat-abi=soft")
+_GCC_TARGET = ("-mthumb", "-mfloat-abi=soft")
+_GCC_EXTENSIONS_OFF = {
+    "cortex-m4": "+nofp",
+    "cortex-m7": "+nofp",
+    "cortex-m33": "+nofp",
+    "cortex-m52": "+nomve+nofp",
+    "cortex-m55": "+nomve+nofp",
+    "cortex-m85": "+nomve+nofp",
+}
+CPUS = tuple(_GCC_EXTENSIONS_OFF)
+"""CPUs that the firmware can be built for: Armv7E-M, and Armv8-M with the Main Extension."""
+DEFAULT_CPU = "cortex-m55"
 _HINT = "pip install ziglang, or apt-get install gcc-arm-none-eabi"
 
 
@@ -43,18 +54,20 @@ class Compiler:
         _run([*self.command, *arguments], folder)
 
 
-def find_compiler(name: str | None = None) -> Compiler:
-    """The compiler `name`, or the first of `COMPILERS` that is here.
+def find_compiler(name: str | None = None, cpu: str = DEFAULT_CPU) -> Compiler:
+    """The compiler `name`, or the first of `COMPILERS` that is here, for one of `CPUS`.
 
     Raises `BadInputError` for another name, `UnavailableError` if it, or all of them, are missing.
     """
     if name is not None and name not in COMPILERS:
         raise BadInputError(f"no compiler {name}", hint=f"one of {', '.join(COMPILERS)}")
+    if cpu not in CPUS:
+        raise BadInputError(f"the firmware does not run on a CPU {cpu}", hint=f"one of {', '.join(CPUS)}")
     for candidate in COMPILERS if name is None else (name,):
-        compiler = _zig() if candidate == "zig" else _gcc()
+        compiler = _zig(cpu) if candidate == "zig" else _gcc(cpu)
         if compiler is not None:
             return compiler
-    raise UnavailableError(f"{name or 'a C compiler for the Cortex-M55'} is not installed", hint=_HINT)
+    raise UnavailableError(f"{name or 'a C compiler for Cortex-M'} is not installed", hint=_HINT)
 
 
 def zig() -> Path | None:
@@ -66,20 +79,20 @@ def zig() -> Path | None:
     return program if program.is_file() else None
 
 
-def _zig() -> Compiler | None:
+def _zig(cpu: str) -> Compiler | None:
     program = zig()
     if program is None:
         return None
     version = _output([str(program), "version"])
-    return Compiler("zig", (str(program), "cc", *_ZIG_TARGET), f"zig {version}")
+    return Compiler("zig", (str(program), "cc", *_ZIG_TARGET, f"-mcpu={cpu.replace('-', '_')}"), f"zig {version}")
 
 
-def _gcc() -> Compiler | None:
+def _gcc(cpu: str) -> Compiler | None:
     program = shutil.which(_GCC)
     if program is None:
         return None
     version = _output([program, "--version"]).splitlines()[0]
-    return Compiler("gcc", (program, *_GCC_TARGET), version)
+    return Compiler("gcc", (program, *_GCC_TARGET, f"-mcpu={cpu}{_GCC_EXTENSIONS_OFF[cpu]}"), version)
 
 
 def _output(command: list[str]) -> str:

@@ -15,19 +15,31 @@
 #include "timer.h"
 
 #define INTERRUPTS (PORT_UART_INTERRUPT + 1) /* No other is ever switched on. */
+_Static_assert(PORT_UART_INTERRUPT < 480, "PORT_UART_INTERRUPT must be an external interrupt, 0 to 479");
+_Static_assert(PORT_CODE % 2048 == 0, "PORT_CODE must be a multiple of 2,048: VTOR takes no other");
+
+#if __ARM_ARCH >= 8
+#define LIMIT_STACKS                       \
+    "ldr r0, =handler_stack_limit\n"       \
+    "msr msplim, r0\n"                     \
+    "ldr r0, =thread_stack_limit\n"        \
+    "msr psplim, r0\n"
+#else
+#define LIMIT_STACKS /* Armv7-M has no limits of stacks. */
+#endif
 
 extern uint32_t handler_stack_limit[], handler_stack[], thread_stack_limit[], thread_stack[]; /* The linker script's. */
 extern uint32_t data_start[], data_end[], data_load[], bss_start[], bss_end[];
+
+__attribute__((weak)) void port_start(void) {} /* A port's own takes its place. */
 
 void reset_handler(void);
 __attribute__((noreturn)) void start(void);
 
 __attribute__((naked, used)) void reset_handler(void) {
     __asm volatile("cpsid i\n"
-                   "ldr r0, =handler_stack_limit\n"
-                   "msr msplim, r0\n"
-                   "ldr r0, =thread_stack_limit\n"
-                   "msr psplim, r0\n"
+                   "ldr r0, =handler_stack\n" /* A loader or debugger need not have set it. */
+                   "mov sp, r0\n" LIMIT_STACKS
                    "ldr r0, =thread_stack\n"
                    "msr psp, r0\n"
                    "movs r0, #2\n" /* The thread's stack is the process stack. */
@@ -73,6 +85,7 @@ __attribute__((used)) void start(void) {
     }
     register_write(VTOR, (uint32_t)(uintptr_t)&vectors);
     faults_start();
+    port_start();
     core_interrupts_on();
     monitor_main();
 }

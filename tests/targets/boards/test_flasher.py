@@ -133,7 +133,7 @@ def test_the_command_says_why_there_is_no_firmware_to_flash(tmp_path: Path) -> N
     board.write_text(
         'protocol = "mlperf"\naccelerator = "ethos-u55-128"\nreports = "kws01"\n[port]\npath = "/dev/ttyUSB99"\n'
     )
-    with pytest.raises(BadInputError, match=r"no firmware comes with this package for .*spotter \(name the ELF\)"):
+    with pytest.raises(BadInputError, match=r"spotter has other firmware than the monitor: .*an ELF of your own"):
         CliRunner().invoke(app, ["flash", "--board", str(board)], catch_exceptions=False)
 
 

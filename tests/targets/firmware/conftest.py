@@ -17,6 +17,7 @@ import pytest
 from hil.fvp.machine.qemu import MACHINE, PROGRAM
 from hil.fvp.virtual_board.process import VirtualBoard
 from hil.targets.firmware.build import DEFAULT_BOARD, build
+from hil.targets.firmware.compilers import DEFAULT_CPU
 from hil.targets.link import Link, open_channel
 
 from .monitor_parts import library
@@ -50,14 +51,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def boot(zig_wheel: None, built: Path, missing: Callable[[object], NoReturn]) -> Iterator[Boot]:
-    """`boot(board, compiler)`: that firmware on stock QEMU, without an NPU."""
+    """`boot(board, compiler, cpu, machine)`: that firmware on stock QEMU, without an NPU."""
     if shutil.which(PROGRAM) is None:
         missing(f"{PROGRAM} is not installed")
     with contextlib.ExitStack() as stack:
 
-        def start(board: str = DEFAULT_BOARD, compiler: str = "zig") -> Booted:
-            elf = build(board, compiler, built).elf
-            command = [PROGRAM, "-M", MACHINE, "-display", "none", "-monitor", "none", "-serial", "pty", "-kernel", elf]
+        def start(
+            board: str = DEFAULT_BOARD, compiler: str = "zig", cpu: str = DEFAULT_CPU, machine: str = MACHINE
+        ) -> Booted:
+            elf = build(board, compiler, built, cpu=cpu).elf
+            command = [PROGRAM, "-M", machine, "-display", "none", "-monitor", "none", "-serial", "pty", "-kernel", elf]
             qemu = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True)
             stack.callback(qemu.wait)
             stack.callback(qemu.kill)

@@ -26,21 +26,24 @@ from hil.targets.firmware.compilers import find_compiler
 from .conftest import COMPILERS
 
 pytestmark = pytest.mark.usefixtures("zig_wheel")
-CODE, DATA, PART = 0x1000_0000, 0x3000_0000, 0x1_0000
+PART = 0x1_0000
+MEMORIES = {"mps3": (0x1000_0000, 0x3000_0000), "numaker": (0x10_0000, 0x2000_0000)}
+"""Addresses of code and of data, by the first word of a port's name."""
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
 @pytest.mark.parametrize("board", boards())
 def test_it_fits_its_memory_and_is_the_same_every_time(tmp_path: Path, board: str, compiler: str) -> None:
+    code, data = MEMORIES[board.partition("_")[0]]
     one, other = (build(board, compiler, tmp_path / name) for name in ("one", "other"))
     assert one.sha256 == other.sha256 == hashlib.sha256(one.elf.read_bytes()).hexdigest()
     with one.elf.open("rb") as stream:
         elf = ELFFile(stream)
         loaded = [part for part in elf.iter_segments() if part["p_type"] == "PT_LOAD" and part["p_memsz"]]
-        assert elf["e_entry"] & ~1 in range(CODE, CODE + PART)
+        assert elf["e_entry"] & ~1 in range(code, code + PART)
     for part in loaded:
-        ranges = [(CODE, part["p_paddr"], part["p_filesz"])] if part["p_filesz"] else []
-        ranges += [] if part["p_flags"] & 1 else [(DATA, part["p_vaddr"], part["p_memsz"])]
+        ranges = [(code, part["p_paddr"], part["p_filesz"])] if part["p_filesz"] else []
+        ranges += [] if part["p_flags"] & 1 else [(data, part["p_vaddr"], part["p_memsz"])]
         assert all(base <= start <= start + size <= base + PART for base, start, size in ranges)
     assert one.text + one.data < 16 << 10
     assert one.bss < PART
@@ -53,7 +56,7 @@ def test_its_files_use_each_other_without_a_circle(tmp_path: Path) -> None:
         flags += ["-I", str(folder), "-I", str(folder / "freestanding")]
     defined: dict[str, str] = {}
     used: dict[str, set[str]] = {}
-    for source in SOURCES.rglob("*.c"):
+    for source in (path for path in SOURCES.rglob("*.c") if path.parent.name != "ports"):
         compiler.run([*flags, "-c", str(source), "-o", "object.o"], tmp_path)
         with (tmp_path / "object.o").open("rb") as stream:
             symbols = [*ELFFile(stream).get_section_by_name(".symtab").iter_symbols()]
@@ -102,12 +105,44 @@ def test_another_baud_rate_is_another_firmware(tmp_path: Path) -> None:
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_a_port_that_does_not_compile_is_told_in_one_line(tmp_path: Path, compiler: str) -> None:
     port = tmp_path / "bad.h"
-    port.write_text('#include "mps3_an547.h"\n#undef PORT_UART_BASE\n')
-    with pytest.raises(BuildError, match="PORT_UART_BASE") as told:
+    port.write_text('#include "mps3_an547.h"\n#undef PORT_UART_BASE\n#define PORT_UART_BASE nowhere\n')
+    with pytest.raises(BuildError, match="nowhere") as told:
         build(str(port), compiler, tmp_path / "kept")
     assert told.value.exit_code == EXIT_USAGE
     assert "\n" not in str(told.value)
     assert not list((tmp_path / "kept").iterdir())
+
+
+OWN_UART = '#include "mps3_an547.h"\n#undef PORT_UART\n#define PORT_UART my_uart\n'
+LACKING = {
+    '#define PORT_BOARD "x"\n#define PORT_NPU 1\n': "lacks PORT_CODE, PORT_CODE_SIZE, .*PORT_REGIONS .*porting.md",
+    '#include "mps3_an547.h"\n#undef PORT_NPU\n': "the port mine.h lacks PORT_NPU ",
+    OWN_UART: "names the UART driver my_uart, but there is no mine.c beside it",
+    '#include "mps3_an547.h"\n#undef PORT_CODE\n#define PORT_CODE 0x10000100\n': "must be a multiple of 2,048",
+    '#include "mps3_an547.h"\n#undef PORT_DATA_SIZE\n#define PORT_DATA_SIZE 0x4000\n': "will not fit in .*'data'",
+}
+
+
+@pytest.mark.parametrize(("text", "lack"), LACKING.items(), ids=range(len(LACKING)))
+def test_what_a_port_lacks_is_one_line(tmp_path: Path, text: str, lack: str) -> None:
+    port = tmp_path / "mine.h"
+    port.write_text(text)
+    with pytest.raises(BuildError, match=lack) as told:
+        build(str(port), "zig", tmp_path / "kept")
+    assert "\n" not in str(told.value)
+
+
+def test_a_c_file_without_the_ports_driver_is_named(tmp_path: Path) -> None:
+    port = tmp_path / "mine.h"
+    port.write_text(OWN_UART)
+    port.with_suffix(".c").write_text("int other;\n")
+    with pytest.raises(BuildError, match=r"the UART driver my_uart, which mine\.c does not define"):
+        build(str(port), "zig", tmp_path / "kept")
+
+
+def test_a_cpu_that_the_firmware_does_not_know_is_named_with_those_it_knows() -> None:
+    with pytest.raises(BadInputError, match=r"CPU cortex-m0 .*cortex-m4, .*cortex-m33, .*cortex-m85"):
+        build(cpu="cortex-m0")
 
 
 def test_what_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
