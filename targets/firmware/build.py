@@ -3,9 +3,9 @@
     built = build("mps3_an547")             # or a port of one's own: build("my_board.h")
     built.elf, built.sha256, built.text, built.data, built.bss
 
-A port is a header of `#define`s (`ports/`).  A C file of the same name beside it is built in, for a board that needs its
-clocks and pins set, or a UART driver that `monitor/` has not.  Same sources and compiler give the same bytes, so what was
-built once is cached under a hash of both, as one file whose name has the hash of its content.  An interrupted build
+A port is a header of `#define`s (`ports/`).  A C file of the same name beside it is built in, for a board that needs
+its clocks and pins set, or a UART driver that `monitor/` has not.  Same sources and compiler give the same bytes, so what
+was built once is cached under a hash of both, as one file whose name has the hash of its content.  An interrupted build
 leaves nothing.
 """
 
