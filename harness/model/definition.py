@@ -1,4 +1,7 @@
-"""Model, data, recipe and budget: the dataclasses of a model file."""
+"""Model, data, recipe and budget: the dataclasses of a model file.
+
+`hil.harness.model.reference` makes docs/reference.md from the docstrings; a field's docstring ends with its unit.
+"""
 
 from __future__ import annotations
 
@@ -27,16 +30,17 @@ PALETTE = 32
 
 @dataclass(frozen=True)
 class Dataset:
-    """Training and test samples of a model.
-
-    `load("train")` and `load("test")` return (x float32 (n, *input shape), y (n, ...)).  `files()` lists the files that
-    they read, which identify the data; it raises `UnavailableError` with a hint when the data is not on this machine.
-    `cache` puts the arrays into the store, for loaders that compute for more than a second.
-    """
+    """Training and test samples of a model."""
 
     load: Callable[[str], tuple[Array, Array]]
+    """Function of a split, `"train"` or `"test"`, that returns (x float32 (n, *input shape), y (n, ...))."""
     files: Callable[[], list[Path]]
+    """Function that lists the files that `load` reads, which identify the data.
+
+    It raises `UnavailableError` with a hint when the data is not on this machine.
+    """
     cache: bool = False
+    """Puts the arrays into the store, for loaders that compute for more than a second."""
 
     def present(self) -> list[Path]:
         """Returns the files of `files`; raises `UnavailableError` for the first that is not on this machine.
@@ -80,11 +84,14 @@ class Dataset:
 
 @dataclass(frozen=True)
 class FineTune:
-    """Fine-tuning settings of a technique: epochs, Adam's learning rate, number of samples (None = all)."""
+    """Training settings of a technique, or of the base."""
 
     epochs: int = 2
+    """Passes over the training samples; 0 trains nothing. Unit: epochs."""
     learning_rate: float = 3e-4
+    """Learning rate of Adam, from 0. Unit: none."""
     samples: int | None = None
+    """Number of training samples; None takes all. Unit: samples."""
 
     def __post_init__(self) -> None:
         if not (self.epochs >= 0 and self.learning_rate >= 0 and (self.samples is None or self.samples >= 1)):
@@ -102,35 +109,49 @@ STEPS = frozenset(
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every setting of training and optimization.
-
-    `sparsity` is the share of zeros that pruning leaves in each kernel, `clusters` the number of distinct weights that
-    clustering leaves in each kernel (at most 255: more would not survive int8), `keep` the layers that neither touches.
-    `schedule` raises the sparsity step by step ("polynomial"), or sets it at the first step ("constant").
-    `sparsity_by` distributes the zeros over the layers: the same share in each ("uniform"), `sparsity` over all layers
-    with less in sensitive ones ("sensitivity", see `hil.harness.optimize.sensitivity`), or a mapping (layer -> share;
-    `sparsity` in layers that it does not name).
-    `calibration` is the number of training samples that set the activation ranges of post-training quantization, and
-    those with which quantization-aware training begins.
-    """
+    """Every setting of training and optimization; a changed setting repeats only the steps that use it."""
 
     seed: int = 0
+    """Seed of every random choice in training, from 0. Unit: none."""
     batch_size: int = 64
+    """Samples of a training step. Unit: samples."""
     base: FineTune = FineTune(epochs=20, learning_rate=2e-3)
+    """Training of the float base, where the model has neither `weights` nor a file with weights."""
     prune: FineTune = FineTune()
+    """Fine-tuning while `prune` and `npu_prune` raise the sparsity."""
     cluster: FineTune = FineTune()
+    """Fine-tuning of clustered weights by `cluster` and `npu_cluster`."""
     sparse_cluster: FineTune = FineTune()
+    """Fine-tuning of clustered weights that keep their zeros, by `sparse_cluster` and `npu_sparse_cluster`."""
     qat: FineTune = FineTune()
+    """Fine-tuning with fake quantization, by `qat`."""
     pqat: FineTune = FineTune()
+    """Fine-tuning with fake quantization of pruned weights, by `pqat`."""
     cqat: FineTune = FineTune()
+    """Fine-tuning with fake quantization of clustered weights, by `cqat`."""
     pcqat: FineTune = FineTune()
+    """Fine-tuning with fake quantization of pruned and clustered weights, by `pcqat` and `npu_pcqat`."""
     sparsity: float = 0.5
+    """Share of zeros that pruning leaves in each kernel, between 0 and 1. Unit: fraction."""
     schedule: str = "polynomial"
+    """Course of the sparsity: `"polynomial"` raises it step by step, `"constant"` sets it at the first step."""
     sparsity_by: str | Mapping[str, float] = "uniform"
+    """Distribution of the zeros over the layers.
+
+    `"uniform"`: `sparsity` in each. `"sensitivity"`: `sparsity` over all layers, with less in sensitive ones. A mapping
+    of layer to share: `sparsity` in layers that it does not name.
+    """
     clusters: int = 16
+    """Distinct weights that clustering leaves in each kernel, 3 to 255; 32 at most for `npu_`. Unit: weights."""
     keep: tuple[str, ...] = ()
+    """Names of layers that are neither pruned nor clustered."""
     calibration: int = 200
+    """Training samples that set the activation ranges of `ptq`, `npu_ptq` and `int16x8`.
+
+    Quantization-aware training begins with the ranges of as many. Unit: samples.
+    """
     repairs: tuple[str, ...] = REPAIRS
+    """Workarounds for TFMOT's defects in quantization-aware training, by name (docs/techniques.md)."""
 
     def __post_init__(self) -> None:
         if not 0 < self.sparsity < 1:
@@ -202,42 +223,58 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits of a deployment of this model; infinity where none is given.
-
-    `max_accuracy_drop` is in the metric's own unit (0.01 = one point of top-1) against the float Keras base,
-    `max_model_bytes` bounds the int8 TFLite file.
-    """
+    """Limits of a deployment of this model; infinity where none is given."""
 
     max_accuracy_drop: float = inf
+    """Largest drop against the float Keras base; 0.01 is one point of top-1. Unit: that of the metric."""
     max_latency_ms: float = inf
+    """Longest inference. Unit: ms."""
     max_sram_bytes: float = inf
+    """Largest use of SRAM, as Vela reports it. Unit: bytes."""
     max_flash_bytes: float = inf
+    """Largest use of on-chip and off-chip flash, as Vela reports it. Unit: bytes."""
     max_model_bytes: float = inf
+    """Largest int8 TFLite file. Unit: bytes."""
 
 
 @dataclass(frozen=True, eq=False)  # each is its own key: what it holds of functions need not be hashable
 class Model:
     """Model under test: a Keras network (`build`) or an existing int8 TFLite file (`tflite`), with its data.
 
-    `build` is a function that returns a Keras 2 or Keras 3 network, or the file of a trained network: `.keras`, `.h5`,
-    or the folder of a SavedModel that Keras 2 wrote.  `weights` is the trained base (`.npz`, one array per weight);
-    without either, the base is trained by `recipe.base`.  Files are relative to the model file.  `techniques` limits
-    the leaves; None = all of them.
-    `loss` is one of `LOSSES` or a function that returns a Keras loss.  `metric` is one of `METRICS` or a function; with
-    None it follows from outputs, labels and loss (`hil.harness.metrics.learning_task`).
+    Files are named relative to the model file.
     """
 
     name: str
+    """Name of the model in options, tables and the store."""
     data: Dataset
+    """Training and test samples."""
     build: Callable[[], Any] | str | Path | None = None
+    """Network: a function that returns a Keras 2 or Keras 3 network, or the file of a trained one.
+
+    A file is `.keras`, `.h5`, or the folder of a SavedModel that Keras 2 wrote. Either `build` or `tflite` is given.
+    """
     recipe: Recipe = field(default_factory=Recipe)
+    """Settings of training and optimization."""
     budget: Budget = field(default_factory=Budget)
+    """Limits that `budget` and `hil tree` check."""
     metric: str | Metric | None = None
+    """Accuracy: `"top1"`, `"binary"`, `"auc"`, `"r2"`, or a function of (outputs, labels), larger is better.
+
+    With None it follows from outputs, labels and loss (docs/models.md).
+    """
     loss: str | Callable[[], Any] = "logits"
+    """Loss of training: `"logits"` or `"probabilities"`, cross-entropies of such outputs, or `"mse"`, the mean square.
+
+    Or a function that returns a Keras loss.
+    """
     weights: str | Path | None = None
+    """Trained base of a `build` function: an `.npz` with one array per weight; None trains it by `recipe.base`."""
     tflite: str | Path | None = None
+    """Existing int8 TFLite file: the only path is then `int8`, and there is no Keras reference."""
     techniques: tuple[str, ...] | None = None
+    """Leaves of the deployment tree to make, such as `("ptq", "pcqat")`; None makes all."""
     path: Path = field(default_factory=Path)
+    """Path of the model file; the loader sets it."""
 
     def __post_init__(self) -> None:
         if (self.build is None) == (self.tflite is None):

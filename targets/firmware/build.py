@@ -4,9 +4,9 @@
     built.elf, built.sha256, built.text, built.data, built.bss
 
 A port is a header of `#define`s (`ports/`).  A C file of the same name beside it is built in, for a board that needs
-its clocks and pins set, or a UART driver that `monitor/` has not.  Same sources and compiler give the same bytes, so what
-was built once is cached under a hash of both, as one file whose name has the hash of its content.  An interrupted build
-leaves nothing.
+its clocks and pins set, or a UART driver that `monitor/` has not.  Same sources and compiler give the same bytes, so
+what was built once is cached under a hash of both, as one file whose name has the hash of its content.  An interrupted
+build leaves nothing.
 """
 
 from __future__ import annotations
