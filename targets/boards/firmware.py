@@ -1,7 +1,7 @@
 """The monitor firmware of a described board: its port, CPU and baud rate are those of the description.
 
-    built = build_for(Board("desk", reports="numaker_m55m1"))
-    built.elf
+built = build_for(Board("desk", reports="numaker_m55m1"))
+built.elf
 """
 
 from __future__ import annotations

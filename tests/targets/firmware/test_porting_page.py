@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from hil.targets.boards import find_board
+from hil.targets.boards.description import FirmwarePort
 from hil.targets.firmware.build import SOURCES, build
+from hil.targets.firmware.port_check import REQUIRED
 from tests.support.link.device import PROTOCOL, WARNINGS, compiler
 
 PAGE = (Path(__file__).parents[3] / "docs" / "porting.md").read_text()
@@ -48,7 +51,13 @@ def test_the_application_on_the_page_compiles_without_warnings(tmp_path: Path) -
     assert subprocess.run(command, timeout=60).returncode == 0
 
 
-def test_the_page_explains_every_definition_that_a_port_needs() -> None:
-    from hil.targets.firmware.port_check import REQUIRED
+def test_the_description_on_the_page_describes_the_port_on_it(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "desk.toml").write_text(text)
+    board = find_board(str(tmp_path / "desk.toml"))
+    assert board.firmware == FirmwarePort(str(tmp_path / "my_board.h"), "cortex-m55")
+    assert f'#define PORT_BOARD "{board.reports}"' in HEADER
 
+
+def test_the_page_explains_every_definition_that_a_port_needs() -> None:
     assert not [name for name in REQUIRED if f"#define {name} " not in HEADER]
