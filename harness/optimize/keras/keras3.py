@@ -67,7 +67,7 @@ def is_keras3(value: Any) -> bool:
 def reset_layer_names() -> None:
     """Resets Keras 3's counters of unnamed layers, if Keras 3 was imported."""
     if utils := getattr(sys.modules.get("keras"), "utils", None):
-        utils.clear_session()
+        utils.clear_session(free_memory=False)  # a garbage collection costs half a second, and no name needs it
 
 
 def rebuild(model: Any) -> Any:
