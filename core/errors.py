@@ -4,6 +4,7 @@
     ├── MismatchError                           outputs differ from the reference kernels'
     ├── UnknownParityError                      a board's print does not determine its quantized outputs
     ├── UntrustedError                          a latency gate was put on a figure that says nothing of the chip
+    ├── NoReferenceError                        a drop was asked of a model that came without its Keras model
     ├── BadInputError                   exit 2  what the user gave cannot be used
     │   └── StreamError                         a command stream, weight stream or compiled file is malformed
     ├── OptimizeError                   exit 2  a technique does not take this model
@@ -91,6 +92,10 @@ class UnknownParityError(HilError):
 
 class UntrustedError(HilError):
     """A gate was put on a number that says nothing about the chip."""
+
+
+class NoReferenceError(HilError):
+    """A comparison with the float Keras model was asked of a model that came as an int8 file."""
 
 
 # -- exit 2: wrong use, bad input, and models that a step does not take

@@ -148,10 +148,10 @@ def _predictions(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> 
 
 def _accuracy(pipeline: Pipeline, model: Model, folder: Path) -> Note:
     """Takes the arrays from the folder, where they do not stay."""
-    from hil.harness.metrics.accuracy import compare
+    from hil.harness.metrics.accuracy import accuracy_of
 
     with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
-        found = compare(pipeline.learning_task(model), **arrays)
+        found = accuracy_of(pipeline.learning_task(model), dict(arrays))
     (folder / ARRAYS).unlink()
     return asdict(found)
 

@@ -28,7 +28,8 @@ from hil.core.errors import BadInputError, OptimizeError
 from hil.core.measurement import Measurement, Trust
 from hil.harness import builders
 from hil.harness.builders import ARRAYS, FIDELITY, KERAS, NOTES, PROMISES, SPREAD, TFLITE, WEIGHTS, X, Y, write_json
-from hil.harness.metrics.accuracy import Accuracy, compare
+from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy, accuracy_from_record, accuracy_of
+from hil.harness.metrics.int8_task import task_of_int8
 from hil.harness.metrics.learning_task import LearningTask
 from hil.harness.model import Dataset, Model, Recipe
 from hil.harness.optimize.fidelity import Fidelity
@@ -44,6 +45,7 @@ from hil.harness.vela.settings import VelaSettings
 from hil.targets import create, registry
 from hil.targets.base import Deployable, Run
 from hil.targets.declaration import Role
+from hil.targets.execution.signature import read_signature
 
 _FLAT_GRAPH = "hil.harness.optimize.keras.flat_graph"
 _HDF5_FILE = "hil.harness.optimize.keras.hdf5_file"
@@ -211,7 +213,10 @@ class Pipeline:
         return int(note["params"]), int(note["macs"])
 
     def learning_task(self, model: Model) -> LearningTask:
-        """The task of a Keras model with its metric; `BadInputError` if data, loss, metric and network do not fit."""
+        """The task of a model with its metric; `BadInputError` if data, loss, metric and network do not fit."""
+        if model.tflite is not None:
+            output = read_signature(model.file(model.tflite).read_bytes(), str(model.tflite)).outputs[0]
+            return task_of_int8(model.metric, self.samples(model, "test")[1], output)
         own = model.metric if callable(model.metric) else None
         settings = {"seed": model.recipe.seed, "metric": model.metric if own is None else function_digest(own)}
         inputs = {**_network(model), "data": self.data_digest(model)}
@@ -229,14 +234,16 @@ class Pipeline:
         return _arrays(self._make(recipe, "predictions", model, node=list(node)))["y"]
 
     def accuracy(
-        self, model: Model, labels: Array, *, reference: Array, keras: Array, candidate: Array, on_target: Array
-    ) -> Accuracy:
-        """The metric of float outputs (see `metrics.accuracy.compare`); a metric of the user's own is called once."""
+        self, model: Model, labels: Array, *, candidate: Array, on_target: Array, references: Mapping[str, Array]
+    ) -> Accuracy | AbsoluteAccuracy:
+        """The metric of float outputs; a metric of the user's own is called once.
+
+        `references` are the outputs `reference` and `keras` of `metrics.accuracy.compare`; empty for an int8 file.
+        """
         task = self.learning_task(model)
-        arrays = {"labels": labels, "reference": reference, "keras": keras, "candidate": candidate}
-        arrays["on_target"] = on_target
+        arrays = {"labels": labels, "candidate": candidate, "on_target": on_target, **references}
         if task.own is None:
-            return compare(task, **arrays)
+            return accuracy_of(task, arrays)
         recipe = ArtifactRecipe(
             "accuracy",
             {name: digest(np.ascontiguousarray(array).tobytes()) for name, array in arrays.items()},
@@ -247,7 +254,7 @@ class Pipeline:
             code_version(*ENTRIES["accuracy"]),
             {**versions("numpy"), **source_versions(model)},
         )
-        return Accuracy(**self._make(recipe, "accuracy", model, arrays).note)
+        return accuracy_from_record(self._make(recipe, "accuracy", model, arrays).note)
 
     # -- TFLite and Vela
 

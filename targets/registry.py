@@ -42,7 +42,15 @@ RESERVED = frozenset(
             "against",
             "against-vela-option",
         ),
-        *("max-accuracy-drop", "max-latency-ms", "max-sram", "max-flash", "max-model-size", "max-trainings"),
+        *(
+            "max-accuracy-drop",
+            "min-accuracy",
+            "max-latency-ms",
+            "max-sram",
+            "max-flash",
+            "max-model-size",
+            "max-trainings",
+        ),
         *("max-minutes", "policy", "scheduler", "kernel", "json", "help"),
     }
 )

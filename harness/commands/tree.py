@@ -25,6 +25,9 @@ def tree(
     max_accuracy_drop: Annotated[
         float | None, typer.Option(metavar="FRACTION", help="Against the float base; 0.01 is one point.")
     ] = None,
+    min_accuracy: Annotated[
+        float | None, typer.Option(metavar="VALUE", help="Of the int8 model, in the metric's own unit.")
+    ] = None,
     max_latency_ms: Annotated[float | None, typer.Option(metavar="MS", help="Of one inference on the target.")] = None,
     max_sram: Annotated[
         str | None, typer.Option(metavar="SIZE", help="As Vela places it: bytes, or with KiB or MiB.")
@@ -72,10 +75,10 @@ def tree(
 ) -> None:
     """Walk the deployment tree until a leaf meets the limits; without any, the model file's budget holds."""
     from hil.harness.evaluation.evaluator import Evaluator
+    from hil.harness.evaluation.limits import limits_of, parse_size
     from hil.harness.model import find
     from hil.harness.pipeline import Pipeline
     from hil.harness.tree import pictures
-    from hil.harness.tree.limits import limits_of, parse_size
     from hil.harness.tree.settings_search import Effort
     from hil.harness.tree.terminal_view import create_view
     from hil.harness.tree.walk import check_policy, leaves_in_order, walk
@@ -89,14 +92,14 @@ def tree(
     leaves = tuple(technique or ())
     leaves_in_order(found, leaves)
     sizes = {"max_sram_bytes": max_sram, "max_flash_bytes": max_flash, "max_model_bytes": max_model_size}
-    numbers = {"max_accuracy_drop": max_accuracy_drop, "max_latency_ms": max_latency_ms}
+    numbers = {"max_accuracy_drop": max_accuracy_drop, "min_accuracy": min_accuracy, "max_latency_ms": max_latency_ms}
     given = {name: parse_size(text) for name, text in sizes.items() if text is not None}
     given |= {name: number for name, number in numbers.items() if number is not None}
     asked = limits_of(found, target, given)
     observer = create_view(as_json=as_json)
     evaluator = Evaluator(Pipeline(arguments.open_store(store), observer), target, settings, samples, options)
     with contextlib.closing(evaluator.target), observer:
-        observer.say(*asked.left_out)
+        observer.say(*([asked.left_out] if asked.left_out else []))
         pictures.check_kernel(evaluator, found, kernel)
         walked = walk(
             *(found, evaluator, asked.limits),

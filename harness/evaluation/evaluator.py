@@ -24,8 +24,7 @@ from hil.harness.builders import TFLITE
 from hil.harness.evaluation import parity
 from hil.harness.evaluation.cost import Latency, Memory, WholeLatency, latency_of, memory_of
 from hil.harness.evaluation.parity import Parity
-from hil.harness.evaluation.printed_outputs import task_of_int8
-from hil.harness.metrics.accuracy import Accuracy, compare
+from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy
 from hil.harness.model import Model
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import path_of, training_node
@@ -91,7 +90,7 @@ class MeasuredResults:
 
     outcome: TargetOutcome | None = None
     parity: Parity | None = None
-    accuracy: Accuracy | None = None
+    accuracy: Accuracy | AbsoluteAccuracy | None = None
     mismatch: str | None = None
 
 
@@ -155,16 +154,12 @@ class Evaluator:
             results.parity = self._parity(deployment)
         return results.parity
 
-    def accuracy(self, deployment: Deployment) -> Accuracy:
-        """The model's metric on the whole test set against the float Keras base."""
+    def accuracy(self, deployment: Deployment) -> Accuracy | AbsoluteAccuracy:
+        """The model's metric on the whole test set, against the float Keras base where there is one."""
         results = self.results(deployment)
         if results.accuracy is None:
             results.accuracy = self._accuracy(deployment)
         return results.accuracy
-
-    def is_printed(self, deployment: Deployment) -> bool:
-        """True for a board that prints real numbers; runs no other target."""
-        return self.declaration.prints_outputs and bool(self.outcome(deployment).run.printed)
 
     def latency(self, deployment: Deployment) -> Latency | WholeLatency:
         """Cycles and time of one inference on the target; `UntrustedError` on one that has none."""
@@ -225,7 +220,7 @@ class Evaluator:
         found = parity.compare(outcome.run.outputs, outcome.oracle, keras, floats)
         return replace(found, sim_mismatches=outcome.sim_mismatches, sim_samples=outcome.sim_samples)
 
-    def _accuracy(self, deployment: Deployment) -> Accuracy:
+    def _accuracy(self, deployment: Deployment) -> Accuracy | AbsoluteAccuracy:
         """Accuracy on the whole test set by `sim`; raises `MismatchError` if it differs from target or oracle."""
         model, outcome = deployment.model, self.outcome(deployment)
         if outcome.sim_mismatches:
@@ -233,33 +228,26 @@ class Evaluator:
                 f"{deployment.name}: sim differs from the reference in {outcome.sim_mismatches} elements "
                 f"of {outcome.sim_samples} samples, so its accuracy is not the model's"
             )
-        if outcome.run.printed:
-            return self._own_accuracy(deployment, outcome)
+        _, labels = self.pipeline.samples(model, "test")
+        references = self._references(deployment)
+        if outcome.run.printed:  # a board that prints is measured by what it printed
+            of_picked = {name: outputs[outcome.picked] for name, outputs in references.items()}
+            printed = {"candidate": outcome.run.printed[0], "on_target": np.arange(len(outcome.picked))}
+            return self.pipeline.accuracy(model, labels[outcome.picked], **printed, references=of_picked)
         if parity.count(_part(outcome.sim, outcome.picked).outputs, outcome.run.outputs):
             raise MismatchError(f"{deployment.name}: {self.target_name} and sim differ, so sim cannot stand in for it")
-        _, labels = self.pipeline.samples(model, "test")
-        node = training_node(path_of(deployment.path))
+        candidate = dequantize(deployment.signature.outputs[0], outcome.sim.outputs[0])
         return self.pipeline.accuracy(
-            model,
-            labels,
-            reference=self.pipeline.predictions(model, ()),
-            keras=self.pipeline.predictions(model, node),
-            candidate=dequantize(deployment.signature.outputs[0], outcome.sim.outputs[0]),
-            on_target=outcome.picked,
+            model, labels, candidate=candidate, on_target=outcome.picked, references=references
         )
 
-    def _own_accuracy(self, deployment: Deployment, outcome: TargetOutcome) -> Accuracy:
-        """Accuracy of a board that prints; an int8 file, which has no Keras model, is its own reference."""
-        model, picked = deployment.model, outcome.picked
-        _, labels = self.pipeline.samples(model, "test")
-        printed = {"candidate": outcome.run.printed[0], "on_target": np.arange(len(picked))}
-        if model.build is not None:
-            reference = self.pipeline.predictions(model, ())[picked]
-            keras = self.pipeline.predictions(model, training_node(path_of(deployment.path)))[picked]
-            return self.pipeline.accuracy(model, labels[picked], reference=reference, keras=keras, **printed)
-        own = dequantize(deployment.signature.outputs[0], outcome.oracle[0])
-        task = task_of_int8(model.metric, labels, deployment.signature.outputs[0])
-        return compare(task, labels[picked], reference=own, keras=own, **printed)
+    def _references(self, deployment: Deployment) -> dict[str, Array]:
+        """Outputs of the float base and of the path's Keras model on the test set; none of an int8 file."""
+        model = deployment.model
+        if model.build is None:
+            return {}
+        node = training_node(path_of(deployment.path))
+        return {"reference": self.pipeline.predictions(model, ()), "keras": self.pipeline.predictions(model, node)}
 
     def _test_inputs(self, deployment: Deployment) -> Array:
         tensors = deployment.signature.inputs

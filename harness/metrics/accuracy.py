@@ -2,6 +2,7 @@
 
     result = compare(task, labels, reference=base, keras=pruned, candidate=outputs, on_target=picked)
     result.drop, result.low, result.high          # 0.004, 0.001, 0.007: fractions, not percent
+    measure(task, labels, candidate=outputs, on_target=picked).value    # 0.912: of a model without a reference
 
 Both models see the same samples, so the interval is a *paired* one: only the samples on which exactly one of the two is
 right say anything about the drop.  For samples that are right or wrong it is the adjusted Wald interval of Agresti and
@@ -12,14 +13,15 @@ samples disagree; for any other metric a bootstrap over samples with a fixed see
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil.core.arrays import Array
-from hil.core.errors import HilError
+from hil.core.errors import HilError, NoReferenceError
 from hil.harness.metrics.learning_task import LearningTask
 from hil.harness.metrics.scores import Points, finite_score, points_of, score_of
 from hil.harness.model import Metric
@@ -55,6 +57,63 @@ class Accuracy:
         return self.reference - self.value
 
 
+@dataclass(frozen=True)
+class AbsoluteAccuracy:
+    """A metric of a model that came as an int8 file, on `samples`; the fields are those of `Accuracy`.
+
+    What compares with a Keras model raises `NoReferenceError`.
+    """
+
+    metric: str
+    value: float
+    samples: int
+    on_target: float
+    target_samples: int
+    counted: bool = False
+
+    @property
+    def reference(self) -> float:
+        raise self._error("reference")
+
+    @property
+    def keras(self) -> float:
+        raise self._error("keras")
+
+    @property
+    def drop(self) -> float:
+        raise self._error("drop")
+
+    @property
+    def low(self) -> float:
+        raise self._error("low")
+
+    @property
+    def high(self) -> float:
+        raise self._error("high")
+
+    def _error(self, name: str) -> NoReferenceError:
+        message = f"accuracy.{name} compares with a Keras model, and this model came as an int8 file"
+        return NoReferenceError(message, hint="accuracy.value, or the limit min_accuracy")
+
+
+def accuracy_from_record(record: Mapping[str, Any]) -> Accuracy | AbsoluteAccuracy:
+    """The accuracy whose fields are `record`."""
+    return Accuracy(**record) if "reference" in record else AbsoluteAccuracy(**record)
+
+
+def accuracy_of(task: LearningTask, arrays: Mapping[str, Array]) -> Accuracy | AbsoluteAccuracy:
+    """The accuracy of the arguments `arrays` of `compare`, or of `measure`."""
+    return compare(task, **arrays) if "reference" in arrays else measure(task, **arrays)
+
+
+def measure(task: LearningTask, labels: Array, *, candidate: Array, on_target: Array) -> AbsoluteAccuracy:
+    """The task's metric of one model; arguments and errors are those of `compare`."""
+    score, points, labels = score_of(task), points_of(task), task.labels(labels)
+    value = finite_score(task, candidate, labels, "int8 model")
+    counted = points is not None and _is_counted(task, points(candidate, labels))
+    return AbsoluteAccuracy(task.metric, value, len(labels), *_on_target(score, candidate, labels, on_target), counted)
+
+
 def compare(
     task: LearningTask, labels: Array, *, reference: Array, keras: Array, candidate: Array, on_target: Array
 ) -> Accuracy:
@@ -71,13 +130,22 @@ def compare(
         low, high = _paired_bootstrap(score, labels, reference, candidate)
     else:
         first, second = points(reference, labels), points(candidate, labels)
-        counted = task.metric != "r2" and bool((first[1] == 1).all())
+        counted = _is_counted(task, first)
         low, high = _paired_wald(first[0] > 0, second[0] > 0) if counted else _bootstrap_of_points(first, second)
+    measured = _on_target(score, candidate, labels, on_target)
+    return Accuracy(task.metric, after, before, between, low, high, len(labels), *measured, counted)
+
+
+def _is_counted(task: LearningTask, points: Points) -> bool:
+    return task.metric != "r2" and bool((points[1] == 1).all())
+
+
+def _on_target(score: Metric, candidate: Array, labels: Array, picked: Array) -> tuple[float, int]:
+    """Returns the metric of the picked samples, NaN where they are too few for it, and their number."""
     try:
-        measured = score(candidate[on_target], labels[on_target])
-    except HilError:  # too few samples for this metric
-        measured = math.nan
-    return Accuracy(task.metric, after, before, between, low, high, len(labels), measured, len(on_target), counted)
+        return score(candidate[picked], labels[picked]), len(picked)
+    except HilError:
+        return math.nan, len(picked)
 
 
 def _paired_wald(reference: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> tuple[float, float]:

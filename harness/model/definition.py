@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from math import inf
+from dataclasses import asdict, dataclass, field, fields, replace
+from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +235,27 @@ class Budget:
     """Largest use of on-chip and off-chip flash, as Vela reports it. Unit: bytes."""
     max_model_bytes: float = inf
     """Largest int8 TFLite file. Unit: bytes."""
+    min_accuracy: float = -inf
+    """Smallest accuracy of the int8 model itself; 0.9 is 90 % of top-1. Unit: that of the metric."""
+
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or isnan(value):
+                raise BadInputError(f"{limit.name} {value!r}: a limit is a number")
+
+    def given(self) -> dict[str, float]:
+        """Returns the limits that are set, by name."""
+        values = {limit.name: (getattr(self, limit.name), limit.default) for limit in fields(self)}
+        return {name: float(value) for name, (value, unset) in values.items() if value != unset}
+
+    def overridden(self, limits: Mapping[str, float]) -> Budget:
+        """Returns the budget with other `limits`, by name; raises `BadInputError` for an unknown name or no number."""
+        known = [limit.name for limit in fields(self)]
+        for name in limits:
+            if name not in known:
+                raise BadInputError(f"no limit {name}", hint=f"there are: {', '.join(known)}")
+        return replace(self, **limits)
 
 
 @dataclass(frozen=True, eq=False)  # each is its own key: what it holds of functions need not be hashable

@@ -17,12 +17,13 @@ from hil.core.measurement import Measurement, Trust
 from hil.harness.evaluation.cost import Latency, WholeLatency
 from hil.harness.evaluation.evaluator import Deployment, Evaluator
 from hil.harness.evaluation.kernel_weights import KernelWeights, kernel_weights
-from hil.harness.metrics.accuracy import Accuracy
+from hil.harness.evaluation.limit_check import accuracy_figure, check_limits, drop_figure
+from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy
 from hil.harness.model import Budget
 from hil.harness.optimize.paths import path_of
 from hil.harness.tree.candidates import Candidate
 from hil.harness.tree.file_sizes import compressed_sizes
-from hil.harness.tree.result import Leaf, LeafStatus, LimitCheck
+from hil.harness.tree.result import Leaf, LeafStatus
 
 _EXACT = Trust.EXACT
 
@@ -42,7 +43,7 @@ def measure_leaf(
     accuracy = evaluator.accuracy(deployment)
     latency, note = _latency(evaluator, deployment)
     figures += [*_accuracy(accuracy), *(_times(latency, note) if latency else ())]
-    checks = _checks(limits, figures, note, latency.trust if latency else Trust.UNTRUSTED)
+    checks = check_limits(evaluator, deployment, limits)
     status = LeafStatus.MET if all(check.met for check in checks) else LeafStatus.MISSED
     return leaf(status=status, checks=checks, measurements=tuple(figures))
 
@@ -92,15 +93,12 @@ def _why_different(evaluator: Evaluator, deployment: Deployment, failures: Path 
     )
 
 
-def _accuracy(accuracy: Accuracy) -> list[Measurement]:
-    interval = f"95 % interval {accuracy.low:+.4f} to {accuracy.high:+.4f}"
-    what = f"{accuracy.metric} of {accuracy.samples} test samples"
-    drop = round(accuracy.drop, 12)  # 0.9157 - 0.9057 is a drop of 0.01, whatever floats make of it
+def _accuracy(accuracy: Accuracy | AbsoluteAccuracy) -> list[Measurement]:
     figures = [
-        Measurement("accuracy", accuracy.value, "fraction", _EXACT, what),
+        accuracy_figure(accuracy),
         Measurement("keras_accuracy", accuracy.keras, "fraction", _EXACT, "the same path before conversion"),
         Measurement("base_accuracy", accuracy.reference, "fraction", _EXACT, "the float base"),
-        Measurement("accuracy_drop", drop, "fraction", _EXACT, f"base less int8; {interval}"),
+        drop_figure(accuracy),
         Measurement("accuracy_drop_low", accuracy.low, "fraction", _EXACT, "lower end of the paired 95 % interval"),
         Measurement("accuracy_drop_high", accuracy.high, "fraction", _EXACT, "upper end of the paired 95 % interval"),
     ]
@@ -127,28 +125,3 @@ def _times(latency: Latency | WholeLatency, note: str) -> list[Measurement]:
         Measurement("npu_cycles", latency.cycles, "cycles", latency.trust),
         Measurement("npu_latency" if note else "latency", latency.npu_ms, "ms", latency.trust, share),
     ]
-
-
-_JUDGED = {
-    "max_accuracy_drop": ("accuracy_drop", "fraction"),
-    "max_latency_ms": ("latency", "ms"),
-    "max_sram_bytes": ("sram", "bytes"),
-    "max_flash_bytes": ("flash", "bytes"),
-    "max_model_bytes": ("tflite", "bytes"),
-}
-"""Limit -> the measurement that it bounds, and its unit."""
-
-
-def _checks(limits: Budget, figures: list[Measurement], untimed: str, trust: Trust) -> tuple[LimitCheck, ...]:
-    """Checks every finite limit; `untimed` is the reason for a missing latency of the whole inference."""
-    values = {found.name: found for found in figures}
-    checks = []
-    for limit, (name, unit) in _JUDGED.items():
-        most = float(getattr(limits, limit))
-        if math.isinf(most) and most > 0:
-            continue
-        if found := values.get(name):
-            checks.append(LimitCheck(limit, found.value, most, unit, found.trust, found.note))
-        else:
-            checks.append(LimitCheck(limit, None, most, unit, trust, untimed))
-    return tuple(checks)

@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
-from hil.core.measurement import Measurement, Trust
+from hil.core.measurement import Measurement
+from hil.harness.evaluation.limit_check import LimitCheck
 from hil.harness.model import Budget
 from hil.harness.optimize.paths import Node
 from hil.harness.optimize.paths import level as level_of
@@ -31,32 +32,6 @@ class LeafStatus(str, Enum):
     MISSED = "missed"  # a limit does not hold, or the target cannot tell
     MISMATCH = "mismatch"  # outputs unlike the reference: none of its figures can be relied on
     FAILED = "failed"  # it could not be made: a technique lost its promise, or does not take this model
-
-
-@dataclass(frozen=True)
-class LimitCheck:
-    """Check of one limit on one leaf: `limit` is its name in `Budget`, `most` its value, in `unit`.
-
-    `value` is the measured value, None if the target cannot measure it; `note` is the reason.
-    """
-
-    limit: str
-    value: float | None
-    most: float
-    unit: str
-    trust: Trust
-    note: str = ""
-
-    @property
-    def met(self) -> bool:
-        return self.value is not None and self.value <= self.most
-
-    @property
-    def over(self) -> float:
-        """Excess over the limit, in its unit; 0 if it is met, infinity if the value is unknown."""
-        if self.value is None or math.isnan(self.value):
-            return math.inf
-        return max(0.0, self.value - self.most)
 
 
 @dataclass(frozen=True)
@@ -149,7 +124,7 @@ class Walk:
         return {
             "model": self.model,
             "policy": self.policy,
-            "limits": {name: value for name, value in asdict(self.limits).items() if math.isfinite(value)},
+            "limits": self.limits.given(),
             "identity": dict(self.identity),
             "trained": [
                 {**asdict(node), "node": list(node.node), "settings": dict(node.settings)} for node in self.trained
@@ -181,7 +156,8 @@ def _leaf_record(leaf: Leaf) -> dict[str, Any]:
 
 def _check_record(check: LimitCheck) -> dict[str, Any]:
     found = {**asdict(check), "trust": check.trust.value, "met": check.met, "over": _number(check.over)}
-    return {**found, "value": None if check.value is None else _number(check.value)}
+    bound = {"least" if check.is_minimum else "most": found.pop("bound")}
+    return {**found, **bound, "value": None if check.value is None else _number(check.value)}
 
 
 def _number(value: float) -> float | None:

@@ -146,7 +146,7 @@ class _Search:
 
 def _ways(leaf: Leaf) -> list[int]:
     """Returns the directions to search from a leaf: -1 is to more compression, 1 to less."""
-    missed = {check.limit == "max_accuracy_drop" for check in leaf.checks if not check.met}
+    missed = {check.limit in ("max_accuracy_drop", "min_accuracy") for check in leaf.checks if not check.met}
     return [-1, 1] if len(missed) != 1 else [1 if missed.pop() else -1]
 
 

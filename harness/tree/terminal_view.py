@@ -1,7 +1,7 @@
 """Progress of a walk: a tree that grows on a terminal, a line a step elsewhere.
 
 base                     from the store
-ptq                      missed: latency 0.1193 ms, 0.0193 ms too much; holds: drop +0.16 points
+ptq                      missed: latency 0.1193 ms, limit 0.1000, 0.0193 too much; holds: drop +0.16 points
 prune                    trained in 11.2 s
 prune > ptq = prune      met: latency 0.0836 ms, drop +0.98 points
 """
@@ -16,12 +16,13 @@ from contextlib import AbstractContextManager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TextIO
 
+from hil.harness.evaluation.limit_check import format_limits
 from hil.harness.optimize.paths import Node, path_of
 from hil.harness.progress import INTERVAL_S, LineProgress
 from hil.harness.tree.candidates import Candidate, Settings, SettledNode, settled_node, title
 from hil.harness.tree.observer import WalkObserver
 from hil.harness.tree.result import Leaf, LeafStatus, TrainedNode
-from hil.harness.tree.text_report import STYLES, format_limits, format_node, format_origin, summary
+from hil.harness.tree.text_report import STYLES, format_node, format_origin, summary
 
 if TYPE_CHECKING:
     from rich.tree import Tree

@@ -1,6 +1,6 @@
 """Text report of a walk: a line a leaf, the table of all leaves, the verdict.
 
-summary(leaf)        # "missed: latency 0.119 ms, 0.019 ms too much; drop +0.2 points"
+summary(leaf)   # "missed: latency 0.1193 ms, limit 0.0800, 0.0393 too much; holds: drop +0.18 points"
 """
 
 from __future__ import annotations
@@ -8,20 +8,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from hil.harness.model import Budget
+from hil.harness.evaluation.limit_check import format_check, format_limits
 from hil.harness.optimize.paths import Node
-from hil.harness.tree.result import Leaf, LeafStatus, LimitCheck, TrainedNode, Walk, speed_figure
+from hil.harness.tree.result import Leaf, LeafStatus, TrainedNode, Walk, speed_figure
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_NAMES = {
-    "max_accuracy_drop": "drop",
-    "max_latency_ms": "latency",
-    "max_sram_bytes": "SRAM",
-    "max_flash_bytes": "flash",
-    "max_model_bytes": ".tflite",
-}
 _TABLE_WIDTH = 120
 HEADINGS = (
     *("int8", "drop", "SQNR", "ms", "NPU\ncycles", "SRAM", "flash", ".tflite", "zip", "gzip", "encoded\nweights"),
@@ -38,43 +31,17 @@ _LEGEND = (
 )
 
 
-def format_limits(limits: Budget) -> str:
-    """Formats the limits of a walk in a line."""
-    finite = {name: float(getattr(limits, name)) for name in _NAMES if math.isfinite(getattr(limits, name))}
-    return (
-        ", ".join(f"{_NAMES[name]} at most {_value(name, most, signed=False)}" for name, most in finite.items())
-        or "no limits"
-    )
-
-
 def summary(leaf: Leaf, *, whole: bool = True) -> str:
     """Summarizes a leaf in a line: status, and by how much it misses limits; `whole` adds the limits that it meets."""
     if leaf.status in (LeafStatus.FAILED, LeafStatus.MISMATCH):
         return f"{leaf.status.value}: {leaf.reason.splitlines()[0]}"
     if not leaf.checks:
         return "met: there are no limits"
-    missed = ", ".join(_missed(check) for check in leaf.checks if not check.met)
-    held = ", ".join(f"{_NAMES[check.limit]} {_value(check.limit, check.value)}" for check in leaf.checks if check.met)
+    missed = ", ".join(format_check(check) for check in leaf.checks if not check.met)
+    held = ", ".join(format_check(check) for check in leaf.checks if check.met)
     if not whole:
         return f"missed: {missed}" if missed else "met"
     return f"missed: {missed}{'; holds: ' if held else ''}{held}" if missed else f"met: {held}"
-
-
-def _missed(check: LimitCheck) -> str:
-    name = _NAMES[check.limit]
-    if check.value is None:
-        return f"{name} unknown: {check.note}"
-    return f"{name} {_value(check.limit, check.value)}, {_value(check.limit, check.over, signed=False)} too much"
-
-
-def _value(limit: str, value: float | None, *, signed: bool = True) -> str:
-    if value is None or not math.isfinite(value):
-        return "unknown"
-    if limit == "max_accuracy_drop":
-        return f"{100 * value:{'+' if signed else ''}.2f} points"
-    if limit == "max_latency_ms":
-        return f"{value:.4f} ms"
-    return f"{value:,.0f} bytes" if value < 1024 else f"{value / 1024:.1f} KiB"
 
 
 def format_node(node: Node) -> str:

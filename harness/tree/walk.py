@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hil.core.errors import BadInputError
 from hil.harness.evaluation.evaluator import Evaluator
+from hil.harness.evaluation.limits import limits_of
 from hil.harness.leaves import leaves_of
 from hil.harness.model import Budget, Model
 from hil.harness.optimize.paths import PATHS, level, path_of
@@ -24,7 +25,6 @@ from hil.harness.store.store import digest
 from hil.harness.tree.candidates import Candidate
 from hil.harness.tree.executors import create_executor
 from hil.harness.tree.leaf_producer import LeafProducer
-from hil.harness.tree.limits import limits_of
 from hil.harness.tree.observer import ProgressObserver, WalkObserver
 from hil.harness.tree.reproduction import optimize_command, run_command
 from hil.harness.tree.result import Leaf, LeafStatus, Verdict, Walk
@@ -153,7 +153,7 @@ def _closest(leaves: list[Leaf]) -> str:
     """Names the leaf whose worst limit is missed by the smallest share, if several miss one."""
 
     def share(leaf: Leaf) -> float:
-        return max(check.over / abs(check.most) if check.most else math.inf for check in leaf.checks if not check.met)
+        return max(check.over / abs(check.bound) if check.bound else math.inf for check in leaf.checks if not check.met)
 
     missed = [leaf for leaf in leaves if leaf.status is LeafStatus.MISSED]
     if len(missed) < 2 or math.isinf(share(closest := min(missed, key=share))):

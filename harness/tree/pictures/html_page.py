@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hil.harness.evaluation.limit_check import format_limits
 from hil.harness.tree.pictures import status
 from hil.harness.tree.pictures.canvas import COLORS, Drawing, sanitize, style
 from hil.harness.tree.pictures.figure_table import format_target
@@ -20,7 +21,6 @@ from hil.harness.tree.result import Leaf, LeafStatus, Walk
 from hil.harness.tree.text_report import (
     HEADINGS,
     format_figures,
-    format_limits,
     format_status,
     legend,
     summary,

@@ -116,7 +116,7 @@ def _frame(axes: Axes, found: Walk, cost: Cost, name: str, points: list[ScatterP
     axes.grid(color=LINE, lw=0.6, alpha=0.6)
     axes.set_axisbelow(True)
     base = 100 * (points[0].leaf.figure("base_accuracy") or 0)
-    lowest = base - 100 * found.limits.max_accuracy_drop
+    lowest = 100 * max(base / 100 - found.limits.max_accuracy_drop, found.limits.min_accuracy)
     most = float(getattr(found.limits, cost.limit)) if cost.limit and not share else float("inf")
     heights = [end for point in points for end in (point.low, point.high)]
     left, right, seen_x = _range([point.cost for point in points], most)

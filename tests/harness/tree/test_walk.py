@@ -20,6 +20,7 @@ import pytest
 
 from hil.core.errors import BadInputError
 from hil.harness.evaluation.evaluator import Evaluator
+from hil.harness.evaluation.limits import limits_of, parse_size
 from hil.harness.model import Budget, load_model_file
 from hil.harness.optimize.paths import Node
 from hil.harness.pipeline import Pipeline
@@ -27,7 +28,6 @@ from hil.harness.store.store import Store
 from hil.harness.tree import LeafStatus, Walk, WalkObserver, walk
 from hil.harness.tree.candidates import SettledNode
 from hil.harness.tree.file_sizes import compressed_sizes
-from hil.harness.tree.limits import limits_of, parse_size
 from hil.harness.tree.walk import leaves_in_order
 from hil.harness.vela.settings import VelaSettings
 from tests.support.injected_code import FAULT, WITHOUT_TENSORFLOW
@@ -252,7 +252,7 @@ def test_the_model_files_budget_holds_where_nothing_else_was_asked(tmp_path: Pat
     assert limits_of(model, "sim", {"max_sram_bytes": parse_size("1.5 KiB")}).limits == Budget(0.5, 1.0, 1536)
     on_host = limits_of(model, "host", {})
     assert on_host.limits == Budget(0.5, max_sram_bytes=65536)
-    assert "host measures no latency" in on_host.left_out[0]
+    assert "host measures no latency" in on_host.left_out
     for wrong in ({"max_sram": 1}, {"max_latency_ms": float("nan")}, {"max_latency_ms": "1"}):
         with pytest.raises(BadInputError):
             limits_of(model, "sim", wrong)  # type: ignore[arg-type]

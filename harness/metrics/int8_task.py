@@ -1,9 +1,4 @@
-"""Evaluation of a board that prints real numbers instead of returning its tensors (protocol MLPerf Tiny).
-
-Its accuracy is its own: the task's metric on what it printed, on the samples that ran.  Whether it computes what the
-int8 model does is known only where the printed numbers determine the quantized values; else there is no count of
-mismatches.
-"""
+"""Learning task of an int8 file: it has no loss, so the task follows from its output and the labels."""
 
 from __future__ import annotations
 
@@ -19,6 +14,6 @@ _PROBABILITIES = (1 / 256, -128)
 
 
 def task_of_int8(metric: str | Metric | None, labels: Array, output: TensorSpec) -> LearningTask:
-    """The learning task of an int8 file, which has no loss; `labels` (n, ...) are those of the test data."""
+    """The task of an int8 file; `labels` (n, ...) are those of the test data.  Raises as `learning_task`."""
     activation = "sigmoid" if (output.scale, output.zero_point) == _PROBABILITIES else ""
     return learning_task(metric, Labels(labels, output.sample_shape), LossKind(), activation=activation)

@@ -1,0 +1,151 @@
+"""Checks of a deployment's figures against limits, and the words for them.
+
+    checks = check_limits(evaluator, deployment, Budget(max_latency_ms=0.08))
+    [format_check(check) for check in checks if not check.met]  # ["latency 0.1193 ms, limit 0.0800, 0.0393 too much"]
+
+A figure that cannot be told (latency with operators on a simulated CPU, the drop of an int8 file) meets no limit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hil.core.errors import NoReferenceError, UntrustedError
+from hil.core.measurement import Measurement, Trust
+from hil.harness.model import Budget
+
+if TYPE_CHECKING:
+    from hil.harness.evaluation.evaluator import Deployment, Evaluator
+    from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy
+
+
+@dataclass(frozen=True)
+class LimitCheck:
+    """Check of one limit on one deployment: `limit` is its name in `Budget`, `bound` its value, in `unit`.
+
+    `value` is the measured value, None if the target cannot measure it; `note` is the reason.
+    """
+
+    limit: str
+    value: float | None
+    bound: float
+    unit: str
+    trust: Trust
+    note: str = ""
+
+    @property
+    def is_minimum(self) -> bool:
+        return self.limit.startswith("min_")
+
+    @property
+    def met(self) -> bool:
+        return self.over == 0
+
+    @property
+    def over(self) -> float:
+        """Distance beyond the bound, in its unit; 0 if it is met, infinity if the value is unknown."""
+        if self.value is None or math.isnan(self.value):
+            return math.inf
+        return max(0.0, self.bound - self.value if self.is_minimum else self.value - self.bound)
+
+
+def check_limits(evaluator: Evaluator, deployment: Deployment, limits: Budget) -> tuple[LimitCheck, ...]:
+    """Checks every limit that is set; measures what the evaluator has not measured yet."""
+    return tuple(_check(evaluator, deployment, limit, bound) for limit, bound in limits.given().items())
+
+
+def _check(evaluator: Evaluator, deployment: Deployment, limit: str, bound: float) -> LimitCheck:
+    kind = _KINDS[limit]
+    try:
+        found = kind.figure(evaluator, deployment)
+    except (UntrustedError, NoReferenceError) as error:
+        return LimitCheck(limit, None, bound, kind.unit, Trust.UNTRUSTED, str(error))
+    return LimitCheck(limit, found.value, bound, kind.unit, found.trust, found.note)
+
+
+# -- figures
+
+
+def accuracy_figure(accuracy: Accuracy | AbsoluteAccuracy) -> Measurement:
+    """The metric of the int8 model."""
+    note = f"{accuracy.metric} of {accuracy.samples} test samples"
+    return Measurement("accuracy", accuracy.value, "fraction", Trust.EXACT, note)
+
+
+def drop_figure(accuracy: Accuracy | AbsoluteAccuracy) -> Measurement:
+    """The drop against the float base; raises `NoReferenceError` without one."""
+    drop = round(accuracy.drop, 12)  # 0.9157 - 0.9057 is a drop of 0.01, whatever floats make of it
+    note = f"base less int8; 95 % interval {accuracy.low:+.4f} to {accuracy.high:+.4f}"
+    return Measurement("accuracy_drop", drop, "fraction", Trust.EXACT, note)
+
+
+def _latency(evaluator: Evaluator, deployment: Deployment) -> Measurement:
+    latency = evaluator.latency(deployment)
+    return Measurement("latency", latency.ms, "ms", latency.trust)
+
+
+def _bytes(name: str, value: int) -> Measurement:
+    return Measurement(name, value, "bytes", Trust.EXACT)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a limit bounds: its name in words, its unit, and the function that measures it."""
+
+    words: str
+    unit: str
+    figure: Callable[[Evaluator, Deployment], Measurement]
+
+
+_KINDS = {
+    "max_accuracy_drop": _Kind("drop", "fraction", lambda bench, one: drop_figure(bench.accuracy(one))),
+    "min_accuracy": _Kind("accuracy", "fraction", lambda bench, one: accuracy_figure(bench.accuracy(one))),
+    "max_latency_ms": _Kind("latency", "ms", _latency),
+    "max_sram_bytes": _Kind("SRAM", "bytes", lambda bench, one: _bytes("sram", bench.memory(one).sram_bytes)),
+    "max_flash_bytes": _Kind("flash", "bytes", lambda bench, one: _bytes("flash", bench.memory(one).flash_bytes)),
+    "max_model_bytes": _Kind(".tflite", "bytes", lambda bench, one: _bytes("tflite", len(one.int8))),
+}
+"""Limit -> what it bounds."""
+
+
+# -- words
+
+
+def format_check(check: LimitCheck) -> str:
+    """Names the figure with its value; if it misses the limit, also the limit and by how much, or why it is unknown."""
+    limit, words = check.limit, _KINDS[check.limit].words
+    if check.value is None:
+        return f"{words} unknown: {check.note}"
+    sign = "+" if limit == "max_accuracy_drop" and check.value >= 0 else ""
+    value = f"{words} {sign}{_number(limit, check.value)}{_unit(limit)}"
+    if check.met:
+        return value
+    far = "too little" if check.is_minimum else "too much"
+    return f"{value}, limit {_number(limit, check.bound)}, {_number(limit, check.over)} {far}"
+
+
+def format_limits(limits: Budget) -> str:
+    """Formats limits in a line, such as "latency at most 0.0800 ms, SRAM at most 64.0 KiB"."""
+    return ", ".join(format_limit(limit, bound) for limit, bound in limits.given().items()) or "no limits"
+
+
+def format_limit(limit: str, bound: float) -> str:
+    """Formats one limit: "latency at most 0.0800 ms"."""
+    direction = "at least" if limit.startswith("min_") else "at most"
+    return f"{_KINDS[limit].words} {direction} {_number(limit, bound)}{_unit(limit)}"
+
+
+def _unit(limit: str) -> str:
+    """Returns the unit that follows `_number`, empty where the number has it itself or has none."""
+    return {"max_accuracy_drop": " points", "max_latency_ms": " ms"}.get(limit, "")
+
+
+def _number(limit: str, value: float) -> str:
+    if limit == "max_accuracy_drop":
+        return f"{100 * value:.2f}"
+    if limit.endswith("_bytes"):
+        return f"{value:,.0f} bytes" if value < 1024 else f"{value / 1024:,.1f} KiB"
+    return f"{value:.4f}"
