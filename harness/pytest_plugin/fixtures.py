@@ -3,10 +3,11 @@
 ===============  =====================================================================================
 `deployment`     model, path, int8 file and Vela's output (`hil.harness.evaluation.evaluator.Deployment`)
 `parity`         target against the oracle bit by bit, and against Keras (`hil.harness.evaluation.parity.Parity`)
-`accuracy`       the model's metric and its drop against the float base (`hil.harness.metrics.accuracy.Accuracy`)
+`accuracy`       the model's metric and its drop against the float base (`hil.harness.metrics.accuracy.Accuracy`;
+                 of an int8 file the metric alone, `AbsoluteAccuracy`)
 `latency`        cycles and milliseconds of an inference (`hil.harness.evaluation.cost.Latency`)
 `memory`         bytes of SRAM, flash and encoded weights (`hil.harness.evaluation.cost.Memory`)
-`budget`         the model file's limits, with those of the mark `hil_budget` in their place
+`budget`         the limits of this test, and their `check` (`hil.harness.pytest_plugin.budget.DeploymentBudget`)
 ===============  =====================================================================================
 
 A deployment is made once a session, and measured once, however many tests look at it.
@@ -15,20 +16,32 @@ A deployment is made once a session, and measured once, however many tests look 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hil.harness.pytest_plugin.budget import DeploymentBudget, limits_of_test
 from hil.harness.pytest_plugin.options import OPTIONS
 
 if TYPE_CHECKING:
     from hil.harness.evaluation.cost import Latency, Memory, WholeLatency
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
     from hil.harness.evaluation.parity import Parity
-    from hil.harness.metrics.accuracy import Accuracy
-    from hil.harness.model import Budget
+    from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy
+
+
+class NoLatency:
+    """Latency on a target that has none: a test that reads a figure of it skips there, with the reason."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+
+    @property
+    def ms(self) -> float:
+        pytest.skip(f"the target {self._target} measures no latency; use sim, fvp or a board")
+
+    cycles = npu_ms = trust = ms
 
 
 @pytest.fixture(scope="session")
@@ -65,19 +78,15 @@ def parity(request: pytest.FixtureRequest, bench: Evaluator, deployment: Deploym
 
 
 @pytest.fixture
-def accuracy(bench: Evaluator, deployment: Deployment) -> Accuracy:
-    """The model's own metric, paired with the float Keras base on the same samples."""
-    if deployment.model.build is None and not bench.is_printed(deployment):
-        pytest.skip(f"{deployment.model.name} came as an int8 file: there is no Keras reference to compare with")
+def accuracy(bench: Evaluator, deployment: Deployment) -> Accuracy | AbsoluteAccuracy:
+    """The model's own metric, paired with the float Keras base on the same samples if there is one."""
     return bench.accuracy(deployment)
 
 
 @pytest.fixture
-def latency(bench: Evaluator, deployment: Deployment) -> Latency | WholeLatency:
+def latency(bench: Evaluator, deployment: Deployment) -> Latency | WholeLatency | NoLatency:
     """Cycles and time of one inference."""
-    if bench.declaration.latency is None:
-        pytest.skip(f"the target {bench.target_name} measures no latency; use sim, fvp or a board")
-    return bench.latency(deployment)
+    return NoLatency(bench.target_name) if bench.declaration.latency is None else bench.latency(deployment)
 
 
 @pytest.fixture
@@ -87,9 +96,6 @@ def memory(bench: Evaluator, deployment: Deployment) -> Memory:
 
 
 @pytest.fixture
-def budget(request: pytest.FixtureRequest, deployment: Deployment) -> Budget:
+def budget(request: pytest.FixtureRequest, bench: Evaluator, deployment: Deployment) -> DeploymentBudget:
     """The limits that hold for this test."""
-    limits = deployment.model.budget
-    for mark in reversed(list(request.node.iter_markers("hil_budget"))):
-        limits = dataclasses.replace(limits, **mark.kwargs)
-    return limits
+    return DeploymentBudget(limits_of_test(request.node, deployment.model), bench, deployment)

@@ -20,6 +20,7 @@ import pytest
 from hil.core.errors import BadInputError
 from hil.harness.pytest_plugin import options, tree_walk
 from hil.harness.pytest_plugin.fixtures import accuracy, bench, budget, deployment, latency, memory, parity
+from hil.harness.pytest_plugin.marks import MARKS, check_marks
 from hil.harness.pytest_plugin.options import OPTIONS
 from hil.harness.pytest_plugin.recorder import LEFT_OUT, Recorder
 from hil.harness.pytest_plugin.tree_walk import hil_tree
@@ -28,13 +29,6 @@ __all__ = ["accuracy", "bench", "budget", "deployment", "hil_tree", "latency", "
 
 WRONG_USE = pytest.StashKey[str]()
 """The usage error that was found while tests were collected."""
-MARKS = (
-    "hil_models(*names): run this test on these models only",
-    "hil_techniques(*names): run this test on these leaves of the deployment tree only",
-    "hil_budget(max_accuracy_drop=, max_latency_ms=, max_sram_bytes=, max_flash_bytes=, max_model_bytes=): "
-    "limits for this test",
-    tree_walk.MARK,
-)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -104,7 +98,8 @@ def _parameters(
     config: pytest.Config, definition: pytest.Item, fixtures: Collection[str]
 ) -> tuple[dict[str, list[Any]], Mapping[str, str]]:
     """Fixture -> its parameters, one a run of the test; and the left-out models with the reason."""
-    trees = tree_walk.uses_tree(definition, fixtures)
+    check_marks(definition, fixtures)
+    trees = tree_walk.NAME in fixtures
     if not trees and "deployment" not in fixtures:
         return {}, {}
     from hil.harness.pytest_plugin.selection import select

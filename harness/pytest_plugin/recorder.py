@@ -1,8 +1,9 @@
 """Records of a run: a row a deployment, the left-out models, and the exit code that tells failure from breakdown.
 
 Rows travel in the test reports, so that they arrive from pytest-xdist's workers too.  When every failed report was an
-`InfrastructureError`, pytest ends with 6 instead of 1: the target broke down, the models did not.  A device that is
-lost is reported once, with the first test that lost it and the number of tests that had no device because of it.
+`InfrastructureError`, pytest ends with 6 instead of 1: the target broke down, the models did not.  It ends with 1
+instead of 0 when a limit was set and no test checked it (`limit_coverage`).  A device that is lost is reported once,
+with the first test that lost it and the number of tests that had no device because of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from hil.core.errors import HilError, InfrastructureError
+from hil.harness.pytest_plugin.limit_coverage import LimitCoverage
 from hil.harness.pytest_plugin.options import OPTIONS, target_of_other_plugin
 
 EXIT_ONLY_INFRASTRUCTURE = 6
@@ -32,6 +34,8 @@ class Recorder:
         self.rows: dict[str, dict[str, Any]] = {}
         self.failures: list[bool] = []  # of each failed report, whether it was infrastructure
         self.lost: dict[str, list[str]] = {}  # device -> the tests that it was lost to, the first with why
+        self.coverage = LimitCoverage(config)
+        config.pluginmanager.register(self.coverage, "hil-limits")
         self._told: HilError | None = None
 
     @pytest.hookimpl(wrapper=True)
@@ -44,7 +48,7 @@ class Recorder:
             _explain(report, error, again=error is self._told)
             self._told = error
         fixtures = getattr(item, "funcargs", {})
-        if call.when == "call" and {"bench", "deployment"} <= fixtures.keys():
+        if (call.when == "call" or report.failed) and {"bench", "deployment"} <= fixtures.keys():
             from hil.harness.pytest_plugin.summary import row
 
             deployment = fixtures["deployment"]
@@ -67,8 +71,12 @@ class Recorder:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if hasattr(self.config, "workeroutput"):
             self.config.workeroutput["hil_left_out"] = self.config.stash[LEFT_OUT]
-        if session.exitstatus == pytest.ExitCode.TESTS_FAILED and self.failures and all(self.failures):
-            session.exitstatus = EXIT_ONLY_INFRASTRUCTURE
+            return
+        is_open = bool(self.coverage.open_limits())
+        if session.exitstatus == pytest.ExitCode.OK and is_open:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        elif session.exitstatus == pytest.ExitCode.TESTS_FAILED and self.failures and all(self.failures):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED if is_open else EXIT_ONLY_INFRASTRUCTURE
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -76,14 +84,17 @@ class Recorder:
         self.config.stash[LEFT_OUT].update(getattr(node, "workeroutput", {}).get("hil_left_out", {}))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        left_out = self.config.stash[LEFT_OUT]
-        if not self.rows and not left_out and not self.lost:
+        left_out, limits = self.config.stash[LEFT_OUT], self.coverage.lines()
+        if not self.rows and not left_out and not self.lost and not limits:
             return
         from hil.harness.pytest_plugin.summary import render
 
         terminalreporter.section("hardware in the loop")
         if self.rows or left_out:
-            terminalreporter.write_line(render(list(self.rows.values()), left_out, terminalreporter))
+            rows = [{**row, "failed": name in self.coverage.failed} for name, row in self.rows.items()]
+            terminalreporter.write_line(render(rows, left_out, terminalreporter))
+        for line, fails in limits:
+            terminalreporter.write_line(line, red=fails, yellow=not fails)
         theirs = target_of_other_plugin(self.config)
         if theirs and self.config.stash[OPTIONS].target is None:
             terminalreporter.write_line(

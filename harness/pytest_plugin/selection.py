@@ -11,7 +11,7 @@ model.  A model whose data is not on this machine is left out with the reason.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,8 +19,9 @@ import pytest
 
 from hil.core.errors import BadInputError
 from hil.harness.leaves import GIVEN, leaves_of, unavailable
-from hil.harness.model import Budget, Model, discover
+from hil.harness.model import Model, discover
 from hil.harness.optimize.paths import PATHS
+from hil.harness.pytest_plugin.budget import marked_limits
 from hil.harness.pytest_plugin.options import Options
 
 
@@ -49,9 +50,8 @@ def check(options: Options) -> None:
 
 
 def select(options: Options, item: pytest.Item) -> Selection:
-    """The deployments of one test function; raises `BadInputError` for a mark with an unknown name."""
-    limits = [field.name for field in fields(Budget)]
-    _known("limit", [name for found in item.iter_markers("hil_budget") for name in found.kwargs], limits)
+    """The deployments of one test function; raises `BadInputError` for an invalid mark."""
+    marked_limits(item)
     models = _models(options.folder)
     marked_models, marked_leaves = _marked(item, "hil_models"), _marked(item, "hil_techniques")
     _known("model", marked_models, [model.name for model in models])

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from hil.core.errors import HilError
 from hil.harness.evaluation.cost import clock_hz
 from hil.harness.evaluation.kernel_weights import kernel_weights
+from hil.harness.metrics.accuracy import Accuracy
 from hil.harness.pytest_plugin.options import Options
 from hil.targets import registry
 from hil.targets.declaration import Role
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 TableRow = dict[str, Any]
 BASELINE = "ptq"
+FAILED = "✗"
+"""Mark of a deployment with a failed test."""
 TABLE_WIDTH = 140
 
 
@@ -69,10 +72,11 @@ def row(deployment: Deployment, results: MeasuredResults) -> TableRow:
         **(asdict(kernels) if kernels else {}),
     }
     if (result := results.accuracy) is not None:
-        found |= {"metric": result.metric, "base": result.reference, "int8": result.value, "drop": result.drop}
-        found |= {"low": result.low, "high": result.high, "labelled": result.samples, "keras": result.keras}
-        found |= {"counted": result.counted}
+        found |= {"metric": result.metric, "int8": result.value, "labelled": result.samples, "counted": result.counted}
         found |= {"on_target": None if math.isnan(result.on_target) else result.on_target}
+        if isinstance(result, Accuracy):
+            found |= {"base": result.reference, "keras": result.keras, "drop": result.drop}
+            found |= {"low": result.low, "high": result.high}
     if (outcome := results.outcome) is not None:
         cycles = next((m for m in outcome.run.measurements if m.name == "npu_cycles"), None)
         found |= {"samples": len(outcome.picked), "sim_samples": outcome.sim_samples}
@@ -115,14 +119,15 @@ def _table(model: str, rows: list[TableRow]) -> Any:
         table.add_column(heading, justify="right", no_wrap=True)
     baseline = next((row for row in rows if row["path"] == BASELINE), None)
     for row in rows:
-        table.add_row(*_cells(row), *_change(row, baseline))
+        table.add_row(*_cells(row), *_change(row, baseline), style="red" if row.get("failed") else None)
     return table
 
 
 def _title(model: str, rows: list[TableRow]) -> str:
     base = next((row for row in rows if "base" in row), None)
+    own = next((row for row in rows if "metric" in row), None)
     if base is None:
-        return model
+        return model if own is None else f"{model}: {own['metric']} of {own['labelled']} test samples"
     return f"{model}: float base {base['metric']} {_percent(base['base'])} % of {base['labelled']} test samples"
 
 
@@ -140,6 +145,8 @@ def _legend(rows: Sequence[TableRow]) -> str:
     if trusts := sorted({row["trust"] for row in rows if "trust" in row}):
         notes.append(f"cycles and ms are {', '.join(trusts)}, all else exact; SRAM, flash and encoded weights in KiB")
     notes.append(f"zeros: % of the weights; unique: most distinct weights in a layer; last columns: against {BASELINE}")
+    if any(row.get("failed") for row in rows):
+        notes.append(f"{FAILED}: a test of this deployment failed")
     if any(row["cpu_operators"] for row in rows):
         notes.append("*: operators left to the CPU are not in the cycles")
     return "\n".join(notes)
@@ -161,7 +168,7 @@ def _cells(row: TableRow) -> list[str]:
     right = f"{row['on_target'] * row['samples']:.0f}/{row['samples']}" if counted else None
     mismatches = [str(row[key]) for key in ("mismatches", "sim_mismatches") if ran]
     return [
-        row["path"],
+        f"{row['path']} {FAILED}" if row.get("failed") else row["path"],
         _percent(row.get("keras")),
         _percent(row.get("int8")),
         f"{100 * row['drop']:+.1f} \u00b1{50 * (row['high'] - row['low']):.1f}" if "drop" in row else "",

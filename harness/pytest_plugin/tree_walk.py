@@ -10,12 +10,11 @@ limits.  Without the mark, the fixture walks with the model file's budget and as
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hil.core.errors import BadInputError
 from hil.harness.pytest_plugin.options import OPTIONS, Options
 
 if TYPE_CHECKING:
@@ -25,24 +24,12 @@ if TYPE_CHECKING:
     from hil.harness.tree.result import Walk
 
 NAME = "hil_tree"
-MARK = (
-    "hil_tree(policy=, max_trainings=, max_minutes=, jobs=, scheduler=, max_accuracy_drop=, max_latency_ms=, "
-    "max_sram_bytes=, max_flash_bytes=, max_model_bytes=): "
-    "walk the deployment tree, and fail where no leaf meets the limits"
-)
-
-
-def uses_tree(definition: pytest.Item, fixturenames: Collection[str]) -> bool:
-    """True if a test walks a tree; raises `BadInputError` for the mark on a test that does not take the fixture."""
-    if NAME not in fixturenames and definition.get_closest_marker(NAME) is not None:
-        raise BadInputError(f"{definition.name}: the mark {NAME} is there, the fixture is not", hint=f"take {NAME}")
-    return NAME in fixturenames
 
 
 def leaves_by_model(selection: Selection, options: Options, definition: pytest.Item) -> dict[Model, tuple[str, ...]]:
     """The leaves of each model that a test walks to; raises `BadInputError` for an invalid mark."""
+    from hil.harness.evaluation.limits import limits_of
     from hil.harness.leaves import GIVEN
-    from hil.harness.tree.limits import limits_of
     from hil.harness.tree.walk import OUTSIDE_TREE, check_policy
 
     how, given = _marked(definition)
@@ -60,7 +47,7 @@ def leaves_by_model(selection: Selection, options: Options, definition: pytest.I
 @pytest.fixture
 def hil_tree(request: pytest.FixtureRequest, bench: Evaluator) -> Walk:
     """The walk of one model's tree, with the limits of the mark `hil_tree` in place of the model file's."""
-    from hil.harness.tree.limits import limits_of
+    from hil.harness.evaluation.limits import limits_of
     from hil.harness.tree.walk import walk
 
     model, leaves = request.param

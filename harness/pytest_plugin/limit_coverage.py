@@ -1,0 +1,155 @@
+"""Coverage of limits: the limits that were set for the deployments of a run, and those that no test checked.
+
+A limit of the model file is checked if a test of the deployment checked it, by whatever bound; a limit of a mark if a
+test with this bound did.  Limits of a deployment that failed anyway are not counted.  Both travel in the test reports,
+so that they arrive from pytest-xdist's workers too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+
+from hil.harness.pytest_plugin.budget import MARK, checked_limits, is_empty_check, limits_of_test, marked_limits
+from hil.harness.pytest_plugin.options import OPTIONS
+
+_SET = "hil_limits"
+_CHECKED = "hil_limits_checked"
+_DESELECTED = "hil_deselected"
+
+
+class SetLimit(NamedTuple):
+    """One limit of a test's deployment; `marked` if it comes from the test's mark instead of the model file."""
+
+    model: str
+    path: str
+    limit: str
+    bound: float
+    marked: bool = False
+
+
+class LimitCoverage:
+    """Listens to the reports of one session."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.failed: set[str] = set()  # names of deployments with a failed test
+        self._names: dict[str, str] = {}  # node id -> name of its deployment
+        self._set: dict[SetLimit, None] = {}
+        self._checked: set[tuple[str, str, float]] = set()  # deployment, limit, bound
+        self._without_limits: dict[str, None] = {}
+        self._left_out: dict[str, None] = {}
+        self._deselected: set[str] = set()  # deployments of tests that the user left out and that take `budget`
+
+    # -- where the tests run
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if (chosen := _deployment_of(item)) is None:
+            return report
+        if call.when == "setup":
+            report.user_properties.append((_SET, json.dumps(self._limits_of(item, *chosen))))
+        elif call.when == "call" and (budget := getattr(item, "funcargs", {}).get("budget")) is not None:
+            found = {"checked": checked_limits(budget), "empty": is_empty_check(budget)}
+            report.user_properties.append((_CHECKED, json.dumps(found)))
+        return report
+
+    def _limits_of(self, item: pytest.Item, model: Any, path: str) -> dict[str, Any]:
+        from hil.harness.evaluation.limits import checkable
+
+        found = checkable(limits_of_test(item, model), self.config.stash[OPTIONS].target_name)
+        marked = marked_limits(item)
+        limits = [
+            SetLimit(model.name, path, name, bound, name in marked) for name, bound in found.limits.given().items()
+        ]
+        return {"model": model.name, "path": path, "limits": limits, "left_out": found.left_out}
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        for item in items:
+            chosen = _deployment_of(item)
+            if chosen is not None and "budget" in getattr(item, "fixturenames", ()):
+                self._deselected.add(f"{chosen[0].name}-{chosen[1]}")
+
+    def pytest_sessionfinish(self) -> None:
+        if hasattr(self.config, "workeroutput"):
+            self.config.workeroutput[_DESELECTED] = sorted(self._deselected)
+
+    # -- where the run is reported
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Takes over what a worker of pytest-xdist deselected."""
+        self._deselected |= set(getattr(node, "workeroutput", {}).get(_DESELECTED, ()))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        properties = dict(report.user_properties)
+        if _SET in properties:
+            found = json.loads(str(properties[_SET]))
+            self._names[report.nodeid] = f"{found['model']}-{found['path']}"
+            self._set |= dict.fromkeys(SetLimit(*limit) for limit in found["limits"])
+            if found["left_out"]:
+                self._left_out[f"{found['model']}: {found['left_out']}"] = None
+        name = self._names.get(report.nodeid)
+        if name is not None and report.failed:
+            self.failed.add(name)
+        if _CHECKED in properties:
+            self._count(self._names[report.nodeid], **json.loads(str(properties[_CHECKED])))
+
+    def _count(self, name: str, checked: dict[str, float], empty: bool) -> None:
+        self._checked |= {(name, limit, bound) for limit, bound in checked.items()}
+        if empty:
+            self._without_limits[name] = None
+
+    def open_limits(self) -> list[SetLimit]:
+        """The limits that the run must fail for: no test checked them, and none that would have was left out."""
+        narrowed = any("::" in argument for argument in self.config.args) or self.config.getoption("lf", False)
+        return [] if narrowed else [one for one in self._unchecked() if _name(one) not in self._deselected]
+
+    def _unchecked(self) -> list[SetLimit]:
+        by_any_bound = {(name, limit) for name, limit, _ in self._checked}
+        return [
+            one
+            for one in self._set
+            if _name(one) not in self.failed
+            and (_name(one), one.limit, one.bound) not in self._checked
+            and (one.marked or (_name(one), one.limit) not in by_any_bound)
+        ]
+
+    def lines(self) -> list[tuple[str, bool]]:
+        """Lines for the end of the run, each with True if the run fails for it."""
+        fails = self.open_limits()
+        spared = [one for one in self._unchecked() if one not in fails]
+        how = "call budget.check(), or assert on budget.max_latency_ms and its like"
+        unset = f"no limit is set (Budget(...) in the model file, or the mark {MARK})"
+        return [
+            *((f"no test checked {line}: the run fails ({how})", True) for line in _by_limit(fails)),
+            *((f"the tests that were chosen did not check {line}", False) for line in _by_limit(spared)),
+            *((line, False) for line in self._left_out),
+            *((f"budget.check() had nothing to check on {name}: {unset}", False) for name in self._without_limits),
+        ]
+
+
+def _deployment_of(item: pytest.Item) -> tuple[Any, str] | None:
+    """(model, path) of a test of a deployment."""
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("deployment") if callspec is not None else None
+
+
+def _name(one: SetLimit) -> str:
+    return f"{one.model}-{one.path}"
+
+
+def _by_limit(limits: Iterable[SetLimit]) -> list[str]:
+    """Formats limits, a line for each bound and model."""
+    from hil.harness.evaluation.limit_check import format_limit
+
+    paths: dict[tuple[str, str], dict[str, None]] = {}
+    for one in limits:
+        paths.setdefault((format_limit(one.limit, one.bound), one.model), {})[one.path] = None
+    return [f"{limit} of {model} ({', '.join(found)})" for (limit, model), found in paths.items()]
