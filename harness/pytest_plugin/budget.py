@@ -1,7 +1,8 @@
 """The limits of a test on its deployment: the model file's budget, with those of the mark `hil_budget` in their place.
 
-    budget.check()                                  # fails: "latency 0.1193 ms, limit 0.0800, 0.0393 too much"
-    assert latency.ms <= budget.max_latency_ms      # an assert of the user's own
+    def test_holds(budget, latency):
+        budget.check()                              # fails: "latency 0.1193 ms, limit 0.0800, 0.0393 too much"
+        assert latency.ms <= budget.max_latency_ms  # an assert of the user's own
 
 `check` counts as a check of every limit, the reading of one as a check of that one.
 """

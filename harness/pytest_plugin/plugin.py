@@ -1,9 +1,8 @@
 """The pytest plugin: `pytest --target fvp` runs the tests that ask for a deployment, on every model and technique.
 
-    def test_fits_and_holds(deployment, parity, accuracy, latency, memory):
+    def test_fits_and_holds(parity, budget):
         assert parity.mismatches == 0
-        assert accuracy.drop <= 0.01
-        assert latency.ms <= 2.0 and memory.sram_bytes <= 256 * 1024
+        budget.check()
 
 A test that uses the fixture `deployment`, or one that is made of it, runs once for each model of the models folder and
 each leaf of the deployment tree, on the target of the command line (`sim` without one).  With `--target`, only such

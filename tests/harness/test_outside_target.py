@@ -181,7 +181,8 @@ def test_no_target_can_take_an_option_of_the_commands() -> None:
 
 def test_pytest_runs_deployments_on_it(site: Site, tmp_path: Path, store: Path) -> None:
     test = (
-        "def test_it(deployment, parity, latency):\n    assert parity.mismatches == 0\n    assert latency.ms == 1.25\n"
+        "import pytest\n\n@pytest.mark.hil_budget(max_latency_ms=2)\ndef test_it(parity, latency, budget):\n"
+        "    assert parity.mismatches == 0\n    assert latency.ms == 1.25\n    budget.check()\n"
     )
     write(tmp_path, {"models/blobs.py": model_file(), "test_it.py": test})
     command = ("pytest", "--target", "echo", "--echo-delay", "250", "--technique", "ptq", "-p", "no:cacheprovider")

@@ -12,10 +12,11 @@ from pathlib import Path
 from tests.support.blobs import model_file, write
 
 TEST = """
-def test_fits_and_holds(deployment, parity, accuracy, latency, memory):
+def test_fits_and_holds(deployment, parity, accuracy, latency, memory, budget):
     assert parity.mismatches == 0
     assert accuracy.drop <= 0.5
     assert latency.ms <= 2.0 and memory.sram_bytes <= 256 * 1024
+    budget.check()
 """
 OTHER = "def test_of_something_else():\n    assert True\n"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,27 +36,6 @@ def test_the_target_selects_the_tests_of_deployments_and_heads_the_run(tmp_path:
     head = done.stdout.split("collected")[0]
     for part in ("target sim", "ethos-u55-128", "Shared_Sram", "Vela 5.2"):
         assert part in head
-
-
-def test_a_model_that_came_as_an_int8_file(tmp_path: Path, store: Path, blobs_int8: Path) -> None:
-    given = """
-from pathlib import Path
-import numpy as np
-from hil.harness.model import Dataset, Model
-
-def load(split):
-    return np.random.default_rng(0).normal(0, 1, (20, 8, 8, 1)).astype("float32"), np.zeros(20)
-
-model = Model("given", tflite="int8.tflite", data=Dataset(load, lambda: [Path(__file__)]))
-"""
-    folder = repository(tmp_path, {"models/given.py": given})
-    shutil.copy(blobs_int8, folder / "models/int8.tflite")
-    tests = "def test_equal(parity, memory):\n    assert parity.mismatches == 0\n    assert memory.sram_bytes\n"
-    (folder / "test_deployment.py").write_text(tests + "def test_right(accuracy):\n    assert accuracy.value\n")
-    done = run(folder, store, "--target", "fvp", "--technique", "int8", "--samples", "2", "-rs")
-    assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr
-    assert "there is no Keras reference" in done.stdout
-    assert "left out: blobs: it has only ptq, pqat" in done.stdout
 
 
 def test_fvp_gives_what_sim_gives(tmp_path: Path, store: Path) -> None:
@@ -237,11 +215,3 @@ def test_qemu_missing_is_infrastructure(tmp_path: Path, store: Path, monkeypatch
     done = run(repository(tmp_path), store, "--target", "fvp", "--technique", "ptq", "--samples", "1")
     assert done.returncode == 6, done.stdout + done.stderr
     assert "apt-get install qemu-system-arm" in done.stdout
-
-
-def test_host_gives_outputs_and_no_latency(tmp_path: Path, store: Path) -> None:
-    tests = (
-        "def test_equal(parity):\n    assert parity.mismatches == 0\ndef test_fast(latency):\n    assert latency.ms\n"
-    )
-    done = run(repository(tmp_path, {"test_deployment.py": tests}), store, "--target", "host", "--technique", "ptq")
-    assert "1 passed, 1 skipped" in done.stdout, done.stdout + done.stderr

@@ -66,7 +66,7 @@ def test_the_virtual_board_lives_as_long_as_the_session(tmp_path: Path, store: P
 
 def test_each_worker_of_xdist_has_a_board_of_its_own(tmp_path: Path, store: Path) -> None:
     tests = "".join(
-        f"def test_{name}(bench, parity):\n    assert parity.mismatches == 0\n"
+        f"def test_{name}(bench, parity, budget):\n    assert parity.mismatches == 0\n    budget.check()\n"
         f"    open('port-{name}', 'w').write(bench.target.identity()['port'])\n"
         for name in ("one", "two")
     )
