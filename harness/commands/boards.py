@@ -30,9 +30,15 @@ def list_boards(
     as_json: arguments.Json = False,
 ) -> None:
     """List the boards that are described here with the ports that match them, and the ports that none matches."""
-    if context.invoked_subcommand:
-        return
     from hil.core.errors import BadInputError
+
+    if context.invoked_subcommand:
+        given = {"--probe": ask, "--folder": folder != FOLDER, "--json": as_json}
+        if misplaced := [name for name, is_given in given.items() if is_given]:
+            raise BadInputError(
+                f"{misplaced[0]} stands before {context.invoked_subcommand}", hint="options come after it"
+            )
+        return
     from hil.targets.board_address import BUILT_IN
     from hil.targets.boards import find_board, names
     from hil.targets.boards.ports import candidates, matching

@@ -21,15 +21,13 @@ def compile_(
     as_json: arguments.Json = False,
 ) -> None:
     """Compile an int8 model with Vela."""
-    from hil.core.errors import BadInputError
+    from hil.harness.output_file import check_output, write_output
     from hil.harness.vela.compiler import compile_model, vela_version
 
+    check_output(output, "-o")
     settings = vela.settings()
     compiled = compile_model(arguments.read_model(model), settings, name=str(model))
-    try:
-        output.write_bytes(compiled.model)
-    except OSError as error:
-        raise BadInputError(f"{output} cannot be written: {error.strerror}") from error
+    write_output(output, compiled.model)
     if as_json:
         print(json.dumps({"output": str(output), "vela": vela_version(), **asdict(compiled.summary)}))
     else:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hil.core.errors import EXIT_GATE
-from hil.harness.commands import arguments
+from hil.harness.commands import arguments, unused_options
 from hil.harness.commands.inputs import random_inputs, read_inputs
 from hil.harness.vela.settings import VelaOptions
 from hil.targets import registry
@@ -50,8 +50,8 @@ def diff(
         typer.Option(metavar="OPTION", help="Compare with the model compiled with these options; may be repeated."),
     ] = None,
     inputs: arguments.Inputs = None,
-    samples: Annotated[int, typer.Option(min=1, help="How many random samples, without --inputs.")] = 4,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random samples.")] = 0,
+    samples: Annotated[int | None, typer.Option(min=1, help="How many random samples, without --inputs (4).")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the random samples (0).")] = None,
     vela: VelaOptions = arguments.VELA,
     of_targets: arguments.TargetValues = arguments.NO_VALUES,
     cpu: arguments.Cpu = False,
@@ -63,6 +63,8 @@ def diff(
     from hil.harness.diff.runs import RunTracer
     from hil.targets.execution.signature import read_signature, require_quantized
 
+    unused_options.refuse_beside_inputs(inputs, samples=samples, seed=seed)
+    samples, seed = samples or 4, seed or 0
     data = arguments.read_model(model)
     signature = read_signature(data, str(model))
     if signature.compiled:
@@ -76,6 +78,9 @@ def diff(
     _check_different(target, against, other is not None)
     if cpu:
         _check_kernels(targets)
+        unused_options.warn_vela(vela, "--cpu compiles nothing", only=("vela-option",))
+    elif len(targets) == 2 and not any(File.COMPILED in registry.declaration(name).takes for name in targets):
+        unused_options.warn_vela(vela, f"{target} and {against} run the int8 model as it is, nothing is compiled")
     arrays = read_inputs(signature, inputs) if inputs else random_inputs(signature, samples, seed)
     tracer = RunTracer(data, settings, arrays, str(model), options, cpu)
     got, expected = tracer.trace(target), tracer.trace(against, other)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hil.harness.commands import arguments
+from hil.harness.commands import arguments, unused_options
 from hil.harness.vela.settings import VelaOptions
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def disasm(
     as_json: arguments.Json = False,
 ) -> None:
     """Show the operations of a command stream."""
-    settings = vela.settings()
-    listings = _read(model, settings)
+    listings = _read(model, vela)
     if stream is not None:
         listings = [listing for listing in listings if listing.stream == stream]
         _require(listings, f"{model} has no stream {stream}")
@@ -54,11 +53,13 @@ def disasm(
         _show(model, chosen, registers=registers)
 
 
-def _read(path: Path, settings: Any) -> list[Listing]:
+def _read(path: Path, vela: VelaOptions) -> list[Listing]:
     from hil.npu.disassembly.listing import list_compiled, list_payload
     from hil.npu.vela_output import is_compiled, read_compiled
 
-    data = arguments.read_model(path)
+    settings, data = vela.settings(), arguments.read_model(path)
+    if data[:4] == PAYLOAD or is_compiled(data):
+        unused_options.warn_vela(vela, f"{path} is compiled already")
     if data[:4] == PAYLOAD:
         return [list_payload(data)]
     if is_compiled(data):

@@ -28,15 +28,14 @@ def build(
     as_json: arguments.Json = False,
 ) -> None:
     """Build the firmware, or find it built, and say how large it is."""
-    from hil.core.errors import InfrastructureError
+    from hil.harness.output_file import check_output, write_output
 
+    if output is not None:
+        check_output(output, "-o")
     built = _build(board, compiler, baud, cpu)
     elf = built.elf
     if output is not None:
-        try:
-            output.write_bytes(elf.read_bytes())
-        except OSError as error:
-            raise InfrastructureError(f"{output} cannot be written: {error.strerror}") from None
+        write_output(output, elf.read_bytes())
         elf = output
     if as_json:
         print(json.dumps({**built.__dict__, "elf": str(elf)}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from hil.harness.commands import arguments
 
 if TYPE_CHECKING:
     from hil.core.arrays import Array
-    from hil.targets.execution.signature import Signature
+    from hil.targets.execution.signature import Signature, TensorSpec
 
 
 MOST_RANDOM = 2 << 30
@@ -20,14 +21,14 @@ MOST_RANDOM = 2 << 30
 
 
 def read_inputs(signature: Signature, path: Path) -> list[Array]:
-    """The arrays of an .npz or .npy file, in the model's order; floats are quantized.
+    """The arrays of an .npz or .npy file, in the model's order; floats are quantized, and a line on stderr says so.
 
     Raises `BadInputError` for a file that holds none, or none that fit.
     """
     import numpy as np
 
     from hil.core.errors import BadInputError
-    from hil.targets.execution.signature import take_inputs
+    from hil.targets.execution.signature import order_inputs, take_inputs
 
     data = arguments.read_model(path)
     try:
@@ -36,7 +37,24 @@ def read_inputs(signature: Signature, path: Path) -> list[Array]:
     except Exception as error:  # Of damaged files zipfile, zlib and NumPy's reader of headers raise all sorts.
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadInputError(f"{path} holds no arrays: {reason}", hint="write it with numpy.savez") from error
-    return take_inputs(signature, given)
+    arrays = take_inputs(signature, given)
+    for spec, array in zip(signature.inputs, order_inputs(signature, given), strict=True):
+        if array.dtype.kind == "f" and spec.dtype.kind != "f":
+            print(_quantized(spec, array), file=sys.stderr)
+    return arrays
+
+
+def _quantized(spec: TensorSpec, given: Array) -> str:
+    """Describes the quantization of real numbers, with the range that the tensor has and the values beyond it."""
+    import numpy as np
+
+    from hil.targets.execution.signature import dequantize
+
+    limits = np.iinfo(spec.dtype)
+    low, high = (float(end) for end in dequantize(spec, np.array([limits.min, limits.max])))
+    beyond = np.count_nonzero((given < low - spec.scale / 2) | (given > high + spec.scale / 2))
+    cut = f"; {beyond:,} of {given.size:,} values are beyond it and saturate" if beyond else ""
+    return f"input {spec.name!r}: {given.dtype.name} is quantized to {spec.dtype.name}, {low:g} to {high:g}{cut}"
 
 
 def random_inputs(signature: Signature, samples: int, seed: int = 0) -> list[Array]:

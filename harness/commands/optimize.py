@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hil.harness.commands import arguments
+from hil.harness.commands import arguments, unused_options
 
 if TYPE_CHECKING:
     from hil.harness.model import Model
@@ -36,16 +36,22 @@ def optimize(
     from hil.harness.builders import TFLITE
     from hil.harness.model import find
     from hil.harness.optimize.paths import path_of
+    from hil.harness.output_file import check_output, write_output
     from hil.harness.pipeline import Pipeline, surviving
     from hil.harness.progress import LineProgress
     from hil.harness.tree.candidates import with_settings
 
     path = path_of(technique)
+    if output is not None:
+        check_output(output, "-o")
+    unused_options.refuse_models_folder(model, models)
     found = find(model, models)
     if found.build is None:
         raise BadInputError(f"{found.name} came as an int8 file: there is nothing to optimize")
     given = {"sparsity": sparsity, "clusters": clusters}
-    found = with_settings(found, {name: value for name, value in given.items() if value is not None})
+    settings = {name: value for name, value in given.items() if value is not None}
+    unused_options.refuse_settings(found, technique, settings)
+    found = with_settings(found, settings)
     progress = LineProgress()
     pipeline = Pipeline(arguments.open_store(store), progress)
     try:
@@ -53,11 +59,8 @@ def optimize(
     finally:
         progress.close()
     destination = output or artifact.path(TFLITE)
-    if output:
-        try:
-            output.write_bytes(artifact.read(TFLITE))
-        except OSError as error:
-            raise BadInputError(f"{output} cannot be written: {error.strerror}") from error
+    if output is not None:
+        write_output(output, artifact.read(TFLITE))
     layers = [asdict(layer) for layer in surviving(artifact)]
     record = {
         "model": found.name,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hil.harness.commands import arguments
+from hil.harness.commands import arguments, unused_options
 from hil.harness.commands.inputs import random_inputs, read_inputs
 from hil.harness.vela.settings import VelaOptions
 from hil.targets import registry
@@ -27,7 +27,7 @@ def run(
     target: arguments.Target = registry.DEFAULT,
     inputs: arguments.Inputs = None,
     outputs: Annotated[Path | None, typer.Option(metavar="OUT.npz", help="Quantized outputs, by tensor name.")] = None,
-    samples: Annotated[int, typer.Option(min=1, help="How many random samples, without --inputs.")] = 1,
+    samples: Annotated[int | None, typer.Option(min=1, help="How many random samples, without --inputs (1).")] = None,
     vela: VelaOptions = arguments.VELA,
     of_targets: arguments.TargetValues = arguments.NO_VALUES,
     cpu: arguments.Cpu = False,
@@ -35,11 +35,13 @@ def run(
 ) -> None:
     """Run a model on a target."""
     from hil.core.errors import BadInputError
+    from hil.harness.output_file import check_output
     from hil.targets.declaration import File
     from hil.targets.execution.signature import read_signature
 
-    if outputs and not outputs.resolve().parent.is_dir():
-        raise BadInputError(f"--outputs {outputs}: there is no folder {outputs.parent}")
+    if outputs:
+        check_output(outputs, "--outputs")
+    unused_options.refuse_beside_inputs(inputs, samples=samples)
     settings = vela.settings()
     declared = registry.declaration(target)
     made = registry.make(declared, registry.make_options([target], of_targets)[target])
@@ -47,8 +49,13 @@ def run(
     signature = read_signature(data, str(model))
     if cpu and signature.compiled:
         raise BadInputError(f"--cpu: {model} is a Vela output, which needs the NPU", hint="give the int8 model")
-    arrays = read_inputs(signature, inputs) if inputs else random_inputs(signature, samples)
     compiled = not cpu and File.COMPILED in declared.takes
+    if File.COMPILED not in declared.takes:
+        unused_options.warn_vela(vela, f"{target} runs the int8 model as it is, nothing is compiled")
+    elif cpu or signature.compiled:
+        why = "--cpu compiles nothing" if cpu else f"{model} is compiled already"
+        unused_options.warn_vela(vela, why, only=("vela-option",))
+    arrays = read_inputs(signature, inputs) if inputs else random_inputs(signature, samples or 1)
     deployable = _deployable(data, signature, settings, str(model), vela.accelerator, compiled=compiled)
     from hil.harness.progress import LineProgress
 
@@ -83,17 +90,17 @@ def _deployable(
 
 
 def _write_outputs(signature: Signature, path: Path, result: Run) -> None:
+    import io
+
     import numpy as np
 
-    from hil.core.errors import BadInputError
+    from hil.harness.output_file import write_output
 
     found = result.outputs or result.printed
     arrays = {spec.name: output for spec, output in zip(signature.outputs, found, strict=True)}
-    try:
-        with path.open("wb") as file:
-            np.savez(file, **arrays)
-    except OSError as error:
-        raise BadInputError(f"{path} cannot be written: {error.strerror}") from error
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    write_output(path, content.getvalue())
 
 
 def _record(

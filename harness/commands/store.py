@@ -55,6 +55,8 @@ def prune(
 
     if unused_days is None and not step and not everything:
         raise BadInputError("nothing said what to remove", hint="give --unused-days, --step or --all")
+    if everything and (step or unused_days is not None):
+        raise BadInputError(f"--all and {'--step' if step else '--unused-days'}: one of both")
     opened = arguments.open_store(store)
     known = sorted({artifact.step for artifact in opened.artifacts()})
     for name in step or ():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hil.core.errors import EXIT_GATE
-from hil.harness.commands import arguments
+from hil.harness.commands import arguments, unused_options
 from hil.harness.vela.settings import VelaOptions
 from hil.targets import registry
 
@@ -82,12 +82,15 @@ def tree(
     from hil.harness.tree.settings_search import Effort
     from hil.harness.tree.terminal_view import create_view
     from hil.harness.tree.walk import check_policy, leaves_in_order, walk
+    from hil.harness.vela.compiler import check_options
 
     pictures.check_outputs(output or (), kernel)
     effort = Effort(max_trainings, max_minutes)
     check_policy(policy, effort)
     settings = vela.settings()
+    check_options(settings)
     options = registry.make_options([target], of_targets)[target]  # before anything is trained for it
+    unused_options.refuse_models_folder(model, models)
     found = find(model, models)
     leaves = tuple(technique or ())
     leaves_in_order(found, leaves)

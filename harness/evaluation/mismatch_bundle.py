@@ -59,10 +59,14 @@ def _explain(evaluator: Evaluator, deployment: Deployment, root: Path) -> str:
         _first_operator(deployment, outcome, int(different[0])),
     ]
     options = _options(evaluator)
-    file = "vela.tflite" if File.COMPILED in evaluator.declaration.takes else "int8.tflite"
-    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES], [file, *options])
-    side = [file] if File.COMPILED in evaluator.declaration.takes else [deployment.target, *options]
-    lines += [f"bundle: {folder}", f"again: {command}", f"explain: {_explaining(folder, deployment, side)}"]
+    if File.COMPILED in evaluator.declaration.takes:
+        ran = ["vela.tflite", "--accelerator", vela.accelerator, *options]
+        side = ["vela.tflite", "--memory-mode", vela.memory_mode, "--system-config", vela.system_config]
+        side += [word for option in vela.options for word in ("--vela-option", option)]
+    else:
+        ran, side = ["int8.tflite", *options], [deployment.target, *options]
+    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES], ran)
+    lines += [f"bundle: {folder}", f"again: {command}", f"explain: {_explaining(folder, side)}"]
     (folder / "README.txt").write_text("\n".join(lines) + "\n")
     return "\n".join(lines)
 
@@ -99,8 +103,7 @@ def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples
     identity = {"deployment": deployment.name, "vela": asdict(deployment.vela), "run": outcome.run.identity}
     (folder / "identity.json").write_text(json.dumps(identity, indent=1))
     file, *options = words
-    arguments = ["hil", "run", file, "--target", deployment.target]
-    arguments += ["--accelerator", deployment.vela.accelerator, "--inputs", "inputs.npz", "--outputs", "again.npz"]
+    arguments = ["hil", "run", file, "--target", deployment.target, "--inputs", "inputs.npz", "--outputs", "again.npz"]
     arguments += options
     return f"cd {shlex.quote(str(folder))} && {shlex.join(arguments)}"
 
@@ -110,10 +113,7 @@ def _options(evaluator: Evaluator) -> list[str]:
     return registry.words(evaluator.declaration, evaluator.options, path=lambda path: str(path.resolve()))
 
 
-def _explaining(folder: Path, deployment: Deployment, side: list[str]) -> str:
+def _explaining(folder: Path, side: list[str]) -> str:
     """The command that names the operator again: of this Vela's stream, or on a target that runs int8 files alone."""
-    vela = deployment.vela
     arguments = ["hil", "diff", "int8.tflite", "--target", *side, "--inputs", "inputs.npz"]
-    arguments += ["--memory-mode", vela.memory_mode, "--system-config", vela.system_config]
-    arguments += [word for option in vela.options for word in ("--vela-option", option)]
     return f"cd {shlex.quote(str(folder))} && {shlex.join(arguments)}"

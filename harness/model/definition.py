@@ -300,6 +300,7 @@ class Model:
     def __post_init__(self) -> None:
         if (self.build is None) == (self.tflite is None):
             raise BadInputError(f"model {self.name}: give either build or tflite")
+        self._check_of_int8()
         if self.weights is not None and self.keras_file is not None:
             raise BadInputError(f"model {self.name}: {self.keras_file.name} holds its weights, so give no others")
         for field_name, value in (("metric", self.metric), ("loss", self.loss)):
@@ -312,6 +313,18 @@ class Model:
             raise BadInputError(f"model {self.name}: unknown metric {self.metric}", hint=f"known: {', '.join(METRICS)}")
         if isinstance(self.loss, str) and self.loss not in LOSSES:
             raise BadInputError(f"model {self.name}: unknown loss {self.loss}", hint=f"known: {', '.join(LOSSES)}")
+
+    def _check_of_int8(self) -> None:
+        """Raises `BadInputError` for a field that has no effect on an int8 file."""
+        given = {
+            "weights": self.weights is not None,
+            "recipe": self.recipe != Recipe(),
+            "loss": self.loss != "logits",
+            "techniques": self.techniques is not None,
+        }
+        if self.tflite is not None and any(given.values()):
+            name = next(name for name, is_given in given.items() if is_given)
+            raise BadInputError(f"model {self.name}: {name} has no effect on {self.tflite}, nothing is trained")
 
     def file(self, name: str | Path) -> Path:
         """Returns the path of a file that is named relative to the model file."""

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from hil.core.errors import BadInputError, HilError
 from hil.harness.metrics.scores import finite_score
-from hil.harness.model import load_model_file
+from hil.harness.model import Model, load_model_file
 from hil.harness.optimize.data_check import check_data
 from hil.harness.optimize.trained_base import save_weights, train_base
 from hil.harness.optimize.training import TrainingData, predict
+from hil.harness.output_file import check_output
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,14 +37,27 @@ def _train(path: Path, output: Path | None) -> None:
     model = load_model_file(path, needs_weights=False)
     if model.keras_file is not None:
         raise BadInputError(f"model {model.name} is trained already: {model.keras_file} holds it")
+    output = output or _beside(model)
+    if output.suffix != ".npz":
+        raise BadInputError(f"-o {output}: weights are written as .npz")
+    check_output(output, "-o")
     train, test = (TrainingData(*model.data.read(split)) for split in ("train", "test"))
     task = check_data(replace(model, weights=None), train, test)
     network = train_base(model, train, lambda done, total, text: print(f"\r{text} {done}/{total}", end=""))
-    output = output or model.file(model.weights or f"weights/{model.name}.npz")
     save_weights(network, output)
     print(f"\n{output}: {network.count_params()} parameters")
     score = finite_score(task, predict(network, test.x), task.labels(test.y), "float base")
     print(f"{task.metric} {score:.4f} of {len(test.y)} test samples")
+
+
+def _beside(model: Model) -> Path:
+    """The file that the model file names, or one of the model's name, in a folder that exists."""
+    path = model.file(model.weights or f"weights/{model.name}.npz")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(f"{path.parent} cannot be made: {error.strerror}") from error
+    return path
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Ends the run before it starts for unknown names on the command line."""
     chosen = session.config.stash[OPTIONS]
-    if chosen.target or chosen.models or chosen.techniques:
+    if chosen.target or chosen.models or chosen.techniques or chosen.settings.options:
         from hil.harness.pytest_plugin.selection import check
 
         try:

@@ -23,6 +23,7 @@ from hil.harness.model import Model, discover
 from hil.harness.optimize.paths import PATHS
 from hil.harness.pytest_plugin.budget import marked_limits
 from hil.harness.pytest_plugin.options import Options
+from hil.harness.vela.compiler import check_options
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ class Selection:
 
 
 def check(options: Options) -> None:
-    """Raises `BadInputError` for an unknown name on the command line."""
+    """Raises `BadInputError` for an unknown name on the command line, or options that Vela does not know."""
     options.make_target()  # looks at the target's options, and starts nothing
+    check_options(options.settings)
     models = _models(options.folder)
     _known("model", options.models, [model.name for model in models])
     _known("technique", options.techniques, [*PATHS, GIVEN])

@@ -14,7 +14,9 @@ from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import Model
 from hil.harness.store.store import default_root
 from hil.harness.tree.result import Leaf
+from hil.harness.vela.settings import VelaSettings
 from hil.targets import registry
+from hil.targets.declaration import File
 
 
 def optimize_command(evaluator: Evaluator, model: Model, leaf: Leaf) -> str:
@@ -28,13 +30,18 @@ def optimize_command(evaluator: Evaluator, model: Model, leaf: Leaf) -> str:
 
 def run_command(evaluator: Evaluator, model: Model, leaf: Leaf, vela_config: Path | None = None) -> str:
     """Returns the command that runs that file on the same target; `vela_config` is the file of Vela's `config_text`."""
-    vela = evaluator.vela
-    words = ["hil", "run", _file(model, leaf), "--target", evaluator.target_name, "--accelerator", vela.accelerator]
-    words += ["--memory-mode", vela.memory_mode, "--system-config", vela.system_config]
+    words = ["hil", "run", _file(model, leaf), "--target", evaluator.target_name]
+    if File.COMPILED in evaluator.declaration.takes:
+        words += _vela_words(evaluator.vela, vela_config)
+    return shlex.join([*words, *registry.words(evaluator.declaration, evaluator.options, path=_near)])
+
+
+def _vela_words(vela: VelaSettings, vela_config: Path | None) -> list[str]:
+    words = ["--accelerator", vela.accelerator, "--memory-mode", vela.memory_mode]
+    words += ["--system-config", vela.system_config]
     if vela_config is not None:
         words += ["--vela-config", _near(vela_config)]
-    words += [f"--vela-option={option}" for option in vela.options]
-    return shlex.join([*words, *registry.words(evaluator.declaration, evaluator.options, path=_near)])
+    return [*words, *(f"--vela-option={option}" for option in vela.options)]
 
 
 def _file(model: Model, leaf: Leaf) -> str:

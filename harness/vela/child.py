@@ -20,6 +20,8 @@ from hil.core.lifeline import tie
 from hil.core.worker_frames import read_frame, write_frame
 
 VelaAnswer = dict[str, Any]
+_WITHOUT_MODEL = "--list-config-files"
+"""An option with which Vela ends once it has read its options."""
 
 
 def compile_in_copy(header: dict[str, Any], blobs: list[bytes]) -> tuple[VelaAnswer, list[bytes]]:
@@ -59,7 +61,8 @@ def _answer_and_end(parent: int, writing: int, header: dict[str, Any], blobs: li
 def compile_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[VelaAnswer, list[bytes]]:
     """Handler: `header` has Vela's settings, `blobs` the int8 model.
 
-    Files are made in `header["folder"]`; the caller removes it, as this process may not live to do it.
+    Without a model, only the options are read.  Files are made in `header["folder"]`; the caller removes it, as this
+    process may not live to do it.
     Answers `outcome` (`compiled`, `settings` for what Vela's options or configuration do not allow, `model` for
     what the model does not), `reason` (one line) and `log`, with the compiled model, summary CSV and debug XML.
     """
@@ -67,13 +70,16 @@ def compile_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[VelaAn
     from ethosu.vela.errors import CliOptionError, ConfigOptionError, InputFileError, VelaError
 
     folder = Path(tempfile.mkdtemp(dir=header["folder"]))
-    model = folder / "model.tflite"
-    model.write_bytes(blobs[0])
+    arguments = [_WITHOUT_MODEL, *header["options"]]
+    if blobs:
+        model = folder / "model.tflite"
+        model.write_bytes(blobs[0])
+        arguments = _arguments(folder, model, header)
     said = io.StringIO()
     outcome, reason = "compiled", ""
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         try:
-            code = vela.main(_arguments(folder, model, header))
+            code = vela.main(arguments)
             if code:
                 outcome, reason = "model", _last_line(said)
         except SystemExit:  # argparse
@@ -92,7 +98,7 @@ def compile_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[VelaAn
     log = said.getvalue().replace(str(folder), ".")
     reason = " ".join(reason.replace(str(folder) + "/", "").removeprefix("Error: ").split())
     answer = {"outcome": outcome, "reason": reason, "log": log}
-    return answer, _results(folder) if outcome == "compiled" else []
+    return answer, _results(folder) if outcome == "compiled" and blobs else []
 
 
 def _arguments(folder: Path, model: Path, header: dict[str, Any]) -> list[str]:

@@ -137,6 +137,13 @@ def compile_model(int8: bytes, settings: VelaSettings, *, name: str = "the model
     return _compiled(signature, blobs, answer["log"])
 
 
+def check_options(settings: VelaSettings) -> None:
+    """Raises `BadInputError` for options that Vela does not know, before there is a model to compile."""
+    if settings.options:
+        answer, _ = _ask(_request(settings), None)
+        _refuse(answer, "the options", settings)
+
+
 def _request(settings: VelaSettings) -> dict[str, Any]:
     options = [word for option in settings.options for word in shlex.split(option)]
     for word in options:
@@ -152,11 +159,13 @@ def _request(settings: VelaSettings) -> dict[str, Any]:
     }
 
 
-def _ask(request: dict[str, Any], int8: bytes) -> tuple[dict[str, Any], list[bytes]]:
+def _ask(request: dict[str, Any], int8: bytes | None) -> tuple[dict[str, Any], list[bytes]]:
     with tempfile.TemporaryDirectory(prefix="hil-vela-") as folder:
         placed = {**request, "folder": folder}
         legacy = _LEGACY_CORE in request["options"]
-        return (_legacy_worker if legacy else _worker)().request(placed, [int8], timeout=TIME_LIMIT_S)
+        return (_legacy_worker if legacy else _worker)().request(
+            placed, [] if int8 is None else [int8], timeout=TIME_LIMIT_S
+        )
 
 
 def _refuse(answer: Mapping[str, Any], name: str, settings: VelaSettings) -> None:

@@ -140,20 +140,27 @@ def dequantize(spec: TensorSpec, values: Array) -> Array:
     return ((np.asarray(values, np.float64) - spec.zero_point) * spec.scale).astype(np.float32)
 
 
-def take_inputs(signature: Signature, given: Array | Mapping[str, Array]) -> list[Array]:
-    """Arrays in the model's order, from one array or arrays by tensor name; floats are quantized, all are checked."""
+def order_inputs(signature: Signature, given: Array | Mapping[str, Array]) -> list[Array]:
+    """Arrays in the model's order, from one array or arrays by tensor name, unchanged.
+
+    Raises `BadInputError` for names that are not the model's.
+    """
     specs = signature.inputs
     if isinstance(given, np.ndarray):
-        arrays = [given]
-    elif len(given) == 1 and len(specs) == 1:
-        arrays = [next(iter(given.values()))]
-    else:
-        missing = [spec.name for spec in specs if spec.name not in given]
-        unknown = sorted(set(given) - {spec.name for spec in specs})
-        if missing or unknown:
-            names = ", ".join(repr(spec.name) for spec in specs)
-            raise BadInputError(f"the model's inputs are {names}; missing {missing}, not known {unknown}")
-        arrays = [given[spec.name] for spec in specs]
+        return [given]
+    if len(given) == 1 and len(specs) == 1:
+        return [next(iter(given.values()))]
+    missing = [spec.name for spec in specs if spec.name not in given]
+    unknown = sorted(set(given) - {spec.name for spec in specs})
+    if missing or unknown:
+        names = ", ".join(repr(spec.name) for spec in specs)
+        raise BadInputError(f"the model's inputs are {names}; missing {missing}, not known {unknown}")
+    return [given[spec.name] for spec in specs]
+
+
+def take_inputs(signature: Signature, given: Array | Mapping[str, Array]) -> list[Array]:
+    """Arrays in the model's order, from one array or arrays by tensor name; floats are quantized, all are checked."""
+    specs, arrays = signature.inputs, order_inputs(signature, given)
     if len(arrays) == len(specs):
         arrays = [
             quantize(spec, array) if array.dtype.kind == "f" else array

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hil.core.errors import BadInputError
 from tests.support.blobs import model_file, write
 
 HIL = [sys.executable, "-m", "hil.harness.cli"]
@@ -63,6 +65,7 @@ def test_sim_fvp_and_host_give_the_same(tmp_path: Path, blobs_int8: Path, sample
         arguments = ("--accelerator", accelerator, "--inputs", samples, "--outputs", out, "--json")
         done = hil("run", blobs_int8, "--target", target, *arguments)
         assert done.returncode == 0, done.stderr
+        assert (f"--accelerator {accelerator} has no effect: host runs" in done.stderr) == (target == "host")
         record = json.loads(done.stdout)
         assert {"outputs", "measurements", "identity"} <= record.keys()
         assert all({"name", "value", "unit", "trust"} <= found.keys() for found in record["measurements"])
@@ -75,9 +78,42 @@ def test_sim_fvp_and_host_give_the_same(tmp_path: Path, blobs_int8: Path, sample
 
 
 def test_floats_are_quantized_and_one_array_needs_no_name(tmp_path: Path, blobs_int8: Path) -> None:
-    np.save(tmp_path / "x.npy", np.zeros((2, 8, 8, 1), np.float32))
+    given = np.zeros((2, 8, 8, 1), np.float32)
+    given[0, 0, :3] = 1e6
+    np.save(tmp_path / "x.npy", given)
     done = hil("run", blobs_int8, "--inputs", tmp_path / "x.npy", "--json")
     assert json.loads(done.stdout)["outputs"][0]["shape"] == [2, 3]
+    assert "float32 is quantized to int8, " in done.stderr
+    assert "3 of 128 values are beyond it and saturate" in done.stderr
+    refused(hil("run", blobs_int8, "--inputs", tmp_path / "x.npy", "--samples", 3), 2, "--samples 3 has no effect")
+
+
+def test_outputs_and_options_are_looked_at_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of these would otherwise train for hours, or be ignored."""
+    from hil.harness.cli import app
+
+    write(tmp_path, {"models/blobs.py": model_file(), "file": "", "boards/x": ""})
+    monkeypatch.chdir(tmp_path)
+    store = ("--store", "store")
+    for command, message in (
+        (("optimize", "blobs", "-o", "models", *store), "-o models is a folder"),
+        (("optimize", "blobs", "-o", "none/x.tflite", *store), "there is no folder none"),
+        (("optimize", "blobs", "-o", "file/x.tflite", *store), "there is no folder file"),
+        (("compile", "none.tflite", "-o", "models"), "-o models is a folder"),
+        (("run", "none.tflite", "--outputs", "models"), "--outputs models is a folder"),
+        (("firmware", "build", "-o", "models"), "-o models is a folder"),
+        (("tree", "blobs", "-o", "none/x.png", *store), "there is no folder none"),
+        (("tree", "blobs", "--vela-option", "--no-such", *store), "unrecognized arguments: --no-such"),
+        (("tree", "models/blobs.py", "--models", "boards", *store), "--models boards has no effect"),
+        (("optimize", "blobs", "--sparsity", "0.8", *store), "--sparsity 0.8 has no effect: no step of ptq uses it"),
+        (("optimize", "blobs", "--technique", "pqat", "--clusters", "8", *store), "no step of pqat uses it"),
+        (("diff", "none.tflite", "--inputs", "x.npz", "--seed", "1"), "--seed 1 has no effect beside --inputs"),
+        (("store", "prune", "--all", "--step", "vela", *store), "--all and --step: one of both"),
+        (("boards", "--json", "probe", "x"), "--json stands before probe (options come after it)"),
+    ):
+        with pytest.raises(BadInputError, match=re.escape(message)):
+            app([*command], standalone_mode=False)
+    assert not (tmp_path / "store").exists()
 
 
 def test_names_are_shown_as_they_are_and_are_no_markup(tmp_path: Path, blobs_int8: Path) -> None:

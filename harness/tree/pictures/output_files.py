@@ -6,13 +6,11 @@ write(Path("tree.html"), found=walk, kernel=None)
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from hil.core.errors import BadInputError, InfrastructureError
+from hil.core.errors import BadInputError
+from hil.harness.output_file import check_output, write_output
 from hil.harness.tree.pictures.html_page import html
 from hil.harness.tree.pictures.kernel_stages import KernelStages
 from hil.harness.tree.pictures.png_image import png
@@ -31,36 +29,9 @@ def check_outputs(paths: Sequence[Path], kernel: str | None = None) -> None:
     for path in paths:
         if path.suffix.lower() not in _FORMATS:
             raise BadInputError(f"-o {path}: no such kind of picture", hint=f"there are: {', '.join(_FORMATS)}")
-        if path.is_dir():
-            raise BadInputError(f"-o {path} is a folder")
-        if not path.parent.is_dir():
-            raise BadInputError(f"-o {path}: there is no folder {path.parent}")
-        try:
-            with tempfile.TemporaryFile(dir=path.parent):
-                pass
-        except OSError as error:
-            raise BadInputError(f"-o {path} cannot be written: {error.strerror}") from error
+        check_output(path, "-o")
 
 
 def write(path: Path, found: Walk, kernel: KernelStages | None) -> None:
-    """Writes a picture to a temporary file and renames it; raises `InfrastructureError` if that fails."""
-    content = _FORMATS[path.suffix.lower()](found, kernel)
-    descriptor, beside = -1, ""
-    try:
-        descriptor, beside = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(beside).chmod(0o666 & ~_umask())
-        Path(beside).replace(path)
-    except OSError as error:
-        raise InfrastructureError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        if beside:
-            with suppress(FileNotFoundError):
-                Path(beside).unlink()
-
-
-def _umask() -> int:
-    """Returns the process's umask, which can only be read by setting it."""
-    os.umask(mask := os.umask(0o077))
-    return mask
+    """Writes a picture; raises `InfrastructureError` if that fails."""
+    write_output(path, _FORMATS[path.suffix.lower()](found, kernel))

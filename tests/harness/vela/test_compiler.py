@@ -13,7 +13,7 @@ import pytest
 
 from hil.core.errors import BadInputError, CompileError, HilError, InfrastructureError
 from hil.harness.vela import compiler
-from hil.harness.vela.compiler import Compiled, compile_model, vela_version
+from hil.harness.vela.compiler import Compiled, check_options, compile_model, vela_version
 from hil.harness.vela.settings import VelaSettings, read_config
 from hil.targets.execution.signature import read_signature
 from tests.support.operators.settings import WITH_DRAM
@@ -108,6 +108,9 @@ def test_settings_that_vela_does_not_know(resnet: bytes, settings: VelaSettings,
     with pytest.raises(BadInputError, match=message) as caught:
         compile_model(resnet, settings)
     assert "\n" not in str(caught.value)
+    if settings.options:
+        with pytest.raises(BadInputError, match=message):
+            check_options(settings)
 
 
 def test_files_that_are_no_quantized_model(resnet: bytes) -> None:

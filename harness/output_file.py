@@ -1,0 +1,61 @@
+"""Output files of commands: checked before any work, and written whole or not at all.
+
+check_output(path, "--outputs")     # BadInputError: a folder, no such folder, not writable
+write_output(path, content)
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from hil.core.errors import BadInputError, InfrastructureError
+
+
+def check_output(path: Path, option: str) -> None:
+    """Raises `BadInputError` for a path that cannot be written as a file; `option` is what the user gave it to."""
+    try:
+        if path.is_dir():
+            raise BadInputError(f"{option} {path} is a folder")
+        if not path.parent.is_dir():
+            raise BadInputError(f"{option} {path}: there is no folder {path.parent}")
+        if path.is_file():
+            with path.open("ab"):
+                pass
+        elif not path.exists():  # else a device or a pipe, which shows when it is written
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+    except OSError as error:
+        raise BadInputError(f"{option} {path} cannot be written: {error.strerror}") from error
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Writes a file by way of a temporary one beside it; raises `InfrastructureError` if that fails."""
+    path = path.resolve()
+    try:
+        if path.exists() and not (path.is_file() and os.access(path.parent, os.W_OK)):
+            path.write_bytes(content)
+        else:
+            _replace(path, content)
+    except OSError as error:
+        raise InfrastructureError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    descriptor, beside = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(beside).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        Path(beside).replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            Path(beside).unlink()
+
+
+def _umask() -> int:
+    """Returns the process's umask, which can only be read by setting it."""
+    os.umask(mask := os.umask(0o077))
+    return mask

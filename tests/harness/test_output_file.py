@@ -1,0 +1,42 @@
+"""Output files: what cannot be written is known before, and what is written is whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hil.core.errors import BadInputError, InfrastructureError
+from hil.harness.output_file import check_output, write_output
+
+
+def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    for path, message in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "none/x", "there is no folder"),
+        (tmp_path / "file/x", "there is no folder"),
+        (Path("/proc/x"), "/proc/x cannot be written"),
+        (tmp_path / ("x" * 300), "cannot be written: File name too long"),
+    ):
+        with pytest.raises(BadInputError, match=message):
+            check_output(path, "-o")
+    check_output(tmp_path / "new", "-o")
+    check_output(tmp_path / "file", "-o")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "old"
+
+
+def test_a_file_is_replaced_and_a_link_or_a_pipe_stays(tmp_path: Path) -> None:
+    old, link = tmp_path / "old", tmp_path / "link"
+    old.write_text("old")
+    old.chmod(0o600)
+    link.symlink_to(old)
+    write_output(link, b"new")
+    assert (old.read_bytes(), link.is_symlink(), old.stat().st_mode & 0o777) == (b"new", True, 0o600)
+    write_output(Path(os.devnull), b"gone")
+    assert Path(os.devnull).is_char_device()
+    assert {path.name for path in tmp_path.iterdir()} == {"old", "link"}
+    with pytest.raises(InfrastructureError, match="cannot be written"):
+        write_output(tmp_path / "none/x", b"")
