@@ -53,7 +53,9 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Evaluator]:
     from hil.harness.store.store import Store, default_root
 
     chosen = request.config.stash[OPTIONS]
-    pipeline = Pipeline(Store(chosen.store or default_root()), PytestProgress(request.config))
+    pipeline = Pipeline(
+        Store(chosen.store or default_root()), PytestProgress(request.config, len(request.session.items))
+    )
     made = Evaluator(pipeline, chosen.target_name, chosen.settings, chosen.samples, chosen.of_target)
     with contextlib.closing(made.target) as target:
         target.identity()  # a target that cannot run is known before anything is trained

@@ -12,7 +12,7 @@ import pytest
 from tests.support.blobs import model_file, write
 from tests.support.injected_code import WITHOUT_TENSORFLOW
 
-from .blob_suite import repository, run, table
+from .blob_suite import OTHER, repository, run, table
 
 
 def test_a_users_repository_with_packages_of_the_same_names(tmp_path: Path, store: Path) -> None:
@@ -215,3 +215,32 @@ def test_qemu_missing_is_infrastructure(tmp_path: Path, store: Path, monkeypatch
     done = run(repository(tmp_path), store, "--target", "fvp", "--technique", "ptq", "--samples", "1")
     assert done.returncode == 6, done.stdout + done.stderr
     assert "apt-get install qemu-system-arm" in done.stdout
+
+
+def test_with_a_target_a_library_of_other_tests_may_be_missing(tmp_path: Path, store: Path) -> None:
+    tests = {
+        "test_other.py": "import no_such_library\ndef test_it(tmp_path): pass\n",
+        "test_given.py": "import pytest, no_such_library\n@pytest.mark.parametrize('memory', [1])\n"
+        "def test_it(memory): pass\n",
+    }
+    folder = repository(tmp_path, tests)
+    done = run(folder, store, "--target", "sim", "--technique", "ptq")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert "left out: test files that need no_such_library: it is not installed, and none of them tests" in done.stdout
+    assert run(folder, store, "--collect-only").returncode == 2
+    wrapped = "import pytest\n@pytest.fixture\ndef fast(latency): return latency\n"
+    ours = "import no_such_library\ndef test_it(fast): pass\n"
+    for files in ({"conftest.py": wrapped, "test_other.py": ours}, {"test_other.py": "import json.no_such\n"}):
+        done = run(write(folder, files), store, "--target", "sim", "--technique", "ptq", "--collect-only")
+        assert done.returncode == 2, done.stdout
+        assert "1 error" in done.stdout
+
+
+def test_with_a_target_the_paths_of_the_ini_file_are_collected(tmp_path: Path, store: Path) -> None:
+    ini = "[pytest]\ntestpaths = .\nhil_testpaths = on_target\n"
+    folder = repository(tmp_path, {"pytest.ini": ini, "test_broken.py": "1 / 0\n", "on_target/test_it.py": OTHER})
+    collected = run(folder, store, "--target", "sim", "--collect-only")
+    assert "1 deselected" in collected.stdout, collected.stdout + collected.stderr
+    assert "error" not in collected.stdout
+    assert run(folder, store, "--collect-only").returncode == 2
