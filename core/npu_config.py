@@ -2,17 +2,25 @@
 
 >>> NpuConfig("ethos-u55-256").memory_mode
 'Shared_Sram'
+>>> NpuConfig("ethos-u65-256").system_config
+'Ethos_U65_High_End'
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from hil.core.errors import BadInputError
 
 SYSTEM_CONFIGS = {"ethos-u55": "Ethos_U55_High_End_Embedded", "ethos-u65": "Ethos_U65_High_End"}
-"""Vela's own default of the system configuration, by family."""
+"""The usual system configuration of Vela's own file by family: that of Arm's MLIA for the same accelerator."""
 
 MEMORY_MODES = {"ethos-u55": "Shared_Sram", "ethos-u65": "Dedicated_Sram"}
-"""Vela's own default of the memory mode, by family."""
+"""The usual memory mode by family: a U65 has its arena in DRAM, as in MLIA and in Arm's inference runner for it."""
+
+C = TypeVar("C", bound="NpuConfig")
 
 
 @dataclass(frozen=True)
@@ -20,18 +28,34 @@ class NpuConfig:
     """Every input beside the model and Vela's options that decides a command stream and its modelled cycles.
 
     `accelerator` is Vela's accelerator configuration, `memory_mode` and `system_config` name sections of a Vela
-    configuration file; `config_text` is the text of the user's (empty: Vela's own `Arm/vela.ini`).
+    configuration file (empty: those usual for the accelerator's family); `config_text` is the text of the user's
+    (empty: Vela's own `Arm/vela.ini`).  Raises `BadInputError` for a system configuration of another family.
     """
 
     accelerator: str = "ethos-u55-128"
-    memory_mode: str = MEMORY_MODES["ethos-u55"]
-    system_config: str = SYSTEM_CONFIGS["ethos-u55"]
+    memory_mode: str = ""
+    system_config: str = ""
     config_text: str = ""
+
+    def __post_init__(self) -> None:
+        usual = {"memory_mode": MEMORY_MODES, "system_config": SYSTEM_CONFIGS}
+        for name, by_family in usual.items():
+            object.__setattr__(self, name, getattr(self, name) or by_family.get(self.family, ""))
+        made_for = re.match(r"Ethos_U\d+(?=_)", self.system_config)
+        if made_for and made_for[0].lower().replace("_", "-") != self.family:
+            hint = f"usual for it is {SYSTEM_CONFIGS[self.family]}" if self.family in SYSTEM_CONFIGS else ""
+            raise BadInputError(f"{self.system_config} is no system configuration of {self.accelerator}", hint=hint)
 
     @property
     def family(self) -> str:
         """The accelerator without its MAC units: `ethos-u55` or `ethos-u65`."""
         return self.accelerator.rpartition("-")[0]
+
+    def for_accelerator(self: C, accelerator: str) -> C:
+        """The same configuration of another accelerator; one of another family has the memories usual there."""
+        if accelerator.rpartition("-")[0] == self.family:
+            return replace(self, accelerator=accelerator)
+        return replace(self, accelerator=accelerator, memory_mode="", system_config="")
 
 
 DEFAULT_NPU = NpuConfig()

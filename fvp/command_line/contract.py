@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hil.core.errors import BadInputError
-from hil.core.npu_config import MEMORY_MODES, SYSTEM_CONFIGS
+from hil.core.npu_config import NpuConfig
 from hil.fvp.command_line.options import OPTIONS, FvpOption
 from hil.fvp.command_line.parameters import MACS, PARAMETERS, Value, quote, unquote
 
@@ -113,15 +113,10 @@ class CommandLine:
         """MAC units of the NPU."""
         return int(self.parameters.get("ethosu.num_macs", MACS[self.npu][0]))
 
-    @property
-    def system_config(self) -> str:
-        """Vela's system configuration that cycles assume."""
-        return self.text("open.system_config") or SYSTEM_CONFIGS[self.npu]
-
-    @property
-    def memory_mode(self) -> str:
-        """Vela's memory mode that cycles assume."""
-        return self.text("open.memory_mode") or MEMORY_MODES[self.npu]
+    def npu_config(self, config_text: str = "") -> NpuConfig:
+        """The NPU and memories that cycles assume; raises `BadInputError` for what does not fit the NPU."""
+        names = self.text("open.memory_mode"), self.text("open.system_config")
+        return NpuConfig(f"{self.npu}-{self.macs}", *names, config_text)
 
 
 def parse(argv: Sequence[str]) -> CommandLine:
@@ -200,6 +195,7 @@ def _check_npu(line: CommandLine) -> None:
         *first, last = map(str, sorted(MACS[line.npu]))
         name = line.npu.title().replace("-u", "-U")
         raise BadInputError(f"ethosu.num_macs={line.macs} is no {name}", hint=f"it has {', '.join(first)} or {last}")
+    line.npu_config()  # its system configuration fits it
 
 
 def _parameter(text: str) -> tuple[str, Value]:

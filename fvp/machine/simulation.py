@@ -23,7 +23,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from hil.core.errors import BadInputError, BootError, FaultError, HilError, QemuEndedError
-from hil.core.npu_config import NpuConfig
 from hil.fvp.command_line.contract import CommandLine
 from hil.fvp.machine import file_transfer, qemu, stepped_access
 from hil.fvp.machine.memory import CpuView, GuestMemory
@@ -297,4 +296,4 @@ def _memory_system(line: CommandLine) -> MemorySystem:
         text = Path(path).read_text() if path else ""
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"the Vela configuration {path} cannot be read: {error}") from None
-    return MemorySystem.of(NpuConfig(f"{line.npu}-{line.macs}", line.memory_mode, line.system_config, text))
+    return MemorySystem.of(line.npu_config(text))

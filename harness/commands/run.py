@@ -42,11 +42,11 @@ def run(
     if outputs:
         check_output(outputs, "--outputs")
     unused_options.refuse_beside_inputs(inputs, samples=samples)
-    settings = vela.settings()
     declared = registry.declaration(target)
     made = registry.make(declared, registry.make_options([target], of_targets)[target])
     data = arguments.read_model(model)
     signature = read_signature(data, str(model))
+    settings = _settings(vela, data, signature)
     if cpu and signature.compiled:
         raise BadInputError(f"--cpu: {model} is a Vela output, which needs the NPU", hint="give the int8 model")
     compiled = not cpu and File.COMPILED in declared.takes
@@ -56,7 +56,7 @@ def run(
         why = "--cpu compiles nothing" if cpu else f"{model} is compiled already"
         unused_options.warn_vela(vela, why, only=("vela-option",))
     arrays = read_inputs(signature, inputs) if inputs else random_inputs(signature, samples or 1)
-    deployable = _deployable(data, signature, settings, str(model), vela.accelerator, compiled=compiled)
+    deployable = _deployable(data, signature, settings, str(model), compiled=compiled)
     from hil.harness.progress import LineProgress
 
     progress = LineProgress()
@@ -74,17 +74,21 @@ def run(
     print(json.dumps(record)) if as_json else _show(str(model), record)
 
 
-def _deployable(
-    data: bytes, signature: Signature, settings: VelaSettings, name: str, accelerator: str | None, *, compiled: bool
-) -> Deployable:
-    from hil.harness.vela.compiler import compile_model
+def _settings(vela: VelaOptions, data: bytes, signature: Signature) -> VelaSettings:
+    """The settings of Vela; a Vela output was made for an accelerator of its own."""
     from hil.npu.vela_output import read_compiled
+
+    if signature.compiled and vela.accelerator is None:
+        vela = replace(vela, accelerator=read_compiled(data).accelerator.name)
+    return vela.settings()
+
+
+def _deployable(data: bytes, signature: Signature, settings: VelaSettings, name: str, *, compiled: bool) -> Deployable:
+    from hil.harness.vela.compiler import compile_model
     from hil.targets.base import Deployable
 
     if signature.compiled:
-        return Deployable(
-            None, data, replace(settings, accelerator=accelerator or read_compiled(data).accelerator.name)
-        )
+        return Deployable(None, data, settings)
     made = compile_model(data, settings, name=name).model if compiled else None
     return Deployable(data, made, settings)
 

@@ -185,7 +185,7 @@ class RunTracer:
                 raise BadInputError(f"{beside} is no debug database of this model: {error}") from error
             if _places(mapping) == _operations(listings).keys():
                 return mapping, ()
-        ours = self._compiled(_for_accelerator(self.settings, read_compiled(data).accelerator.name))
+        ours = self._compiled(self.settings.for_accelerator(read_compiled(data).accelerator.name))
         if is_compiled(ours.model) and _operations(list_compiled(read_compiled(ours.model))) == _operations(listings):
             return ours.mapping, ()
         note = (
@@ -198,10 +198,6 @@ class RunTracer:
 def _run_alone(target: Target, whole: Deployable, model: bytes, inputs: Sequence[Array]) -> Run:
     """Runs the `model` of one operator on the CPU kernels of the device that the `whole` ran on."""
     return target.run(replace(whole, int8=model, compiled=None), inputs)
-
-
-def _for_accelerator(settings: VelaSettings, accelerator: str) -> VelaSettings:
-    return replace(settings, accelerator=accelerator)
 
 
 def _places(mapping: Sequence[MappedCommand]) -> set[tuple[int, int]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hil.core.errors import BadInputError
-from hil.core.npu_config import DEFAULT_NPU, NpuConfig
+from hil.core.npu_config import DEFAULT_NPU, MEMORY_MODES, SYSTEM_CONFIGS, NpuConfig
 from hil.core.options import option
 
 
@@ -17,30 +18,35 @@ class VelaSettings(NpuConfig):
     options: tuple[str, ...] = ()
 
 
+def _usual(by_family: Mapping[str, str]) -> str:
+    return ", ".join(f"{family} {name}" for family, name in by_family.items())
+
+
 @dataclass(frozen=True)
 class NpuOptions:
-    """The options by which a command line names an NPU and its memories; `accelerator` None is the default NPU."""
+    """The options by which a command line names an NPU and its memories; None is the usual value (`NpuConfig`)."""
 
     accelerator: str | None = option(
         None, metavar="NAME", help=f"Vela's accelerator configuration ({DEFAULT_NPU.accelerator})."
     )
-    memory_mode: str = option(
-        DEFAULT_NPU.memory_mode, metavar="MODE", help=f"Vela's memory mode ({DEFAULT_NPU.memory_mode})."
-    )
-    system_config: str = option(
-        DEFAULT_NPU.system_config, metavar="NAME", help=f"Vela's system configuration ({DEFAULT_NPU.system_config})."
+    memory_mode: str | None = option(None, metavar="MODE", help=f"Vela's memory mode ({_usual(MEMORY_MODES)}).")
+    system_config: str | None = option(
+        None, metavar="NAME", help=f"Vela's system configuration: clock and memories ({_usual(SYSTEM_CONFIGS)})."
     )
     vela_config: Path | None = option(
         None, metavar="FILE.ini", help="Configuration file with system configurations of your own."
     )
 
     def npu(self) -> NpuConfig:
-        """The NPU; raises `BadInputError` for an accelerator that Vela does not know and an unreadable file."""
+        """The NPU; raises `BadInputError` for what Vela does not know or would refuse, and for an unreadable file."""
         from hil.npu.accelerator import Accelerator
+        from hil.npu.timing.memory_system import check_memories
 
         accelerator = Accelerator.from_name(self.accelerator or DEFAULT_NPU.accelerator).name
         text = read_config(self.vela_config) if self.vela_config else ""
-        return NpuConfig(accelerator, self.memory_mode, self.system_config, text)
+        npu = NpuConfig(accelerator, self.memory_mode or "", self.system_config or "", text)
+        check_memories(npu)
+        return npu
 
 
 @dataclass(frozen=True)

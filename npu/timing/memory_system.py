@@ -23,6 +23,13 @@ from hil.core.npu_config import NpuConfig
 _U55_BEAT_BYTES = 8
 """Bytes per beat on a port of an Ethos-U55."""
 
+_ALLOWED = (
+    ("the constants", ("Dram", "OnChipFlash", "OffChipFlash")),
+    ("the arena", ("Sram", "Dram")),
+    ("the cache", ("Sram",)),
+)
+"""Memories of each region that Vela takes (`architecture_features.py`, "check configuration")."""
+
 
 @dataclass(frozen=True)
 class AxiPort:
@@ -78,6 +85,19 @@ class MemorySystem:
     def port_of(self, region: int) -> AxiPort:
         """Returns the memory behind the port of `region`."""
         return self.ports[self.port_number(region)]
+
+
+def check_memories(npu: NpuConfig) -> None:
+    """Raises `BadInputError` if Vela would refuse the memories of `npu`, before there is a model to compile."""
+    memory = MemorySystem.of(npu)
+    shared = len(set(memory.region_ports.values())) == 1  # SRAM for all: Vela takes part of it for the constants
+    for region, (what, allowed) in enumerate(_ALLOWED):
+        found = memory.port_of(region).memory
+        if found not in allowed and not (region == 0 and shared):
+            raise BadInputError(
+                f"memory mode {npu.memory_mode} puts {what} into {found} in system configuration {npu.system_config}",
+                hint=f"Vela wants {what} in {' or '.join(allowed)}",
+            )
 
 
 @lru_cache(maxsize=1)

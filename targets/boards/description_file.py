@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hil.core.errors import BadInputError
-from hil.core.npu_config import DEFAULT_NPU, SYSTEM_CONFIGS, NpuConfig
+from hil.core.npu_config import NpuConfig
 from hil.core.toml_table import TomlTable, parse_toml
 from hil.npu.accelerator import ALL
 from hil.targets.boards.description import (
@@ -52,17 +52,12 @@ def read_board(path: Path, find: Callable[[str], Path] | None = None) -> Board:
     """
     top = TomlTable(_merged(path, find, _DEEPEST), str(path))
     protocol = top.text("protocol", "hil", PROTOCOLS)
-    accelerator = top.text("accelerator", None, ACCELERATORS)
     board = Board(
         name=path.stem,
         title=top.text("title"),
         protocol=protocol,
         reports=top.text("reports"),
-        npu=NpuConfig(
-            accelerator,
-            top.text("memory_mode", DEFAULT_NPU.memory_mode),
-            top.text("system_config", SYSTEM_CONFIGS[accelerator[:9]]),
-        ),
+        npu=_npu(top),
         **_port(top.table("port")),
         **_clocks(top.table("clocks")),
         memory=_memory(top.table("memory")),
@@ -75,6 +70,15 @@ def read_board(path: Path, find: Callable[[str], Path] | None = None) -> Board:
     top.end()
     _check_ways(top, board)
     return board
+
+
+def _npu(top: TomlTable) -> NpuConfig:
+    accelerator = top.text("accelerator", None, ACCELERATORS)
+    memory_mode, system_config = top.text("memory_mode"), top.text("system_config")
+    try:
+        return NpuConfig(accelerator, memory_mode, system_config)
+    except BadInputError as error:
+        raise top.error("system_config", str(error.args[0]), error.hint) from None
 
 
 def _port(keys: TomlTable) -> dict[str, Any]:

@@ -224,10 +224,12 @@ def test_a_debugger_or_plugin_that_would_never_answer_is_refused(words: list[str
 
 def test_the_larger_npu_has_its_own_sizes_and_memories() -> None:
     line = parse(["-C", "open.npu=ethos-u65"])
-    assert (line.macs, line.memory_mode) == (256, "Dedicated_Sram")
+    assert line.npu_config() == NpuConfig("ethos-u65-256", "Dedicated_Sram", "Ethos_U65_High_End")
     assert parse(["-C", "open.npu=ethos-u65", "-C", "ethosu.num_macs=512"]).macs == 512
     with pytest.raises(BadInputError, match="128 is no Ethos-U65"):
         parse(["-C", "ethosu.num_macs=128", "-C", "open.npu=ethos-u65"])
+    with pytest.raises(BadInputError, match="Ethos_U65_High_End is no system configuration of ethos-u55-128"):
+        parse(["-C", "open.system_config=Ethos_U65_High_End"])
 
 
 @pytest.mark.parametrize("engine", ["arm", "open"])

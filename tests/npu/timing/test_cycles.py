@@ -12,7 +12,7 @@ from hil.core.errors import BadInputError
 from hil.core.npu_config import NpuConfig
 from hil.npu.stream.operations import Kind
 from hil.npu.timing.cycles import cycles
-from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.timing.memory_system import MemorySystem, check_memories
 from hil.npu.vela_output import read_compiled
 
 SYSTEM = "Ethos_U55_High_End_Embedded"
@@ -20,11 +20,10 @@ FVP = {32: 1_416_050, 64: 730_050, 128: 405_050, 256: 244_050}
 """NPU cycles of kws_micronet_m on Arm's FVP as published (Shared_Sram, High_End; a personal repository's sweep)."""
 
 
-def _timing(compiled, mode="Shared_Sram", system=SYSTEM):
+def _timing(compiled, mode="", system=""):
     model = read_compiled(compiled)
-    return cycles(
-        model.main.operators[0].bind(model).program, MemorySystem.of(NpuConfig(memory_mode=mode, system_config=system))
-    )
+    npu = NpuConfig(model.accelerator.name, mode, system)
+    return cycles(model.main.operators[0].bind(model).program, MemorySystem.of(npu))
 
 
 @pytest.mark.parametrize("macs", FVP)
@@ -80,6 +79,39 @@ def test_operations_are_in_order_and_waits_hold(shared_models, vela):
     assert timing.active + timing.idle == timing.total
     assert any(c.start < b.end and b.start < c.end for c in copies for b in blocks), "copies run beside operations"
     assert timing.events()[0x11] == timing.total
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "mode", "megahertz"),
+    [("ethos-u55-256", "Shared_Sram", 500), ("ethos-u65-256", "Dedicated_Sram", 1000)],
+)
+def test_clock_and_memories_follow_the_accelerator(accelerator: str, mode: str, megahertz: int) -> None:
+    npu = NpuConfig(accelerator)
+    check_memories(npu)
+    assert (npu.memory_mode, MemorySystem.of(npu).clock_hz) == (mode, megahertz * 1e6)
+
+
+def test_another_family_has_memories_of_its_own() -> None:
+    npu = NpuConfig("ethos-u55-64", "Sram_Only", "Ethos_U55_Deep_Embedded")
+    assert npu.for_accelerator("ethos-u55-256") == NpuConfig("ethos-u55-256", "Sram_Only", "Ethos_U55_Deep_Embedded")
+    assert npu.for_accelerator("ethos-u65-512") == NpuConfig("ethos-u65-512")
+
+
+@pytest.mark.parametrize(
+    ("mode", "system", "message"),
+    [
+        ("", "Ethos_U65_High_End", "Ethos_U65_High_End is no system configuration of ethos-u55-128"),
+        (
+            "Dedicated_Sram",
+            "",
+            "Dedicated_Sram puts the arena into OffChipFlash in system configuration Ethos_U55_High",
+        ),
+        ("Fast", "", "no usable section Memory_Mode.Fast"),
+    ],
+)
+def test_memories_that_do_not_fit_are_refused(mode: str, system: str, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        check_memories(NpuConfig("ethos-u55-128", mode, system))
 
 
 def test_memory_systems(tmp_path: Path):
