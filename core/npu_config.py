@@ -51,6 +51,11 @@ class NpuConfig:
         """The accelerator without its MAC units: `ethos-u55` or `ethos-u65`."""
         return self.accelerator.rpartition("-")[0]
 
+    @property
+    def title(self) -> str:
+        """The names, for a heading: "ethos-u55-128, Shared_Sram, Ethos_U55_High_End_Embedded"."""
+        return f"{self.accelerator}, {self.memory_mode}, {self.system_config}"
+
     def for_accelerator(self: C, accelerator: str) -> C:
         """The same configuration of another accelerator; one of another family has the memories usual there."""
         if accelerator.rpartition("-")[0] == self.family:

@@ -38,14 +38,16 @@ def _show(output: Path, summary: Any, settings: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{output}: {settings.accelerator}, {settings.memory_mode}", title_justify="left")
+    table = Table(title=f"{output}: {settings.title}", title_justify="left")
     for heading in ("figure", "value", "unit", "trust"):
         table.add_column(heading, justify="right" if heading == "value" else "left")
     milliseconds = 1e3 * summary.cycles_total / summary.clock_hz
     table.add_row("NPU cycles (Vela's estimate)", f"{summary.cycles_total:,}", "cycles", "modelled")
-    table.add_row(f"time at {summary.clock_hz / 1e6:.0f} MHz", f"{milliseconds:.3f}", "ms", "modelled")
+    table.add_row(f"time at {summary.clock_hz / 1e6:g} MHz", f"{milliseconds:.3f}", "ms", "modelled")
     table.add_row("SRAM", f"{summary.sram_bytes:,}", "bytes", "exact")
     table.add_row("flash", f"{summary.flash_bytes:,}", "bytes", "exact")
+    if summary.dram_bytes:
+        table.add_row("DRAM", f"{summary.dram_bytes:,}", "bytes", "exact")
     table.add_row("encoded weights", f"{summary.weights_encoded:,}", "bytes", "exact")
     table.add_row("MACs", f"{summary.macs:,}", "", "exact")
     table.add_row("operators on the NPU", str(len(summary.npu_operators)), "", "exact")

@@ -21,12 +21,16 @@ from hil.targets.base import Run
 
 @dataclass(frozen=True)
 class Latency:
-    """One inference: `cycles` of the NPU at `clock_hz`; `cpu_operators` ran elsewhere and are not in it."""
+    """One inference: `cycles` of the NPU at `clock_hz`; `cpu_operators` ran elsewhere and are not in it.
+
+    `clock` is the clock with its source, for people: "500 MHz of Ethos_U55_High_End_Embedded".
+    """
 
     cycles: int
     clock_hz: float
     trust: Trust
     cpu_operators: int
+    clock: str = ""
 
     @property
     def npu_ms(self) -> float:
@@ -42,6 +46,25 @@ class Latency:
                 hint="use latency.npu_ms for the NPU's share",
             )
         return self.npu_ms
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Clock of an NPU in Hz, and its source."""
+
+    hz: float
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.hz / 1e6:g} MHz {self.source}"
+
+
+def clock_of(run: Run, summary: VelaSummary, system_config: str = "") -> Clock:
+    """The clock of the measured NPU; if the target does not report it, that of Vela's system configuration."""
+    reported = next((m for m in run.measurements if m.name == "npu_clock"), None)
+    if reported is not None:
+        return Clock(reported.value, reported.note)
+    return Clock(summary.clock_hz, f"of {system_config or 'the system configuration'}")
 
 
 @dataclass(frozen=True)
@@ -72,8 +95,8 @@ class Memory:
     arena_used_bytes: int | None = None
 
 
-def latency_of(run: Run, summary: VelaSummary, target: str) -> Latency | WholeLatency:
-    """Latency from the cycles that the target counted, at its clock (`clock_hz`), or from a board's own time."""
+def latency_of(run: Run, summary: VelaSummary, target: str, system_config: str = "") -> Latency | WholeLatency:
+    """Latency from the cycles that the target counted, at its clock (`clock_of`), or from a board's own time."""
     whole = next((m for m in run.measurements if m.name == "inference_ms"), None)
     if whole is not None and whole.trust is not Trust.UNTRUSTED:
         return WholeLatency(whole.value, whole.trust)
@@ -82,12 +105,8 @@ def latency_of(run: Run, summary: VelaSummary, target: str) -> Latency | WholeLa
         counted = cycles or whole
         why = f": {counted.note}" if counted is not None and counted.note else ""
         raise UntrustedError(f"{target} measures no latency{why}", hint="use sim, fvp or a board")
-    return Latency(int(cycles.value), clock_hz(run, summary), cycles.trust, len(summary.cpu_operators))
-
-
-def clock_hz(run: Run, summary: VelaSummary) -> float:
-    """The clock of the measured NPU; if the target does not report it, that of Vela's system configuration."""
-    return next((m.value for m in run.measurements if m.name == "npu_clock"), summary.clock_hz)
+    clock = clock_of(run, summary, system_config)
+    return Latency(int(cycles.value), clock.hz, cycles.trust, len(summary.cpu_operators), str(clock))
 
 
 def memory_of(summary: VelaSummary, run: Run | None) -> Memory:

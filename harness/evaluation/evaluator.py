@@ -163,7 +163,8 @@ class Evaluator:
 
     def latency(self, deployment: Deployment) -> Latency | WholeLatency:
         """Cycles and time of one inference on the target; `UntrustedError` on one that has none."""
-        return latency_of(self.outcome(deployment).run, deployment.compiled.summary, self.target_name)
+        run, vela = self.outcome(deployment).run, self.vela
+        return latency_of(run, deployment.compiled.summary, self.target_name, vela.system_config)
 
     def memory(self, deployment: Deployment) -> Memory:
         """Bytes of SRAM and flash as Vela placed them, and of the arena that the model used, if the target says."""

@@ -18,7 +18,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from hil.core.errors import HilError
-from hil.harness.evaluation.cost import clock_hz
+from hil.harness.evaluation.cost import clock_of
 from hil.harness.evaluation.kernel_weights import kernel_weights
 from hil.harness.metrics.accuracy import Accuracy
 from hil.harness.pytest_plugin.options import Options
@@ -45,10 +45,8 @@ def header(options: Options) -> list[str]:
     except HilError as error:
         identity = {"not usable:": str(error)}
     described = ", ".join(f"{key} {_short(value)}" for key, value in identity.items() if key != "target")
-    vela = options.settings
-    configuration = f"{vela.accelerator}, {vela.memory_mode}, {vela.system_config}"
     version = importlib.metadata.version("ethos-u-vela")
-    return [f"hil: target {options.target_name} ({described})", f"hil: {configuration}, Vela {version}"]
+    return [f"hil: target {options.target_name} ({described})", f"hil: {options.settings.title}, Vela {version}"]
 
 
 def _short(value: str) -> str:
@@ -84,8 +82,9 @@ def row(deployment: Deployment, results: MeasuredResults) -> TableRow:
         if (whole := next((m for m in outcome.run.measurements if m.name == "inference_ms"), None)) is not None:
             found |= {"ms": whole.value, "trust": whole.trust.value}
         if cycles is not None:
-            milliseconds = 1e3 * cycles.value / clock_hz(outcome.run, summary)
-            found |= {"cycles": int(cycles.value), "ms": milliseconds, "trust": cycles.trust.value}
+            clock = clock_of(outcome.run, summary, deployment.vela.system_config)
+            found |= {"cycles": int(cycles.value), "ms": 1e3 * cycles.value / clock.hz, "trust": cycles.trust.value}
+            found |= {"clock": str(clock)}
     if results.parity is not None:
         found |= {"mismatches": results.parity.mismatches, "elements": results.parity.elements}
     return found
@@ -143,7 +142,10 @@ def _legend(rows: Sequence[TableRow]) -> str:
         notes.append(f"on target: {samples} samples that ran on {target}")
         notes.append(f"mismatches: elements unlike the reference kernels on {target} ({samples} samples){on_sim}")
     if trusts := sorted({row["trust"] for row in rows if "trust" in row}):
-        notes.append(f"cycles and ms are {', '.join(trusts)}, all else exact; SRAM, flash and encoded weights in KiB")
+        clocks = sorted({row["clock"] for row in rows if "clock" in row})
+        at = f", ms at {' or '.join(clocks)}" if clocks else ""
+        notes.append(f"cycles and ms are {', '.join(trusts)}{at}")
+        notes.append("all else is exact; SRAM, flash and encoded weights in KiB")
     notes.append(f"zeros: % of the weights; unique: most distinct weights in a layer; last columns: against {BASELINE}")
     if any(row.get("failed") for row in rows):
         notes.append(f"{FAILED}: a test of this deployment failed")

@@ -120,7 +120,7 @@ def _times(latency: Latency | WholeLatency, note: str) -> list[Measurement]:
     """Returns cycles and milliseconds; milliseconds alone for a board that times whole inferences without cycles."""
     if isinstance(latency, WholeLatency):
         return [Measurement("latency", latency.ms, "ms", latency.trust)]
-    share = "the NPU's share" if note else ""
+    share = f"{'of the NPU alone, ' if note else ''}at {latency.clock}"
     return [
         Measurement("npu_cycles", latency.cycles, "cycles", latency.trust),
         Measurement("npu_latency" if note else "latency", latency.npu_ms, "ms", latency.trust, share),

@@ -43,8 +43,7 @@ class View(WalkObserver, AbstractContextManager["View"]):
         """Prints lines above the tree."""
 
     def walk_started(self, model: Model, evaluator: Evaluator, limits: Budget) -> None:
-        where = f"{evaluator.target_name}, {evaluator.vela.accelerator}, {evaluator.vela.memory_mode}"
-        self.say(f"{model.name} on {where}: {format_limits(limits)}")
+        self.say(f"{model.name} on {evaluator.target_name}, {evaluator.vela.title}: {format_limits(limits)}")
 
 
 class LineView(View):

@@ -108,7 +108,9 @@ def legend(found: Walk) -> list[str]:
     trusts = {m.trust.value for leaf in found.leaves for m in leaf.measurements if m.name == figure}
     text = _LEGEND.format(trust=", ".join(sorted(trusts)) or "not measured here")
     partial = any(leaf.figure("npu_latency") is not None for leaf in found.leaves)
-    lines = [text, *(["*: operators left to the CPU are not in the cycles"] if partial else [])]
+    times = (m for leaf in found.leaves for m in leaf.measurements if m.name in ("latency", "npu_latency") and m.note)
+    clocks = dict.fromkeys(f"ms are {m.note}" for m in times)
+    lines = [text, *clocks, *(["*: operators left to the CPU are not in the cycles"] if partial else [])]
     beaten = f"{FRONT}: nothing here beats it in drop, {_speed(figure)} and encoded weights"
     return [*lines, *([beaten] if found.front else [])]
 
