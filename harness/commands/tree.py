@@ -42,7 +42,7 @@ def tree(
         ),
     ] = "first",
     max_trainings: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Bounds best: trainings that its leaves need.")
+        int | None, typer.Option(min=1, metavar="N", help="Bounds best: trainings that are not in the store.")
     ] = None,
     max_minutes: Annotated[
         float | None, typer.Option(metavar="M", help="Bounds best: after them nothing more is begun.")

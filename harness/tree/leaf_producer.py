@@ -18,7 +18,7 @@ from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import Budget, Model
 from hil.harness.optimize.paths import path_of
 from hil.harness.step_process import crash_error
-from hil.harness.store.store import ArtifactRecipe
+from hil.harness.store.store import Artifact, ArtifactRecipe
 from hil.harness.tree.candidates import Candidate, SettledNode, settled_node, with_settings
 from hil.harness.tree.executor import Executor, TaskEnded, TaskProgress, TaskStarted
 from hil.harness.tree.leaf_figures import measure_leaf
@@ -52,6 +52,7 @@ class LeafProducer:
         self._failed: dict[SettledNode | Candidate, HilError] = {}
         self._deaths: dict[str, int] = {}
         self._wanted: dict[SettledNode, None] = {}
+        self._was_stored: dict[SettledNode, bool] = {}
 
     @property
     def trained(self) -> tuple[TrainedNode, ...]:
@@ -62,6 +63,15 @@ class LeafProducer:
         """Returns the base and every node on the path of a candidate."""
         node = candidate.node
         return [settled_node(self._model, node[:length], candidate.settings) for length in range(len(node) + 1)]
+
+    def missing(self, candidate: Candidate) -> set[SettledNode]:
+        """Returns the trainings on the path of a candidate that were not in the store when first asked for."""
+        chain = self.chain(candidate)
+        for parent, where in zip([None, *chain], chain, strict=False):
+            if where not in self._was_stored:
+                below = parent is None or self._was_stored[parent]
+                self._was_stored[where] = below and self._stored(self._variant(candidate.settings), where) is not None
+        return {where for where in chain if where.node and not self._was_stored[where]}
 
     def leaves(
         self,
@@ -126,9 +136,13 @@ class LeafProducer:
         wanted = (evaluator.vela, evaluator.target_name, evaluator.samples)
         return Task(model, evaluator.pipeline.store.root, where, recipe, *wanted, candidate)
 
-    def _in_store(self, model: Model, where: SettledNode) -> bool:
+    def _stored(self, model: Model, where: SettledNode) -> Artifact | None:
+        """Returns the artifact of a node whose parent is in the store."""
         self._recipes[where] = recipe = self.evaluator.pipeline.recipe(model, where.node)
-        if (artifact := self.evaluator.pipeline.store.find(recipe)) is None:
+        return self.evaluator.pipeline.store.find(recipe)
+
+    def _in_store(self, model: Model, where: SettledNode) -> bool:
+        if (artifact := self._stored(model, where)) is None:
             return False
         self._has(where, TaskResult(float(artifact.manifest["seconds"])))
         return True

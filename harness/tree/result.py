@@ -103,6 +103,7 @@ class Walk:
 
     `not_walked` are the leaves after the one that ended the walk.  `front`, of the policy `best`, is the Pareto front
     of accuracy drop, speed (`speed_figure`) and encoded weights, among the leaves that meet the limits if any does.
+    `ended` is the reason for the end of the walk.
     """
 
     model: str
@@ -114,6 +115,7 @@ class Walk:
     not_walked: tuple[str, ...]
     verdict: Verdict
     front: tuple[str, ...] = ()
+    ended: str = ""
 
     @property
     def winner(self) -> Leaf | None:
@@ -132,6 +134,7 @@ class Walk:
             "leaves": [_leaf_record(leaf) for leaf in self.leaves],
             "not_walked": list(self.not_walked),
             "front": list(self.front),
+            "ended": self.ended,
             "verdict": asdict(self.verdict),
         }
 

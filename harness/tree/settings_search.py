@@ -1,8 +1,9 @@
 """The policy `best`: a search of leaves under other settings, within a number of trainings or minutes.
 
-    leaves = search(producer, model, plan, Effort(max_trainings=24))
+    found, ended = search(producer, model, plan, Effort(max_trainings=24))
 
-- First the tree itself, level by level, at the recipe's own settings.
+- First the tree itself, level by level, at the recipe's own settings: as the policy `first`, to the first leaf that
+  meets every limit, however many trainings it needs; then the other leaves, within the bounds.
 - Then rounds.  A round starts from the Pareto front of accuracy drop, cycles and encoded weights, among the leaves that
   meet the limits and among all.  From each leaf on it, the search goes a step along each setting that the leaf uses, in
   both directions; from a leaf that misses a limit in one only: to less compression if the drop is too large, to more
@@ -12,10 +13,9 @@
 - In a round, the candidate that needs the fewest trainings goes first: a candidate that shares nodes with earlier ones
   needs only the others.  Ties: neighbours of the fastest leaf that meets the limits, then more compression before less.
 
-A training counts when a candidate first needs the node, in the store or not, so a search that was interrupted, or
-repeated, has the same result.  The base does not count.  A candidate that needs more trainings than are left is
-skipped.  A round is chosen before any of it is made, so several processes can make it.  Minutes are the wall time of
-this walk; when it is over, no candidate is begun.
+A training counts if its node is not in the store when a candidate first needs it; the base does not count.  A candidate
+that needs more trainings than are left is skipped.  A round is chosen before any of it is made, so several processes
+can make it.  Minutes are the wall time of this walk; when it is over, no candidate is begun.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ AXES = ("sparsity", "clusters")
 
 @dataclass(frozen=True)
 class Effort:
-    """Bounds of a search: trainings that its leaves need, minutes of this walk (None = no bound)."""
+    """Bounds of a search: trainings that are not in the store, minutes of this walk (None = no bound)."""
 
     max_trainings: int | None = None
     max_minutes: float | None = None
@@ -50,9 +50,10 @@ class Effort:
                 raise BadInputError(f"{name} {most}: a number above 0")
 
 
-def search(producer: LeafProducer, model: Model, leaves: Sequence[str], effort: Effort) -> list[Leaf]:
-    """Searches, and returns every measured leaf in the order of the search."""
-    return _Search(producer, model, effort).run(leaves)
+def search(producer: LeafProducer, model: Model, leaves: Sequence[str], effort: Effort) -> tuple[list[Leaf], str]:
+    """Searches, and returns every measured leaf in the order of the search, and what ended it."""
+    searching = _Search(producer, model, effort)
+    return searching.run(leaves), searching.ended()
 
 
 def best_of(leaves: Sequence[Leaf]) -> list[Leaf]:
@@ -85,22 +86,50 @@ class _Search:
     found: list[Leaf] = field(default_factory=list)
     _counted: set[SettledNode] = field(default_factory=set)
     _tried: set[Candidate] = field(default_factory=set)
+    _skipped: set[Candidate] = field(default_factory=set)
+    _over: bool = False
 
     def run(self, leaves: Sequence[str]) -> list[Leaf]:
         self._ends = math.inf if self.effort.max_minutes is None else time.monotonic() + 60 * self.effort.max_minutes
-        self._round([Candidate(leaf) for leaf in leaves])
+        tree = [Candidate(leaf) for leaf in leaves]
+        self._as_first(tree)
+        self._round(tree[len(self.found) :])
         step = 0
         while step < len(STEPS) and self._in_time():
             if not self._round(self._neighbours(STEPS[step])):
                 step += 1
         return self.found
 
+    def ended(self) -> str:
+        """Returns what ended the search."""
+        if self._over:
+            return f"the {self.effort.max_minutes:g} minutes are over"
+        if skipped := len(self._skipped - self._tried):
+            return (
+                f"the limit of {self.effort.max_trainings} trainings: {len(self._counted)} were not in the store, "
+                f"{skipped} more leaves need others"
+            )
+        return "no other settings are left to try"
+
     def _in_time(self) -> bool:
-        return time.monotonic() < self._ends
+        self._over = time.monotonic() >= self._ends
+        return not self._over
+
+    def _as_first(self, tree: Sequence[Candidate]) -> None:
+        """Measures the leaves of the tree up to the first that meets every limit; its trainings are beyond no bound."""
+        for one in tree:  # before one is made: what several processes make ahead was not in the store
+            self.producer.missing(one)
+        self.producer.observer.leaves_chosen(tree, self.model)
+        self.found += self.producer.leaves(tree, lambda leaf: leaf.status is LeafStatus.MET, self._in_time)
+        for one in tree[: len(self.found)]:
+            self._counted |= self._new(one)
+            self._tried.add(one)
 
     def _round(self, candidates: Iterable[Candidate]) -> bool:
         """Measures the candidates that the bounds allow; returns whether there were any."""
+        candidates = list(candidates)
         affordable = [one for one in candidates if self._takes(one)]
+        self._skipped |= set(candidates) - set(affordable)
         self._tried |= set(affordable)
         self.producer.observer.leaves_chosen(affordable, self.model)
         found = self.producer.leaves(affordable, begins=self._in_time)
@@ -116,7 +145,7 @@ class _Search:
 
     def _new(self, one: Candidate) -> set[SettledNode]:
         """Returns the trainings that a candidate adds."""
-        return {where for where in self.producer.chain(one) if where.node} - self._counted
+        return self.producer.missing(one) - self._counted
 
     def _neighbours(self, step: float) -> list[Candidate]:
         """Returns the untried candidates one step from the front, those with the fewest new trainings first."""

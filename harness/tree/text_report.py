@@ -127,6 +127,8 @@ def verdict_lines(found: Walk) -> list[str]:
         if leaf.status is LeafStatus.MISMATCH:
             lines += [f"  {leaf.name}: {line}" for line in leaf.reason.splitlines()]
     lines += compare_with_pcqat(found)
+    if found.ended and (found.policy == "best" or not found.verdict.met):
+        lines.append(f"ended: {found.ended}")
     if found.not_walked:
         lines.append(f"not walked to: {', '.join(found.not_walked)}")
     return [*lines, *(f"  {command}" for command in (found.verdict.optimize, found.verdict.run) if command)]

@@ -70,15 +70,16 @@ def walk(
         observer.walk_started(model, evaluator, asked)
         producer = LeafProducer(model, evaluator, asked, observer, executor, failures)
         if policy == "best":
-            done = search(producer, model, plan, effort)
+            done, ended = search(producer, model, plan, effort)
         else:
             candidates = [Candidate(name) for name in plan]
             observer.leaves_chosen(candidates, model)
             done = producer.leaves(candidates, lambda leaf: policy == "first" and leaf.status is LeafStatus.MET)
+            ended = "every leaf was tried" if len(done) == len(plan) else "a leaf meets every limit"
     rest = tuple(name for name in plan if name not in {leaf.name for leaf in done})
     best = tuple(leaf.name for leaf in best_of(done)) if policy == "best" else ()
     verdict = _verdict(model, evaluator, policy, done, vela_config)
-    return Walk(model.name, policy, asked, identity, producer.trained, tuple(done), rest, verdict, best)
+    return Walk(model.name, policy, asked, identity, producer.trained, tuple(done), rest, verdict, best, ended)
 
 
 def check_policy(policy: str, effort: Effort | None = None) -> None:
@@ -133,7 +134,7 @@ def _verdict(model: Model, evaluator: Evaluator, policy: str, leaves: list[Leaf]
     elif policy == "first":
         reason = f"{met[-1].name} is the first that meets every limit"
     else:
-        reason = f"{len(met)} of {len(leaves)} leaves meet every limit, {min(met, key=cost).name} is the fastest"
+        reason = f"{len(met)} of {len(leaves)} leaves meet every limit, {_distinction(met)}"
     if different:
         reason += f"; outputs on {evaluator.target_name} are not those of the reference: {', '.join(different)}"
     if not met:
@@ -143,9 +144,22 @@ def _verdict(model: Model, evaluator: Evaluator, policy: str, leaves: list[Leaf]
     return Verdict(not different, winner.name, reason, *commands)
 
 
+def _distinction(met: list[Leaf]) -> str:
+    """Says by what the winner is ahead of the other leaves that meet every limit."""
+    winner = min(met, key=cost)
+    equal = [leaf for leaf in met if cost(leaf)[0] == cost(winner)[0]]
+    if math.isfinite(cost(winner)[0]) and len(equal) == 1:
+        return f"{winner.name} is the fastest"
+    among = f"of {len(equal)} equally fast" if math.isfinite(cost(winner)[0]) else "of unknown speed"
+    if len([leaf for leaf in equal if cost(leaf)[1] == cost(winner)[1]]) == 1:
+        return f"{among}, {winner.name} has the fewest encoded weights"
+    drop = "the least drop" if len([leaf for leaf in equal if cost(leaf) == cost(winner)]) == 1 else "no worse figures"
+    return f"{among}, {winner.name} has {drop}"
+
+
 def _none(leaves: list[Leaf]) -> str:
     if not leaves:
-        return "no leaf is within the trainings and minutes allowed"
+        return "no leaf was measured"
     return "no leaf meets every limit" if len(leaves) > 1 else f"{leaves[0].name} does not meet every limit"
 
 
