@@ -32,6 +32,7 @@ from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy, accuracy_fr
 from hil.harness.metrics.int8_task import task_of_int8
 from hil.harness.metrics.learning_task import LearningTask
 from hil.harness.model import Dataset, Model, Recipe
+from hil.harness.model.metric import own_metric
 from hil.harness.optimize.fidelity import Fidelity
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import PRUNING, Node, conversion, path_of, training_node
@@ -217,8 +218,9 @@ class Pipeline:
         if model.tflite is not None:
             output = read_signature(model.file(model.tflite).read_bytes(), str(model.tflite)).outputs[0]
             return task_of_int8(model.metric, self.samples(model, "test")[1], output)
-        own = model.metric if callable(model.metric) else None
-        settings = {"seed": model.recipe.seed, "metric": model.metric if own is None else function_digest(own)}
+        own = own_metric(model.metric)
+        name = model.metric if own is None else function_digest(own.function)
+        settings = {"seed": model.recipe.seed, "metric": name}
         inputs = {**_network(model), "data": self.data_digest(model)}
         if model.weights is not None:
             inputs["weights"] = digest_files([model.file(model.weights)])
@@ -248,7 +250,8 @@ class Pipeline:
             "accuracy",
             {name: digest(np.ascontiguousarray(array).tobytes()) for name, array in arrays.items()},
             {
-                "metric": function_digest(task.own),
+                "metric": function_digest(task.own.function),
+                "scale": asdict(task.scale),
                 "shapes": {name: list(array.shape) for name, array in arrays.items()},
             },
             code_version(*ENTRIES["accuracy"]),

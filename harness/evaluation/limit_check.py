@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from hil.core.errors import NoReferenceError, UntrustedError
 from hil.core.measurement import Measurement, Trust
-from hil.harness.model import Budget
+from hil.harness.model import Budget, Scale
+from hil.harness.model.metric import SHARE
 
 if TYPE_CHECKING:
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 class LimitCheck:
     """Check of one limit on one deployment: `limit` is its name in `Budget`, `bound` its value, in `unit`.
 
-    `value` is the measured value, None if the target cannot measure it; `note` is the reason.
+    `value` is the measured value, None if the target cannot measure it; `note` is the reason.  With `lower_is_better`,
+    the least accuracy is the largest value of the metric.
     """
 
     limit: str
@@ -35,10 +37,11 @@ class LimitCheck:
     unit: str
     trust: Trust
     note: str = ""
+    lower_is_better: bool = False
 
     @property
     def is_minimum(self) -> bool:
-        return self.limit.startswith("min_")
+        return self.limit.startswith("min_") and not self.lower_is_better
 
     @property
     def met(self) -> bool:
@@ -63,7 +66,8 @@ def _check(evaluator: Evaluator, deployment: Deployment, limit: str, bound: floa
         found = kind.figure(evaluator, deployment)
     except (UntrustedError, NoReferenceError) as error:
         return LimitCheck(limit, None, bound, kind.unit, Trust.UNTRUSTED, str(error))
-    return LimitCheck(limit, found.value, bound, kind.unit, found.trust, found.note)
+    lower = limit in _OF_METRIC and evaluator.accuracy(deployment).lower_is_better
+    return LimitCheck(limit, found.value, bound, found.unit, found.trust, found.note, lower)
 
 
 # -- figures
@@ -72,14 +76,14 @@ def _check(evaluator: Evaluator, deployment: Deployment, limit: str, bound: floa
 def accuracy_figure(accuracy: Accuracy | AbsoluteAccuracy) -> Measurement:
     """The metric of the int8 model."""
     note = f"{accuracy.metric} of {accuracy.samples} test samples"
-    return Measurement("accuracy", accuracy.value, "fraction", Trust.EXACT, note)
+    return Measurement("accuracy", accuracy.value, accuracy.unit, Trust.EXACT, note)
 
 
 def drop_figure(accuracy: Accuracy | AbsoluteAccuracy) -> Measurement:
     """The drop against the float base; raises `NoReferenceError` without one."""
     drop = round(accuracy.drop, 12)  # 0.9157 - 0.9057 is a drop of 0.01, whatever floats make of it
-    note = f"base less int8; 95 % interval {accuracy.low:+.4f} to {accuracy.high:+.4f}"
-    return Measurement("accuracy_drop", drop, "fraction", Trust.EXACT, note)
+    note = f"against the float base; 95 % interval {accuracy.low:+.4f} to {accuracy.high:+.4f}"
+    return Measurement("accuracy_drop", drop, accuracy.unit, Trust.EXACT, note)
 
 
 def _latency(evaluator: Evaluator, deployment: Deployment) -> Measurement:
@@ -109,6 +113,7 @@ _KINDS = {
     "max_model_bytes": _Kind(".tflite", "bytes", lambda bench, one: _bytes("tflite", len(one.int8))),
 }
 """Limit -> what it bounds."""
+_OF_METRIC = ("max_accuracy_drop", "min_accuracy")
 
 
 # -- words
@@ -119,33 +124,39 @@ def format_check(check: LimitCheck) -> str:
     limit, words = check.limit, _KINDS[check.limit].words
     if check.value is None:
         return f"{words} unknown: {check.note}"
+    scale = Scale(check.unit, check.lower_is_better) if limit in _OF_METRIC else SHARE
     sign = "+" if limit == "max_accuracy_drop" and check.value >= 0 else ""
-    value = f"{words} {sign}{_number(limit, check.value)}{_unit(limit)}"
+    value = f"{words} {sign}{_number(limit, check.value, scale)}{_unit(limit, scale)}"
     if check.met:
         return value
     far = "too little" if check.is_minimum else "too much"
-    return f"{value}, limit {_number(limit, check.bound)}, {_number(limit, check.over)} {far}"
+    return f"{value}, limit {_number(limit, check.bound, scale)}, {_number(limit, check.over, scale)} {far}"
 
 
-def format_limits(limits: Budget) -> str:
-    """Formats limits in a line, such as "latency at most 0.0800 ms, SRAM at most 64.0 KiB"."""
-    return ", ".join(format_limit(limit, bound) for limit, bound in limits.given().items()) or "no limits"
+def format_limits(limits: Budget, scale: Scale = SHARE) -> str:
+    """Formats limits in a line, such as "latency at most 0.0800 ms, SRAM at most 64.0 KiB".
+
+    `scale` is that of the model's metric.
+    """
+    return ", ".join(format_limit(limit, bound, scale) for limit, bound in limits.given().items()) or "no limits"
 
 
-def format_limit(limit: str, bound: float) -> str:
+def format_limit(limit: str, bound: float, scale: Scale = SHARE) -> str:
     """Formats one limit: "latency at most 0.0800 ms"."""
-    direction = "at least" if limit.startswith("min_") else "at most"
-    return f"{_KINDS[limit].words} {direction} {_number(limit, bound)}{_unit(limit)}"
+    direction = "at least" if limit.startswith("min_") and not scale.lower_is_better else "at most"
+    return f"{_KINDS[limit].words} {direction} {_number(limit, bound, scale)}{_unit(limit, scale)}"
 
 
-def _unit(limit: str) -> str:
+def _unit(limit: str, scale: Scale) -> str:
     """Returns the unit that follows `_number`, empty where the number has it itself or has none."""
+    if limit in _OF_METRIC and not scale.is_share:
+        return scale.symbol
     return {"max_accuracy_drop": " points", "max_latency_ms": " ms"}.get(limit, "")
 
 
-def _number(limit: str, value: float) -> str:
+def _number(limit: str, value: float, scale: Scale) -> str:
     if limit == "max_accuracy_drop":
-        return f"{100 * value:.2f}"
+        return scale.difference_number(value, signed=False)
     if limit.endswith("_bytes"):
         return f"{value:,.0f} bytes" if value < 1024 else f"{value / 1024:,.1f} KiB"
-    return f"{value:.4f}"
+    return f"{value:.4f}" if scale.is_share or limit not in _OF_METRIC else scale.number(value)

@@ -29,9 +29,9 @@ class TargetLimits:
 def limits_of(model: Model, target: str, given: Mapping[str, float]) -> TargetLimits:
     """Returns the limits that apply; `given` are the user's limits by their names in `Budget`.
 
-    Raises `BadInputError` for an invalid limit, or a latency limit for a target without latency.
+    Raises `BadInputError` for an invalid limit (`Model.budget_with`), or a latency limit for a target without latency.
     """
-    found = checkable(model.budget.overridden(given), target)
+    found = checkable(model.budget_with(given), target)
     if found.left_out and "max_latency_ms" in given:
         raise BadInputError(f"max_latency_ms: {target} measures no latency", hint="use sim, fvp or a board")
     return found

@@ -1,7 +1,7 @@
 """Accuracy: the model's own metric, and its drop in an optimized model.
 
     result = compare(task, labels, reference=base, keras=pruned, candidate=outputs, on_target=picked)
-    result.drop, result.low, result.high          # 0.004, 0.001, 0.007: fractions, not percent
+    result.drop, result.low, result.high          # 0.004, 0.001, 0.007: of a share fractions, not percent
     measure(task, labels, candidate=outputs, on_target=picked).value    # 0.912: of a model without a reference
 
 Both models see the same samples, so the interval is a *paired* one: only the samples on which exactly one of the two is
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ from hil.core.arrays import Array
 from hil.core.errors import HilError, NoReferenceError
 from hil.harness.metrics.learning_task import LearningTask
 from hil.harness.metrics.scores import Points, finite_score, points_of, score_of
-from hil.harness.model import Metric
+from hil.harness.model import MetricFunction, Scale
+from hil.harness.model.metric import FRACTION
 
 Z95 = 1.959963984540054
 RESAMPLES = 1000
@@ -32,12 +33,12 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A metric of several models on the same `samples`; all values are fractions.
+    """A metric of several models on the same `samples`, in the metric's `unit`: "fraction" for a share.
 
     `counted` is true where each sample is right or wrong and the metric is the share of right ones.
 
     `reference` is the float base, `keras` the float model of the candidate's own path before conversion, `value` the
-    candidate, `drop` = reference - value (negative when the candidate is better), `low`..`high` its 95 % interval.
+    candidate, `drop` by how much it is worse than the base (negative: better), `low`..`high` its 95 % interval.
     `on_target` is the metric over the `target_samples` that ran on the target itself, NaN where they are too few.
     """
 
@@ -51,10 +52,16 @@ class Accuracy:
     on_target: float
     target_samples: int
     counted: bool = False
+    unit: str = FRACTION
+    lower_is_better: bool = False
 
     @property
     def drop(self) -> float:
-        return self.reference - self.value
+        return self.scale.drop(self.reference, self.value)
+
+    @property
+    def scale(self) -> Scale:
+        return Scale(self.unit, self.lower_is_better)
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,12 @@ class AbsoluteAccuracy:
     on_target: float
     target_samples: int
     counted: bool = False
+    unit: str = FRACTION
+    lower_is_better: bool = False
+
+    @property
+    def scale(self) -> Scale:
+        return Scale(self.unit, self.lower_is_better)
 
     @property
     def reference(self) -> float:
@@ -111,7 +124,8 @@ def measure(task: LearningTask, labels: Array, *, candidate: Array, on_target: A
     score, points, labels = score_of(task), points_of(task), task.labels(labels)
     value = finite_score(task, candidate, labels, "int8 model")
     counted = points is not None and _is_counted(task, points(candidate, labels))
-    return AbsoluteAccuracy(task.metric, value, len(labels), *_on_target(score, candidate, labels, on_target), counted)
+    measured = _on_target(score, candidate, labels, on_target)
+    return AbsoluteAccuracy(task.metric, value, len(labels), *measured, counted, **asdict(task.scale))
 
 
 def compare(
@@ -127,20 +141,22 @@ def compare(
     before, between, after = (finite_score(task, outputs, labels, name) for name, outputs in models.items())
     counted = False
     if points is None:
-        low, high = _paired_bootstrap(score, labels, reference, candidate)
+        low, high = _paired_bootstrap(score, task.scale, labels, reference, candidate)
     else:
         first, second = points(reference, labels), points(candidate, labels)
         counted = _is_counted(task, first)
         low, high = _paired_wald(first[0] > 0, second[0] > 0) if counted else _bootstrap_of_points(first, second)
     measured = _on_target(score, candidate, labels, on_target)
-    return Accuracy(task.metric, after, before, between, low, high, len(labels), *measured, counted)
+    return Accuracy(
+        task.metric, after, before, between, low, high, len(labels), *measured, counted, **asdict(task.scale)
+    )
 
 
 def _is_counted(task: LearningTask, points: Points) -> bool:
     return task.metric != "r2" and bool((points[1] == 1).all())
 
 
-def _on_target(score: Metric, candidate: Array, labels: Array, picked: Array) -> tuple[float, int]:
+def _on_target(score: MetricFunction, candidate: Array, labels: Array, picked: Array) -> tuple[float, int]:
     """Returns the metric of the picked samples, NaN where they are too few for it, and their number."""
     try:
         return score(candidate[picked], labels[picked]), len(picked)
@@ -168,13 +184,15 @@ def _bootstrap_of_points(reference: Points, candidate: Points) -> tuple[float, f
     return _interval(drops)
 
 
-def _paired_bootstrap(score: Metric, labels: Array, reference: Array, candidate: Array) -> tuple[float, float]:
+def _paired_bootstrap(
+    score: MetricFunction, scale: Scale, labels: Array, reference: Array, candidate: Array
+) -> tuple[float, float]:
     rng = np.random.default_rng(0)
     drops = []
     for _ in range(RESAMPLES):
         pick = rng.integers(0, len(labels), len(labels))
         try:
-            drops.append(score(reference[pick], labels[pick]) - score(candidate[pick], labels[pick]))
+            drops.append(scale.drop(score(reference[pick], labels[pick]), score(candidate[pick], labels[pick])))
         except HilError:  # a resample on which the metric is not defined
             continue
     return _interval(drops)

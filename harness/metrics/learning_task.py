@@ -19,7 +19,8 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.harness.metrics.labels import Labels, Shape
 from hil.harness.metrics.loss_kind import LossKind
-from hil.harness.model import Metric
+from hil.harness.model import Metric, MetricFunction, Scale
+from hil.harness.model.metric import own_metric, scale_of
 
 _GIVE_METRIC = "give the model file a metric: a function of (outputs, labels)"
 
@@ -29,7 +30,7 @@ class LearningTask:
     """Kind of a task, its metric, and the shape of the network's `outputs` for one sample.
 
     `kind` is "classes", "binary", "regression", "reconstruction" (regression of the inputs' shape) or "own", where the
-    metric is the model file's function `own`.  `metric` "binary" counts an output above `threshold` as yes.
+    metric is the model file's own.  `metric` "binary" counts an output above `threshold` as yes.
     """
 
     kind: str
@@ -38,13 +39,18 @@ class LearningTask:
     threshold: float = 0.5
     own: Metric | None = None
 
+    @property
+    def scale(self) -> Scale:
+        """Unit and direction of the metric's values."""
+        return scale_of(self.metric) if self.own is None else self.own.scale
+
     def as_json(self) -> dict[str, Any]:
         """Converts the task to JSON, without `own`."""
         return {**asdict(replace(self, own=None)), "outputs": list(self.outputs)}
 
     @staticmethod
     def from_json(record: Mapping[str, Any], own: Metric | None = None) -> LearningTask:
-        """Reads what `as_json` wrote; `own` is the model file's function."""
+        """Reads what `as_json` wrote; `own` is the model file's metric."""
         return LearningTask(**{**record, "outputs": tuple(record["outputs"]), "own": own})
 
     def labels(self, y: Array) -> Array:
@@ -55,17 +61,22 @@ class LearningTask:
 
 
 def learning_task(
-    metric: str | Metric | None, labels: Labels, loss: LossKind, inputs: Shape = (), activation: str = ""
+    metric: str | Metric | MetricFunction | None,
+    labels: Labels,
+    loss: LossKind,
+    inputs: Shape = (),
+    activation: str = "",
 ) -> LearningTask:
     """Finds the task of a model from its test labels.
 
     `inputs` is the shape of an input sample, `activation` the name of the last activation, empty if unknown.  Raises
     `BadInputError` if the metric is not defined for the outputs and labels, or if none follows from them.
     """
-    if callable(metric):
-        return LearningTask("own", str(getattr(metric, "__name__", type(metric).__name__)), labels.outputs, own=metric)
+    if (own := own_metric(metric)) is not None:
+        name = str(getattr(own.function, "__name__", type(own.function).__name__))
+        return LearningTask("own", name, labels.outputs, own=own)
     threshold = _threshold(loss, activation)
-    name = metric or _metric_of(labels, loss)
+    name = str(metric) if metric else _metric_of(labels, loss)
     if name == "top1":
         labels.classes()
         return LearningTask("classes", name, labels.outputs)

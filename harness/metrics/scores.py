@@ -1,4 +1,4 @@
-"""Scores of outputs against labels, by named metrics and by functions of the user's own; a larger one is better.
+"""Scores of outputs against labels, by named metrics and by functions of the user's own.
 
     score = score_of(task)
     score(outputs, labels)          # float outputs (n, ...), labels as `task.labels(y)` gives them
@@ -24,7 +24,7 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError, HilError
 from hil.harness.blame import first_cause
 from hil.harness.metrics.learning_task import LearningTask
-from hil.harness.model import Metric
+from hil.harness.model import MetricFunction
 
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Points won and points at stake by sample; the score is the quotient of their sums."""
@@ -57,13 +57,13 @@ def points_of(task: LearningTask) -> Callable[[Array, Array], Points] | None:
     return None if task.own is not None else ways.get(task.metric)
 
 
-def score_of(task: LearningTask) -> Metric:
+def score_of(task: LearningTask) -> MetricFunction:
     """Returns the task's metric as a function of outputs (n, ...) and labels in the task's form.
 
     A metric of the user's own raises `BadInputError` if it fails or gives no number; the line names the function.
     """
     if task.own is not None:
-        return partial(_call, task.own)
+        return partial(_call, task.own.function)
     if points := points_of(task):
         return lambda outputs, labels: _quotient(*points(outputs, labels))
     return auc
@@ -74,7 +74,7 @@ def finite_score(task: LearningTask, outputs: Array, labels: Array, model: str) 
     value = score_of(task)(outputs, labels)
     if math.isfinite(value):
         return value
-    name = task.metric if task.own is None else describe(task.own)
+    name = task.metric if task.own is None else describe(task.own.function)
     cause = "" if np.isfinite(outputs).all() else ", whose outputs are not finite"
     raise BadInputError(f"the metric {name} is {value} for the {model}{cause}")
 
@@ -88,7 +88,7 @@ def describe(function: Any) -> str:
     return f"{name} ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else name
 
 
-def _call(function: Metric, outputs: Array, labels: Array) -> float:
+def _call(function: MetricFunction, outputs: Array, labels: Array) -> float:
     try:
         value: Any = function(outputs.copy(), labels.copy())  # which may edit its arguments
     except HilError:

@@ -18,7 +18,6 @@ TensorFlow is only imported inside the functions: listing the models of a folder
 from hil.core.arrays import Array
 from hil.harness.model.definition import (
     LOSSES,
-    METRICS,
     PALETTE,
     REPAIRS,
     SCHEDULES,
@@ -26,11 +25,11 @@ from hil.harness.model.definition import (
     Budget,
     Dataset,
     FineTune,
-    Metric,
     Model,
     Recipe,
 )
 from hil.harness.model.files import discover, find, load_model_file, sibling
+from hil.harness.model.metric import METRICS, Metric, MetricFunction, Scale
 
 __all__ = [
     "LOSSES",
@@ -44,8 +43,10 @@ __all__ = [
     "Dataset",
     "FineTune",
     "Metric",
+    "MetricFunction",
     "Model",
     "Recipe",
+    "Scale",
     "discover",
     "find",
     "load_model_file",

@@ -15,11 +15,9 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, HilError, UnavailableError
+from hil.harness.model.metric import METRICS, Metric, MetricFunction, Scale, check_drop, own_metric, scale_of
 
-Metric = Callable[[Array, Array], float]
-"""Function of (float outputs (n, ...), y (n, ...)); a larger value is better."""
 LOSSES = ("logits", "probabilities", "mse")
-METRICS = ("top1", "binary", "auc", "r2")
 REPAIRS = ("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels", "calibrated_ranges")
 """Names of the workarounds for TFMOT's defects; `hil.harness.optimize.repairs` describes each."""
 SCHEDULES = ("polynomial", "constant")
@@ -278,10 +276,10 @@ class Model:
     """Settings of training and optimization."""
     budget: Budget = field(default_factory=Budget)
     """Limits that `budget` and `hil tree` check."""
-    metric: str | Metric | None = None
-    """Accuracy: `"top1"`, `"binary"`, `"auc"`, `"r2"`, or a function of (outputs, labels), larger is better.
+    metric: str | Metric | MetricFunction | None = None
+    """Accuracy: `"top1"`, `"binary"`, `"auc"`, `"r2"`, a function of (outputs, labels), larger is better, or a `Metric`.
 
-    With None it follows from outputs, labels and loss (docs/models.md).
+    A `Metric` also says its unit and direction. With None it follows from outputs, labels and loss (docs/models.md).
     """
     loss: str | Callable[[], Any] = "logits"
     """Loss of training: `"logits"` or `"probabilities"`, cross-entropies of such outputs, or `"mse"`, the mean square.
@@ -304,7 +302,8 @@ class Model:
         if self.weights is not None and self.keras_file is not None:
             raise BadInputError(f"model {self.name}: {self.keras_file.name} holds its weights, so give no others")
         for field_name, value in (("metric", self.metric), ("loss", self.loss)):
-            if not (isinstance(value, str) or callable(value) or (field_name == "metric" and value is None)):
+            of_metric = field_name == "metric" and (value is None or isinstance(value, Metric))
+            if not (isinstance(value, str) or callable(value) or of_metric):
                 hint = "a name or a function" if field_name == "metric" else "a name, or a function that returns a loss"
                 raise BadInputError(f"model {self.name}: {field_name} is {type(value).__name__} {value!r}", hint=hint)
         if not isinstance(self.data, Dataset):
@@ -313,6 +312,24 @@ class Model:
             raise BadInputError(f"model {self.name}: unknown metric {self.metric}", hint=f"known: {', '.join(METRICS)}")
         if isinstance(self.loss, str) and self.loss not in LOSSES:
             raise BadInputError(f"model {self.name}: unknown loss {self.loss}", hint=f"known: {', '.join(LOSSES)}")
+        check_drop(self.budget.max_accuracy_drop, self.metric_scale)
+
+    def budget_with(self, limits: Mapping[str, float]) -> Budget:
+        """Returns the budget with other `limits`, by name.
+
+        Raises `BadInputError` for an unknown name, no number, or points of a share in place of a fraction.
+        """
+        budget = self.budget.overridden(limits)
+        check_drop(budget.max_accuracy_drop, self.metric_scale)
+        return budget
+
+    @property
+    def metric_scale(self) -> Scale | None:
+        """Scale of the metric's values; None where the metric follows from data and a loss that does not tell."""
+        if (own := own_metric(self.metric)) is not None:
+            return own.scale
+        of_classes = self.loss in ("logits", "probabilities")
+        return scale_of(str(self.metric)) if self.metric else Scale() if of_classes else None
 
     def _check_of_int8(self) -> None:
         """Raises `BadInputError` for a field that has no effect on an int8 file."""

@@ -33,7 +33,7 @@ def marked_limits(item: pytest.Item) -> dict[str, float]:
 
 def limits_of_test(item: pytest.Item, model: Model) -> Budget:
     """The limits of a test on a model."""
-    return model.budget.overridden(marked_limits(item))
+    return model.budget_with(marked_limits(item))
 
 
 class DeploymentBudget:

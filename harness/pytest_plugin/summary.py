@@ -21,6 +21,7 @@ from hil.core.errors import HilError
 from hil.harness.evaluation.cost import clock_of
 from hil.harness.evaluation.kernel_weights import kernel_weights
 from hil.harness.metrics.accuracy import Accuracy
+from hil.harness.pytest_plugin import metric_cells
 from hil.harness.pytest_plugin.options import Options
 from hil.targets import registry
 from hil.targets.declaration import Role
@@ -71,6 +72,7 @@ def row(deployment: Deployment, results: MeasuredResults) -> TableRow:
     }
     if (result := results.accuracy) is not None:
         found |= {"metric": result.metric, "int8": result.value, "labelled": result.samples, "counted": result.counted}
+        found |= {"unit": result.unit, "lower_is_better": result.lower_is_better}
         found |= {"on_target": None if math.isnan(result.on_target) else result.on_target}
         if isinstance(result, Accuracy):
             found |= {"base": result.reference, "keras": result.keras, "drop": result.drop}
@@ -111,9 +113,11 @@ def _table(model: str, rows: list[TableRow]) -> Any:
     from rich import box
     from rich.table import Table
 
-    table = Table(title=_title(model, rows), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(
+        title=metric_cells.title(model, rows), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     table.add_column("path", no_wrap=True)
-    headings = ("Keras", "int8", "drop", "on target", "mis-\nmatches", "NPU\ncycles", "ms", "SRAM", "flash")
+    headings = (*metric_cells.headings(rows), "mis-\nmatches", "NPU\ncycles", "ms", "SRAM", "flash")
     for heading in (*headings, "encoded\nweights", "zeros", "unique", "cycles", "weights"):
         table.add_column(heading, justify="right", no_wrap=True)
     baseline = next((row for row in rows if row["path"] == BASELINE), None)
@@ -122,24 +126,14 @@ def _table(model: str, rows: list[TableRow]) -> Any:
     return table
 
 
-def _title(model: str, rows: list[TableRow]) -> str:
-    base = next((row for row in rows if "base" in row), None)
-    own = next((row for row in rows if "metric" in row), None)
-    if base is None:
-        return model if own is None else f"{model}: {own['metric']} of {own['labelled']} test samples"
-    return f"{model}: float base {base['metric']} {_percent(base['base'])} % of {base['labelled']} test samples"
-
-
 def _legend(rows: Sequence[TableRow]) -> str:
     """Legend of the columns: their samples and sources."""
-    notes = [
-        "Keras, int8: accuracy in % over the test set (int8 on sim); drop: points against the float base, 95 % interval"
-    ]
+    notes = [metric_cells.legend(rows)]
     target = rows[0]["target"]
     if samples := _range(rows, "samples"):
         stand_in = registry.with_role(Role.STAND_IN).name
         on_sim = "" if _is_stand_in(target) else f" / on {stand_in} ({_range(rows, 'sim_samples')} samples)"
-        notes.append(f"on target: {samples} samples that ran on {target}")
+        notes.append(metric_cells.on_target(rows, samples, target))
         notes.append(f"mismatches: elements unlike the reference kernels on {target} ({samples} samples){on_sim}")
     if trusts := sorted({row["trust"] for row in rows if "trust" in row}):
         clocks = sorted({row["clock"] for row in rows if "clock" in row})
@@ -166,15 +160,10 @@ def _range(rows: Sequence[TableRow], key: str) -> str:
 
 def _cells(row: TableRow) -> list[str]:
     ran = "mismatches" in row
-    counted = row.get("counted") and "samples" in row and row.get("on_target") is not None
-    right = f"{row['on_target'] * row['samples']:.0f}/{row['samples']}" if counted else None
     mismatches = [str(row[key]) for key in ("mismatches", "sim_mismatches") if ran]
     return [
         f"{row['path']} {FAILED}" if row.get("failed") else row["path"],
-        _percent(row.get("keras")),
-        _percent(row.get("int8")),
-        f"{100 * row['drop']:+.1f} \u00b1{50 * (row['high'] - row['low']):.1f}" if "drop" in row else "",
-        right or _percent(row.get("on_target")),
+        *metric_cells.cells(row),
         " / ".join(mismatches[:1] if _is_stand_in(row["target"]) else mismatches),
         (f"{row['cycles']:,}" if "cycles" in row else "") + ("*" if row["cpu_operators"] else ""),
         f"{row['ms']:.3f}" if "ms" in row else "",

@@ -165,7 +165,7 @@ def _does_nothing(statement: ast.stmt) -> bool:
     """Returns whether a definition has no effect but the name it binds: it calls only constructors of settings."""
     outside = statement.decorator_list if isinstance(statement, ast.FunctionDef) else [statement]
     calls = [node.func for outer in outside for node in ast.walk(outer) if isinstance(node, ast.Call)]
-    return all(isinstance(call, ast.Name) and call.id in ("Budget", "FineTune", "Recipe") for call in calls)
+    return all(isinstance(call, ast.Name) and call.id in ("Budget", "FineTune", "Metric", "Recipe") for call in calls)
 
 
 def _names(nodes: Iterable[ast.AST]) -> set[str]:

@@ -94,13 +94,14 @@ def _why_different(evaluator: Evaluator, deployment: Deployment, failures: Path 
 
 
 def _accuracy(accuracy: Accuracy | AbsoluteAccuracy) -> list[Measurement]:
+    unit = accuracy.unit
     figures = [
         accuracy_figure(accuracy),
-        Measurement("keras_accuracy", accuracy.keras, "fraction", _EXACT, "the same path before conversion"),
-        Measurement("base_accuracy", accuracy.reference, "fraction", _EXACT, "the float base"),
+        Measurement("keras_accuracy", accuracy.keras, unit, _EXACT, "the same path before conversion"),
+        Measurement("base_accuracy", accuracy.reference, unit, _EXACT, "the float base"),
         drop_figure(accuracy),
-        Measurement("accuracy_drop_low", accuracy.low, "fraction", _EXACT, "lower end of the paired 95 % interval"),
-        Measurement("accuracy_drop_high", accuracy.high, "fraction", _EXACT, "upper end of the paired 95 % interval"),
+        Measurement("accuracy_drop_low", accuracy.low, unit, _EXACT, "lower end of the paired 95 % interval"),
+        Measurement("accuracy_drop_high", accuracy.high, unit, _EXACT, "upper end of the paired 95 % interval"),
     ]
     return [figure for figure in figures if math.isfinite(figure.value)]  # some metrics have no interval
 

@@ -19,7 +19,8 @@ from typing import Any
 
 from hil.core.measurement import Measurement
 from hil.harness.evaluation.limit_check import LimitCheck
-from hil.harness.model import Budget
+from hil.harness.model import Budget, Scale
+from hil.harness.model.metric import SHARE
 from hil.harness.optimize.paths import Node
 from hil.harness.optimize.paths import level as level_of
 from hil.harness.tree.candidates import Settings
@@ -103,7 +104,7 @@ class Walk:
 
     `not_walked` are the leaves after the one that ended the walk.  `front`, of the policy `best`, is the Pareto front
     of accuracy drop, speed (`speed_figure`) and encoded weights, among the leaves that meet the limits if any does.
-    `ended` is the reason for the end of the walk.
+    `ended` is the reason for the end of the walk, `scale` that of the model's metric.
     """
 
     model: str
@@ -116,6 +117,7 @@ class Walk:
     verdict: Verdict
     front: tuple[str, ...] = ()
     ended: str = ""
+    scale: Scale = SHARE
 
     @property
     def winner(self) -> Leaf | None:
@@ -135,6 +137,7 @@ class Walk:
             "not_walked": list(self.not_walked),
             "front": list(self.front),
             "ended": self.ended,
+            "metric": asdict(self.scale),
             "verdict": asdict(self.verdict),
         }
 

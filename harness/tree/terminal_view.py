@@ -43,7 +43,8 @@ class View(WalkObserver, AbstractContextManager["View"]):
         """Prints lines above the tree."""
 
     def walk_started(self, model: Model, evaluator: Evaluator, limits: Budget) -> None:
-        self.say(f"{model.name} on {evaluator.target_name}, {evaluator.vela.title}: {format_limits(limits)}")
+        asked = format_limits(limits, evaluator.pipeline.learning_task(model).scale)
+        self.say(f"{model.name} on {evaluator.target_name}, {evaluator.vela.title}: {asked}")
 
 
 class LineView(View):

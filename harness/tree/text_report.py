@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from hil.harness.evaluation.limit_check import format_check, format_limits
+from hil.harness.model import Scale
 from hil.harness.optimize.paths import Node
 from hil.harness.tree.result import Leaf, LeafStatus, TrainedNode, Walk, speed_figure
 
@@ -25,7 +26,7 @@ STYLES = {LeafStatus.MET: "green", LeafStatus.MISSED: "yellow", LeafStatus.MISMA
 FRONT = "◆"
 """Mark of a leaf on the Pareto front."""
 _LEGEND = (
-    "drop: points against the float base; SQNR: dB of the int8 file against its own Keras model; ms and cycles\n"
+    "{metric}; SQNR: dB of the int8 file against its own Keras model; ms and cycles\n"
     "are {trust}, all else exact; sizes in KiB: SRAM, flash and encoded weights are Vela's, .tflite is the int8\n"
     "file as it is, in a zip archive, and gzipped"
 )
@@ -76,7 +77,9 @@ def _table(found: Walk) -> Table:
     for heading in HEADINGS:
         made.add_column(heading, justify="right", no_wrap=True)
     for leaf in found.leaves:
-        made.add_row(leaf.name, format_status(found, leaf), *format_figures(leaf), style=STYLES[leaf.status])
+        made.add_row(
+            leaf.name, format_status(found, leaf), *format_figures(leaf, found.scale), style=STYLES[leaf.status]
+        )
     return made
 
 
@@ -85,16 +88,21 @@ def format_status(found: Walk, leaf: Leaf) -> str:
     return f"{leaf.status.value} {FRONT}" if leaf.name in found.front else leaf.status.value
 
 
-def format_figures(leaf: Leaf) -> list[str]:
-    """Formats the figures of a leaf in the order of `HEADINGS`, empty where one was not measured."""
-    percent = [_cell(leaf, "accuracy", 100, ".1f"), _cell(leaf, "accuracy_drop", 100, "+.1f")]
+def format_figures(leaf: Leaf, scale: Scale) -> list[str]:
+    """Formats the figures of a leaf in the order of `HEADINGS`, empty where one was not measured.
+
+    `scale` is that of the model's metric.
+    """
+    value, drop = leaf.figure("accuracy"), leaf.figure("accuracy_drop")
+    accuracy = ["" if value is None else scale.number(value)]
+    accuracy += ["" if drop is None else scale.difference_number(drop, 1)]
     fidelity = _cell(leaf, "sqnr", 1, ".0f")
     time = [_cell(leaf, "latency", 1, ".3f"), _cell(leaf, "npu_cycles", 1, ",.0f")]
     if leaf.figure("npu_latency") is not None:
         time[1] += "*"
     bytes_ = ("sram", "flash", "tflite", "zip", "gzip", "encoded_weights")
     kernels = [_cell(leaf, "zeros", 100, ".1f"), _cell(leaf, "unique", 1, ".0f")]
-    return [*percent, fidelity, *time, *(_cell(leaf, name, 1 / 1024, ",.1f") for name in bytes_), *kernels]
+    return [*accuracy, fidelity, *time, *(_cell(leaf, name, 1 / 1024, ",.1f") for name in bytes_), *kernels]
 
 
 def _cell(leaf: Leaf, name: str, scale: float, form: str) -> str:
@@ -106,13 +114,23 @@ def legend(found: Walk) -> list[str]:
     """Explains the columns and marks of the table, a paragraph each."""
     figure = speed_figure(found.leaves)
     trusts = {m.trust.value for leaf in found.leaves for m in leaf.measurements if m.name == figure}
-    text = _LEGEND.format(trust=", ".join(sorted(trusts)) or "not measured here")
+    text = _LEGEND.format(metric=_metric(found), trust=", ".join(sorted(trusts)) or "not measured here")
     partial = any(leaf.figure("npu_latency") is not None for leaf in found.leaves)
     times = (m for leaf in found.leaves for m in leaf.measurements if m.name in ("latency", "npu_latency") and m.note)
     clocks = dict.fromkeys(f"ms are {m.note}" for m in times)
     lines = [text, *clocks, *(["*: operators left to the CPU are not in the cycles"] if partial else [])]
     beaten = f"{FRONT}: nothing here beats it in drop, {_speed(figure)} and encoded weights"
     return [*lines, *([beaten] if found.front else [])]
+
+
+def _metric(found: Walk) -> str:
+    """Explains the columns of the metric."""
+    notes = (m.note for leaf in found.leaves for m in leaf.measurements if m.name == "accuracy")
+    name = next(notes, "").partition(" ")[0] or "the metric"
+    if found.scale.is_share:
+        return f"int8: {name} in %; drop: points against the float base"
+    of = f"{name} in {found.scale.unit}" if found.scale.unit else name
+    return f"int8: {of}{', less is better' if found.scale.lower_is_better else ''}; drop: against the float base"
 
 
 def _speed(figure: str) -> str:
@@ -161,5 +179,5 @@ def layer_notes(found: Walk) -> list[str]:
 
 def format_walk(found: Walk) -> str:
     """Formats a finished walk for a report: a line a leaf, and the verdict."""
-    head = f"{found.model} on {found.identity['target']}: {format_limits(found.limits)}"
+    head = f"{found.model} on {found.identity['target']}: {format_limits(found.limits, found.scale)}"
     return "\n".join([head, *(f"  {leaf.name}: {summary(leaf)}" for leaf in found.leaves), *verdict_lines(found)])

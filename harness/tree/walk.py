@@ -20,6 +20,7 @@ from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.evaluation.limits import limits_of
 from hil.harness.leaves import leaves_of
 from hil.harness.model import Budget, Model
+from hil.harness.model.metric import check_drop
 from hil.harness.optimize.paths import PATHS, level, path_of
 from hil.harness.store.store import digest
 from hil.harness.tree.candidates import Candidate
@@ -66,7 +67,8 @@ def walk(
     plan = leaves_in_order(model, leaves)
     identity = _identity(evaluator)  # a target that cannot run is known before anything is trained
     with create_executor(jobs, scheduler) as executor:
-        evaluator.pipeline.learning_task(model)
+        scale = evaluator.pipeline.learning_task(model).scale
+        check_drop(asked.max_accuracy_drop, scale)
         observer.walk_started(model, evaluator, asked)
         producer = LeafProducer(model, evaluator, asked, observer, executor, failures)
         if policy == "best":
@@ -79,7 +81,7 @@ def walk(
     rest = tuple(name for name in plan if name not in {leaf.name for leaf in done})
     best = tuple(leaf.name for leaf in best_of(done)) if policy == "best" else ()
     verdict = _verdict(model, evaluator, policy, done, vela_config)
-    return Walk(model.name, policy, asked, identity, producer.trained, tuple(done), rest, verdict, best, ended)
+    return Walk(model.name, policy, asked, identity, producer.trained, tuple(done), rest, verdict, best, ended, scale)
 
 
 def check_policy(policy: str, effort: Effort | None = None) -> None:

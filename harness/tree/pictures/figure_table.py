@@ -33,7 +33,7 @@ def draw_heading(found: Walk, width: float) -> Drawing:
         axes,
         16,
         50,
-        f"on {format_target(found)}: {format_limits(found.limits)}; policy {found.policy}",
+        f"on {format_target(found)}: {format_limits(found.limits, found.scale)}; policy {found.policy}",
         color=SOFT,
         width=width - 32,
     )
@@ -45,7 +45,7 @@ def draw_heading(found: Walk, width: float) -> Drawing:
 
 def draw_table(found: Walk, width: float) -> Drawing:
     """Draws the table of all leaves, with legend, mismatches and the winner's commands."""
-    rows = [[leaf.name, format_status(found, leaf), *format_figures(leaf)] for leaf in found.leaves]
+    rows = [[leaf.name, format_status(found, leaf), *format_figures(leaf, found.scale)] for leaf in found.leaves]
     headings = ["leaf", "", *(heading.replace("\n", " ") for heading in HEADINGS)]
     letters = [min(24, max(len(row[n]) for row in [headings, *rows])) for n in range(len(headings))]
     spare = max(8.0, (width - 32 - 24 - _LETTER * sum(letters)) / len(letters))

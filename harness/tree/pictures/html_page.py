@@ -40,7 +40,7 @@ def html(found: Walk, kernel: KernelStages | None = None) -> str:
         walk=found,
         kernel=kernel,
         colors=COLORS,
-        asked=format_limits(found.limits),
+        asked=format_limits(found.limits, found.scale),
         where=format_target(found),
         verdict=verdict_lines(found)[0],
         headings=[heading.replace("\n", " ") for heading in HEADINGS],
@@ -79,7 +79,13 @@ def _inline(drawing: Drawing) -> Any:
 def _row(leaf: Leaf, found: Walk) -> dict[str, Any]:
     look = {"kind": leaf.status.value, "sign": status.sign(leaf), "word": format_status(found, leaf)}
     why = "" if leaf.status is LeafStatus.MET else summary(leaf, whole=False).partition(": ")[2]
-    return {"name": leaf.name, **look, "cells": format_figures(leaf), "why": why, "wins": leaf is found.winner}
+    return {
+        "name": leaf.name,
+        **look,
+        "cells": format_figures(leaf, found.scale),
+        "why": why,
+        "wins": leaf is found.winner,
+    }
 
 
 def _pale(name: str) -> dict[str, Any]:

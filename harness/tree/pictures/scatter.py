@@ -8,10 +8,12 @@ base.  Both axes begin near the points, not at zero.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hil.harness.model import Scale
 from hil.harness.tree.pareto_front import pareto_front
 from hil.harness.tree.pictures import status
 from hil.harness.tree.pictures.canvas import ACCENT, LINE, PALE, PAPER, RED, SOFT, Drawing, label, new_figure, sanitize
@@ -49,7 +51,7 @@ WEIGHTS = Cost("encoded weights", ("encoded_weights",), "KiB", 1 / 1024)
 
 @dataclass(frozen=True)
 class ScatterPoint:
-    """A leaf in the plot: cost in its unit, accuracy and the ends of its bar in percent."""
+    """A leaf in the plot: cost in its unit, accuracy and the ends of its bar in the metric's, a share's in percent."""
 
     leaf: Leaf
     cost: float
@@ -64,19 +66,18 @@ def scatter_points(found: Walk, cost: Cost) -> tuple[str, list[ScatterPoint]]:
     All points use the same measurement: the NPU's share of a latency is never compared with a whole latency.
     """
     for name in cost.figures:
-        if points := [point for leaf in found.leaves if (point := _point(leaf, name, cost.scale))]:
+        if points := [point for leaf in found.leaves if (point := _point(leaf, name, cost.scale, found.scale))]:
             return name, points
     return "", []
 
 
-def _point(leaf: Leaf, name: str, scale: float) -> ScatterPoint | None:
+def _point(leaf: Leaf, name: str, factor: float, scale: Scale) -> ScatterPoint | None:
     value, accuracy, base = leaf.figure(name), leaf.figure("accuracy"), leaf.figure("base_accuracy")
     if value is None or accuracy is None or base is None or leaf.status not in status.MARKERS:
         return None
-    low, high = leaf.figure("accuracy_drop_low"), leaf.figure("accuracy_drop_high")
-    bottom = accuracy if high is None else min(accuracy, base - high)
-    top = accuracy if low is None else max(accuracy, base - low)
-    return ScatterPoint(leaf, scale * value, 100 * accuracy, 100 * bottom, 100 * top)
+    drops = [leaf.figure(end) for end in ("accuracy_drop_low", "accuracy_drop_high")]
+    ends = [accuracy, *(scale.worse_by(base, drop) for drop in drops if drop is not None)]
+    return ScatterPoint(leaf, factor * value, *(scale.factor * y for y in (accuracy, min(ends), max(ends))))
 
 
 def draw_scatter(found: Walk, cost: Cost) -> Drawing:
@@ -91,12 +92,13 @@ def draw_scatter(found: Walk, cost: Cost) -> Drawing:
         label(axes, 0.5, 0.5, text, ha="center", color=SOFT, transform=axes.transAxes)
         return Drawing(drawing.name, made, axes, alt=text)
     _frame(axes, found, cost, name, points)
-    best = [points[place] for place in pareto_front([(point.cost, -point.accuracy) for point in points])]
+    drops = [(point.cost, found.scale.drop(0.0, point.accuracy)) for point in points]
+    best = [points[place] for place in pareto_front(drops)]
     _draw_front(axes, best)
     _draw_points(drawing, found, cost, points)
     named = [point for point in points if len(points) <= _MANY or point in best or point.leaf is found.winner]
     place_labels(axes, [(point.cost, point.accuracy, _name(found, point.leaf)) for point in named])
-    words = ", ".join(f"{p.leaf.name} {p.accuracy:.1f} % at {p.cost:.4g} {cost.unit}" for p in points)
+    words = ", ".join(f"{p.leaf.name} {p.accuracy:.4g}{found.scale.symbol} at {p.cost:.4g} {cost.unit}" for p in points)
     line = ", ".join(dict.fromkeys(point.leaf.name for point in best))
     alt = f"Accuracy against {cost.name}: {words}. On the Pareto front: {line}."
     return Drawing(drawing.name, made, axes, alt, drawing.titles)
@@ -111,21 +113,36 @@ def _frame(axes: Axes, found: Walk, cost: Cost, name: str, points: list[ScatterP
     trusts = {m.trust.value for point in points for m in point.leaf.measurements if m.name == name}
     share = ", the NPU's share" if name == "npu_latency" else ""
     axes.set_xlabel(f"{cost.name}{share}, {cost.unit} ({', '.join(sorted(trusts))})", color=SOFT)
-    axes.set_ylabel("accuracy of the int8 model, %", color=SOFT)
+    unit = f",{found.scale.symbol}" if found.scale.symbol else ""
+    axes.set_ylabel(f"accuracy of the int8 model{unit}", color=SOFT)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=LINE, lw=0.6, alpha=0.6)
     axes.set_axisbelow(True)
-    base = 100 * (points[0].leaf.figure("base_accuracy") or 0)
-    lowest = 100 * max(base / 100 - found.limits.max_accuracy_drop, found.limits.min_accuracy)
+    base = found.scale.factor * (points[0].leaf.figure("base_accuracy") or 0)
+    lowest = found.scale.factor * _least_accuracy(found, base / found.scale.factor)
     most = float(getattr(found.limits, cost.limit)) if cost.limit and not share else float("inf")
     heights = [end for point in points for end in (point.low, point.high)]
     left, right, seen_x = _range([point.cost for point in points], most)
     bottom, top, seen_y = _range([*heights, base], lowest)
-    axes.set(xlim=(left, right), ylim=(bottom, top))
+    axes.set(xlim=(left, right), ylim=(top, bottom) if found.scale.lower_is_better else (bottom, top))
     axes.axhline(base, color=PALE, lw=1, ls=(0, (1, 2)))
-    label(axes, 0.01, base, f"float base {base:.2f} %", **_beside(axes, "y"))
-    _limit(axes, "y", lowest, seen_y, f"limit: accuracy at least {lowest:.2f} %")
+    label(axes, 0.01, base, f"float base {_text(base, found.scale)}", **_beside(axes, "y"))
+    words = "at most" if found.scale.lower_is_better else "at least"
+    _limit(axes, "y", lowest, seen_y, f"limit: accuracy {words} {_text(lowest, found.scale)}")
     _limit(axes, "x", most, seen_x, f"limit: {cost.name} at most {most:g} {cost.unit}")
+
+
+def _least_accuracy(found: Walk, base: float) -> float:
+    """Returns the accuracy below which a limit is missed; infinity if there is no such limit."""
+    bounds = found.limits.given()
+    ends = [found.scale.worse_by(base, bounds["max_accuracy_drop"])] if "max_accuracy_drop" in bounds else []
+    ends += [bounds["min_accuracy"]] if "min_accuracy" in bounds else []
+    return min(ends, key=lambda end: found.scale.drop(base, end), default=math.inf)
+
+
+def _text(shown: float, scale: Scale) -> str:
+    """Formats a shown accuracy with its unit."""
+    return f"{shown:.2f}{scale.symbol}" if scale.is_share else scale.text(shown)
 
 
 def _beside(axes: Axes, axis: str) -> dict[str, Any]:
@@ -197,6 +214,6 @@ def _draw_points(drawing: Drawing, found: Walk, cost: Cost, points: list[Scatter
             mec=edge,
             mew=0.8,
         )
-        between = f"{point.low:.2f} to {point.high:.2f} %"
-        text = f"{leaf.name}: {point.accuracy:.2f} % ({between}), {point.cost:.4g} {cost.unit}, {leaf.status.value}"
+        accuracy, low, high = (_text(value, found.scale) for value in (point.accuracy, point.low, point.high))
+        text = f"{leaf.name}: {accuracy} ({low} to {high}), {point.cost:.4g} {cost.unit}, {leaf.status.value}"
         drawing.tooltip(dot, text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hil.harness.model import Scale
 from hil.harness.tree.candidates import Settings, title
 from hil.harness.tree.pictures import status
 from hil.harness.tree.pictures.canvas import (
@@ -214,7 +215,7 @@ class _Drawn:
             return
         missed = _missed(leaf)
         line = y - 8 if missed else y
-        label(self.axes, first, line, _accuracy(leaf))
+        label(self.axes, first, line, _accuracy(leaf, self.found.scale))
         self._bar(leaf, self.speed.figure, speed, line, 120, f"{leaf.figure(self.speed.figure) or 0:{self.speed.form}}")
         kib = (leaf.figure("encoded_weights") or 0) / 1024
         self._bar(leaf, "encoded_weights", weights, line, 120, f"{kib:,.1f} KiB")
@@ -242,7 +243,11 @@ class _Drawn:
             label(self.axes, x + 16, y + 4, leaf.reason.split("\n")[0], size=11, width=width - 24, color=SOFT)
             return
         speed, kib = leaf.figure(self.speed.figure), (leaf.figure("encoded_weights") or 0) / 1024
-        parts = [_accuracy(leaf), f"{speed:{self.speed.form}} {self.speed.unit}" if speed else "", f"{kib:,.1f} KiB"]
+        parts = [
+            _accuracy(leaf, self.found.scale),
+            f"{speed:{self.speed.form}} {self.speed.unit}" if speed else "",
+            f"{kib:,.1f} KiB",
+        ]
         label(self.axes, x + 16, y + 2, " · ".join(part for part in parts if part), size=12, width=width)
         if missed := _missed(leaf):
             label(self.axes, x + 16, y + 20, missed, size=11, color=status.color(leaf), width=width - 24)
@@ -258,9 +263,9 @@ class _Drawn:
             label(self.axes, x + offset, 18, name, size=11, color=SOFT)
 
 
-def _accuracy(leaf: Leaf) -> str:
+def _accuracy(leaf: Leaf, scale: Scale) -> str:
     value, drop = leaf.figure("accuracy"), leaf.figure("accuracy_drop")
-    return "" if value is None or drop is None else f"{100 * value:.1f} % ({100 * drop:+.1f})"
+    return "" if value is None or drop is None else f"{scale.text(value)} ({scale.difference_number(drop, 1)})"
 
 
 def _missed(leaf: Leaf) -> str:

@@ -1,0 +1,116 @@
+"""Metric of a model: a function, the unit and the direction of its values, and their form in tables and lines.
+
+    Metric(mean_error, unit="K", lower_is_better=True)
+    Scale().text(0.9157), Scale().difference(0.0025)        # "91.6 %", "+0.25 points"
+    Scale("K").text(1.234), Scale("K").difference(0.0025)   # "1.234 K", "+0.0025 K"
+
+Nothing in a function says what its values are, so one without a declaration gives plain numbers, of which a larger one
+is better: it is never shown in percent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hil.core.arrays import Array
+from hil.core.errors import BadInputError
+
+MetricFunction = Callable[[Array, Array], float]
+"""Function of (float outputs (n, ...), y (n, ...))."""
+FRACTION = "fraction"
+"""Unit of a share: values from 0 to 1, shown in percent, and differences in points."""
+METRICS = ("top1", "binary", "auc", "r2")
+SHARES = ("top1", "binary", "auc")
+"""Named metrics that are shares: of right elements, or of pairs in the right order.  An r2 may be negative."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Unit of a metric's values ("fraction" for a share, empty for a plain number), and their direction."""
+
+    unit: str = FRACTION
+    lower_is_better: bool = False
+
+    @property
+    def is_share(self) -> bool:
+        return self.unit == FRACTION
+
+    @property
+    def factor(self) -> float:
+        """Factor from a value to the number that is shown."""
+        return 100.0 if self.is_share else 1.0
+
+    @property
+    def symbol(self) -> str:
+        """Unit behind a shown number, with its space; empty for a plain number."""
+        return " %" if self.is_share else f" {self.unit}" if self.unit else ""
+
+    def drop(self, reference: float, value: float) -> float:
+        """By how much `value` is worse than `reference`; negative if it is better."""
+        return value - reference if self.lower_is_better else reference - value
+
+    def worse_by(self, reference: float, drop: float) -> float:
+        """The value that is worse than `reference` by `drop`: the inverse of `drop`."""
+        return reference + drop if self.lower_is_better else reference - drop
+
+    def number(self, value: float) -> str:
+        """Formats a value without its unit."""
+        return f"{100 * value:.1f}" if self.is_share else _plain(value)
+
+    def text(self, value: float) -> str:
+        """Formats a value with its unit."""
+        return f"{self.number(value)}{self.symbol}"
+
+    def difference_number(self, value: float, decimals: int = 2, *, signed: bool = True) -> str:
+        """Formats a difference without its unit; a share's has `decimals` digits after the point."""
+        sign = "+" if signed and value >= 0 else ""
+        return sign + (f"{100 * value:.{decimals}f}" if self.is_share else _plain(value))
+
+    def difference(self, value: float, *, signed: bool = True) -> str:
+        """Formats a difference with its unit."""
+        return f"{self.difference_number(value, signed=signed)}{' points' if self.is_share else self.symbol}"
+
+
+SHARE = Scale()
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1e4 and math.isfinite(value) else f"{value:.4g}"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of the user's own: `function` of (float outputs (n, ...), y (n, ...)) -> a number.
+
+    `unit` follows the value wherever it is shown, such as "dB"; "fraction" is a share, from 0 to 1, shown in percent.
+    With `lower_is_better`, a drop is how much larger the value is than that of the float base.
+    """
+
+    function: MetricFunction
+    unit: str = ""
+    lower_is_better: bool = False
+
+    @property
+    def scale(self) -> Scale:
+        return Scale(self.unit, self.lower_is_better)
+
+
+def own_metric(metric: str | Metric | MetricFunction | None) -> Metric | None:
+    """Returns a model file's metric if it is a function; None for a named or left out one."""
+    if isinstance(metric, Metric):
+        return metric
+    return Metric(metric) if callable(metric) else None
+
+
+def scale_of(name: str) -> Scale:
+    """Returns the scale of a named metric."""
+    return Scale() if name in SHARES else Scale("")
+
+
+def check_drop(most: float, scale: Scale | None) -> None:
+    """Raises `BadInputError` for a limit of a share's drop that is more than all of it: points given as a fraction."""
+    if scale is not None and scale.is_share and 1 < most < math.inf:
+        line = f"max_accuracy_drop {most:g} is {100 * most:g} points: the metric is a share, from 0 to 1"
+        raise BadInputError(line, hint=f"{most:g} points are {most / 100:g}")
