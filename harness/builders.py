@@ -20,6 +20,7 @@ from hil.core.errors import HilError
 from hil.harness.blame import blamed
 from hil.harness.model import Model
 from hil.harness.optimize.paths import Node, conversion, path_of, training_node
+from hil.harness.optimize.training_history import Epoch
 
 if TYPE_CHECKING:
     from hil.harness.pipeline import Pipeline
@@ -32,6 +33,7 @@ FIDELITY = "fidelity.json"
 ARRAYS = "arrays.npz"
 X, Y = "x.npy", "y.npy"
 NOTES = "notes.json"
+HISTORY = "training.json"
 SPREAD = "sensitivity.json"
 
 Note = Mapping[str, Any] | None
@@ -79,7 +81,10 @@ def _base(pipeline: Pipeline, model: Model, folder: Path, trains: bool) -> None:
 
     pipeline.learning_task(model)  # what does not fit is known before anything is trained
     data = TrainingData(*pipeline.samples(model, "train")) if trains else None
-    save_model(base_model(model, data, _progress(pipeline, step_title("base", model, {}))), folder / KERAS)
+    epochs: list[Epoch] = []
+    made = base_model(model, data, _progress(pipeline, step_title("base", model, {})), epochs.append)
+    save_model(made, folder / KERAS)
+    write_json(folder / HISTORY, [asdict(epoch) for epoch in epochs])
 
 
 def _technique(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> None:
@@ -93,13 +98,16 @@ def _technique(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> No
     data = TrainingData(*pipeline.samples(model, "train"))
     before = load_model(pipeline.keras(model, node[:-1]).path(KERAS))
     earlier = pipeline.promises(model, node[:-1])
-    made = apply_checked(node[-1], before, data, settings, earlier, model.loss, _progress(pipeline, text))
+    epochs: list[Epoch] = []
+    progress = _progress(pipeline, text)
+    made = apply_checked(node[-1], before, data, settings, earlier, model.loss, progress, epochs.append)
     save_model(made.model, folder / KERAS)
     clipped = clipped_outputs(made.model, data.sample(settings.calibration, settings.seed).x)
     notes = [*step_notes(node[-1], before, made.model, settings), *(f"{node[-1]}: {line}" for line in clipped)]
     write_json(folder / PROMISES, [asdict(promise) for promise in made.promises])
     write_json(folder / NOTES, notes)
     write_json(folder / WEIGHTS, [asdict(layer) for layer in made.weights])
+    write_json(folder / HISTORY, [asdict(epoch) for epoch in epochs])
 
 
 def _sensitivity(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> None:

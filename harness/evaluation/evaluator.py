@@ -24,6 +24,7 @@ from hil.harness.builders import TFLITE
 from hil.harness.evaluation import parity
 from hil.harness.evaluation.cost import Latency, Memory, WholeLatency, latency_of, memory_of
 from hil.harness.evaluation.parity import Parity
+from hil.harness.evaluation.training_effect import started_from
 from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy
 from hil.harness.model import Model
 from hil.harness.optimize.layer_weights import LayerWeights
@@ -144,7 +145,8 @@ class Evaluator:
         self._on(self._stand_in, deployment, x)
         if self.declaration.role is Role.ORACLE:
             self._on(self._oracle, deployment, x[checked[picked]])
-        for node in ((), training_node(path_of(deployment.path))):
+        started = started_from(deployment.path)
+        for node in ((), *([] if started is None else [started]), training_node(path_of(deployment.path))):
             self.pipeline.predictions(deployment.model, node)
 
     def parity(self, deployment: Deployment) -> Parity:

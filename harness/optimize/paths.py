@@ -69,6 +69,14 @@ def training_node(path: Node) -> Node:
     return path[:-1] if path and path[-1] in CONVERTING else path
 
 
+def last_training(path: Node) -> Node:
+    """Returns the node of the last training on the path to a leaf, without a fold that follows it; () for none."""
+    node = training_node(path)
+    while node and node[-1] == "fold":
+        node = node[:-1]
+    return node
+
+
 def level(path: Node) -> int:
     """Counts the trainings on the path to a leaf."""
     return sum(step != "fold" for step in training_node(path))

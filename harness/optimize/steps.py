@@ -32,6 +32,7 @@ from hil.harness.optimize.quantization_aware import make_quantization_aware, wit
 from hil.harness.optimize.selection import cluster_counts, sparsities, touched_layers
 from hil.harness.optimize.survival import check_keras
 from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, check_samples, fit
+from hil.harness.optimize.training_history import OnEpoch
 
 __all__ = ["FOLD", "STEPS", "Progress", "TrainingData", "apply", "apply_checked"]
 
@@ -106,6 +107,7 @@ def apply(
     loss: Loss = "logits",
     progress: Progress | None = None,
     earlier: Sequence[Promise] = (),
+    on_epoch: OnEpoch | None = None,
 ) -> Any:
     """Applies one technique that returns a Keras model, seeded by the recipe; nested models are flattened.
 
@@ -121,7 +123,7 @@ def apply(
     check_samples(model, data.x)
     tune = recipe.fine_tune(technique)
     spared = frozenset(promise.layer for promise in earlier) - touched_layers(technique, model, recipe)
-    plan = TrainingPlan(tune, recipe.batch_size, recipe.seed, loss, progress, technique, spared)
+    plan = TrainingPlan(tune, recipe.batch_size, recipe.seed, loss, progress, technique, spared, on_epoch)
     with seeded(recipe.seed):
         return STEPS[technique](model, data, recipe, plan)
 
@@ -143,9 +145,10 @@ def apply_checked(
     earlier: Sequence[Promise] = (),
     loss: Loss = "logits",
     progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> Optimized:
     """Applies a technique to a model with the promises `earlier`; raises `LostError` for a promise that is broken."""
     before = model if technique == FOLD else flat_model(model, technique)
-    after = apply(technique, before, data, recipe, loss, progress, earlier)
+    after = apply(technique, before, data, recipe, loss, progress, earlier, on_epoch)
     promises = promises_after(technique, before, earlier, recipe)
     return Optimized(after, promises, check_keras(before, after, promises, technique, recipe))

@@ -5,6 +5,7 @@ Weights are an `.npz`: one float32 array per weight, by the weight's name in Ker
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from hil.harness.optimize.keras.keras2 import import_keras, seeded
 from hil.harness.optimize.keras.keras3 import is_keras3, rebuild, reset_layer_names
 from hil.harness.optimize.network_check import check_network
 from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, fit
+from hil.harness.optimize.training_history import OnEpoch
 
 _HINT = "return a functional or sequential model of Keras 2 or 3; a file is named without a function: build=FILE"
 
 
-def base_model(model: Model, data: TrainingData | None, progress: Progress | None = None) -> Any:
+def base_model(
+    model: Model, data: TrainingData | None, progress: Progress | None = None, on_epoch: OnEpoch | None = None
+) -> Any:
     """Returns the trained Keras base: read from its file, built with `model.weights`, or trained by its recipe.
 
     `data` are the training samples, needed only to train.  Raises `BadInputError` without them, or if the weights do
@@ -31,7 +35,7 @@ def base_model(model: Model, data: TrainingData | None, progress: Progress | Non
     if model.keras_file is None and model.weights is None:
         if data is None:
             raise BadInputError(f"model {model.name} has no weights and no training data to make them")
-        return train_base(model, data, progress)
+        return train_base(model, data, progress, on_epoch)
     network = build_network(model)
     check_network(network)
     if model.weights is None:
@@ -40,13 +44,16 @@ def base_model(model: Model, data: TrainingData | None, progress: Progress | Non
     return network
 
 
-def train_base(model: Model, data: TrainingData, progress: Progress | None = None) -> Any:
+def train_base(
+    model: Model, data: TrainingData, progress: Progress | None = None, on_epoch: OnEpoch | None = None
+) -> Any:
     """Trains the network from its initial weights, seeded by the recipe."""
     recipe = model.recipe
     with seeded(recipe.seed):
         network = build_network(model)
         check_network(network)
-        fit(network, data, TrainingPlan(recipe.base, recipe.batch_size, recipe.seed, model.loss, progress, "base"))
+        plan = TrainingPlan(recipe.base, recipe.batch_size, recipe.seed, model.loss, progress, "base")
+        fit(network, data, replace(plan, on_epoch=on_epoch))
     return network
 
 

@@ -19,9 +19,11 @@ from hil.harness.model import FineTune
 from hil.harness.optimize.clustering import PreservedClusters
 from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_keras
+from hil.harness.optimize.training_history import Epoch, OnEpoch
 
 Progress = Callable[[int, int, str], None]
 """Called with (training steps done, training steps in total, text)."""
+_ACCURACY = "accuracy"
 REPORT_EVERY = 10
 PREDICTED = 256
 """Training steps between reports; samples of a batch of predictions."""
@@ -46,7 +48,8 @@ class TrainingData:
 class TrainingPlan:
     """Settings of one training: fine-tuning, batch size, seed, loss (see `Model.loss`), progress callback and text.
 
-    The zeros and the distinct weights of the layers `preserved` are preserved.
+    `on_epoch` is called with the figures of each epoch.  The zeros and the distinct weights of the layers `preserved`
+    are preserved.
     """
 
     tune: FineTune
@@ -56,6 +59,7 @@ class TrainingPlan:
     progress: Progress | None = None
     text: str = "train"
     preserved: frozenset[str] = frozenset()
+    on_epoch: OnEpoch | None = None
 
     def steps(self, samples: int) -> int:
         """Returns the number of training steps for a data set of `samples`."""
@@ -117,7 +121,8 @@ def fit(model: Any, data: TrainingData, plan: TrainingPlan, callbacks: Sequence[
     whole = used.sample(len(used.x) // batch * batch, plan.seed)
     total = plan.steps(len(data.x))
     rate = keras.optimizers.schedules.CosineDecay(plan.tune.learning_rate, max(1, total))
-    model.compile(keras.optimizers.Adam(rate), keras_loss(plan.loss))
+    loss = keras_loss(plan.loss)
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=_right_answers(loss))
     model.optimizer.build(
         model.trainable_variables
     )  # else TensorFlow traces the first step twice to find its variables
@@ -126,6 +131,17 @@ def fit(model: Any, data: TrainingData, plan: TrainingPlan, callbacks: Sequence[
         preserving = [PreservedClusters.of_model(model, plan.preserved).callback] if plan.preserved else []
         every = [*callbacks, *preserving, _after_batches(plan, total, pending)]
         model.fit(whole.x, whole.y, batch_size=batch, epochs=plan.tune.epochs, verbose=0, callbacks=every)
+
+
+def _right_answers(loss: Any) -> list[Any]:
+    """Returns the Keras metric of right answers for a loss; none for one without."""
+    metrics, found = import_keras().metrics, loss_kind(loss)
+    if found.kind == "classes":
+        return [metrics.SparseCategoricalAccuracy(name=_ACCURACY)]
+    if found.kind == "one-hot":
+        return [metrics.CategoricalAccuracy(name=_ACCURACY)]
+    threshold = 0.0 if found.from_logits else 0.5
+    return [metrics.BinaryAccuracy(name=_ACCURACY, threshold=threshold)] if found.kind == "binary" else []
 
 
 def predict(model: Any, x: Array, progress: Progress | None = None) -> Array:
@@ -158,6 +174,11 @@ def _after_batches(plan: TrainingPlan, total: int, pending: Callable[[], None]) 
 
     class AfterBatches(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
         done = 0
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if plan.on_epoch is not None:
+                accuracy = logs.get(_ACCURACY)
+                plan.on_epoch(Epoch(float(logs["loss"]), None if accuracy is None else float(accuracy)))
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             pending()

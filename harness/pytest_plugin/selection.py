@@ -53,7 +53,7 @@ def check(options: Options) -> None:
 
 def select(options: Options, item: pytest.Item) -> Selection:
     """The deployments of one test function; raises `BadInputError` for an invalid mark."""
-    marked_limits(item)
+    limits = marked_limits(item)
     models = _models(options.folder)
     marked_models, marked_leaves = _marked(item, "hil_models"), _marked(item, "hil_techniques")
     _known("model", marked_models, [model.name for model in models])
@@ -65,6 +65,7 @@ def select(options: Options, item: pytest.Item) -> Selection:
         if reason := unavailable(model):
             selection.left_out[model.name] = reason
             continue
+        model.budget_with(limits)
         leaves = leaves_of(model)
         if options.techniques and not set(leaves) & set(options.techniques):
             selection.left_out[model.name] = f"it has only {', '.join(leaves)}"

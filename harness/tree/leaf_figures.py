@@ -18,12 +18,14 @@ from hil.harness.evaluation.cost import Latency, WholeLatency
 from hil.harness.evaluation.evaluator import Deployment, Evaluator
 from hil.harness.evaluation.kernel_weights import KernelWeights, kernel_weights
 from hil.harness.evaluation.limit_check import accuracy_figure, check_limits, drop_figure
+from hil.harness.evaluation.training_effect import training_effect
 from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy
 from hil.harness.model import Budget
 from hil.harness.optimize.paths import path_of
 from hil.harness.tree.candidates import Candidate
 from hil.harness.tree.file_sizes import compressed_sizes
 from hil.harness.tree.result import Leaf, LeafStatus
+from hil.harness.tree.training_report import training_figures
 
 _EXACT = Trust.EXACT
 
@@ -42,7 +44,8 @@ def measure_leaf(
         return leaf(status=LeafStatus.MISMATCH, measurements=tuple(figures), reason=reason)
     accuracy = evaluator.accuracy(deployment)
     latency, note = _latency(evaluator, deployment)
-    figures += [*_accuracy(accuracy), *(_times(latency, note) if latency else ())]
+    effect = training_effect(evaluator.pipeline, deployment.model, deployment.path)
+    figures += [*_accuracy(accuracy), *_finite(training_figures(effect)), *(_times(latency, note) if latency else ())]
     checks = check_limits(evaluator, deployment, limits)
     status = LeafStatus.MET if all(check.met for check in checks) else LeafStatus.MISSED
     return leaf(status=status, checks=checks, measurements=tuple(figures))
@@ -103,7 +106,12 @@ def _accuracy(accuracy: Accuracy | AbsoluteAccuracy) -> list[Measurement]:
         Measurement("accuracy_drop_low", accuracy.low, unit, _EXACT, "lower end of the paired 95 % interval"),
         Measurement("accuracy_drop_high", accuracy.high, unit, _EXACT, "upper end of the paired 95 % interval"),
     ]
-    return [figure for figure in figures if math.isfinite(figure.value)]  # some metrics have no interval
+    return _finite(figures)
+
+
+def _finite(figures: list[Measurement]) -> list[Measurement]:
+    """Leaves out the ends of an interval that a metric does not have."""
+    return [figure for figure in figures if math.isfinite(figure.value)]
 
 
 def _latency(evaluator: Evaluator, deployment: Deployment) -> tuple[Latency | WholeLatency | None, str]:

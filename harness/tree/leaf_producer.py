@@ -14,9 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from hil.core.errors import HilError, InfrastructureError, WorkerDiedError
+from hil.harness.builders import HISTORY
 from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import Budget, Model
 from hil.harness.optimize.paths import path_of
+from hil.harness.optimize.training_history import read_history
 from hil.harness.step_process import crash_error
 from hil.harness.store.store import Artifact, ArtifactRecipe
 from hil.harness.tree.candidates import Candidate, SettledNode, settled_node, with_settings
@@ -144,7 +146,7 @@ class LeafProducer:
     def _in_store(self, model: Model, where: SettledNode) -> bool:
         if (artifact := self._stored(model, where)) is None:
             return False
-        self._has(where, TaskResult(float(artifact.manifest["seconds"])))
+        self._has(where, artifact, TaskResult(float(artifact.manifest["seconds"])))
         return True
 
     # -- events
@@ -173,15 +175,16 @@ class LeafProducer:
 
     def _arrived(self, task: Task, made: TaskResult) -> None:
         """Records a node that a worker made; raises `InfrastructureError` if it is not in this process's store."""
-        if self.evaluator.pipeline.store.find(self._recipes[task.settled]) is None:
+        if (artifact := self.evaluator.pipeline.store.find(self._recipes[task.settled])) is None:
             raise InfrastructureError(
                 f"{task.title} was made, but is not in the store {task.store}",
                 hint="the store must be one folder that every worker sees under this path",
             )
-        self._has(task.settled, made)
+        self._has(task.settled, artifact, made)
 
-    def _has(self, where: SettledNode, made: TaskResult) -> None:
-        self._trained[where] = TrainedNode(where.node, made.seconds, made.anew, where.settings)
+    def _has(self, where: SettledNode, artifact: Artifact, made: TaskResult) -> None:
+        epochs = read_history(artifact.read(HISTORY))
+        self._trained[where] = TrainedNode(where.node, made.seconds, made.anew, where.settings, epochs)
         self.observer.node_finished(self._trained[where])
 
     def _died(self, task: Task, error: WorkerDiedError) -> None:

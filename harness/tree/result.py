@@ -23,6 +23,7 @@ from hil.harness.model import Budget, Scale
 from hil.harness.model.metric import SHARE
 from hil.harness.optimize.paths import Node
 from hil.harness.optimize.paths import level as level_of
+from hil.harness.optimize.training_history import Epoch
 from hil.harness.tree.candidates import Settings
 
 
@@ -37,12 +38,16 @@ class LeafStatus(str, Enum):
 
 @dataclass(frozen=True)
 class TrainedNode:
-    """A node of the tree: `seconds` of its training, `anew` if this walk made it, `settings` other than the model's."""
+    """A node of the tree: `seconds` of its training, `anew` if this walk made it, `settings` other than the model's.
+
+    `epochs` are those of its training; none if it was not trained but read from a file.
+    """
 
     node: Node
     seconds: float
     anew: bool
     settings: Settings = ()
+    epochs: tuple[Epoch, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from hil.harness.evaluation.limit_check import format_check, format_limits
 from hil.harness.model import Scale
 from hil.harness.optimize.paths import Node
 from hil.harness.tree.result import Leaf, LeafStatus, TrainedNode, Walk, speed_figure
+from hil.harness.tree.training_report import worse_trainings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -145,6 +146,7 @@ def verdict_lines(found: Walk) -> list[str]:
         if leaf.status is LeafStatus.MISMATCH:
             lines += [f"  {leaf.name}: {line}" for line in leaf.reason.splitlines()]
     lines += compare_with_pcqat(found)
+    lines += [f"  {line}" for line in worse_trainings(found)]
     if found.ended and (found.policy == "best" or not found.verdict.met):
         lines.append(f"ended: {found.ended}")
     if found.not_walked:

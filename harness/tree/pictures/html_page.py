@@ -26,6 +26,7 @@ from hil.harness.tree.text_report import (
     summary,
     verdict_lines,
 )
+from hil.harness.tree.training_report import training_rows
 
 
 def html(found: Walk, kernel: KernelStages | None = None) -> str:
@@ -46,6 +47,7 @@ def html(found: Walk, kernel: KernelStages | None = None) -> str:
         headings=[heading.replace("\n", " ") for heading in HEADINGS],
         rows=[*(_row(leaf, found) for leaf in found.leaves), *(_pale(name) for name in found.not_walked)],
         legend=[text.replace("\n", " ") for text in legend(found)],
+        trainings=training_rows(found.trained),
         remarks=[line.strip() for line in verdict_lines(found)[1:] if line.strip() not in _commands(found)],
         identity=[(name.replace("_", " "), value) for name, value in found.identity.items() if value],
         **drawings,
