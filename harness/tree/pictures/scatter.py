@@ -98,7 +98,9 @@ def draw_scatter(found: Walk, cost: Cost) -> Drawing:
     _draw_points(drawing, found, cost, points)
     named = [point for point in points if len(points) <= _MANY or point in best or point.leaf is found.winner]
     place_labels(axes, [(point.cost, point.accuracy, _name(found, point.leaf)) for point in named])
-    words = ", ".join(f"{p.leaf.name} {p.accuracy:.4g}{found.scale.symbol} at {p.cost:.4g} {cost.unit}" for p in points)
+    words = ", ".join(
+        f"{p.leaf.name} {found.scale.text(p.accuracy / found.scale.factor)} at {p.cost:.4g} {cost.unit}" for p in points
+    )
     line = ", ".join(dict.fromkeys(point.leaf.name for point in best))
     alt = f"Accuracy against {cost.name}: {words}. On the Pareto front: {line}."
     return Drawing(drawing.name, made, axes, alt, drawing.titles)

@@ -59,6 +59,10 @@ def test_every_leaf_is_measured_level_by_level(whole: subprocess.CompletedProces
     assert [leaf["level"] for leaf in record["leaves"]] == [0, 1, 1, 1, 2, 2, 2, 3]
     assert record["verdict"]["met"] is True
     assert all(node["seconds"] > 0 for node in record["trained"])
+    epochs = {" > ".join(node["node"]): node["epochs"] for node in record["trained"]}
+    assert [len(epochs[name]) for name in ("", "prune", "prune > pqat")] == [4, 1, 1]
+    assert epochs[""][0]["loss"] > epochs[""][-1]["loss"]
+    assert all(0 <= epoch["accuracy"] <= 1 for trained in epochs.values() for epoch in trained)
     assert Counter(tuple(node["node"]) for node in record["trained"]).most_common(1)[0][1] == 1
     for leaf in record["leaves"]:
         assert figure(leaf, "mismatches") == figure(leaf, "sim_mismatches") == 0
