@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from hil.harness.metrics.scores import finite_score
-from hil.harness.model import REPAIRS, Model, load_model_file
+from hil.harness.model import REPAIRS, Model, Scale, load_model_file
 from hil.harness.pipeline import TFLITE, Pipeline
 from hil.harness.progress import LineProgress
 from hil.harness.store.store import Store, default_root
@@ -54,7 +54,7 @@ def metric_of(pipeline: Pipeline, model: Model, leaf: str, samples: int) -> floa
 
 def rows_of(model: Model, seeds: Sequence[int], measured: Callable[[Model, str], float], samples: int | None) -> None:
     """Prints the rows of a model: `ptq`, and each leaf with the repair off and on."""
-    shown: Callable[[float], str] = (lambda v: f"{100 * v:.1f}") if not callable(model.metric) else "{:.2f}".format
+    shown = (model.metric_scale or Scale("")).number
     for leaf in ("ptq", *LEAVES):
         cells = []
         for repairs in (OTHERS, REPAIRS):

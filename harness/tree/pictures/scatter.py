@@ -144,7 +144,11 @@ def _least_accuracy(found: Walk, base: float) -> float:
 
 def _text(shown: float, scale: Scale) -> str:
     """Formats a shown accuracy with its unit."""
-    return f"{shown:.2f}{scale.symbol}" if scale.is_share else scale.text(shown)
+    return f"{_number(shown, scale)}{scale.symbol}"
+
+
+def _number(shown: float, scale: Scale) -> str:
+    return f"{shown:.2f}" if scale.is_share else scale.number(shown)
 
 
 def _beside(axes: Axes, axis: str) -> dict[str, Any]:
@@ -216,6 +220,7 @@ def _draw_points(drawing: Drawing, found: Walk, cost: Cost, points: list[Scatter
             mec=edge,
             mew=0.8,
         )
-        accuracy, low, high = (_text(value, found.scale) for value in (point.accuracy, point.low, point.high))
-        text = f"{leaf.name}: {accuracy} ({low} to {high}), {point.cost:.4g} {cost.unit}, {leaf.status.value}"
+        between = f"{_number(point.low, found.scale)} to {_text(point.high, found.scale)}"
+        accuracy = f"{_text(point.accuracy, found.scale)} ({between})"
+        text = f"{leaf.name}: {accuracy}, {point.cost:.4g} {cost.unit}, {leaf.status.value}"
         drawing.tooltip(dot, text)
