@@ -277,9 +277,9 @@ class Model:
     budget: Budget = field(default_factory=Budget)
     """Limits that `budget` and `hil tree` check."""
     metric: str | Metric | MetricFunction | None = None
-    """Accuracy: `"top1"`, `"binary"`, `"auc"`, `"r2"`, a function of (outputs, labels), larger is better, or a `Metric`.
+    """Accuracy: `"top1"`, `"binary"`, `"auc"`, `"r2"`, a function of (outputs, labels), larger is better, or a Metric.
 
-    A `Metric` also says its unit and direction. With None it follows from outputs, labels and loss (docs/models.md).
+    A Metric also says its unit and direction. With None it follows from outputs, labels and loss (docs/models.md).
     """
     loss: str | Callable[[], Any] = "logits"
     """Loss of training: `"logits"` or `"probabilities"`, cross-entropies of such outputs, or `"mse"`, the mean square.
