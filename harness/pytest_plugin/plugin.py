@@ -11,7 +11,7 @@ tests run.  Nothing is imported here that a pytest run without deployments would
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -82,8 +82,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
-    report: Any = yield
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
     if collector.config.stash[OPTIONS].target and report.failed:
         from hil.harness.pytest_plugin.collection import missing_library
 
