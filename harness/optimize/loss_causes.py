@@ -58,7 +58,7 @@ def _cause_in_scheme(promise: Promise, before: Any, step: str, recipe: Recipe) -
     layer = next(layer for layer in flat_layers(before) if layer.name == promise.layer)
     readers = [unwrap(node.layer) for node in layer._outbound_nodes]
     kernel = _kernel(before, promise.layer)
-    off = {"relu_layer", "shared_quantizer", "per_channel_guess"} - set(recipe.repairs)
+    off = {"relu_layer", "shared_quantizer", "per_channel_guess", "kernel_regularizer"} - set(recipe.repairs)
     if any(type(reader).__name__ == "Concatenate" for reader in readers):
         return Cause(
             "a Concatenate reads it, and TFMOT then gives it the default quantizer, which preserves nothing",
@@ -70,6 +70,8 @@ def _cause_in_scheme(promise: Promise, before: Any, step: str, recipe: Recipe) -
         return _switched_off("shared_quantizer", f"layer {dense} has no zeros")
     if "per_channel_guess" in off and promise.kind == "clusters" and type(layer).__name__ == "Conv2D":
         return _switched_off("per_channel_guess", "TFMOT took it for a layer that was clustered per channel")
+    if "kernel_regularizer" in off and promise.kind == "clusters" and getattr(layer, "kernel_regularizer", None):
+        return _switched_off("kernel_regularizer", "it has a regularizer, which moves weights out of their cluster")
     if promise.kind == "clusters" and np.unique(kernel).size == 1:
         return Cause("all its weights were equal, and TFMOT preserves no single cluster")
     return None

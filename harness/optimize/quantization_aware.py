@@ -17,7 +17,7 @@ from hil.harness.blame import first_cause
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
 from hil.harness.optimize.layers import flat_layers, weight_name
 from hil.harness.optimize.per_tensor import quantize_per_tensor
-from hil.harness.optimize.repairs import repairs, revive_dead_channels
+from hil.harness.optimize.repairs import repairs, revive_dead_channels, settle_clusters
 
 
 def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]) -> Any:
@@ -84,8 +84,10 @@ def _refused(model: Any, error: Exception) -> str:
 def with_default_quantizers(trained: Any, enabled: Collection[str]) -> Any:
     """Returns the trained model with TFMOT's default quantizers: same outputs and weights, no scheme variables.
 
-    `enabled` names the repairs of TFMOT; `dead_channels` acts here, on the trained ranges.
+    `enabled` names the repairs of TFMOT; `kernel_regularizer` and `dead_channels` act here, on the trained kernels and
+    ranges.
     """
+    settle_clusters(trained, enabled)
     keras, quantization = import_keras(), import_tfmot().quantization.keras
     with quiet(), quantization.quantize_scope():
         plain = keras.models.clone_model(trained)

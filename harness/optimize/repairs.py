@@ -1,4 +1,4 @@
-"""Workarounds for five silent defects of TFMOT 0.8.1, each with a name and each can be switched off.
+"""Workarounds for six silent defects of TFMOT 0.8.1, each with a name and each can be switched off.
 
     with repairs():                                   # all of them
         ...
@@ -6,7 +6,7 @@
         ...
 
 Measured on TensorFlow 2.19.1; the tests show each defect and its repair.  With a repair off, `survival` or the
-conversion catches the first four, and `clipped_outputs` the fifth where it cuts off an output.
+conversion catches all but `calibrated_ranges`, which `clipped_outputs` catches where an output is cut off.
 
 ==================  ==================================================================================================
 per_channel_guess   CQAT and PCQAT guess that a kernel was clustered per channel when all its channels have about the
@@ -27,6 +27,10 @@ calibrated_ranges   The activation ranges of QAT, PQAT, CQAT and PCQAT begin wit
                     rose from 0.7 to 39.  Activations of 0 to 0.3 have six steps.
                     Repair: they begin with the float network's ranges on `Recipe.calibration` samples
                     (`set_activation_ranges`), as `npu_pcqat` always does.
+kernel_regularizer  CQAT and PCQAT overwrite a kernel by its centroids in each step, but a regularizer of the kernel
+                    still moves it behind them: by the optimizer's history, which differs for a weight that has changed
+                    its cluster.  The last step remains, and 16 weights are 19, some of them a ten-millionth apart.
+                    Repair: the weights of a cluster become equal after the training (`settle_clusters`).
 ==================  ==================================================================================================
 """
 
@@ -53,7 +57,8 @@ _ACTIVATION = _QUANTIZATION + "quantize_aware_activation"
 def repairs(enabled: Collection[str] = REPAIRS) -> Iterator[None]:
     """Patches TFMOT while the block runs.
 
-    Two are no patches: `dead_channels` is `revive_dead_channels`, `calibrated_ranges` is `set_activation_ranges`.
+    Three are no patches: `dead_channels` is `revive_dead_channels`, `calibrated_ranges` is `set_activation_ranges`,
+    `kernel_regularizer` is `settle_clusters`.
     """
     import_tfmot()
     with ExitStack() as stack:
@@ -128,6 +133,23 @@ def replaced(owner: Any, **attributes: Any) -> Iterator[None]:
 
 
 _PATCHES = {"per_channel_guess": _per_channel_guess, "shared_quantizer": _shared_quantizer, "relu_layer": _relu_layer}
+
+
+def settle_clusters(trained: Any, enabled: Collection[str] = REPAIRS) -> None:
+    """Gives the weights of each cluster their median, in every kernel that is trained with its clusters preserved."""
+    if "kernel_regularizer" not in enabled:
+        return
+    registry = importlib.import_module(_CLUSTER_PRESERVE)
+    for layer in trained.layers:
+        for kernel, _, variables in getattr(layer, "_weight_vars", ()):
+            centroids = variables.get(registry.CLUSTER_CENTROIDS) if isinstance(variables, dict) else None
+            if centroids is None or len(centroids.shape) != 1:  # those of single channels are numbered by channel
+                continue
+            values, clusters = kernel.numpy(), variables[registry.PULLING_INDICES].numpy()
+            for cluster in np.unique(clusters):
+                members = clusters == cluster
+                values[members] = np.median(values[members])
+            kernel.assign(values)
 
 
 def revive_dead_channels(model: Any, enabled: Collection[str] = REPAIRS) -> list[str]:

@@ -16,6 +16,7 @@ from hil.harness.optimize.clipped_outputs import clipped_outputs
 from hil.harness.optimize.conversion import to_tflite
 from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot, seeded
 from hil.harness.optimize.layer_weights import measure_tflite
+from hil.harness.optimize.layers import kernels
 from hil.harness.optimize.repairs import repairs
 from hil.harness.optimize.training import TrainingPlan, fit
 from hil.targets import create
@@ -181,6 +182,27 @@ def test_small_activations_have_few_steps_of_the_first_range(tree: Any) -> None:
     base = float(np.mean(network.predict(tree.data.x, verbose=0).argmax(axis=1) == tree.data.y))
     assert accuracy(without(RECIPE, "calibrated_ranges").repairs) < base - 0.2
     assert accuracy(REPAIRS) > base - 0.02
+
+
+def test_a_kernels_regularizer_moves_weights_that_changed_their_cluster(tree: Any) -> None:
+    keras = import_keras()
+    layers = keras.layers
+    recipe = replace(tree.recipe, cqat=FineTune(epochs=4, learning_rate=3e-3, samples=256))
+    with seeded(4):
+        network = keras.Sequential(
+            [
+                layers.Conv2D(16, 3, activation="relu", input_shape=(8, 8, 1), kernel_regularizer="l2", name="conv"),
+                layers.Flatten(),
+                layers.Dense(4, name="logits"),
+            ]
+        )
+    clustered = steps.apply("cluster", network, tree.data, recipe)
+
+    def distinct(repairs: tuple[str, ...]) -> int:
+        made = steps.apply("cqat", clustered, tree.data, replace(recipe, repairs=repairs))
+        return max(len(np.unique(values)) for layer, _, values in kernels(made) if layer.name.endswith("conv"))
+
+    assert distinct(without(recipe, "kernel_regularizer").repairs) > recipe.clusters >= distinct(REPAIRS)
 
 
 def test_tfmot_is_as_it_was_after_the_block() -> None:
