@@ -14,7 +14,8 @@ The input model is not changed.  The same model, data and recipe give the same r
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from hil.harness.optimize.batchnorm_folding import fold
 from hil.harness.optimize.keras.flat_graph import flat_model
 from hil.harness.optimize.keras.keras2 import import_tfmot, quiet, seeded
 from hil.harness.optimize.layer_weights import LayerWeights
+from hil.harness.optimize.layers import kernels
 from hil.harness.optimize.npu_steps import STEPS as NPU_STEPS
 from hil.harness.optimize.promises import Promise, promises_after
 from hil.harness.optimize.pruning import prune_layers, wrap_layers
@@ -124,8 +126,24 @@ def apply(
     tune = recipe.fine_tune(technique)
     spared = frozenset(promise.layer for promise in earlier) - touched_layers(technique, model, recipe)
     plan = TrainingPlan(tune, recipe.batch_size, recipe.seed, loss, progress, technique, spared, on_epoch)
-    with seeded(recipe.seed):
+    with seeded(recipe.seed), _unfrozen(model):
         return STEPS[technique](model, data, recipe, plan)
+
+
+@contextmanager
+def _unfrozen(model: Any) -> Iterator[None]:
+    """Makes the frozen layers with kernels, as of transfer learning, trainable while the block runs.
+
+    TFMOT leaves the weights of a frozen layer unclustered and preserves neither its zeros nor its clusters.
+    """
+    frozen = [layer for layer in dict.fromkeys(layer for layer, _, _ in kernels(model)) if not layer.trainable]
+    for layer in frozen:
+        layer.trainable = True
+    try:
+        yield
+    finally:
+        for layer in frozen:
+            layer.trainable = False
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,26 @@ def test_a_layer_that_tfmot_cannot_quantize_is_one_clear_line(data: steps.Traini
         steps.apply("qat", network, data, steps.Recipe())
 
 
+def test_frozen_layers_hold_what_their_path_promises(data: steps.TrainingData, tree: Any) -> None:
+    """As in transfer learning; TFMOT clusters no frozen layer, and preserves neither its zeros nor its clusters."""
+    keras = import_keras()
+    brief = FineTune(1, 1e-3, samples=64)
+    recipe = replace(tree.recipe, prune=brief, sparse_cluster=brief, pcqat=brief)
+    network = keras.Sequential(
+        [
+            keras.layers.Flatten(input_shape=(8, 8, 1)),
+            keras.layers.Dense(16, trainable=False, name="backbone"),
+            keras.layers.Dense(4, name="head"),
+        ]
+    )
+    made, promises = network, ()
+    for step in ("prune", "sparse_cluster", "pcqat"):
+        found = steps.apply_checked(step, made, data, recipe, promises)
+        made, promises = found.model, found.promises
+    assert {promise.kind for promise in promises if promise.layer == "backbone"} == {"zeros", "clusters"}
+    assert not network.get_layer("backbone").trainable
+
+
 @pytest.mark.parametrize("technique", steps.STEPS)
 def test_a_model_that_is_repeated_is_one_clear_line(data: steps.TrainingData, technique: str) -> None:
     """TFMOT would prune and cluster none of its kernels, without a word."""
