@@ -18,7 +18,10 @@ from hil.core.errors import BadInputError, HilError, UnavailableError
 from hil.harness.model.metric import METRICS, Metric, MetricFunction, Scale, check_drop, own_metric, scale_of
 
 LOSSES = ("logits", "probabilities", "mse")
-REPAIRS = ("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels", "calibrated_ranges", "kernel_regularizer")
+REPAIRS = (
+    *("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels", "calibrated_ranges"),
+    "kernel_regularizer",
+)
 """Names of the workarounds for TFMOT's defects; `hil.harness.optimize.repairs` describes each."""
 SCHEDULES = ("polynomial", "constant")
 SPARSITY_BY = ("uniform", "sensitivity")

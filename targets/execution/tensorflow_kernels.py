@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from hil.core.arrays import Array
+from hil.core.tflite.model import view_model
 
 _EXTENSION = "tensorflow.lite.python.interpreter_wrapper._pywrap_tensorflow_interpreter_wrapper"
 _SCHEMA = "tensorflow.lite.python.schema_py_generated"
@@ -67,16 +68,12 @@ class KernelInterpreter:
         return [{"index": index} for index in self._native.OutputIndices()]
 
     def get_tensor_details(self) -> list[dict[str, Any]]:
-        """Index and name of each tensor; a kernel's temporary memory may have no type, and is none."""
-        typed = filter(self._has_type, range(self._native.NumTensors(0)))
-        return [{"index": index, "name": self._native.TensorName(index, 0)} for index in typed]
+        """Index and name of each tensor of the model's graph.
 
-    def _has_type(self, index: int) -> bool:
-        try:
-            self._native.TensorType(index, 0)
-        except ValueError:
-            return False
-        return True
+        Behind them, an interpreter has its kernels' temporary memory, and crashes where a tensor is made of some.
+        """
+        count = view_model(self._model, "the model", lambda model: len(model.main.tensors))
+        return [{"index": index, "name": self._native.TensorName(index, 0)} for index in range(count)]
 
 
 def schema() -> ModuleType:
