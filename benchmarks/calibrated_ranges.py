@@ -20,7 +20,7 @@ from hil.harness.metrics.scores import finite_score
 from hil.harness.model import REPAIRS, Model, Scale, load_model_file
 from hil.harness.pipeline import TFLITE, Pipeline
 from hil.harness.progress import LineProgress
-from hil.harness.store.store import Store, default_root
+from hil.harness.store.store import Origin, Store, default_root
 from hil.targets.base import Deployable
 from hil.targets.execution.signature import dequantize, quantize, read_signature
 
@@ -47,7 +47,7 @@ def metric_of(pipeline: Pipeline, model: Model, leaf: str, samples: int) -> floa
     int8 = pipeline.int8(model, leaf).read(TFLITE)
     x, y = (part[:samples] for part in pipeline.samples(model, "test"))
     signature = read_signature(int8)
-    run = pipeline.outputs("host", Deployable(int8, None), [quantize(signature.inputs[0], x)], f"{model.name}: {leaf}")
+    run = pipeline.outputs("host", Deployable(int8, None), [quantize(signature.inputs[0], x)], Origin(model.name, leaf))
     task, outputs = pipeline.learning_task(model), dequantize(signature.outputs[0], run.outputs[0])
     return finite_score(task, outputs, task.labels(y), leaf)
 

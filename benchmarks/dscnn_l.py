@@ -96,7 +96,7 @@ def _cycles(bench: Evaluator, model: Model, leaf: str) -> int:
     """Cycles of one inference; they do not depend on the sample."""
     deployment = bench.deploy(model, leaf)
     inputs = np.zeros((1, *deployment.signature.inputs[0].shape[1:]), np.int8)
-    run = bench.pipeline.outputs("sim", deployment.deployable, [inputs], deployment.name)
+    run = bench.pipeline.outputs("sim", deployment.deployable, [inputs], deployment.origin)
     return latency_of(run, deployment.compiled.summary, "sim").cycles
 
 

@@ -8,6 +8,7 @@ Versions are read without importing anything heavy.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import platform
 import shutil
@@ -17,11 +18,15 @@ from pathlib import Path
 
 from hil.core.errors import HilError, UnavailableError
 from hil.targets import registry
+from hil.targets.declaration import Declaration
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A program, package or data set; `version` is empty if it is missing; `needed`: the default run needs it."""
+    """A target, program, package or data set.
+
+    `version` is empty if it cannot be used; `needed`: the default run needs it.
+    """
 
     name: str
     version: str
@@ -45,22 +50,29 @@ DISTRIBUTIONS = (
 
 
 def examine() -> list[Finding]:
-    """All findings, in the order of a model's way to the target."""
-    found = [Finding("python", platform.python_version(), "everything", "")]
+    """All findings: the targets, then programs, packages and data in the order of a model's way to the target."""
+    found = [*targets(), Finding("python", platform.python_version(), "everything", "")]
     found += [_distribution(*entry) for entry in DISTRIBUTIONS]
-    found += _targets()
     found += [_qemu(), _firmware(), _arm_fvp(), _docker(), _labgrid(), *_data(Path("models"))]
     return found
 
 
-def _targets() -> list[Finding]:
-    """All registered targets, unusable ones with the reason."""
+def targets() -> list[Finding]:
+    """All registered targets without any option: the engine of one that is ready, the reason and remedy of another."""
     known = registry.registry()
-    found = [
-        Finding(f"target {name}", known.distributions[name], declared.summary, "")
-        for name, declared in known.targets.items()
-    ]
-    return found + [Finding(f"target {name}", "", "", why, needed=False) for name, why in registry.broken().items()]
+    found = [_target(name, declared) for name, declared in known.targets.items()]
+    return found + [Finding(f"target {name}", "", "", why, needed=False) for name, why in known.broken.items()]
+
+
+def _target(name: str, declared: Declaration) -> Finding:
+    title, identity = f"target {name}", {}
+    try:
+        with contextlib.closing(registry.make(declared, declared.options())) as target:
+            identity = target.identity()
+    except (HilError, ImportError) as error:
+        return Finding(title, "", declared.summary, str(error).removeprefix(f"{title}: "), needed=False)
+    version = " ".join(identity[key] for key in ("engine", "engine_version") if key in identity)
+    return Finding(title, version or "ready", declared.summary, "")
 
 
 def _distribution(name: str, purpose: str, needed: bool) -> Finding:

@@ -28,6 +28,7 @@ from hil.core.errors import BadInputError, OptimizeError
 from hil.core.measurement import Measurement, Trust
 from hil.harness import builders
 from hil.harness.builders import ARRAYS, FIDELITY, KERAS, NOTES, PROMISES, SPREAD, TFLITE, WEIGHTS, X, Y, write_json
+from hil.harness.leaves import GIVEN
 from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy, accuracy_from_record, accuracy_of
 from hil.harness.metrics.int8_task import task_of_int8
 from hil.harness.metrics.learning_task import LearningTask
@@ -40,7 +41,7 @@ from hil.harness.optimize.promises import Promise, read_promises
 from hil.harness.step_process import build_in_process, is_of_file
 from hil.harness.store.code_version import code_version
 from hil.harness.store.source_digest import function_digest, source_digest, source_versions, versions
-from hil.harness.store.store import Artifact, ArtifactRecipe, Store, digest, digest_files
+from hil.harness.store.store import UNKNOWN, Artifact, ArtifactRecipe, Origin, Store, digest, digest_files
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.targets import create, registry
@@ -114,7 +115,8 @@ class Pipeline:
             return builders.build(arrow, self, model, folder, arguments)
 
         title = builders.step_title(arrow, model, arguments)
-        return self.store.make(recipe, build, lambda: self.say(f"{title}: another run makes it", 0, 0))
+        origin = Origin(model.name, _technique(arrow, arguments))
+        return self.store.make(recipe, build, lambda: self.say(f"{title}: another run makes it", 0, 0), origin)
 
     def _builds_elsewhere(self, model: Model) -> bool:
         """Returns whether what needs TensorFlow or the user's code is built in a process of its own."""
@@ -206,7 +208,7 @@ class Pipeline:
         """Parameters and multiply-accumulates of an inference, of the Keras network or of the int8 file."""
         if model.tflite is not None:
             int8 = model.file(model.tflite).read_bytes()
-            summary = self.compiled(int8, VelaSettings()).summary
+            summary = self.compiled(int8, VelaSettings(), Origin(model.name, GIVEN)).summary
             return summary.weights_original, summary.macs
         code = code_version(*ENTRIES["size"])
         libraries = {**versions(*TRAINING), **source_versions(model)}
@@ -288,8 +290,8 @@ class Pipeline:
         except OptimizeError:
             return None
 
-    def compiled(self, int8: bytes, settings: VelaSettings) -> Compiled:
-        """Vela's output for a quantized TFLite file."""
+    def compiled(self, int8: bytes, settings: VelaSettings, origin: Origin = UNKNOWN) -> Compiled:
+        """Vela's output for a quantized TFLite file of a model and technique."""
         recipe = ArtifactRecipe(
             "vela",
             {"model": digest(int8)},
@@ -303,13 +305,15 @@ class Pipeline:
             (folder / TFLITE).write_bytes(compiled.model)
             write_json(folder / "compiled.json", compiled.record())
 
-        artifact = self.store.make(recipe, build)
+        artifact = self.store.make(recipe, build, origin=origin)
         return Compiled.from_record(artifact.read(TFLITE), json.loads(artifact.read("compiled.json")))
 
     # -- outputs
 
-    def outputs(self, target: str, model: Deployable, inputs: Sequence[Array], label: str = "", **options: Any) -> Run:
-        """A run whose outputs depend on nothing but these arguments: `host` or `sim`.  `label` is for people."""
+    def outputs(
+        self, target: str, model: Deployable, inputs: Sequence[Array], origin: Origin = UNKNOWN, **options: Any
+    ) -> Run:
+        """A run whose outputs depend on nothing but these arguments: `host` or `sim`.  `origin` is for people."""
         oracle = registry.declaration(target).role is Role.ORACLE  # which knows nothing of accelerators
         what = model.int8 if oracle else model.compiled or model.int8
         if what is None:
@@ -327,11 +331,17 @@ class Pipeline:
         )
 
         def build(folder: Path) -> None:
-            text = f"{label} on {target}"
+            text = f"{origin} on {target}"
             run = create(target, **options).run(model, inputs, progress=lambda n, of: self.say(text, n, of))
             _write_run(folder, run)
 
-        return _read_run(self.store.make(recipe, build))
+        return _read_run(self.store.make(recipe, build, origin=origin))
+
+
+def _technique(arrow: str, arguments: Mapping[str, Any]) -> str:
+    """Technique of an artifact: a leaf, the last step of a node, or "base"; empty for data and what describes it."""
+    node = arguments.get("node", [] if arrow == "base" else None)
+    return str(arguments.get("leaf") or ("" if node is None else node[-1] if node else "base"))
 
 
 def target_module(target: str) -> str:

@@ -68,7 +68,7 @@ def list_boards(
     if as_json:
         print(json.dumps({"boards": rows, "ports": others}))
     else:
-        _show(rows, others)
+        print(format_boards(rows, others))
 
 
 @app.command()
@@ -133,24 +133,20 @@ def _identity(answer: ProbeResult) -> str:
     return f"{answer.port}: {identity}" if answer.board else f"{answer.port}: no board"
 
 
-def _show(rows: list[dict[str, Any]], others: list[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def format_boards(rows: list[dict[str, Any]], others: list[str]) -> str:
+    """Formats a row a board, and a line a port that no board matches."""
     from rich.text import Text
 
+    from hil.harness.text_table import Column, Row, format_table
     from hil.targets.boards.probe import ProbeResult
 
-    console, table = Console(markup=False), Table()
-    asked = any("answers" in row for row in rows)
-    for heading in ("board", "what", "speaks", "accelerator", "port", *(["answer"] if asked else [])):
-        table.add_column(heading, overflow="fold")
+    columns = [Column(heading) for heading in ("board", "what", "speaks", "accelerator", "port", "answer")]
+    cells = []
     for row in rows:
         port = Text(", ".join(row.get("found", ())) or row.get("port", ""))
-        port.append(f" {row['trouble']}" if row["trouble"] else "", "yellow")
+        port.append(f"{' ' if port else ''}{row['trouble']}" if row["trouble"] else "", "yellow")
         answers = [ProbeResult(**answer) for answer in row.get("answers", ())]
         identities = "\n".join(answer.trouble or _identity(answer).partition(": ")[2] for answer in answers)
-        cells = [row["name"], *(row.get(key, "") for key in ("title", "protocol", "accelerator")), port]
-        table.add_row(*cells, *([identities] if asked else []))
-    console.print(table)
-    for other in others:
-        console.print(f"no board's: {other}")
+        about = (row.get(key, "") for key in ("title", "protocol", "accelerator"))
+        cells.append(Row([row["name"], *about, port, identities]))
+    return "\n".join([format_table(columns, cells), *(f"no board's: {other}" for other in others)])

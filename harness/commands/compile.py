@@ -35,21 +35,20 @@ def compile_(
 
 
 def _show(output: Path, summary: Any, settings: Any) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from hil.harness.text_table import Column, Row, format_table
 
-    table = Table(title=f"{output}: {settings.title}", title_justify="left")
-    for heading in ("figure", "value", "unit", "trust"):
-        table.add_column(heading, justify="right" if heading == "value" else "left")
     milliseconds = 1e3 * summary.cycles_total / summary.clock_hz
-    table.add_row("NPU cycles (Vela's estimate)", f"{summary.cycles_total:,}", "cycles", "modelled")
-    table.add_row(f"time at {summary.clock_hz / 1e6:g} MHz", f"{milliseconds:.3f}", "ms", "modelled")
-    table.add_row("SRAM", f"{summary.sram_bytes:,}", "bytes", "exact")
-    table.add_row("flash", f"{summary.flash_bytes:,}", "bytes", "exact")
-    if summary.dram_bytes:
-        table.add_row("DRAM", f"{summary.dram_bytes:,}", "bytes", "exact")
-    table.add_row("encoded weights", f"{summary.weights_encoded:,}", "bytes", "exact")
-    table.add_row("MACs", f"{summary.macs:,}", "", "exact")
-    table.add_row("operators on the NPU", str(len(summary.npu_operators)), "", "exact")
-    table.add_row("operators on the CPU", ", ".join(summary.cpu_operators) or "0", "", "exact")
-    Console(markup=False).print(table)
+    rows = (
+        ("NPU cycles (Vela's estimate)", f"{summary.cycles_total:,}", "cycles", "modelled"),
+        (f"time at {summary.clock_hz / 1e6:g} MHz", f"{milliseconds:.3f}", "ms", "modelled"),
+        ("SRAM", f"{summary.sram_bytes:,}", "bytes", "exact"),
+        ("flash", f"{summary.flash_bytes:,}", "bytes", "exact"),
+        *([("DRAM", f"{summary.dram_bytes:,}", "bytes", "exact")] if summary.dram_bytes else []),
+        ("encoded weights", f"{summary.weights_encoded:,}", "bytes", "exact"),
+        ("MACs", f"{summary.macs:,}", "", "exact"),
+        ("operators on the NPU", str(len(summary.npu_operators)), "", "exact"),
+        ("operators on the CPU", str(len(summary.cpu_operators)), ", ".join(summary.cpu_operators), "exact"),
+    )
+    columns = (Column("figure"), Column("value", number=True), Column("unit"), Column("trust"))
+    title = f"{output}: {settings.title}"
+    print(format_table(columns, [Row(row) for row in rows], title=title))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
-import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from hil.harness.diff.runs import RunTrace
     from hil.npu.disassembly.instruction import Instruction
 
-_WIDTH = 100
 _MOST_ORIGINS = 3
 """Origins that are printed after the first difference; JSON has all."""
 
@@ -127,8 +124,15 @@ def _lines(model: str, ran_on: str, got: RunTrace, expected: RunTrace, result: C
         texts += ["", *_first_lines(first, got, expected, result), ""]
     texts += _summary(result)
     for note in dict.fromkeys((*got.notes, *expected.notes)):
-        texts += textwrap.wrap(f"note: {note}", _WIDTH, subsequent_indent="  ")
-    return texts
+        texts.append(f"note: {note}")
+    return [line for text in texts for line in _wrap(text)]
+
+
+def _wrap(text: str) -> list[str]:
+    """Wraps a line for the terminal, further lines indented by two columns more."""
+    from hil.harness.text_table import wrap
+
+    return wrap(text, indent=" " * (len(text) - len(text.lstrip()) + 2))
 
 
 def _first_lines(first: Difference, got: RunTrace, expected: RunTrace, result: Comparison) -> list[str]:
@@ -160,8 +164,7 @@ def _first_lines(first: Difference, got: RunTrace, expected: RunTrace, result: C
 def _suspects(of: Difference) -> list[str]:
     from hil.harness.diff.suspects import describe
 
-    wrap = functools.partial(textwrap.wrap, width=_WIDTH, initial_indent="  ", subsequent_indent="    ")
-    return [text for line in describe(of.suspects) for text in wrap(line)]
+    return [f"  {line}" for line in describe(of.suspects)]
 
 
 def _last(differing: list[Any]) -> str:
@@ -192,7 +195,7 @@ def _summary(result: Comparison) -> list[str]:
             reasons.setdefault(f"{how}, {found.reason}", []).append(f"{found.operator} {found.operator_index}")
     texts = [f"outputs of {len(result.tensors)} operators, compared: {parts}"]
     for reason, operators in reasons.items():
-        texts += textwrap.wrap(f"  {reason}: {', '.join(operators)}", _WIDTH, subsequent_indent="    ")
+        texts.append(f"  {reason}: {', '.join(operators)}")
     return texts
 
 

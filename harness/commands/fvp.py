@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,19 +27,17 @@ def engines(as_json: arguments.Json = False) -> None:
             rows.append({"engine": name, "version": found.version, "why": found.why, "command": list(found.command)})
         except UnavailableError as error:
             rows.append({"engine": name, "version": "", "why": str(error), "command": []})
-    if as_json:
-        print(json.dumps(rows))
-        return
-    from rich.console import Console
-    from rich.table import Table
+    print(json.dumps(rows) if as_json else format_engines(rows))
+
+
+def format_engines(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Formats a row an engine: its version, and the reason for the choice or the absence."""
     from rich.text import Text
 
-    table = Table()
-    for heading in ("engine", "version", "why"):
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(row["engine"], row["version"] or Text("no", "yellow"), row["why"])
-    Console(markup=False).print(table)
+    from hil.harness.text_table import Column, Row, format_table
+
+    columns = [Column(heading) for heading in ("engine", "version", "why")]
+    return format_table(columns, [Row([r["engine"], r["version"] or Text("no", "yellow"), r["why"]]) for r in rows])
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,16 @@ def models(
                 "missing": unavailable(model),
             }
         )
-    if as_json:
-        print(json.dumps(records))
-        return
-    from rich.console import Console
-    from rich.table import Table
+    print(json.dumps(records) if as_json else format_models(records))
 
-    table = Table()
-    for heading in ("model", "params", "MACs", "techniques", "data"):
-        table.add_column(heading, justify="right" if heading in ("params", "MACs") else "left")
-    for record in records:
-        sizes = (f"{record['params']:,}", f"{record['macs']:,}")
-        table.add_row(record["name"], *sizes, ", ".join(record["techniques"]), record["missing"] or "here")
-    Console().print(table)
+
+def format_models(records: Sequence[Mapping[str, Any]]) -> str:
+    """Formats a row a model; of one whose data is missing, the way to get it."""
+    from hil.harness.text_table import Column, Row, format_table
+
+    columns = [Column("model"), Column("params", number=True), Column("MACs", number=True)]
+    rows = [
+        Row([r["name"], f"{r['params']:,}", f"{r['macs']:,}", ", ".join(r["techniques"]), r["missing"] or "here"])
+        for r in records
+    ]
+    return format_table([*columns, Column("techniques"), Column("data")], rows)

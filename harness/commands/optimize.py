@@ -76,23 +76,23 @@ def optimize(
 
 
 def _show(record: dict[str, Any], model: Model) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from hil.harness.text_table import Column, Row, format_table, wrap
 
-    steps = " > ".join(record["path"])
-    table = Table(title=f"{model.name}: {steps}, {record['bytes']:,} bytes", title_justify="left")
-    for heading in ("layer", "kind", "weights", "zeros", "unique", "per channel"):
-        table.add_column(heading, justify="left" if heading in ("layer", "kind") else "right")
-    for layer in record["layers"]:
-        table.add_row(
-            layer["layer"],
-            layer["kind"],
-            f"{layer['size']:,}",
-            f"{100 * layer['zeros']:.1f} %",
-            str(layer["unique"]),
-            str(layer["unique_per_channel"]),
+    columns = [Column("layer"), Column("kind")]
+    columns += [Column(heading, number=True) for heading in ("weights", "zeros", "unique", "per channel")]
+    rows = [
+        Row(
+            [
+                *(layer[key] for key in ("layer", "kind")),
+                f"{layer['size']:,}",
+                f"{100 * layer['zeros']:.1f} %",
+                *(str(layer[key]) for key in ("unique", "unique_per_channel")),
+            ]
         )
-    Console(markup=False).print(table)
-    for line in record["notes"]:
-        print(line)
+        for layer in record["layers"]
+    ]
+    title = f"{model.name}: {' > '.join(record['path'])}, {record['bytes']:,} bytes"
+    print(format_table(columns, rows, title=title))
+    for note in record["notes"]:
+        print("\n".join(wrap(note)))
     print(record["output"])

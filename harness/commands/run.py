@@ -71,7 +71,7 @@ def run(
         _write_outputs(signature, outputs, result)
     compiled_here = deployable.int8 is not None and deployable.compiled is not None
     record = _record(target, signature, result, data, settings, compiled_here=compiled_here)
-    print(json.dumps(record)) if as_json else _show(str(model), record)
+    print(json.dumps(record) if as_json else format_run(str(model), record))
 
 
 def _settings(vela: VelaOptions, data: bytes, signature: Signature) -> VelaSettings:
@@ -129,19 +129,17 @@ def _record(
     return {"outputs": outputs, "measurements": measurements, "identity": identity}
 
 
-def _show(model: str, record: Mapping[str, Any]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def format_run(model: str, record: Mapping[str, Any]) -> str:
+    """Formats the measurements, the outputs, and the identity of a run."""
+    from hil.harness.text_table import Column, Row, format_table, wrap
 
     identity = record["identity"]
-    console = Console(markup=False)
-    table = Table(title=f"{model} on {identity['target']}", title_justify="left")
-    for heading in ("figure", "value", "unit", "trust", "note"):
-        table.add_column(heading, justify="right" if heading == "value" else "left")
+    columns = [Column("figure"), Column("value", number=True), Column("unit"), Column("trust"), Column("note")]
+    rows = []
     for found in record["measurements"]:
         value = f"{found['value']:,.3f}" if found["value"] % 1 else f"{int(found['value']):,}"
-        table.add_row(found["name"], value, found["unit"], found["trust"], found["note"])
+        rows.append(Row([found["name"], value, found["unit"], found["trust"], found["note"]]))
     for output in record["outputs"]:
-        table.add_row(f"output {output['name']}", str(output["shape"]), output["dtype"], "exact", "")
-    console.print(table)
-    console.print(", ".join(f"{key} {value}" for key, value in identity.items()), highlight=False)
+        rows.append(Row([f"output {output['name']}", str(output["shape"]), output["dtype"], "exact", ""]))
+    table = format_table(columns, rows, title=f"{model} on {identity['target']}")
+    return "\n".join([table, *wrap(", ".join(f"{key} {value}" for key, value in identity.items() if value))])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,25 +20,48 @@ app = typer.Typer(help="What the store of artifacts holds, and making room in it
 
 @app.command("list")
 def list_(store: arguments.StoreFolder = None, as_json: arguments.Json = False) -> None:
-    """List artifacts, the longest unused first."""
+    """List the artifacts' sizes by model and technique; with --json each artifact, the longest unused first."""
     opened = arguments.open_store(store)
     artifacts = sorted(opened.artifacts(), key=lambda artifact: artifact.used)
     if as_json:
         print(json.dumps([_record(artifact) for artifact in artifacts]))
         return
-    from rich.console import Console
-    from rich.table import Table
+    print(format_artifacts(str(opened.root), artifacts))
 
-    table = Table(title=str(opened.root), title_justify="left")
-    for heading in ("step", "key", "bytes", "made in s", "last used"):
-        table.add_column(heading, justify="right" if heading in ("bytes", "made in s") else "left")
+
+def format_artifacts(title: str, artifacts: Sequence[Artifact]) -> str:
+    """Formats a row for each model and technique with the sums of its artifacts, and the sum of all."""
+    from hil.harness.text_table import Column, Row, format_table
+
+    columns = [Column("model"), Column("technique"), Column("artifacts", number=True, rank=2)]
+    columns += [Column("MB", number=True), Column("made in s", number=True, rank=3), Column("last used", rank=1)]
+    rows = [Row(_sums(*group, found)) for group, found in sorted(_groups(artifacts).items(), key=_place)]
+    table = format_table(columns, rows, title=title)
+    return f"{table}\nin all {len(artifacts)} artifacts, {sum(artifact.size for artifact in artifacts):,} bytes"
+
+
+def _groups(artifacts: Iterable[Artifact]) -> dict[tuple[str, str], list[Artifact]]:
+    """Artifacts by model and technique; what belongs to no technique, such as data, by its step."""
+    found: dict[tuple[str, str], list[Artifact]] = {}
     for artifact in artifacts:
-        record = _record(artifact)
-        used = artifact.used.strftime("%Y-%m-%d %H:%M")
-        table.add_row(record["step"], record["key"][:12], f"{record['bytes']:,}", f"{record['seconds']:.1f}", used)
-    table.add_section()
-    table.add_row("in all", str(len(artifacts)), f"{sum(a.size for a in artifacts):,}", "", "")
-    Console(markup=False).print(table)
+        origin = artifact.origin
+        found.setdefault((origin.model or "unknown", origin.technique or artifact.step), []).append(artifact)
+    return found
+
+
+def _place(group: tuple[tuple[str, str], list[Artifact]]) -> tuple[str, int, str]:
+    """Place of a group in the list: by model, then in the order of the deployment tree."""
+    from hil.harness.optimize.paths import PATHS
+
+    (model, technique), _ = group
+    return model, list(PATHS).index(technique) if technique in PATHS else -1, technique
+
+
+def _sums(model: str, technique: str, artifacts: Sequence[Artifact]) -> list[str]:
+    size = sum(artifact.size for artifact in artifacts)
+    seconds = sum(artifact.manifest["seconds"] for artifact in artifacts)
+    used = max(artifact.used for artifact in artifacts)
+    return [model, technique, f"{len(artifacts):,}", f"{size / 1e6:,.1f}", f"{seconds:,.1f}", f"{used:%Y-%m-%d %H:%M}"]
 
 
 @app.command()
@@ -82,6 +107,7 @@ def prune(
 def _record(artifact: Artifact) -> dict[str, Any]:
     return {
         "step": artifact.step,
+        **asdict(artifact.origin),
         "key": artifact.key,
         "bytes": artifact.size,
         "seconds": artifact.manifest["seconds"],

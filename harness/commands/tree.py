@@ -125,8 +125,11 @@ def tree(
 
 
 def _show(walked: Walk) -> None:
+    from hil.harness.text_table import wrap
     from hil.harness.tree.text_report import format_table, layer_notes, legend, verdict_lines
 
     remarks = layer_notes(walked)
-    lines = [format_table(walked), "", *legend(walked), "", *remarks, *([""] if remarks else [])]
-    print("\n".join([*lines, *verdict_lines(walked)]))
+    texts = ["", *legend(walked), "", *remarks, *([""] if remarks else []), *verdict_lines(walked)]
+    print(format_table(walked))
+    for text in texts:  # an indented line may be a command, which is to be copied
+        print("\n".join([text] if text.startswith(" ") else wrap(text)))

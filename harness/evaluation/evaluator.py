@@ -30,6 +30,7 @@ from hil.harness.model import Model
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import path_of, training_node
 from hil.harness.pipeline import Pipeline, surviving
+from hil.harness.store.store import Origin
 from hil.harness.vela.compiler import Compiled
 from hil.harness.vela.settings import VelaSettings
 from hil.targets import registry
@@ -58,6 +59,11 @@ class Deployment:
     @property
     def name(self) -> str:
         return f"{self.model.name}-{self.path}"
+
+    @property
+    def origin(self) -> Origin:
+        """The model and path, for the artifacts in the store."""
+        return Origin(self.model.name, self.path)
 
     @property
     def deployable(self) -> Deployable:
@@ -174,7 +180,7 @@ class Evaluator:
         return memory_of(deployment.compiled.summary, run)
 
     def _deployment(self, model: Model, path: str, int8: bytes, weights: tuple[LayerWeights, ...] = ()) -> Deployment:
-        compiled = self.pipeline.compiled(int8, self.vela)
+        compiled = self.pipeline.compiled(int8, self.vela, Origin(model.name, path))
         return Deployment(model, path, self.target_name, int8, compiled, self.vela, weights)
 
     # -- one measurement each
@@ -211,7 +217,7 @@ class Evaluator:
         return self.target.run(deployment.deployable, [inputs], progress=lambda done, of: say(text, done, of))
 
     def _on(self, target: str, deployment: Deployment, inputs: Array) -> Run:
-        return self.pipeline.outputs(target, deployment.deployable, [inputs], deployment.name)
+        return self.pipeline.outputs(target, deployment.deployable, [inputs], deployment.origin)
 
     def _parity(self, deployment: Deployment) -> Parity:
         outcome = self.outcome(deployment)

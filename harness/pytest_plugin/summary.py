@@ -1,8 +1,8 @@
 """Summary at the end of a run: one table a model, a row a path, and the left-out models.
 
-    path   Keras  int8       drop  on target  mismatches  cycles     ms  SRAM  flash  weights  zeros  unique  cycles
-    ptq     91.6  91.6  +0.1 ±0.2        7/8       0 / 0  59,636  0.119   5.5   54.0     48.4    0.9     255
-    prune   90.8  90.6  +1.0 ±0.4        7/8       0 / 0  41,780  0.084   5.5   36.6     31.0   50.0     218   -30 %
+    path   int8       drop  mismatches  cycles     ms  SRAM  flash  cycles vs ptq
+    ptq    91.6  +0.1 ±0.2       0 / 0  59,636  0.119   5.5   54.0
+    prune  90.6  +1.0 ±0.4       0 / 0  41,780  0.084   5.5   36.6          -30 %
 
 Rows are made where a test ran (`row`) and drawn where the terminal is (`render`).
 """
@@ -14,15 +14,16 @@ import importlib.metadata
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from hil.core.errors import HilError
 from hil.harness.evaluation.cost import clock_of
 from hil.harness.evaluation.kernel_weights import kernel_weights
 from hil.harness.metrics.accuracy import Accuracy
+from hil.harness.optimize.paths import PATHS
 from hil.harness.pytest_plugin import metric_cells
 from hil.harness.pytest_plugin.options import Options
+from hil.harness.text_table import Column, Row, format_table, wrap
 from hil.targets import registry
 from hil.targets.declaration import Role
 
@@ -35,7 +36,21 @@ TableRow = dict[str, Any]
 BASELINE = "ptq"
 FAILED = "✗"
 """Mark of a deployment with a failed test."""
-TABLE_WIDTH = 140
+METRIC_RANKS = (8, 0, 0, 7)
+"""Ranks of the columns of `metric_cells`; in a narrow terminal, columns of high rank are left out first."""
+COLUMNS = (
+    Column("mismatches", number=True),
+    Column("NPU\ncycles", number=True, rank=1),
+    Column("ms", number=True),
+    Column("SRAM", number=True, rank=2),
+    Column("flash", number=True, rank=3),
+    Column("encoded\nweights", number=True, rank=4),
+    Column("zeros", number=True, rank=9),
+    Column("unique", number=True, rank=10),
+    Column(f"cycles\nvs {BASELINE}", number=True, rank=5),
+    Column(f"weights\nvs {BASELINE}", number=True, rank=6),
+)
+"""Columns behind those of the metric."""
 
 
 def header(options: Options) -> list[str]:
@@ -93,41 +108,38 @@ def row(deployment: Deployment, results: MeasuredResults) -> TableRow:
 
 
 def render(rows: Sequence[TableRow], left_out: Mapping[str, str], reporter: pytest.TerminalReporter) -> str:
-    """The tables as text; wider than a narrow terminal rather than cut off."""
-    from rich.console import Console
+    """Formats the tables in the width and colours of pytest's terminal."""
+    return format_summary(rows, left_out, reporter._tw.fullwidth, reporter._tw.hasmarkup)
 
-    text = StringIO()
-    tw = reporter._tw
-    width = max(tw.fullwidth, TABLE_WIDTH)
-    console = Console(file=text, width=width, force_terminal=tw.hasmarkup, legacy_windows=False, highlight=False)
-    for model in dict.fromkeys(row["model"] for row in rows):
-        console.print(_table(model, [row for row in rows if row["model"] == model]))
+
+def format_summary(rows: Sequence[TableRow], left_out: Mapping[str, str], width: int, colour: bool) -> str:
+    """Formats a table a model, the legend, and the left-out models."""
+    ordered = sorted(rows, key=_place)  # workers of pytest-xdist report in the order in which they finish
+    parts = []
+    for model in dict.fromkeys(row["model"] for row in ordered):
+        parts.append(_table(model, [row for row in ordered if row["model"] == model], width, colour))
     if rows:
-        console.print(_legend(rows), style="italic", markup=False)
-    for name, reason in sorted(left_out.items()):
-        console.print(f"left out: {name}: {reason}", markup=False, soft_wrap=True)
-    return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
+        parts.append("\n".join(line for note in _legend(rows) for line in wrap(note, width)))
+    lines = [f"left out: {name}: {reason}" for name, reason in sorted(left_out.items())]
+    parts += ["\n".join(line for text in lines for line in wrap(text, width))] if lines else []
+    return "\n\n".join(parts)
 
 
-def _table(model: str, rows: list[TableRow]) -> Any:
-    from rich import box
-    from rich.table import Table
+def _place(row: TableRow) -> tuple[str, int]:
+    """Place of a row in the tables: model, then path in the order of the tree."""
+    return row["model"], list(PATHS).index(row["path"]) if row["path"] in PATHS else len(PATHS)
 
-    table = Table(
-        title=metric_cells.title(model, rows), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
-    table.add_column("path", no_wrap=True)
-    headings = (*metric_cells.headings(rows), "mis-\nmatches", "NPU\ncycles", "ms", "SRAM", "flash")
-    for heading in (*headings, "encoded\nweights", "zeros", "unique", "cycles", "weights"):
-        table.add_column(heading, justify="right", no_wrap=True)
+
+def _table(model: str, rows: list[TableRow], width: int, colour: bool) -> str:
     baseline = next((row for row in rows if row["path"] == BASELINE), None)
-    for row in rows:
-        table.add_row(*_cells(row), *_change(row, baseline), style="red" if row.get("failed") else None)
-    return table
+    cells = [Row([*_cells(row), *_change(row, baseline)], "red" if row.get("failed") else "") for row in rows]
+    title, headings = metric_cells.title(model, rows), zip(metric_cells.headings(rows), METRIC_RANKS, strict=True)
+    columns = [Column("path"), *(Column(heading, number=True, rank=rank) for heading, rank in headings), *COLUMNS]
+    return format_table(columns, cells, title=title, whole="", width=width, colour=colour)
 
 
-def _legend(rows: Sequence[TableRow]) -> str:
-    """Legend of the columns: their samples and sources."""
+def _legend(rows: Sequence[TableRow]) -> list[str]:
+    """Legend of the columns, a line each: their samples and sources."""
     notes = [metric_cells.legend(rows)]
     target = rows[0]["target"]
     if samples := _range(rows, "samples"):
@@ -140,12 +152,12 @@ def _legend(rows: Sequence[TableRow]) -> str:
         at = f", ms at {' or '.join(clocks)}" if clocks else ""
         notes.append(f"cycles and ms are {', '.join(trusts)}{at}")
         notes.append("all else is exact; SRAM, flash and encoded weights in KiB")
-    notes.append(f"zeros: % of the weights; unique: most distinct weights in a layer; last columns: against {BASELINE}")
+    notes.append("zeros: % of the weights; unique: most distinct weights in a layer")
     if any(row.get("failed") for row in rows):
         notes.append(f"{FAILED}: a test of this deployment failed")
     if any(row["cpu_operators"] for row in rows):
         notes.append("*: operators left to the CPU are not in the cycles")
-    return "\n".join(notes)
+    return notes
 
 
 def _is_stand_in(target: str) -> bool:

@@ -17,7 +17,7 @@ folder appears by one rename when it is complete, so an interrupted run leaves e
 per key keeps two processes from making the same artifact twice.  Files are hashed again when an artifact is found: a
 damaged artifact is made again, never used.
 
-    <root>/<step>/<key>/manifest.json   recipe, files with SHA-256 and size, time of making; sealed by a hash
+    <root>/<step>/<key>/manifest.json   recipe, origin, files with SHA-256 and size, time of making; sealed
     <root>/<step>/<key>/<files>
 """
 
@@ -30,7 +30,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,20 @@ class ArtifactRecipe:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The model and technique that an artifact was first made for; others with an equal recipe find it too."""
+
+    model: str = ""
+    technique: str = ""
+
+    def __str__(self) -> str:
+        return "-".join(filter(None, (self.model, self.technique)))
+
+
+UNKNOWN = Origin()
+
+
+@dataclass(frozen=True)
 class Artifact:
     """A finished artifact: its folder and manifest; `anew` if it was made now, not found in the store."""
 
@@ -102,6 +116,10 @@ class Artifact:
     @property
     def step(self) -> str:
         return str(self.manifest["recipe"]["step"])
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(**self.manifest.get("origin", {}))
 
     @property
     def size(self) -> int:
@@ -159,6 +177,7 @@ class Store:
         recipe: ArtifactRecipe,
         build: Callable[[Path], Mapping[str, Any] | None],
         waits: Callable[[], None] = lambda: None,
+        origin: Origin = UNKNOWN,
     ) -> Artifact:
         """Returns the artifact of `recipe`; builds it if the store has none.
 
@@ -177,7 +196,7 @@ class Store:
                 shutil.rmtree(stale, ignore_errors=True)
             work.mkdir(parents=True)
             try:
-                self._build(recipe, build, work)
+                self._build(recipe, build, work, origin)
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 work.rename(folder)
             finally:
@@ -217,7 +236,9 @@ class Store:
             message = f"the store {self.root} cannot be written: {error.strerror}"
             raise InfrastructureError(message, hint="name another with --store or HIL_STORE") from error
 
-    def _build(self, recipe: ArtifactRecipe, build: Callable[[Path], Mapping[str, Any] | None], work: Path) -> None:
+    def _build(
+        self, recipe: ArtifactRecipe, build: Callable[[Path], Mapping[str, Any] | None], work: Path, origin: Origin
+    ) -> None:
         start = time.monotonic()
         note = build(work)
         files = {}
@@ -226,6 +247,7 @@ class Store:
             files[path.relative_to(work).as_posix()] = {"sha256": digest(data), "size": len(data)}
         manifest = {
             "recipe": recipe.as_json(),
+            "origin": asdict(origin),
             "files": files,
             "note": dict(note or {}),
             "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),

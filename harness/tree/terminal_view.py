@@ -112,7 +112,7 @@ class TreeView(View):
 
     def say(self, *lines: str) -> None:
         for line in lines:
-            self._live.console.print(line, markup=False, soft_wrap=True)
+            self._live.console.print(line, markup=False)
 
     def leaves_chosen(self, candidates: Sequence[Candidate], model: Model) -> None:
         self._model = model

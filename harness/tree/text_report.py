@@ -6,29 +6,39 @@ summary(leaf)   # "missed: latency 0.1193 ms, limit 0.0800, 0.0393 too much; hol
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
+from hil.harness import text_table
 from hil.harness.evaluation.limit_check import format_check, format_limits
 from hil.harness.model import Scale
 from hil.harness.optimize.paths import Node
+from hil.harness.text_table import Column, Row
 from hil.harness.tree.result import Leaf, LeafStatus, TrainedNode, Walk, speed_figure
 from hil.harness.tree.training_report import worse_trainings
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-_TABLE_WIDTH = 120
 HEADINGS = (
     *("int8", "drop", "SQNR", "ms", "NPU\ncycles", "SRAM", "flash", ".tflite", "zip", "gzip", "encoded\nweights"),
     *("zeros", "unique"),
 )
-"""Column headings of `cells`."""
+"""Column headings of `format_figures`."""
+_RANKS = {
+    "NPU\ncycles": 1,
+    "SRAM": 2,
+    "flash": 3,
+    "encoded\nweights": 4,
+    ".tflite": 5,
+    "SQNR": 6,
+    "zip": 7,
+    "gzip": 8,
+    "zeros": 9,
+    "unique": 10,
+}
+"""Ranks of the columns that a narrow terminal does without."""
 STYLES = {LeafStatus.MET: "green", LeafStatus.MISSED: "yellow", LeafStatus.MISMATCH: "red", LeafStatus.FAILED: "red"}
 FRONT = "◆"
 """Mark of a leaf on the Pareto front."""
 _LEGEND = (
-    "{metric}; SQNR: dB of the int8 file against its own Keras model; ms and cycles\n"
-    "are {trust}, all else exact; sizes in KiB: SRAM, flash and encoded weights are Vela's, .tflite is the int8\n"
+    "{metric}; SQNR: dB of the int8 file against its own Keras model; ms and cycles "
+    "are {trust}, all else exact; sizes in KiB: SRAM, flash and encoded weights are Vela's, .tflite is the int8 "
     "file as it is, in a zip archive, and gzipped"
 )
 
@@ -58,30 +68,14 @@ def format_origin(trained: TrainedNode) -> str:
 
 
 def format_table(found: Walk) -> str:
-    """Formats the table of all leaves, at least 120 columns wide, coloured on a terminal."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    console.width = max(console.width, _TABLE_WIDTH)
-    with console.capture() as capture:
-        console.print(_table(found))
-    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
-
-
-def _table(found: Walk) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    made.add_column("leaf", no_wrap=True)
-    made.add_column("", no_wrap=True)
-    for heading in HEADINGS:
-        made.add_column(heading, justify="right", no_wrap=True)
-    for leaf in found.leaves:
-        made.add_row(
-            leaf.name, format_status(found, leaf), *format_figures(leaf, found.scale), style=STYLES[leaf.status]
-        )
-    return made
+    """Formats the table of all leaves in the width of the terminal, coloured on one."""
+    columns = [Column("leaf"), Column("status")]
+    columns += [Column(heading, number=True, rank=_RANKS.get(heading, 0)) for heading in HEADINGS]
+    rows = [
+        Row([leaf.name, format_status(found, leaf), *format_figures(leaf, found.scale)], STYLES[leaf.status])
+        for leaf in found.leaves
+    ]
+    return text_table.format_table(columns, rows)
 
 
 def format_status(found: Walk, leaf: Leaf) -> str:

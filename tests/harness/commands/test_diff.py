@@ -37,7 +37,7 @@ FAULTY = 8  # the convolution of resnet8 that gets a fault; Vela cuts its output
 
 def diff(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [*HIL, "diff", *map(str, arguments)]
-    env = {**os.environ, **environment}
+    env = {**os.environ, "COLUMNS": "100", **environment}  # the width of the pages
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
 
 

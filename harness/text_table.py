@@ -1,0 +1,177 @@
+"""Tables that fit the width of a terminal: columns side by side, or records below each other.
+
+    columns = (Column("leaf"), Column("ms", number=True), Column("unique", number=True, rank=2))
+    print(format_table(columns, [Row(("pqat", "0.083", "222")), Row(("qat", "0.119", "255"), style="yellow")]))
+
+Neither a number nor a word is broken.  Where the columns are too wide, those of the highest rank are left out, and a
+line below names them; if the rest is still too wide, each row becomes a record, a line a cell, with nothing left out.
+The width is `COLUMNS`, else the terminal's, else 80 (`terminal_width`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+_GAP = 2
+_READABLE = 20
+"""Columns below which text is not squeezed, if it is as long."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its heading, of one or more lines, and its rank.
+
+    A `number` stands at the right and is never wrapped; other text wraps between words.  Rank 0 is never left out; of
+    the others the highest goes first.
+    """
+
+    heading: str
+    number: bool = False
+    rank: int = 0
+
+    @property
+    def name(self) -> str:
+        """Heading in one line."""
+        return self.heading.replace("\n", " ")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell for each column, and the rich style of the row."""
+
+    cells: Sequence[str | Text]
+    style: str = ""
+
+
+def terminal_width() -> int:
+    """Returns `COLUMNS`, else the width of the terminal at stdout, else 80."""
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def wrap(text: str, width: int | None = None, indent: str = "  ") -> list[str]:
+    """Wraps a line of text between words, further lines indented; a word wider than `width` stays whole."""
+    return textwrap.wrap(
+        text, width or terminal_width(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ) or [""]
+
+
+def format_table(
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    *,
+    title: str = "",
+    whole: str = "--json",
+    width: int | None = None,
+    colour: bool | None = None,
+) -> str:
+    """Formats rows for `width` columns (`terminal_width`); a column without any text is dropped.
+
+    `whole` is where left-out columns can be seen; empty: in a wider terminal.  `colour` None: if stdout is a terminal.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    width = width or terminal_width()
+    used = [n for n in range(len(columns)) if not rows or any(str(row.cells[n]) for row in rows)]
+    least = {n: _least(columns[n], [str(row.cells[n]) for row in rows]) for n in used}
+    shown = _fitting(columns, least, width)
+    console = Console(width=width, force_terminal=colour, legacy_windows=False, highlight=False)
+    with console.capture() as capture:
+        for line in wrap(title, width, indent="") if title else ():
+            console.print(Text(line, "italic"), soft_wrap=True)
+        if shown:
+            console.print(_table(columns, rows, _widened(shown, rows, width)))
+        else:
+            _print_records(console, columns, rows, used)
+        if left_out := [columns[n].name for n in used if shown and n not in shown]:
+            seen = whole or f"COLUMNS={_total(least)}"
+            for line in wrap(f"left out at {width} columns: {', '.join(left_out)}; all: {seen}", width):
+                console.print(Text(line, "italic"), soft_wrap=True)
+    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+
+
+def _least(column: Column, cells: Sequence[str]) -> int:
+    """Returns the smallest readable width of a column: whole numbers, whole words, not much text cut short."""
+    heading, longest = _longest(column.heading), max(map(_longest, (column.heading, *cells)))
+    if column.number:
+        return longest
+    return max(heading, min(longest, _READABLE), *(_longest(word) for cell in cells for word in cell.split()), 1)
+
+
+def _longest(text: str) -> int:
+    """Returns the width of the longest line of a text in a terminal."""
+    from rich.cells import cell_len
+
+    return max(cell_len(line) for line in text.split("\n"))
+
+
+def _fitting(columns: Sequence[Column], least: Mapping[int, int], width: int) -> dict[int, int]:
+    """Returns the columns that fit side by side after those of high rank are left out; none if the rest does not."""
+    shown = dict(least)
+    while _total(shown) > width:
+        last = max(shown, key=lambda n: (columns[n].rank, n))
+        if columns[last].rank == 0:
+            return {}
+        del shown[last]
+    return shown
+
+
+def _total(widths: Mapping[int, int]) -> int:
+    return sum(widths.values()) + _GAP * (len(widths) - 1)
+
+
+def _widened(least: Mapping[int, int], rows: Sequence[Row], width: int) -> dict[int, int]:
+    """Shares what is left of the width among the columns that would wrap."""
+    wanted = {n: max([0, *(_longest(str(row.cells[n])) - size for row in rows)]) for n, size in least.items()}
+    share = min(1.0, (width - _total(least)) / max(1, sum(wanted.values())))
+    return {n: size + int(wanted[n] * share) for n, size in least.items()}
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Row], widths: Mapping[int, int]) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, _GAP - 1, 0, 0), show_edge=False, pad_edge=False)
+    for n, width in widths.items():
+        number = columns[n].number
+        table.add_column(columns[n].heading, justify="right" if number else "left", no_wrap=number, width=width)
+    for row in rows:
+        cells = [row.cells[n] for n in widths]  # a string is no markup: [1, 10] is a shape
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells), style=row.style)
+    return table
+
+
+def _print_records(console: Console, columns: Sequence[Column], rows: Sequence[Row], used: Sequence[int]) -> None:
+    """Prints the first cell of each row in a line, the other cells indented below it; empty cells are left out."""
+    from rich.text import Text
+
+    first, *others = used
+    label = max((len(columns[n].name) for n in others), default=0)
+    for row in rows:
+        for line in wrap(f"{columns[first].name}: {row.cells[first]}", console.width):
+            console.print(Text(line, row.style or "bold"), soft_wrap=True)
+        for n in others:
+            for line in _field(columns[n].name.ljust(label), str(row.cells[n]), console.width):
+                console.print(Text(line), soft_wrap=True)
+
+
+def _field(name: str, text: str, width: int) -> list[str]:
+    """Formats a cell of a record beside its name, or below it if a word does not fit beside it."""
+    head = f"{' ' * _GAP}{name}{' ' * _GAP}"
+    widest = max(map(_longest, text.split()), default=0)
+    if widest == 0:
+        return []
+    if len(head) + widest <= width:
+        lines = [line for part in text.split("\n") for line in wrap(part, width - len(head), "")]
+        return [head + lines[0], *(" " * len(head) + line for line in lines[1:])]
+    indent = " " * (2 * _GAP if 2 * _GAP + widest <= width else 0)
+    return [head.rstrip(), *wrap(indent + text, width, indent)]

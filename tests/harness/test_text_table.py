@@ -1,0 +1,200 @@
+"""Every table fits 80 and 132 columns, with long names, and breaks neither a number nor a word."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hil.core.measurement import Measurement, Trust
+from hil.harness.commands.boards import format_boards
+from hil.harness.commands.doctor import format_findings
+from hil.harness.commands.fvp import format_engines
+from hil.harness.commands.models import format_models
+from hil.harness.commands.run import format_run
+from hil.harness.commands.store import format_artifacts
+from hil.harness.diagnosis import Finding
+from hil.harness.model import Budget
+from hil.harness.pytest_plugin.summary import format_summary
+from hil.harness.store.store import ArtifactRecipe, Origin, Store
+from hil.harness.text_table import Column, Row, format_table, terminal_width
+from hil.harness.tree.result import Leaf, LeafStatus, Verdict, Walk
+from hil.harness.tree.terminal_view import TreeView
+from hil.harness.tree.text_report import format_table as format_leaves
+
+ADDRESS = "https://github.com/Jakobovski/free-spoken-digit-dataset"
+SENTENCE = "post-training quantization of a network of depthwise convolutions, folded and equalized for the NPU"
+LONG = "keyword_spotting_depthwise_separable"
+WIDTHS = (80, 132)
+
+
+@pytest.fixture(params=WIDTHS)
+def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setenv("COLUMNS", str(request.param))
+    return int(request.param)
+
+
+def check(text: str, width: int, *cells: str) -> None:
+    """No line is wider than the terminal, and each word of `cells` stands whole in a line."""
+    assert max(map(len, text.splitlines())) <= width, text
+    for word in " ".join(cells).split():
+        assert word in text, f"{word}\n{text}"
+
+
+def numbers(text: str, *cells: str) -> None:
+    """Each number stands whole in a line, its sign, unit and interval included, and with no digit beside it."""
+    for cell in cells:
+        assert re.search(rf"(?<![\d.,]){re.escape(cell)}(?![\d.,])", text), f"{cell}\n{text}"
+
+
+def row(model: str, path: str, cycles: int, **more: Any) -> dict[str, Any]:
+    """A row of the summary as a worker sends it, everything measured."""
+    return {
+        **{"name": f"{model}-{path}", "model": model, "path": path, "target": "fvp", "accelerator": "ethos-u55-128"},
+        **{"sram": 1_234_567, "flash": 23_456_789, "weights": 12_345_678, "cpu_operators": 2, "zeros": 0.501},
+        **{"unique": 65_535, "metric": "top1", "base": 0.9876, "int8": 1.0, "drop": -0.0123, "low": -0.02, "high": 0.1},
+        **{"labelled": 10_000, "keras": 1.0, "counted": True, "on_target": 1.0, "samples": 5000, "sim_samples": 5000},
+        **{"sim_mismatches": 1_048_576, "mismatches": 1_048_576, "elements": 2_000_000, "trust": "modelled"},
+        **{"cycles": cycles, "ms": cycles / 5e5},
+        **more,
+    }
+
+
+def test_summary_of_pytest(width: int) -> None:
+    rows = [row(LONG, "npu_sparse_cluster", 123_456_789), row(LONG, "ptq", 223_456_789), row("b", "ptq", 9)]
+    text = format_summary(rows, {LONG: f"no recordings here (git clone {ADDRESS})"}, width, colour=False)
+    check(text, width, "npu_sparse_cluster", ADDRESS)
+    numbers(text, "123,456,789*", "-1.2 ±6.0", "1048576 / 1048576", "246.914")
+    wider = re.findall(r"left out at \d+ columns: .*?; all: COLUMNS=(\d+)", " ".join(text.split()))
+    wide = format_summary(rows, {}, max(map(int, wider)), colour=False)
+    assert "left out at" not in wide
+    numbers(wide, "5000/5000", "65535", "-45 %", "22907.0")
+
+
+def test_rows_of_the_summary_stand_in_the_order_of_the_tree_whoever_finished_first(width: int) -> None:
+    rows = [row("b", "pqat", 7), row("a", "int8", 6), row("b", "ptq", 5), row("a", "qat", 4), row("a", "ptq", 3)]
+    text = format_summary(rows, {}, width, colour=False)
+    titles = re.findall(r"^(\w+): float base|^(ptq|qat|pqat|int8) ", text, re.MULTILINE)
+    assert ["".join(found) for found in titles] == ["a", "ptq", "qat", "int8", "b", "ptq", "pqat"]
+
+
+def walk() -> Walk:
+    """A walk with settings in the names of its leaves and figures of many digits."""
+    figures = {"accuracy": 0.9876, "accuracy_drop": -0.0123, "sqnr": 41.0, "latency": 123.456, "npu_cycles": 61_728_000}
+    figures |= dict.fromkeys(("sram", "flash", "tflite", "zip", "gzip", "encoded_weights"), 12_345_678)
+    found = tuple(Measurement(name, value, "", Trust.EXACT) for name, value in {**figures, "zeros": 0.5}.items())
+    names = ("ptq", "npu_sparse_cluster sparsity=0.875 clusters=16", "pcqat sparsity=0.875 clusters=16")
+    leaves = tuple(
+        Leaf(name, ("prune",), status, measurements=found, reason=SENTENCE)
+        for name, status in zip(names, (LeafStatus.MISMATCH, LeafStatus.MET, LeafStatus.FAILED), strict=True)
+    )
+    return Walk(LONG, "best", Budget(), {}, (), leaves, (), Verdict(True, names[1], "it meets"), front=(names[1],))
+
+
+def test_table_of_a_tree(width: int) -> None:
+    text = format_leaves(walk())
+    check(text, width, *(leaf.name for leaf in walk().leaves), "mismatch failed")
+    numbers(text, "61,728,000", "123.456", "98.8", "-1.2")
+    assert ("left out at 80 columns: " in text) == (width == 80)
+    assert "--json" in text or width > 80
+
+
+def test_growing_tree_of_a_terminal(width: int) -> None:
+    from rich.console import Console
+
+    view = TreeView()
+    leaf = walk().leaves[0]
+    view.leaf_finished(leaf)
+    console = Console(width=width)
+    with console.capture() as capture:
+        console.print(view.tree())
+    check(capture.get(), width)
+
+
+def test_findings_of_doctor(width: int) -> None:
+    findings = [
+        Finding("target sim", "hil.npu 0.1.0", "the NPU", ""),
+        Finding("target serial", "", "boards", f"no board is named (--board NAME): {SENTENCE}", needed=False),
+        Finding("tensorflow-model-optimization", "0.8.1", SENTENCE, ""),
+        Finding(f"data of {LONG}", "", f"the model {LONG}", f"git clone {ADDRESS} and set HIL_FSDD to its folder"),
+    ]
+    text = format_findings(findings)
+    check(text, width, *(found.name.removeprefix("target ") for found in findings), SENTENCE, ADDRESS)
+    lines = text.splitlines()
+    assert [line.split()[:2] for line in lines[2:4]] == [["sim", "ready"], ["serial", "not"]]
+
+
+def test_models(width: int) -> None:
+    techniques = ["ptq", "npu_sparse_cluster", "npu_pcqat", "sparse_cluster"]
+    record = {"name": LONG, "params": 123_456_789, "macs": 123_456_789_012, "techniques": techniques}
+    text = format_models([{**record, "missing": f"no recordings here (git clone {ADDRESS})"}])
+    check(text, width, LONG, ", ".join(techniques), ADDRESS)
+    numbers(text, "123,456,789", "123,456,789,012")
+
+
+def test_artifacts_by_model_and_technique(tmp_path: Path, width: int) -> None:
+    store = Store(tmp_path)
+    for number, (model, technique) in enumerate((("b", "pqat"), (LONG, "npu_sparse_cluster"), ("b", "ptq"), ("b", ""))):
+        for part in range(2):
+            recipe = ArtifactRecipe("tflite", {"number": f"{number} {part}"})
+            size = 1_000_000 * (number + 1)
+            store.make(
+                recipe,
+                lambda f, size=size: f.joinpath("x").write_bytes(bytes(size)) and None,
+                origin=Origin(model, technique),
+            )
+    text = format_artifacts(str(tmp_path), list(store.artifacts()))
+    check(text, width, LONG, "npu_sparse_cluster", f"{datetime.now(timezone.utc):%Y-%m-%d}")
+    groups = [line.split()[:2] for line in text.splitlines() if re.match(rf"(b|{LONG}) ", line)]
+    assert groups == [
+        ["b", "tflite"],
+        ["b", "ptq"],
+        ["b", "pqat"],
+        [LONG, "npu_sparse_cluster"],
+    ]
+    numbers(text, "2.0", "4.0", "6.0", "8.0")
+    assert text.endswith("in all 8 artifacts, 20,000,000 bytes")
+
+
+def test_boards_and_engines(width: int) -> None:
+    board = {
+        "name": "numaker_m55m1_of_the_lab",
+        "title": SENTENCE,
+        "protocol": "mlperf",
+        "accelerator": "ethos-u55-256",
+    }
+    port = "socket://boards.example.org:4001"
+    text = format_boards([{**board, "port": port, "trouble": "several ports match"}], [])
+    check(text, width, *board.values(), port, "several ports match")
+    engine = {
+        "engine": "docker",
+        "version": "corstone300-open 0.1.0 (QEMU 7.2.22, mps3-an547)",
+        "why": f"{ADDRESS} {SENTENCE}",
+    }
+    check(format_engines([engine]), width, *engine.values())
+
+
+def test_run(width: int) -> None:
+    measured = {"name": "npu_cycles", "value": 123_456_789_012, "unit": "cycles", "trust": "modelled", "note": SENTENCE}
+    output = {"name": "StatefulPartitionedCall:0/a/long/name/of/a/tensor", "shape": [1000, 1, 10], "dtype": "int8"}
+    identity = {"target": "sim", "model_sha256": 64 * "f", "vela_options": "", "engine": "hil.npu"}
+    text = format_run(f"{LONG}.tflite", {"measurements": [measured], "outputs": [output], "identity": identity})
+    check(text, width, SENTENCE, output["name"], 64 * "f")
+    numbers(text, "123,456,789,012", "[1000, 1, 10]")
+    assert "vela_options" not in text
+
+
+def test_what_fits_no_terminal_stays_whole_and_alone() -> None:
+    word = "x" * 90
+    text = format_table([Column("name"), Column("what")], [Row(["a", f"see {word} there"])], width=80)
+    assert word in text.splitlines()
+
+
+def test_without_a_terminal_the_width_is_columns_or_80(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert terminal_width() == 80
+    monkeypatch.setenv("COLUMNS", "107")
+    assert terminal_width() == 107
