@@ -50,8 +50,10 @@ class TomlTable:
         self._file = file
         self._table = table
         self._asked: list[str] = []
+        self._optional: list[str] = []
 
     def __contains__(self, key: str) -> bool:
+        self._optional.append(key)
         return key in self._values
 
     def text(self, key: str, default: str | None = "", among: Iterable[str] = ()) -> str:
@@ -107,8 +109,9 @@ class TomlTable:
         """Raises `BadInputError` for a key that nobody asked for."""
         for key in self._values:
             if key not in self._asked:
-                near = get_close_matches(key, self._asked)
-                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(set(self._asked)))}"
+                known = {*self._asked, *self._optional}
+                near = get_close_matches(key, known)
+                hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
                 where = f"[{self._table}]" if self._table else "the top level"
                 raise BadInputError(f"{self._file}: {where} has no key {key!r}", hint=hint)
 

@@ -30,6 +30,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    suggest_commands=not hasattr(click.exceptions, "NoSuchCommand"),  # a click that has it suggests commands itself
     rich_markup_mode=None,
 )
 app.command()(doctor.doctor)

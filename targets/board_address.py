@@ -55,7 +55,7 @@ def check(address: str, folder: Path | None = None) -> str:
 
         lab.place_and_tags(address)
     elif address != VIRTUAL:
-        find_board(address, folder)
+        find_board(address, folder, others=BUILT_IN)
     return address
 
 

@@ -29,6 +29,9 @@ from hil.core.errors import StreamError
 BUDGET = 4
 """Bytes that may be read, for each of the file; TFLite files need 1.3."""
 
+DAMAGED = "the file is damaged: "
+"""Beginning of the errors of a file that breaks the format."""
+
 _FREE = 1 << 16
 _TABLE, _VECTOR = 32, 8
 
@@ -43,7 +46,7 @@ class ReadBudget:
         """Counts `size` bytes; raises `StreamError` when there are too many."""
         self._left -= size
         if self._left < 0:
-            raise StreamError("the file is damaged: its parts lead to each other too often")
+            raise StreamError(f"{DAMAGED}its parts lead to each other too often")
 
 
 def root_table(data: bytes, identifier: bytes) -> Table:
@@ -57,7 +60,7 @@ def _unpack(data: bytes, code: str, position: int) -> int:
     try:
         value: int = struct.unpack_from(code, data, position if position >= 0 else len(data))[0]
     except struct.error as error:
-        raise StreamError(f"the file is damaged: it points to byte {position} of {len(data)}") from error
+        raise StreamError(f"{DAMAGED}it points to byte {position} of {len(data)}") from error
     return value
 
 
@@ -125,7 +128,7 @@ class Table:
         try:
             return self.data[start : start + length].decode()
         except UnicodeDecodeError as error:
-            raise StreamError("the file is damaged: a string is not UTF-8") from error
+            raise StreamError(f"{DAMAGED}a string is not UTF-8") from error
 
     def _vector(self, number: int, item_size: int) -> tuple[int, int]:
         field = self._field(number)
@@ -134,5 +137,5 @@ class Table:
         vector = _follow(self.data, field)
         length = _unpack(self.data, "<I", vector)
         if vector + 4 + length * item_size > len(self.data):
-            raise StreamError(f"the file is damaged: a vector of {length} items does not fit")
+            raise StreamError(f"{DAMAGED}a vector of {length} items does not fit")
         return vector + 4, length

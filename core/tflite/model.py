@@ -22,7 +22,7 @@ import numpy as np
 
 from hil.core.arrays import Array, Bytes
 from hil.core.errors import BadInputError, StreamError
-from hil.core.tflite.flatbuffer import Table, root_table
+from hil.core.tflite.flatbuffer import DAMAGED, Table, root_table
 
 IDENTIFIER = b"TFL3"
 
@@ -206,7 +206,7 @@ def view_model(data: bytes, name: str, view: Callable[[TfliteModel], _T]) -> _T:
     try:
         return view(read_model(data))
     except StreamError as error:
-        raise BadInputError(f"{name} is a damaged TFLite file: {error.args[0]}") from error
+        raise BadInputError(f"{name} is a damaged TFLite file: {error.args[0].removeprefix(DAMAGED)}") from error
 
 
 def read_operator_codes(data: bytes) -> tuple[OperatorCode, ...]:
@@ -229,7 +229,7 @@ def _subgraph(graph: Table, codes: Sequence[OperatorCode], buffers: Sequence[Byt
         values = table.numbers(number, "<i")
         for value in values:
             if not -1 <= value < len(costs):
-                raise StreamError(f"the file is damaged: tensor {value} of {len(costs)}")
+                raise StreamError(f"{DAMAGED}tensor {value} of {len(costs)}")
         graph.budget.spend(sum([costs[value] for value in values if value >= 0]))
         return values
 
@@ -269,7 +269,7 @@ def _quantization(table: Table) -> Quantization:
 
 def _item(items: Sequence[_T], index: int, what: str) -> _T:
     if index >= len(items):
-        raise StreamError(f"the file is damaged: {what} {index} of {len(items)}")
+        raise StreamError(f"{DAMAGED}{what} {index} of {len(items)}")
     return items[index]
 
 

@@ -120,12 +120,10 @@ def _record(
     measurements = [{**asdict(m), "trust": m.trust.value} for m in result.measurements]
     identity = {"target": target, "model_sha256": digest(data)}
     if compiled_here:
-        identity |= {"vela": vela_version(), "accelerator": settings.accelerator, "memory_mode": settings.memory_mode}
-        identity |= {"system_config": settings.system_config, "vela_options": " ".join(settings.options)}
-        identity |= {"vela_config_sha256": digest(settings.config_text.encode()) if settings.config_text else ""}
+        identity |= {"vela": vela_version(), **settings.identity()}
     elif signature.compiled:
         identity |= {"vela": "unknown: the model was compiled elsewhere"}
-    identity |= result.identity
+    identity |= {key: value for key, value in result.identity.items() if value}
     return {"outputs": outputs, "measurements": measurements, "identity": identity}
 
 
@@ -142,4 +140,4 @@ def format_run(model: str, record: Mapping[str, Any]) -> str:
     for output in record["outputs"]:
         rows.append(Row([f"output {output['name']}", str(output["shape"]), output["dtype"], "exact", ""]))
     table = format_table(columns, rows, title=f"{model} on {identity['target']}")
-    return "\n".join([table, *wrap(", ".join(f"{key} {value}" for key, value in identity.items() if value))])
+    return "\n".join([table, *wrap(", ".join(f"{key} {value}" for key, value in identity.items()))])

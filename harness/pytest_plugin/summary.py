@@ -60,7 +60,7 @@ def header(options: Options) -> list[str]:
             identity = made.identity()
     except HilError as error:
         identity = {"not usable:": str(error)}
-    described = ", ".join(f"{key} {_short(value)}" for key, value in identity.items() if key != "target")
+    described = ", ".join(f"{key} {_short(value)}" for key, value in identity.items() if value and key != "target")
     version = importlib.metadata.version("ethos-u-vela")
     return [f"hil: target {options.target_name} ({described})", f"hil: {options.settings.title}, Vela {version}"]
 

@@ -22,7 +22,6 @@ from hil.harness.leaves import leaves_of
 from hil.harness.model import Budget, Model
 from hil.harness.model.metric import check_drop
 from hil.harness.optimize.paths import PATHS, level, path_of
-from hil.harness.store.store import digest
 from hil.harness.tree.candidates import Candidate
 from hil.harness.tree.executors import create_executor
 from hil.harness.tree.leaf_producer import LeafProducer
@@ -114,16 +113,11 @@ def leaves_in_order(model: Model, leaves: Sequence[str] = ()) -> list[str]:
 
 def _identity(evaluator: Evaluator) -> dict[str, str]:
     """Returns the inputs of all figures beside the models: versions, Vela's settings, target."""
-    vela = evaluator.vela
     return {
         "vela": vela_version(),
-        "accelerator": vela.accelerator,
-        "memory_mode": vela.memory_mode,
-        "system_config": vela.system_config,
-        "vela_options": " ".join(vela.options),
-        "vela_config_sha256": digest(vela.config_text.encode()) if vela.config_text else "",
+        **evaluator.vela.identity(),
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
-        **evaluator.target.identity(),
+        **{key: value for key, value in evaluator.target.identity().items() if value},
         "target": evaluator.target_name,
     }
 

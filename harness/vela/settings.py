@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,18 @@ class VelaSettings(NpuConfig):
     """The NPU to compile for, and further `options` of Vela: `("--optimise Size", "--arena-cache-size 65536")`."""
 
     options: tuple[str, ...] = ()
+
+    def identity(self) -> dict[str, str]:
+        """The settings by name for records, without those that are not set."""
+        config = hashlib.sha256(self.config_text.encode()).hexdigest() if self.config_text else ""
+        found = {
+            "accelerator": self.accelerator,
+            "memory_mode": self.memory_mode,
+            "system_config": self.system_config,
+            "vela_options": " ".join(self.options),
+            "vela_config_sha256": config,
+        }
+        return {name: value for name, value in found.items() if value}
 
 
 def _usual(by_family: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ names(Path("boards"))                       # {"desk": Path("boards/desk.toml"),
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -27,20 +28,20 @@ def names(folder: Path | None = None) -> dict[str, Path]:
     return found
 
 
-def find_board(name: str, folder: Path | None = None) -> Board:
+def find_board(name: str, folder: Path | None = None, others: Collection[str] = ()) -> Board:
     """The board `name`: one of `names(folder)` or a TOML file, with `@PORT` (a path or URL) behind it or without.
 
-    Raises `BadInputError` if there is none, or if its file is wrong.
+    Raises `BadInputError` if there is none, or if its file is wrong; `others` are names that may have been meant.
     """
     if Path(name).suffix == ".toml":
         return read_board(Path(name), lambda base: _file(base, folder, Path(name)))
     stem, _, port = name.partition("@")
-    path = Path(stem) if Path(stem).suffix == ".toml" else _file(stem, folder)
+    path = Path(stem) if Path(stem).suffix == ".toml" else _file(stem, folder, others=others)
     board = read_board(path, lambda base: _file(base, folder, path))
     return dataclasses.replace(board, port=port, usb=None) if port else board
 
 
-def _file(name: str, folder: Path | None, based: Path | None = None) -> Path:
+def _file(name: str, folder: Path | None, based: Path | None = None, others: Collection[str] = ()) -> Path:
     """The file of a board; one that is based on its own name is based on ours."""
     known = names(folder)
     if based is not None and based.stem == name:
@@ -49,7 +50,8 @@ def _file(name: str, folder: Path | None, based: Path | None = None) -> Path:
         return known[name]
     if based is not None and (based.parent / name).is_file():
         return based.parent / name
-    near = get_close_matches(name, known)
-    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}, or a TOML file"
+    meant = sorted({*known, *others})
+    near = get_close_matches(name, meant)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(meant)}, or a TOML file"
     where = f"{based}: based_on: " if based else ""
     raise BadInputError(f"{where}no board is called {name!r}", hint=hint)

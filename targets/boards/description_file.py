@@ -88,13 +88,10 @@ def _port(keys: TomlTable) -> dict[str, Any]:
         raise keys.error("url" if url else "path", "one of path, url and vid with pid")
     if url and "://" not in url:
         raise keys.error("url", f"{url!r} is no URL such as rfc2217://host:port or socket://host:port")
-    usb = None
-    if "vid" in keys or "pid" in keys:
-        usb = Usb(
-            keys.whole("vid", 0, 0xFFFF),
-            keys.whole("pid", 0, 0xFFFF),
-            *(keys.text(name) or None for name in ("serial", "description", "interface")),
-        )
+    usb, details = None, ("serial", "description", "interface")
+    if sum(name in keys for name in ("vid", "pid", *details)):  # sum asks for all, so that a misspelled one is known
+        ids = (keys.whole(name, 0, 0xFFFF) for name in ("vid", "pid"))
+        usb = Usb(*ids, *(keys.text(name) or None for name in details))
     baud = keys.whole("baud", 300, 20_000_000, 115_200)
     lines = tuple((line, keys.switch(line)) for line in ("dtr", "rts") if line in keys)
     return _ended(keys, {"port": path or url, "usb": usb, "baud": baud, "lines": lines})

@@ -154,7 +154,9 @@ def order_inputs(signature: Signature, given: Array | Mapping[str, Array]) -> li
     unknown = sorted(set(given) - {spec.name for spec in specs})
     if missing or unknown:
         names = ", ".join(repr(spec.name) for spec in specs)
-        raise BadInputError(f"the model's inputs are {names}; missing {missing}, not known {unknown}")
+        wrong = {"missing": missing, "unknown": unknown}
+        found = ", ".join(f"{what}: {', '.join(map(repr, of))}" for what, of in wrong.items() if of)
+        raise BadInputError(f"the model's inputs are {names}; {found}")
     return [given[spec.name] for spec in specs]
 
 

@@ -49,6 +49,12 @@ def test_starting_imports_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_a_misspelled_command_is_told_once_with_the_nearest() -> None:
+    done = hil("rnu")
+    assert done.returncode == 2
+    assert done.stderr.count("Did you mean 'run'?") == 1
+
+
 def test_every_command_explains_itself() -> None:
     assert hil("--help").returncode == 0
     for command in ("doctor", "models", "optimize", "tree", "compile", "run", "disasm", "diff", "store"):

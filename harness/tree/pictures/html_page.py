@@ -49,7 +49,7 @@ def html(found: Walk, kernel: KernelStages | None = None) -> str:
         legend=legend(found),
         trainings=training_rows(found.trained),
         remarks=[line.strip() for line in verdict_lines(found)[1:] if line.strip() not in _commands(found)],
-        identity=[(name.replace("_", " "), value) for name, value in found.identity.items() if value],
+        identity=[(name.replace("_", " "), value) for name, value in found.identity.items()],
         **drawings,
     )
 

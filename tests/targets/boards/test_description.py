@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hil.core.errors import BadInputError
+from hil.targets import board_address
 from hil.targets.boards import find_board, names
 from hil.targets.boards.description import BoardMemory, Flasher, Power, Usb
 
@@ -36,6 +37,9 @@ on = ["usb", "on", "{serial}"]
 pyocd = "cortex_m"
 probe = "{serial}"
 """
+
+
+USB = GOOD[GOOD.index("vid = ") : GOOD.index("baud")]
 
 
 def write(folder: Path, text: str, name: str = "desk.toml") -> str:
@@ -76,6 +80,12 @@ def test_the_boards_that_come_with_the_package_are_right(name: str) -> None:
         ("baud = 921600", "baud = true", r"port.baud: is bool True, not a whole number"),
         ("baud = 921600", "baud = 5", r"port.baud: 5 is not within 300 to 20000000"),
         ("pid = 0x6011", "", r"port.pid: is missing"),
+        ("vid = 0x0403", "vidd = 0x0403", r"port.vid: is missing, and has no default \(is vidd meant to be it\?\)"),
+        ("vid = 0x0403\npid = 0x6011", "vidd = 1\npidd = 2", r"port.vid: is missing.* \(is vidd meant to be it\?\)"),
+        (USB, "vidd = 1\npidd = 2\n", r"\[port\] has no key 'vidd' \(did you mean vid\?\)"),
+        ("baud = 921600", "rtz = false", r"\[port\] has no key 'rtz' \(did you mean rts\?\)"),
+        ("npu_hz = ", "npu_hertz = ", r"\[clocks\] has no key 'npu_hertz' \(did you mean npu_hz\?\)"),
+        ("[flash]", "[flasher]", r"the top level has no key 'flasher' \(did you mean flash\?\)"),
         ("vid = 0x0403", 'path = "/dev/ttyS0"\nvid = 0x0403', r"port.path: one of path, url and vid with pid"),
         ('accelerator = "ethos-u55-128"', "", r"accelerator: is missing, and has no default"),
         ("ethos-u55-128", "ethos-u55-100", r"accelerator: 'ethos-u55-100' is none of ethos-u55-32"),
@@ -129,6 +139,8 @@ def test_boards_based_on_each_other_are_an_error(tmp_path: Path) -> None:
 def test_a_name_nobody_has_is_told_with_the_nearest() -> None:
     with pytest.raises(BadInputError, match=r"no board is called 'mps3_an574' \(did you mean mps3_an547\?\)"):
         find_board("mps3_an574")
+    with pytest.raises(BadInputError, match=r"no board is called 'virtua' \(did you mean virtual\?\)"):
+        board_address.check("virtua")
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:

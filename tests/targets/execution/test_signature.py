@@ -42,6 +42,7 @@ def test_other_files_are_refused_in_one_line(content: bytes) -> None:
     with pytest.raises(BadInputError, match=r"x\.txt is (no TFLite model|a damaged TFLite file)") as caught:
         read_signature(content, "x.txt")
     assert "\n" not in str(caught.value)
+    assert str(caught.value).count("damaged") <= 1
 
 
 def test_no_damage_escapes_as_anything_else(made: Callable[[str], bytes]) -> None:
@@ -92,8 +93,10 @@ def test_arrays_come_by_name_or_alone() -> None:
     image, level = np.ones((2, 4, 4, 1), np.int8), np.ones((2, 2), np.int16)
     assert [array.dtype.name for array in take_inputs(PAIR, {"level": level, "image": image})] == ["int8", "int16"]
     assert take_inputs(ONE, {"arr_0": image})[0] is image
-    with pytest.raises(BadInputError, match=r"missing \['level'\], not known \['volume'\]"):
+    with pytest.raises(BadInputError, match=r"; missing: 'level', unknown: 'volume'$"):
         take_inputs(PAIR, {"image": image, "volume": level})
+    with pytest.raises(BadInputError, match=r"; unknown: 'volume'$"):
+        take_inputs(PAIR, {"image": image, "level": level, "volume": level})
     with pytest.raises(BadInputError, match="takes 2 inputs"):
         take_inputs(PAIR, image)
 
