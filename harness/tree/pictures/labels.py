@@ -1,6 +1,7 @@
 """Placement of names beside points, so that they cover neither each other nor a point.
 
-Each name gets the nearest free position around its point, with a thin line to the point where that is not close.
+Each name gets the nearest free position around its point, with a thin line to the point where that is not close; a name
+without a free position is not drawn.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-_SIZE, _LETTER, _LINE = 11, 7.0, 15
+_SIZE = 11
 _POINT = 9
 """Half the size of a point, in pixels."""
-_DISTANCES = (14, 26, 42, 60, 80)
-_ANGLES = (20, -20, 160, -160, 55, -55, 125, -125, 90, -90)
+_DISTANCES = (14, 26, 42, 60, 80, 110, 150, 200)
+_ANGLES = (20, -20, 160, -160, 0, 180, 55, -55, 125, -125, 38, -38, 142, -142, 72, -72, 108, -108, 90, -90)
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,20 @@ def place_labels(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None
     lines = [_between(*pair) for line in axes.lines for pair in pairwise(_corners(line))]
     back = axes.transData.inverted()
     for (x, y), (_, _, name) in sorted(zip(centres, points, strict=True), key=lambda pair: pair[0]):
-        free, distance, side = min(
-            (_at(x, y, name, angle, distance) for distance in _DISTANCES for angle in _ANGLES),
-            key=lambda found: _cost(found[0], found[1], taken, lines, area),
-        )
-        taken.append(free)
-        edge = free.left if side == "left" else free.right if side == "right" else (free.left + free.right) / 2
-        middle = (free.bottom + free.top) / 2
-        to_x, to_y = back.transform((edge, middle))
+        text = label(axes, 0, 0, name, size=_SIZE, color=INK, zorder=5)
+        size = text.get_window_extent()
+        places = [_at(x, y, size.width, size.height, angle, far) for far in _DISTANCES for angle in _ANGLES]
+        free = [place for place in places if not _covers(place[0], taken, area)]
+        if not free:
+            text.remove()
+            continue
+        found, distance, side = min(free, key=lambda place: _cost(place[0], place[1], lines))
+        taken.append(found)
+        edge = found.left if side == "left" else found.right if side == "right" else (found.left + found.right) / 2
+        to_x, to_y = back.transform((edge, (found.bottom + found.top) / 2))
         if distance > _DISTANCES[0]:
             axes.plot(*zip(back.transform((x, y)), (to_x, to_y), strict=True), color=PALE, lw=0.8, zorder=2)
-        label(axes, to_x, to_y, name, size=_SIZE, ha=side, color=INK, zorder=5)
+        text.set(position=(to_x, to_y), ha=side)
 
 
 def _corners(line: Line2D) -> list[tuple[float, ...]]:
@@ -78,18 +82,22 @@ def _between(one: tuple[float, ...], other: tuple[float, ...]) -> _Box:
     return _Box(left - 2, bottom - 2, right + 2, top + 2)
 
 
-def _at(x: float, y: float, name: str, angle: float, distance: float) -> tuple[_Box, float, str]:
+def _at(x: float, y: float, width: float, height: float, angle: float, distance: float) -> tuple[_Box, float, str]:
     """Returns a name's box in a direction from its point, the distance, and the side of the box at the point."""
     across, up = distance * math.cos(math.radians(angle)), distance * math.sin(math.radians(angle))
-    width, middle = len(name) * _LETTER, y + up
+    middle = y + up
     if abs(angle) == 90:
         left, side = x - width / 2, "center"
     else:
         left, side = (x + across, "left") if across > 0 else (x + across - width, "right")
-    return _Box(left, middle - _LINE / 2, left + width, middle + _LINE / 2), distance, side
+    return _Box(left, middle - height / 2, left + width, middle + height / 2), distance, side
 
 
-def _cost(free: _Box, distance: float, taken: Sequence[_Box], lines: Sequence[_Box], area: _Box) -> float:
-    """Returns the cost of a position: distance, and the covered areas, of which those of thin lines count least."""
-    covered = sum(free.overlap(other) for other in taken)
-    return distance + 3 * covered + 0.4 * sum(free.overlap(line) for line in lines) + 4 * free.outside(area)
+def _covers(name: _Box, taken: Sequence[_Box], area: _Box) -> bool:
+    """Returns whether a name would cover a point or a text, or leave the plot."""
+    return name.outside(area) > 1 or any(name.overlap(other) for other in taken)
+
+
+def _cost(name: _Box, distance: float, lines: Sequence[_Box]) -> float:
+    """Returns the cost of a free position: its distance, and the covered area of thin lines."""
+    return distance + 0.4 * sum(name.overlap(line) for line in lines)

@@ -15,12 +15,13 @@ import pytest
 from hil.core.errors import BadInputError
 from hil.core.measurement import Measurement, Trust
 from hil.harness.model import Budget, load_model_file
+from hil.harness.optimize.paths import PATHS
 from hil.harness.pipeline import surviving
-from hil.harness.tree import Leaf, LeafStatus, TrainedNode, pictures, walk
+from hil.harness.tree import Leaf, LeafStatus, TrainedNode, Verdict, Walk, pictures, walk
 from hil.harness.tree.pictures.canvas import ZERO, style
 from hil.harness.tree.pictures.kernel_drawing import draw_stages, heat_colors
 from hil.harness.tree.pictures.kernel_stages import KernelStages, Stage, read_kernels
-from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, draw_scatter, scatter_points
+from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, WIDTH, draw_scatter, scatter_points
 from hil.harness.tree.pictures.svg import inline
 from hil.harness.tree.pictures.tree_drawing import draw_tree
 from hil.harness.tree.pictures.tree_layout import DrawnNode, layout_tree
@@ -131,6 +132,28 @@ def leaf(name: str, status: LeafStatus = LeafStatus.MET, **figures: float) -> Le
     known |= {"accuracy_drop_low": 0.92 - known["accuracy"] - 0.01, "accuracy_drop_high": 0.93 - known["accuracy"]}
     measurements = tuple(Measurement(key, value, "", Trust.MODELLED) for key, value in known.items())
     return Leaf(name, (name, "ptq"), status, measurements=measurements)
+
+
+@pytest.mark.parametrize("corner", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+def test_names_cover_neither_each_other_nor_a_point(corner: tuple[int, int]) -> None:
+    """Fourteen long names, most of the points in one corner."""
+    generator = np.random.default_rng(sum(corner) + 5)
+    places = generator.random((14, 2)) ** 3 * corner
+    names = [f"{path} sparsity=0.875" if n % 2 else f"{path} clusters=12" for n, path in enumerate(PATHS)]
+    leaves = tuple(
+        leaf(name, latency=0.09 + 0.03 * x, accuracy=0.9 + 0.02 * y)
+        for name, (x, y) in zip(names, places.tolist(), strict=True)
+    )
+    found = Walk("net", "best", Budget(), {"target": "sim"}, (), leaves, (), Verdict(True, names[3], ""))
+    with style():
+        axes = draw_scatter(found, LATENCY).axes
+        boxes = [text.get_window_extent() for text in axes.texts if "=" in text.get_text()]
+    points = [axes.transData.transform(line.get_xydata()[0]) for line in axes.lines if len(line.get_xydata()) == 1]
+    assert len(points) == 14
+    assert len(boxes) >= 12
+    assert not [box for box in boxes for x, y in points if box.padded(4).contains(x, y)]
+    assert not [one for n, one in enumerate(boxes) for other in boxes[:n] if one.overlaps(other)]
+    assert all(box.x0 >= 0 and box.x1 <= WIDTH for box in boxes)
 
 
 def test_points_bars_front_and_limits(walked: Walked) -> None:

@@ -74,6 +74,7 @@ def check_page(page: str) -> Page:
     assert not list(read.attributes("src"))
     assert "xlink" not in page
     assert not re.search(r"url\((?!#)|@import", page)
+    assert not re.search(r"^(tbody )?(th|td)\b[^{}]*\{[^}]*(overflow-wrap: anywhere|word-break)", page, re.MULTILINE)
     policy = next(found for tag, found in read.tags if found.get("http-equiv") == "Content-Security-Policy")
     assert "default-src 'none'" in str(policy["content"])
     names = list(read.attributes("id"))
