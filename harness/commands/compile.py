@@ -16,18 +16,28 @@ from hil.harness.vela.settings import VelaOptions
 @arguments.with_declared
 def compile_(
     model: Annotated[Path, typer.Argument(metavar="INT8.tflite", help="A fully quantized TFLite model.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.tflite", help="Where Vela's output goes.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT.tflite",
+            help="Where Vela's output goes; .cc or .h: as a C array; .npz: the weights of the int8 model.",
+        ),
+    ],
     vela: VelaOptions = arguments.VELA,
     as_json: arguments.Json = False,
 ) -> None:
     """Compile an int8 model with Vela."""
+    from hil.harness.export import export
     from hil.harness.output_file import check_output, write_output
     from hil.harness.vela.compiler import compile_model, vela_version
 
     check_output(output, "-o")
     settings = vela.settings()
-    compiled = compile_model(arguments.read_model(model), settings, name=str(model))
-    write_output(output, compiled.model)
+    int8 = arguments.read_model(model)
+    compiled = compile_model(int8, settings, name=str(model))
+    write_output(output, export(output, compiled.model, int8))
     if as_json:
         print(json.dumps({"output": str(output), "vela": vela_version(), **asdict(compiled.summary)}))
     else:

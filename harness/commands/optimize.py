@@ -19,7 +19,13 @@ def optimize(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A name from the models folder, or a model file.")],
     technique: Annotated[str, typer.Option(help="Leaf of the deployment tree, such as pcqat.")] = "ptq",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="OUT.tflite", help="Where the int8 model goes.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT.tflite",
+            help="Where the int8 model goes; .cc or .h: as a C array; .npz: its weights.",
+        ),
     ] = None,
     sparsity: Annotated[
         float | None, typer.Option(metavar="SHARE", help="Of zeros, in place of the model file's.")
@@ -34,6 +40,7 @@ def optimize(
     """Take a model along one path; trains only what the store does not have yet."""
     from hil.core.errors import BadInputError
     from hil.harness.builders import TFLITE
+    from hil.harness.export import export
     from hil.harness.model import find
     from hil.harness.optimize.paths import path_of
     from hil.harness.output_file import check_output, write_output
@@ -60,7 +67,8 @@ def optimize(
         progress.close()
     destination = output or artifact.path(TFLITE)
     if output is not None:
-        write_output(output, artifact.read(TFLITE))
+        int8 = artifact.read(TFLITE)
+        write_output(output, export(output, int8, int8))
     layers = [asdict(layer) for layer in surviving(artifact)]
     record = {
         "model": found.name,
