@@ -140,9 +140,11 @@ def _table(columns: Sequence[Column], rows: Sequence[Row], widths: Mapping[int, 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, _GAP - 1, 0, 0), show_edge=False, pad_edge=False)
+    padding = _GAP - 1  # beside the character that rich draws between columns
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, padding, 0, 0), show_edge=False, pad_edge=False)
     for n, width in widths.items():
         number = columns[n].number
+        width -= padding if n == max(widths) else 0  # the last has none, which rich does not count
         table.add_column(columns[n].heading, justify="right" if number else "left", no_wrap=number, width=width)
     for row in rows:
         cells = [row.cells[n] for n in widths]  # a string is no markup: [1, 10] is a shape

@@ -11,6 +11,7 @@ slow too) checks both on its own share.  Every result says how many samples it s
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -124,6 +125,13 @@ class Evaluator:
     @cached_property
     def target(self) -> Target:
         return registry.make(self.declaration, self.options)
+
+    def with_vela(self, vela: VelaSettings) -> Evaluator:
+        """This evaluator under another Vela configuration; target and measurements are shared."""
+        _ = self.target  # made once, for both
+        made = copy.copy(self)
+        made.vela = vela
+        return made
 
     def deploy(self, model: Model, path: str) -> Deployment:
         """Trains, converts and compiles; steps that are in the store are not repeated."""

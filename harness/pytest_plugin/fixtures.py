@@ -56,7 +56,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Evaluator]:
     pipeline = Pipeline(
         Store(chosen.store or default_root()), PytestProgress(request.config, len(request.session.items))
     )
-    made = Evaluator(pipeline, chosen.target_name, chosen.settings, chosen.samples, chosen.of_target)
+    made = Evaluator(pipeline, chosen.target_name, chosen.settings[0], chosen.samples, chosen.of_target)
     with contextlib.closing(made.target) as target:
         target.identity()  # a target that cannot run is known before anything is trained
         yield made
@@ -65,7 +65,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Evaluator]:
 @pytest.fixture(scope="session")
 def deployment(request: pytest.FixtureRequest, bench: Evaluator) -> Deployment:
     """The deployment of this test's parameters, ready to run."""
-    return bench.deploy(*request.param)
+    model, path, vela = request.param
+    return bench.with_vela(vela).deploy(model, path)
 
 
 @pytest.fixture

@@ -5,13 +5,14 @@
 Every option has a name that no other plugin uses (`--hil-target`) and a short one (`--target`).  pytest dies at its
 start when two plugins register the same name, and other plugins use `--target`; so the short names are added last,
 after the conftest files were read, and each only if it is still free.  `pytest --help` shows the names that were added.
+The ini file has a default for each by its long name (`hil_target = fvp`).
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 GROUP = "hil"
 COMMAND = "pytest"
 """This command, as an option's declaration names it."""
+ACCELERATOR = "accelerator"
+MODELS = "models"
+"""Folder of model files, below the root folder, that is taken where none is named."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,12 @@ class PluginOptions:
 
 
 def register(parser: pytest.Parser) -> None:
-    """Adds the long names."""
+    """Adds the long names, and for each option a key of the ini file."""
     group = parser.getgroup(GROUP, "hardware in the loop: optimized models on an Ethos-U")
     for one in _all():
         group.addoption(f"--hil-{one.name}", dest=_dest(one), **_attributes(one))
+        kind = "args" if one.many else "bool" if one.kind is bool else "string"
+        parser.addini(_dest(one), f"default of --hil-{one.name}", kind, default=None)  # type: ignore[arg-type]
 
 
 def register_short(parser: pytest.Parser) -> None:
@@ -82,24 +88,20 @@ def values_of_short(args: Sequence[str]) -> set[str]:
 class Options:
     """The options of a session.
 
-    `target` is None without `--target`; `of_target` are the options of the
-    target that runs, `settings` those of Vela, `vela_config` the file that their text came from.
+    `target` is that of the command line, None without `--target`; `target_name` is the target that runs, `of_target`
+    its options.  `settings` are those of Vela, one for each accelerator, `vela_config` the file of their text.
     """
 
     target: str | None
+    target_name: str
     of_target: Any
-    settings: VelaSettings
+    settings: tuple[VelaSettings, ...]
     vela_config: Path | None
     models: tuple[str, ...]
     techniques: tuple[str, ...]
     samples: int | None
     store: Path | None
     folder: Path
-
-    @property
-    def target_name(self) -> str:
-        """The target that runs."""
-        return self.target or registry.DEFAULT
 
     def make_target(self) -> Target:
         """The target with its options checked and nothing started yet."""
@@ -113,28 +115,41 @@ OPTIONS = pytest.StashKey[Options]()
 def read(config: pytest.Config) -> Options:
     """The options of this run; raises `BadInputError` for an invalid value."""
     own = from_values(PluginOptions, _values(config, options_of(PluginOptions)))
-    vela = from_values(VelaOptions, _values(config, options_of(VelaOptions)))
     if own.store and own.store.is_file():
         raise BadInputError(f"--store: {own.store} is no folder")
     target = own.target or registry.DEFAULT
-    try:
-        of_target = registry.make_options([target], _values(config, registry.options(COMMAND)))[target]
-    except BadInputError as error:
-        if theirs := target_of_other_plugin(config):
-            hint = f"--target is another plugin's option here: --hil-target {theirs}"
-            raise BadInputError(str(error.args[0]), hint=hint) from error
-        raise
     return Options(
-        target=own.target,
-        of_target=of_target,
-        settings=vela.settings(),
-        vela_config=vela.vela_config,
+        target=config.getoption("hil_target"),
+        target_name=target,
+        of_target=_of_target(config, target),
+        settings=_settings(config),
+        vela_config=_values(config, options_of(VelaOptions)).get("vela-config"),
         models=own.model,
         techniques=own.technique,
         samples=own.samples,
         store=own.store,
-        folder=own.models or config.rootpath / config.getini("hil_models"),
+        folder=own.models or config.rootpath / MODELS,
     )
+
+
+def _of_target(config: pytest.Config, target: str) -> Any:
+    """The options of the target that runs; the ini file's defaults of other targets have no effect."""
+    known, its = registry.options(COMMAND), options_of(registry.declaration(target).options)
+    values = _values(config, [one for one in known if one in its]) | _given(config, known)
+    try:
+        return registry.make_options([target], values)[target]
+    except BadInputError as error:
+        if named := target_of_other_plugin(config):
+            hint = f"--target is another plugin's option here: --hil-target {named}"
+            raise BadInputError(str(error.args[0]), hint=hint) from error
+        raise
+
+
+def _settings(config: pytest.Config) -> tuple[VelaSettings, ...]:
+    """The settings of Vela for each accelerator."""
+    given = _values(config, _vela_options())
+    names = dict.fromkeys(given.pop(ACCELERATOR, None) or (None,))
+    return tuple(from_values(VelaOptions, {**given, ACCELERATOR: name}).settings() for name in names)
 
 
 def target_of_other_plugin(config: pytest.Config) -> str:
@@ -144,13 +159,23 @@ def target_of_other_plugin(config: pytest.Config) -> str:
 
 
 def _all() -> tuple[Option, ...]:
-    return (*options_of(PluginOptions), *options_of(VelaOptions), *registry.options(COMMAND))
+    return (*options_of(PluginOptions), *_vela_options(), *registry.options(COMMAND))
+
+
+def _vela_options() -> tuple[Option, ...]:
+    """The options of Vela, of which `--accelerator` may be repeated here."""
+    return tuple(
+        replace(one, many=True, default=(), help=f"{one.help.rstrip('.')}; may be repeated")
+        if one.name == ACCELERATOR
+        else one
+        for one in options_of(VelaOptions)
+    )
 
 
 def _attributes(one: Option) -> dict[str, Any]:
-    """Keyword arguments of an option for argparse."""
+    """Keyword arguments of an option for argparse; a value of None was not given."""
     shown = one.help[0].lower() + one.help[1:].rstrip(".") if one.help[1:2].islower() else one.help.rstrip(".")
-    attributes: dict[str, Any] = {"default": list(one.default) if one.many else one.default, "help": shown}
+    attributes: dict[str, Any] = {"default": None, "help": shown}
     if one.kind is bool:
         return attributes | {"action": "store_true"}
     attributes["metavar"] = one.metavar or one.name.upper()
@@ -159,12 +184,33 @@ def _attributes(one: Option) -> dict[str, Any]:
     return attributes if one.kind in (str, Path) else attributes | {"type": one.kind}
 
 
-def _values(config: pytest.Config, options: Sequence[Option]) -> Mapping[str, Any]:
-    """The values of options by name; a path is relative to the folder that pytest was started in."""
-    values = {one.name: config.getoption(_dest(one)) for one in options}
-    here = config.invocation_params.dir
-    paths = {one.name for one in options if one.kind is Path}
-    return {name: here / value if name in paths and value else value for name, value in values.items()}
+def _values(config: pytest.Config, options: Sequence[Option]) -> dict[str, Any]:
+    """The values of options by name, of the command line or else of the ini file; without those that neither has."""
+    defaults = {one.name: value for one in options if (value := _default(config, one)) is not None}
+    return defaults | _given(config, options)
+
+
+def _given(config: pytest.Config, options: Sequence[Option]) -> dict[str, Any]:
+    """The values of the command line; a path is relative to the folder that pytest was started in."""
+    found = {}
+    for one in options:
+        if (value := config.getoption(_dest(one))) is not None:
+            found[one.name] = config.invocation_params.dir / value if one.kind is Path else value
+    return found
+
+
+def _default(config: pytest.Config, one: Option) -> Any:
+    """The value in the ini file, None without one; a path is relative to the root folder.
+
+    Raises `BadInputError` for a text that is no value.
+    """
+    value = config.getini(_dest(one))
+    if value is None or one.many or one.kind is bool:
+        return value
+    try:
+        return config.rootpath / value if one.kind is Path else one.kind(value)
+    except ValueError as error:
+        raise BadInputError(f"{_dest(one)} = {value} in the ini file is no {one.kind.__name__}") from error
 
 
 def _dest(one: Option) -> str:

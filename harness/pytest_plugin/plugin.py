@@ -32,7 +32,6 @@ WRONG_USE = pytest.StashKey[str]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     options.register(parser)
-    parser.addini("hil_models", "folder of model files, relative to the root folder", default="models")
     parser.addini("hil_testpaths", "as testpaths, with --target", type="args")
 
 
@@ -64,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Ends the run before it starts for unknown names on the command line."""
     chosen = session.config.stash[OPTIONS]
-    if chosen.target or chosen.models or chosen.techniques or chosen.settings.options:
+    if chosen.target or chosen.models or chosen.techniques or chosen.settings[0].options:
         from hil.harness.pytest_plugin.selection import check
 
         try:
@@ -124,15 +123,21 @@ def _parameters(
 
     options = config.stash[OPTIONS]
     selection = select(options, definition)
+    several = len(options.settings) > 1
+    npus = {f"-{vela.accelerator}" if several else "": vela for vela in options.settings}
     found = {}
     if "deployment" in fixtures:
         found["deployment"] = [
-            _parameter(config, f"{model.name}-{path}", (model, path)) for model, path in selection.chosen
+            _parameter(config, f"{model.name}-{path}{suffix}", (model, path, vela))
+            for model, path in selection.chosen
+            for suffix, vela in npus.items()
         ]
     if trees:
         chosen = tree_walk.leaves_by_model(selection, options, definition)
         found[tree_walk.NAME] = [
-            _parameter(config, f"{model.name}-tree", (model, leaves)) for model, leaves in chosen.items()
+            _parameter(config, f"{model.name}-tree{suffix}", (model, leaves, vela))
+            for model, leaves in chosen.items()
+            for suffix, vela in npus.items()
         ]
     return found, selection.left_out
 

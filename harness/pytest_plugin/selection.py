@@ -37,7 +37,8 @@ class Selection:
 def check(options: Options) -> None:
     """Raises `BadInputError` for an unknown name on the command line, or options that Vela does not know."""
     options.make_target()  # looks at the target's options, and starts nothing
-    check_options(options.settings)
+    for settings in options.settings:
+        check_options(settings)
     models = _models(options.folder)
     _known("model", options.models, [model.name for model in models])
     _known("technique", options.techniques, [*PATHS, GIVEN])

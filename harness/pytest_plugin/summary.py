@@ -1,4 +1,4 @@
-"""Summary at the end of a run: one table a model, a row a path, and the left-out models.
+"""Summary at the end of a run: a table for each model and accelerator, a row a path, and the left-out models.
 
     path   int8       drop  mismatches  cycles     ms  SRAM  flash  cycles vs ptq
     ptq    91.6  +0.1 ±0.2       0 / 0  59,636  0.119   5.5   54.0
@@ -62,7 +62,8 @@ def header(options: Options) -> list[str]:
         identity = {"not usable:": str(error)}
     described = ", ".join(f"{key} {_short(value)}" for key, value in identity.items() if value and key != "target")
     version = importlib.metadata.version("ethos-u-vela")
-    return [f"hil: target {options.target_name} ({described})", f"hil: {options.settings.title}, Vela {version}"]
+    npus = [f"hil: {settings.title}, Vela {version}" for settings in options.settings]
+    return [f"hil: target {options.target_name} ({described})", *npus]
 
 
 def _short(value: str) -> str:
@@ -75,9 +76,10 @@ def row(deployment: Deployment, results: MeasuredResults) -> TableRow:
     summary = deployment.compiled.summary
     kernels = kernel_weights(deployment.weights)
     found: TableRow = {
-        "name": deployment.name,
+        "name": f"{deployment.name}-{deployment.vela.accelerator}",
         "model": deployment.model.name,
         "path": deployment.path,
+        "accelerator": deployment.vela.accelerator,
         "target": deployment.target,
         "sram": summary.sram_bytes,
         "flash": summary.flash_bytes,
@@ -113,11 +115,19 @@ def render(rows: Sequence[TableRow], left_out: Mapping[str, str], reporter: pyte
 
 
 def format_summary(rows: Sequence[TableRow], left_out: Mapping[str, str], width: int, colour: bool) -> str:
-    """Formats a table a model, the legend, and the left-out models."""
+    """Formats a table for each model and accelerator, times by accelerator, the legend, and the left-out models."""
     ordered = sorted(rows, key=_place)  # workers of pytest-xdist report in the order in which they finish
+    several = len({row["accelerator"] for row in rows}) > 1
     parts = []
     for model in dict.fromkeys(row["model"] for row in ordered):
-        parts.append(_table(model, [row for row in ordered if row["model"] == model], width, colour))
+        of_model = [row for row in ordered if row["model"] == model]
+        groups = {npu: [row for row in of_model if row["accelerator"] == npu] for npu in _accelerators(of_model)}
+        for npu, group in groups.items():
+            parts.append(
+                _table(metric_cells.title(f"{model} on {npu}" if several else model, group), group, width, colour)
+            )
+        if len(groups) > 1:
+            parts.append(_by_accelerator(model, groups, width, colour))
     if rows:
         parts.append("\n".join(line for note in _legend(rows) for line in wrap(note, width)))
     lines = [f"left out: {name}: {reason}" for name, reason in sorted(left_out.items())]
@@ -130,12 +140,27 @@ def _place(row: TableRow) -> tuple[str, int]:
     return row["model"], list(PATHS).index(row["path"]) if row["path"] in PATHS else len(PATHS)
 
 
-def _table(model: str, rows: list[TableRow], width: int, colour: bool) -> str:
+def _accelerators(rows: Sequence[TableRow]) -> list[str]:
+    """The accelerators of rows, the smallest first."""
+    names = [name.rpartition("-") for name in {row["accelerator"] for row in rows}]
+    return ["".join(name) for name in sorted(names, key=lambda name: (name[0], int(name[2])))]
+
+
+def _table(title: str, rows: Sequence[TableRow], width: int, colour: bool) -> str:
     baseline = next((row for row in rows if row["path"] == BASELINE), None)
     cells = [Row([*_cells(row), *_change(row, baseline)], "red" if row.get("failed") else "") for row in rows]
-    title, headings = metric_cells.title(model, rows), zip(metric_cells.headings(rows), METRIC_RANKS, strict=True)
+    headings = zip(metric_cells.headings(rows), METRIC_RANKS, strict=True)
     columns = [Column("path"), *(Column(heading, number=True, rank=rank) for heading, rank in headings), *COLUMNS]
     return format_table(columns, cells, title=title, whole="", width=width, colour=colour)
+
+
+def _by_accelerator(model: str, groups: Mapping[str, Sequence[TableRow]], width: int, colour: bool) -> str:
+    """Formats the milliseconds of each path, a column an accelerator."""
+    times = {npu: {row["path"]: f"{row['ms']:.3f}" for row in rows if "ms" in row} for npu, rows in groups.items()}
+    paths = dict.fromkeys(row["path"] for rows in groups.values() for row in rows)
+    columns = [Column("path"), *(Column(npu, number=True) for npu in groups)]
+    cells = [Row([path, *(found.get(path, "") for found in times.values())]) for path in paths]
+    return format_table(columns, cells, title=f"{model}: ms by accelerator", whole="", width=width, colour=colour)
 
 
 def _legend(rows: Sequence[TableRow]) -> list[str]:

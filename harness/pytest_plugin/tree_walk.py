@@ -50,13 +50,13 @@ def hil_tree(request: pytest.FixtureRequest, bench: Evaluator) -> Walk:
     from hil.harness.evaluation.limits import limits_of
     from hil.harness.tree.walk import walk
 
-    model, leaves = request.param
+    model, leaves, vela = request.param
     how, given = _marked(request.node)
     asked = limits_of(model, bench.target_name, given)
     config = request.config
     options = config.stash[OPTIONS]
     return walk(
-        *(model, bench, asked.limits),
+        *(model, bench.with_vela(vela), asked.limits),
         **how,
         leaves=leaves,
         failures=config.rootpath,

@@ -81,6 +81,19 @@ def test_rows_of_the_summary_stand_in_the_order_of_the_tree_whoever_finished_fir
     assert ["".join(found) for found in titles] == ["a", "ptq", "qat", "int8", "b", "ptq", "pqat"]
 
 
+def test_each_accelerator_has_a_table_and_a_column_of_times(width: int) -> None:
+    npus = ("ethos-u65-256", "ethos-u55-128", "ethos-u55-32")
+    rows = [row("net", path, 1000 * n, accelerator=npu) for path in ("qat", "ptq") for n, npu in enumerate(npus, 1)]
+    text = format_summary(rows, {}, width, colour=False)
+    check(text, width)
+    assert re.findall(r"^net.*", text, re.MULTILINE) == [
+        *(f"net on {npu}: float base top1 98.8 % of 10000 test samples" for npu in reversed(npus)),
+        "net: ms by accelerator",
+    ]
+    times = text[text.index("ms by accelerator") :].splitlines()
+    assert [line.split() for line in times[1:5:3]] == [["path", *reversed(npus)], ["qat", "0.006", "0.004", "0.002"]]
+
+
 def walk() -> Walk:
     """A walk with settings in the names of its leaves and figures of many digits."""
     figures = {"accuracy": 0.9876, "accuracy_drop": -0.0123, "sqnr": 41.0, "latency": 123.456, "npu_cycles": 61_728_000}
@@ -184,6 +197,16 @@ def test_run(width: int) -> None:
     text = format_run(f"{LONG}.tflite", {"measurements": [measured], "outputs": [output], "identity": identity})
     check(text, width, SENTENCE, output["name"], 64 * "f")
     numbers(text, "123,456,789,012", "[1000, 1, 10]")
+
+
+@pytest.mark.parametrize("number", [True, False])
+def test_columns_that_fit_exactly_stand_side_by_side(number: bool) -> None:
+    cells = ("a" * 30, "1" * 25, "b" * 21)
+    columns = [Column("x"), Column("y", number=True), Column("z", number=number)]
+    lines = format_table(columns, [Row(cells)], width=80).splitlines()
+    assert lines[-1] == "  ".join(cells)
+    assert lines[-2] == "─" * 80
+    assert format_table(columns, [Row(cells)], width=79).startswith("x: a")
 
 
 def test_what_fits_no_terminal_stays_whole_and_alone() -> None:

@@ -46,6 +46,39 @@ def test_fvp_gives_what_sim_gives(tmp_path: Path, store: Path) -> None:
     assert re.search(r"on target: \d+ samples that ran on fvp", done.stdout)
 
 
+INI = """
+[pytest]
+hil_target = fvp
+hil_technique = ptq
+hil_samples = 3
+hil_engine = open
+hil_accelerator = ethos-u55-128 ethos-u55-32
+hil_memory_mode = Sram_Only
+"""
+
+
+def test_defaults_stand_in_the_ini_file_and_each_accelerator_has_its_table(tmp_path: Path, store: Path) -> None:
+    folder = repository(tmp_path, {"pytest.ini": INI})
+    done = run(folder, store, "-v")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout, "a default selects no tests: the user's other one runs too"
+    for name in ("blobs-ptq-ethos-u55-128", "blobs-ptq-ethos-u55-32"):
+        assert f"test_fits_and_holds[{name}] PASSED" in done.stdout
+    titles = re.findall(r"^blobs.*", done.stdout[done.stdout.index("hardware in the loop") :], re.MULTILINE)
+    assert [title.split(":")[0] for title in titles] == ["blobs on ethos-u55-32", "blobs on ethos-u55-128", "blobs"]
+    assert "on target: 3 samples that ran on fvp" in done.stdout
+    other = run(folder, store, "--target", "sim", "--accelerator", "ethos-u55-64", "--samples", "2")
+    assert other.returncode == 0, other.stdout + other.stderr
+    assert "1 passed" in other.stdout, "an engine in the ini file is no option of sim, and no error"
+    assert "hil: ethos-u55-64, Sram_Only" in other.stdout
+
+
+def test_a_wrong_default_is_one_line(tmp_path: Path, store: Path) -> None:
+    done = run(repository(tmp_path, {"pytest.ini": "[pytest]\nhil_samples = many\n"}), store)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "hil_samples = many in the ini file is no int" in done.stderr
+
+
 def test_the_second_run_trains_nothing(tmp_path: Path, store: Path) -> None:
     folder = repository(tmp_path)
     run(folder, store)
