@@ -21,6 +21,7 @@ from hil.harness.blame import blamed
 from hil.harness.model import Model
 from hil.harness.optimize.paths import Node, conversion, path_of, training_node
 from hil.harness.optimize.training_history import Epoch
+from hil.harness.work_titles import step_title
 
 if TYPE_CHECKING:
     from hil.harness.pipeline import Pipeline
@@ -51,20 +52,6 @@ def build(arrow: str, pipeline: Pipeline, model: Model, folder: Path, arguments:
         raise
     except Exception as error:
         raise blamed(error, step_title(arrow, model, arguments)) from error
-
-
-def step_title(arrow: str, model: Model, arguments: Mapping[str, Any]) -> str:
-    """Names a step in lines for people, such as "fashion_cnn: prune > pqat"."""
-    what = {
-        "data": f"reading the {arguments.get('split')} data",
-        "technique": " > ".join(arguments.get("node", ())),
-        "learning_task": "checking data, loss and metric",
-        "sensitivity": "what each layer bears",
-        "accuracy": "the metric",
-        "predictions": f"Keras outputs of {' > '.join(arguments.get('node', ())) or 'base'}",
-        "tflite": f"converting {arguments.get('leaf')}",
-    }
-    return f"{model.name}: {what.get(arrow, arrow)}"
 
 
 def _data(pipeline: Pipeline, model: Model, folder: Path, split: str) -> None:

@@ -11,8 +11,10 @@ interrupted.  An error is one line on stderr; tables go to stdout, and with `--j
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 import traceback
+from typing import Annotated
 
 import click
 import typer
@@ -33,6 +35,23 @@ app = typer.Typer(
     suggest_commands=not hasattr(click.exceptions, "NoSuchCommand"),  # a click that has it suggests commands itself
     rich_markup_mode=None,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"hil {importlib.metadata.version('ethosu-hil')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.command()(doctor.doctor)
 app.command()(models.models)
 app.command()(optimize.optimize)

@@ -44,6 +44,7 @@ from hil.harness.store.source_digest import function_digest, source_digest, sour
 from hil.harness.store.store import UNKNOWN, Artifact, ArtifactRecipe, Origin, Store, digest, digest_files
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
+from hil.harness.work_titles import run_title, step_title
 from hil.targets import create, registry
 from hil.targets.base import Deployable, Run
 from hil.targets.declaration import Role
@@ -114,7 +115,7 @@ class Pipeline:
                 return build_in_process(arrow, self, model, folder, arguments)
             return builders.build(arrow, self, model, folder, arguments)
 
-        title = builders.step_title(arrow, model, arguments)
+        title = step_title(arrow, model, arguments)
         origin = Origin(model.name, _technique(arrow, arguments))
         return self.store.make(recipe, build, lambda: self.say(f"{title}: another run makes it", 0, 0), origin)
 
@@ -331,7 +332,7 @@ class Pipeline:
         )
 
         def build(folder: Path) -> None:
-            text = f"{origin} on {target}"
+            text = run_title(origin, target)
             run = create(target, **options).run(model, inputs, progress=lambda n, of: self.say(text, n, of))
             _write_run(folder, run)
 

@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 from hil.core.errors import BadInputError, CrashError, WorkerDiedError
 from hil.core.worker import Worker
 from hil.core.worker_child import tell
-from hil.harness.builders import Note, step_title
+from hil.harness.builders import Note
 from hil.harness.model import FineTune, Model, Recipe, load_model_file
 from hil.harness.store.source_digest import source_digest
+from hil.harness.work_titles import step_title
 
 if TYPE_CHECKING:
     from hil.harness.pipeline import Pipeline

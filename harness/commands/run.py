@@ -58,11 +58,12 @@ def run(
     arrays = read_inputs(signature, inputs) if inputs else random_inputs(signature, samples or 1)
     deployable = _deployable(data, signature, settings, str(model), compiled=compiled)
     from hil.harness.progress import LineProgress
+    from hil.harness.work_titles import run_title
 
     progress = LineProgress()
     try:
         result = made.run(
-            deployable, arrays, progress=lambda done, total: progress(f"{model} on {target}", done, total)
+            deployable, arrays, progress=lambda done, total: progress(run_title(model, target), done, total)
         )
     finally:
         progress.close()

@@ -34,6 +34,7 @@ from hil.harness.pipeline import Pipeline, surviving
 from hil.harness.store.store import Origin
 from hil.harness.vela.compiler import Compiled
 from hil.harness.vela.settings import VelaSettings
+from hil.harness.work_titles import run_title
 from hil.targets import registry
 from hil.targets.base import Deployable, Run, Target
 from hil.targets.declaration import Role
@@ -221,7 +222,7 @@ class Evaluator:
             return sim
         if self.declaration.role is Role.ORACLE:
             return self._on(self._oracle, deployment, inputs)
-        text, say = f"{deployment.name} on {self.target_name}", self.pipeline.say
+        text, say = run_title(deployment.name, self.target_name), self.pipeline.say
         return self.target.run(deployment.deployable, [inputs], progress=lambda done, of: say(text, done, of))
 
     def _on(self, target: str, deployment: Deployment, inputs: Array) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
@@ -47,6 +48,10 @@ def test_starting_imports_nothing_heavy() -> None:
     code = "import sys, hil.harness.cli; print(sorted(m for m in ('tensorflow', 'numpy', 'scipy') if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert hil("--version").stdout == f"hil {importlib.metadata.version('ethosu-hil')}\n"
 
 
 def test_a_misspelled_command_is_told_once_with_the_nearest() -> None:
