@@ -69,8 +69,9 @@ def _target(name: str, declared: Declaration) -> Finding:
     try:
         with contextlib.closing(registry.make(declared, declared.options())) as target:
             identity = target.identity()
-    except (HilError, ImportError) as error:
-        return Finding(title, "", declared.summary, str(error).removeprefix(f"{title}: "), needed=False)
+    except Exception as error:  # it may be the code of others: whatever it raises is the reason
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return Finding(title, "", declared.summary, reason.removeprefix(f"{title}: "), needed=False)
     version = " ".join(identity[key] for key in ("engine", "engine_version") if key in identity)
     return Finding(title, version or "ready", declared.summary, "")
 

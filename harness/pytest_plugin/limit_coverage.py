@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from hil.harness.pytest_plugin.budget import MARK, checked_limits, is_empty_check, limits_of_test, marked_limits
 from hil.harness.pytest_plugin.options import OPTIONS
+
+if TYPE_CHECKING:
+    from hil.harness.vela.settings import VelaSettings
 
 _SET = "hil_limits"
 _CHECKED = "hil_limits_checked"
@@ -26,9 +29,19 @@ class SetLimit(NamedTuple):
 
     model: str
     path: str
+    accelerator: str
     limit: str
     bound: float
     marked: bool = False
+
+    @property
+    def deployment(self) -> str:
+        return deployment_name(self.model, self.path, self.accelerator)
+
+
+def deployment_name(model: str, path: str, accelerator: str) -> str:
+    """Name of a deployment among those of a run, which may be for several accelerators."""
+    return f"{model}-{path}-{accelerator}"
 
 
 class LimitCoverage:
@@ -56,25 +69,29 @@ class LimitCoverage:
         if call.when == "setup":
             report.user_properties.append((_SET, json.dumps(self._limits_of(item, *chosen))))
         elif call.when == "call" and (budget := getattr(item, "funcargs", {}).get("budget")) is not None:
-            found = {"checked": checked_limits(budget), "empty": is_empty_check(budget)}
+            empty = f"{chosen[0].name}-{chosen[1]}" if is_empty_check(budget) else ""
+            found = {"checked": checked_limits(budget), "empty": empty}
             report.user_properties.append((_CHECKED, json.dumps(found)))
         return report
 
-    def _limits_of(self, item: pytest.Item, model: Any, path: str) -> dict[str, Any]:
+    def _limits_of(self, item: pytest.Item, model: Any, path: str, vela: VelaSettings) -> dict[str, Any]:
         from hil.harness.evaluation.limits import checkable
 
         found = checkable(limits_of_test(item, model), self.config.stash[OPTIONS].target_name)
         marked = marked_limits(item)
         limits = [
-            SetLimit(model.name, path, name, bound, name in marked) for name, bound in found.limits.given().items()
+            SetLimit(model.name, path, vela.accelerator, name, bound, name in marked)
+            for name, bound in found.limits.given().items()
         ]
-        return {"model": model.name, "path": path, "limits": limits, "left_out": found.left_out}
+        name = deployment_name(model.name, path, vela.accelerator)
+        return {"model": model.name, "deployment": name, "limits": limits, "left_out": found.left_out}
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         for item in items:
             chosen = _deployment_of(item)
             if chosen is not None and "budget" in getattr(item, "fixturenames", ()):
-                self._deselected.add(f"{chosen[0].name}-{chosen[1]}")
+                model, path, vela = chosen
+                self._deselected.add(deployment_name(model.name, path, vela.accelerator))
 
     def pytest_sessionfinish(self) -> None:
         if hasattr(self.config, "workeroutput"):
@@ -91,7 +108,7 @@ class LimitCoverage:
         properties = dict(report.user_properties)
         if _SET in properties:
             found = json.loads(str(properties[_SET]))
-            self._names[report.nodeid] = f"{found['model']}-{found['path']}"
+            self._names[report.nodeid] = found["deployment"]
             self._set |= dict.fromkeys(SetLimit(*limit) for limit in found["limits"])
             if found["left_out"]:
                 self._left_out[f"{found['model']}: {found['left_out']}"] = None
@@ -101,24 +118,24 @@ class LimitCoverage:
         if _CHECKED in properties:
             self._count(self._names[report.nodeid], **json.loads(str(properties[_CHECKED])))
 
-    def _count(self, name: str, checked: dict[str, float], empty: bool) -> None:
+    def _count(self, name: str, checked: dict[str, float], empty: str) -> None:
         self._checked |= {(name, limit, bound) for limit, bound in checked.items()}
         if empty:
-            self._without_limits[name] = None
+            self._without_limits[empty] = None
 
     def open_limits(self) -> list[SetLimit]:
         """The limits that the run must fail for: no test checked them, and none that would have was left out."""
         narrowed = any("::" in argument for argument in self.config.args) or self.config.getoption("lf", False)
-        return [] if narrowed else [one for one in self._unchecked() if _name(one) not in self._deselected]
+        return [] if narrowed else [one for one in self._unchecked() if one.deployment not in self._deselected]
 
     def _unchecked(self) -> list[SetLimit]:
         by_any_bound = {(name, limit) for name, limit, _ in self._checked}
         return [
             one
             for one in self._set
-            if _name(one) not in self.failed
-            and (_name(one), one.limit, one.bound) not in self._checked
-            and (one.marked or (_name(one), one.limit) not in by_any_bound)
+            if one.deployment not in self.failed
+            and (one.deployment, one.limit, one.bound) not in self._checked
+            and (one.marked or (one.deployment, one.limit) not in by_any_bound)
         ]
 
     def lines(self) -> list[tuple[str, bool]]:
@@ -135,14 +152,10 @@ class LimitCoverage:
         ]
 
 
-def _deployment_of(item: pytest.Item) -> tuple[Any, str] | None:
-    """(model, path) of a test of a deployment."""
+def _deployment_of(item: pytest.Item) -> tuple[Any, str, VelaSettings] | None:
+    """(model, path, settings of Vela) of a test of a deployment."""
     callspec = getattr(item, "callspec", None)
     return callspec.params.get("deployment") if callspec is not None else None
-
-
-def _name(one: SetLimit) -> str:
-    return f"{one.model}-{one.path}"
 
 
 def _by_limit(limits: Iterable[SetLimit]) -> list[str]:
