@@ -90,8 +90,8 @@ def _port(keys: TomlTable) -> dict[str, Any]:
         raise keys.error("url", f"{url!r} is no URL such as rfc2217://host:port or socket://host:port")
     usb, details = None, ("serial", "description", "interface")
     if sum(name in keys for name in ("vid", "pid", *details)):  # sum asks for all, so that a misspelled one is known
-        ids = (keys.whole(name, 0, 0xFFFF) for name in ("vid", "pid"))
-        usb = Usb(*ids, *(keys.text(name) or None for name in details))
+        vid, pid = (keys.whole(name, 0, 0xFFFF) for name in ("vid", "pid"))
+        usb = Usb(vid, pid, *(keys.text(name) or None for name in details))
     baud = keys.whole("baud", 300, 20_000_000, 115_200)
     lines = tuple((line, keys.switch(line)) for line in ("dtr", "rts") if line in keys)
     return _ended(keys, {"port": path or url, "usb": usb, "baud": baud, "lines": lines})
