@@ -58,7 +58,8 @@ def row(model: str, path: str, cycles: int, **more: Any) -> dict[str, Any]:
         **{"unique": 65_535, "metric": "top1", "base": 0.9876, "int8": 1.0, "drop": -0.0123, "low": -0.02, "high": 0.1},
         **{"labelled": 10_000, "keras": 1.0, "counted": True, "on_target": 1.0, "samples": 5000, "sim_samples": 5000},
         **{"sim_mismatches": 1_048_576, "mismatches": 1_048_576, "elements": 2_000_000, "trust": "modelled"},
-        **{"cycles": cycles, "ms": cycles / 5e5},
+        **{"cycles": cycles, "ms": cycles / 5e5, "clock": "500 MHz of Ethos_U55_High_End_Embedded"},
+        **{"unit": "fraction", "lower_is_better": False},
         **more,
     }
 
