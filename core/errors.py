@@ -15,6 +15,7 @@
     ├── BuildError                      exit 2  the firmware's sources do not compile
     └── InfrastructureError             exit 3  the target or its surroundings failed; never a regression
         ├── UnavailableError                    something needed is not on this machine
+        ├── NoMemoryError                       the machine has no more memory
         ├── ArchiveError                        a download is not what was asked for
         ├── JobError                            a command stream did not run to its end on a board
         ├── AnswerError                         MLPerf Tiny's firmware refused a command
@@ -171,6 +172,10 @@ class InfrastructureError(HilError):
 
 class UnavailableError(InfrastructureError):
     """Something needed is not on this machine (QEMU, a firmware, a data set); `hint` says how to get it."""
+
+
+class NoMemoryError(InfrastructureError):
+    """The machine, or a limit on this process, gives no more memory."""
 
 
 class ArchiveError(InfrastructureError):

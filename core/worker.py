@@ -133,7 +133,7 @@ class Worker:
         patience_s: float | None,
         told: Callable[[Header], None] | None,
     ) -> tuple[Header, Blobs]:
-        if self._child is None or self._child.poll() is not None:
+        if self._child is None or self._child.poll() is not None or not Path(self._folder or "").is_dir():
             self._discard()
             self._start()
         try:

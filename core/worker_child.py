@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from hil.core.error_json import error_as_json
 from hil.core.errors import HilError
 from hil.core.lifeline import tie
+from hil.core.machine_limits import machine_error
 from hil.core.worker_frames import Blobs, Header, read_frame, write_frame
 
 Handler = Callable[[Header, Blobs], tuple[Header, Blobs]]
@@ -65,6 +66,8 @@ def _serve(handler: Handler, requests: BinaryIO | object, answers: BinaryIO | ob
 def _described(error: Exception) -> dict[str, Any]:
     if isinstance(error, HilError):
         return error_as_json(error)
+    if limit := machine_error(error):
+        return error_as_json(limit)
     return {"class": type(error).__name__, "message": str(error), "log": traceback.format_exc()}
 
 

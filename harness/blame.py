@@ -33,8 +33,6 @@ _NODE = re.compile(r"\{\{.*?\}\}\s*")
 
 def blamed(error: Exception, title: str) -> Exception:
     """Returns the error to raise for `error` of the step `title`: `BadInputError`, `OptimizeError`, or `error`."""
-    if is_exhausted(error):
-        return OptimizeError(f"{title}: no more memory: {first_cause(error)}")
     frames = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     if not frames or _is_ours(frames[-1][0]):
         return error
@@ -68,11 +66,6 @@ def first_cause(error: BaseException) -> str:
     if cause.startswith("Exception encountered") and len(telling) > 1:
         cause = f"{cause} {telling[1]}"
     return cause[:_LONGEST]
-
-
-def is_exhausted(error: Exception) -> bool:
-    """Returns whether an exception says that there is no more memory."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def _is_ours(frame: FrameType) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hil.core.errors import HilError
+from hil.core.machine_limits import machine_error
 from hil.harness.blame import blamed
 from hil.harness.model import Model
 from hil.harness.optimize.paths import Node, conversion, path_of, training_node
@@ -43,15 +44,18 @@ Note = Mapping[str, Any] | None
 def build(arrow: str, pipeline: Pipeline, model: Model, folder: Path, arguments: Mapping[str, Any]) -> Note:
     """Runs the builder of `arrow`; `arguments` are JSON values.
 
-    An exception of a library or of the user's code becomes the error that names it; one of this package is raised as it
-    is.
+    An exception of a library or of the user's code becomes the error that names it, a limit of the machine an
+    `InfrastructureError`; another error of this package is raised as it is.
     """
+    title = step_title(arrow, model, arguments)
     try:
         return BUILDERS[arrow](pipeline, model, folder, **arguments)
-    except HilError:
+    except HilError as error:
+        if (limit := machine_error(error, title)) and limit is not error:
+            raise limit from error
         raise
     except Exception as error:
-        raise blamed(error, step_title(arrow, model, arguments)) from error
+        raise machine_error(error, title, pipeline.store.root) or blamed(error, title) from error
 
 
 def _data(pipeline: Pipeline, model: Model, folder: Path, split: str) -> None:

@@ -20,6 +20,7 @@ import click
 import typer
 
 from hil.core.errors import EXIT_INFRASTRUCTURE, HilError, WorkerError
+from hil.core.machine_limits import machine_error
 from hil.harness.commands import boards, diff, disasm, doctor, firmware, fvp, models, optimize, run, store, tree
 from hil.harness.commands.compile import compile_
 
@@ -79,8 +80,11 @@ def main() -> None:
         print(f"hil: {error}", file=sys.stderr)
         if type(error) is WorkerError:  # an exception in a child that nobody expected
             print(_DEFECT, file=sys.stderr)
-        sys.exit(error.exit_code)
-    except Exception:
+        sys.exit(EXIT_INFRASTRUCTURE if machine_error(error) else error.exit_code)
+    except Exception as error:
+        if limit := machine_error(error):
+            print(f"hil: {limit}", file=sys.stderr)
+            sys.exit(limit.exit_code)
         traceback.print_exc()
         print(_DEFECT, file=sys.stderr)
         sys.exit(EXIT_INFRASTRUCTURE)

@@ -7,7 +7,8 @@ anything.  All of it happens in one worker (`hil.core.worker`), which stays warm
 there instead of here.  The worker loads the model file itself; this process sends its path, the recipe and a digest of
 its source.
 
-A crash, `exit`, a hang (`hil.core.progress_watch`) or the kernel's end of memory is a `CrashError` that says so.
+A crash, `exit` or a hang (`hil.core.progress_watch`) is a `CrashError` that says so, the end of memory or of a disk an
+`InfrastructureError`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hil.core.errors import BadInputError, CrashError, WorkerDiedError
+from hil.core.errors import BadInputError, CrashError, InfrastructureError, NoMemoryError, WorkerDiedError
+from hil.core.machine_limits import full_folder_error, limit_in_text
 from hil.core.worker import Worker
 from hil.core.worker_child import tell
 from hil.harness.builders import Note
@@ -79,7 +81,8 @@ def report(text: str, done: int, total: int) -> None:
 def build_in_process(arrow: str, pipeline: Pipeline, model: Model, folder: Path, arguments: Mapping[str, Any]) -> Note:
     """Runs a builder in the worker; its progress goes to the pipeline's.
 
-    Raises the error of the builder, or `CrashError` if its process ended or hung.
+    Raises the error of the builder, `CrashError` if its process ended or hung, `InfrastructureError` if a limit of the
+    machine ended it.
     """
     header = {
         "arrow": arrow,
@@ -99,8 +102,10 @@ def build_in_process(arrow: str, pipeline: Pipeline, model: Model, folder: Path,
             patience_s=patience_s(),
         )
     except WorkerDiedError as death:
+        title = step_title(arrow, model, arguments)
+        error = full_folder_error(pipeline.store.root, title) or crash_error(title, death)
         pipeline.store.tidy()  # of artifacts that the builder was making on its way
-        raise crash_error(step_title(arrow, model, arguments), death) from death
+        raise error from death
     note: Note = answer["note"]
     return note
 
@@ -145,13 +150,15 @@ def patience_s() -> float:
     return seconds
 
 
-def crash_error(title: str, death: WorkerDiedError) -> CrashError:
+def crash_error(title: str, death: WorkerDiedError) -> CrashError | InfrastructureError:
     """Returns the error of a step whose process ended."""
     code = death.returncode or 0
     if death.expired:
         return CrashError(f"{title}: its process {death.expired} and was ended", hint=_HINT, log=death.log)
     if death.out_of_memory:
-        return CrashError(f"{title}: ended by the kernel, which had no more memory", log=death.log)
+        return NoMemoryError(f"{title}: ended by the kernel, which had no more memory", log=death.log)
+    if limit := limit_in_text(death.log, title):
+        return limit
     if code >= 0:
         return CrashError(f"{title}: something in it ended the process with exit code {code}", log=death.log)
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hil.core.errors import BadInputError, HilError
-from hil.harness.blame import first_cause, is_exhausted
+from hil.harness.blame import first_cause
 from hil.harness.model import Model
 from hil.harness.optimize.keras.any_format import read_network
 from hil.harness.optimize.keras.keras2 import import_keras, seeded
@@ -102,8 +102,8 @@ def build_network(model: Model) -> Any:
     except HilError:
         raise
     except Exception as error:
-        line = "no more memory" if is_exhausted(error) else first_cause(error)
-        raise BadInputError(f"build of the model {model.name} failed: {type(error).__name__}: {line}") from error
+        what = f"{type(error).__name__}: {first_cause(error)}"
+        raise BadInputError(f"build of the model {model.name} failed: {what}") from error
     if not isinstance(network, keras.Model):
         kind = f"{type(network).__module__.split('.')[0]} {type(network).__name__}"
         raise BadInputError(f"build of the model {model.name} gives no Keras model but a {kind}", hint=_HINT)

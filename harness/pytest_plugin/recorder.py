@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from hil.core.errors import HilError, InfrastructureError
+from hil.core.machine_limits import machine_error
 from hil.harness.pytest_plugin.limit_coverage import LimitCoverage
 from hil.harness.pytest_plugin.options import OPTIONS, target_of_other_plugin
 
@@ -44,6 +45,9 @@ class Recorder:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         error = call.excinfo.value if call.excinfo else None
+        ours = not {"bench", "hil_tree"}.isdisjoint(getattr(item, "fixturenames", ()))
+        if ours and isinstance(error, Exception) and not isinstance(error, AssertionError):
+            error = machine_error(error) or error
         if isinstance(error, HilError):
             _explain(report, error, again=error is self._told)
             self._told = error

@@ -27,7 +27,7 @@ from hil.harness.store.syntax import parse, text
 WITHOUT_EFFECT = frozenset(
     {
         # They say what went wrong, or refuse: then there is no result.
-        *("hil.core.errors", "hil.harness.blame"),
+        *("hil.core.errors", "hil.core.machine_limits", "hil.harness.blame"),
         # They carry a request to another process and its answer back.
         *("hil.core.worker", "hil.core.worker_frames", "hil.core.lifeline"),
         # They decide when an interrupt arrives.

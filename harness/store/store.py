@@ -38,7 +38,8 @@ from typing import Any
 import platformdirs
 from filelock import FileLock, Timeout
 
-from hil.core.errors import BadInputError, InfrastructureError
+from hil.core.errors import BadInputError, HilError, InfrastructureError
+from hil.core.machine_limits import machine_error
 
 MANIFEST = "manifest.json"
 WAIT_S = 10.0
@@ -188,17 +189,20 @@ class Store:
             return found
         folder = self._folder(recipe)
         work = self.root / "unfinished" / recipe.key
-        self._check_writable()
         with self._locked(recipe.key, waits):
             if found := self.find(recipe):
                 return found
-            for stale in (work, folder):  # left by a killed run, or damaged
-                shutil.rmtree(stale, ignore_errors=True)
-            work.mkdir(parents=True)
             try:
-                self._build(recipe, build, work, origin)
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                work.rename(folder)
+                with self._writing():
+                    for stale in (work, folder):  # left by a killed run, or damaged
+                        shutil.rmtree(stale, ignore_errors=True)
+                    work.mkdir(parents=True)
+                start = time.monotonic()
+                note = self._built(build, work)
+                with self._writing():
+                    _write_manifest(work, recipe, origin, note, time.monotonic() - start)
+                    folder.parent.mkdir(parents=True, exist_ok=True)
+                    work.rename(folder)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
         return Artifact(folder, _read_manifest(folder), anew=True)
@@ -211,8 +215,8 @@ class Store:
 
     def remove(self, artifact: Artifact) -> None:
         """Removes one artifact atomically; a run that needs it makes it again."""
-        self._check_writable()
-        with self._lock(artifact.key):
+        self._make_folders()
+        with self._writing(), self._lock(artifact.key):
             doomed = self.root / "unfinished" / artifact.key
             with suppress(FileNotFoundError):
                 artifact.folder.rename(doomed)
@@ -225,35 +229,36 @@ class Store:
             try:
                 with lock.acquire(timeout=0):
                     shutil.rmtree(work, ignore_errors=True)
-            except Timeout:
+            except OSError:  # held by another process (`Timeout`), or no lock on a full disk
                 continue
 
-    def _check_writable(self) -> None:
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turns an error of the store's own files into an `InfrastructureError` that names the store."""
         try:
+            yield
+        except Timeout:  # of a lock
+            raise
+        except OSError as error:
+            message = f"the store {self.root} cannot be written: {error.strerror or error}"
+            hint = "make room there, or name another with --store or HIL_STORE"
+            raise InfrastructureError(message, hint=hint) from error
+
+    def _make_folders(self) -> None:
+        with self._writing():
             (self.root / "unfinished").mkdir(parents=True, exist_ok=True)
             (self.root / "locks").mkdir(exist_ok=True)
-        except OSError as error:
-            message = f"the store {self.root} cannot be written: {error.strerror}"
-            raise InfrastructureError(message, hint="name another with --store or HIL_STORE") from error
 
-    def _build(
-        self, recipe: ArtifactRecipe, build: Callable[[Path], Mapping[str, Any] | None], work: Path, origin: Origin
-    ) -> None:
-        start = time.monotonic()
-        note = build(work)
-        files = {}
-        for path in sorted(p for p in work.rglob("*") if p.is_file()):
-            data = path.read_bytes()
-            files[path.relative_to(work).as_posix()] = {"sha256": digest(data), "size": len(data)}
-        manifest = {
-            "recipe": recipe.as_json(),
-            "origin": asdict(origin),
-            "files": files,
-            "note": dict(note or {}),
-            "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - start, 3),
-        }
-        (work / MANIFEST).write_text(json.dumps({"sha256": _seal(manifest), "artifact": manifest}, indent=1))
+    def _built(self, build: Callable[[Path], Mapping[str, Any] | None], work: Path) -> Mapping[str, Any]:
+        """Runs `build`; raises an `InfrastructureError` where a limit of the machine is behind its failure."""
+        try:
+            return build(work) or {}
+        except HilError:
+            raise
+        except Exception as error:
+            if limit := machine_error(error, folder=self.root):
+                raise limit from error
+            raise
 
     def _folder(self, recipe: ArtifactRecipe) -> Path:
         return self.root / recipe.step / recipe.key
@@ -263,10 +268,12 @@ class Store:
 
     @contextmanager
     def _locked(self, key: str, waits: Callable[[], None]) -> Iterator[None]:
+        self._make_folders()
         lock = self._lock(key)
         while True:
             try:
-                lock.acquire(timeout=WAIT_S)
+                with self._writing():
+                    lock.acquire(timeout=WAIT_S)
                 break
             except Timeout:
                 waits()
@@ -281,6 +288,24 @@ class Store:
             return Artifact(folder, _read_manifest(folder))
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _write_manifest(
+    work: Path, recipe: ArtifactRecipe, origin: Origin, note: Mapping[str, Any], seconds: float
+) -> None:
+    files = {}
+    for path in sorted(p for p in work.rglob("*") if p.is_file()):
+        data = path.read_bytes()
+        files[path.relative_to(work).as_posix()] = {"sha256": digest(data), "size": len(data)}
+    manifest = {
+        "recipe": recipe.as_json(),
+        "origin": asdict(origin),
+        "files": files,
+        "note": dict(note),
+        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+    }
+    (work / MANIFEST).write_text(json.dumps({"sha256": _seal(manifest), "artifact": manifest}, indent=1))
 
 
 def _seal(manifest: Mapping[str, Any]) -> str:

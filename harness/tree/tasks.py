@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from hil.core.error_json import error_as_json, error_of_json
-from hil.core.errors import HilError, InfrastructureError, WorkerError
+from hil.core.errors import HilError, InfrastructureError, NoMemoryError, WorkerError
+from hil.core.machine_limits import machine_error
 from hil.harness.blame import first_cause
 from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import Model
@@ -31,9 +32,15 @@ from hil.harness.vela.settings import VelaSettings
 
 
 def leaf_error(error: Exception) -> HilError:
-    """Returns the error that fails a leaf alone; raises `error` if it ends the walk: a target that broke down."""
-    if isinstance(error, InfrastructureError) and not isinstance(error, WorkerError):
-        raise error
+    """Returns the error that fails a leaf alone; raises the error that ends the walk: a target or disk that broke down.
+
+    Want of memory fails the leaf that wanted it.
+    """
+    limit = machine_error(error)
+    if limit and not isinstance(limit, WorkerError | NoMemoryError):
+        raise limit
+    if isinstance(limit, NoMemoryError):
+        return limit
     if isinstance(error, HilError):
         return error
     line = f"a defect of hil: {type(error).__name__}: {first_cause(error)}"

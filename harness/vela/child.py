@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.core.lifeline import tie
+from hil.core.machine_limits import machine_error
 from hil.core.worker_frames import read_frame, write_frame
 
 VelaAnswer = dict[str, Any]
@@ -94,6 +95,8 @@ def compile_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[VelaAn
             outcome = "settings" if error.args[0] in " ".join(header["options"]) else "model"
             reason = f"{error} is not known"
         except Exception as error:
+            if limit := machine_error(error, "Vela", folder):
+                raise limit from error
             outcome, reason = "model", str(error) or type(error).__name__
     log = said.getvalue().replace(str(folder), ".")
     reason = " ".join(reason.replace(str(folder) + "/", "").removeprefix("Error: ").split())

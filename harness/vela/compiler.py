@@ -21,9 +21,11 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from hil.core.errors import BadInputError, CompileError, WorkerDiedError
+from hil.core.machine_limits import full_folder_error
 from hil.core.worker import Worker
 from hil.harness.vela.debug_database import read_mapping
 from hil.harness.vela.mapping import MappedCommand
@@ -163,9 +165,14 @@ def _ask(request: dict[str, Any], int8: bytes | None) -> tuple[dict[str, Any], l
     with tempfile.TemporaryDirectory(prefix="hil-vela-") as folder:
         placed = {**request, "folder": folder}
         legacy = _LEGACY_CORE in request["options"]
-        return (_legacy_worker if legacy else _worker)().request(
-            placed, [] if int8 is None else [int8], timeout=TIME_LIMIT_S
-        )
+        try:
+            return (_legacy_worker if legacy else _worker)().request(
+                placed, [] if int8 is None else [int8], timeout=TIME_LIMIT_S
+            )
+        except WorkerDiedError as death:
+            if limit := full_folder_error(Path(folder), "Vela"):
+                raise limit from death
+            raise
 
 
 def _refuse(answer: Mapping[str, Any], name: str, settings: VelaSettings) -> None:

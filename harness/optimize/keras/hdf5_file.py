@@ -36,21 +36,31 @@ _HINT = "build it of Keras' own layers"
 
 
 def save_model(model: Any, path: Path) -> None:
-    """Writes a Keras model, structure and weights, without its optimizer; raises `BadInputError` if it holds code."""
-    with quiet():
-        model.save(str(path), save_format="h5", include_optimizer=False)
-    if carried := next(code_in(_structure(path)), None):
-        path.unlink()
-        raise BadInputError(f"{model.name} cannot be kept in a file: it holds code ({carried})", hint=_HINT)
+    """Writes a Keras model, structure and weights, without its optimizer; raises `BadInputError` if it holds code.
+
+    HDF5 works in memory: its library crashes where a disk is full.
+    """
+    import h5py
+
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        with quiet():
+            model.save(file, save_format="h5", include_optimizer=False)
+        if carried := next(code_in(_structure(file)), None):
+            raise BadInputError(f"{model.name} cannot be kept in a file: it holds code ({carried})", hint=_HINT)
+        file.flush()
+        path.write_bytes(file.id.get_file_image())
 
 
 def load_model(path: Path) -> Any:
     """Reads a file of `save_model`; raises `BadInputError` for any other file, and for one that carries code."""
+    import h5py
+
     keras, tfmot = import_keras(), import_tfmot()
     if not path.is_file():
         raise BadInputError(f"no Keras model {path}")
     try:
-        carried = next(code_in(_structure(path)), None)
+        with h5py.File(path, "r") as file:
+            carried = next(code_in(_structure(file)), None)
         if carried is None:
             with quiet(), tfmot.quantization.keras.quantize_scope():
                 return keras.models.load_model(str(path), compile=False)
@@ -60,12 +70,9 @@ def load_model(path: Path) -> Any:
     raise BadInputError(f"{path} is not loaded: it carries code ({carried})", hint=_HINT)
 
 
-def _structure(path: Path) -> Any:
-    """Reads the model's configuration that Keras wrote into the file."""
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        return json.loads(file.attrs["model_config"])
+def _structure(file: Any) -> Any:
+    """Reads the model's configuration that Keras wrote into the open HDF5 file."""
+    return json.loads(file.attrs["model_config"])
 
 
 def code_in(value: Any) -> Iterator[str]:
