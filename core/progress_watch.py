@@ -6,7 +6,8 @@
 
 A process makes progress when it reports some, and when it reads or writes a file.  Without, it and the processes that
 it started may compute for the patience in seconds of processor time, or wait for as long without computing anything.
-On a loaded machine processor time passes slowly, so nothing is ended for being slow; a stopped process is not judged.
+On a loaded machine processor time passes slowly, and a process that waits for a processor or a disk does not wait, so
+nothing is ended for being slow; a stopped process is not judged.
 """
 
 from __future__ import annotations
@@ -19,14 +20,20 @@ import psutil
 _IDLE_SHARE = 0.01
 """Share of a processor below which a process counts as waiting: Python's own threads wake now and then."""
 
+_BUSY = (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP)
+
 
 class ProgressWatch:
-    """The watch over one process and those that it started; `patience_s` in seconds."""
+    """The watch over one process and those that it started; `patience_s` in seconds.
 
-    def __init__(self, pid: int, patience_s: float) -> None:
+    With `strict`, only reports are progress, and a stopped process hangs.
+    """
+
+    def __init__(self, pid: int, patience_s: float, *, strict: bool = False) -> None:
         self._process = psutil.Process(pid)
         self._patience_s = patience_s
-        self._reported = False
+        self._strict = strict
+        self._reported = True  # the first look is where it begins
         self._transferred = -1.0
         self._worked = self._worked_then = 0.0
         self._waiting_since = time.monotonic()
@@ -40,8 +47,9 @@ class ProgressWatch:
         try:
             processes = list(self._processes())
             worked = sum(sum(process.cpu_times()[:2]) for process in processes)
-            transferred = sum(_transferred(process) for process in processes)
-            stopped = self._process.status() == psutil.STATUS_STOPPED
+            transferred = sum(_transferred(process) for process in processes) if not self._strict else -1.0
+            states = [process.status() for process in processes]
+            stopped = states[0] == psutil.STATUS_STOPPED and not self._strict
         except psutil.Error:  # it has ended, which the reader of its answers sees
             return ""
         if self._reported or transferred != self._transferred or stopped:
@@ -52,7 +60,7 @@ class ProgressWatch:
         if worked - self._worked >= self._patience_s:
             return f"computing for {self._patience_s:g} s without progress"
         waited = time.monotonic() - self._waiting_since
-        if worked - self._worked_then > _IDLE_SHARE * waited + 0.1:
+        if worked - self._worked_then > _IDLE_SHARE * waited + 0.1 or not set(_BUSY).isdisjoint(states):
             self._computes(worked)
         elif waited >= self._patience_s:
             return f"waiting for {self._patience_s:g} s without computing anything"

@@ -14,9 +14,8 @@ How it works:
   strings (`hil.core.worker_frames`).
 - A handler takes `(header, blobs)` and gives the same back.  A `HilError` it raises is raised here again, by name;
   any other exception is a `WorkerError` with the traceback as `log`.
-- When the child crashes, does not answer within the limit or hangs (`hil.core.progress_watch`), `WorkerDiedError` says
-  so with what the child wrote to stderr, and the next request starts a new child.  If somebody else killed the child,
-  the request is done again.
+- When the child crashes or hangs (`hil.core.progress_watch`), `WorkerDiedError` says so with what the child wrote to
+  stderr, and the next request starts a new child.  If somebody else killed the child, the request is done again.
 - Where memory ends, Linux ends a child before its parent.  The child's temporary files lie in a folder that ends with
   it.
 - The child ends with its parent: at exit, when its stdin closes, and on Linux also when the parent is killed.
@@ -37,7 +36,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,7 +49,7 @@ from hil.core.worker_frames import Blobs, Header, read_frame, write_frame
 if TYPE_CHECKING:
     from hil.core.progress_watch import ProgressWatch
 
-DEFAULT_TIMEOUT_S = 60.0
+DEFAULT_PATIENCE_S = 60.0
 _LOG_LIMIT = 16_384  # bytes of the child's stderr that are kept
 _STOP_WAIT_S = 5.0
 _SIGKILL = -9
@@ -88,14 +86,11 @@ class Worker:
         header: Mapping[str, Any],
         blobs: Sequence[bytes] = (),
         *,
-        timeout: float | None = DEFAULT_TIMEOUT_S,
         told: Callable[[Header], None] | None = None,
         again: bool = True,
-        patience_s: float | None = None,
+        patience_s: float = DEFAULT_PATIENCE_S,
     ) -> tuple[Header, Blobs]:
-        """Runs the handler; `timeout` in seconds, the child's start included, or None for as long as it takes.
-
-        `patience_s` ends a child that makes no progress for so many seconds, however long it may take in all.
+        """Runs the handler, however long it takes; `patience_s` without progress ends the child.
 
         `told` is called with each progress report of the handler; without `again`, a child that somebody killed is an
         error too.
@@ -104,11 +99,11 @@ class Worker:
         """
         with self._lock:
             try:
-                answer, result = self._attempt(dict(header), blobs, timeout, patience_s, told)
+                answer, result = self._attempt(dict(header), blobs, patience_s, told or _nobody)
             except WorkerDiedError as death:
                 if death.expired or death.crashed or self._stopped or not again:
                     raise
-                answer, result = self._attempt(dict(header), blobs, timeout, patience_s, told)
+                answer, result = self._attempt(dict(header), blobs, patience_s, told or _nobody)
         if "error" in answer:
             raise _remote_error(self._handler, answer["error"])
         return answer, result
@@ -129,9 +124,8 @@ class Worker:
         self,
         header: Header,
         blobs: Sequence[bytes],
-        timeout: float | None,
-        patience_s: float | None,
-        told: Callable[[Header], None] | None,
+        patience_s: float,
+        told: Callable[[Header], None],
     ) -> tuple[Header, Blobs]:
         if self._child is None or self._child.poll() is not None or not Path(self._folder or "").is_dir():
             self._discard()
@@ -139,7 +133,7 @@ class Worker:
         try:
             if self._stopped and self._child is not None:  # perhaps before there was a child to kill
                 self._child.kill()
-            return self._exchange(header, blobs, timeout, patience_s, told or _nobody)
+            return self._exchange(header, blobs, patience_s, told)
         except BaseException:  # also Ctrl-C: a child in the middle of an answer is of no more use
             self._discard()
             raise
@@ -155,8 +149,7 @@ class Worker:
         self,
         header: Header,
         blobs: Sequence[bytes],
-        timeout: float | None,
-        patience_s: float | None,
+        patience_s: float,
         told: Callable[[Header], None],
     ) -> tuple[Header, Blobs]:
         child = self._child
@@ -164,7 +157,7 @@ class Worker:
         assert child.stdin is not None
         assert child.stdout is not None
         killed_for_memory = _kills_for_memory()
-        with _Limit(child, timeout, patience_s) as limit:
+        with _Limit(child, patience_s) as limit:
             try:
                 write_frame(child.stdin, header, blobs)
                 while "told" in (answer := read_frame(child.stdout))[0]:
@@ -244,18 +237,17 @@ def _spawn(command: list[str], stderr: IO[bytes], environment: dict[str, str]) -
 
 
 class _Limit:
-    """Ends a child after `timeout` seconds, or when it makes no progress; `expired` says why."""
+    """Ends a child that makes no progress; `expired` says why."""
 
-    def __init__(self, child: subprocess.Popen[bytes], timeout: float | None, patience_s: float | None) -> None:
+    def __init__(self, child: subprocess.Popen[bytes], patience_s: float) -> None:
         self.expired = ""
-        self._child, self._timeout = child, timeout
-        self._watch = _watch(child.pid, patience_s) if patience_s else None
+        self._child, self._patience_s = child, patience_s
+        self._reported = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, name="hil-limit", daemon=True)
 
     def __enter__(self) -> _Limit:
-        if self._watch or self._timeout is not None:
-            self._thread.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -263,27 +255,21 @@ class _Limit:
 
     def progressed(self) -> None:
         """Notes a progress report of the child."""
-        if self._watch:
-            self._watch.progressed()
+        self._reported = True
 
     def _look(self) -> None:
-        end = None if self._timeout is None else time.monotonic() + self._timeout
-        while not self._over.wait(self._interval(end)):
-            if self._watch and (why := self._watch.why_hanging()):
-                self._expire(f"hung, {why},")
-            elif end is not None and time.monotonic() >= end:
-                self._expire(f"gave no answer within {self._timeout:g} s")
-
-    def _interval(self, end: float | None) -> float | None:
-        left = None if end is None else max(0.0, end - time.monotonic())
-        if self._watch is None:
-            return left
-        return _LOOK_S if left is None else min(left, _LOOK_S)
-
-    def _expire(self, why: str) -> None:
-        self.expired = why
-        self._child.kill()
-        self._over.set()
+        interval = min(_LOOK_S, self._patience_s / 4)
+        if self._over.wait(interval):  # most requests end before anything is measured
+            return
+        watch = _watch(self._child.pid, self._patience_s)
+        while watch is not None and not self._over.wait(interval):
+            if self._reported:
+                self._reported = False
+                watch.progressed()
+            if why := watch.why_hanging():
+                self.expired = f"hung, {why},"
+                self._child.kill()
+                return
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
@@ -293,14 +279,19 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
     child.kill()
 
 
-def _on_terminate(number: int, frame: object) -> None:
-    """Ends all children and removes their folders, then lets SIGTERM end this process as it would have."""
+def end_children() -> None:
+    """Ends all children and removes their folders; for the end of this process, from any thread."""
     for worker in list(_workers):
         child, folder = worker._child, worker._folder
         if child is not None:
             _kill(child)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _on_terminate(number: int, frame: object) -> None:
+    """Lets SIGTERM end this process as it would have, after its children."""
+    end_children()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
@@ -311,10 +302,16 @@ def _clean_up_on_terminate() -> None:
         signal.signal(signal.SIGTERM, _on_terminate)
 
 
-def _watch(pid: int, patience_s: float) -> ProgressWatch:
+def _watch(pid: int, patience_s: float) -> ProgressWatch | None:
+    """The watch over a process; None if it has ended."""
+    import psutil
+
     from hil.core.progress_watch import ProgressWatch
 
-    return ProgressWatch(pid, patience_s)
+    try:
+        return ProgressWatch(pid, patience_s)
+    except psutil.Error:
+        return None
 
 
 def _kills_for_memory() -> int:

@@ -96,7 +96,6 @@ def build_in_process(arrow: str, pipeline: Pipeline, model: Model, folder: Path,
     try:
         answer, _ = _worker().request(
             header,
-            timeout=None,
             told=lambda told: pipeline.say(told["text"], told["done"], told["total"]),
             again=False,
             patience_s=patience_s(),

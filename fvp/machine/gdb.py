@@ -1,6 +1,6 @@
 """QEMU's debugger connection: the few packets of gdb's remote protocol that the open Corstone-300 needs.
 
-    gdb = Gdb(sock); gdb.connect(deadline); gdb.watch(0x58102000, 0x1000)
+    gdb = Gdb(sock, pid); gdb.connect(); gdb.watch(0x58102000, 0x1000)
     gdb.resume()
     if gdb.stopped(0.002): gdb.reason(); registers, xpsr = gdb.registers()
 
@@ -19,6 +19,7 @@ import socket
 import struct
 import time
 
+from hil.core.child_output import wait_for_output
 from hil.core.errors import BootError, FaultError, QemuEndedError, QemuHangsError
 
 _PACKET = re.compile(rb"\$([^#]*)#..", re.DOTALL)
@@ -35,6 +36,9 @@ _PIECE = 1 << 10
 
 ANSWER_SECONDS = 30.0
 """Longest time for any answer of QEMU; it needs a millisecond."""
+
+_STOP_SECONDS = 10.0
+"""Longest time for QEMU to stop its CPU."""
 
 
 def send(sock: socket.socket, data: bytes) -> None:
@@ -70,10 +74,11 @@ def _packet(text: str) -> bytes:
 
 
 class Gdb:
-    """The connection, over a connected socket."""
+    """The connection to the QEMU of process `pid`, over a connected socket."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, pid: int) -> None:
         self._socket = sock
+        self._pid = pid
         self._buffer = b""
         self._unconfirmed: list[str] = []
 
@@ -81,11 +86,11 @@ class Gdb:
         """The descriptor to wait on while the CPU runs."""
         return self._socket.fileno()
 
-    def connect(self, timeout: float) -> None:
-        """Waits until QEMU answers; raises `BootError` if it does not within `timeout` seconds."""
+    def connect(self) -> None:
+        """Waits until QEMU answers; raises `BootError` if it hangs."""
         self._send(_packet("qXfer:features:read:target.xml:0,ffb"))
-        if not self.stopped(timeout):
-            raise BootError(f"QEMU did not start within {timeout:g} s")
+        if why := self._why_silent(ANSWER_SECONDS):
+            raise BootError(f"QEMU did not start: it is {why}")
         self._reply()
 
     def watch(self, address: int, size: int) -> None:
@@ -118,12 +123,20 @@ class Gdb:
             self._ask(f"P{number:x}={struct.pack('<I', value).hex()}")
         self._ask_raw("s")
 
-    def interrupt(self, timeout: float) -> None:
-        """Stops the CPU; raises `FaultError` if it does not within `timeout` seconds."""
+    def interrupt(self) -> None:
+        """Stops the CPU; raises `FaultError` if QEMU hangs."""
         self._send(b"\x03")
-        if not self.stopped(timeout):
-            raise FaultError(f"QEMU did not stop within {timeout:g} s")
+        if why := self._why_silent(_STOP_SECONDS):
+            raise FaultError(f"QEMU did not stop: it is {why}")
         self.reason()
+
+    def _why_silent(self, patience_s: float) -> str:
+        """Waits for a packet; returns why QEMU hangs, or an empty text."""
+        while not self._packet():
+            if why := wait_for_output(self._socket, self._pid, patience_s):
+                return why
+            self._receive()
+        return ""
 
     def stopped(self, timeout: float) -> bool:
         """True if a packet (of a running CPU: that it stopped) comes within `timeout` seconds; it is not read yet."""

@@ -178,7 +178,7 @@ def _start(
 
             snapshot = Snapshot(qmp, kept, memory, ddr)
         connected = {uart: sockets[f"uart{uart}"] for uart in uarts}
-        gdb, qtest = Gdb(sockets["gdb"]), Qtest(sockets["qtest"])
+        gdb, qtest = Gdb(sockets["gdb"], process.pid), Qtest(sockets["qtest"])
         return Qemu(process, gdb, qtest, connected, ddr, snapshot, qmp, messages, ours.pop_all())
 
 

@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 _FIRST_TICK, _LAST_TICK, _TICKS = 0.0005, 0.005, 200
 """Seconds between looks at UARTs and limits: a 200th of the time that has passed, within these bounds."""
 
-_START_SECONDS, _STOP_SECONDS = 30.0, 10.0
-
 
 @dataclass(frozen=True)
 class KeptState:
@@ -100,7 +98,7 @@ class Machine:
 
     def _load(self) -> None:
         try:
-            self._qemu.gdb.connect(_START_SECONDS)
+            self._qemu.gdb.connect()
             for address, data in self._inputs.first:
                 file_transfer.load(self._memory, address, data)
             for dump in self._line.dumps:
@@ -201,7 +199,7 @@ class Machine:
 
     def _stop(self) -> None:
         if self._limits.running:
-            self._qemu.gdb.interrupt(_STOP_SECONDS)
+            self._qemu.gdb.interrupt()
             self._limits.stands_still()
 
     def _interrupt(self, level: bool) -> None:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from hil.fvp.machine.npu_jobs import NpuJobs
     from hil.npu.timing.cycles import Timing
 
-_START_SECONDS = 30.0
 
 _WAKE_SECONDS = 0.02
 """Longest wait of input for a firmware that has just switched its receiver on: QEMU does not look by itself."""
@@ -123,7 +122,7 @@ class _Powered:
 
     def _start(self) -> None:
         try:
-            self._qemu.gdb.connect(_START_SECONDS)
+            self._qemu.gdb.connect()
             self._qmp.ask("query-status")
             for window in qemu.NPU_WINDOWS:
                 self._qemu.gdb.watch(window, qemu.NPU_WINDOW)

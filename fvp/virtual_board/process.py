@@ -12,7 +12,6 @@ The process ends with the `with`; where nobody closes it, when it is forgotten o
 from __future__ import annotations
 
 import contextlib
-import select
 import subprocess
 import sys
 import threading
@@ -21,13 +20,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from hil.core.child_output import wait_for_output
 from hil.core.errors import BadInputError, BootError, FaultError
 from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 from hil.fvp.inference.launch import anonymous, path_of
 from hil.npu.accelerator import Accelerator
 from hil.npu.timing.memory_system import MemorySystem
 
-_START_SECONDS, _END_SECONDS = 60.0, 5.0
+_PATIENCE_SECONDS, _END_SECONDS = 60.0, 5.0
 # An empty entry of sys.path is the current folder: a user's own `json.py` or `hil/` there is not for the child to run.
 _BOOT = (
     "import sys; sys.path[:] = [p for p in sys.path if p]; "
@@ -106,12 +106,10 @@ class VirtualBoard:
     def _answer(self) -> str:
         """The child's next line; raises what it ended with if it did."""
         assert self._child.stdout is not None
-        ready = select.select([self._child.stdout], [], [], _START_SECONDS)[0]
-        line = self._child.stdout.readline().decode().strip() if ready else ""
-        if line:
+        if why := wait_for_output(self._child.stdout, self._child.pid, _PATIENCE_SECONDS):
+            raise BootError(f"the virtual board gave no answer: it is {why}")
+        if line := self._child.stdout.readline().decode().strip():
             return line
-        if not ready:
-            raise BootError(f"the virtual board gave no answer for {_START_SECONDS:g} s")
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(_END_SECONDS)
         self._messages.seek(0)

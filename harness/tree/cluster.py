@@ -147,9 +147,7 @@ def on_worker(walk: str, plain: dict[str, Any]) -> dict[str, Any]:
 
     with _children.one(walk) as child:
         try:
-            answer: dict[str, Any] = child.request(
-                plain, timeout=None, told=report, again=False, patience_s=patience_s()
-            )[0]
+            answer: dict[str, Any] = child.request(plain, told=report, again=False, patience_s=patience_s())[0]
             return answer
         except HilError as error:
             return {"error": error_as_json(error)}

@@ -83,7 +83,6 @@ class LocalProcesses(Executor):
         try:
             answer, _ = worker.request(
                 task.as_json(),
-                timeout=None,
                 told=lambda told: self._events.put(TaskProgress(task, **told)),
                 again=False,
                 patience_s=patience_s(),

@@ -17,15 +17,12 @@ import csv
 import functools
 import io
 import shlex
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from hil.core.errors import BadInputError, CompileError, WorkerDiedError
-from hil.core.machine_limits import full_folder_error
 from hil.core.worker import Worker
 from hil.harness.vela.debug_database import read_mapping
 from hil.harness.vela.mapping import MappedCommand
@@ -33,7 +30,7 @@ from hil.harness.vela.settings import VelaSettings
 from hil.npu.accelerator import Accelerator
 from hil.targets.execution.signature import Signature, read_signature, require_quantized
 
-TIME_LIMIT_S = 600.0
+PATIENCE_S = 600.0
 # What this module sets or reads itself, and what would end Vela before it compiles.
 _OWN_OPTIONS = (
     "--accelerator-config",
@@ -162,17 +159,8 @@ def _request(settings: VelaSettings) -> dict[str, Any]:
 
 
 def _ask(request: dict[str, Any], int8: bytes | None) -> tuple[dict[str, Any], list[bytes]]:
-    with tempfile.TemporaryDirectory(prefix="hil-vela-") as folder:
-        placed = {**request, "folder": folder}
-        legacy = _LEGACY_CORE in request["options"]
-        try:
-            return (_legacy_worker if legacy else _worker)().request(
-                placed, [] if int8 is None else [int8], timeout=TIME_LIMIT_S
-            )
-        except WorkerDiedError as death:
-            if limit := full_folder_error(Path(folder), "Vela"):
-                raise limit from death
-            raise
+    worker = _legacy_worker() if _LEGACY_CORE in request["options"] else _worker()
+    return worker.request(request, [] if int8 is None else [int8], patience_s=PATIENCE_S)
 
 
 def _refuse(answer: Mapping[str, Any], name: str, settings: VelaSettings) -> None:

@@ -90,7 +90,7 @@ def run_piece(
 
 def alone(model: bytes, operator: int) -> bytes:
     """The `.tflite` of one operator of `model`, by its index; raises `BadInputError` for one that cannot be cut out."""
-    _, results = _worker().request({"alone": operator, "interpreter": INTERPRETERS[0]}, [model], timeout=_START_S)
+    _, results = _worker().request({"alone": operator, "interpreter": INTERPRETERS[0]}, [model], patience_s=_START_S)
     return results[0]
 
 
@@ -100,7 +100,7 @@ def _request(model: bytes, inputs: Sequence[Array], samples: int, header: dict[s
     blobs = [model, *(array.tobytes() for array in sent)]
     message = {**header, "inputs": described, "samples": samples}
     try:
-        answer, results = _worker().request(message, blobs, timeout=_START_S + _SAMPLE_S * samples)
+        answer, results = _worker().request(message, blobs, patience_s=_START_S + _SAMPLE_S * samples)
     except WorkerDiedError as death:
         if not death.crashed:  # Too slow, or killed: that says nothing of the model.
             raise

@@ -251,7 +251,7 @@ def test_hil_run_ended_by_a_signal_takes_everything_along(
 def test_a_qemu_that_answers_no_more_is_told(runner: firmware.Firmware, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qemu, "ANSWER_SECONDS", 0.2)
     with qemu.start(runner.path, []) as started:
-        started.gdb.connect(30)
+        started.gdb.connect()
         started.process.send_signal(signal.SIGSTOP)
         with pytest.raises(gdb.QemuHangsError):
             started.gdb.registers()

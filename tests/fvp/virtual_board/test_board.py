@@ -128,16 +128,21 @@ def test_what_comes_before_the_firmware_listens_does_not_stop_the_line(board: Vi
 def test_a_request_takes_about_a_millisecond_and_an_idle_board_no_time(board: VirtualBoard) -> None:
     with _link(board) as link:
         link.identify()
-        took = []
-        for _ in range(50):
-            begun = time.perf_counter()
-            link.crc(DDR, 4)
-            took.append(time.perf_counter() - begun)
+        took = [_seconds_of_a_request(link)]
+        until = time.monotonic() + 60
+        while min(took) >= 0.003 and time.monotonic() < until:  # on a busy machine few get a processor at once
+            took.append(_seconds_of_a_request(link))
         assert min(took) < 0.003, statistics.median(took)
         processes = [board.pid, *children_of(board.pid)]
         before = sum(map(_seconds, processes))
         time.sleep(0.5)
         assert sum(map(_seconds, processes)) - before <= 0.05
+
+
+def _seconds_of_a_request(link: Link) -> float:
+    begun = time.perf_counter()
+    link.crc(DDR, 4)
+    return time.perf_counter() - begun
 
 
 def _seconds(pid: int) -> float:
