@@ -23,8 +23,8 @@ from hil.core.errors import EXIT_INFRASTRUCTURE, HilError, WorkerError
 from hil.core.machine_limits import machine_error
 from hil.harness.commands import boards, diff, disasm, doctor, firmware, fvp, models, optimize, run, store, tree
 from hil.harness.commands.compile import compile_
+from hil.harness.interruption import EXIT_INTERRUPTED, LINE, answer_interrupts
 
-EXIT_INTERRUPTED = 130
 _DEFECT = "hil: this is a defect of hil, not of your model"
 
 app = typer.Typer(
@@ -68,7 +68,8 @@ app.add_typer(store.app, name="store")
 
 
 def main() -> None:
-    """Entry point; turns every error of the family into one line and its exit code."""
+    """Runs the command line; turns every error of the family into one line and its exit code."""
+    answer_interrupts()
     try:
         code = app(standalone_mode=False)
     except click.ClickException as error:  # wrong use
@@ -89,7 +90,7 @@ def main() -> None:
         print(_DEFECT, file=sys.stderr)
         sys.exit(EXIT_INFRASTRUCTURE)
     if code == EXIT_INTERRUPTED:  # what typer makes of KeyboardInterrupt
-        print("hil: interrupted; what was finished is kept", file=sys.stderr)
+        print(LINE, file=sys.stderr)
     sys.exit(code)
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import typer
+
+from hil.core.errors import EXIT_USAGE, HilError, InfrastructureError
 from hil.harness.commands import arguments
 
 
@@ -15,15 +19,22 @@ def models(
     store: arguments.StoreFolder = None,
     as_json: arguments.Json = False,
 ) -> None:
-    """List the models of the models folder."""
+    """List the models of the models folder; a file that cannot be loaded is named, and the exit code is 2."""
     from hil.harness.leaves import leaves_of, unavailable
-    from hil.harness.model import discover
+    from hil.harness.model import discover_loadable
     from hil.harness.pipeline import Pipeline
 
     pipeline = Pipeline(arguments.open_store(store))
     records: list[dict[str, Any]] = []
-    for model in discover(folder):
-        params, macs = pipeline.size(model)
+    found, failed = discover_loadable(folder)
+    for model in found:
+        try:
+            params, macs = pipeline.size(model)
+        except InfrastructureError:
+            raise
+        except HilError as error:
+            failed.append(error)
+            continue
         records.append(
             {
                 "name": model.name,
@@ -35,6 +46,10 @@ def models(
             }
         )
     print(json.dumps(records) if as_json else format_models(records))
+    for error in failed:
+        print(f"hil: {error}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(EXIT_USAGE)
 
 
 def format_models(records: Sequence[Mapping[str, Any]]) -> str:

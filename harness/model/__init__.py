@@ -28,7 +28,7 @@ from hil.harness.model.definition import (
     Model,
     Recipe,
 )
-from hil.harness.model.files import discover, find, load_model_file, sibling
+from hil.harness.model.files import discover, discover_loadable, find, load_model_file, sibling
 from hil.harness.model.metric import METRICS, Metric, MetricFunction, Scale
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "Recipe",
     "Scale",
     "discover",
+    "discover_loadable",
     "find",
     "load_model_file",
     "sibling",

@@ -65,25 +65,40 @@ def discover(folder: str | Path) -> list[Model]:
     A repository may have other code in its `models`: a file whose source binds no `model` is not loaded, one whose
     `model` is no `Model` is ignored.  A model file that cannot be loaded raises `BadInputError`.
     """
+    models, failed = discover_loadable(folder)
+    for error in failed:
+        raise error
+    return models
+
+
+def discover_loadable(folder: str | Path) -> tuple[list[Model], list[HilError]]:
+    """Loads the models of a folder as `discover`; returns them and the errors of the files that cannot be loaded."""
     folder = Path(folder)
     if not folder.is_dir():
         raise BadInputError(f"no folder {folder}")
-    models = []
+    models: list[Model] = []
+    failed: list[HilError] = []
     for path in sorted(file.resolve() for file in folder.glob("*.py") if not file.name.startswith("_")):
-        if _may_define_model(path) and isinstance(model := getattr(_load(path), "model", None), Model):
-            models.append(_at(path, model, needs_weights=True))
+        try:
+            if _may_define_model(path) and isinstance(model := getattr(_load(path), "model", None), Model):
+                models.append(_at(path, model, needs_weights=True))
+        except HilError as error:
+            failed.append(error)
     names = [model.name for model in models]
     if twice := {name for name in names if names.count(name) > 1}:
         raise BadInputError(f"{folder}: two model files define {sorted(twice)[0]}")
-    return models
+    return models, failed
 
 
 def find(name: str, folder: str | Path) -> Model:
     """Loads a model by its name in `folder`, or by the path of its file."""
     if name.endswith(".py"):
         return load_model_file(name)
-    models = {model.name: model for model in discover(folder)}
+    found, failed = discover_loadable(folder)
+    models = {model.name: model for model in found}
     if name not in models:
+        for error in failed:  # perhaps the one that was meant
+            raise error
         raise BadInputError(f"no model {name} in {folder}", hint=f"there are: {', '.join(models) or 'none'}")
     return models[name]
 

@@ -62,15 +62,19 @@ def _answer_and_end(parent: int, writing: int, header: dict[str, Any], blobs: li
 def compile_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[VelaAnswer, list[bytes]]:
     """Handler: `header` has Vela's settings, `blobs` the int8 model.
 
-    Without a model, only the options are read.  Files are made in `header["folder"]`; the caller removes it, as this
-    process may not live to do it.
+    Without a model, only the options are read.  Files are made in this process's temporary folder, which ends with it
+    if it does not live to remove them.
     Answers `outcome` (`compiled`, `settings` for what Vela's options or configuration do not allow, `model` for
     what the model does not), `reason` (one line) and `log`, with the compiled model, summary CSV and debug XML.
     """
+    with tempfile.TemporaryDirectory(prefix="vela-") as folder:
+        return _compile(Path(folder), header, blobs)
+
+
+def _compile(folder: Path, header: dict[str, Any], blobs: list[bytes]) -> tuple[VelaAnswer, list[bytes]]:
     from ethosu.vela import vela
     from ethosu.vela.errors import CliOptionError, ConfigOptionError, InputFileError, VelaError
 
-    folder = Path(tempfile.mkdtemp(dir=header["folder"]))
     arguments = [_WITHOUT_MODEL, *header["options"]]
     if blobs:
         model = folder / "model.tflite"

@@ -258,4 +258,17 @@ def test_ctrl_c_ends_a_training_with_a_line(tmp_path: Path) -> None:
         child.send_signal(signal.SIGINT)
         _, told = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert told == "hil: interrupted; what was finished is kept\n"
+    assert told.endswith("hil: interrupted; what was finished is kept\n")
+    assert "Traceback" not in told
+
+
+def test_a_model_file_that_cannot_be_loaded_hides_no_other(tmp_path: Path) -> None:
+    broken = {"models/a_broken.py": "import nothing_here\nmodel = None\n"}
+    shapes = {"models/b_shapes.py": model_file("shapes").replace("Conv2D(16, 1,", "Conv2D(16, 9,")}
+    write(tmp_path, {**broken, **shapes, "models/blobs.py": model_file()})
+    done = hil("models", "--json", "--store", tmp_path / "store", cwd=tmp_path)
+    assert done.returncode == 2
+    assert [record["name"] for record in json.loads(done.stdout)] == ["blobs"]
+    first, second = done.stderr.splitlines()
+    assert re.match(r"hil: .*a_broken\.py cannot be loaded: ModuleNotFoundError", first)
+    assert re.match(r"hil: build of the model shapes failed", second)
