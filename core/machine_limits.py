@@ -29,10 +29,10 @@ _HINTS = {
     errno.EFBIG: "`ulimit -f` limits the size of a file",
     errno.EIO: "the disk fails: see the system's log",
 }
-_MEMORY_HINT = "end other programs, or allow more with `ulimit -v`"
+_MEMORY_HINT = "end other programs, or allow more with `ulimit -v` and `ulimit -u`"
 _MEMORY_WORDS = (
     *("bad_alloc", "Cannot allocate memory", "Unable to allocate", "failed to map segment", "Insufficient memory"),
-    *("can't start new thread", "pthread_create failed", "Thread creation via pthread_create() failed"),
+    *("can't start new thread", "pthread_create failed", "pthread_create() failed", "Resource temporarily unavailable"),
     *("Failed to allocate", "MemoryError"),
 )
 """Texts by which native code and Python say that there is no memory, also for the stack of a thread."""
@@ -44,9 +44,10 @@ def machine_error(error: BaseException, title: str = "", folder: Path | None = N
 
     `title` names the work that failed, `folder` is where it was writing.
     """
-    causes = list(_causes(error))
-    for cause in causes:
-        if isinstance(cause, InfrastructureError) and not isinstance(cause, UnavailableError):
+    if isinstance(error, InfrastructureError) and not isinstance(error, UnavailableError):
+        return error
+    for cause in _causes(error):
+        if isinstance(cause, NoMemoryError):
             return cause
         if isinstance(cause, OSError) and cause.errno in _HINTS:
             return _file_error(cause.errno, str(cause.filename or folder or ""), title)
@@ -55,8 +56,9 @@ def machine_error(error: BaseException, title: str = "", folder: Path | None = N
         exhausted = isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError"
         if not _is_absurd(cause) and (found := limit_in_text(str(cause), title, folder, exhausted=exhausted)):
             return found
-    missing = next((cause for cause in causes if isinstance(cause, UnavailableError)), None)
-    return missing or (full_folder_error(folder, title) if folder is not None else None)
+    if isinstance(error, UnavailableError):
+        return error
+    return full_folder_error(folder, title) if folder is not None else None
 
 
 def limit_in_text(
@@ -74,6 +76,18 @@ def limit_in_text(
         detail = (lines or text.strip().splitlines() or [""])[-1][:200]
         return NoMemoryError(": ".join(filter(None, (title, "no more memory", detail))), hint=_MEMORY_HINT)
     return None
+
+
+def require_address_space(least: int, what: str) -> None:
+    """Raises `NoMemoryError` if this process may map less than `least` bytes, where native code would hang."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < least:
+        line = f"{what} needs {least / 2**30:g} GiB of address space, the limit is {limit / 2**30:.2g}"
+        raise NoMemoryError(line, hint=_MEMORY_HINT)
 
 
 def full_folder_error(folder: Path, title: str = "") -> InfrastructureError | None:

@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.core.errors import BadInputError, InfrastructureError, NoMemoryError, UnavailableError
+from hil.core.errors import (
+    BadInputError,
+    CrashError,
+    InfrastructureError,
+    NoMemoryError,
+    UnavailableError,
+    WorkerDiedError,
+)
 from hil.core.machine_limits import limit_in_text, machine_error
 
 
@@ -74,7 +81,8 @@ def test_an_array_that_no_machine_holds_is_a_mistake() -> None:
 def test_infrastructure_stays_what_it_is() -> None:
     error = UnavailableError("QEMU is missing")
     assert machine_error(error) is error
-    assert machine_error(raised_from(error, ValueError("x"))) is error
+    died = WorkerDiedError("the process died of signal 11", log="", returncode=-11)
+    assert machine_error(raised_from(died, CrashError("native code crashed"))) is None
 
 
 def test_native_code_that_found_no_memory_says_so() -> None:

@@ -24,18 +24,23 @@ from typing import Any
 import numpy as np
 
 from hil.core.errors import UnavailableError
+from hil.core.machine_limits import require_address_space
 
 _THREADS = "TF_NUM_INTRAOP_THREADS"
+_ADDRESS_SPACE = 2 << 30
+"""Bytes below which TensorFlow 2.19 cannot be imported, or computes nothing for ever (tried)."""
 
 
 def import_tensorflow() -> Any:
     """Imports TensorFlow without its start-up messages.
 
-    Raises `UnavailableError` if it is not installed, or was started with more than one thread an operation.
+    Raises `UnavailableError` if it is not installed, or was started with more than one thread an operation,
+    `NoMemoryError` if this process may use too little memory.
     """
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    require_address_space(_ADDRESS_SPACE, "TensorFlow")
     try:
         if "tensorflow" in sys.modules:
             import tensorflow as tf
