@@ -46,8 +46,8 @@ def models(
             }
         )
     print(json.dumps(records) if as_json else format_models(records))
-    for error in failed:
-        print(f"hil: {error}", file=sys.stderr)
+    for failure in failed:
+        print(f"hil: {failure}", file=sys.stderr)
     if failed:
         raise typer.Exit(EXIT_USAGE)
 
