@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from hil.core.errors import InfrastructureError, NoMemoryError, UnavailableError
+from hil.core.errors import HilError, InfrastructureError, NoMemoryError, UnavailableError
 
 _HINTS = {
     errno.ENOSPC: "make room on that disk",
@@ -53,8 +53,12 @@ def machine_error(error: BaseException, title: str = "", folder: Path | None = N
             return _file_error(cause.errno, str(cause.filename or folder or ""), title)
         if isinstance(cause, FileNotFoundError) and (found := _no_temporary_folder(title)):
             return found
+        if isinstance(cause, HilError):  # its text quotes its cause
+            continue
+        if _is_absurd(cause):
+            return None
         exhausted = isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError"
-        if not _is_absurd(cause) and (found := limit_in_text(str(cause), title, folder, exhausted=exhausted)):
+        if found := limit_in_text(str(cause), title, folder, exhausted=exhausted):
             return found
     if isinstance(error, UnavailableError):
         return error

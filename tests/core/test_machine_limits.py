@@ -48,9 +48,12 @@ def raised_from(cause: Exception, error: Exception) -> Exception:
         (MemoryError(), NoMemoryError, "net: base: no more memory"),
         (RuntimeError("can't start new thread"), NoMemoryError, "net: base: no more memory: can't start new thread"),
         (
-            UnavailableError("TensorFlow cannot be imported: failed to map segment from shared object"),
+            raised_from(
+                ImportError("libtensorflow.so: failed to map segment from shared object"),
+                UnavailableError("TensorFlow cannot be imported: failed to map segment from shared object"),
+            ),
             NoMemoryError,
-            "net: base: no more memory: TensorFlow cannot be imported: failed to map segment",
+            "net: base: no more memory: libtensorflow.so: failed to map segment",
         ),
     ],
     ids=["full", "read-only", "files", "quota-behind", "text", "memory", "thread", "import"],
@@ -76,6 +79,9 @@ def test_an_array_that_no_machine_holds_is_a_mistake() -> None:
     with pytest.raises(MemoryError) as caught:
         np.ones((1 << 24, 1 << 24))
     assert machine_error(caught.value) is None
+    assert (
+        machine_error(raised_from(caught.value, BadInputError("the data cannot be loaded: Unable to allocate"))) is None
+    )
 
 
 def test_infrastructure_stays_what_it_is() -> None:
