@@ -50,7 +50,7 @@ def test_drop(accuracy):
     assert missed[0].startswith(f"drop unknown: {no_reference}")
     assert re.fullmatch(r"latency 0\.\d{4} ms, limit 0\.0000, 0\.\d{4} too much", missed[1])
     assert re.fullmatch(r"accuracy 0\.\d{4}, limit 2\.0000, 1\.\d{4} too little", missed[2])
-    assert re.search(r"^ int8 ✗ +[89]\d\.\d", done.stdout, re.M)
+    assert re.search(r"^int8 ✗ +[89]\d\.\d", done.stdout, re.M)
     assert "given: top1 of 64 test samples" in done.stdout
 
 
