@@ -43,7 +43,7 @@ def test_fvp_gives_what_sim_gives(tmp_path: Path, store: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "target fvp" in done.stdout
     assert table(done)["ptq"].mismatches == ["0", "0"]
-    assert re.search(r"on target: \d+ samples that ran on fvp", done.stdout)
+    assert re.search(r"right answers of the \d+ samples that ran on fvp", done.stdout)
 
 
 INI = """
@@ -66,7 +66,7 @@ def test_defaults_stand_in_the_ini_file_and_each_accelerator_has_its_table(tmp_p
         assert f"test_fits_and_holds[{name}] PASSED" in done.stdout
     titles = re.findall(r"^blobs.*", done.stdout[done.stdout.index("hardware in the loop") :], re.MULTILINE)
     assert [title.split(":")[0] for title in titles] == ["blobs on ethos-u55-32", "blobs on ethos-u55-128", "blobs"]
-    assert "on target: 3 samples that ran on fvp" in done.stdout
+    assert "right answers of the 3 samples that ran on fvp" in done.stdout
     other = run(folder, store, "--target", "sim", "--accelerator", "ethos-u55-64", "--samples", "2")
     assert other.returncode == 0, other.stdout + other.stderr
     assert "1 passed" in other.stdout, "an engine in the ini file is no option of sim, and no error"
