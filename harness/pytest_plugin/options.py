@@ -114,6 +114,7 @@ OPTIONS = pytest.StashKey[Options]()
 
 def read(config: pytest.Config) -> Options:
     """The options of this run; raises `BadInputError` for an invalid value."""
+    _check_not_taken(config)
     own = from_values(PluginOptions, _values(config, options_of(PluginOptions)))
     if own.store and own.store.is_file():
         raise BadInputError(f"--store: {own.store} is no folder")
@@ -136,13 +137,7 @@ def _of_target(config: pytest.Config, target: str) -> Any:
     """The options of the target that runs; the ini file's defaults of other targets have no effect."""
     known, its = registry.options(COMMAND), options_of(registry.declaration(target).options)
     values = _values(config, [one for one in known if one in its]) | _given(config, known)
-    try:
-        return registry.make_options([target], values)[target]
-    except BadInputError as error:
-        if named := target_of_other_plugin(config):
-            hint = f"--target is another plugin's option here: --hil-target {named}"
-            raise BadInputError(str(error.args[0]), hint=hint) from error
-        raise
+    return registry.make_options([target], values)[target]
 
 
 def _settings(config: pytest.Config) -> tuple[VelaSettings, ...]:
@@ -152,10 +147,11 @@ def _settings(config: pytest.Config) -> tuple[VelaSettings, ...]:
     return tuple(from_values(VelaOptions, {**given, ACCELERATOR: name}).settings() for name in names)
 
 
-def target_of_other_plugin(config: pytest.Config) -> str:
-    """The target of this project named by another plugin's option `--target`; empty if there is none."""
+def _check_not_taken(config: pytest.Config) -> None:
+    """Raises `BadInputError` if another plugin took `--target` and got one of our targets: it would run on none."""
     theirs = config.getoption("target", default=None)  # ours lies under another name, see _dest
-    return theirs if theirs in registry.names() else ""
+    if theirs in registry.names() and config.getoption("hil_target") is None:
+        raise BadInputError(f"--target {theirs} is another plugin's option here", hint=f"--hil-target {theirs}")
 
 
 def _all() -> tuple[Option, ...]:

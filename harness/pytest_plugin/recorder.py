@@ -17,7 +17,6 @@ import pytest
 from hil.core.errors import HilError, InfrastructureError
 from hil.core.machine_limits import machine_error
 from hil.harness.pytest_plugin.limit_coverage import LimitCoverage
-from hil.harness.pytest_plugin.options import OPTIONS, target_of_other_plugin
 
 EXIT_ONLY_INFRASTRUCTURE = 6
 ROW = "hil_row"
@@ -99,11 +98,6 @@ class Recorder:
             terminalreporter.write_line(render(rows, left_out, terminalreporter))
         for line, fails in limits:
             terminalreporter.write_line(line, red=fails, yellow=not fails)
-        theirs = target_of_other_plugin(self.config)
-        if theirs and self.config.stash[OPTIONS].target is None:
-            terminalreporter.write_line(
-                f"on sim: --target {theirs} is another plugin's option here (--hil-target {theirs})", yellow=True
-            )
         for device, (first, *others) in self.lost.items():
             terminalreporter.write_line(f"{device} is out of order since {first}")
             if others:
