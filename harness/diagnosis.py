@@ -60,11 +60,11 @@ def examine() -> list[Finding]:
 def targets() -> list[Finding]:
     """All registered targets without any option: the engine of one that is ready, the reason and remedy of another."""
     known = registry.registry()
-    found = [_target(name, declared) for name, declared in known.targets.items()]
+    found = [_target(name, declared, known.distributions[name]) for name, declared in known.targets.items()]
     return found + [Finding(f"target {name}", "", "", why, needed=False) for name, why in known.broken.items()]
 
 
-def _target(name: str, declared: Declaration) -> Finding:
+def _target(name: str, declared: Declaration, distribution: str) -> Finding:
     title, identity = f"target {name}", {}
     try:
         with contextlib.closing(registry.make(declared, declared.options())) as target:
@@ -73,7 +73,8 @@ def _target(name: str, declared: Declaration) -> Finding:
         reason = " ".join(str(error).split()) or type(error).__name__
         return Finding(title, "", declared.summary, reason.removeprefix(f"{title}: "), needed=False)
     version = " ".join(identity[key] for key in ("engine", "engine_version") if key in identity)
-    return Finding(title, version or "ready", declared.summary, "")
+    others = "" if distribution.startswith(f"{registry.OURS} ") else distribution
+    return Finding(title, ", ".join(filter(None, (version, others))) or "ready", declared.summary, "")
 
 
 def _distribution(name: str, purpose: str, needed: bool) -> Finding:

@@ -56,7 +56,7 @@ RESERVED = frozenset(
 )
 """Options that commands have themselves: no target can have one of that name."""
 
-_OURS = "ethosu-hil"
+OURS = "ethosu-hil"
 _ORDER = ("host", "sim", "fvp", "serial")
 
 
@@ -91,7 +91,7 @@ def registry() -> Registry:
 
 
 def _place(entry: importlib.metadata.EntryPoint) -> tuple[bool, int, str]:
-    ours = entry.dist is not None and entry.dist.name == _OURS
+    ours = entry.dist is not None and entry.dist.name == OURS
     return not ours, _ORDER.index(entry.name) if ours and entry.name in _ORDER else len(_ORDER), entry.name
 
 

@@ -67,7 +67,8 @@ def test_a_model_file_may_build_in_keras_3(tmp_path: Path) -> None:
 TEXT = """
 import numpy as np
 from hil.harness.model import Dataset, Model
-model = Model("x", build="net.keras", data=Dataset(lambda split: (np.zeros((5, 8, 8, 3)), np.zeros(5)), list))
+x = np.eye(5, 192).reshape(5, 8, 8, 3)
+model = Model("x", build="net.keras", data=Dataset(lambda split: (x, np.zeros(5)), list))
 """
 
 
