@@ -147,7 +147,7 @@ def test_a_tag_may_be_any_bytes(qemu: None, tmp_path: Path) -> None:
     program.code(0xE7FE)
     (tmp_path / "a.elf").write_bytes(program.elf())
     words = [*COMMAND, "-a", "a.elf", *UART_OUT, "-C", tag, "--timelimit", "30"]
-    done = subprocess.run(words, capture_output=True, timeout=60, cwd=tmp_path)
+    done = subprocess.run(words, capture_output=True, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, b"a\xff\xfe"), done.stderr
 
 
@@ -163,7 +163,7 @@ def test_a_defect_of_the_executable_is_no_usage_error(fvp: Launch, tmp_path: Pat
         "load_store._usual = None; sys.exit(corstone300.main())"
     )
     command = [sys.executable, "-c", code, "-a", "a.elf", "--timelimit", "30"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 3
     assert done.stderr.startswith("Error: corstone300-open: internal error: TypeError:")
     assert "load_store.py, line" in done.stderr
@@ -210,13 +210,13 @@ def test_a_signal_at_any_moment_leaves_nothing(qemu: None, tmp_path: Path, sign:
 def test_a_killed_qemu_is_told(qemu: None, tmp_path: Path) -> None:
     firmware = _loop(tmp_path / "endless.elf")
     child = subprocess.Popen([*COMMAND, "-a", str(firmware)], stderr=subprocess.PIPE)
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while not (found := children_of(child.pid)) and time.monotonic() < until:
         time.sleep(0.02)
     assert found
     time.sleep(0.5)
     os.kill(min(found), signal.SIGKILL)
-    _, said = child.communicate(timeout=20)
+    _, said = child.communicate(timeout=600)
     assert child.returncode == 3
     assert b"(signal 9)" in said
 
@@ -233,7 +233,7 @@ def test_a_parent_that_is_ended_takes_the_executable_and_qemu_along(
         "run_inference(model, [b''], [4], firmware=replace(runner(), path=Path(sys.argv[1])))"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(firmware)], stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while len(children_of(parent.pid)) < 2 and time.monotonic() < until:
         time.sleep(0.02)
     assert len(children_of(parent.pid)) >= 2

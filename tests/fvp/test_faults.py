@@ -74,7 +74,7 @@ def _with_tensors_at(model: bytes, offset: int) -> bytes:
 
 def _left_behind(before: set[str]) -> list[object]:
     """Processes below this one that are simulators, and files in /dev/shm that were not there `before`."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 120
     while found := [pid for pid in children_of(os.getpid()) if _is_simulator(pid)]:
         if time.monotonic() > until:
             break
@@ -218,7 +218,7 @@ def test_a_killed_qemu_is_an_infrastructure_failure_of_hil_run(
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
     )  # fmt: skip
     _kill_qemu(child.pid, 0.0)
-    _, said = child.communicate(timeout=120)
+    _, said = child.communicate(timeout=600)
     assert child.returncode == 3, said
     assert "signal 9" in said
     assert "Traceback" not in said
@@ -238,11 +238,11 @@ def test_hil_run_ended_by_a_signal_takes_everything_along(
     below = _wait_for_boards(child.pid)
     time.sleep(random.uniform(0, 0.5))
     child.send_signal(sign)
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate(timeout=600)
     assert below
     assert child.returncode == code
     assert "Traceback" not in said
-    until = time.monotonic() + 10
+    until = time.monotonic() + 120
     while (left := [pid for pid in below if _is_simulator(pid)]) and time.monotonic() < until:
         time.sleep(0.02)
     assert not left
@@ -269,7 +269,7 @@ def test_a_stopped_qemu_meets_the_time_limit(qemu: None, tmp_path: Path) -> None
     assert child.stdout.readline() == MESSAGE  # The CPU runs.
     for pid in children_of(child.pid):
         os.kill(pid, signal.SIGSTOP)
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate(timeout=600)
     assert child.returncode == 0, said
     assert b"CPU time has been exceeded" in said
     assert not wait_until_gone(str(path))

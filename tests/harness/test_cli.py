@@ -23,7 +23,7 @@ HIL = [sys.executable, "-m", "hil.harness.cli"]
 def hil(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [*HIL, *map(str, arguments)]
     env = {**os.environ, "COLUMNS": "200", **environment}
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
@@ -46,7 +46,7 @@ def samples(blobs_int8: Path) -> Path:
 
 def test_starting_imports_nothing_heavy() -> None:
     code = "import sys, hil.harness.cli; print(sorted(m for m in ('tensorflow', 'numpy', 'scipy') if m in sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 
@@ -197,7 +197,7 @@ def test_firmware_missing(blobs_int8: Path) -> None:
         "main()\n"
     )
     command = [sys.executable, "-c", hide, "run", str(blobs_int8), "--target", "fvp"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True)
     refused(done, 3, "pip install mlia-ethos-u")
 
 
@@ -256,7 +256,7 @@ def test_ctrl_c_ends_a_training_with_a_line(tmp_path: Path) -> None:
         assert child.stderr is not None
         assert "blobs: base" in (line.strip() for line in child.stderr)  # in the middle of the training
         child.send_signal(signal.SIGINT)
-        _, told = child.communicate(timeout=60)
+        _, told = child.communicate(timeout=600)
     assert child.returncode == 130
     assert told.endswith("hil: interrupted; what was finished is kept\n")
     assert "Traceback" not in told

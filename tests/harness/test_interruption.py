@@ -51,7 +51,7 @@ def start(command: list[str], folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 def ended(child: subprocess.Popen[str], folder: Path, below: list[int]) -> str:
     """Waits for the end, checks that nothing is left, and returns the rest of what was said."""
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate(timeout=600)
     assert child.returncode == EXIT_INTERRUPTED, said
     assert "Traceback" not in said
     until = time.monotonic() + 60
@@ -104,7 +104,7 @@ def test_the_start_is_interrupted_by_a_line(tmp_path: Path) -> None:
             if "hil.harness.cli" in line:
                 break
         press(child)
-        _, said = child.communicate(timeout=60)
+        _, said = child.communicate(timeout=600)
     assert child.returncode == EXIT_INTERRUPTED
     assert LINE in said
     assert "Traceback" not in said

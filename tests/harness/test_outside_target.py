@@ -115,7 +115,7 @@ class Site:
         environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", **variables}
         environment.pop("CI", None)
         command = [sys.executable, "-m", *map(str, arguments)]
-        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=500)
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
     def hil(self, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
         return self.run("hil.harness.cli", *arguments, cwd=cwd)
@@ -132,7 +132,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         project = PROJECT.format(name=f"hil-{target}", target=target, module=f"hil_{target}")
         (source / "pyproject.toml").write_text(project)
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-        subprocess.run([*command, "--target", str(folder), str(source)], check=True, timeout=300)
+        subprocess.run([*command, "--target", str(folder), str(source)], check=True)
     return Site(folder)
 
 

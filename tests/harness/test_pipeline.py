@@ -222,7 +222,7 @@ def test_interrupted_runs_lose_and_spoil_nothing(trained: Path, tmp_path: Path) 
         for child, line in run(blobs.path, store):
             if line == moment:
                 child.send_signal(number)
-                child.communicate("\n", timeout=60)  # it goes on from here, to where the signal ends it
+                child.communicate("\n", timeout=600)  # it goes on from here, to where the signal ends it
                 break
         assert line == moment
         assert all(artifact.intact() for artifact in Store(store).artifacts())

@@ -45,7 +45,7 @@ def vela(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
             arguments += ["--system-config", system, "--output-dir", str(folder), *options]
             if LEGACY in options:  # That core keeps state from model to model.
                 command = [sys.executable, "-m", "ethosu.vela", *arguments]
-                subprocess.run(command, check=True, capture_output=True, timeout=120)
+                subprocess.run(command, check=True, capture_output=True)
             else:
                 with contextlib.redirect_stdout(io.StringIO()):
                     program.main(arguments)

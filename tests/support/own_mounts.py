@@ -37,6 +37,5 @@ def run_with_mounts(
         env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
-        timeout=500,
         check=False,
     )

@@ -37,7 +37,7 @@ def running_with(text: str) -> list[int]:
     return found
 
 
-def wait_until_gone(text: str, seconds: float = 5.0) -> list[int]:
+def wait_until_gone(text: str, seconds: float = 60.0) -> list[int]:
     """Waits until no process has `text` in its command line; gives those that stayed."""
     until = time.monotonic() + seconds
     while (left := running_with(text)) and time.monotonic() < until:

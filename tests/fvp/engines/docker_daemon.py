@@ -45,7 +45,7 @@ class Daemon:
                 [sys.executable, docker_supervisor.__file__, str(at), "dockerd", *options],
                 stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > until:
                 said = self._log.read_text(errors="replace")[-600:]

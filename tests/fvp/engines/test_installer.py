@@ -31,7 +31,7 @@ def command(url: str, data: bytes, into: Path, *words: str) -> list[str]:
 
 
 def install(url: str, data: bytes, into: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(url, data, into, *words), capture_output=True, text=True, timeout=60)
+    return subprocess.run(command(url, data, into, *words), capture_output=True, text=True)
 
 
 def left_in(folder: Path) -> set[str]:
@@ -74,7 +74,7 @@ def test_an_archive_is_installed_found_and_not_fetched_again(
 def test_wrong_use_fetches_nothing(tmp_path: Path, words: list[str], said: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "hil.harness.cli", "fvp", "install", *words],
-        capture_output=True, text=True, timeout=60, cwd=tmp_path,
+        capture_output=True, text=True, cwd=tmp_path,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
     assert said in done.stderr
@@ -187,13 +187,13 @@ def test_an_interruption_ends_the_installer_and_leaves_no_half_of_it(server: Ser
         command(server.url("fvp.tgz", data), data, tmp_path / "into" / "FVP"), stderr=subprocess.PIPE, text=True
     )
     try:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not (tmp_path / "begun").exists():
             assert process.poll() is None
             assert time.monotonic() < until
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=600)
     finally:
         process.kill()
         process.wait()

@@ -47,7 +47,7 @@ def _link(board: VirtualBoard, silence_s: float = 5.0) -> Link:
     return Link(open_channel(board.url), silence_s=silence_s, reopen_s=0.1)
 
 
-def _wait_for(truth: object, seconds: float = 10.0) -> None:
+def _wait_for(truth: object, seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not truth() and time.monotonic() < until:  # type: ignore[operator]
         time.sleep(0.02)

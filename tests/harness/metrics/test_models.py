@@ -57,7 +57,7 @@ def hil(folder: Path, task: str, *command: str, metric: str = "") -> subprocess.
     text = TEXT.replace("TASK", task).replace('"net", ', f'"net", {metric}')
     write(folder, {"models/net.py": text})
     arguments = [sys.executable, "-m", "hil.harness.cli", *command, "--store", "store"]
-    return subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=300)
+    return subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(

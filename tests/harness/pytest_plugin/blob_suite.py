@@ -34,7 +34,7 @@ def run(folder: Path, store: Path, *arguments: str, plugins: tuple[str, ...] = (
     command += [word for name in sorted(blocked) for word in ("-p", f"no:{name}")]
     environment = {**os.environ, "HIL_STORE": str(store), "COLUMNS": "200"}
     environment.pop("CI", None)
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 @dataclass(frozen=True)

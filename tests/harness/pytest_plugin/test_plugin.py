@@ -212,7 +212,7 @@ def test_wrong_data_is_one_line(tmp_path: Path, old: str, new: str, message: str
     assert old in text
     write(tmp_path, {"models/blobs.py": text.replace(old, new)})
     command = [sys.executable, "-m", "hil.harness.cli", "optimize", "blobs", "--store", "store"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -29,7 +29,7 @@ def parts(missing: Callable[[object], NoReturn]) -> None:
         missing(error)
 
 
-def _left_of(store: Path, seconds: float = 5.0) -> list[str]:
+def _left_of(store: Path, seconds: float = 60.0) -> list[str]:
     """Processes with the firmware of `store` in their command line, which have had time to end."""
     until = time.monotonic() + seconds
     while True:
@@ -125,13 +125,13 @@ def test_hil_run_and_hil_boards_virtual_work_together(tmp_path: Path, blobs_int8
         assert board.stdout is not None
         url = board.stdout.readline().strip()
         words = [*command, "run", str(blobs_int8), "--target", "serial", "--board", f"mps3_an547@{url}", "--json"]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+        done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         record = json.loads(done.stdout)
         assert {m["trust"] for m in record["measurements"]} == {"modelled", "untrusted", "exact"}
         assert record["identity"]["port"] == url
         refused = subprocess.run(
-            [*words, "--accelerator", "ethos-u55-32"], capture_output=True, text=True, timeout=60, cwd=tmp_path
+            [*words, "--accelerator", "ethos-u55-32"], capture_output=True, text=True, cwd=tmp_path
         )
         assert (refused.returncode, "nothing was written to it" in refused.stderr) == (2, True)
     finally:

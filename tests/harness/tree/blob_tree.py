@@ -39,7 +39,7 @@ def tree(folder: Path, store: Path, *arguments: object, code: str = "") -> subpr
     """`hil tree blobs`; `code` runs before it in the same process."""
     start = [sys.executable, "-c", f"{code}\nfrom hil.harness.cli import main\nmain()\n"] if code else HIL
     command = [*start, "tree", "blobs", "--store", str(store), *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
 def leaves(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
@@ -62,4 +62,4 @@ def run_pytest(folder: Path, store: Path, test: str, *arguments: str) -> subproc
     off = ("no:cacheprovider", "no:xdist", "no:pytest_embedded", "no:timeout")
     command = [sys.executable, "-m", "pytest", *(word for name in off for word in ("-p", name)), *arguments]
     environment = {**os.environ, "HIL_STORE": str(store)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)

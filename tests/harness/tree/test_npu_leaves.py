@@ -21,9 +21,7 @@ def test_what_is_spared_and_what_is_bought_is_said(tmp_path: Path) -> None:
     store = ["--store", str(tmp_path / "store")]
 
     def hil(*arguments: str) -> str:
-        done = subprocess.run(
-            [*HIL, *arguments, *store], cwd=folder, capture_output=True, text=True, timeout=300, check=False
-        )
+        done = subprocess.run([*HIL, *arguments, *store], cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

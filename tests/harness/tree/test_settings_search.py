@@ -78,10 +78,10 @@ def test_the_commands_of_a_winner_under_other_settings_make_it_again(
     optimize, run = (shlex.split(best["verdict"][name]) for name in ("optimize", "run"))
     assert "--sparsity" in optimize or "--clusters" in optimize
     before = {artifact.folder for artifact in Store(store).artifacts()}
-    made = subprocess.run([*HIL, *optimize[1:]], cwd=folder, capture_output=True, text=True, timeout=100)
+    made = subprocess.run([*HIL, *optimize[1:]], cwd=folder, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     assert {artifact.folder for artifact in Store(store).artifacts()} == before, "it is the very file of the search"
-    ran = subprocess.run([*HIL, *run[1:], "--json"], cwd=folder, capture_output=True, text=True, timeout=100)
+    ran = subprocess.run([*HIL, *run[1:], "--json"], cwd=folder, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     cycles = next(m["value"] for m in json.loads(ran.stdout)["measurements"] if m["name"] == "npu_cycles")
     assert cycles == figure(winner, "npu_cycles")
@@ -148,7 +148,7 @@ def test_wrong_use_is_one_line(folder: Path, tmp_path: Path, arguments: tuple[st
 
 def test_settings_that_cannot_be_are_one_line(folder: Path, store: Path) -> None:
     command = [*HIL, "optimize", "blobs", "--technique", "prune", "--sparsity", "1.5", "--store", str(store)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 2
     assert "sparsity 1.5 is not between 0 and 1" in done.stderr
     with pytest.raises(BadInputError, match="best needs a bound"):

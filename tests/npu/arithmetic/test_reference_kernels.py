@@ -82,7 +82,7 @@ def test_importing_needs_no_numba():
     """A small inference must not pay for what only batches need."""
     imports = "import sys, hil.npu.vela_output, hil.npu.timing.cycles, hil.npu.registers"
     check = "assert not {'numba', 'tensorflow', 'ethosu'} & {*sys.modules}"
-    subprocess.run([sys.executable, "-c", f"{imports}; {check}"], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", f"{imports}; {check}"], check=True)
 
 
 @pytest.mark.parametrize("kind", ["sigmoid", "tanh"])

@@ -27,5 +27,5 @@ class Proxied:
         return self
 
     def __exit__(self, *_: object) -> None:
-        said, _err = self._process.communicate("", timeout=10)
+        said, _err = self._process.communicate("", timeout=600)
         self.counts = json.loads(said) if said else {}

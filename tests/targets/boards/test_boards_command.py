@@ -13,7 +13,7 @@ from .conftest import MakeBoard, MakePlug
 
 def hil(*words: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hil.harness.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def test_the_list_has_every_board_and_what_those_say_that_are_there(

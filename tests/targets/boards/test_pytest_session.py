@@ -47,7 +47,7 @@ def test_a_lost_board_is_no_regression_and_hides_none(
     environment = {"BOARD": str(described(cable, ways='"protocol"')), "POWERED": str(cable.powered), "VERDICT": verdict}
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:pytest_embedded", "test_suite.py"],
-        cwd=suite, env=os.environ | environment, capture_output=True, text=True, timeout=60,
+        cwd=suite, env=os.environ | environment, capture_output=True, text=True,
     )  # fmt: skip
     assert ended.returncode == code, ended.stdout
     assert "2 passed" in ended.stdout if verdict == "fine" else "1 passed" in ended.stdout

@@ -68,7 +68,7 @@ def library(folder: Path) -> ctypes.CDLL:
         "-o",
         built,
     ]
-    subprocess.run([str(word) for word in command], check=True, timeout=120)
+    subprocess.run([str(word) for word in command], check=True)
     return ctypes.CDLL(str(built))
 
 

@@ -36,7 +36,7 @@ class Lab:
         """Runs `labgrid-client` and returns its output."""
         environment = {**os.environ, "LG_COORDINATOR": self.address}
         command = [_program("client"), *words]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -53,7 +53,7 @@ class Lab:
         """Places with the exported resources of their name, and their tags."""
         wanted = {name: {"match": f"{exporter}/{name}/*", "tags": tags} for name, tags in places.items()}
         command = [find_python(), Path(__file__).with_name("places.py"), self.address]
-        subprocess.run(command, input=json.dumps(wanted), text=True, check=True, timeout=60)
+        subprocess.run(command, input=json.dumps(wanted), text=True, check=True)
 
     def holder(self, place: str) -> str:
         """The user who has acquired a place; empty if it is free."""

@@ -130,7 +130,7 @@ def kill_when_seen(run: subprocess.Popen[str], repository: Path, boards: dict[st
 
 def finished(run: subprocess.Popen[str], lab: Lab) -> str:
     """Output of the finished session; checks that every place is free again."""
-    printed, _ = run.communicate(timeout=240)
+    printed, _ = run.communicate(timeout=600)
     for place in ("desk1", "desk2"):
         lab.wait_until_free(place)
     return printed

@@ -254,4 +254,4 @@ def test_a_board_that_cannot_work_is_not_started(tmp_path: Path) -> None:
         }
         """
     )
-    assert subprocess.run([build(tmp_path, source, checked=True)], timeout=20).returncode == 0
+    assert subprocess.run([build(tmp_path, source, checked=True)]).returncode == 0

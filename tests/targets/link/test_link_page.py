@@ -27,4 +27,4 @@ def test_the_application_in_the_docs_compiles_without_warnings(tmp_path: Path) -
     source = tmp_path / "application.c"
     source.write_text(THEIRS + example)
     command = [*compiler(), *WARNINGS, "-I", str(PROTOCOL), "-c", str(source), "-o", str(tmp_path / "application.o")]
-    assert subprocess.run(command, timeout=60).returncode == 0
+    assert subprocess.run(command).returncode == 0

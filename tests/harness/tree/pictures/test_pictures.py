@@ -104,7 +104,7 @@ def test_the_command_draws_both_without_tensorflow_and_says_where(tmp_path: Path
     start = [sys.executable, "-c", f"{WITHOUT_TENSORFLOW}\nfrom hil.harness.cli import main\nmain()\n"]
     asked = ("--policy", "all", "--kernel", "logits", "-o", "out/tree.HTML", "-o", "tree.png", "--json")
     command = [*start, "tree", "blobs", "--store", str(store), *asked]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
     assert done.stderr.splitlines()[-2:] == ["drawn: out/tree.HTML", "drawn: tree.png"]
@@ -139,7 +139,7 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is_trained(
 ) -> None:
     write(tmp_path, {"models/blobs.py": model_file(), "models.png/x": ""})
     command = [*HIL, "tree", "blobs", "--store", "store", *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
     assert message in line
@@ -198,7 +198,7 @@ def visible_to_browser(page: Path, folder: Path) -> str:
     assert BROWSER is not None
     start = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
     start += ["--enable-logging=stderr", "--dump-dom", page.as_uri()]
-    done = subprocess.run(start, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(start, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "CONSOLE" not in done.stderr, done.stderr
     return Page(done.stdout).text

@@ -122,4 +122,4 @@ def _started(program: Path, book: Path, line: int, settings: dict[str, object]) 
 
 
 def _run(command: Sequence[object]) -> None:
-    subprocess.run([str(word) for word in command], check=True, timeout=300)
+    subprocess.run([str(word) for word in command], check=True)
