@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +22,8 @@ from hil.harness.blame import blamed
 from hil.harness.model import Model
 from hil.harness.optimize.paths import Node, conversion, path_of, training_node
 from hil.harness.optimize.training_history import Epoch
+from hil.harness.step_inputs import StepInputs
 from hil.harness.work_titles import step_title
-
-if TYPE_CHECKING:
-    from hil.harness.pipeline import Pipeline
 
 KERAS = "model.h5"
 TFLITE = "model.tflite"
@@ -41,7 +39,7 @@ SPREAD = "sensitivity.json"
 Note = Mapping[str, Any] | None
 
 
-def build(arrow: str, pipeline: Pipeline, model: Model, folder: Path, arguments: Mapping[str, Any]) -> Note:
+def build(arrow: str, pipeline: StepInputs, model: Model, folder: Path, arguments: Mapping[str, Any]) -> Note:
     """Runs the builder of `arrow`; `arguments` are JSON values.
 
     An exception of a library or of the user's code becomes the error that names it, a limit of the machine an
@@ -58,14 +56,14 @@ def build(arrow: str, pipeline: Pipeline, model: Model, folder: Path, arguments:
         raise machine_error(error, title, pipeline.store.root) or blamed(error, title) from error
 
 
-def _data(pipeline: Pipeline, model: Model, folder: Path, split: str) -> None:
+def _data(pipeline: StepInputs, model: Model, folder: Path, split: str) -> None:
     pipeline.say(step_title("data", model, {"split": split}), 0, 0)
     x, y = model.data.read(split)
     np.save(folder / X, x, allow_pickle=False)
     np.save(folder / Y, y, allow_pickle=False)
 
 
-def _base(pipeline: Pipeline, model: Model, folder: Path, trains: bool) -> None:
+def _base(pipeline: StepInputs, model: Model, folder: Path, trains: bool) -> None:
     from hil.harness.optimize.keras.hdf5_file import save_model
     from hil.harness.optimize.steps import TrainingData
     from hil.harness.optimize.trained_base import base_model
@@ -78,7 +76,7 @@ def _base(pipeline: Pipeline, model: Model, folder: Path, trains: bool) -> None:
     write_json(folder / HISTORY, [asdict(epoch) for epoch in epochs])
 
 
-def _technique(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> None:
+def _technique(pipeline: StepInputs, model: Model, folder: Path, node: Node) -> None:
     from hil.harness.optimize.clipped_outputs import clipped_outputs
     from hil.harness.optimize.keras.hdf5_file import load_model, save_model
     from hil.harness.optimize.npu_rules import step_notes
@@ -101,7 +99,7 @@ def _technique(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> No
     write_json(folder / HISTORY, [asdict(epoch) for epoch in epochs])
 
 
-def _sensitivity(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> None:
+def _sensitivity(pipeline: StepInputs, model: Model, folder: Path, node: Node) -> None:
     from hil.harness.optimize.keras.flat_graph import flat_model
     from hil.harness.optimize.keras.hdf5_file import load_model
     from hil.harness.optimize.selection import prunable_layers
@@ -116,14 +114,14 @@ def _sensitivity(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> 
     write_json(folder / SPREAD, asdict(allocate_sparsity(network, data, model.recipe, layers, model.loss)))
 
 
-def _size(pipeline: Pipeline, model: Model, folder: Path) -> Note:
+def _size(pipeline: StepInputs, model: Model, folder: Path) -> Note:
     from hil.harness.optimize.network_size import count_params_and_macs
 
     params, macs = count_params_and_macs(model)
     return {"params": params, "macs": macs}
 
 
-def _learning_task(pipeline: Pipeline, model: Model, folder: Path) -> Note:
+def _learning_task(pipeline: StepInputs, model: Model, folder: Path) -> Note:
     from hil.harness.optimize.data_check import check_data
     from hil.harness.optimize.training import TrainingData
 
@@ -133,7 +131,7 @@ def _learning_task(pipeline: Pipeline, model: Model, folder: Path) -> Note:
     return check_data(model, train, test, _progress(pipeline, text)).as_json()
 
 
-def _predictions(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> None:
+def _predictions(pipeline: StepInputs, model: Model, folder: Path, node: Node) -> None:
     from hil.harness.optimize.keras.hdf5_file import load_model
     from hil.harness.optimize.training import predict
 
@@ -145,7 +143,7 @@ def _predictions(pipeline: Pipeline, model: Model, folder: Path, node: Node) -> 
     np.savez(folder / ARRAYS, y=predict(network, x, _progress(pipeline, text)))
 
 
-def _accuracy(pipeline: Pipeline, model: Model, folder: Path) -> Note:
+def _accuracy(pipeline: StepInputs, model: Model, folder: Path) -> Note:
     """Takes the arrays from the folder, where they do not stay."""
     from hil.harness.metrics.accuracy import accuracy_of
 
@@ -155,7 +153,7 @@ def _accuracy(pipeline: Pipeline, model: Model, folder: Path) -> Note:
     return asdict(found)
 
 
-def _tflite(pipeline: Pipeline, model: Model, folder: Path, leaf: str, ptq_db: float | None) -> None:
+def _tflite(pipeline: StepInputs, model: Model, folder: Path, leaf: str, ptq_db: float | None) -> None:
     from hil.harness.optimize.conversion import to_tflite
     from hil.harness.optimize.keras.hdf5_file import load_model
     from hil.harness.optimize.layer_fidelity import check_fidelity
@@ -194,5 +192,5 @@ def write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1))
 
 
-def _progress(pipeline: Pipeline, text: str) -> Callable[[int, int, str], None]:
+def _progress(pipeline: StepInputs, text: str) -> Callable[[int, int, str], None]:
     return lambda done, total, what: pipeline.say(text, done, total)

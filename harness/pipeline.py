@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -38,6 +38,7 @@ from hil.harness.optimize.fidelity import Fidelity
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import PRUNING, Node, conversion, path_of, training_node
 from hil.harness.optimize.promises import Promise, read_promises
+from hil.harness.step_inputs import Say
 from hil.harness.step_process import build_in_process, is_of_file
 from hil.harness.store.code_version import code_version
 from hil.harness.store.source_digest import function_digest, source_digest, source_versions, versions
@@ -74,9 +75,6 @@ TRAINING = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
 _KERAS_LIBRARIES = ("keras", "h5py")
 _RUNNING = ("tensorflow", "numpy", "ethos-u-vela", "numba")
 """Vela's own configuration file gives `sim` its clocks and memory speeds."""
-
-Say = Callable[[str, int, int], None]
-"""Progress: name of the work, steps done, steps in all (0 = unknown)."""
 
 
 def _quiet(text: str, done: int, total: int) -> None:

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hil.core.errors import BadInputError, CrashError, InfrastructureError, NoMemoryError, WorkerDiedError
 from hil.core.machine_limits import full_folder_error, limit_in_text
@@ -29,11 +29,9 @@ from hil.core.worker import Worker
 from hil.core.worker_child import tell
 from hil.harness.builders import Note
 from hil.harness.model import FineTune, Model, Recipe, load_model_file
+from hil.harness.step_inputs import StepInputs
 from hil.harness.store.source_digest import source_digest
 from hil.harness.work_titles import step_title
-
-if TYPE_CHECKING:
-    from hil.harness.pipeline import Pipeline
 
 HANDLER = "hil.harness.step_child:build_in_child"
 PATIENCE = "HIL_PATIENCE_S"
@@ -78,7 +76,9 @@ def report(text: str, done: int, total: int) -> None:
     tell({"text": text, "done": done, "total": total})
 
 
-def build_in_process(arrow: str, pipeline: Pipeline, model: Model, folder: Path, arguments: Mapping[str, Any]) -> Note:
+def build_in_process(
+    arrow: str, pipeline: StepInputs, model: Model, folder: Path, arguments: Mapping[str, Any]
+) -> Note:
     """Runs a builder in the worker; its progress goes to the pipeline's.
 
     Raises the error of the builder, `CrashError` if its process ended or hung, `InfrastructureError` if a limit of the

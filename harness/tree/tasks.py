@@ -24,7 +24,8 @@ from hil.core.machine_limits import machine_error
 from hil.harness.blame import first_cause
 from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import Model
-from hil.harness.pipeline import Pipeline, Say
+from hil.harness.pipeline import Pipeline
+from hil.harness.step_inputs import Say
 from hil.harness.step_process import model_as_json, model_of_json, report
 from hil.harness.store.store import Store
 from hil.harness.tree.candidates import Candidate, SettledNode

@@ -1,0 +1,31 @@
+"""Inputs of the pipeline's builders: the artifacts before a step, which `hil.harness.pipeline.Pipeline` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from hil.core.arrays import Array
+    from hil.harness.metrics.learning_task import LearningTask
+    from hil.harness.model import Model, Recipe
+    from hil.harness.optimize.paths import Node
+    from hil.harness.optimize.promises import Promise
+    from hil.harness.store.store import Artifact, Store
+
+Say = Callable[[str, int, int], None]
+"""Progress: name of the work, steps done, steps in all (0 = unknown)."""
+
+
+class StepInputs(Protocol):
+    """The part of the pipeline that builders use; its methods are documented there."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def say(self) -> Say: ...
+    def samples(self, model: Model, split: str) -> tuple[Array, Array]: ...
+    def learning_task(self, model: Model) -> LearningTask: ...
+    def keras(self, model: Model, node: Node) -> Artifact: ...
+    def promises(self, model: Model, node: Node) -> tuple[Promise, ...]: ...
+    def settings(self, model: Model, node: Node) -> Recipe: ...
