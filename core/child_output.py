@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import select
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from hil.core.progress_watch import ProgressWatch
+from typing import Protocol
 
 _LOOK_S = 1.0
 
@@ -23,21 +20,11 @@ def wait_for_output(stream: Readable, pid: int, patience_s: float) -> str:
     The process and those that it started may compute for `patience_s` seconds of processor time, whatever they read and
     write meanwhile, or wait for as long.
     """
-    watch: ProgressWatch | None = None
-    while not select.select([stream], [], [], _LOOK_S)[0]:
-        watch = watch or _watch(pid, patience_s)
-        if watch is not None and (why := watch.why_hanging()):
-            return why
-    return ""
-
-
-def _watch(pid: int, patience_s: float) -> ProgressWatch | None:
-    """The watch over a process; None if it has ended, as its stream will."""
-    import psutil  # most answers come before it is needed
-
+    if select.select([stream], [], [], _LOOK_S)[0]:  # most answers come before psutil is needed
+        return ""
     from hil.core.progress_watch import ProgressWatch
 
-    try:
-        return ProgressWatch(pid, patience_s, strict=True)
-    except psutil.Error:
-        return None
+    watch = ProgressWatch(pid, patience_s, strict=True)
+    while not (why := watch.why_hanging()) and not select.select([stream], [], [], _LOOK_S)[0]:
+        pass
+    return why

@@ -13,7 +13,7 @@ nothing is ended for being slow; a stopped process is not judged.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 
@@ -26,11 +26,13 @@ _BUSY = (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP)
 class ProgressWatch:
     """The watch over one process and those that it started; `patience_s` in seconds.
 
-    With `strict`, only reports are progress, and a stopped process hangs.
+    With `strict`, only reports are progress, and a stopped process hangs.  A process that has ended does not hang.
     """
 
     def __init__(self, pid: int, patience_s: float, *, strict: bool = False) -> None:
-        self._process = psutil.Process(pid)
+        self._process: psutil.Process | None = None
+        with suppress(psutil.Error):
+            self._process = psutil.Process(pid)
         self._patience_s = patience_s
         self._strict = strict
         self._reported = True  # the first look is where it begins
@@ -44,8 +46,10 @@ class ProgressWatch:
 
     def why_hanging(self) -> str:
         """Returns the reason if the process hangs, else an empty text; to be asked every few seconds."""
+        if self._process is None:
+            return ""
         try:
-            processes = list(self._processes())
+            processes = [self._process, *self._process.children(recursive=True)]
             worked = sum(sum(process.cpu_times()[:2]) for process in processes)
             transferred = sum(_transferred(process) for process in processes) if not self._strict else -1.0
             states = [process.status() for process in processes]
@@ -68,10 +72,6 @@ class ProgressWatch:
 
     def _computes(self, worked: float) -> None:
         self._worked_then, self._waiting_since = worked, time.monotonic()
-
-    def _processes(self) -> Iterator[psutil.Process]:
-        yield self._process
-        yield from self._process.children(recursive=True)
 
 
 def _transferred(process: psutil.Process) -> float:

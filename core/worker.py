@@ -40,14 +40,11 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from hil.core.error_json import error_of_json
 from hil.core.errors import HilError, WorkerDiedError, WorkerError
 from hil.core.worker_frames import Blobs, Header, read_frame, write_frame
-
-if TYPE_CHECKING:
-    from hil.core.progress_watch import ProgressWatch
 
 DEFAULT_PATIENCE_S = 60.0
 _LOG_LIMIT = 16_384  # bytes of the child's stderr that are kept
@@ -261,8 +258,10 @@ class _Limit:
         interval = min(_LOOK_S, self._patience_s / 4)
         if self._over.wait(interval):  # most requests end before anything is measured
             return
-        watch = _watch(self._child.pid, self._patience_s)
-        while watch is not None and not self._over.wait(interval):
+        from hil.core.progress_watch import ProgressWatch
+
+        watch = ProgressWatch(self._child.pid, self._patience_s)
+        while not self._over.wait(interval):
             if self._reported:
                 self._reported = False
                 watch.progressed()
@@ -300,18 +299,6 @@ def _clean_up_on_terminate() -> None:
     """Handles SIGTERM where nobody else does; only the main thread may."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _on_terminate)
-
-
-def _watch(pid: int, patience_s: float) -> ProgressWatch | None:
-    """The watch over a process; None if it has ended."""
-    import psutil
-
-    from hil.core.progress_watch import ProgressWatch
-
-    try:
-        return ProgressWatch(pid, patience_s)
-    except psutil.Error:
-        return None
 
 
 def _kills_for_memory() -> int:
