@@ -97,7 +97,7 @@ def _bytes(name: str, value: int) -> Measurement:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What a limit bounds: its name in words, its unit, and the function that measures it."""
+    """Figure that a limit bounds: its name in words, its unit, and the function that measures it."""
 
     words: str
     unit: str

@@ -64,6 +64,16 @@ class Accuracy:
         return Scale(self.unit, self.lower_is_better)
 
 
+def _of_reference(name: str) -> Any:
+    """A property that raises: the figure compares with a Keras model, and there is none."""
+
+    def refuse(self: object) -> float:
+        message = f"accuracy.{name} compares with a Keras model, and this model came as an int8 file"
+        raise NoReferenceError(message, hint="accuracy.value, or the limit min_accuracy")
+
+    return property(refuse)
+
+
 @dataclass(frozen=True)
 class AbsoluteAccuracy:
     """A metric of a model that came as an int8 file, on `samples`; the fields are those of `Accuracy`.
@@ -84,29 +94,11 @@ class AbsoluteAccuracy:
     def scale(self) -> Scale:
         return Scale(self.unit, self.lower_is_better)
 
-    @property
-    def reference(self) -> float:
-        raise self._error("reference")
-
-    @property
-    def keras(self) -> float:
-        raise self._error("keras")
-
-    @property
-    def drop(self) -> float:
-        raise self._error("drop")
-
-    @property
-    def low(self) -> float:
-        raise self._error("low")
-
-    @property
-    def high(self) -> float:
-        raise self._error("high")
-
-    def _error(self, name: str) -> NoReferenceError:
-        message = f"accuracy.{name} compares with a Keras model, and this model came as an int8 file"
-        return NoReferenceError(message, hint="accuracy.value, or the limit min_accuracy")
+    reference = _of_reference("reference")
+    keras = _of_reference("keras")
+    drop = _of_reference("drop")
+    low = _of_reference("low")
+    high = _of_reference("high")
 
 
 def accuracy_from_record(record: Mapping[str, Any]) -> Accuracy | AbsoluteAccuracy:
