@@ -18,6 +18,9 @@ from hil.core.errors import BadInputError, HilError
 from hil.core.tflite.model import require_tflite
 from hil.harness.model.definition import Model
 
+_HEAD = 64
+"""First bytes of a file, by which its format is known."""
+
 
 def sibling(beside: str, name: str) -> ModuleType:
     """Loads the Python file `name`, relative to the file `beside` (pass `__file__`), without importing it by name.
@@ -49,7 +52,8 @@ def _at(path: Path, model: Model, needs_weights: bool) -> Model:
         if name is not None and not model.file(name).is_file():
             raise BadInputError(f"{path}: {model.file(name)} {_no_file(model.file(name))}")
     if model.tflite is not None:
-        require_tflite(model.file(model.tflite).read_bytes(), f"{path}: {model.file(model.tflite)}")
+        with model.file(model.tflite).open("rb") as file:
+            require_tflite(file.read(_HEAD), f"{path}: {model.file(model.tflite)}")
     if model.keras_file is not None and not model.keras_file.exists():
         raise BadInputError(f"{path}: {model.keras_file} does not exist")
     return model

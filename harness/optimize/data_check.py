@@ -38,7 +38,7 @@ def check_data(model: Model, train: TrainingData, test: TrainingData, progress: 
     for split, data in (("training", train), ("test", test)):
         if not np.isfinite(data.x).all():
             raise BadInputError(not_finite(data.x, f"{split} samples"))
-        if len(data.x) > 1 and (data.x == data.x[:1]).all():
+        if len(data.x) > 1 and all(np.array_equal(sample, data.x[0]) for sample in data.x[1:]):
             raise BadInputError(f"all {len(data.x)} {split} samples are equal: no range can be calibrated with them")
     trained = model.weights is not None or model.keras_file is not None
     network = base_model(model, None) if trained else _initial_network(model)
