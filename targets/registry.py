@@ -2,7 +2,7 @@
 
     target = create("fvp", engine="open")
     names()                         # ("host", "sim", "fvp", "serial"), and those of other packages
-    broken()                        # {"echo": "hil-echo 0.1: No module named 'echo'"}: a line each in `hil doctor`
+    registry().broken               # {"echo": "hil-echo 0.1: No module named 'echo'"}: a line each in `hil doctor`
 
 An entry point that does not load, or an option that another target has with another meaning, makes one target unusable
 and ends nothing: a request for that target raises the reason.
@@ -123,11 +123,6 @@ def _clash(declared: Declaration, others: Mapping[str, Declaration]) -> str:
 def names() -> tuple[str, ...]:
     """Names of the usable targets."""
     return tuple(registry().targets)
-
-
-def broken() -> Mapping[str, str]:
-    """Reason by name of each registered target that is unusable."""
-    return registry().broken
 
 
 def declaration(name: str) -> Declaration:

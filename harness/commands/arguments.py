@@ -30,6 +30,8 @@ TargetValues = NewType("TargetValues", dict[str, Any])
 
 NO_VALUES = TargetValues({})
 NPU, VELA = NpuOptions(), VelaOptions()
+MODELS = Path("models")
+"""Folder of model files that is taken where none is named."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
 StoreFolder = Annotated[

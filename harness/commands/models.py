@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -15,7 +14,7 @@ from hil.harness.commands import arguments
 
 
 def models(
-    folder: arguments.ModelsFolder = Path("models"),
+    folder: arguments.ModelsFolder = arguments.MODELS,
     store: arguments.StoreFolder = None,
     as_json: arguments.Json = False,
 ) -> None:

@@ -33,7 +33,7 @@ def optimize(
     clusters: Annotated[
         int | None, typer.Option(metavar="N", help="Distinct weights a kernel, in place of the model file's.")
     ] = None,
-    models: arguments.ModelsFolder = Path("models"),
+    models: arguments.ModelsFolder = arguments.MODELS,
     store: arguments.StoreFolder = None,
     as_json: arguments.Json = False,
 ) -> None:

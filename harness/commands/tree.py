@@ -63,7 +63,7 @@ def tree(
     ] = None,
     vela: VelaOptions = arguments.VELA,
     of_targets: arguments.TargetValues = arguments.NO_VALUES,
-    models: arguments.ModelsFolder = Path("models"),
+    models: arguments.ModelsFolder = arguments.MODELS,
     store: arguments.StoreFolder = None,
     output: Annotated[
         list[Path] | None, typer.Option("-o", metavar="FILE", help="Draw it: .html or .png; may be repeated.")
@@ -102,7 +102,8 @@ def tree(
     observer = create_view(as_json=as_json)
     evaluator = Evaluator(Pipeline(arguments.open_store(store), observer), target, settings, samples, options)
     with contextlib.closing(evaluator.target), observer:
-        observer.say(*([asked.left_out] if asked.left_out else []))
+        if asked.left_out:
+            observer.say(asked.left_out)
         pictures.check_kernel(evaluator, found, kernel)
         walked = walk(
             *(found, evaluator, asked.limits),

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from hil.core.errors import BadInputError
 from hil.core.options import is_default, options_of
+from hil.harness.commands.arguments import MODELS
 from hil.harness.vela.settings import VelaOptions
 
 if TYPE_CHECKING:
     from hil.harness.model import Model
-
-_MODELS = Path("models")
 
 
 def warn_vela(vela: VelaOptions, why: str, only: tuple[str, ...] = ()) -> None:
@@ -38,7 +37,7 @@ def refuse_beside_inputs(inputs: Path | None, **given: int | None) -> None:
 
 def refuse_models_folder(model: str, folder: Path) -> None:
     """Raises `BadInputError` for `--models` beside the path of a model file."""
-    if model.endswith(".py") and folder != _MODELS:
+    if model.endswith(".py") and folder != MODELS:
         raise BadInputError(f"--models {folder} has no effect: {model} is a file", hint="a name is looked up in it")
 
 

@@ -136,7 +136,7 @@ def _unfrozen(model: Any) -> Iterator[None]:
 
     TFMOT leaves the weights of a frozen layer unclustered and preserves neither its zeros nor its clusters.
     """
-    frozen = [layer for layer in dict.fromkeys(layer for layer, _, _ in kernels(model)) if not layer.trainable]
+    frozen = [layer for layer, _, _ in kernels(model) if not layer.trainable]
     for layer in frozen:
         layer.trainable = True
     try:

@@ -5,7 +5,6 @@ Weights are an `.npz`: one float32 array per weight, by the weight's name in Ker
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +51,8 @@ def train_base(
     with seeded(recipe.seed):
         network = build_network(model)
         check_network(network)
-        plan = TrainingPlan(recipe.base, recipe.batch_size, recipe.seed, model.loss, progress, "base")
-        fit(network, data, replace(plan, on_epoch=on_epoch))
+        settings = (recipe.base, recipe.batch_size, recipe.seed, model.loss)
+        fit(network, data, TrainingPlan(*settings, progress, "base", on_epoch=on_epoch))
     return network
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from hil.harness.pytest_plugin.budget import MARK, checked_limits, is_empty_check, limits_of_test, marked_limits
+from hil.harness.pytest_plugin.budget import MARK, checked_limits, is_empty_check, marked_limits
 from hil.harness.pytest_plugin.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class LimitCoverage:
     def _limits_of(self, item: pytest.Item, model: Any, path: str, vela: VelaSettings) -> dict[str, Any]:
         from hil.harness.evaluation.limits import checkable
 
-        found = checkable(limits_of_test(item, model), self.config.stash[OPTIONS].target_name)
         marked = marked_limits(item)
+        found = checkable(model.budget_with(marked), self.config.stash[OPTIONS].target_name)
         limits = [
             SetLimit(model.name, path, vela.accelerator, name, bound, name in marked)
             for name, bound in found.limits.given().items()

@@ -10,7 +10,7 @@ distributions, `tensorflow`, `litert` (ai-edge-litert) and `tflite-runtime`; the
 (LiteRT 2.3's fully-connected does), so `tensorflow` is the oracle and the others are there to see the difference.
 
 Kernels trust the file they are given and may crash on a damaged one, so they run in a child process
-(`hil.core.worker`), which also keeps TensorFlow's three seconds of import out of this one.
+(`hil.core.worker`).
 
 Each sample starts from the model's initial state, as on a freshly booted board, unless `keep_state` makes the samples
 of a run one sequence.
@@ -38,7 +38,7 @@ INTERPRETERS = tuple(_DISTRIBUTIONS)
 """Names that `Interpreter` takes; the first is the oracle."""
 
 _CHUNK = 32  # samples a request, so that progress can be told
-_START_S = 120.0  # importing TensorFlow on a slow disk
+_START_S = 120.0  # loading the kernels from a slow disk
 _SAMPLE_S = 60.0
 
 
