@@ -10,10 +10,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from hil.harness.model import Recipe
 from hil.harness.optimize.layers import flat_layers, is_clusterable, is_prunable
 from hil.harness.optimize.npu_rules import clustered_layers, pruned_layers
 from hil.harness.optimize.paths import CLUSTERING, PRUNING
+
+_FEWEST = 3
+"""The fewest clusters of TFMOT where zeros stay zero."""
 
 
 def prunable_layers(technique: str, model: Any, recipe: Recipe) -> set[str]:
@@ -33,13 +38,20 @@ def sparsities(technique: str, model: Any, recipe: Recipe) -> dict[str, float]:
 
 
 def cluster_counts(technique: str, model: Any, recipe: Recipe) -> dict[str, int]:
-    """Returns layer -> number of clusters, in the model's order; empty for a technique that does not cluster."""
+    """Returns layer -> number of clusters, in the model's order; empty for a technique that does not cluster.
+
+    `sparse_cluster` gives a layer no more clusters than it has weights that are not zero, and one for the zeros: TFMOT
+    refuses more.  It leaves a layer as it is that would get fewer than TFMOT makes.
+    """
     if technique not in CLUSTERING:
         return {}
     if technique.startswith("npu_"):
         return clustered_layers(model, recipe)
     layers = [layer for layer in flat_layers(model) if is_clusterable(layer, recipe.keep, recipe.clusters)]
-    return {layer.name: recipe.clusters for layer in layers}
+    if technique == "cluster":
+        return {layer.name: recipe.clusters for layer in layers}
+    left = {layer.name: int(np.count_nonzero(layer.kernel.numpy())) for layer in layers}
+    return {name: min(recipe.clusters, count + 1) for name, count in left.items() if count + 1 >= _FEWEST}
 
 
 def touched_layers(technique: str, model: Any, recipe: Recipe) -> set[str]:

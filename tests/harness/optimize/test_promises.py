@@ -101,6 +101,18 @@ def test_layers_of_a_nested_model_are_promised_by_their_names_in_the_flat_one(
 
 
 @pytest.mark.parametrize("leaf", ["sparse_cluster", "pcqat"])
+@pytest.mark.parametrize("sparsity", [0.9, 0.97, 0.995])
+def test_a_layer_with_fewer_weights_left_than_clusters_is_clustered_to_these(
+    data: steps.TrainingData, leaf: str, sparsity: float
+) -> None:
+    layers = import_keras().layers
+    network = with_layers(layers.Conv2D(8, 3, name="few"), layers.Conv2D(32, 3, name="wide"))
+    made, _ = walked(network, paths.path_of(leaf), data, replace(QUICK, clusters=16, sparsity=sparsity))
+    few = next(row for row in made.weights if row.layer == "few")
+    assert few.unique <= max(2, round(72 * (1 - sparsity)) + 1)
+
+
+@pytest.mark.parametrize("leaf", ["sparse_cluster", "pcqat"])
 def test_a_kernel_too_small_to_cluster_keeps_the_zeros_that_pruning_promised(
     data: steps.TrainingData, leaf: str
 ) -> None:
