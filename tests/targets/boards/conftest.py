@@ -75,7 +75,7 @@ def described(tmp_path: Path) -> MakeBoard:
             f'reports = "bench"\naccelerator = "ethos-u55-128"\n'
             f'[port]\npath = "{plug.path}"\n'
             f"[reset]\nways = [{ways}]\nboot_s = 0.6\n"
-            f'[power]\noff = ["rm", "-f", "{plug.powered}"]\non = ["touch", "{plug.powered}"]\npause_s = 0.05\n{more}'
+            f'[power]\noff = ["rm", "-rf", "{plug.powered}"]\non = ["mkdir", "-p", "{plug.powered}"]\npause_s = 0.05\n{more}'
         )
         return path
 

@@ -1,7 +1,8 @@
 """A board on a serial cable with faults: a process behind a pty, with a power supply and a plug that can be pulled.
 
-The supply is a file: the board runs `firmware.elf` while `powered` is there, and starts anew when one of both is
-replaced, so that `rm`, `touch` and `cp` are its power switch and its flasher.
+The supply is a path: the board runs `firmware.elf` while `powered` is there, and starts anew when one of both is
+replaced, so that `rm`, `mkdir` and `mv` are its power switch and its flasher.  (`touch` sets the time of a new file
+after it has made it, which may be two starts.)
 """
 
 from __future__ import annotations

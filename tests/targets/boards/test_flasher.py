@@ -22,8 +22,8 @@ from .plug import Plug
 
 
 def flasher(cable: Plug, *words: str) -> str:
-    """The TOML table of a flasher that is `cp`: the plug starts the copied firmware."""
-    command = words or ("cp", "--remove-destination", "-v", "{elf}", str(cable.firmware))
+    """The TOML table of a flasher that copies: the plug starts the new firmware, which is there whole or not at all."""
+    command = words or ("sh", "-c", 'cp -v "$1" "$2.new" && mv "$2.new" "$2"', "copy", "{elf}", str(cable.firmware))
     return f"[flash]\ncommand = {json.dumps(command)}\nlimit_s = 3\n"
 
 
@@ -58,7 +58,7 @@ def test_a_blank_board_is_flashed_on_demand_only(
     with pytest.raises(FlashError, match=r"does not say what it is.*--unidentified"):
         flash(access, firmware())
     both = tmp_path / "flash.sh"
-    both.write_text('#!/bin/sh\nset -e\ncp --remove-destination "$1" "$2"\ntouch "$3"\n')
+    both.write_text('#!/bin/sh\nset -e\ncp "$1" "$2.new"\nmv "$2.new" "$2"\nmkdir "$3"\n')
     both.chmod(0o755)
     words = (str(both), "{elf}", str(cable.firmware), str(cable.powered))
     access = local_access(find_board(str(described(cable, more=flasher(cable, *words)))))
