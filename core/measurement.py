@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 
 class Trust(str, Enum):
@@ -18,10 +21,27 @@ class Trust(str, Enum):
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number: `value` in `unit`, with its trust; `note` says what it counts where the name does not."""
+    """One number: `value` in `unit`, with its trust; `note` says what it counts where the name does not.
+
+    `repetitions` are the single values, in the order of the runs, where `value` is their median.
+    """
 
     name: str
     value: float
     unit: str
     trust: Trust
     note: str = ""
+    repetitions: tuple[float, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the measurement as JSON, which has neither infinity nor NaN: their value is None."""
+        value = self.value if math.isfinite(self.value) else None
+        found = {"name": self.name, "value": value, "unit": self.unit, "trust": self.trust.value, "note": self.note}
+        return found | ({"repetitions": list(self.repetitions)} if self.repetitions else {})
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Measurement:
+        """Reads what `as_json` gave."""
+        value = math.nan if found["value"] is None else found["value"]
+        single = tuple(found.get("repetitions", ()))
+        return cls(found["name"], value, found["unit"], Trust(found["trust"]), found.get("note", ""), single)

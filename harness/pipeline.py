@@ -25,7 +25,7 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, OptimizeError
-from hil.core.measurement import Measurement, Trust
+from hil.core.measurement import Measurement
 from hil.harness import builders
 from hil.harness.builders import ARRAYS, FIDELITY, KERAS, NOTES, PROMISES, SPREAD, TFLITE, WEIGHTS, X, Y, write_json
 from hil.harness.leaves import GIVEN
@@ -387,12 +387,12 @@ def _arrays(artifact: Artifact) -> dict[str, Array]:
 
 def _write_run(folder: Path, run: Run) -> None:
     np.savez(folder / ARRAYS, **{str(number): output for number, output in enumerate(run.outputs)})
-    measurements = [{**asdict(m), "trust": m.trust.value} for m in run.measurements]
+    measurements = [found.as_json() for found in run.measurements]
     write_json(folder / "run.json", {"measurements": measurements, "identity": run.identity, "log": run.log})
 
 
 def _read_run(artifact: Artifact) -> Run:
     arrays = _arrays(artifact)
     record = json.loads(artifact.read("run.json"))
-    measurements = tuple(Measurement(**{**m, "trust": Trust(m["trust"])}) for m in record["measurements"])
+    measurements = tuple(Measurement.from_json(found) for found in record["measurements"])
     return Run(tuple(arrays[str(n)] for n in range(len(arrays))), measurements, record["identity"], record["log"])

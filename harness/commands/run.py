@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,7 +118,7 @@ def _record(
         {"name": spec.name, "shape": list(output.shape), "dtype": output.dtype.name}
         for spec, output in zip(signature.outputs, result.outputs or result.printed, strict=True)
     ]
-    measurements = [{**asdict(m), "trust": m.trust.value} for m in result.measurements]
+    measurements = [found.as_json() for found in result.measurements]
     identity = {"target": target, "model_sha256": digest(data)}
     if compiled_here:
         identity |= {"vela": vela_version(), **settings.identity()}

@@ -23,7 +23,8 @@ from hil.targets.base import Run
 class Latency:
     """One inference: `cycles` of the NPU at `clock_hz`; `cpu_operators` ran elsewhere and are not in it.
 
-    `clock` is the clock with its source, for people: "500 MHz of Ethos_U55_High_End_Embedded".
+    `clock` is the clock with its source, for people: "500 MHz of Ethos_U55_High_End_Embedded".  `repetitions` are the
+    cycles of the single runs, of a target that repeats them.
     """
 
     cycles: int
@@ -31,6 +32,7 @@ class Latency:
     trust: Trust
     cpu_operators: int
     clock: str = ""
+    repetitions: tuple[float, ...] = ()
 
     @property
     def npu_ms(self) -> float:
@@ -69,10 +71,14 @@ def clock_of(run: Run, summary: VelaSummary, system_config: str = "") -> Clock:
 
 @dataclass(frozen=True)
 class WholeLatency:
-    """One inference as a board times it as a whole: `ms`, which leaves nothing out; nothing counts the NPU's cycles."""
+    """One inference as a board times it as a whole: `ms`, which leaves nothing out; nothing counts the NPU's cycles.
+
+    `repetitions` are the milliseconds of the single measurements.
+    """
 
     ms: float
     trust: Trust
+    repetitions: tuple[float, ...] = ()
 
     @property
     def cycles(self) -> int:
@@ -99,14 +105,15 @@ def latency_of(run: Run, summary: VelaSummary, target: str, system_config: str =
     """Latency from the cycles that the target counted, at its clock (`clock_of`), or from a board's own time."""
     whole = next((m for m in run.measurements if m.name == "inference_ms"), None)
     if whole is not None and whole.trust is not Trust.UNTRUSTED:
-        return WholeLatency(whole.value, whole.trust)
+        return WholeLatency(whole.value, whole.trust, whole.repetitions)
     cycles = next((m for m in run.measurements if m.name == "npu_cycles"), None)
     if cycles is None or cycles.trust is Trust.UNTRUSTED:
         counted = cycles or whole
         why = f": {counted.note}" if counted is not None and counted.note else ""
         raise UntrustedError(f"{target} measures no latency{why}", hint="use sim, fvp or a board")
     clock = clock_of(run, summary, system_config)
-    return Latency(int(cycles.value), clock.hz, cycles.trust, len(summary.cpu_operators), str(clock))
+    operators = len(summary.cpu_operators)
+    return Latency(int(cycles.value), clock.hz, cycles.trust, operators, str(clock), cycles.repetitions)
 
 
 def memory_of(summary: VelaSummary, run: Run | None) -> Memory:

@@ -157,9 +157,7 @@ def _leaf_record(leaf: Leaf) -> dict[str, Any]:
         "status": leaf.status.value,
         "reason": leaf.reason,
         "checks": [_check_record(check) for check in leaf.checks],
-        "measurements": [
-            {**asdict(found), "value": _number(found.value), "trust": found.trust.value} for found in leaf.measurements
-        ],
+        "measurements": [found.as_json() for found in leaf.measurements],
         "identity": dict(leaf.identity),
         "notes": list(leaf.notes),
     }

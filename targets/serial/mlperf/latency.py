@@ -97,7 +97,7 @@ def measurements(timing: TimedWindows) -> tuple[Measurement, ...]:
     if not timing.is_plausible:
         note += f"; the board counts {timing.clock_ratio:.3g} s in a second of the host"
     return (
-        Measurement(NAME, timing.median_us / 1e3, "ms", trust, note),
+        Measurement(NAME, timing.median_us / 1e3, "ms", trust, note, tuple(us / 1e3 for us in timing.per_inference_us)),
         Measurement("inference_ms_lowest", timing.lowest_us / 1e3, "ms", trust, "fastest window"),
         Measurement("inference_ms_highest", timing.highest_us / 1e3, "ms", trust, "slowest window"),
     )

@@ -67,8 +67,8 @@ def figures(series: Series, clocks: Clocks, *, virtual: bool) -> tuple[Measureme
     for event, values in [*zip(EVENTS, columns, strict=True), *((e, (v,)) for e, v in _more(series))]:
         counter = BY_EVENT[event]
         made.append(Measurement(counter.name, statistics.median_low(values), counter.unit, counted, clock))
-    milliseconds = statistics.median_low(cycles) / clocks.npu_hz * 1e3
-    made.append(Measurement("npu_ms", milliseconds, "ms", counted, clock))
+    milliseconds = [count / clocks.npu_hz * 1e3 for count in cycles]
+    made.append(Measurement("npu_ms", statistics.median_low(milliseconds), "ms", counted, clock, tuple(milliseconds)))
     made.append(Measurement("npu_clock", clocks.npu_hz, "Hz", counted, clocks.source))
     return (*made, *_statistics("wall_ms", wall, "ms", timed, f"by the board's timer, {ran}"))
 
@@ -80,7 +80,7 @@ def _more(series: Series) -> zip[tuple[int, int]]:
 def _statistics(name: str, values: Sequence[float], unit: str, trust: Trust, note: str) -> list[Measurement]:
     ordered = sorted(values)
     return [
-        Measurement(name, statistics.median_low(ordered), unit, trust, note),
+        Measurement(name, statistics.median_low(ordered), unit, trust, note, tuple(values)),
         *(Measurement(f"{name}_p{share}", _rank(ordered, share), unit, trust, "nearest rank") for share in (95, 99)),
         Measurement(f"{name}_spread", ordered[-1] - ordered[0], unit, trust, "largest minus smallest"),
     ]

@@ -75,7 +75,8 @@ def described(tmp_path: Path) -> MakeBoard:
             f'reports = "bench"\naccelerator = "ethos-u55-128"\n'
             f'[port]\npath = "{plug.path}"\n'
             f"[reset]\nways = [{ways}]\nboot_s = 0.6\n"
-            f'[power]\noff = ["rm", "-rf", "{plug.powered}"]\non = ["mkdir", "-p", "{plug.powered}"]\npause_s = 0.05\n{more}'
+            f'[power]\npause_s = 0.05\noff = ["rm", "-rf", "{plug.powered}"]\n'
+            f'on = ["mkdir", "-p", "{plug.powered}"]\n{more}'
         )
         return path
 

@@ -1,0 +1,83 @@
+"""Gates on figures against a baseline: how much worse a figure may become, and what a missing one means.
+
+    parse_gate("2 %")               # Gate(relative=0.02)
+    parse_gate("1 KiB, missing ok") # Gate(absolute=1024.0, required=False)
+    gates = gates_of({"latency": "2 %", "flash": "off"})["latency"]
+
+A gate without an allowance lets nothing become worse.  Of an absolute and a relative allowance the larger one counts.
+Gates come from the ini file (`hil_gates`), the model file (`Model.gates`) and the mark `hil_gate`; the later of these
+takes the place of the earlier, figure by figure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hil.core.errors import BadInputError
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Allowance of one figure: `absolute` in its unit, `relative` as a fraction of the baseline.
+
+    With `required`, a figure that the baseline has and the run lacks fails.
+    """
+
+    absolute: float = 0.0
+    relative: float = 0.0
+    required: bool = True
+
+
+USUAL = (
+    *("mismatches", "sim_mismatches", "accuracy", "latency", "npu_cycles", "sram", "flash", "encoded_weights"),
+    "tflite",
+)
+"""Figures that have a gate where none is given."""
+OFF = "off"
+_OPTIONAL = "missing ok"
+_BYTES = {"b": 1, "byte": 1, "bytes": 1, "kib": 1024, "mib": 1024**2}
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?(?:e-?\d+)?)\s*([A-Za-z%]*)")
+
+
+def gates_of(*given: Mapping[str, str]) -> dict[str, Gate]:
+    """Returns figure -> gate, of the usual figures and those given as text; `off` takes one away.
+
+    Raises `BadInputError` for a text that is no gate.
+    """
+    texts = {figure: text for source in given for figure, text in source.items()}
+    found = {figure: Gate() for figure in USUAL if figure not in texts}
+    return found | {figure: parse_gate(text, figure) for figure, text in texts.items() if text.strip() != OFF}
+
+
+def parse_gate(text: str, figure: str = "") -> Gate:
+    """Parses amounts with commas between them: `2 %`, `10 cycles`, `1 KiB`, `0.005`, and `missing ok`."""
+    gate = Gate()
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        if part == _OPTIONAL:
+            gate = Gate(gate.absolute, gate.relative, required=False)
+            continue
+        amount = _AMOUNT.fullmatch(part)
+        if amount is None:
+            of = f" of {figure}" if figure else ""
+            hint = f"an amount such as 2 % or 1 KiB, {_OPTIONAL}, or {OFF}"
+            raise BadInputError(f"the gate{of} {text!r} is none", hint=hint)
+        value, unit = float(amount[1]), amount[2].lower()
+        if unit == "%":
+            gate = Gate(gate.absolute, value / 100, gate.required)
+        else:
+            gate = Gate(value * _BYTES.get(unit, 1), gate.relative, gate.required)
+    return gate
+
+
+def parse_lines(lines: list[str]) -> dict[str, str]:
+    """Reads `hil_gates` of the ini file, a figure and its gate a line: `latency: 2 %`."""
+    found = {}
+    for line in filter(None, (one.strip() for one in lines)):
+        figure, colon, text = line.partition(":")
+        if not colon or not figure.strip() or not text.strip():
+            raise BadInputError(f"hil_gates: {line!r} names no figure and gate", hint="latency: 2 %")
+        parse_gate(text if text.strip() != OFF else "", figure.strip())
+        found[figure.strip()] = text.strip()
+    return found

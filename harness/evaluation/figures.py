@@ -1,0 +1,122 @@
+"""Figures of a deployment as measurements, each with unit and trust: sizes, parity, accuracy, cycles and time.
+
+    requested_figures(evaluator, deployment)    # those that a test asked for so far; measures nothing
+    size_figures(deployment), parity_figures(evaluator.parity(deployment))
+
+A figure has one name wherever it stands: in the tables, in `hil tree --json`, in the results database.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from hil.core.errors import UntrustedError
+from hil.core.measurement import Measurement, Trust
+from hil.harness.evaluation.cost import Latency, WholeLatency
+from hil.harness.evaluation.kernel_weights import kernel_weights
+from hil.harness.evaluation.limit_check import accuracy_figure, drop_figure
+from hil.harness.evaluation.parity import Parity
+from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy
+
+if TYPE_CHECKING:
+    from hil.harness.evaluation.evaluator import Deployment, Evaluator
+
+_EXACT = Trust.EXACT
+_OF_LATENCY = ("npu_cycles", "npu_ms", "inference_ms")
+
+
+def requested_figures(evaluator: Evaluator, deployment: Deployment) -> tuple[Measurement, ...]:
+    """Returns the sizes of a deployment, and of what is measured on the target what was requested so far."""
+    results = evaluator.results(deployment)
+    found = size_figures(deployment)
+    if results.outcome is not None:
+        counters = [one for one in results.outcome.run.measurements if one.name not in _OF_LATENCY]
+        found += [*counters, *time_figures(*whole_latency(evaluator, deployment))]
+    if results.parity is not None:
+        found += parity_figures(results.parity)
+    if results.accuracy is not None:
+        found += accuracy_figures(results.accuracy)
+    return tuple(found)
+
+
+def size_figures(deployment: Deployment) -> list[Measurement]:
+    """Returns the bytes of the int8 file and of what Vela made of it, and the zeros and distinct weights."""
+    summary = deployment.compiled.summary
+    found = {
+        "tflite": len(deployment.int8),
+        "encoded_weights": summary.weights_encoded,
+        "sram": summary.sram_bytes,
+        "flash": summary.flash_bytes,
+    }
+    kernels = kernel_weights(deployment.weights)
+    return [
+        *(Measurement(name, value, "bytes", _EXACT) for name, value in found.items()),
+        *([] if kernels is None else [zeros_figure(kernels.zeros), unique_figure(kernels.unique)]),
+    ]
+
+
+def zeros_figure(zeros: float) -> Measurement:
+    """The share of zeros."""
+    return Measurement("zeros", zeros, "fraction", _EXACT, "of the weights that techniques may touch")
+
+
+def unique_figure(unique: int) -> Measurement:
+    """The largest number of distinct weights in a kernel."""
+    return Measurement("unique", unique, "values", _EXACT, "most in one kernel")
+
+
+def parity_figures(parity: Parity) -> list[Measurement]:
+    """Returns the elements that differ from the reference kernels, on the target and on `sim`."""
+    on_sim = f"of {parity.sim_samples} samples, sim against the reference"
+    return [
+        Measurement("mismatches", parity.mismatches, "elements", _EXACT, f"of {parity.samples} samples on the target"),
+        Measurement("sim_mismatches", parity.sim_mismatches, "elements", _EXACT, on_sim),
+    ]
+
+
+def accuracy_figures(accuracy: Accuracy | AbsoluteAccuracy) -> list[Measurement]:
+    """Returns the metric, and where there is a float base the drop against it with its interval."""
+    if not isinstance(accuracy, Accuracy):
+        return [accuracy_figure(accuracy)]
+    unit = accuracy.unit
+    return finite(
+        [
+            accuracy_figure(accuracy),
+            Measurement("keras_accuracy", accuracy.keras, unit, _EXACT, "the same path before conversion"),
+            Measurement("base_accuracy", accuracy.reference, unit, _EXACT, "the float base"),
+            drop_figure(accuracy),
+            Measurement("accuracy_drop_low", accuracy.low, unit, _EXACT, "lower end of the paired 95 % interval"),
+            Measurement("accuracy_drop_high", accuracy.high, unit, _EXACT, "upper end of the paired 95 % interval"),
+        ]
+    )
+
+
+def finite(figures: list[Measurement]) -> list[Measurement]:
+    """Leaves out figures that are not defined, such as the ends of an interval that a metric does not have."""
+    return [figure for figure in figures if math.isfinite(figure.value)]
+
+
+def whole_latency(evaluator: Evaluator, deployment: Deployment) -> tuple[Latency | WholeLatency | None, str]:
+    """Returns the latency (None if the target has none), and the reason if it does not cover the whole inference."""
+    latency = None
+    try:
+        latency = evaluator.latency(deployment)
+        _ = latency.ms
+    except UntrustedError as error:
+        return latency, str(error)
+    return latency, ""
+
+
+def time_figures(latency: Latency | WholeLatency | None, note: str) -> list[Measurement]:
+    """Returns cycles and milliseconds; milliseconds alone for a board that times whole inferences without cycles."""
+    if latency is None:
+        return []
+    if isinstance(latency, WholeLatency):
+        return [Measurement("latency", latency.ms, "ms", latency.trust, repetitions=latency.repetitions)]
+    share = f"{'of the NPU alone, ' if note else ''}at {latency.clock}"
+    times = tuple(1e3 * cycles / latency.clock_hz for cycles in latency.repetitions)
+    return [
+        Measurement("npu_cycles", latency.cycles, "cycles", latency.trust, repetitions=latency.repetitions),
+        Measurement("npu_latency" if note else "latency", latency.npu_ms, "ms", latency.trust, share, times),
+    ]

@@ -1,0 +1,64 @@
+"""Identity of a deployment: every input that can change one of its figures, as flat texts by name.
+
+    deployment_identity(evaluator, deployment)
+    # {"target": "sim", "accelerator": "ethos-u55-128", "vela": "5.2.0", "int8_sha256": "3f0c...", "recipe": "...", ...}
+
+What the target reports of itself (engine, firmware, board) is as it was when the deployment ran, or as the target is
+now where nothing ran.  `hil.harness.comparison.dependencies` says which of it a figure depends on.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from typing import TYPE_CHECKING
+
+from hil.harness.leaves import GIVEN
+from hil.harness.optimize.paths import path_of
+from hil.harness.pipeline import TRAINING, target_module
+from hil.harness.store.code_version import code_version
+from hil.harness.store.source_digest import source_digest, source_versions, versions
+from hil.harness.store.store import digest, digest_files
+from hil.harness.vela.compiler import vela_version
+
+if TYPE_CHECKING:
+    from hil.harness.evaluation.evaluator import Deployment, Evaluator
+    from hil.harness.model import Model
+
+HIGHER = "higher"
+"""Word by which the field `metric` says that the larger value is the better one."""
+_DIGITS = 16
+"""Digits of a hash that only has to differ where its source does."""
+
+
+def deployment_identity(evaluator: Evaluator, deployment: Deployment) -> dict[str, str]:
+    """Returns the identity by name, without what is empty."""
+    outcome = evaluator.results(deployment).outcome
+    task = evaluator.pipeline.learning_task(deployment.model)
+    of_target = evaluator.target.identity() if outcome is None else outcome.run.identity
+    found = {
+        **of_target,
+        "target": evaluator.target_name,
+        "harness": importlib.metadata.version("ethosu-hil"),
+        "target_code": code_version(target_module(evaluator.target_name))[:_DIGITS],
+        "vela": vela_version(),
+        **deployment.vela.identity(),
+        "int8_sha256": digest(deployment.int8),
+        "data": evaluator.pipeline.data_digest(deployment.model)[:_DIGITS],
+        "metric": f"{task.metric}, {'lower' if task.scale.lower_is_better else HIGHER} is better",
+        **(_of_training(deployment.model, deployment.path) if deployment.path != GIVEN else {}),
+    }
+    return {name: str(value) for name, value in found.items() if value}
+
+
+def _of_training(model: Model, path: str) -> dict[str, str]:
+    """Source and weights of the network, the settings of its steps, and the libraries that trained it."""
+    settings = {step: model.recipe.settings_of(step) for step in ("base", *path_of(path))}
+    files = [model.file(model.weights)] if model.weights else [model.keras_file] if model.keras_file else []
+    return {
+        "network": source_digest(model)[:_DIGITS],
+        "weights": digest_files([file for file in files if file.is_file()])[:_DIGITS] if files else "",
+        "recipe": json.dumps(settings, sort_keys=True),
+        **versions(*TRAINING),
+        **source_versions(model),
+    }
