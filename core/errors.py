@@ -19,6 +19,7 @@
         ├── ArchiveError                        a download is not what was asked for
         ├── JobError                            a command stream did not run to its end on a board
         ├── AnswerError                         MLPerf Tiny's firmware refused a command
+        ├── ResultsError                        the results database failed, is newer than this program, or no database
         ├── WorkerError                         a worker process failed to do a request
         │   └── WorkerDiedError                 it ended while it worked on one
         ├── FvpError                            a firmware run on a Corstone-300 failed
@@ -184,6 +185,10 @@ class ArchiveError(InfrastructureError):
 
 class JobError(InfrastructureError):
     """A command stream did not run to its end on the board; the model's arithmetic is not to blame."""
+
+
+class ResultsError(InfrastructureError):
+    """The results database failed, is newer than this program, or is none; no test's own result depends on it."""
 
 
 class WorkerError(InfrastructureError):

@@ -1,0 +1,162 @@
+"""A results database: its connection, its transactions, and its schema brought up to date.
+
+A transaction is a function of a connection, which may be called again: after another process's lock on SQLite, a
+deadlock on PostgreSQL, or a connection that had gone stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import sqlalchemy
+from sqlalchemy import URL, Connection, Engine, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from hil.core.errors import BadInputError, ResultsError
+from hil.harness.results.address import file_of, shown_url
+from hil.harness.results.driver_errors import can_replay, is_busy, results_error
+from hil.harness.results.lock_wait import LockWait
+from hil.harness.results.upgrade import upgrade
+
+T = TypeVar("T")
+_REPLAYS = 5
+_WRITES = "hil_writes"
+_SERVER_OPTIONS = {
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+    "application_name": "hil",
+}
+"""A server that is gone is found within half a minute; a URL's own options come first."""
+
+
+class Database:
+    """An open results database, created or upgraded; `create` False: an SQLite file must exist."""
+
+    def __init__(self, url: URL, *, create: bool = True) -> None:
+        self.url = url
+        self._file = file_of(url)
+        if self._file is not None and not create and not self._file.exists():
+            raise BadInputError(f"there is no results database {self._file}")
+        self._engine = _engine(url)
+        upgrade(self)
+
+    @property
+    def name(self) -> str:
+        """Path or URL without its password."""
+        return shown_url(self.url)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Runs a transaction that only reads, so that all its statements see one state."""
+        return self._transact(work, writes=False)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Runs a transaction that writes; all of it is there when this returns.  Raises `ResultsError`."""
+        return self._transact(work, writes=True)
+
+    def without_transaction(self, *statements: str) -> None:
+        """Runs statements of SQLite that no transaction can hold."""
+
+        def once() -> None:
+            with self._engine.connect() as connection:
+                for statement in statements:
+                    connection.exec_driver_sql(statement)
+
+        self._attempt(once)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._engine.dispose()
+
+    def _transact(self, work: Callable[[Connection], T], *, writes: bool) -> T:
+        def once() -> T:
+            with self._engine.connect() as connection:
+                connection = connection.execution_options(**self._options(writes))
+                with connection.begin():
+                    return work(connection)
+
+        return self._attempt(once)
+
+    def _options(self, writes: bool) -> dict[str, Any]:
+        if self._file is not None:
+            return {_WRITES: writes}
+        return {} if writes else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+    def _attempt(self, once: Callable[[], T]) -> T:
+        wait = LockWait(self._file) if self._file is not None else None
+        replays = 0
+        while True:
+            try:
+                return once()
+            except (SQLAlchemyError, UnicodeError) as error:
+                failed = results_error(error, self.url)
+                if wait is not None and is_busy(error):
+                    again = wait.again()
+                else:
+                    replays += 1
+                    again = can_replay(error) and replays <= _REPLAYS
+            if not again:
+                raise failed
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts rows; those whose keys are there are replaced."""
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table)
+    keys = [column.name for column in table.primary_key]
+    others = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), list(rows))
+
+
+def clean(value: Any) -> Any:
+    """Returns a value whose texts both databases can store: without NUL and halves of surrogate pairs."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if isinstance(value, Mapping):
+        return {clean(key): clean(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean(one) for one in value]
+    return value
+
+
+def _engine(url: URL) -> Engine:
+    if url.drivername == "sqlite":
+        engine = sqlalchemy.create_engine(url, hide_parameters=True, connect_args={"timeout": 0})
+        event.listen(engine, "connect", _connect_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    options = {name: value for name, value in _SERVER_OPTIONS.items() if name not in url.query}
+    try:
+        engine = sqlalchemy.create_engine(
+            url, hide_parameters=True, connect_args=options, pool_pre_ping=True, pool_size=1, max_overflow=4
+        )
+    except ImportError:
+        engine = None
+    if engine is None:
+        raise ResultsError(
+            f"results database {shown_url(url)}: psycopg is not installed",
+            hint='pip install "ethosu-hil[postgresql]" installs it',
+        )
+    event.listen(engine, "connect", _connect_postgresql)
+    return engine
+
+
+def _connect_sqlite(connection: Any, record: Any) -> None:
+    connection.isolation_level = None  # Python's module begins no transactions: `_begin_sqlite` does
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Takes the lock at once where something is written: a lock that is upgraded later can end in a deadlock."""
+    writes = connection.get_execution_options().get(_WRITES)
+    if writes is not None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _connect_postgresql(connection: Any, record: Any) -> None:
+    connection.execute("SET lock_timeout = '30s'")
+    connection.commit()

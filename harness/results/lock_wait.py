@@ -1,0 +1,38 @@
+"""Patience with a locked SQLite file: as long as its users make progress, and a limit where none does."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+PATIENCE_S = 30.0
+"""Seconds without any change of a locked database after which it counts as locked for good."""
+
+
+class LockWait:
+    """The wait of one transaction for `file`; a commit of another process changes one of SQLite's files."""
+
+    def __init__(self, file: Path, patience_s: float = PATIENCE_S) -> None:
+        self._files = [file.with_name(file.name + suffix) for suffix in ("", "-wal", "-journal")]
+        self._patience_s = patience_s
+        self._state: Sequence[object] = ()
+        self._since = 0.0
+
+    def again(self) -> bool:
+        """Waits a moment; returns whether to try again, which is not when nobody made progress for the patience."""
+        if (state := [_state(file) for file in self._files]) != self._state:
+            self._state, self._since = state, time.monotonic()
+        elif time.monotonic() - self._since > self._patience_s:
+            return False
+        time.sleep(random.uniform(0.001, 0.02))
+        return True
+
+
+def _state(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns

@@ -1,0 +1,217 @@
+"""Reading: runs with their counts, figures, series, and what happened to boards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
+
+from hil.core.errors import BadInputError
+from hil.harness.results import schema
+from hil.harness.results.records import (
+    AcknowledgedRecord,
+    Baseline,
+    BoardRecord,
+    DeploymentFigures,
+    DeploymentRecord,
+    FailureRecord,
+    FigureRecord,
+    HistoryPoint,
+    RunRecord,
+    StoredEvent,
+    StoredRun,
+    TestRecord,
+    VerdictRecord,
+)
+
+_NAMES = 5
+"""Names that a hint lists."""
+
+
+def runs(
+    connection: Connection, limit: int | None = None, model: str = "", where: ColumnElement[bool] | None = None
+) -> tuple[StoredRun, ...]:
+    """Returns runs, the newest first; with `model`, those that have a deployment of it."""
+    statement = select(schema.runs).order_by(schema.runs.c.started.desc(), schema.runs.c.id.desc()).limit(limit)
+    if where is not None:
+        statement = statement.where(where)
+    if model:
+        with_model = select(schema.deployments.c.run_id).where(schema.deployments.c.model == model)
+        statement = statement.where(schema.runs.c.id.in_(with_model))
+    return _with_counts(connection, statement)
+
+
+def run(connection: Connection, name: str) -> StoredRun:
+    """Returns the run of an id, a unique prefix of one, `latest`, or a baseline's name; else raises `BadInputError`."""
+    if name == "latest":
+        if newest := runs(connection, 1):
+            return newest[0]
+        raise BadInputError("the results database has no runs")
+    known = {one.name: one.run_id for one in baselines(connection)}
+    statement = select(schema.runs.c.id).where(schema.runs.c.id.startswith(name, autoescape=True))
+    found = [known[name]] if name in known else [row.id for row in connection.execute(statement.limit(_NAMES))]
+    if len(found) == 1:
+        return _with_counts(connection, select(schema.runs).where(schema.runs.c.id == found[0]))[0]
+    if found:
+        raise BadInputError(f"{name} begins several runs: {', '.join(sorted(found))}")
+    raise BadInputError(
+        f"no run {name}", hint=f"RUN is an id, latest or a baseline; {names_hint(baselines(connection))}"
+    )
+
+
+def names_hint(known: Sequence[Baseline]) -> str:
+    """Returns the names of baselines for a hint."""
+    names = [one.name for one in known]
+    return (
+        f"baselines: {', '.join(names[:_NAMES])}{', ...' if len(names) > _NAMES else ''}" if names else "no baselines"
+    )
+
+
+def figures(connection: Connection, run_id: str) -> tuple[DeploymentFigures, ...]:
+    """Returns the deployments of a run with their figures, by name."""
+    of_run = schema.deployments.c.run_id == run_id
+    order = (schema.deployments.c.name, schema.deployments.c.target, schema.deployments.c.id)
+    found = connection.execute(select(schema.deployments).where(of_run).order_by(*order)).all()
+    by_id: dict[str, dict[str, FigureRecord]] = {row.id: {} for row in found}
+    joined = schema.measurements.join(schema.deployments)
+    statement = select(schema.measurements).select_from(joined).where(of_run).order_by(schema.measurements.c.name)
+    for row in connection.execute(statement):
+        by_id[row.deployment_id][row.name] = _figure(row)
+    return tuple(DeploymentFigures(row.id, _record(DeploymentRecord, row), by_id[row.id]) for row in found)
+
+
+def history(
+    connection: Connection, model: str, path: str, target: str, figure: str, limit: int | None = None
+) -> tuple[HistoryPoint, ...]:
+    """Returns a figure of all runs, or of the `limit` newest ones, the oldest first."""
+    deployments, measurements = schema.deployments, schema.measurements
+    joined = deployments.join(measurements).join(schema.runs)
+    statement = (
+        select(
+            measurements,
+            deployments.c.run_id,
+            deployments.c.identity,
+            schema.runs.c.started,
+            schema.runs.c.finished,
+            schema.runs.c.identity.label("run_identity"),
+        )
+        .select_from(joined)
+        .where(deployments.c.model == model, deployments.c.path == path, deployments.c.target == target)
+        .where(measurements.c.name == figure)
+        .order_by(schema.runs.c.started.desc(), schema.runs.c.id.desc())
+        .limit(limit)
+    )
+    points = [
+        HistoryPoint(
+            row.run_id,
+            row.started,
+            row.finished is not None,
+            row.run_identity,
+            row.deployment_id,
+            row.identity,
+            _figure(row),
+        )
+        for row in connection.execute(statement)
+    ]
+    return tuple(reversed(points))
+
+
+def verdicts(connection: Connection, run_id: str) -> tuple[VerdictRecord, ...]:
+    """Returns the verdicts on the figures of a run."""
+    table = schema.verdicts
+    order = (table.c.deployment, table.c.target, table.c.figure, table.c.against)
+    rows = connection.execute(select(table).where(table.c.run_id == run_id).order_by(*order))
+    return tuple(_record(VerdictRecord, row) for row in rows)
+
+
+def tests(connection: Connection, run_id: str) -> tuple[TestRecord, ...]:
+    """Returns the finished tests of a run, by node id."""
+    statement = select(schema.tests).where(schema.tests.c.run_id == run_id).order_by(schema.tests.c.nodeid)
+    return tuple(_record(TestRecord, row) for row in connection.execute(statement))
+
+
+def failures(connection: Connection, run_id: str) -> tuple[FailureRecord, ...]:
+    """Returns the failures of a run in the order of their time."""
+    table = schema.failures
+    rows = connection.execute(select(table).where(table.c.run_id == run_id).order_by(table.c.at, table.c.id))
+    return tuple(_record(FailureRecord, row) for row in rows)
+
+
+def board_events(connection: Connection, board: str = "", run_id: str = "") -> tuple[StoredEvent, ...]:
+    """Returns the events of a board (or run, or all) and its failures, in the order of their time."""
+    found = []
+    for table, kind, name in (
+        (schema.board_events, BoardRecord, schema.board_events.c.name),
+        (schema.failures, FailureRecord, schema.failures.c.board),
+    ):
+        statement = select(table).where(name == board if board else name != "")
+        statement = statement.where(table.c.run_id == run_id) if run_id else statement
+        found += [StoredEvent(row.run_id, row.at, _record(kind, row)) for row in connection.execute(statement)]
+    return tuple(sorted(found, key=lambda event: event.at))
+
+
+def baselines(connection: Connection) -> tuple[Baseline, ...]:
+    """Returns the baselines by name."""
+    rows = connection.execute(select(schema.baselines).order_by(schema.baselines.c.name))
+    return tuple(_record(Baseline, row) for row in rows)
+
+
+def acknowledged(connection: Connection) -> tuple[AcknowledgedRecord, ...]:
+    """Returns the change points that were acknowledged, in the order of their time."""
+    rows = connection.execute(select(schema.acknowledged).order_by(schema.acknowledged.c.at))
+    return tuple(_record(AcknowledgedRecord, row) for row in rows)
+
+
+def _with_counts(connection: Connection, statement: Select[Any]) -> tuple[StoredRun, ...]:
+    """The runs of a statement with their counts, which cost one statement a table and not one a run."""
+    found = connection.execute(statement).all()
+    chosen = select(statement.subquery().c.id)
+    counts = {name: _counted(connection, query) for name, query in _counts(chosen).items()}
+    outcomes: dict[str, dict[str, int]] = {}
+    table = schema.tests
+    grouped = select(table.c.run_id, table.c.outcome, func.count()).where(table.c.run_id.in_(chosen))
+    for run_id, outcome, number in connection.execute(grouped.group_by(table.c.run_id, table.c.outcome)):
+        outcomes.setdefault(run_id, {})[outcome] = number
+    return tuple(
+        StoredRun(
+            row.id,
+            RunRecord(row.kind, row.identity, tuple(row.command), row.host),
+            row.started,
+            row.finished,
+            row.exit_code,
+            tests=outcomes.get(row.id, {}),
+            **{name: counted.get(row.id, 0) for name, counted in counts.items()},
+        )
+        for row in found
+    )
+
+
+def _counts(chosen: Select[Any]) -> dict[str, Select[Any]]:
+    deployments, failed = schema.deployments, schema.failures
+    of_run, failed_in = deployments.c.run_id, failed.c.run_id
+    figures_of = select(of_run, func.count()).select_from(deployments.join(schema.measurements))
+    infrastructure = func.sum(case((failed.c.infrastructure, 1), else_=0))
+    return {
+        "deployments": select(of_run, func.count()).where(of_run.in_(chosen)).group_by(of_run),
+        "figures": figures_of.where(of_run.in_(chosen)).group_by(of_run),
+        "failures": select(failed_in, func.count()).where(failed_in.in_(chosen)).group_by(failed_in),
+        "infrastructure": select(failed_in, infrastructure).where(failed_in.in_(chosen)).group_by(failed_in),
+    }
+
+
+def _counted(connection: Connection, statement: Select[Any]) -> dict[str, int]:
+    return {run_id: int(number) for run_id, number in connection.execute(statement)}
+
+
+def _figure(row: Row[Any]) -> FigureRecord:
+    value = math.nan if row.value is None else row.value
+    repetitions = tuple(map(float, row.repetitions or ()))
+    return FigureRecord(row.name, value, row.unit, row.trust, repetitions, row.note)
+
+
+def _record(kind: Any, row: Row[Any]) -> Any:
+    """The record whose fields are columns of a row."""
+    columns: Mapping[str, Any] = row._mapping
+    return kind(**{name: columns[name] for name in kind.__dataclass_fields__ if name in columns})

@@ -1,0 +1,183 @@
+"""Records of the results database: the values that go in and come out.
+
+Texts are of any length; times are in UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run: one session of pytest, one `hil tree`, one `hil run`.
+
+    `kind` is the program (`pytest`, `hil tree`), `identity` what all its deployments depend on, `command` its command
+    line, `host` the machine's name (empty: this one's).
+    """
+
+    kind: str
+    identity: Mapping[str, str] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class DeploymentRecord:
+    """A model by a path of techniques on a target; `identity` is every input that can change its figures."""
+
+    name: str
+    model: str
+    path: str
+    target: str
+    identity: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FigureRecord:
+    """One measurement: `value` in `unit` with its trust (`hil.core.measurement.Trust`).
+
+    `repetitions` are all values of a repeated measurement, in the order of their measurement.
+    """
+
+    name: str
+    value: float
+    unit: str
+    trust: str
+    repetitions: tuple[float, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class VerdictRecord:
+    """The verdict on one figure of a deployment against the run `against`, decided by `rule`.
+
+    `value` and `reference` are the two figures in `unit`, None where one is missing; `details` is any JSON object.
+    """
+
+    deployment: str
+    target: str
+    figure: str
+    verdict: str
+    against: str = ""
+    value: float | None = None
+    reference: float | None = None
+    unit: str = ""
+    rule: str = ""
+    message: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FailureRecord:
+    """A failure by the class of its error (`kind`); `deployment` and `board` are names (empty: none)."""
+
+    test: str
+    deployment: str
+    kind: str
+    infrastructure: bool
+    message: str
+    log: str = ""
+    board: str = ""
+
+
+@dataclass(frozen=True)
+class TestRecord:
+    """The outcome of one test by its node id: `passed`, `failed`, `skipped`, `error`; its duration in seconds."""
+
+    __test__: ClassVar[bool] = False  # pytest takes a class of this name for tests
+
+    nodeid: str
+    outcome: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class BoardRecord:
+    """An event of a board (`identified`, `failed`, `quarantined`, ...) in a session of it (empty: not known)."""
+
+    name: str
+    serial: str
+    event: str
+    detail: str = ""
+    session: str = ""
+
+
+@dataclass(frozen=True)
+class AcknowledgedRecord:
+    """A change point that somebody has seen and accepts: the series of a figure, and the run in which it changed."""
+
+    model: str
+    path: str
+    target: str
+    figure: str
+    run_id: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run as it is in the database, with the number of its deployments, figures, tests by outcome, and failures.
+
+    `finished` and `exit_code` are None for a run that did not come to its end: killed, or still running.
+    `infrastructure` is the number of failures of the target or its surroundings.
+    """
+
+    id: str
+    record: RunRecord
+    started: datetime
+    finished: datetime | None
+    exit_code: int | None
+    deployments: int = 0
+    figures: int = 0
+    tests: Mapping[str, int] = field(default_factory=dict)
+    failures: int = 0
+    infrastructure: int = 0
+
+    @property
+    def state(self) -> str:
+        """`finished` or `unfinished`."""
+        return "unfinished" if self.finished is None else "finished"
+
+
+@dataclass(frozen=True)
+class DeploymentFigures:
+    """A deployment of a run and its figures by name."""
+
+    id: str
+    record: DeploymentRecord
+    figures: Mapping[str, FigureRecord]
+
+
+@dataclass(frozen=True)
+class HistoryPoint:
+    """One figure of one run in a series, with the identities of run and deployment."""
+
+    run_id: str
+    started: datetime
+    finished: bool
+    run_identity: Mapping[str, str]
+    deployment_id: str
+    identity: Mapping[str, str]
+    figure: FigureRecord
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """A failure or an event of a board, with its run and time."""
+
+    run_id: str
+    at: datetime
+    record: FailureRecord | BoardRecord
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A run by name."""
+
+    name: str
+    run_id: str
+    created: datetime

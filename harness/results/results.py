@@ -1,0 +1,137 @@
+"""The open results database: runs are begun, found, compared, named and pruned."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from hil.core.errors import BadInputError
+from hil.harness.results import reader, retention, schema
+from hil.harness.results.database import Database, clean, upsert
+from hil.harness.results.location import hide_passwords
+from hil.harness.results.records import (
+    AcknowledgedRecord,
+    Baseline,
+    DeploymentFigures,
+    FailureRecord,
+    HistoryPoint,
+    RunRecord,
+    StoredEvent,
+    StoredRun,
+    TestRecord,
+    VerdictRecord,
+)
+from hil.harness.results.retention import Rule
+from hil.harness.results.writer import Run, new_run_id, now
+
+LATEST = "latest"
+
+
+class Results:
+    """One database, by SQLAlchemy; every method raises `ResultsError` where the database fails."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @property
+    def name(self) -> str:
+        """Path or URL of the database, without a password."""
+        return self._database.name
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._database.close()
+
+    # -- writing
+
+    def begin(self, record: RunRecord) -> Run:
+        """Adds a run, unfinished until its `finish`; passwords of URLs in its command are left out."""
+        started = now()
+        row = {
+            **asdict(record),
+            "id": new_run_id(started),
+            "identity": dict(record.identity),
+            "command": [hide_passwords(word) for word in record.command],
+            "host": record.host or platform.node(),
+            "started": started,
+        }
+        self._database.write(lambda connection: upsert(connection, schema.runs, [clean(row)]))
+        return Run(self._database, str(row["id"]))
+
+    def join(self, run_id: str) -> Run:
+        """Returns a run that another process has begun, to write into it."""
+        return Run(self._database, run_id)
+
+    def acknowledge(self, record: AcknowledgedRecord) -> None:
+        """Marks a change point as seen."""
+        row = clean({**asdict(record), "at": now()})
+        self._database.write(lambda connection: upsert(connection, schema.acknowledged, [row]))
+
+    def set_baseline(self, name: str, run_id: str) -> None:
+        """Names a run; the name moves if another run has it.  Raises `BadInputError` for `latest` and an empty name."""
+        if not name.strip() or name == LATEST:
+            raise BadInputError(f"a baseline cannot be named {name!r}")
+        row = clean({"name": name, "run_id": run_id, "created": now()})
+        self._database.write(lambda connection: upsert(connection, schema.baselines, [row]))
+
+    def delete_baseline(self, name: str) -> None:
+        """Takes the name from its run, which stays; raises `BadInputError` for no baseline."""
+        deleted = self._database.write(
+            lambda connection: (
+                connection.execute(schema.baselines.delete().where(schema.baselines.c.name == name)).rowcount
+            )
+        )
+        if not deleted:
+            raise BadInputError(f"no baseline {name}", hint=reader.names_hint(self.baselines()))
+
+    def prune(self, rule: Rule, *, dry_run: bool = False) -> tuple[StoredRun, ...]:
+        """Removes the runs that a rule names, but no baseline; returns them."""
+        return retention.prune(self._database, rule, dry_run=dry_run)
+
+    # -- reading
+
+    def runs(self, limit: int | None = None, model: str = "") -> tuple[StoredRun, ...]:
+        """Returns runs, the newest first; with `model`, only those that have a deployment of it."""
+        return self._database.read(lambda connection: reader.runs(connection, limit, model))
+
+    def run(self, name: str) -> StoredRun:
+        """Returns the run of an id, a unique prefix of one, `latest`, or the name of a baseline.
+
+        Raises `BadInputError` where there is no such run, or several.
+        """
+        return self._database.read(lambda connection: reader.run(connection, name))
+
+    def figures(self, run_id: str) -> tuple[DeploymentFigures, ...]:
+        """Returns the deployments of a run with their figures, by name."""
+        return self._database.read(lambda connection: reader.figures(connection, run_id))
+
+    def verdicts(self, run_id: str) -> tuple[VerdictRecord, ...]:
+        """Returns the verdicts on the figures of a run."""
+        return self._database.read(lambda connection: reader.verdicts(connection, run_id))
+
+    def tests(self, run_id: str) -> tuple[TestRecord, ...]:
+        """Returns the finished tests of a run, by node id."""
+        return self._database.read(lambda connection: reader.tests(connection, run_id))
+
+    def failures(self, run_id: str) -> tuple[FailureRecord, ...]:
+        """Returns the failures of a run in the order of their time."""
+        return self._database.read(lambda connection: reader.failures(connection, run_id))
+
+    def board_events(self, board: str = "", run_id: str = "") -> tuple[StoredEvent, ...]:
+        """Returns the events of a board (or run, or all) and its failures, in the order of their time."""
+        return self._database.read(lambda connection: reader.board_events(connection, board, run_id))
+
+    def history(
+        self, model: str, path: str, target: str, figure: str, limit: int | None = None
+    ) -> tuple[HistoryPoint, ...]:
+        """Returns a figure of all runs, or of the `limit` newest ones, the oldest first."""
+        return self._database.read(lambda connection: reader.history(connection, model, path, target, figure, limit))
+
+    def baselines(self) -> tuple[Baseline, ...]:
+        """Returns the baselines by name."""
+        return self._database.read(reader.baselines)
+
+    def acknowledged(self) -> Sequence[AcknowledgedRecord]:
+        """Returns the change points that were acknowledged."""
+        return self._database.read(reader.acknowledged)

@@ -1,0 +1,51 @@
+"""Retention: the runs that a rule removes.  The run of a baseline is never removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, delete, func, select
+
+from hil.harness.results import reader, schema
+from hil.harness.results.database import Database
+from hil.harness.results.records import StoredRun
+from hil.harness.results.writer import now
+
+QUIET = timedelta(days=1)
+"""Time without a finished test after which an unfinished run counts as killed, and not as still running."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What goes: runs `older_than`, all but the newest `keep`, or `unfinished` ones; exactly one is given."""
+
+    older_than: timedelta | None = None
+    keep: int | None = None
+    unfinished: bool = False
+
+
+def prune(database: Database, rule: Rule, *, dry_run: bool = False) -> tuple[StoredRun, ...]:
+    """Removes the runs that a rule names, with all that belongs to them; returns them, the newest first."""
+
+    def work(connection: Connection) -> tuple[StoredRun, ...]:
+        doomed = reader.runs(connection, where=_condition(rule, now()))
+        if not dry_run:
+            for one in doomed:
+                connection.execute(delete(schema.runs).where(schema.runs.c.id == one.id))
+        return doomed
+
+    return database.read(work) if dry_run else database.write(work)
+
+
+def _condition(rule: Rule, at: datetime) -> ColumnElement[bool]:
+    runs, tests = schema.runs, schema.tests
+    named = runs.c.id.in_(select(schema.baselines.c.run_id))
+    if rule.keep is not None:
+        newest = select(runs.c.id).order_by(runs.c.started.desc(), runs.c.id.desc()).limit(rule.keep)
+        return ~named & runs.c.id.not_in(newest)
+    if rule.older_than is not None:
+        return ~named & (runs.c.started < at - rule.older_than)
+    ended = select(func.max(tests.c.ended)).where(tests.c.run_id == runs.c.id).scalar_subquery()
+    quiet = func.coalesce(ended, runs.c.started) < at - QUIET
+    return ~named & runs.c.finished.is_(None) & quiet
