@@ -1,13 +1,16 @@
-"""Fixtures of the harness's tests: a store, and the blobs as an int8 file."""
+"""Fixtures of the harness's tests: a store, the blobs as an int8 file, and a PostgreSQL server."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from tests.support import postgresql as support
 from tests.support.blobs import model_file, write
 
 
@@ -27,3 +30,21 @@ def blobs_int8(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
     command = [sys.executable, "-m", "hil.harness.cli", "optimize", "blobs", "--store", str(store), "-o", "int8.tflite"]
     subprocess.run(command, cwd=folder, check=True)
     return folder / "int8.tflite"
+
+
+@pytest.fixture(scope="session")
+def postgresql(missing: Callable[[object], NoReturn]) -> Iterator[support.Server]:
+    """A PostgreSQL server; tests of a file that use it run on one worker, `xdist_group("postgresql")`."""
+    if support.programs() is None:
+        missing("PostgreSQL is not installed")
+    with support.server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def results_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of a new results database, on each of both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'results.db'}"
+    server: support.Server = request.getfixturevalue("postgresql")
+    return server.new_database()
