@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 from typing import TYPE_CHECKING
 
+from hil.harness.comparison.direction import METRIC, metric_field
 from hil.harness.leaves import GIVEN
 from hil.harness.optimize.paths import path_of
 from hil.harness.pipeline import TRAINING, target_module
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
     from hil.harness.model import Model
 
-HIGHER = "higher"
-"""Word by which the field `metric` says that the larger value is the better one."""
 _DIGITS = 16
 """Digits of a hash that only has to differ where its source does."""
 
@@ -45,7 +44,7 @@ def deployment_identity(evaluator: Evaluator, deployment: Deployment) -> dict[st
         **deployment.vela.identity(),
         "int8_sha256": digest(deployment.int8),
         "data": evaluator.pipeline.data_digest(deployment.model)[:_DIGITS],
-        "metric": f"{task.metric}, {'lower' if task.scale.lower_is_better else HIGHER} is better",
+        METRIC: metric_field(task.metric, task.scale.lower_is_better),
         **(_of_training(deployment.model, deployment.path) if deployment.path != GIVEN else {}),
     }
     return {name: str(value) for name, value in found.items() if value}

@@ -1,0 +1,212 @@
+"""Comparison of a run with a baseline: a verdict on every figure, and what differs between the two.
+
+    found = compare(results.figures(run.id), results.figures(baseline.id), gates=lambda record: gates_of())
+    found.fails                                     # True where a gated figure is worse or missing
+    [one for one in found.figures if one.outcome is Outcome.WORSE]
+
+Two figures are judged only where all that they depend on is equal (`dependencies`); else the outcome names what
+differs.  Exact, modelled and simulated figures have no noise; measured ones are judged by theirs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from hil.core.measurement import Trust
+from hil.harness.comparison.dependencies import changes, differences
+from hil.harness.comparison.direction import lower_is_better
+from hil.harness.comparison.gates import Gate
+from hil.harness.judgement import Judgement, Noise, judge_exact, judge_measured
+from hil.harness.results.records import DeploymentFigures, DeploymentRecord, FailureRecord, FigureRecord
+
+
+class Outcome(str, Enum):
+    """Outcome of one figure; `WORSE` and `MISSING` fail where the figure has a gate."""
+
+    WORSE = "worse"
+    BETTER = "better"
+    SAME = "same"
+    UNKNOWN = "unknown"
+    MISSING = "missing"
+    NOT_RUN = "not run"
+    NOT_COMPARABLE = "not comparable"
+    NEW = "new"
+
+
+@dataclass(frozen=True)
+class FigureComparison:
+    """One figure of one deployment: `before` is the baseline's value, `after` the run's, None where there is none.
+
+    `differs` are the fields that keep the two from being compared, field -> (before, after); `reason` says why a figure
+    is missing; `judgement` has the numbers of the verdict.
+    """
+
+    deployment: str
+    target: str
+    figure: str
+    outcome: Outcome
+    before: float | None
+    after: float | None
+    unit: str
+    trust: str
+    gate: Gate | None
+    judgement: Judgement | None = None
+    differs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    reason: str = ""
+
+    @property
+    def fails(self) -> bool:
+        """Returns whether a gate fails."""
+        if self.gate is None:
+            return False
+        return self.outcome is Outcome.WORSE or (self.outcome is Outcome.MISSING and self.gate.required)
+
+    @property
+    def is_open(self) -> bool:
+        """Returns whether a gated figure has no verdict, which fails a strict comparison."""
+        return self.gate is not None and self.outcome in (Outcome.UNKNOWN, Outcome.NOT_COMPARABLE)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All figures of both runs, and by deployment every field of the identity that differs."""
+
+    figures: tuple[FigureComparison, ...]
+    changes: Mapping[str, Mapping[str, tuple[str, str]]]
+
+    @property
+    def fails(self) -> bool:
+        return any(one.fails for one in self.figures)
+
+    @property
+    def broke_down(self) -> bool:
+        """Returns whether a gated figure is missing because the target or its surroundings failed."""
+        return any(one.outcome is Outcome.NOT_RUN and one.gate is not None for one in self.figures)
+
+    def exit_code(self, *, strict: bool = False) -> int:
+        """Returns 1 for a failed gate, or with `strict` for one without a verdict, 3 for a broken target, else 0."""
+        if self.fails or (strict and any(one.is_open for one in self.figures)):
+            return 1
+        return 3 if self.broke_down else 0
+
+
+Gates = Callable[[DeploymentRecord], Mapping[str, Gate]]
+NoiseOf = Callable[[DeploymentRecord, str], tuple[Noise | None, Sequence[float]]]
+
+
+def _no_noise(_record: DeploymentRecord, _figure: str) -> tuple[Noise | None, Sequence[float]]:
+    return None, ()
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A deployment in the run and in the baseline; one of them may be missing, and `failure` the reason."""
+
+    before: DeploymentFigures | None
+    after: DeploymentFigures | None
+    failure: FailureRecord | None
+
+    @property
+    def record(self) -> DeploymentRecord:
+        found = self.after or self.before
+        assert found is not None
+        return found.record
+
+
+def compare(
+    run: Sequence[DeploymentFigures],
+    baseline: Sequence[DeploymentFigures],
+    *,
+    gates: Gates,
+    vary: Collection[str] = (),
+    failures: Sequence[FailureRecord] = (),
+    noise: NoiseOf = _no_noise,
+    only: Collection[str] | None = None,
+) -> Comparison:
+    """Compares every figure of two runs, deployment by deployment.
+
+    `gates` gives those of a deployment; `vary` are the parts of the identity that may differ; `failures` are those of
+    the run; `noise` gives the calibrated noise and the history of a measured figure.  With `only`, baseline deployments
+    of other names are not missed: the run did not choose them.
+    """
+    before, after = ({(one.record.target, one.record.name): one for one in side} for side in (baseline, run))
+    reasons = {failure.deployment: failure for failure in failures if failure.infrastructure and failure.deployment}
+    names = [key for key in {**after, **before} if key in after or only is None or key[1] in only]
+    pairs = [_Pair(before.get(key), after.get(key), reasons.get(key[1])) for key in names]
+    figures = [one for pair in pairs for one in _figures(pair, gates(pair.record), vary, noise)]
+    return Comparison(tuple(figures), {pair.record.name: found for pair in pairs if (found := _changes(pair))})
+
+
+def _changes(pair: _Pair) -> dict[str, tuple[str, str]]:
+    if pair.before is None or pair.after is None:
+        return {}
+    return changes(pair.before.record.identity, pair.after.record.identity)
+
+
+def _figures(pair: _Pair, gates: Mapping[str, Gate], vary: Collection[str], noise: NoiseOf) -> list[FigureComparison]:
+    before = pair.before.figures if pair.before else {}
+    after = pair.after.figures if pair.after else {}
+    return [_figure(pair, name, gates.get(name), vary, noise) for name in {**before, **after}]
+
+
+def _figure(pair: _Pair, name: str, gate: Gate | None, vary: Collection[str], noise: NoiseOf) -> FigureComparison:
+    old = pair.before.figures.get(name) if pair.before else None
+    new = pair.after.figures.get(name) if pair.after else None
+    known = new or old
+    assert known is not None
+
+    def made(outcome: Outcome, **fields: Any) -> FigureComparison:
+        before, after = (None if one is None or math.isnan(one.value) else one.value for one in (old, new))
+        of = pair.record
+        return FigureComparison(
+            of.name, of.target, name, outcome, before, after, known.unit, known.trust, gate, **fields
+        )
+
+    if old is None or math.isnan(old.value):
+        return made(Outcome.NEW)
+    if new is None or math.isnan(new.value):
+        failure = pair.failure
+        reason = f"{failure.kind}: {failure.message}" if failure else _why_missing(pair, new)
+        return made(Outcome.NOT_RUN if failure else Outcome.MISSING, reason=reason)
+    if differs := _differences(pair, old, new, vary):
+        return made(Outcome.NOT_COMPARABLE, differs=differs)
+    judged = _judged(pair, name, old, new, gate or Gate(), noise)
+    return made(Outcome(judged.verdict.value), judgement=judged)
+
+
+def _why_missing(pair: _Pair, new: FigureRecord | None) -> str:
+    if pair.after is None:
+        return "no test ran this deployment"
+    return "no test asked for it" if new is None else "the value is no number"
+
+
+def _differences(
+    pair: _Pair, old: FigureRecord, new: FigureRecord, vary: Collection[str]
+) -> dict[str, tuple[str, str]]:
+    """Returns what keeps two figures from being compared."""
+    before, after = ({} if side is None else side.record.identity for side in (pair.before, pair.after))
+    own = {"unit": (old.unit, new.unit), "trust": (old.trust, new.trust)}
+    of_figure = {field: values for field, values in own.items() if values[0] != values[1]}
+    return differences(new.name, before, after, vary) | of_figure
+
+
+def _judged(pair: _Pair, name: str, old: FigureRecord, new: FigureRecord, gate: Gate, noise: NoiseOf) -> Judgement:
+    lower = lower_is_better(name, pair.record.identity)
+    if new.trust != Trust.MEASURED.value:
+        return judge_exact(
+            old.value, new.value, lower_is_better=lower, allowed=gate.absolute, allowed_relative=gate.relative
+        )
+    known, history = noise(pair.record, name)
+    return judge_measured(
+        [old.repetitions or (old.value,)],
+        [new.repetitions or (new.value,)],
+        lower_is_better=lower,
+        noise=known,
+        history=history,
+        allowed=gate.absolute,
+        allowed_relative=gate.relative,
+    )

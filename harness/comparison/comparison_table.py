@@ -1,0 +1,162 @@
+"""A comparison as text for a terminal, and as JSON.
+
+    deployment   figure       before   after  change      %  verdict
+    digits-pqat  latency ms    0.119   0.131  +0.012  +10.1  worse
+
+Shown are the figures with a gate and those that changed; of what is the same, the number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from hil.harness.comparison.comparison import Comparison, FigureComparison, Outcome
+from hil.harness.text_table import Column, Row, format_table, wrap
+
+_COLUMNS = (
+    Column("deployment"),
+    Column("figure"),
+    Column("before", number=True),
+    Column("after", number=True),
+    Column("change", number=True),
+    Column("%", number=True, rank=1),
+    Column("verdict"),
+)
+_ORDER = (
+    *(Outcome.WORSE, Outcome.MISSING, Outcome.NOT_RUN, Outcome.UNKNOWN, Outcome.NOT_COMPARABLE, Outcome.BETTER),
+    *(Outcome.NEW, Outcome.SAME),
+)
+_STYLES = {Outcome.WORSE: "red", Outcome.MISSING: "red", Outcome.NOT_RUN: "yellow", Outcome.UNKNOWN: "yellow"}
+_HEXADECIMAL = frozenset("0123456789abcdef")
+_DIGITS = 8
+"""Digits of a hash that are shown."""
+_LONGEST = 60
+"""Characters of an identity's value that are shown; a recipe is longer."""
+
+
+def format_comparison(
+    found: Comparison, run: str, baseline: str, *, width: int | None = None, colour: bool | None = None
+) -> str:
+    """Formats the verdict, the figures in the order of their weight, and what differs between the two runs."""
+    shown = [one for one in found.figures if _is_shown(one)]
+    ordered = sorted(shown, key=lambda one: _ORDER.index(one.outcome))
+    parts = [_verdict(found, run, baseline)]
+    if ordered:
+        rows = [Row(_cells(one), _STYLES.get(one.outcome, "") if one.fails or one.is_open else "") for one in ordered]
+        parts.append(format_table(_COLUMNS, rows, width=width, colour=colour))
+    parts += [line for text in _reasons(ordered) for line in wrap(text, width)]
+    parts += [line for text in _changes(found) for line in wrap(text, width)]
+    return "\n".join(parts)
+
+
+def comparison_json(found: Comparison, run: str, baseline: str, *, strict: bool) -> dict[str, Any]:
+    """Returns the comparison as JSON; the schema is that of `docs/results.md`."""
+    return {
+        "run": run,
+        "baseline": baseline,
+        "exit_code": found.exit_code(strict=strict),
+        "figures": [_record(one) for one in found.figures],
+        "changes": {name: {key: list(pair) for key, pair in fields.items()} for name, fields in found.changes.items()},
+    }
+
+
+def _record(one: FigureComparison) -> dict[str, Any]:
+    judged = one.judgement
+    return {
+        "deployment": one.deployment,
+        "target": one.target,
+        "figure": one.figure,
+        "verdict": one.outcome.value,
+        "fails": one.fails,
+        "before": one.before,
+        "after": one.after,
+        "unit": one.unit,
+        "trust": one.trust,
+        "gate": None if one.gate is None else asdict(one.gate),
+        "change": None if judged is None else judged.change,
+        "rule": "" if judged is None else judged.rule,
+        "more_samples": 0 if judged is None else judged.more_samples,
+        "differs": {field: list(values) for field, values in one.differs.items()},
+        "reason": one.reason,
+    }
+
+
+def _is_shown(one: FigureComparison) -> bool:
+    if one.outcome is Outcome.SAME:
+        return one.judgement is not None and one.judgement.change != 0 and one.gate is not None
+    return one.gate is not None or one.outcome in (Outcome.WORSE, Outcome.BETTER)
+
+
+def _verdict(found: Comparison, run: str, baseline: str) -> str:
+    gated = [one for one in found.figures if one.gate is not None]
+    counts = {outcome: sum(one.outcome is outcome for one in gated) for outcome in _ORDER}
+    told = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count)
+    return f"{run} against {baseline}: {told or 'no figure has a gate'}"
+
+
+def _cells(one: FigureComparison) -> list[str]:
+    judged = one.judgement
+    change = "" if judged is None else _number(judged.change, one.unit, "+")
+    percent = "" if judged is None or not -10 < judged.relative < 10 else f"{100 * judged.relative:+.1f}"
+    verdict = one.outcome.value if one.gate is not None else f"({one.outcome.value})"
+    figure = f"{one.figure} {one.unit}" if one.unit in ("ms", "dB") else one.figure
+    values = (_number(value, one.unit) for value in (one.before, one.after))
+    return [one.deployment, figure, *values, change, percent, verdict]
+
+
+def _number(value: float | None, unit: str, sign: str = "") -> str:
+    if value is None:
+        return ""
+    if unit in ("bytes", "cycles", "elements", "values") or float(value).is_integer():
+        return f"{value:{sign},.0f}"
+    return f"{value:{sign}.4g}"
+
+
+def _reasons(figures: Sequence[FigureComparison]) -> list[str]:
+    """A line for each reason for which figures have no verdict, with their deployments."""
+    found: dict[str, dict[str, None]] = {}
+    for one in figures:
+        if text := _reason(one):
+            found.setdefault(text, {})[one.deployment] = None
+    return [f"{text} ({', '.join(names)})" for text, names in found.items()]
+
+
+def _reason(one: FigureComparison) -> str:
+    if one.outcome is Outcome.NOT_COMPARABLE:
+        return f"not comparable: {'; '.join(_change(key, values) for key, values in one.differs.items())}"
+    if one.outcome is Outcome.UNKNOWN and one.judgement is not None:
+        return f"{one.figure} unknown: {one.judgement.rule}"
+    return f"{one.outcome.value}: {one.reason}" if one.reason else ""
+
+
+def _changes(found: Comparison) -> list[str]:
+    """A line for each set of changes, with the deployments that have it."""
+    names: dict[str, list[str]] = {}
+    for deployment, fields in found.changes.items():
+        text = "; ".join(_change(key, values) for key, values in fields.items())
+        names.setdefault(text, []).append(deployment)
+    return [f"changed: {text} ({', '.join(of)})" for text, of in names.items()]
+
+
+def _change(field: str, values: tuple[str, str]) -> str:
+    if field == "recipe" and all(values):
+        return ", ".join(_settings(*(json.loads(value) for value in values)))
+    before, after = (value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..." for value in values)
+    if len(values[0]) == len(values[1]) and set("".join(values)) <= _HEXADECIMAL:
+        before, after = before[:_DIGITS], after[:_DIGITS]
+    return f"{field} {before or 'none'} -> {after or 'none'}"
+
+
+def _settings(before: Mapping[str, Any], after: Mapping[str, Any], name: str = "recipe") -> list[str]:
+    """Names each setting that differs, step by step."""
+    found = []
+    for key in {**before, **after}:
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _settings(old, new, key)
+        elif old != new:
+            found.append(f"{name} {key} {json.dumps(old)} -> {json.dumps(new)}")
+    return found
