@@ -133,9 +133,12 @@ def _reason(one: FigureComparison) -> str:
 
 
 def _changes(found: Comparison) -> list[str]:
-    """A line for each set of changes, with the deployments that have it."""
+    """A line for each set of changes that no reason has named, with the deployments that have it."""
+    named = {(one.deployment, tuple(one.differs)) for one in found.figures}
     names: dict[str, list[str]] = {}
     for deployment, fields in found.changes.items():
+        if (deployment, tuple(fields)) in named:
+            continue
         text = "; ".join(_change(key, values) for key, values in fields.items())
         names.setdefault(text, []).append(deployment)
     return [f"changed: {text} ({', '.join(of)})" for text, of in names.items()]

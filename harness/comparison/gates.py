@@ -37,6 +37,7 @@ USUAL = (
 """Figures that have a gate where none is given."""
 OFF = "off"
 _OPTIONAL = "missing ok"
+_HINT = f"an amount such as 2 % or 1 KiB, {_OPTIONAL}, or {OFF}"
 _BYTES = {"b": 1, "byte": 1, "bytes": 1, "kib": 1024, "mib": 1024**2}
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?(?:e-?\d+)?)\s*([A-Za-z%]*)")
 
@@ -61,14 +62,22 @@ def parse_gate(text: str, figure: str = "") -> Gate:
         amount = _AMOUNT.fullmatch(part)
         if amount is None:
             of = f" of {figure}" if figure else ""
-            hint = f"an amount such as 2 % or 1 KiB, {_OPTIONAL}, or {OFF}"
-            raise BadInputError(f"the gate{of} {text!r} is none", hint=hint)
+            raise BadInputError(f"the gate{of} {text!r} is none", hint=_HINT)
         value, unit = float(amount[1]), amount[2].lower()
         if unit == "%":
             gate = Gate(gate.absolute, value / 100, gate.required)
         else:
             gate = Gate(value * _BYTES.get(unit, 1), gate.relative, gate.required)
     return gate
+
+
+def check_gates(texts: Mapping[str, object]) -> None:
+    """Raises `BadInputError` for a text that is no gate."""
+    for figure, text in texts.items():
+        if not isinstance(text, str):
+            raise BadInputError(f"the gate of {figure} is {text!r}, which is no text", hint=_HINT)
+        if text.strip() != OFF:
+            parse_gate(text, figure)
 
 
 def parse_lines(lines: list[str]) -> dict[str, str]:
@@ -78,6 +87,6 @@ def parse_lines(lines: list[str]) -> dict[str, str]:
         figure, colon, text = line.partition(":")
         if not colon or not figure.strip() or not text.strip():
             raise BadInputError(f"hil_gates: {line!r} names no figure and gate", hint="latency: 2 %")
-        parse_gate(text if text.strip() != OFF else "", figure.strip())
         found[figure.strip()] = text.strip()
+    check_gates(found)
     return found

@@ -15,6 +15,7 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, HilError, UnavailableError
+from hil.harness.comparison.gates import check_gates
 from hil.harness.model.metric import METRICS, Metric, MetricFunction, Scale, check_drop, own_metric, scale_of
 
 LOSSES = ("logits", "probabilities", "mse")
@@ -279,6 +280,8 @@ class Model:
     """Settings of training and optimization."""
     budget: Budget = field(default_factory=Budget)
     """Limits that `budget` and `hil tree` check."""
+    gates: Mapping[str, str] = field(default_factory=dict)
+    """Gates of figures against a baseline, such as `{"latency": "2 %", "flash": "off"}` (docs/results.md)."""
     metric: str | Metric | MetricFunction | None = None
     """Accuracy: `"top1"`, `"binary"`, `"auc"`, `"r2"`, a function of (outputs, labels), larger is better, or a Metric.
 
@@ -316,6 +319,7 @@ class Model:
         if isinstance(self.loss, str) and self.loss not in LOSSES:
             raise BadInputError(f"model {self.name}: unknown loss {self.loss}", hint=f"known: {', '.join(LOSSES)}")
         check_drop(self.budget.max_accuracy_drop, self.metric_scale)
+        check_gates(self.gates)
 
     def budget_with(self, limits: Mapping[str, float]) -> Budget:
         """Returns the budget with other `limits`, by name.

@@ -7,13 +7,18 @@ from collections.abc import Collection
 import pytest
 
 from hil.core.errors import BadInputError
+from hil.harness.comparison.gates import check_gates
 from hil.harness.pytest_plugin.tree_walk import NAME as TREE
+
+GATE = "hil_gate"
+"""The mark with gates."""
 
 _LIMITS = "max_accuracy_drop=, min_accuracy=, max_latency_ms=, max_sram_bytes=, max_flash_bytes=, max_model_bytes="
 MARKS = (
     "hil_models(*names): run this test on these models only",
     "hil_techniques(*names): run this test on these leaves of the deployment tree only",
     f"hil_budget({_LIMITS}): limits for this test, which its budget.check() checks",
+    "hil_gate(latency=, sram=, ...): gates of this test's deployments against a baseline, such as latency='2 %'",
     f"hil_tree(policy=, max_trainings=, max_minutes=, jobs=, scheduler=, {_LIMITS}): "
     "walk the deployment tree, and fail where no leaf meets the limits",
 )
@@ -22,11 +27,20 @@ _FIXTURES = {
     "hil_models": ("deployment", TREE),
     "hil_techniques": ("deployment", TREE),
     "hil_budget": ("deployment",),
+    GATE: ("deployment",),
     TREE: (TREE,),
 }
 """Mark -> the fixtures of which a test must take one, or it has no effect."""
 _NAMED = ("hil_models", "hil_techniques")
 """Marks that take names; the others take keywords."""
+
+
+def marked_gates(item: pytest.Item) -> dict[str, str]:
+    """The gates of a test's marks, figure -> text, the closest mark's last."""
+    found: dict[str, str] = {}
+    for mark in reversed(list(item.iter_markers(GATE))):
+        found |= mark.kwargs
+    return found
 
 
 def check_marks(definition: pytest.Item, fixtures: Collection[str]) -> None:
@@ -40,6 +54,8 @@ def check_marks(definition: pytest.Item, fixtures: Collection[str]) -> None:
             hint = f"take {' or '.join(needed)}"
             raise BadInputError(f"{definition.name}: the mark {mark.name} is there, the fixture is not", hint=hint)
     for mark in definition.iter_markers():
+        if mark.name == GATE:
+            check_gates(mark.kwargs)
         wrong = (mark.kwargs or not mark.args) if mark.name in _NAMED else mark.name in _FIXTURES and mark.args
         if wrong:
             takes = "names" if mark.name in _NAMED else "keywords"

@@ -11,7 +11,7 @@ The ini file has a default for each by its long name (`hil_target = fvp`).
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,9 @@ import pytest
 
 from hil.core.errors import BadInputError
 from hil.core.options import Option, from_values, option, options_of
+from hil.harness.comparison.dependencies import check_parts
+from hil.harness.comparison.gates import parse_lines
+from hil.harness.results.location import results_url
 from hil.harness.vela.settings import VelaOptions, VelaSettings
 from hil.targets import registry
 
@@ -30,6 +33,8 @@ GROUP = "hil"
 COMMAND = "pytest"
 """This command, as an option's declaration names it."""
 ACCELERATOR = "accelerator"
+GATES = "hil_gates"
+"""Key of the ini file."""
 MODELS = "models"
 """Folder of model files, below the root folder, that is taken where none is named."""
 
@@ -54,11 +59,23 @@ class PluginOptions:
         None, metavar="FOLDER", help="folder of artifacts (HIL_STORE, or the user's cache folder)"
     )
     models: Path | None = option(None, metavar="FOLDER", help="folder of model files (models)")
+    results: str | None = option(
+        None, metavar="URL", help="database of results: a SQLite file, or postgresql+psycopg://... (HIL_RESULTS)"
+    )
+    baseline: str | None = option(
+        None, metavar="RUN", help="compare with this run: the name of a baseline, an id, or latest"
+    )
+    update_baseline: bool = option(False, help="give the name of --baseline to this run, if it passes")
+    vary: tuple[str, ...] = option(
+        (), metavar="PART", help="part of the identity that may differ from the baseline's; may be repeated"
+    )
+    strict_baseline: bool = option(False, help="fail where a figure with a gate has no verdict")
 
 
 def register(parser: pytest.Parser) -> None:
     """Adds the long names, and for each option a key of the ini file."""
     group = parser.getgroup(GROUP, "hardware in the loop: optimized models on an Ethos-U")
+    parser.addini(GATES, "gates against a baseline, a line each: latency: 2 %", "linelist", default=[])
     for one in _all():
         group.addoption(f"--hil-{one.name}", dest=_dest(one), **_attributes(one))
         kind = "args" if one.many else "bool" if one.kind is bool else "string"
@@ -102,6 +119,12 @@ class Options:
     samples: int | None
     store: Path | None
     folder: Path
+    results: str | None
+    baseline: str | None
+    update_baseline: bool
+    vary: tuple[str, ...]
+    strict: bool
+    gates: Mapping[str, str]
 
     def make_target(self) -> Target:
         """The target with its options checked and nothing started yet."""
@@ -130,7 +153,28 @@ def read(config: pytest.Config) -> Options:
         samples=own.samples,
         store=own.store,
         folder=own.models or config.rootpath / MODELS,
+        **_against(config, own),
     )
+
+
+def _against(config: pytest.Config, own: PluginOptions) -> dict[str, Any]:
+    """The results database, the baseline in it, and the gates of the ini file."""
+    given, ini = config.getoption("hil_results"), config.getini("hil_results")
+    folder = config.inipath.parent if config.inipath else config.rootpath
+    url = results_url(given, ini, folder)
+    for name, value in (("baseline", own.baseline), ("update-baseline", own.update_baseline)):
+        if config.getoption(f"hil_{name.replace('-', '_')}") and not url:
+            raise BadInputError(f"--{name} {value}: there is no results database", hint="--results FILE.db")
+    if own.update_baseline and not own.baseline:
+        raise BadInputError("--update-baseline: no baseline is named", hint="--baseline NAME")
+    return {
+        "results": url,
+        "baseline": own.baseline if url else None,
+        "update_baseline": own.update_baseline,
+        "vary": tuple(check_parts(own.vary)),
+        "strict": own.strict_baseline,
+        "gates": parse_lines(config.getini(GATES)),
+    }
 
 
 def _of_target(config: pytest.Config, target: str) -> Any:

@@ -58,6 +58,21 @@ def pytest_configure(config: pytest.Config) -> None:
     if paths and config.stash[OPTIONS].target and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = [str(config.rootpath / path) for path in paths]
     config.pluginmanager.register(Recorder(config), "hil-recorder")
+    if url := config.stash[OPTIONS].results:
+        _keep_results(config, url)
+
+
+def _keep_results(config: pytest.Config, url: str) -> None:
+    """Registers the recorder of results; in the process that reports, it opens the database."""
+    from hil.harness.pytest_plugin.results_recorder import ResultsRecorder
+
+    recorder = ResultsRecorder(config, url)
+    if not hasattr(config, "workerinput") and not config.option.collectonly:
+        try:
+            recorder.open()
+        except BadInputError as error:
+            raise pytest.UsageError(str(error)) from error
+    config.pluginmanager.register(recorder, "hil-results")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

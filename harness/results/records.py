@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from hil.core.measurement import Measurement
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,17 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class DeploymentRecord:
-    """A model by a path of techniques on a target; `identity` is every input that can change its figures."""
+    """A model by a path of techniques on a target; `identity` is every input that can change its figures.
+
+    `gates` are those that the run set for it, figure -> text (`hil.harness.comparison.gates`).
+    """
 
     name: str
     model: str
     path: str
     target: str
     identity: Mapping[str, str] = field(default_factory=dict)
+    gates: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,11 @@ class FigureRecord:
     trust: str
     repetitions: tuple[float, ...] = ()
     note: str = ""
+
+    @classmethod
+    def of(cls, found: Measurement) -> FigureRecord:
+        """Returns the record of a measurement."""
+        return cls(found.name, found.value, found.unit, found.trust.value, found.repetitions, found.note)
 
 
 @dataclass(frozen=True)

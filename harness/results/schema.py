@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-REVISION = "0002"
+REVISION = "0003"
 VERSION_TABLE = "hil_schema"
 
 
@@ -81,6 +81,7 @@ deployments = Table(
     _text("path"),
     _text("target"),
     Column("identity", Json, nullable=False),
+    Column("gates", Json, nullable=False, server_default="{}"),
     Index("deployments_by_run", "run_id"),
     Index("deployments_by_series", "model", "path", "target"),
 )

@@ -65,9 +65,15 @@ class Run:
             self._send(collected)
 
     def deployment(self, record: DeploymentRecord) -> str:
-        """Adds a deployment; returns its id, which follows from the run, name, target and identity."""
-        deployment_id = _digest(self.id, record.name, record.target, dict(record.identity))
-        row = {**asdict(record), "id": deployment_id, "run_id": self.id, "identity": dict(record.identity)}
+        """Adds a deployment, or replaces its identity and gates; returns its id.
+
+        The id follows from the run, the name, the target and the accelerator: the rest of the identity may become known
+        when the deployment runs.
+        """
+        accelerator = record.identity.get("accelerator", "")
+        deployment_id = _digest(self.id, record.name, record.target, accelerator)
+        fields = {"identity": dict(record.identity), "gates": dict(record.gates)}
+        row = {**asdict(record), **fields, "id": deployment_id, "run_id": self.id}
         self._write(schema.deployments, [row])
         return deployment_id
 

@@ -30,7 +30,7 @@ from hil.harness.store.imports import is_own, libraries, own_files
 from hil.harness.store.store import digest
 from hil.harness.store.syntax import parse, text
 
-SETTINGS = frozenset({"name", "recipe", "budget", "metric", "weights", "tflite", "techniques"})
+SETTINGS = frozenset({"name", "recipe", "budget", "gates", "metric", "weights", "tflite", "techniques"})
 """Arguments of `Model` that the digest ignores."""
 _ORDER = [field.name for field in fields(Model)]
 

@@ -21,6 +21,7 @@ from hil.harness.evaluation.figures import (
     time_figures,
     whole_latency,
 )
+from hil.harness.evaluation.identity import deployment_identity
 from hil.harness.evaluation.limit_check import check_limits
 from hil.harness.evaluation.training_effect import training_effect
 from hil.harness.model import Budget
@@ -39,7 +40,7 @@ def measure_leaf(
     """Measures a candidate's deployment.  A mismatch writes a bundle below `failures`."""
     parity = evaluator.parity(deployment)
     figures = [*_sizes(deployment), _sqnr(evaluator, deployment), *parity_figures(parity)]
-    identity, settings = evaluator.outcome(deployment).run.identity, candidate.settings
+    identity, settings = deployment_identity(evaluator, deployment), candidate.settings
     notes = tuple(evaluator.pipeline.notes(deployment.model, deployment.path))
     leaf = partial(Leaf, candidate.title, path_of(candidate.leaf), identity=identity, settings=settings, notes=notes)
     if parity.mismatches or parity.sim_mismatches:
