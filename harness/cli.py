@@ -22,6 +22,7 @@ import typer
 from hil.core.errors import EXIT_INFRASTRUCTURE, HilError, WorkerError
 from hil.core.machine_limits import machine_error
 from hil.harness.commands import boards, diff, disasm, doctor, firmware, fvp, models, optimize, run, store, tree
+from hil.harness.commands.compare import compare
 from hil.harness.commands.compile import compile_
 from hil.harness.interruption import EXIT_INTERRUPTED, LINE, answer_interrupts
 
@@ -61,6 +62,7 @@ app.command("compile")(compile_)
 app.command()(run.run)
 app.command()(disasm.disasm)
 app.command()(diff.diff)
+app.command()(compare)
 app.add_typer(boards.app, name="boards")
 app.add_typer(firmware.app, name="firmware")
 app.add_typer(fvp.app, name="fvp")

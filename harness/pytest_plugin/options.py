@@ -10,9 +10,9 @@ The ini file has a default for each by its long name (`hil_target = fvp`).
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,11 +94,13 @@ def register_short(parser: pytest.Parser) -> None:
 
 def values_of_short(args: Sequence[str]) -> set[str]:
     """Values of our short names in `args`, which pytest takes for paths of tests until it knows these names."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for one in _all():
-        parser.add_argument(f"--{one.name}", action="append", nargs="?", default=[])
-    known, _ = parser.parse_known_args(args)
-    return {value for values in vars(known).values() for value in values}
+    return {value for _, value in detached_values(args, ("",))}
+
+
+def detached_values(args: Sequence[str], prefixes: Sequence[str] = ("", "hil-")) -> list[tuple[str, str]]:
+    """Our options in `args` whose value is an argument of its own, `--store FOLDER`: (option, value)."""
+    names = {f"--{prefix}{one.name}" for one in _all() if one.kind is not bool for prefix in prefixes}
+    return [(name, value) for name, value in pairwise(args) if name in names and not value.startswith("-")]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from hil.harness.pytest_plugin.fixtures import accuracy, bench, budget, deployme
 from hil.harness.pytest_plugin.marks import MARKS, check_marks
 from hil.harness.pytest_plugin.options import OPTIONS
 from hil.harness.pytest_plugin.recorder import LEFT_OUT, Recorder
+from hil.harness.pytest_plugin.root_folder import check_root_folder
 from hil.harness.pytest_plugin.tree_walk import hil_tree
 
 __all__ = ["accuracy", "bench", "budget", "deployment", "hil_tree", "latency", "memory", "parity"]
@@ -41,6 +42,7 @@ def pytest_load_initial_conftests(
 ) -> Iterator[None]:
     known = early_config.known_args_namespace
     values = options.values_of_short(args)
+    check_root_folder(early_config, args)
     known.file_or_dir = [path for path in known.file_or_dir if path not in values]
     yield
     options.register_short(parser)

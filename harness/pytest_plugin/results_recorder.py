@@ -167,6 +167,11 @@ class ResultsRecorder:
             )
             terminalreporter.write_line(shown)
 
+    def pytest_unconfigure(self) -> None:
+        """Closes the database, which leaves one whole file of SQLite's."""
+        if self._results is not None:
+            self._results.close()
+
 
 def _is_ours(item: pytest.Item) -> bool:
     return not {"bench", TREE}.isdisjoint(getattr(item, "fixturenames", ()))
