@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hil.core.errors import BadInputError, ResultsError
 from hil.harness.results.address import file_of, shown_url
 from hil.harness.results.driver_errors import can_replay, is_busy, results_error
-from hil.harness.results.lock_wait import LockWait
+from hil.harness.results.lock_wait import LOOK_S, LockWait
 from hil.harness.results.upgrade import upgrade
 
 T = TypeVar("T")
@@ -125,7 +125,7 @@ def clean(value: Any) -> Any:
 
 def _engine(url: URL) -> Engine:
     if url.drivername == "sqlite":
-        engine = sqlalchemy.create_engine(url, hide_parameters=True, connect_args={"timeout": 0})
+        engine = sqlalchemy.create_engine(url, hide_parameters=True, connect_args={"timeout": LOOK_S})
         event.listen(engine, "connect", _connect_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 PATIENCE_S = 30.0
 """Seconds without any change of a locked database after which it counts as locked for good."""
+LOOK_S = 1.0
+"""Seconds that SQLite itself waits for a lock, in steps of up to a tenth, before its files are looked at."""
 
 
 class LockWait:
-    """The wait of one transaction for `file`; a commit of another process changes one of SQLite's files."""
+    """The wait of one transaction for `file`; a commit of another process changes one of SQLite's files.
+
+    To be asked each time that SQLite has waited `LOOK_S` in vain.
+    """
 
     def __init__(self, file: Path, patience_s: float = PATIENCE_S) -> None:
         self._files = [file.with_name(file.name + suffix) for suffix in ("", "-wal", "-journal")]
@@ -21,13 +25,10 @@ class LockWait:
         self._since = 0.0
 
     def again(self) -> bool:
-        """Waits a moment; returns whether to try again, which is not when nobody made progress for the patience."""
+        """Returns whether to wait on, which is not when nobody made progress for the patience."""
         if (state := [_state(file) for file in self._files]) != self._state:
             self._state, self._since = state, time.monotonic()
-        elif time.monotonic() - self._since > self._patience_s:
-            return False
-        time.sleep(random.uniform(0.001, 0.02))
-        return True
+        return time.monotonic() - self._since < self._patience_s
 
 
 def _state(file: Path) -> tuple[int, int] | None:
