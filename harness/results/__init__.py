@@ -32,6 +32,8 @@ def open_results(url: str, *, create: bool = True) -> Results:
     from hil.harness.results.database import Database
     from hil.harness.results.results import Results
 
-    address = parse_url(url)
-    del url  # a traceback with local variables would show its password
+    try:
+        address = parse_url(url)
+    finally:
+        del url  # a traceback with local variables would show its password
     return Results(Database(address, create=create))

@@ -13,40 +13,44 @@ from sqlalchemy.exc import ArgumentError
 
 from hil.core.errors import BadInputError
 
-_FORMS = "nightly.db, sqlite:///nightly.db, or postgresql+psycopg://USER@HOST/DATABASE"
+_FORMS = "nightly.db, sqlite:///nightly.db, or postgresql://USER@HOST/DATABASE; in a password, %40 is @ and %2F is /"
 _POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")
 _SQLITE = ("sqlite", "sqlite+pysqlite")
-_SECRET = ("password", "sslpassword")
 
 
 def parse_url(text: str) -> URL:
     """Parses a URL, or the path of an SQLite file; raises `BadInputError` for another database's."""
-    if not re.match(r"\w[\w+.-]*://|(sqlite|postgres(ql)?)(\+\w+)?:", text):
-        return _checked_file(URL.create("sqlite", database=str(Path(text).expanduser())))
     scheme = text.partition(":")[0]
     try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        url = None
+        url = _parsed(text)
+    finally:
+        del text  # a traceback with local variables would show its password
     if url is None:
         raise BadInputError(f"the results URL {scheme}:... cannot be parsed", hint=f"its form: {_FORMS}")
     if url.drivername in _POSTGRESQL:
+        password = url.query.get("password")  # as libpq takes it; SQLAlchemy hides the other
+        url = url.set(password=str(password)).difference_update_query(["password"]) if password else url
         return url.set(drivername="postgresql+psycopg")
     if url.drivername in _SQLITE:
         return _checked_file(url.set(drivername="sqlite"))
     raise BadInputError(f"results cannot be written to {url.drivername}", hint=f"a results URL is {_FORMS}")
 
 
+def _parsed(text: str) -> URL | None:
+    """The URL; None for what is none, such as one with an unquoted `@` in its password."""
+    if not re.match(r"\w[\w+.-]*://|(sqlite|postgres(ql)?)(\+\w+)?:", text):
+        return URL.create("sqlite", database=str(Path(text).expanduser()))
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        return None
+    is_server = url.get_backend_name() != "sqlite"
+    return None if is_server and "@" in f"{url.host}{url.database}" else url
+
+
 def shown_url(url: URL) -> str:
     """Returns the path of an SQLite file, or the URL of a server without its password."""
-    if url.drivername == "sqlite":
-        return str(url.database)
-    return url.difference_update_query(_SECRET).render_as_string(hide_password=True)
-
-
-def passwords_of(url: URL) -> list[str]:
-    """Returns the passwords in a URL."""
-    return [str(found) for found in (url.password, *(url.query.get(name) for name in _SECRET)) if found]
+    return str(url.database) if url.drivername == "sqlite" else url.render_as_string(hide_password=True)
 
 
 def file_of(url: URL) -> Path | None:

@@ -6,18 +6,22 @@ deadlock on PostgreSQL, or a connection that had gone stale.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import sqlalchemy
 from sqlalchemy import URL, Connection, Engine, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from hil.core.errors import BadInputError, ResultsError
 from hil.harness.results.address import file_of, shown_url
 from hil.harness.results.driver_errors import can_replay, is_busy, results_error
-from hil.harness.results.lock_wait import LOOK_S, LockWait
+from hil.harness.results.lock_wait import LOOK_S, PATIENCE_S, LockWait
 from hil.harness.results.upgrade import upgrade
 
 T = TypeVar("T")
@@ -35,14 +39,18 @@ _SERVER_OPTIONS = {
 
 
 class Database:
-    """An open results database, created or upgraded; `create` False: an SQLite file must exist."""
+    """An open results database, created or upgraded; `create` False: an SQLite file must exist.
 
-    def __init__(self, url: URL, *, create: bool = True) -> None:
+    A lock that nobody gives up or makes progress with is an error after `patience_s` seconds.
+    """
+
+    def __init__(self, url: URL, *, create: bool = True, patience_s: float = PATIENCE_S) -> None:
         self.url = url
         self._file = file_of(url)
+        self._patience_s = patience_s
         if self._file is not None and not create and not self._file.exists():
             raise BadInputError(f"there is no results database {self._file}")
-        self._engine = _engine(url)
+        self._engine = _server_engine(url, patience_s) if self._file is None else _file_engine(url, self._file)
         upgrade(self)
 
     @property
@@ -87,12 +95,12 @@ class Database:
         return {} if writes else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     def _attempt(self, once: Callable[[], T]) -> T:
-        wait = LockWait(self._file) if self._file is not None else None
+        wait = LockWait(self._file, self._patience_s) if self._file is not None else None
         replays = 0
         while True:
             try:
                 return once()
-            except (SQLAlchemyError, UnicodeError) as error:
+            except (DBAPIError, PoolTimeoutError) as error:  # others are defects of this program
                 failed = results_error(error, self.url)
                 if wait is not None and is_busy(error):
                     again = wait.again()
@@ -123,12 +131,18 @@ def clean(value: Any) -> Any:
     return value
 
 
-def _engine(url: URL) -> Engine:
-    if url.drivername == "sqlite":
-        engine = sqlalchemy.create_engine(url, hide_parameters=True, connect_args={"timeout": LOOK_S})
-        event.listen(engine, "connect", _connect_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
+def _file_engine(url: URL, file: Path) -> Engine:
+    wal = file.with_name(file.name + "-wal")
+    if file.exists() and not os.access(file, os.W_OK) and not wal.exists() and not url.query:
+        # Nobody writes it: without this, SQLite makes files beside it even to read it.
+        url = url.set(database=f"file:{quote(str(file))}", query={"immutable": "1", "mode": "ro", "uri": "true"})
+    engine = sqlalchemy.create_engine(url, hide_parameters=True, connect_args={"timeout": LOOK_S})
+    event.listen(engine, "connect", _connect_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _server_engine(url: URL, patience_s: float) -> Engine:
     options = {name: value for name, value in _SERVER_OPTIONS.items() if name not in url.query}
     try:
         engine = sqlalchemy.create_engine(
@@ -141,7 +155,12 @@ def _engine(url: URL) -> Engine:
             f"results database {shown_url(url)}: psycopg is not installed",
             hint='pip install "ethosu-hil[postgresql]" installs it',
         )
-    event.listen(engine, "connect", _connect_postgresql)
+
+    @event.listens_for(engine, "connect")
+    def limit_locks(connection: Any, record: Any) -> None:
+        connection.execute(f"SET lock_timeout = {round(1000 * patience_s)}")
+        connection.commit()
+
     return engine
 
 
@@ -155,8 +174,3 @@ def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES)
     if writes is not None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _connect_postgresql(connection: Any, record: Any) -> None:
-    connection.execute("SET lock_timeout = '30s'")
-    connection.commit()

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import URL
 
 from hil.core.errors import ResultsError
-from hil.harness.results.address import passwords_of, shown_url
+from hil.harness.results.address import shown_url
 from hil.harness.results.location import hide_passwords
 
 _HINTS = (
@@ -36,8 +36,8 @@ def results_error(error: BaseException, url: URL) -> ResultsError:
     """Returns the error of a database as ours."""
     text = _first_line(_original(error))
     hint = next((hint for part, hint in _HINTS if part in text), "")
-    for password in passwords_of(url):
-        text = text.replace(password, "***")
+    if url.password:
+        text = text.replace(str(url.password), "***")
     return ResultsError(f"results database {shown_url(url)}: {hide_passwords(text)}", hint=hint)
 
 
@@ -57,13 +57,6 @@ def _original(error: BaseException) -> Any:
     return getattr(error, "orig", None) or error
 
 
-def _first_line(error: BaseException) -> str:
-    primary = getattr(getattr(error, "diag", None), "message_primary", None)
-    if not primary and not _is_of_a_driver(error):
-        return type(error).__name__
-    lines = (primary or str(error)).strip().splitlines()
-    return lines[0].strip() if lines else type(error).__name__
-
-
-def _is_of_a_driver(error: BaseException) -> bool:
-    return type(error).__module__.partition(".")[0] in ("sqlite3", "psycopg")
+def _first_line(error: Any) -> str:
+    text = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
