@@ -21,7 +21,20 @@ import typer
 
 from hil.core.errors import EXIT_INFRASTRUCTURE, HilError, WorkerError
 from hil.core.machine_limits import machine_error
-from hil.harness.commands import boards, diff, disasm, doctor, firmware, fvp, models, optimize, run, store, tree
+from hil.harness.commands import (
+    boards,
+    diff,
+    disasm,
+    doctor,
+    firmware,
+    fvp,
+    models,
+    optimize,
+    results,
+    run,
+    store,
+    tree,
+)
 from hil.harness.commands.compare import compare
 from hil.harness.commands.compile import compile_
 from hil.harness.interruption import EXIT_INTERRUPTED, LINE, answer_interrupts
@@ -66,6 +79,7 @@ app.command()(compare)
 app.add_typer(boards.app, name="boards")
 app.add_typer(firmware.app, name="firmware")
 app.add_typer(fvp.app, name="fvp")
+app.add_typer(results.app, name="results")
 app.add_typer(store.app, name="store")
 
 

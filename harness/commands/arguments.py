@@ -23,6 +23,7 @@ from hil.harness.vela.settings import NpuOptions, VelaOptions
 from hil.targets import registry
 
 if TYPE_CHECKING:
+    from hil.harness.results.results import Results
     from hil.harness.store.store import Store
 
 TargetValues = NewType("TargetValues", dict[str, Any])
@@ -36,6 +37,12 @@ MODELS = Path("models")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of a table.")]
 StoreFolder = Annotated[
     Path | None, typer.Option("--store", metavar="FOLDER", help="Folder of artifacts (HIL_STORE, or the user's cache).")
+]
+ResultsUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--results", metavar="URL", help="Results database (HIL_RESULTS, or hil_results in pytest's settings)."
+    ),
 ]
 ModelsFolder = Annotated[Path, typer.Option("--models", metavar="FOLDER", help="Folder of model files.")]
 Inputs = Annotated[
@@ -105,6 +112,18 @@ def open_store(folder: Path | None) -> Store:
     from hil.harness.store.store import Store, default_root
 
     return Store(folder or default_root())
+
+
+def open_recorded(results: str | None) -> Results:
+    """The results database that holds earlier runs; `BadInputError` if none is named, or it is not there."""
+    from hil.core.errors import BadInputError
+    from hil.harness.results import open_results
+    from hil.harness.results.location import default_results_url
+
+    url = default_results_url(results)
+    if url is None:
+        raise BadInputError("no results database is named", hint="--results URL, or HIL_RESULTS")
+    return open_results(url, create=False)
 
 
 def read_model(path: Path) -> bytes:

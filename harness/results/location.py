@@ -50,6 +50,12 @@ def results_url(option: str | None, ini: str | None, folder: Path | None = None)
     return os.environ.get(VARIABLE) or (_below(folder, ini) if ini and folder else ini) or None
 
 
+def default_results_url(option: str | None) -> str | None:
+    """Returns `results_url` for a command started in this folder; the ini file is read if it decides."""
+    decided = option is not None or bool(os.environ.get(VARIABLE))
+    return results_url(option, *((None, None) if decided else ini_results(Path.cwd())))
+
+
 def ini_results(start: Path) -> tuple[str | None, Path]:
     """Returns the value of `hil_results` in the file of pytest's settings at or above `start`, and its folder.
 
@@ -58,8 +64,7 @@ def ini_results(start: Path) -> tuple[str | None, Path]:
     for folder in (start.absolute(), *start.absolute().parents):
         for name, section in _FILES:
             if (settings := _settings(folder / name, section)) is not None:
-                value = settings.get(KEY)
-                return (str(value) if value else None), folder
+                return str(settings.get(KEY) or "") or None, folder
     return None, start
 
 
