@@ -12,6 +12,7 @@ import typer
 
 from hil.harness.commands import arguments, unused_options
 from hil.harness.commands.inputs import random_inputs, read_inputs
+from hil.harness.leaves import GIVEN
 from hil.harness.vela.settings import VelaOptions
 from hil.targets import registry
 
@@ -31,11 +32,14 @@ def run(
     vela: VelaOptions = arguments.VELA,
     of_targets: arguments.TargetValues = arguments.NO_VALUES,
     cpu: arguments.Cpu = False,
+    results: arguments.ResultsUrl = None,
     as_json: arguments.Json = False,
 ) -> None:
     """Run a model on a target."""
     from hil.core.errors import BadInputError
     from hil.harness.output_file import check_output
+    from hil.harness.results.recording import Recording
+    from hil.harness.results.records import DeploymentRecord, FigureRecord
     from hil.targets.declaration import File
     from hil.targets.execution.signature import read_signature
 
@@ -60,6 +64,7 @@ def run(
     from hil.harness.progress import LineProgress
     from hil.harness.work_titles import run_title
 
+    recording = Recording.of(results, "hil run")
     progress = LineProgress()
     try:
         result = made.run(
@@ -73,6 +78,10 @@ def run(
     compiled_here = deployable.int8 is not None and deployable.compiled is not None
     record = _record(target, signature, result, data, settings, compiled_here=compiled_here)
     print(json.dumps(record) if as_json else format_run(str(model), record))
+    deployment = DeploymentRecord(model.stem, model.stem, GIVEN, target, record["identity"])
+    recording.deployment(deployment, [FigureRecord.of(found) for found in result.measurements])
+    if code := recording.finish(0):
+        raise typer.Exit(code)
 
 
 def _settings(vela: VelaOptions, data: bytes, signature: Signature) -> VelaSettings:

@@ -71,6 +71,7 @@ def tree(
     kernel: Annotated[
         str | None, typer.Option(metavar="LAYER", help="Whose kernel the picture follows (the largest touched).")
     ] = None,
+    results: arguments.ResultsUrl = None,
     as_json: arguments.Json = False,
 ) -> None:
     """Walk the deployment tree until a leaf meets the limits; without any, the model file's budget holds."""
@@ -78,7 +79,9 @@ def tree(
     from hil.harness.evaluation.limits import limits_of, parse_size
     from hil.harness.model import find
     from hil.harness.pipeline import Pipeline
+    from hil.harness.results.recording import Recording
     from hil.harness.tree import pictures
+    from hil.harness.tree.recorded_walk import RecordedWalk
     from hil.harness.tree.settings_search import Effort
     from hil.harness.tree.terminal_view import create_view
     from hil.harness.tree.walk import check_policy, leaves_in_order, walk
@@ -99,6 +102,7 @@ def tree(
     given = {name: parse_size(text) for name, text in sizes.items() if text is not None}
     given |= {name: number for name, number in numbers.items() if number is not None}
     asked = limits_of(found, target, given)
+    recording = Recording.of(results, "hil tree")
     observer = create_view(as_json=as_json)
     evaluator = Evaluator(Pipeline(arguments.open_store(store), observer), target, settings, samples, options)
     with contextlib.closing(evaluator.target), observer:
@@ -112,7 +116,7 @@ def tree(
             effort=effort,
             jobs=jobs,
             scheduler=scheduler,
-            observer=observer,
+            observer=RecordedWalk(observer, recording),
             failures=Path.cwd(),
             vela_config=vela.vela_config,
         )
@@ -121,8 +125,8 @@ def tree(
     for path in output or ():
         pictures.write(path, walked, shown)
         print(f"drawn: {path}", file=sys.stderr if as_json else sys.stdout)
-    if not walked.verdict.met:
-        raise typer.Exit(EXIT_GATE)
+    if code := recording.finish(0 if walked.verdict.met else EXIT_GATE):
+        raise typer.Exit(code)
 
 
 def _show(walked: Walk) -> None:

@@ -182,12 +182,11 @@ def _deployed(item: pytest.Item, fixtures: Mapping[str, Any]) -> list[dict[str, 
     if {"bench", "deployment"} <= fixtures.keys():
         return [_of_deployment(item, fixtures["bench"], fixtures["deployment"])]
     if (walk := fixtures.get(TREE)) is not None:
-        from hil.harness.results.walk_records import walk_records
+        from hil.harness.tree.recorded_walk import leaf_record
 
-        return [
-            {"deployment": asdict(record), "figures": [asdict(figure) for figure in figures]}
-            for record, figures in walk_records(walk)
-        ]
+        of_walk = walk.model, str(walk.identity["target"])
+        records = [leaf_record(leaf, *of_walk) for leaf in walk.leaves if leaf.measurements]
+        return [{"deployment": asdict(one), "figures": [*map(asdict, figures)]} for one, figures in records]
     return []
 
 
