@@ -3,7 +3,7 @@
     deployment   figure       before   after  change      %  verdict
     digits-pqat  latency ms    0.119   0.131  +0.012  +10.1  worse
 
-Shown are the figures with a gate and those that changed; of what is the same, the number.
+Shown are the figures with a gate that changed, or have no verdict; of what is the same, the number.
 """
 
 from __future__ import annotations
@@ -48,8 +48,15 @@ def format_comparison(
         rows = [Row(_cells(one), _STYLES.get(one.outcome, "") if one.fails or one.is_open else "") for one in ordered]
         parts.append(format_table(_COLUMNS, rows, width=width, colour=colour))
     parts += [line for text in _reasons(ordered) for line in wrap(text, width)]
-    parts += [line for text in _changes(found) for line in wrap(text, width)]
+    texts = [*_without_gate(found), *_changes(found)]
+    parts += [line for text in texts for line in wrap(text, width)]
     return "\n".join(parts)
+
+
+def format_figure(one: FigureComparison) -> str:
+    """Formats a figure in a line: `worse: 4,096 -> 4,100 bytes`."""
+    before, after = (_number(value, one.unit) for value in (one.before, one.after))
+    return f"{one.outcome.value}: {before} -> {after} {one.unit}".replace("  ", " ")
 
 
 def comparison_json(found: Comparison, run: str, baseline: str, *, strict: bool) -> dict[str, Any]:
@@ -85,9 +92,19 @@ def _record(one: FigureComparison) -> dict[str, Any]:
 
 
 def _is_shown(one: FigureComparison) -> bool:
-    if one.outcome is Outcome.SAME:
-        return one.judgement is not None and one.judgement.change != 0 and one.gate is not None
-    return one.gate is not None or one.outcome in (Outcome.WORSE, Outcome.BETTER)
+    if one.gate is None or one.outcome is not Outcome.SAME:
+        return one.gate is not None
+    return one.judgement is not None and one.judgement.change != 0
+
+
+def _without_gate(found: Comparison) -> list[str]:
+    """A line on the figures without a gate that changed."""
+    changed = {one.figure: None for one in found.figures if one.gate is None and _has_changed(one)}
+    return [f"changed without a gate: {', '.join(changed)} (--json has the values)"] if changed else []
+
+
+def _has_changed(one: FigureComparison) -> bool:
+    return one.outcome in (Outcome.WORSE, Outcome.BETTER)
 
 
 def _verdict(found: Comparison, run: str, baseline: str) -> str:
@@ -101,10 +118,9 @@ def _cells(one: FigureComparison) -> list[str]:
     judged = one.judgement
     change = "" if judged is None else _number(judged.change, one.unit, "+")
     percent = "" if judged is None or not -10 < judged.relative < 10 else f"{100 * judged.relative:+.1f}"
-    verdict = one.outcome.value if one.gate is not None else f"({one.outcome.value})"
     figure = f"{one.figure} {one.unit}" if one.unit in ("ms", "dB") else one.figure
     values = (_number(value, one.unit) for value in (one.before, one.after))
-    return [one.deployment, figure, *values, change, percent, verdict]
+    return [one.deployment, figure, *values, change, percent, one.outcome.value]
 
 
 def _number(value: float | None, unit: str, sign: str = "") -> str:

@@ -9,6 +9,7 @@ its history from all earlier runs that may be compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hil.harness.comparison.comparison import Comparison, compare
@@ -16,7 +17,7 @@ from hil.harness.comparison.dependencies import differences
 from hil.harness.comparison.gates import Gate, gates_of
 from hil.harness.judgement import Noise, calibrate
 from hil.harness.judgement.noise import FEWEST_SESSIONS
-from hil.harness.results.records import DeploymentRecord, HistoryPoint
+from hil.harness.results.records import DeploymentFigures, DeploymentRecord, HistoryPoint, VerdictRecord
 
 if TYPE_CHECKING:
     from hil.harness.results.results import Results
@@ -33,15 +34,51 @@ def compare_stored(
     only: Collection[str] | None = None,
 ) -> Comparison:
     """Compares the run with the baseline; `vary` and `only` as for `compare`."""
-    return compare(
-        results.figures(run_id),
-        results.figures(baseline_id),
-        gates=_gates,
-        vary=vary,
-        failures=results.failures(run_id),
-        noise=_noise(results, run_id, vary),
-        only=only,
-    )
+    failures = results.failures(run_id)
+    sides = results.figures(run_id), results.figures(baseline_id)
+    return compare(*sides, gates=_gates, vary=vary, failures=failures, noise=_noise(results, run_id, vary), only=only)
+
+
+def compare_deployments(
+    results: Results,
+    run_id: str,
+    deployments: Sequence[DeploymentFigures],
+    baseline: Sequence[DeploymentFigures],
+    *,
+    vary: Collection[str] = (),
+) -> Comparison:
+    """Compares some deployments of a run that is still going on; what it has not measured yet is no figure."""
+    noise = _noise(results, run_id, vary)
+    names = {one.record.name for one in deployments}
+    known = [_without(one, deployments) for one in baseline if one.record.name in names]
+    return compare(deployments, known, gates=_gates, vary=vary, noise=noise, only=names)
+
+
+def _without(one: DeploymentFigures, deployments: Sequence[DeploymentFigures]) -> DeploymentFigures:
+    """Returns a deployment of the baseline with the figures that the run has."""
+    here = {figure for other in deployments if other.record.name == one.record.name for figure in other.figures}
+    return replace(one, figures={name: figure for name, figure in one.figures.items() if name in here})
+
+
+def verdict_records(found: Comparison, baseline_id: str) -> list[VerdictRecord]:
+    """Returns the verdicts on the figures with a gate, for the database."""
+    return [
+        VerdictRecord(
+            deployment=one.deployment,
+            target=one.target,
+            figure=one.figure,
+            verdict=one.outcome.value,
+            against=baseline_id,
+            value=one.after,
+            reference=one.before,
+            unit=one.unit,
+            rule="" if one.judgement is None else one.judgement.rule,
+            message=one.reason,
+            details={"differs": {field: list(values) for field, values in one.differs.items()}, "fails": one.fails},
+        )
+        for one in found.figures
+        if one.gate is not None
+    ]
 
 
 def _gates(record: DeploymentRecord) -> Mapping[str, Gate]:

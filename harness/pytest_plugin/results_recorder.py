@@ -84,6 +84,7 @@ class ResultsRecorder:
             if self._results is None or not chosen.update_baseline:
                 raise
 
+    @pytest.hookimpl(tryfirst=True)  # before the JUnit file takes the properties
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         found = [json.loads(str(value)) for name, value in report.user_properties if name == _DEPLOYED]
         failures = [json.loads(str(value)) for name, value in report.user_properties if name == _FAILURE]
@@ -91,6 +92,7 @@ class ResultsRecorder:
             return
         try:
             self._write(report, found, failures if report.failed else [])
+            report.user_properties += self._verdicts(found)
         except ResultsError as error:
             self._broke(error)
 
@@ -105,6 +107,23 @@ class ResultsRecorder:
             for failure in failures:
                 run.failure(FailureRecord(**failure))
             run.test(TestRecord(report.nodeid, report.outcome, report.duration))
+
+    def _verdicts(self, found: Sequence[Any]) -> list[tuple[str, object]]:
+        """A property of the test for each figure with a gate, for the JUnit file."""
+        if not self._baseline or self._results is None:
+            return []
+        from hil.harness.comparison.comparison_table import format_figure
+        from hil.harness.comparison.stored_runs import compare_deployments
+        from hil.harness.results.records import DeploymentFigures, DeploymentRecord, FigureRecord
+
+        deployments = [
+            DeploymentFigures("", DeploymentRecord(**one["deployment"]), {figure.name: figure for figure in figures})
+            for one in found
+            for figures in [[FigureRecord(**figure) for figure in one["figures"]]]
+        ]
+        known, vary = self._results.figures(self._baseline), self._chosen.vary
+        compared = compare_deployments(self._results, self._begun().id, deployments, known, vary=vary)
+        return [(f"hil_verdict_{one.figure}", format_figure(one)) for one in compared.figures if one.gate is not None]
 
     def _begun(self) -> Run:
         if self._run is None:
@@ -130,10 +149,15 @@ class ResultsRecorder:
             session.exitstatus = EXIT_DATABASE
 
     def _finish(self, session: pytest.Session) -> None:
+        from hil.harness.comparison.stored_runs import verdict_records
+
         if self._results is None or self._run is None or self._error is not None:
             return
         if self._baseline:
             self._comparison = self._compared()
+            with self._run.transaction():
+                for record in verdict_records(self._comparison, self._baseline):
+                    self._run.verdict(record)
             code = self._comparison.exit_code(strict=self._chosen.strict)
             if code == 1 and session.exitstatus == pytest.ExitCode.OK and not self._chosen.update_baseline:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
