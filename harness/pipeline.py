@@ -30,6 +30,7 @@ from hil.harness import builders
 from hil.harness.builders import ARRAYS, FIDELITY, KERAS, NOTES, PROMISES, SPREAD, TFLITE, WEIGHTS, X, Y, write_json
 from hil.harness.leaves import GIVEN
 from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy, accuracy_from_record, accuracy_of
+from hil.harness.metrics.base_score import BaseScore, base_score
 from hil.harness.metrics.int8_task import task_of_int8
 from hil.harness.metrics.learning_task import LearningTask
 from hil.harness.model import Dataset, Model, Recipe
@@ -235,6 +236,13 @@ class Pipeline:
         inputs = {"keras": self.keras(model, node).digest(KERAS), "data": self.data_digest(model)}
         recipe = ArtifactRecipe("predictions", inputs, {}, code_version(*ENTRIES["predictions"]), versions(*TRAINING))
         return _arrays(self._make(recipe, "predictions", model, node=list(node)))["y"]
+
+    def base_score(self, model: Model) -> BaseScore | None:
+        """The score of the float base on the test set; None for an int8 file, and for a metric of the user's own."""
+        task = self.learning_task(model)
+        if model.build is None or task.own is not None:
+            return None
+        return base_score(task, self.samples(model, "test")[1], self.predictions(model, ()))
 
     def accuracy(
         self, model: Model, labels: Array, *, candidate: Array, on_target: Array, references: Mapping[str, Array]

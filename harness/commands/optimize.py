@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,6 +64,7 @@ def optimize(
     pipeline = Pipeline(arguments.open_store(store), progress)
     try:
         artifact = pipeline.int8(found, technique)
+        base = pipeline.base_score(found)
     finally:
         progress.close()
     destination = output or artifact.path(TFLITE)
@@ -79,11 +81,13 @@ def optimize(
         "bytes": len(artifact.read(TFLITE)),
         "layers": layers,
         "notes": pipeline.notes(found, technique),
+        "base": base.record() if base else None,
     }
-    print(json.dumps(record)) if as_json else _show(record, found)
+    remarks = [base.remark] if base and base.learned_nothing else []
+    print(json.dumps(record)) if as_json else _show(record, found, remarks)
 
 
-def _show(record: dict[str, Any], model: Model) -> None:
+def _show(record: dict[str, Any], model: Model, remarks: Sequence[str]) -> None:
     from hil.harness.text_table import Column, Row, format_table, wrap
 
     columns = [Column("layer"), Column("kind")]
@@ -101,6 +105,6 @@ def _show(record: dict[str, Any], model: Model) -> None:
     ]
     title = f"{model.name}: {' > '.join(record['path'])}, {record['bytes']:,} bytes"
     print(format_table(columns, rows, title=title))
-    for note in record["notes"]:
+    for note in (*record["notes"], *remarks):
         print("\n".join(wrap(note)))
     print(record["output"])

@@ -27,6 +27,7 @@ from hil.harness.evaluation.cost import Latency, Memory, WholeLatency, latency_o
 from hil.harness.evaluation.parity import Parity
 from hil.harness.evaluation.training_effect import started_from
 from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy
+from hil.harness.metrics.base_score import BaseScore
 from hil.harness.model import Model
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import path_of, training_node
@@ -95,11 +96,15 @@ class TargetOutcome:
 
 @dataclass
 class MeasuredResults:
-    """Measurements of a deployment so far (None: not requested yet); `mismatch` is the report on its bundle."""
+    """Measurements of a deployment so far (None: not requested yet); `mismatch` is the report on its bundle.
+
+    `base` is the score of the float base, None where no constant answer compares with it.
+    """
 
     outcome: TargetOutcome | None = None
     parity: Parity | None = None
     accuracy: Accuracy | AbsoluteAccuracy | None = None
+    base: BaseScore | None = None
     mismatch: str | None = None
 
 
@@ -176,6 +181,7 @@ class Evaluator:
         results = self.results(deployment)
         if results.accuracy is None:
             results.accuracy = self._accuracy(deployment)
+            results.base = self.pipeline.base_score(deployment.model)
         return results.accuracy
 
     def latency(self, deployment: Deployment) -> Latency | WholeLatency:

@@ -19,6 +19,7 @@ from typing import Any
 
 from hil.core.measurement import Measurement
 from hil.harness.evaluation.limit_check import LimitCheck
+from hil.harness.metrics.base_score import BaseScore
 from hil.harness.model import Budget, Scale
 from hil.harness.model.metric import SHARE
 from hil.harness.optimize.paths import Node
@@ -109,7 +110,8 @@ class Walk:
 
     `not_walked` are the leaves after the one that ended the walk.  `front`, of the policy `best`, is the Pareto front
     of accuracy drop, speed (`speed_figure`) and encoded weights, among the leaves that meet the limits if any does.
-    `ended` is the reason for the end of the walk, `scale` that of the model's metric.
+    `ended` is the reason for the end of the walk, `scale` that of the model's metric, `base` the score of the float
+    base (None for a metric of the user's own).
     """
 
     model: str
@@ -123,6 +125,7 @@ class Walk:
     front: tuple[str, ...] = ()
     ended: str = ""
     scale: Scale = SHARE
+    base: BaseScore | None = None
 
     @property
     def winner(self) -> Leaf | None:
@@ -143,6 +146,7 @@ class Walk:
             "front": list(self.front),
             "ended": self.ended,
             "metric": asdict(self.scale),
+            "base": self.base.record() if self.base else None,
             "verdict": asdict(self.verdict),
         }
 

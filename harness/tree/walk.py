@@ -80,7 +80,10 @@ def walk(
     rest = tuple(name for name in plan if name not in {leaf.name for leaf in done})
     best = tuple(leaf.name for leaf in best_of(done)) if policy == "best" else ()
     verdict = _verdict(model, evaluator, policy, done, vela_config)
-    return Walk(model.name, policy, asked, identity, producer.trained, tuple(done), rest, verdict, best, ended, scale)
+    compared = any(leaf.figure("base_accuracy") is not None for leaf in done)  # else the base may have failed itself
+    base = evaluator.pipeline.base_score(model) if compared else None
+    parts = (producer.trained, tuple(done), rest, verdict, best, ended, scale, base)
+    return Walk(model.name, policy, asked, identity, *parts)
 
 
 def check_policy(policy: str, effort: Effort | None = None) -> None:
