@@ -68,20 +68,19 @@ def format_table(
     rows: Sequence[Row],
     *,
     title: str = "",
-    whole: str = "--json",
     width: int | None = None,
     colour: bool | None = None,
 ) -> str:
     """Formats rows for `width` columns (`terminal_width`); a column without any text is dropped.
 
-    `whole` is where left-out columns can be seen; empty: in a wider terminal.  `colour` None: if stdout is a terminal.
+    A line below names the columns that are left out, and the width that shows them.  `colour` None: if stdout is a
+    terminal.
     """
     from rich.console import Console
     from rich.text import Text
 
     width = width or terminal_width()
-    used = [n for n in range(len(columns)) if not rows or any(str(row.cells[n]) for row in rows)]
-    least = {n: _least(columns[n], [str(row.cells[n]) for row in rows]) for n in used}
+    least = _used(columns, rows)
     shown = _fitting(columns, least, width)
     console = Console(width=width, force_terminal=colour, legacy_windows=False, highlight=False)
     with console.capture() as capture:
@@ -90,12 +89,24 @@ def format_table(
         if shown:
             console.print(_table(columns, rows, _widened(shown, rows, width)))
         else:
-            _print_records(console, columns, rows, used)
-        if left_out := [columns[n].name for n in used if shown and n not in shown]:
-            seen = whole or f"COLUMNS={_total(least)}"
-            for line in wrap(f"left out at {width} columns: {', '.join(left_out)}; all: {seen}", width):
+            _print_records(console, columns, rows, list(least))
+        if left_out := [columns[n].name for n in least if shown and n not in shown]:
+            text = f"left out at {width} columns: {', '.join(left_out)}; all: COLUMNS={_total(least)}"
+            for line in wrap(text, width):
                 console.print(Text(line, "italic"), soft_wrap=True)
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+
+
+def shown_columns(columns: Sequence[Column], rows: Sequence[Row], width: int | None = None) -> set[str]:
+    """Returns the names of the columns that `format_table` shows, for the legend below the table."""
+    least = _used(columns, rows)
+    return {columns[n].name for n in _fitting(columns, least, width or terminal_width()) or least}
+
+
+def _used(columns: Sequence[Column], rows: Sequence[Row]) -> dict[int, int]:
+    """Returns the columns that have any text, with their smallest readable widths."""
+    used = [n for n in range(len(columns)) if not rows or any(str(row.cells[n]) for row in rows)]
+    return {n: _least(columns[n], [str(row.cells[n]) for row in rows]) for n in used}
 
 
 def _least(column: Column, cells: Sequence[str]) -> int:

@@ -45,12 +45,13 @@ def compile_(
 
 
 def _show(output: Path, summary: Any, settings: Any) -> None:
+    from hil.harness.number_format import fixed
     from hil.harness.text_table import Column, Row, format_table
 
     milliseconds = 1e3 * summary.cycles_total / summary.clock_hz
     rows = (
         ("NPU cycles (Vela's estimate)", f"{summary.cycles_total:,}", "cycles", "modelled"),
-        (f"time at {summary.clock_hz / 1e6:g} MHz", f"{milliseconds:.3f}", "ms", "modelled"),
+        (f"time at {summary.clock_hz / 1e6:g} MHz", fixed([milliseconds])[0], "ms", "modelled"),
         ("SRAM", f"{summary.sram_bytes:,}", "bytes", "exact"),
         ("flash", f"{summary.flash_bytes:,}", "bytes", "exact"),
         *([("DRAM", f"{summary.dram_bytes:,}", "bytes", "exact")] if summary.dram_bytes else []),

@@ -139,13 +139,14 @@ def _record(
 
 def format_run(model: str, record: Mapping[str, Any]) -> str:
     """Formats the measurements, the outputs, and the identity of a run."""
+    from hil.harness.number_format import fixed
     from hil.harness.text_table import Column, Row, format_table, wrap
 
     identity = record["identity"]
     columns = [Column("figure"), Column("value", number=True), Column("unit"), Column("trust"), Column("note")]
     rows = []
     for found in record["measurements"]:
-        value = f"{found['value']:,.3f}" if found["value"] % 1 else f"{int(found['value']):,}"
+        value = fixed([found["value"]])[0] if found["value"] % 1 else f"{int(found['value']):,}"
         rows.append(Row([found["name"], value, found["unit"], found["trust"], found["note"]]))
     for output in record["outputs"]:
         rows.append(Row([f"output {output['name']}", str(output["shape"]), output["dtype"], "exact", ""]))

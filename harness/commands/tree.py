@@ -130,11 +130,14 @@ def tree(
 
 
 def _show(walked: Walk) -> None:
-    from hil.harness.text_table import wrap
-    from hil.harness.tree.text_report import format_table, layer_notes, legend, verdict_lines
+    from hil.harness.text_table import shown_columns, wrap
+    from hil.harness.tree.legend import legend
+    from hil.harness.tree.text_report import format_table, layer_notes, leaf_table, verdict_lines
 
-    remarks = layer_notes(walked)
-    texts = ["", *legend(walked), "", *remarks, *([""] if remarks else []), *verdict_lines(walked)]
+    remarks, notes = layer_notes(walked), legend(walked, shown_columns(*leaf_table(walked)))
+    texts = ["", *notes, *([""] if notes else []), *remarks, *([""] if remarks else []), *verdict_lines(walked)]
+    commands = (walked.verdict.optimize, walked.verdict.run)  # each stays in a line, to be copied
     print(format_table(walked))
-    for text in texts:  # an indented line may be a command, which is to be copied
-        print("\n".join([text] if text.startswith(" ") else wrap(text)))
+    for text in texts:
+        indent = "    " if text.startswith(" ") else "  "
+        print("\n".join([text] if text.strip() in commands else wrap(text, indent=indent)))

@@ -17,6 +17,7 @@ from hil.core.errors import NoReferenceError, UntrustedError
 from hil.core.measurement import Measurement, Trust
 from hil.harness.model import Budget, Scale
 from hil.harness.model.metric import SHARE
+from hil.harness.number_format import fixed
 
 if TYPE_CHECKING:
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
@@ -159,4 +160,6 @@ def _number(limit: str, value: float, scale: Scale) -> str:
         return scale.difference_number(value, signed=False)
     if limit.endswith("_bytes"):
         return f"{value:,.0f} bytes" if value < 1024 else f"{value / 1024:,.1f} KiB"
-    return f"{value:.4f}" if scale.is_share or limit not in _OF_METRIC else scale.number(value)
+    if limit == "max_latency_ms":
+        return fixed([value], 4)[0]
+    return f"{value:.4f}" if scale.is_share else scale.number(value)

@@ -5,7 +5,7 @@ Rows are those of `hil.harness.pytest_plugin.summary`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from hil.harness.model import Scale
@@ -41,20 +41,25 @@ def cells(row: Row) -> list[str]:
     return [*known[:2], drop, known[2]]
 
 
-def legend(rows: Sequence[Row]) -> str:
-    """Explains the metric and its drop."""
+def legend(rows: Sequence[Row], shown: Collection[str]) -> list[str]:
+    """Explains the metric and its drop, as far as their columns are shown."""
     scales = [_scale(row) for row in rows if "unit" in row]
-    points = (" points" if scale.is_share else scale.symbol for scale in scales)
-    return (
-        f"Keras, int8: the metric{_listed(scale.symbol for scale in scales)} over the test set (int8 on sim); "
-        f"drop{_listed(points)}: against the float base, 95 % interval"
-    )
+    values, notes = [name for name in ("Keras", "int8") if name in shown], []
+    if values:
+        on_sim = " (int8 on sim)" if "int8" in values else ""
+        units = _listed(scale.symbol for scale in scales)
+        notes.append(f"{', '.join(values)}: the metric{units} over the test set{on_sim}")
+    if "drop" in shown:
+        points = (" points" if scale.is_share else scale.symbol for scale in scales)
+        notes.append(f"drop{_listed(points)}: against the float base, 95 % interval")
+    return ["; ".join(notes)] if notes else []
 
 
-def on_target(rows: Sequence[Row], samples: str, target: str) -> str:
-    """Explains what was measured on the target itself."""
-    what = "right on target: right answers of the" if any(map(_counts, rows)) else "on target: the metric of the"
-    return f"{what} {samples} samples that ran on {target}"
+def on_target(rows: Sequence[Row], samples: str, target: str, shown: Collection[str]) -> list[str]:
+    """Explains what was measured on the target itself, if its column is shown."""
+    explained = {"right on target": "right answers of the", "on target": "the metric of the"}
+    heading = headings(rows)[3].replace("\n", " ")
+    return [f"{heading}: {explained[heading]} {samples} samples that ran on {target}"] if heading in shown else []
 
 
 def _scale(row: Row) -> Scale:

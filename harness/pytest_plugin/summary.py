@@ -13,20 +13,20 @@ import contextlib
 import importlib.metadata
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from hil.core.errors import HilError
 from hil.harness.evaluation.cost import clock_of
 from hil.harness.evaluation.kernel_weights import kernel_weights
 from hil.harness.metrics.accuracy import Accuracy
+from hil.harness.number_format import fixed
 from hil.harness.optimize.paths import PATHS
 from hil.harness.pytest_plugin import metric_cells
+from hil.harness.pytest_plugin.legend import FAILED, is_stand_in, legend
 from hil.harness.pytest_plugin.limit_coverage import deployment_name
 from hil.harness.pytest_plugin.options import Options
-from hil.harness.text_table import Column, Row, format_table, wrap
-from hil.targets import registry
-from hil.targets.declaration import Role
+from hil.harness.text_table import Column, Row, format_table, shown_columns, wrap
 
 if TYPE_CHECKING:
     import pytest
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 TableRow = dict[str, Any]
 BASELINE = "ptq"
-FAILED = "✗"
-"""Mark of a deployment with a failed test."""
 METRIC_RANKS = (8, 0, 0, 7)
 """Ranks of the columns of `metric_cells`; in a narrow terminal, columns of high rank are left out first."""
 COLUMNS = (
@@ -95,6 +93,7 @@ def row(deployment: Deployment, results: MeasuredResults) -> TableRow:
         if isinstance(result, Accuracy):
             found |= {"base": result.reference, "keras": result.keras, "drop": result.drop}
             found |= {"low": result.low, "high": result.high}
+        found |= {"base_remark": results.base.remark if results.base else ""}
     if (outcome := results.outcome) is not None:
         cycles = next((m for m in outcome.run.measurements if m.name == "npu_cycles"), None)
         found |= {"samples": len(outcome.picked), "sim_samples": outcome.sim_samples}
@@ -119,18 +118,20 @@ def format_summary(rows: Sequence[TableRow], left_out: Mapping[str, str], width:
     """Formats a table for each model and accelerator, times by accelerator, the legend, and the left-out models."""
     ordered = sorted(rows, key=_place)  # workers of pytest-xdist report in the order in which they finish
     several = len({row["accelerator"] for row in rows}) > 1
-    parts = []
+    parts: list[str] = []
+    shown: set[str] = set()
     for model in dict.fromkeys(row["model"] for row in ordered):
         of_model = [row for row in ordered if row["model"] == model]
         groups = {npu: [row for row in of_model if row["accelerator"] == npu] for npu in _accelerators(of_model)}
-        for npu, group in groups.items():
-            parts.append(
-                _table(metric_cells.title(f"{model} on {npu}" if several else model, group), group, width, colour)
-            )
-        if len(groups) > 1:
-            parts.append(_by_accelerator(model, groups, width, colour))
+        titles = {npu: metric_cells.title(f"{model} on {npu}" if several else model, groups[npu]) for npu in groups}
+        tables = [_table(titles[npu], group) for npu, group in groups.items()]
+        for table in [*tables, *([_by_accelerator(model, groups)] if len(groups) > 1 else [])]:
+            parts.append(format_table(table.columns, table.cells, title=table.title, width=width, colour=colour))
+        shown = shown.union(*(shown_columns(table.columns, table.cells, width) for table in tables))
+        remark = next((row["base_remark"] for row in of_model if row.get("base_remark")), "")
+        parts += ["\n".join(wrap(f"{model}: {remark}", width))] if remark else []
     if rows:
-        parts.append("\n".join(line for note in _legend(rows) for line in wrap(note, width)))
+        parts.append("\n".join(line for note in legend(rows, shown) for line in wrap(note, width)))
     lines = [f"left out: {name}: {reason}" for name, reason in sorted(left_out.items())]
     parts += ["\n".join(line for text in lines for line in wrap(text, width))] if lines else []
     return "\n\n".join(parts)
@@ -147,64 +148,51 @@ def _accelerators(rows: Sequence[TableRow]) -> list[str]:
     return ["".join(name) for name in sorted(names, key=lambda name: (name[0], int(name[2])))]
 
 
-def _table(title: str, rows: Sequence[TableRow], width: int, colour: bool) -> str:
+@dataclass(frozen=True)
+class _Table:
+    """The table of a model on an accelerator."""
+
+    title: str
+    columns: Sequence[Column]
+    cells: Sequence[Row]
+
+
+def _table(title: str, rows: Sequence[TableRow]) -> _Table:
     baseline = next((row for row in rows if row["path"] == BASELINE), None)
-    cells = [Row([*_cells(row), *_change(row, baseline)], "red" if row.get("failed") else "") for row in rows]
+    times = _times(rows)
+    cells = [
+        Row([*_cells(row, times.get(row["path"], "")), *_change(row, baseline)], "red" if row.get("failed") else "")
+        for row in rows
+    ]
     headings = zip(metric_cells.headings(rows), METRIC_RANKS, strict=True)
     columns = [Column("path"), *(Column(heading, number=True, rank=rank) for heading, rank in headings), *COLUMNS]
-    return format_table(columns, cells, title=title, whole="", width=width, colour=colour)
+    return _Table(title, columns, cells)
 
 
-def _by_accelerator(model: str, groups: Mapping[str, Sequence[TableRow]], width: int, colour: bool) -> str:
-    """Formats the milliseconds of each path, a column an accelerator."""
-    times = {npu: {row["path"]: f"{row['ms']:.3f}" for row in rows if "ms" in row} for npu, rows in groups.items()}
+def _by_accelerator(model: str, groups: Mapping[str, Sequence[TableRow]]) -> _Table:
+    """The milliseconds of each path, a column an accelerator."""
+    times = {npu: _times(rows) for npu, rows in groups.items()}
     paths = dict.fromkeys(row["path"] for rows in groups.values() for row in rows)
     columns = [Column("path"), *(Column(npu, number=True) for npu in groups)]
     cells = [Row([path, *(found.get(path, "") for found in times.values())]) for path in paths]
-    return format_table(columns, cells, title=f"{model}: ms by accelerator", whole="", width=width, colour=colour)
+    return _Table(f"{model}: ms by accelerator", columns, cells)
 
 
-def _legend(rows: Sequence[TableRow]) -> list[str]:
-    """Legend of the columns, a line each: their samples and sources."""
-    notes = [metric_cells.legend(rows)]
-    target = rows[0]["target"]
-    if samples := _range(rows, "samples"):
-        stand_in = registry.with_role(Role.STAND_IN).name
-        on_sim = "" if _is_stand_in(target) else f" / on {stand_in} ({_range(rows, 'sim_samples')} samples)"
-        notes.append(metric_cells.on_target(rows, samples, target))
-        notes.append(f"mismatches: elements unlike the reference kernels on {target} ({samples} samples){on_sim}")
-    if trusts := sorted({row["trust"] for row in rows if "trust" in row}):
-        clocks = sorted({row["clock"] for row in rows if "clock" in row})
-        at = f", ms at {' or '.join(clocks)}" if clocks else ""
-        notes.append(f"cycles and ms are {', '.join(trusts)}{at}")
-        notes.append("all else is exact; SRAM, flash and encoded weights in KiB")
-    notes.append("zeros: % of the weights; unique: most distinct weights in a layer")
-    if any(row.get("failed") for row in rows):
-        notes.append(f"{FAILED}: a test of this deployment failed")
-    if any(row["cpu_operators"] for row in rows):
-        notes.append("*: operators left to the CPU are not in the cycles")
-    return notes
+def _times(rows: Sequence[TableRow]) -> dict[str, str]:
+    """Milliseconds by path, equally precise."""
+    times = {row["path"]: row["ms"] for row in rows if "ms" in row}
+    return dict(zip(times, fixed(list(times.values())), strict=True))
 
 
-def _is_stand_in(target: str) -> bool:
-    return registry.declaration(target).role is Role.STAND_IN
-
-
-def _range(rows: Sequence[TableRow], key: str) -> str:
-    """The number that all rows have, or the smallest and largest."""
-    found = sorted({row[key] for row in rows if key in row})
-    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}" if found else ""
-
-
-def _cells(row: TableRow) -> list[str]:
+def _cells(row: TableRow, ms: str) -> list[str]:
     ran = "mismatches" in row
     mismatches = [str(row[key]) for key in ("mismatches", "sim_mismatches") if ran]
     return [
         f"{row['path']} {FAILED}" if row.get("failed") else row["path"],
         *metric_cells.cells(row),
-        " / ".join(mismatches[:1] if _is_stand_in(row["target"]) else mismatches),
+        " / ".join(mismatches[:1] if is_stand_in(row["target"]) else mismatches),
         (f"{row['cycles']:,}" if "cycles" in row else "") + ("*" if row["cpu_operators"] else ""),
-        f"{row['ms']:.3f}" if "ms" in row else "",
+        ms,
         _kib(row["sram"]),
         _kib(row["flash"]),
         _kib(row["weights"]),

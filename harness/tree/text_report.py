@@ -10,8 +10,10 @@ import math
 from hil.harness import text_table
 from hil.harness.evaluation.limit_check import format_check, format_limits
 from hil.harness.model import Scale
+from hil.harness.number_format import fixed
 from hil.harness.optimize.paths import Node
 from hil.harness.text_table import Column, Row
+from hil.harness.tree.legend import FRONT, speed_word
 from hil.harness.tree.result import Leaf, LeafStatus, TrainedNode, Walk, speed_figure
 from hil.harness.tree.training_report import worse_trainings
 
@@ -34,13 +36,6 @@ _RANKS = {
 }
 """Ranks of the columns that a narrow terminal does without."""
 STYLES = {LeafStatus.MET: "green", LeafStatus.MISSED: "yellow", LeafStatus.MISMATCH: "red", LeafStatus.FAILED: "red"}
-FRONT = "◆"
-"""Mark of a leaf on the Pareto front."""
-_LEGEND = (
-    "{metric}; SQNR: dB of the int8 file against its own Keras model; ms and cycles "
-    "are {trust}, all else exact; sizes in KiB: SRAM, flash and encoded weights are Vela's, .tflite is the int8 "
-    "file as it is, in a zip archive, and gzipped"
-)
 
 
 def summary(leaf: Leaf, *, whole: bool = True) -> str:
@@ -67,15 +62,20 @@ def format_origin(trained: TrainedNode) -> str:
     return f"{how} in {trained.seconds:.1f} s" if trained.anew else "from the store"
 
 
-def format_table(found: Walk) -> str:
-    """Formats the table of all leaves in the width of the terminal, coloured on one."""
+def leaf_table(found: Walk) -> tuple[list[Column], list[Row]]:
+    """Columns and rows of the table of all leaves."""
     columns = [Column("leaf"), Column("status")]
     columns += [Column(heading, number=True, rank=_RANKS.get(heading, 0)) for heading in HEADINGS]
     rows = [
-        Row([leaf.name, format_status(found, leaf), *format_figures(leaf, found.scale)], STYLES[leaf.status])
-        for leaf in found.leaves
+        Row([leaf.name, format_status(found, leaf), *cells], STYLES[leaf.status])
+        for leaf, cells in zip(found.leaves, format_figures(found), strict=True)
     ]
-    return text_table.format_table(columns, rows)
+    return columns, rows
+
+
+def format_table(found: Walk) -> str:
+    """Formats the table of all leaves in the width of the terminal, coloured on one."""
+    return text_table.format_table(*leaf_table(found))
 
 
 def format_status(found: Walk, leaf: Leaf) -> str:
@@ -83,54 +83,28 @@ def format_status(found: Walk, leaf: Leaf) -> str:
     return f"{leaf.status.value} {FRONT}" if leaf.name in found.front else leaf.status.value
 
 
-def format_figures(leaf: Leaf, scale: Scale) -> list[str]:
-    """Formats the figures of a leaf in the order of `HEADINGS`, empty where one was not measured.
+def format_figures(found: Walk) -> list[list[str]]:
+    """Formats the figures of each leaf in the order of `HEADINGS`, empty where one was not measured."""
+    latencies = {leaf.name: ms for leaf in found.leaves if (ms := leaf.figure("latency")) is not None}
+    times = dict(zip(latencies, fixed(list(latencies.values())), strict=True))
+    return [_figures(leaf, found.scale, times.get(leaf.name, "")) for leaf in found.leaves]
 
-    `scale` is that of the model's metric.
-    """
+
+def _figures(leaf: Leaf, scale: Scale, ms: str) -> list[str]:
+    """Formats the figures of a leaf; `scale` is that of the model's metric."""
     value, drop = leaf.figure("accuracy"), leaf.figure("accuracy_drop")
     accuracy = ["" if value is None else scale.number(value)]
     accuracy += ["" if drop is None else scale.difference_number(drop, 1)]
     fidelity = _cell(leaf, "sqnr", 1, ".0f")
-    time = [_cell(leaf, "latency", 1, ".3f"), _cell(leaf, "npu_cycles", 1, ",.0f")]
-    if leaf.figure("npu_latency") is not None:
-        time[1] += "*"
+    cycles = _cell(leaf, "npu_cycles", 1, ",.0f") + ("" if leaf.figure("npu_latency") is None else "*")
     bytes_ = ("sram", "flash", "tflite", "zip", "gzip", "encoded_weights")
     kernels = [_cell(leaf, "zeros", 100, ".1f"), _cell(leaf, "unique", 1, ".0f")]
-    return [*accuracy, fidelity, *time, *(_cell(leaf, name, 1 / 1024, ",.1f") for name in bytes_), *kernels]
+    return [*accuracy, fidelity, ms, cycles, *(_cell(leaf, name, 1 / 1024, ",.1f") for name in bytes_), *kernels]
 
 
 def _cell(leaf: Leaf, name: str, scale: float, form: str) -> str:
     value = leaf.figure(name)
     return "" if value is None else format(scale * value, form)
-
-
-def legend(found: Walk) -> list[str]:
-    """Explains the columns and marks of the table, a paragraph each."""
-    figure = speed_figure(found.leaves)
-    trusts = {m.trust.value for leaf in found.leaves for m in leaf.measurements if m.name == figure}
-    text = _LEGEND.format(metric=_metric(found), trust=", ".join(sorted(trusts)) or "not measured here")
-    partial = any(leaf.figure("npu_latency") is not None for leaf in found.leaves)
-    times = (m for leaf in found.leaves for m in leaf.measurements if m.name in ("latency", "npu_latency") and m.note)
-    clocks = dict.fromkeys(f"ms are {m.note}" for m in times)
-    lines = [text, *clocks, *(["*: operators left to the CPU are not in the cycles"] if partial else [])]
-    beaten = f"{FRONT}: nothing here beats it in drop, {_speed(figure)} and encoded weights"
-    return [*lines, *([beaten] if found.front else [])]
-
-
-def _metric(found: Walk) -> str:
-    """Explains the columns of the metric."""
-    notes = (m.note for leaf in found.leaves for m in leaf.measurements if m.name == "accuracy")
-    name = next(notes, "").partition(" ")[0] or "the metric"
-    if found.scale.is_share:
-        return f"int8: {name} in %; drop: points against the float base"
-    of = f"{name} in {found.scale.unit}" if found.scale.unit else name
-    return f"int8: {of}{', less is better' if found.scale.lower_is_better else ''}; drop: against the float base"
-
-
-def _speed(figure: str) -> str:
-    """Formats the name of a `speed_figure`."""
-    return "latency" if figure == "latency" else "cycles"
 
 
 def verdict_lines(found: Walk) -> list[str]:
@@ -139,6 +113,7 @@ def verdict_lines(found: Walk) -> list[str]:
     for leaf in found.leaves:
         if leaf.status is LeafStatus.MISMATCH:
             lines += [f"  {leaf.name}: {line}" for line in leaf.reason.splitlines()]
+    lines += [f"  {found.base.remark}"] if found.base and found.base.learned_nothing else []
     lines += compare_with_pcqat(found)
     lines += [f"  {line}" for line in worse_trainings(found)]
     if found.ended and (found.policy == "best" or not found.verdict.met):
@@ -156,7 +131,7 @@ def compare_with_pcqat(found: Walk) -> list[str]:
     for leaf in found.leaves:
         shares = [
             f"{share:.2f} of the {text}"
-            for name, text in (("encoded_weights", "encoded weights"), (speed, _speed(speed)))
+            for name, text in (("encoded_weights", "encoded weights"), (speed, speed_word(speed)))
             if leaf.settings in stock and (share := _share(leaf, stock[leaf.settings], name))
         ]
         if leaf.technique.startswith("npu_") and shares:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,17 @@ from hil.harness.commands.models import format_models
 from hil.harness.commands.run import format_run
 from hil.harness.commands.store import format_artifacts
 from hil.harness.diagnosis import Finding
+from hil.harness.evaluation.limit_check import LimitCheck, format_check
+from hil.harness.metrics.base_score import BaseScore
 from hil.harness.model import Budget
 from hil.harness.pytest_plugin.summary import format_summary
 from hil.harness.store.store import ArtifactRecipe, Origin, Store
-from hil.harness.text_table import Column, Row, format_table, terminal_width
+from hil.harness.text_table import Column, Row, format_table, shown_columns, terminal_width
+from hil.harness.tree.legend import legend
 from hil.harness.tree.result import Leaf, LeafStatus, Verdict, Walk
 from hil.harness.tree.terminal_view import TreeView
 from hil.harness.tree.text_report import format_table as format_leaves
+from hil.harness.tree.text_report import leaf_table, verdict_lines
 
 ADDRESS = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 SENTENCE = "post-training quantization of a network of depthwise convolutions, folded and equalized for the NPU"
@@ -92,7 +97,10 @@ def test_each_accelerator_has_a_table_and_a_column_of_times(width: int) -> None:
         "net: ms by accelerator",
     ]
     times = text[text.index("ms by accelerator") :].splitlines()
-    assert [line.split() for line in times[1:5:3]] == [["path", *reversed(npus)], ["qat", "0.006", "0.004", "0.002"]]
+    assert [line.split() for line in times[1:5:3]] == [
+        ["path", *reversed(npus)],
+        ["qat", "0.00600", "0.00400", "0.00200"],
+    ]
 
 
 def walk() -> Walk:
@@ -113,7 +121,46 @@ def test_table_of_a_tree(width: int) -> None:
     check(text, width, *(leaf.name for leaf in walk().leaves), "mismatch failed")
     numbers(text, "61,728,000", "123.456", "98.8", "-1.2")
     assert ("left out at 80 columns: " in text) == (width == 80)
-    assert "--json" in text or width > 80
+    assert "all: COLUMNS=136" in text or width > 80
+
+
+def test_a_legend_explains_the_columns_that_are_shown() -> None:
+    def words(lines: list[str]) -> set[str]:
+        return {word for word in explained if re.search(rf"(^|[\s,;]){re.escape(word)}([\s,:;]|$)", "\n".join(lines))}
+
+    explained = ("SQNR", "zip", "gzip", ".tflite", "flash", "zeros", "unique", "ms", "cycles", "Keras", "weights")
+    rows = [row("net", "npu_sparse_cluster", 9), row("net", "ptq", 9)]
+    for width, left_out in ((80, {"zeros", "unique", "Keras"}), (200, set[str]())):
+        text = format_summary(rows, {}, width, colour=False)
+        _, _, notes = text.partition("\n\n")
+        assert not words([notes]) & left_out, text
+        assert width == 80 or {"zeros", "unique", "Keras", "weights"} <= words([notes])
+    short = replace(walk(), leaves=walk().leaves[:1])
+    for width, left_out in ((80, {"SQNR", "zip", "gzip", "zeros"}), (200, set[str]())):
+        found = legend(short, shown_columns(*leaf_table(short), width))
+        assert not words(found) & left_out, found
+        assert width == 80 or set(explained) - {"Keras", "unique"} <= words(found)
+
+
+def test_milliseconds_of_small_models_differ(width: int) -> None:
+    text = format_summary([row("net", "ptq", 1800), row("net", "qat", 2049)], {}, width, colour=False)
+    numbers(text, "0.00360", "0.00410")
+    figures = [replace(m, value=0.00361) if m.name == "latency" else m for m in walk().leaves[0].measurements]
+    numbers(format_leaves(replace(walk(), leaves=(replace(walk().leaves[0], measurements=tuple(figures)),))), "0.00361")
+    check = LimitCheck("max_latency_ms", 0.00361, 0.0036, "ms", Trust.EXACT)
+    assert format_check(check) == "latency 0.00361 ms, limit 0.00360, 0.0000100 too much"
+
+
+def test_a_base_that_learned_nothing_is_named(width: int) -> None:
+    base = BaseScore("top1", 0.467, 0.533)
+    line = "float base: top1 46.7 %, no better than always naming the most frequent class (53.3 %): nothing was learned"
+    rows = [row("net", path, 9, base_remark=base.remark) for path in ("ptq", "qat")]
+    text = format_summary([*rows, row("other", "ptq", 9, base_remark="")], {}, width, colour=False)
+    check(text, width)
+    assert " ".join(text.split()).count(f"net: {line}") == 1
+    found = replace(walk(), base=base)
+    assert f"  {line}" in verdict_lines(found)
+    assert found.record()["base"] == {"metric": "top1", "value": 0.467, "constant": 0.533, "learned_nothing": True}
 
 
 def test_growing_tree_of_a_terminal(width: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from hil.harness.evaluation.limit_check import format_limits
+from hil.harness.tree.legend import legend
 from hil.harness.tree.pictures import status
 from hil.harness.tree.pictures.canvas import CARD, GREEN, INK, LINE, RED, SOFT, TINT, Drawing, box, canvas, label
 from hil.harness.tree.result import Walk
@@ -12,7 +13,6 @@ from hil.harness.tree.text_report import (
     HEADINGS,
     format_figures,
     format_status,
-    legend,
     summary,
     verdict_lines,
 )
@@ -45,11 +45,12 @@ def draw_heading(found: Walk, width: float) -> Drawing:
 
 def draw_table(found: Walk, width: float) -> Drawing:
     """Draws the table of all leaves, with legend, mismatches and the winner's commands."""
-    rows = [[leaf.name, format_status(found, leaf), *format_figures(leaf, found.scale)] for leaf in found.leaves]
+    figures = zip(found.leaves, format_figures(found), strict=True)
+    rows = [[leaf.name, format_status(found, leaf), *cells] for leaf, cells in figures]
     headings = ["leaf", "", *(heading.replace("\n", " ") for heading in HEADINGS)]
     letters = [min(24, max(len(row[n]) for row in [headings, *rows])) for n in range(len(headings))]
     spare = max(8.0, (width - 32 - 24 - _LETTER * sum(letters)) / len(letters))
-    notes = [line for text in [*legend(found), *verdict_lines(found)[1:]] for line in _wrapped(text, width)]
+    notes = [line for text in [*legend(found, headings), *verdict_lines(found)[1:]] for line in _wrapped(text, width)]
     height = 40 + _ROW * len(rows) + 14 + _LINE * len(notes) + 10
     made, axes = canvas(width, height)
     ends, x = [], 40.0

@@ -6,9 +6,11 @@ the drawings.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hil.harness.evaluation.limit_check import format_limits
+from hil.harness.tree.legend import legend
 from hil.harness.tree.pictures import status
 from hil.harness.tree.pictures.canvas import COLORS, Drawing, sanitize, style
 from hil.harness.tree.pictures.figure_table import format_target
@@ -22,7 +24,6 @@ from hil.harness.tree.text_report import (
     HEADINGS,
     format_figures,
     format_status,
-    legend,
     summary,
     verdict_lines,
 )
@@ -45,8 +46,8 @@ def html(found: Walk, kernel: KernelStages | None = None) -> str:
         where=format_target(found),
         verdict=verdict_lines(found)[0],
         headings=[heading.replace("\n", " ") for heading in HEADINGS],
-        rows=[*(_row(leaf, found) for leaf in found.leaves), *(_pale(name) for name in found.not_walked)],
-        legend=legend(found),
+        rows=[*_rows(found), *(_pale(name) for name in found.not_walked)],
+        legend=legend(found, [heading.replace("\n", " ") for heading in HEADINGS]),
         trainings=training_rows(found.trained),
         remarks=[line.strip() for line in verdict_lines(found)[1:] if line.strip() not in _commands(found)],
         identity=[(name.replace("_", " "), value) for name, value in found.identity.items()],
@@ -78,13 +79,17 @@ def _inline(drawing: Drawing) -> Any:
     return Markup(inline(drawing))  # whose text is escaped
 
 
-def _row(leaf: Leaf, found: Walk) -> dict[str, Any]:
+def _rows(found: Walk) -> list[dict[str, Any]]:
+    return [_row(leaf, found, cells) for leaf, cells in zip(found.leaves, format_figures(found), strict=True)]
+
+
+def _row(leaf: Leaf, found: Walk, cells: Sequence[str]) -> dict[str, Any]:
     look = {"kind": leaf.status.value, "sign": status.sign(leaf), "word": format_status(found, leaf)}
     why = "" if leaf.status is LeafStatus.MET else summary(leaf, whole=False).partition(": ")[2]
     return {
         "name": leaf.name,
         **look,
-        "cells": format_figures(leaf, found.scale),
+        "cells": cells,
         "why": why,
         "wins": leaf is found.winner,
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hil.harness.model import Scale
+from hil.harness.number_format import fixed
 from hil.harness.tree.candidates import Settings, title
 from hil.harness.tree.pictures import status
 from hil.harness.tree.pictures.canvas import (
@@ -44,16 +45,22 @@ _BETWEEN = 32
 
 @dataclass(frozen=True)
 class _Speed:
-    """Format of a `speed_figure`: the heading of its column, its unit and number format."""
+    """Format of a `speed_figure`: the heading of its column, and its unit."""
 
     figure: str
     heading: str
     unit: str
-    form: str
+
+    def text(self, leaf: Leaf) -> str:
+        """Formats the figure of a leaf; empty if it was not measured."""
+        value = leaf.figure(self.figure)
+        if value is None:
+            return ""
+        return fixed([value], 4)[0] if self.unit == "ms" else f"{value:,.0f}"
 
 
-_CYCLES = _Speed("npu_cycles", "NPU cycles", "cycles", ",.0f")
-_TIME = _Speed("latency", "latency, ms", "ms", ".4f")
+_CYCLES = _Speed("npu_cycles", "NPU cycles", "cycles")
+_TIME = _Speed("latency", "latency, ms", "ms")
 
 
 @dataclass(frozen=True)
@@ -216,7 +223,7 @@ class _Drawn:
         missed = _missed(leaf)
         line = y - 8 if missed else y
         label(self.axes, first, line, _accuracy(leaf, self.found.scale))
-        self._bar(leaf, self.speed.figure, speed, line, 120, f"{leaf.figure(self.speed.figure) or 0:{self.speed.form}}")
+        self._bar(leaf, self.speed.figure, speed, line, 120, self.speed.text(leaf))
         kib = (leaf.figure("encoded_weights") or 0) / 1024
         self._bar(leaf, "encoded_weights", weights, line, 120, f"{kib:,.1f} KiB")
         if missed:
@@ -242,10 +249,10 @@ class _Drawn:
         if leaf.status in (LeafStatus.FAILED, LeafStatus.MISMATCH):
             label(self.axes, x + 16, y + 4, leaf.reason.split("\n")[0], size=11, width=width - 24, color=SOFT)
             return
-        speed, kib = leaf.figure(self.speed.figure), (leaf.figure("encoded_weights") or 0) / 1024
+        speed, kib = self.speed.text(leaf), (leaf.figure("encoded_weights") or 0) / 1024
         parts = [
             _accuracy(leaf, self.found.scale),
-            f"{speed:{self.speed.form}} {self.speed.unit}" if speed else "",
+            f"{speed} {self.speed.unit}" if speed else "",
             f"{kib:,.1f} KiB",
         ]
         label(self.axes, x + 16, y + 2, " · ".join(part for part in parts if part), size=12, width=width)

@@ -14,20 +14,24 @@ NUMBER = {
     **{"labelled": 500, "samples": 8, "on_target": -0.25, "counted": False, "unit": "", "lower_is_better": False},
 }
 
+SHOWN = ("Keras", "int8", "drop", "right on target")
+
 
 def test_right_answers_are_headed_so() -> None:
     assert metric_cells.headings([SHARE]) == ("Keras", "int8", "drop", "right on\ntarget")
     assert metric_cells.cells(SHARE) == ["91.4", "91.2", "+0.4 ±0.3", "495/500"]
     assert metric_cells.title("m", [SHARE]) == "m: float base top1 91.6 % of 500 test samples"
-    assert "in % over" in metric_cells.legend([SHARE])
-    assert metric_cells.on_target([SHARE], "500", "sim").startswith("right on target: right answers of the 500")
+    assert "in % over" in metric_cells.legend([SHARE], SHOWN)[0]
+    (line,) = metric_cells.on_target([SHARE], "500", "sim", SHOWN)
+    assert line.startswith("right on target: right answers of the 500")
+    assert metric_cells.on_target([SHARE], "500", "sim", ()) == metric_cells.legend([SHARE], ()) == []
 
 
 def test_a_number_is_not_in_percent() -> None:
     assert metric_cells.headings([NUMBER])[3] == "on target"
     assert metric_cells.cells(NUMBER) == ["-0.18", "-0.19", "+0.01 ±0.005", "-0.25"]
     assert metric_cells.title("m", [NUMBER]) == "m: float base neg_mse -0.18 of 500 test samples"
-    assert "%" not in metric_cells.legend([NUMBER]).removesuffix("95 % interval")
+    assert "%" not in metric_cells.legend([NUMBER], SHOWN)[0].removesuffix("95 % interval")
     kelvin = {**NUMBER, "unit": "K", "lower_is_better": True}
     assert metric_cells.title("m", [kelvin]).endswith("neg_mse -0.18 K of 500 test samples, less is better")
-    assert "metric in % or K over" in metric_cells.legend([SHARE, kelvin])
+    assert "metric in % or K over" in metric_cells.legend([SHARE, kelvin], SHOWN)[0]
