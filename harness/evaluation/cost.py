@@ -93,7 +93,10 @@ class WholeLatency:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes, as Vela placed and encoded them (exact); `arena_used_bytes` is the target's report, None without one."""
+    """Bytes, as Vela placed and encoded them (exact); `arena_used_bytes` is the target's report, None without one.
+
+    `flash_bytes` is the read-only data (weights, scales, tables); it lies in DRAM where the memory mode has no flash.
+    """
 
     sram_bytes: int
     flash_bytes: int

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
 
 _EXACT = Trust.EXACT
+_IN_DRAM = {"flash": "weights and tables, which this memory mode has in DRAM"}
+"""Note of the figure of flash where there is none."""
 _OF_LATENCY = ("npu_cycles", "npu_ms", "inference_ms")
 
 
@@ -50,8 +52,9 @@ def size_figures(deployment: Deployment) -> list[Measurement]:
         "flash": summary.flash_bytes,
     }
     kernels = kernel_weights(deployment.weights)
+    notes = _IN_DRAM if summary.weights_in_dram else {}
     return [
-        *(Measurement(name, value, "bytes", _EXACT) for name, value in found.items()),
+        *(Measurement(name, value, "bytes", _EXACT, notes.get(name, "")) for name, value in found.items()),
         *([] if kernels is None else [zeros_figure(kernels.zeros), unique_figure(kernels.unique)]),
     ]
 

@@ -234,7 +234,8 @@ class Budget:
     max_sram_bytes: float = inf
     """Largest use of SRAM, as Vela reports it. Unit: bytes."""
     max_flash_bytes: float = inf
-    """Largest use of on-chip and off-chip flash, as Vela reports it. Unit: bytes."""
+    """Largest read-only data (weights, scales, tables) in flash, or in DRAM where the memory mode has no flash, as Vela
+    reports it. Unit: bytes."""
     max_model_bytes: float = inf
     """Largest int8 TFLite file. Unit: bytes."""
     min_accuracy: float = -inf

@@ -82,6 +82,7 @@ def row(deployment: Deployment, results: MeasuredResults) -> TableRow:
         "target": deployment.target,
         "sram": summary.sram_bytes,
         "flash": summary.flash_bytes,
+        "weights_in_dram": summary.weights_in_dram,
         "weights": summary.weights_encoded,
         "cpu_operators": len(summary.cpu_operators),
         **(asdict(kernels) if kernels else {}),

@@ -24,11 +24,13 @@ def legend(found: Walk, shown: Collection[str]) -> list[str]:
     ]
     times = (m for leaf in found.leaves for m in leaf.measurements if m.name in ("latency", "npu_latency") and m.note)
     clocks = dict.fromkeys(f"ms are {m.note}" for m in times) if "ms" in shown else ()
+    flash = (m.note for leaf in found.leaves for m in leaf.measurements if m.name == "flash" and m.note)
     partial = "NPU cycles" in shown and any(leaf.figure("npu_latency") is not None for leaf in found.leaves)
     beaten = f"{FRONT}: nothing here beats it in drop, {speed_word(speed_figure(found.leaves))} and encoded weights"
     return [
         *(["; ".join(columns)] if columns else []),
         *clocks,
+        *(dict.fromkeys(f"flash: {note}" for note in flash) if "flash" in shown else ()),
         *(["*: operators left to the CPU are not in the cycles"] if partial else []),
         *([beaten] if found.front else []),
     ]

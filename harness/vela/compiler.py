@@ -28,6 +28,7 @@ from hil.harness.vela.debug_database import read_mapping
 from hil.harness.vela.mapping import MappedCommand
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.accelerator import Accelerator
+from hil.npu.vela_output import is_compiled, read_compiled
 from hil.targets.execution.signature import Signature, read_signature, require_quantized
 
 PATIENCE_S = 600.0
@@ -57,10 +58,11 @@ _LEGACY_CORE = "--debug-force-legacy-core"
 class VelaSummary:
     """Vela's figures for one inference.
 
-    Memory in bytes: `sram_bytes`, `dram_bytes`, `on_chip_flash_bytes`, `off_chip_flash_bytes`.  `weights_original` and
-    `weights_encoded` are the NPU's weights in bytes, before and after compression.  Cycles are of the NPU's clock
-    (`clock_hz`); `cycles_total` is the estimate for the NPU's part with memory, `cycles_npu` without.
-    `cpu_operators` and `npu_operators` are kinds of TFLite operators, one entry an operator.
+    Memory in bytes: `sram_bytes`, `dram_bytes`, `on_chip_flash_bytes`, `off_chip_flash_bytes`; `read_only_bytes` is the
+    part of one of them that holds weights, scales and tables.  `weights_original` and `weights_encoded` are the NPU's
+    weights in bytes, before and after compression.  Cycles are of the NPU's clock (`clock_hz`); `cycles_total` is the
+    estimate for the NPU's part with memory, `cycles_npu` without.  `cpu_operators` and `npu_operators` are kinds of
+    TFLite operators, one entry an operator.
     """
 
     cycles_total: int
@@ -71,6 +73,7 @@ class VelaSummary:
     dram_bytes: int
     on_chip_flash_bytes: int
     off_chip_flash_bytes: int
+    read_only_bytes: int
     weights_original: int
     weights_encoded: int
     cpu_operators: tuple[str, ...]
@@ -78,8 +81,13 @@ class VelaSummary:
 
     @property
     def flash_bytes(self) -> int:
-        """Bytes of read-only data, in any memory that the memory mode chooses for it."""
-        return self.on_chip_flash_bytes + self.off_chip_flash_bytes
+        """Bytes of read-only data, which lies in flash, or in DRAM in a memory mode without flash, as on a U65."""
+        return self.on_chip_flash_bytes + self.off_chip_flash_bytes or self.read_only_bytes
+
+    @property
+    def weights_in_dram(self) -> bool:
+        """True if the memory mode has the read-only data in DRAM, beside the arena or without it."""
+        return bool(self.read_only_bytes) and not (self.on_chip_flash_bytes or self.off_chip_flash_bytes)
 
 
 @dataclass(frozen=True)
@@ -196,6 +204,7 @@ def _compiled(source: Signature, blobs: list[bytes], log: str) -> Compiled:
             dram_bytes=kib("dram_memory_used"),
             on_chip_flash_bytes=kib("on_chip_flash_memory_used"),
             off_chip_flash_bytes=kib("off_chip_flash_memory_used"),
+            read_only_bytes=read_compiled(model).read_only_bytes if is_compiled(model) else 0,
             weights_original=int(float(row["total_original_weights"])),
             weights_encoded=int(float(row["total_npu_encoded_weights"])),
             cpu_operators=placed.cpu_operators,

@@ -45,6 +45,24 @@ def test_the_figures_are_velas_own(resnet: bytes) -> None:
     assert summary.npu_operators.count("CONV_2D") == 9
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "memory_mode", "flash", "dram", "in_dram"),
+    [
+        ("ethos-u55-128", "Shared_Sram", 79_248, 0, False),
+        ("ethos-u55-128", "Sram_Only", 79_232, 0, False),
+        ("ethos-u65-256", "Shared_Sram", 79_248, 79_248, True),
+        ("ethos-u65-256", "Dedicated_Sram", 79_248, 82_320, True),  # with part of the arena
+    ],
+)
+def test_read_only_data_is_counted_in_any_memory(
+    resnet: bytes, accelerator: str, memory_mode: str, flash: int, dram: int, in_dram: bool
+) -> None:
+    summary = compile_model(resnet, VelaSettings(accelerator, memory_mode)).summary
+    assert (summary.flash_bytes, summary.dram_bytes, summary.weights_in_dram) == (flash, dram, in_dram)
+    split = compile_model(resnet, VelaSettings(accelerator, memory_mode, options=("--ignore-ops ADD",))).summary
+    assert summary.flash_bytes <= split.flash_bytes < summary.flash_bytes + 100  # operators share the data
+
+
 def test_every_command_leads_back_to_its_operator(resnet: bytes) -> None:
     source = read_signature(resnet)
     for options in ((), ("--ignore-ops ADD",)):
