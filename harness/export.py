@@ -2,7 +2,7 @@
 
 export(Path("net.cc"), tflite, int8)       # const unsigned char net_data[], net_size; also .c, .cpp, .h
 export(Path("net.npz"), tflite, int8)      # "conv.weights" (int8), "conv.scales", "conv.bias" (int32) by operator
-export(Path("net.tflite"), tflite, int8)   # every other suffix
+export(Path("net.tflite"), tflite, int8)   # also without a suffix
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from hil.core.errors import BadInputError
 
 C_SOURCES = (".c", ".cc", ".cpp")
+FORMATS = (".tflite", *C_SOURCES, ".h", ".npz", "")
+"""Suffixes that name a format."""
 _A_LINE = 12
 
 _SOURCE = """\
@@ -53,10 +55,11 @@ static const unsigned int {name}_size = {bytes};
 
 
 def export(path: Path, tflite: bytes, int8: bytes) -> bytes:
-    """A model in the format of the path's suffix; `int8` is the quantized model whose weights an .npz gets."""
-    if path.suffix == ".npz":
+    """A model in the format of the path's suffix, of `FORMATS`; an .npz gets the weights of the model `int8`."""
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
         return weights_archive(int8)
-    if path.suffix in (*C_SOURCES, ".h"):
+    if suffix in (*C_SOURCES, ".h"):
         return c_array(path, tflite).encode()
     return tflite
 
@@ -67,7 +70,7 @@ def c_array(path: Path, data: bytes) -> str:
     name = f"model_{name}" if name[:1].isdigit() else name
     lines = (data[start : start + _A_LINE] for start in range(0, len(data), _A_LINE))
     array = "\n".join("  " + " ".join(f"0x{byte:02x}," for byte in line) for line in lines)
-    template = _HEADER if path.suffix == ".h" else _SOURCE
+    template = _HEADER if path.suffix.lower() == ".h" else _SOURCE
     return template.format(name=name, guard=f"{name.upper()}_H", bytes=len(data), array=array)
 
 

@@ -1,6 +1,6 @@
 """Output files of commands: checked before any work, and written whole or not at all.
 
-check_output(path, "--outputs")     # BadInputError: a folder, no such folder, not writable
+check_output(path, "--outputs", (".npz",))     # BadInputError: a folder, no such folder, not writable, another suffix
 write_output(path, content)
 """
 
@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from hil.core.errors import BadInputError, InfrastructureError
 
 
-def check_output(path: Path, option: str) -> None:
-    """Raises `BadInputError` for a path that cannot be written as a file; `option` is what the user gave it to."""
+def check_output(path: Path, option: str, formats: Sequence[str] = ()) -> None:
+    """Raises `BadInputError` for a path that cannot be written as a file; `option` is what the user gave it to.
+
+    `formats` are the suffixes that it may have, in small letters; "" allows none, and no formats allow any.
+    """
     try:
         if path.is_dir():
             raise BadInputError(f"{option} {path} is a folder")
+        if formats and path.suffix.lower() not in formats:
+            fault = f"{path.suffix} is no known format" if path.suffix else "a suffix must name the format"
+            raise BadInputError(f"{option} {path}: {fault}", hint=f"known are {', '.join(filter(None, formats))}")
         if not path.parent.is_dir():
             raise BadInputError(f"{option} {path}: there is no folder {path.parent}")
         if path.is_file():

@@ -29,11 +29,11 @@ def compile_(
     as_json: arguments.Json = False,
 ) -> None:
     """Compile an int8 model with Vela."""
-    from hil.harness.export import export
+    from hil.harness.export import FORMATS, export
     from hil.harness.output_file import check_output, write_output
     from hil.harness.vela.compiler import compile_model, vela_version
 
-    check_output(output, "-o")
+    check_output(output, "-o", FORMATS)
     settings = vela.settings()
     int8 = arguments.read_model(model)
     compiled = compile_model(int8, settings, name=str(model))

@@ -31,7 +31,7 @@ def build(
     from hil.harness.output_file import check_output, write_output
 
     if output is not None:
-        check_output(output, "-o")
+        check_output(output, "-o", (".elf", ".axf", ""))
     built = _build(board, compiler, baud, cpu)
     elf = built.elf
     if output is not None:

@@ -41,7 +41,7 @@ def optimize(
     """Take a model along one path; trains only what the store does not have yet."""
     from hil.core.errors import BadInputError
     from hil.harness.builders import TFLITE
-    from hil.harness.export import export
+    from hil.harness.export import FORMATS, export
     from hil.harness.model import find
     from hil.harness.optimize.paths import path_of
     from hil.harness.output_file import check_output, write_output
@@ -51,7 +51,7 @@ def optimize(
 
     path = path_of(technique)
     if output is not None:
-        check_output(output, "-o")
+        check_output(output, "-o", FORMATS)
     unused_options.refuse_models_folder(model, models)
     found = find(model, models)
     if found.build is None:

@@ -44,7 +44,7 @@ def run(
     from hil.targets.execution.signature import read_signature
 
     if outputs:
-        check_output(outputs, "--outputs")
+        check_output(outputs, "--outputs", (".npz", ""))
     unused_options.refuse_beside_inputs(inputs, samples=samples)
     declared = registry.declaration(target)
     made = registry.make(declared, registry.make_options([target], of_targets)[target])

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hil.core.errors import BadInputError, HilError
+from hil.harness.metrics.base_score import base_score
 from hil.harness.metrics.scores import finite_score
 from hil.harness.model import Model, load_model_file
 from hil.harness.optimize.data_check import check_data
@@ -38,16 +39,17 @@ def _train(path: Path, output: Path | None) -> None:
     if model.keras_file is not None:
         raise BadInputError(f"model {model.name} is trained already: {model.keras_file} holds it")
     output = output or _beside(model)
-    if output.suffix != ".npz":
-        raise BadInputError(f"-o {output}: weights are written as .npz")
-    check_output(output, "-o")
+    check_output(output, "-o", (".npz",))
     train, test = (TrainingData(*model.data.read(split)) for split in ("train", "test"))
     task = check_data(replace(model, weights=None), train, test)
     network = train_base(model, train, lambda done, total, text: print(f"\r{text} {done}/{total}", end=""))
     save_weights(network, output)
     print(f"\n{output}: {network.count_params()} parameters")
-    score = finite_score(task, predict(network, test.x), task.labels(test.y), "float base")
+    outputs = predict(network, test.x)
+    score = finite_score(task, outputs, task.labels(test.y), "float base")
     print(f"{task.metric} {score:.4f} of {len(test.y)} test samples")
+    if (base := base_score(task, test.y, outputs)) and base.learned_nothing:
+        print(base.remark)
 
 
 def _beside(model: Model) -> Path:

@@ -111,6 +111,13 @@ def test_outputs_and_options_are_looked_at_before_any_work(tmp_path: Path, monke
         (("optimize", "blobs", "-o", "none/x.tflite", *store), "there is no folder none"),
         (("optimize", "blobs", "-o", "file/x.tflite", *store), "there is no folder file"),
         (("compile", "none.tflite", "-o", "models"), "-o models is a folder"),
+        (
+            ("compile", "none.tflite", "-o", "v.xyz"),
+            "-o v.xyz: .xyz is no known format (known are .tflite, .c, .cc, .cpp, .h, .npz)",
+        ),
+        (("optimize", "blobs", "-o", "v.npy", *store), "-o v.npy: .npy is no known format"),
+        (("run", "none.tflite", "--outputs", "y.npy"), "--outputs y.npy: .npy is no known format (known are .npz)"),
+        (("firmware", "build", "-o", "m.bin"), "-o m.bin: .bin is no known format"),
         (("run", "none.tflite", "--outputs", "models"), "--outputs models is a folder"),
         (("firmware", "build", "-o", "models"), "-o models is a folder"),
         (("tree", "blobs", "-o", "none/x.png", *store), "there is no folder none"),

@@ -27,9 +27,7 @@ def check_outputs(paths: Sequence[Path], kernel: str | None = None) -> None:
     if kernel is not None and not paths:
         raise BadInputError(f"--kernel {kernel}: there is no picture to show it in", hint="add -o tree.html")
     for path in paths:
-        if path.suffix.lower() not in _FORMATS:
-            raise BadInputError(f"-o {path}: no such kind of picture", hint=f"there are: {', '.join(_FORMATS)}")
-        check_output(path, "-o")
+        check_output(path, "-o", tuple(_FORMATS))
 
 
 def write(path: Path, found: Walk, kernel: KernelStages | None) -> None:

@@ -126,8 +126,8 @@ def test_the_command_draws_both_without_tensorflow_and_says_where(tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("-o", "tree.jpg"), "-o tree.jpg: no such kind of picture (there are: .html, .png)"),
-        (("-o", "tree.png", "-o", "tree"), "-o tree: no such kind of picture"),
+        (("-o", "tree.jpg"), "-o tree.jpg: .jpg is no known format (known are .html, .png)"),
+        (("-o", "tree.png", "-o", "tree"), "-o tree: a suffix must name the format (known are .html, .png)"),
         (("-o", "nowhere/tree.png"), "there is no folder nowhere"),
         (("-o", "/proc/tree.png"), "-o /proc/tree.png cannot be written"),
         (("-o", "models.png"), "-o models.png is a folder"),
