@@ -15,6 +15,9 @@ from hil.harness.commands import arguments
 if TYPE_CHECKING:
     from hil.harness.store.store import Artifact
 
+SHARED = "(shared)"
+"""Row of the artifacts that serve all techniques of a model: data, metric, size of the network."""
+
 app = typer.Typer(help="What the store of artifacts holds, and making room in it.", no_args_is_help=True)
 
 
@@ -34,18 +37,26 @@ def format_artifacts(title: str, artifacts: Sequence[Artifact]) -> str:
     from hil.harness.text_table import Column, Row, format_table
 
     columns = [Column("model"), Column("technique"), Column("artifacts", number=True, rank=2)]
-    columns += [Column("MB", number=True), Column("made in s", number=True, rank=3), Column("last used", rank=1)]
+    columns += [Column("size", number=True), Column("made in s", number=True, rank=3), Column("last used", rank=1)]
     rows = [Row(_sums(*group, found)) for group, found in sorted(_groups(artifacts).items(), key=_place)]
     table = format_table(columns, rows, title=title)
-    return f"{table}\nin all {len(artifacts)} artifacts, {sum(artifact.size for artifact in artifacts):,} bytes"
+    return f"{table}\nin all {_counted(artifacts)}"
+
+
+def _counted(artifacts: Sequence[Artifact]) -> str:
+    """Number and size of artifacts."""
+    from hil.harness.number_format import data_size
+
+    counted = f"{len(artifacts):,} artifact{'' if len(artifacts) == 1 else 's'}"
+    return f"{counted}, {data_size(sum(artifact.size for artifact in artifacts))}"
 
 
 def _groups(artifacts: Iterable[Artifact]) -> dict[tuple[str, str], list[Artifact]]:
-    """Artifacts by model and technique; what belongs to no technique, such as data, by its step."""
+    """Artifacts by model and technique; what serves all of a model's techniques, such as data, is `SHARED`."""
     found: dict[tuple[str, str], list[Artifact]] = {}
     for artifact in artifacts:
         origin = artifact.origin
-        found.setdefault((origin.model or "unknown", origin.technique or artifact.step), []).append(artifact)
+        found.setdefault((origin.model or "unknown", origin.technique or SHARED), []).append(artifact)
     return found
 
 
@@ -58,10 +69,12 @@ def _place(group: tuple[tuple[str, str], list[Artifact]]) -> tuple[str, int, str
 
 
 def _sums(model: str, technique: str, artifacts: Sequence[Artifact]) -> list[str]:
+    from hil.harness.number_format import data_size
+
     size = sum(artifact.size for artifact in artifacts)
     seconds = sum(artifact.manifest["seconds"] for artifact in artifacts)
     used = max(artifact.used for artifact in artifacts)
-    return [model, technique, f"{len(artifacts):,}", f"{size / 1e6:,.1f}", f"{seconds:,.1f}", f"{used:%Y-%m-%d %H:%M}"]
+    return [model, technique, f"{len(artifacts):,}", data_size(size), f"{seconds:,.1f}", f"{used:%Y-%m-%d}"]
 
 
 @app.command()
@@ -93,7 +106,6 @@ def prune(
         for artifact in opened.artifacts()
         if (not step or artifact.step in step) and (unused_days is None or artifact.used <= before)
     ]
-    size = sum(artifact.size for artifact in doomed)
     if not dry_run:
         for artifact in doomed:
             opened.remove(artifact)
@@ -101,7 +113,7 @@ def prune(
     if as_json:
         print(json.dumps({"removed": [_record(artifact) for artifact in doomed], "dry_run": dry_run}))
     else:
-        print(f"{'would remove' if dry_run else 'removed'} {len(doomed)} artifacts, {size:,} bytes")
+        print(f"{'would remove' if dry_run else 'removed'} {_counted(doomed)}")
 
 
 def _record(artifact: Artifact) -> dict[str, Any]:

@@ -211,13 +211,13 @@ def test_artifacts_by_model_and_technique(tmp_path: Path, width: int) -> None:
     check(text, width, LONG, "npu_sparse_cluster", f"{datetime.now(timezone.utc):%Y-%m-%d}")
     groups = [line.split()[:2] for line in text.splitlines() if re.match(rf"(b|{LONG}) ", line)]
     assert groups == [
-        ["b", "tflite"],
+        ["b", "(shared)"],
         ["b", "ptq"],
         ["b", "pqat"],
         [LONG, "npu_sparse_cluster"],
     ]
-    numbers(text, "2.0", "4.0", "6.0", "8.0")
-    assert text.endswith("in all 8 artifacts, 20,000,000 bytes")
+    numbers(text, "2.0 MB", "4.0 MB", "6.0 MB", "8.0 MB")
+    assert text.endswith("in all 8 artifacts, 20.0 MB")
 
 
 def test_boards_and_engines(width: int) -> None:
