@@ -136,6 +136,7 @@ def _wrap(text: str) -> list[str]:
 
 
 def _first_lines(first: Difference, got: RunTrace, expected: RunTrace, result: Comparison) -> list[str]:
+    from hil.harness.text_table import terminal_width
     from hil.npu.disassembly.text import lines, short_name
 
     differing = [found for found in result.tensors if found.mismatches]
@@ -157,7 +158,10 @@ def _first_lines(first: Difference, got: RunTrace, expected: RunTrace, result: C
     for run, place in ((got, _place(first.stream, first.word_offset)), (expected, first.against)):
         instruction = _instruction(run, place)
         if instruction is not None and place is not None:
-            texts += [f"  the command on {run.name}, word {place[1]} of stream {place[0]}:", *lines(instruction)]
+            texts += [
+                f"  the command on {run.name}, word {place[1]} of stream {place[0]}:",
+                *lines(instruction, width=terminal_width()),
+            ]
     return texts
 
 

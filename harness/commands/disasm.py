@@ -120,14 +120,16 @@ def _record(listing: Listing, instructions: Iterable[Instruction]) -> dict[str, 
 
 
 def _show(model: Path, chosen: list[tuple[Listing, list[Instruction]]], *, registers: bool) -> None:
+    from hil.harness.text_table import terminal_width
     from hil.npu.disassembly.text import lines
 
+    width = terminal_width()
     texts: list[str] = []
     for listing, instructions in chosen:
         if instructions:
-            texts += _header(model, listing)
+            texts += _header(model, listing, width)
             for instruction in instructions:
-                texts += lines(instruction, registers=registers)
+                texts += lines(instruction, registers=registers, width=width)
             texts.append("")
     if sys.stdout.isatty():
         _print_coloured(texts)
@@ -135,18 +137,19 @@ def _show(model: Path, chosen: list[tuple[Listing, list[Instruction]]], *, regis
         sys.stdout.write("\n".join(texts))
 
 
-def _header(model: Path, listing: Listing) -> list[str]:
-    from hil.npu.disassembly.text import WIDTH, address, short_name
+def _header(model: Path, listing: Listing, width: int) -> list[str]:
+    from hil.harness.text_table import wrap
+    from hil.npu.disassembly.text import address, first_name, fold
 
     operator = f", operator {listing.operator}" if listing.operator >= 0 else ""
     counted = f"{listing.words:,} words, {len(listing.instructions)} operations"
-    texts = [f"{model}: stream {listing.stream}{operator}, {listing.accelerator.name}, {counted}"]
+    texts = wrap(f"{model}: stream {listing.stream}{operator}, {listing.accelerator.name}, {counted}", width)
     texts += [f"  region {region.number}  {region.name:<12} {region.bytes:>9,} bytes" for region in listing.regions]
     for kind, tensors in (("input", listing.inputs), ("output", listing.outputs)):
         for tensor in tensors:
             shape = "x".join(map(str, tensor.shape))
-            text = f"  {kind:<9} {shape:<16} {tensor.dtype:<7} {address(tensor.place):<10} "
-            texts.append(text + short_name(tensor.name, WIDTH - len(text)))
+            text = f"{shape:<16} {tensor.dtype:<7} {address(tensor.place):<10} "
+            texts += fold(f"  {kind:<9} ", text + first_name(tensor.name), width)
     return [*texts, ""]
 
 

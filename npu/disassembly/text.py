@@ -1,4 +1,4 @@
-"""Formats a disassembled operation as lines of at most 100 columns.
+"""Formats a disassembled operation as lines of a given width, at most 100 columns.
 
    30     396  conv 3x3, pad 1 1 1 1 (top left bottom right), depth-first                  CONV_2D 9
                 ifm      8x8x64        int8   NHCWB16  1:0x00000  zero -128  block/conv_1
@@ -12,7 +12,7 @@ Number, word offset and kind come first, then one line per subject.  Shapes are 
 `region:offset`; `zero` is the zero point.  Strides are shown if the feature map has gaps between elements, tiles if
 there is more than one.  A scale is a real number, a per-tensor scale also `factor / 2^shift`.  Of the names that TFLite
 joins for fused operators only the first is shown.  An accelerator of two cores also has `weights1` and `scales1`, for
-the odd output channels.
+the odd output channels.  What does not fit continues between two words, below where it began.
 """
 
 from __future__ import annotations
@@ -37,26 +37,35 @@ from hil.npu.stream.operations import (
 )
 
 WIDTH = 100
+"""Columns of a line where there is room for them."""
 _HEAD = 16
+_GAP = 2
 _LABEL = 8
 _NAME = 22
 _ACCUMULATORS = {0: "32-bit", 1: "40-bit", 2: "fp16"}
 _SCALED_OPERANDS = (Kind.ADD, Kind.SUB)
 
 
-def lines(instruction: Instruction, *, registers: bool = False) -> list[str]:
+def lines(instruction: Instruction, *, registers: bool = False, width: int = WIDTH) -> list[str]:
     """Formats one operation; with `registers` also the registers set since the previous one."""
-    operation = instruction.operation
-    head = f"{instruction.index:>5} {operation.word_offset:>7}  {headline(instruction)}"
-    part_of = instruction.part_of
-    if part_of:
-        head = f"{head}  {part_of:>{max(0, WIDTH - len(head) - 2)}}"
-    indent = " " * _HEAD
-    found = [head]
-    found += [f"{indent}{label:<{_LABEL}} {text}" for label, text in _subjects(instruction)]
+    width = min(width, WIDTH)
+    found = fold(f"{instruction.index:>5} {instruction.operation.word_offset:>7}  ", headline(instruction), width)
+    if part_of := instruction.part_of:
+        if len(found[-1]) + _GAP + len(part_of) > width:
+            found.append("")
+        found[-1] += part_of.rjust(width - len(found[-1]))
+    for label, text in _subjects(instruction):
+        found += fold(f"{' ' * _HEAD}{label:<{_LABEL}} ", text, width)
     if registers:
-        found += _register_lines(instruction)
-    return [line if len(line) <= WIDTH else line[: WIDTH - 1] + "…" for line in found]
+        found += _register_lines(instruction, width)
+    return found
+
+
+def fold(head: str, text: str, width: int) -> list[str]:
+    """Wraps a text that follows `head` between words, further lines below its begin; a wider word stays whole."""
+    room = max(1, width - len(head))
+    first, *more = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
+    return [(head + first).rstrip(), *(" " * len(head) + line for line in more)]
 
 
 def headline(instruction: Instruction) -> str:
@@ -86,9 +95,14 @@ def _at(region: int, offset: int) -> str:
     return f"shram:{offset:#07x}" if region == SHRAM_REGION else f"{region}:{offset:#07x}"
 
 
+def first_name(name: str) -> str:
+    """Returns the first of the names that TFLite joins for fused operators."""
+    return name.partition(";")[0]
+
+
 def short_name(name: str, width: int) -> str:
-    """Returns the first of the names that TFLite joins for fused operators, cut at its left to `width` characters."""
-    text = name.partition(";")[0]
+    """Returns the first of a tensor's names, cut at its left to `width` characters."""
+    text = first_name(name)
     return text if len(text) <= width else "…" + text[len(text) - width + 1 :]
 
 
@@ -220,12 +234,12 @@ def _activation(operation: BlockOperation) -> Iterator[tuple[str, str]]:
         yield "table", f"{address(activation.lut)}  {activation.lut.length:,} bytes, {index}"
 
 
-def _register_lines(instruction: Instruction) -> Iterator[str]:
+def _register_lines(instruction: Instruction, width: int) -> Iterator[str]:
     for write in instruction.registers:
         value = f"{write.value:#x}" if write.value >= 0 else str(write.value)
         text = f"{write.word_offset:>13}    NPU_SET_{write.register:<18} {value}"
         if write.shift is not None:
             text += f" shift {write.shift}"
         yield text
-        indent = " " * (_HEAD + 27)
-        yield from textwrap.wrap(write.fields, WIDTH, initial_indent=indent, subsequent_indent=indent)
+        if write.fields:
+            yield from fold(" " * (_HEAD + 27), write.fields, width)

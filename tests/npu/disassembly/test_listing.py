@@ -168,6 +168,9 @@ def test_lines_fit_and_say_it(
     (listing,) = list_compiled(compiled)
     text = [line for found in listing.instructions for line in lines(found, registers=True)]
     assert max(map(len, text)) <= WIDTH
+    narrow = [line for found in listing.instructions for line in lines(found, registers=True, width=80)]
+    assert max(map(len, narrow)) <= 80
+    assert " ".join(narrow).split() == " ".join(text).split()  # no word is cut
     for part in parts:
         assert part in "\n".join(text)
 
