@@ -46,7 +46,8 @@ def disasm(
         listings = [listing for listing in listings if listing.stream == stream]
         _require(listings, f"{model} has no stream {stream}")
     chosen = [(listing, _choose(listing, operation or [], only)) for listing in listings]
-    _require([found for _, found in chosen if found], f"{model} has no such operation")
+    last = max(len(listing.instructions) for listing in listings) - 1
+    _require([found for _, found in chosen if found], f"{model} has no such operation", f"it has 0 to {last}")
     if as_json:
         print(json.dumps({"model": str(model), "streams": [_record(*pair) for pair in chosen]}))
     else:
@@ -97,11 +98,11 @@ def _bounds(text: str) -> tuple[int, int]:
     return int(first), int(last)
 
 
-def _require(found: list[Any], message: str) -> None:
+def _require(found: list[Any], message: str, hint: str = "") -> None:
     from hil.core.errors import BadInputError
 
     if not found:
-        raise BadInputError(message)
+        raise BadInputError(message, hint=hint)
 
 
 def _record(listing: Listing, instructions: Iterable[Instruction]) -> dict[str, Any]:

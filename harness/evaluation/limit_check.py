@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from hil.core.errors import NoReferenceError, UntrustedError
 from hil.core.measurement import Measurement, Trust
 from hil.harness.model import Budget, Scale
+from hil.harness.model.definition import OF_METRIC
 from hil.harness.model.metric import SHARE
 from hil.harness.number_format import fixed
 
@@ -67,7 +68,7 @@ def _check(evaluator: Evaluator, deployment: Deployment, limit: str, bound: floa
         found = kind.figure(evaluator, deployment)
     except (UntrustedError, NoReferenceError) as error:
         return LimitCheck(limit, None, bound, kind.unit, Trust.UNTRUSTED, str(error))
-    lower = limit in _OF_METRIC and evaluator.accuracy(deployment).lower_is_better
+    lower = limit in OF_METRIC and evaluator.accuracy(deployment).lower_is_better
     return LimitCheck(limit, found.value, bound, found.unit, found.trust, found.note, lower)
 
 
@@ -114,7 +115,6 @@ _KINDS = {
     "max_model_bytes": _Kind(".tflite", "bytes", lambda bench, one: _bytes("tflite", len(one.int8))),
 }
 """Limit -> what it bounds."""
-_OF_METRIC = ("max_accuracy_drop", "min_accuracy")
 
 
 # -- words
@@ -125,7 +125,7 @@ def format_check(check: LimitCheck) -> str:
     limit, words = check.limit, _KINDS[check.limit].words
     if check.value is None:
         return f"{words} unknown: {check.note}"
-    scale = Scale(check.unit, check.lower_is_better) if limit in _OF_METRIC else SHARE
+    scale = Scale(check.unit, check.lower_is_better) if limit in OF_METRIC else SHARE
     sign = "+" if limit == "max_accuracy_drop" and check.value >= 0 else ""
     value = f"{words} {sign}{_number(limit, check.value, scale)}{_unit(limit, scale)}"
     if check.met:
@@ -150,7 +150,7 @@ def format_limit(limit: str, bound: float, scale: Scale = SHARE) -> str:
 
 def _unit(limit: str, scale: Scale) -> str:
     """Returns the unit that follows `_number`, empty where the number has it itself or has none."""
-    if limit in _OF_METRIC and not scale.is_share:
+    if limit in OF_METRIC and not scale.is_share:
         return scale.symbol
     return {"max_accuracy_drop": " points", "max_latency_ms": " ms"}.get(limit, "")
 

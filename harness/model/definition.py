@@ -16,6 +16,7 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, HilError, UnavailableError
 from hil.harness.comparison.gates import check_gates
+from hil.harness.model.field_check import check_fields
 from hil.harness.model.metric import METRICS, Metric, MetricFunction, Scale, check_drop, own_metric, scale_of
 
 LOSSES = ("logits", "probabilities", "mse")
@@ -26,6 +27,8 @@ REPAIRS = (
 """Names of the workarounds for TFMOT's defects; `hil.harness.optimize.repairs` describes each."""
 SCHEDULES = ("polynomial", "constant")
 SPARSITY_BY = ("uniform", "sensitivity")
+OF_METRIC = ("max_accuracy_drop", "min_accuracy")
+"""Limits in the unit of the model's metric."""
 PALETTE = 32
 """Size of the palette of Arm's weight compression, in distinct weights."""
 
@@ -96,6 +99,7 @@ class FineTune:
     """Number of training samples; None takes all. Unit: samples."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not (self.epochs >= 0 and self.learning_rate >= 0 and (self.samples is None or self.samples >= 1)):
             raise BadInputError(f"{self}: epochs and learning rate are numbers from 0, samples None or from 1")
 
@@ -156,6 +160,7 @@ class Recipe:
     """Workarounds for TFMOT's defects in quantization-aware training, by name (docs/techniques.md)."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 0 < self.sparsity < 1:
             raise BadInputError(f"sparsity {self.sparsity} is not between 0 and 1")
         shares = self.sparsity_by.items() if isinstance(self.sparsity_by, Mapping) else ()
@@ -246,6 +251,8 @@ class Budget:
             value = getattr(self, limit.name)
             if isinstance(value, bool) or not isinstance(value, int | float) or isnan(value):
                 raise BadInputError(f"{limit.name} {value!r}: a limit is a number")
+            if limit.name not in OF_METRIC and value <= 0:
+                raise BadInputError(f"{limit.name} {value:g}: a limit of time or bytes is above 0")
 
     def given(self) -> dict[str, float]:
         """Returns the limits that are set, by name."""
@@ -303,6 +310,9 @@ class Model:
     """Path of the model file; the loader sets it."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
+        if not self.name or {"/", "\\"} & set(self.name):
+            raise BadInputError(f"model {self.name!r}: a name is not empty and has no / or \\")
         if (self.build is None) == (self.tflite is None):
             raise BadInputError(f"model {self.name}: give either build or tflite")
         self._check_of_int8()

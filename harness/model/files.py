@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 
 from hil.core.errors import BadInputError, HilError
 from hil.core.tflite.model import require_tflite
+from hil.harness.model import definition
 from hil.harness.model.definition import Model
+from hil.harness.optimize.paths import PATHS
 
 _HEAD = 64
 """First bytes of a file, by which its format is known."""
@@ -48,6 +51,8 @@ def load_model_file(path: str | Path, *, needs_weights: bool = True) -> Model:
 def _at(path: Path, model: Model, needs_weights: bool) -> Model:
     """Sets the path of a model; raises `BadInputError` for a file that it names and that does not exist."""
     model = replace(model, path=path)
+    if unknown := [name for name in model.techniques or () if name not in PATHS]:
+        raise BadInputError(f"{path}: unknown technique {unknown[0]}", hint=f"known: {', '.join(PATHS)}")
     for name in (model.weights if needs_weights else None, model.tflite):
         if name is not None and not model.file(name).is_file():
             raise BadInputError(f"{path}: {model.file(name)} {_no_file(model.file(name))}")
@@ -142,10 +147,21 @@ def _load(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    except BadInputError as error:
+        del sys.modules[name]
+        raise BadInputError(f"{path}: {error.args[0]}", hint=error.hint) from error
     except HilError:
         del sys.modules[name]
         raise
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise BadInputError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
+        line = f"{path} cannot be loaded: {type(error).__name__}: {error}"
+        raise BadInputError(line, hint=_fields_of(str(error))) from error
     return module
+
+
+def _fields_of(message: str) -> str:
+    """Lists the fields of the dataclass of a model file that Python's message says was given an unknown one."""
+    found = re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument", message)
+    given = getattr(definition, found[1], None) if found else None
+    return f"{given.__name__} has {', '.join(one.name for one in fields(given))}" if is_dataclass(given) else ""

@@ -8,17 +8,32 @@ The technique and its promises (`promises`) use the same selection, so nothing i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from hil.core.errors import BadInputError
 from hil.harness.model import Recipe
-from hil.harness.optimize.layers import flat_layers, is_clusterable, is_prunable
+from hil.harness.optimize.layers import flat_layers, is_clusterable, is_prunable, kernels
 from hil.harness.optimize.npu_rules import clustered_layers, pruned_layers
 from hil.harness.optimize.paths import CLUSTERING, PRUNING
 
+_SPLIT = "_depthwise"
+"""End of the name of a separable convolution's half after the fold."""
 _FEWEST = 3
 """The fewest clusters of TFMOT where zeros stay zero."""
+
+
+def check_names(model: Any, recipe: Recipe) -> None:
+    """Raises `BadInputError` for a layer that `keep` or `sparsity_by` names and that has no kernel in the network."""
+    known = list(dict.fromkeys(layer.name for layer, _, _ in kernels(model)))
+    by_layer = recipe.sparsity_by if isinstance(recipe.sparsity_by, Mapping) else {}
+    for setting, names in (("keep", recipe.keep), ("sparsity_by", by_layer)):
+        for name in names:
+            if name not in known and name.removesuffix(_SPLIT) not in known:
+                line = f"Recipe.{setting} names {name}, which is no layer with weights"
+                raise BadInputError(line, hint=f"there are: {', '.join(known)}")
 
 
 def prunable_layers(technique: str, model: Any, recipe: Recipe) -> set[str]:

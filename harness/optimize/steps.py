@@ -28,10 +28,11 @@ from hil.harness.optimize.keras.keras2 import import_tfmot, quiet, seeded
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.layers import kernels
 from hil.harness.optimize.npu_steps import STEPS as NPU_STEPS
+from hil.harness.optimize.paths import CLUSTERING, PRUNING
 from hil.harness.optimize.promises import Promise, promises_after
 from hil.harness.optimize.pruning import prune_layers, wrap_layers
 from hil.harness.optimize.quantization_aware import make_quantization_aware, with_default_quantizers
-from hil.harness.optimize.selection import cluster_counts, sparsities, touched_layers
+from hil.harness.optimize.selection import check_names, cluster_counts, sparsities, touched_layers
 from hil.harness.optimize.survival import check_keras
 from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, check_samples, fit
 from hil.harness.optimize.training_history import OnEpoch
@@ -123,6 +124,8 @@ def apply(
         return fold(model)
     model = flat_model(model, technique)
     check_samples(model, data.x)
+    if technique in (*PRUNING, *CLUSTERING):
+        check_names(model, recipe)
     tune = recipe.fine_tune(technique)
     spared = frozenset(promise.layer for promise in earlier) - touched_layers(technique, model, recipe)
     plan = TrainingPlan(tune, recipe.batch_size, recipe.seed, loss, progress, technique, spared, on_epoch)

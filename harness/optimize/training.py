@@ -120,7 +120,7 @@ def fit(model: Any, data: TrainingData, plan: TrainingPlan, callbacks: Sequence[
     batch = min(plan.batch_size, len(used.x))
     whole = used.sample(len(used.x) // batch * batch, plan.seed)
     total = plan.steps(len(data.x))
-    rate = keras.optimizers.schedules.CosineDecay(plan.tune.learning_rate, max(1, total))
+    rate = keras.optimizers.schedules.CosineDecay(float(plan.tune.learning_rate), max(1, total))
     loss = keras_loss(plan.loss)
     model.compile(keras.optimizers.Adam(rate), loss, metrics=_right_answers(loss))
     model.optimizer.build(

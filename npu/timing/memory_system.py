@@ -126,7 +126,10 @@ def _section(config: configparser.ConfigParser, name: str) -> dict[str, str]:
     current: str | None = name
     while current:
         if not config.has_section(current) or current in seen:
-            raise BadInputError(f"the Vela configuration has no usable section {current}")
+            kind = current.partition(".")[0] + "."
+            known = [found.removeprefix(kind) for found in config.sections() if found.startswith(kind)]
+            line = f"the Vela configuration has no usable section {current}"
+            raise BadInputError(line, hint=f"known are {', '.join(known)}" if known else "")
         seen.add(current)
         own = dict(config.items(current))
         values = {**own, **values}

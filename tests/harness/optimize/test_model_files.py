@@ -107,6 +107,25 @@ def test_data_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("from hil.harness.model import *\nRecipe(sparsity=50)", "sparsity 50 is not between 0 and 1"),
         ("from hil.harness.model import *\nRecipe(repairs=('all',))", "unknown repair all"),
         ("from hil.harness.model import *\nRecipe(calibration=0)", "calibration on 0 samples: must be at least 1"),
+        ("from hil.harness.model import *\nFineTune(epochs='2')", "FineTune.epochs is str '2', not a whole number"),
+        ("from hil.harness.model import *\nRecipe(sparsity='0.5')", "Recipe.sparsity is str '0.5', not a number"),
+        ("from hil.harness.model import *\nRecipe(clusters=16.5)", "Recipe.clusters is float 16.5, not a whole number"),
+        ("from hil.harness.model import *\nRecipe(keep='conv1')", r"Recipe.keep is str 'conv1', not names, such as"),
+        ("from hil.harness.model import *\nRecipe(base=10)", "Recipe.base is int 10, not a FineTune"),
+        ("from hil.harness.model import *\nBudget(max_latency_ms=0)", "max_latency_ms 0: a limit of time or bytes is"),
+        (
+            "from hil.harness.model import *\nBudget(max_latency=1)",
+            r"'max_latency' \(Budget has max_accuracy_drop",
+        ),
+        (
+            "from hil.harness.model import *\nmodel = Model('a/b', data=Dataset(len, len), build='x.keras')",
+            "model 'a/b': a name is not empty and has no / or",
+        ),
+        (
+            "from hil.harness.model import *\n"
+            "model = Model('x', data=Dataset(len, len), build='.', techniques=('ptq', 'pqta'))",
+            r"unknown technique pqta \(known: ptq, ",
+        ),
     ],
 )
 def test_a_broken_model_file_is_one_clear_line(tmp_path: Path, text: str, line: str) -> None:
@@ -114,6 +133,7 @@ def test_a_broken_model_file_is_one_clear_line(tmp_path: Path, text: str, line: 
     with pytest.raises(BadInputError, match=line) as error:
         load_model_file(path)
     assert len(str(error.value).splitlines()) == 1
+    assert str(error.value).startswith(f"{path}")
 
 
 def test_a_missing_data_set_stays_what_it_is(tmp_path: Path) -> None:

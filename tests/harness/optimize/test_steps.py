@@ -143,3 +143,16 @@ def test_a_step_that_would_change_nothing_is_an_error(tree: Any, technique: str)
 def test_ptq_is_no_training_technique(tree: Any) -> None:
     with pytest.raises(BadInputError, match="ptq is no training technique"):
         steps.apply("ptq", tree.model(()), tree.data, tree.recipe)
+
+
+def test_a_layer_that_is_not_there_is_named_before_the_training(tree: Any) -> None:
+    for recipe, line in (
+        (replace(tree.recipe, keep=("conv9",)), r"Recipe.keep names conv9, .* \(there are: conv, dw, pw, logits\)"),
+        (replace(tree.recipe, sparsity_by={"image": 0.5}), "Recipe.sparsity_by names image, which is no layer"),
+    ):
+        with pytest.raises(BadInputError, match=line):
+            steps.apply("prune", tree.model(()), tree.data, recipe)
+
+
+def test_a_learning_rate_may_be_a_whole_number(tree: Any) -> None:
+    steps.apply("prune", tree.model(()), tree.data, replace(tree.recipe, prune=FineTune(epochs=1, learning_rate=1)))
