@@ -36,6 +36,8 @@ _MEMORY_WORDS = (
     *("Failed to allocate", "MemoryError"),
 )
 """Texts by which native code and Python say that there is no memory, also for the stack of a thread."""
+_NO_FOLDER = "No usable temporary directory"
+"""The words by which Python's `tempfile` says that it found none."""
 _PROBE_BYTES = 1 << 16
 
 
@@ -51,7 +53,7 @@ def machine_error(error: BaseException, title: str = "", folder: Path | None = N
             return cause
         if isinstance(cause, OSError) and cause.errno in _HINTS:
             return _file_error(cause.errno, str(cause.filename or folder or ""), title)
-        if isinstance(cause, FileNotFoundError) and (found := _no_temporary_folder(title)):
+        if isinstance(cause, FileNotFoundError) and (found := _temporary_folder_error(cause, title)):
             return found
         if isinstance(cause, HilError):  # its text quotes its cause
             continue
@@ -111,17 +113,24 @@ def _file_error(number: int, file: str, title: str) -> InfrastructureError:
     return InfrastructureError(": ".join(filter(None, (title, os.strerror(number), file))), hint=_HINTS[number])
 
 
-def _no_temporary_folder(title: str) -> InfrastructureError | None:
-    """Returns the error of a temporary folder that does not exist any more, or none that can be written."""
-    try:
-        folder = tempfile.gettempdir()
-    except FileNotFoundError as error:
-        line = error.strerror
+def _temporary_folder_error(error: FileNotFoundError, title: str) -> InfrastructureError | None:
+    """Returns the error of a temporary folder that does not exist any more, or of none that can be written."""
+    line = str(error.strerror)
+    if line.startswith(_NO_FOLDER):
+        if found := full_folder_error(Path(os.environ.get("TMPDIR", "/tmp")), title):  # Python's search hides why
+            return found
+    elif (folder := _temporary_folder()) is None or folder.is_dir():
+        return None
     else:
-        if Path(folder).is_dir():
-            return None
         line = f"the temporary folder {folder} is gone"
     return InfrastructureError(": ".join(filter(None, (title, line))), hint="TMPDIR names another")
+
+
+def _temporary_folder() -> Path | None:
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return None
 
 
 def _is_absurd(error: BaseException) -> bool:

@@ -1,22 +1,28 @@
-"""The program `hil`: `hil.harness.cli`, whose imports Ctrl-C may interrupt."""
+"""The program `hil`: `hil.harness.cli`, whose imports Ctrl-C or a limit of the machine may end."""
 
 from __future__ import annotations
 
 import sys
 
+from hil.core.machine_limits import machine_error
 from hil.harness.interruption import EXIT_INTERRUPTED, LINE, answer_interrupts
 
 
 def main() -> None:
     """Entry point."""
-    answer_interrupts()
     try:
+        answer_interrupts()
         from hil.harness.cli import main as command_line
 
         command_line()
     except KeyboardInterrupt:
         print(LINE, file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:  # of an import: the command line turns its own into lines
+        if not (limit := machine_error(error)):
+            raise
+        print(f"hil: {limit}", file=sys.stderr)
+        sys.exit(limit.exit_code)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import pytest
 
 from hil.core.errors import BadInputError
 from hil.harness.pytest_plugin import options, tree_walk
+from hil.harness.pytest_plugin.breakdown import BREAKDOWN, Breakdown
 from hil.harness.pytest_plugin.fixtures import accuracy, bench, budget, deployment, latency, memory, parity
 from hil.harness.pytest_plugin.marks import MARKS, check_marks
 from hil.harness.pytest_plugin.options import OPTIONS
@@ -44,7 +45,12 @@ def pytest_load_initial_conftests(
     values = options.values_of_short(args)
     check_root_folder(early_config, args)
     known.file_or_dir = [path for path in known.file_or_dir if path not in values]
-    yield
+    breakdown = early_config.stash[BREAKDOWN] = Breakdown(early_config, args)
+    try:
+        yield
+    except Exception as error:
+        breakdown.end_start(error)
+        raise
     options.register_short(parser)
 
 
@@ -136,6 +142,7 @@ def _parameters(
     trees = tree_walk.NAME in fixtures
     if not trees and "deployment" not in fixtures:
         return {}, {}
+    config.stash[BREAKDOWN].has_deployments = True
     from hil.harness.pytest_plugin.selection import select
 
     options = config.stash[OPTIONS]
