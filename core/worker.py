@@ -17,7 +17,7 @@ How it works:
 - When the child crashes or hangs (`hil.core.progress_watch`), `WorkerDiedError` says so with what the child wrote to
   stderr, and the next request starts a new child.  If somebody else killed the child, the request is done again.
 - Where memory ends, Linux ends a child before its parent.  The child's temporary files lie in a folder that ends with
-  it.
+  it, below that of this process (`hil.core.process_folder`).
 - The child ends with its parent: at exit, when its stdin closes, and on Linux also when the parent is killed.
 - Threads share a worker (one request at a time); after a fork the new process starts a child of its own.
 - A handler that works for long reports its progress by `hil.core.worker_child.tell`; `stop` ends it from another
@@ -44,6 +44,7 @@ from typing import IO, Any
 
 from hil.core.error_json import error_of_json
 from hil.core.errors import HilError, WorkerDiedError, WorkerError
+from hil.core.process_folder import process_folder, remove_process_folder
 from hil.core.worker_frames import Blobs, Header, read_frame, write_frame
 
 DEFAULT_PATIENCE_S = 60.0
@@ -137,7 +138,7 @@ class Worker:
 
     def _start(self) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        self._folder = tempfile.mkdtemp(prefix="hil-worker-")
+        self._folder = tempfile.mkdtemp(prefix="worker-", dir=process_folder())
         command = [sys.executable, "-c", _BOOT, self._handler, str(os.getpid())]
         environment = {**os.environ, "TMPDIR": self._folder, **(self._environment or {})}
         self._child = _launcher().submit(_spawn, command, self._stderr, environment).result()
@@ -281,11 +282,10 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
 def end_children() -> None:
     """Ends all children and removes their folders; for the end of this process, from any thread."""
     for worker in list(_workers):
-        child, folder = worker._child, worker._folder
+        child = worker._child
         if child is not None:
             _kill(child)
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+    remove_process_folder()
 
 
 def _on_terminate(number: int, frame: object) -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 import platformdirs
 
 from hil.core.errors import BadInputError, InfrastructureError
+from hil.core.process_folder import process_folder
 from hil.targets.firmware.compilers import DEFAULT_CPU, Compiler, find_compiler
 from hil.targets.firmware.port_check import check_port
 
@@ -112,7 +113,7 @@ def build(
 
 def _make(folder: Path, header: Path, compiler: Compiler, settings: list[str], key: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="hil-firmware-") as work:
+    with tempfile.TemporaryDirectory(prefix="firmware-", dir=process_folder()) as work:
         _compile(Path(work), header, compiler, settings)
         data = (Path(work) / "monitor.elf").read_bytes()
     target = folder / f"{header.stem}-{key}.{hashlib.sha256(data).hexdigest()}.elf"
