@@ -65,10 +65,14 @@ def _explain(evaluator: Evaluator, deployment: Deployment, root: Path) -> str:
         side += [word for option in vela.options for word in ("--vela-option", option)]
     else:
         ran, side = ["int8.tflite", *options], [deployment.target, *options]
-    command = _write(folder, deployment, outcome, different[:MOST_SAMPLES], ran)
-    lines += [f"bundle: {folder}", f"again: {command}", f"explain: {_explaining(folder, side)}"]
-    (folder / "README.txt").write_text("\n".join(lines) + "\n")
-    return "\n".join(lines)
+    shown = [f"bundle: {folder}", f"again: {_again(folder, ran, deployment.target)}"]
+    shown.append(f"explain: {_explaining(folder, side)}")
+    try:
+        _write(folder, deployment, outcome, different[:MOST_SAMPLES])
+        (folder / "README.txt").write_text("\n".join([*lines, *shown]) + "\n")
+    except OSError as error:  # the mismatch is the failure, not the disk
+        shown = [f"no bundle: {folder} cannot be written: {error.strerror}"]
+    return "\n".join([*lines, *shown])
 
 
 def _different_samples(outcome: TargetOutcome) -> Integers:
@@ -90,7 +94,7 @@ def _first_operator(deployment: Deployment, outcome: TargetOutcome, sample: int)
     return f"first operator that differs: {found}"
 
 
-def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples: Integers, words: list[str]) -> str:
+def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples: Integers) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "int8.tflite").write_bytes(deployment.int8)
@@ -102,9 +106,12 @@ def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples
         np.savez(folder / f"{file}.npz", **{n: a[samples] for n, a in zip(outputs, arrays, strict=True)})
     identity = {"deployment": deployment.name, "vela": asdict(deployment.vela), "run": outcome.run.identity}
     (folder / "identity.json").write_text(json.dumps(identity, indent=1))
+
+
+def _again(folder: Path, words: list[str], target: str) -> str:
+    """The command that runs the bundle's model on its inputs; `words` are the file and the options."""
     file, *options = words
-    arguments = ["hil", "run", file, "--target", deployment.target, "--inputs", "inputs.npz", "--outputs", "again.npz"]
-    arguments += options
+    arguments = ["hil", "run", file, "--target", target, "--inputs", "inputs.npz", "--outputs", "again.npz", *options]
     return f"cd {shlex.quote(str(folder))} && {shlex.join(arguments)}"
 
 

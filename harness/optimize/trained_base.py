@@ -5,6 +5,7 @@ Weights are an `.npz`: one float32 array per weight, by the weight's name in Ker
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hil.harness.optimize.keras.keras3 import is_keras3, rebuild, reset_layer_na
 from hil.harness.optimize.network_check import check_network
 from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, fit
 from hil.harness.optimize.training_history import OnEpoch
+from hil.harness.output_file import write_output
 
 _HINT = "return a functional or sequential model of Keras 2 or 3; a file is named without a function: build=FILE"
 
@@ -57,9 +59,13 @@ def train_base(
 
 
 def save_weights(network: Any, path: Path) -> None:
-    """Writes all weights as an `.npz`; the same weights give the same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **{weight.name: weight.numpy() for weight in network.weights})
+    """Writes all weights as an `.npz`, whole or not at all; the same weights give the same bytes.
+
+    Raises `InfrastructureError` if the file cannot be written.
+    """
+    content = io.BytesIO()
+    np.savez(content, **{weight.name: weight.numpy() for weight in network.weights})
+    write_output(path, content.getvalue())
 
 
 def load_weights(network: Any, path: Path) -> None:

@@ -94,3 +94,9 @@ def test_the_message_names_what_feeds_the_operator_that_differs(tmp_path: Path, 
     assert "suspect first: SUM 1, which feeds it and could not be compared (another form" in line
     (readme,) = (folder / "hil-failures").rglob("README.txt")
     assert "suspect first: SUM 1" in readme.read_text()
+    shutil.rmtree(folder / "hil-failures")
+    (folder / "hil-failures").write_text("no folder can be made here")
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1, "a mismatch is no breakdown, wherever its bundle cannot be written"
+    assert "first operator that differs: LOG, operator 3" in done.stdout
+    assert "cannot be written: Not a directory" in done.stdout

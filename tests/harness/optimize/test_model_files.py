@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
-from hil.core.errors import BadInputError, UnavailableError
+from hil.core.errors import BadInputError, InfrastructureError, UnavailableError
 from hil.harness.model import Dataset, FineTune, Model, Recipe, discover, load_model_file, sibling
 from hil.harness.optimize import base_weights, steps, trained_base
 from hil.harness.optimize.keras import hdf5_file
@@ -183,6 +184,21 @@ def test_a_base_is_trained_written_and_read_back(tmp_path: Path, data: steps.Tra
     assert np.array_equal(network.predict(data.x, verbose=0), again.predict(data.x, verbose=0))
     trained_base.save_weights(again, tmp_path / "again.npz")
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "small.npz").read_bytes()
+
+
+def test_weights_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "small.npz"
+    trained_base.save_weights(small_network(), path)
+    before = path.read_bytes()
+    largest = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, largest[1]))
+    try:
+        with pytest.raises(InfrastructureError, match=r"small\.npz cannot be written: File too large"):
+            trained_base.save_weights(small_network(), path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, largest)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_weights_that_do_not_fit_are_refused(tmp_path: Path, data: steps.TrainingData) -> None:
