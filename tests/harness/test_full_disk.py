@@ -16,7 +16,7 @@ def test_parity(deployment, parity):
     assert parity.mismatches == 0
 """
 WALK = """
-import subprocess, sys
+import os, subprocess, sys, tempfile
 from pathlib import Path
 from hil.core.errors import InfrastructureError
 from hil.harness.model import load_model_file
@@ -28,6 +28,7 @@ model = load_model_file("models/blobs.py")
 before = -1
 for kib in (4, 12, 24, 36, 44, 56, 200):
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", "disk"], check=True)
+    assert os.stat("disk").st_dev != os.stat(tempfile.gettempdir()).st_dev
     store = Store(Path("disk/store"))
     pipeline = Pipeline(store)
     try:
@@ -47,6 +48,23 @@ for kib in (4, 12, 24, 36, 44, 56, 200):
 """
 
 
+FILE_SYSTEM = """
+import errno, os, sys
+from pathlib import Path
+
+def refuse(event, arguments):
+    if event == "os.link":
+        raise OSError(errno.EPERM, "this file system has no hard links", arguments[0])
+    if event == "os.rename":
+        source, target = (Path(os.fsdecode(name)) for name in arguments[:2])
+        if source.stat().st_dev != target.parent.stat().st_dev:
+            raise AssertionError(f"{source} is moved to another file system, {target}: that is no rename")
+
+sys.addaudithook(refuse)
+"""
+"""A `sitecustomize` of every process: no hard links, and no rename that would have to copy."""
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     (tmp_path / "disk").mkdir()
@@ -55,7 +73,10 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_disk_of_any_size_gives_whole_artifacts_or_one_line(repository: Path) -> None:
-    done = run_with_mounts("true", [sys.executable, "-c", WALK], repository)
+    """The store is another file system than the temporary folder's, and what it publishes is one rename within it."""
+    write(repository, {"patch/sitecustomize.py": FILE_SYSTEM})
+    patch = {"PYTHONPATH": str(repository / "patch")}
+    done = run_with_mounts("true", [sys.executable, "-c", WALK], repository, patch)
     assert done.returncode == 0, done.stderr
     *full, last = done.stdout.splitlines()
     assert len(full) >= 3
