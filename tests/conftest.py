@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"  # a test may start TensorFlow before the harness trains in the same process
 
+with contextlib.suppress(ImportError):  # tests/on_target runs without the test extras
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile("any-load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any-load")
+
 # A shell's background job ignores SIGINT, and so would every child that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

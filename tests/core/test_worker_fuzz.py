@@ -35,7 +35,7 @@ _JSON = st.recursive(st.none() | st.integers() | st.text(max_size=5), lambda par
 _HEADERS = st.one_of(_JSON, st.dictionaries(st.sampled_from(["sizes", "x"]), _JSON | st.lists(st.integers(-2, 40))))
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(_HEADERS, st.binary(max_size=80), st.integers(-3, 3))
 def test_a_frame_that_is_none_of_ours_is_refused(header: object, tail: bytes, wrong: int) -> None:
     text = json.dumps(header).encode()

@@ -18,7 +18,7 @@ _ACCESS = st.tuples(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(st.integers(0, 1 << 16), st.lists(_ACCESS, max_size=12), st.lists(_ACCESS, max_size=4))
 def test_any_accesses_around_a_job(which, before, after):
     streams = make_seeds(4).inputs["stream"]
@@ -32,7 +32,7 @@ def test_seeds_run_to_their_end():
     assert {TARGETS["registers"](data, []) for data in make_seeds(4).inputs["registers"]} == {"ok"}
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(st.integers(0, 1 << 16), st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=4))
 def test_changed_payloads_run_or_are_refused(which, changes):
     payloads = make_seeds(4).inputs["payload"]

@@ -31,7 +31,7 @@ _CHANGE = st.tuples(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(st.integers(0, 1 << 16), st.lists(_CHANGE, min_size=1, max_size=4), st.floats(0, 1))
 def test_changed_models_are_read_or_refused(which: int, changes: list[tuple[int, int, int]], kept: float) -> None:
     """Bytes, half words and words of offsets, lengths and numbers; through every reader, and Vela's outputs run."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.core.errors import BadInputError
@@ -162,7 +162,6 @@ def _lines(draw: st.DrawFn) -> CommandLine:
     )
 
 
-@settings(deadline=None)
 @given(_lines())
 def test_what_is_written_is_read_back(line: CommandLine) -> None:
     assert parse(arguments(line)) == line

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.core.errors import FaultError
@@ -263,7 +263,6 @@ def test_arms_driver_needs_no_disassembler(runner: Firmware, compiled: Callable[
     assert b"Inference completed" in done.stdout
 
 
-@settings(deadline=None)
 @given(st.integers(0, 14), st.sampled_from([r for r in range(15) if r != 13]), st.integers(0, 0xFFF), st.randoms())
 def test_immediate_offsets_of_any_registers(base: int, target: int, offset: int, random: object) -> None:
     registers = [0x5810_0000 + 0x40 * number for number in range(16)]
@@ -274,7 +273,6 @@ def test_immediate_offsets_of_any_registers(base: int, target: int, offset: int,
         assert access.written_base(registers) is None
 
 
-@settings(deadline=None)
 @given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 0xFF), st.booleans(), st.booleans())
 def test_writeback_of_any_registers(base: int, target: int, offset: int, before: bool, up: bool) -> None:
     if base == target:
@@ -286,7 +284,6 @@ def test_writeback_of_any_registers(base: int, target: int, offset: int, before:
     assert access.written_base(registers) == moved
 
 
-@settings(deadline=None)
 @given(st.integers(0, 0xFFFF_FFFF))
 def test_sign_extension(raw: int) -> None:
     byte = decode(bytes.fromhex("90f90010"))  # LDRSB.W r1, [r0]
@@ -297,7 +294,6 @@ def test_sign_extension(raw: int) -> None:
     assert half.loaded(raw & 0xFFFF) == ((raw & 0x7FFF) - (raw & 0x8000)) & 0xFFFF_FFFF
 
 
-@settings(deadline=None)
 @given(st.integers(0, 0xFFFF_FFFF))
 def test_nothing_but_the_it_state_changes_and_a_block_ends_after_four(xpsr: int) -> None:
     mask = 0x0600_FC00

@@ -220,7 +220,7 @@ def test_files_and_bytes_of_a_run_are_limited(tmp_path: Path) -> None:
         host.close()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(["..", ".", "", "in", "sub", "link", "up", "a\\b", "/"]), max_size=6).map("/".join))
 def test_names_of_any_form_stay_in_the_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     root = tmp_path_factory.getbasetemp() / "names"

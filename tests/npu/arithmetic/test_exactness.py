@@ -106,7 +106,7 @@ TYPES = {np.uint8: (0, 255), np.int8: (-128, 127), np.int16: (-(1 << 15), (1 << 
 FLIP = st.integers(0, 3)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from([*TYPES]),
     st.booleans(),
@@ -154,7 +154,7 @@ def test_products_beyond_int64_are_refused():
         exactness.exact_type(np.full((1, 1 << 10), 255, np.int16), 1 << 46)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.integers(-128, 127), min_size=1, max_size=300),
     st.integers(-128, 127),
@@ -191,7 +191,7 @@ def test_the_bound_of_dot_products(bias, shift, monkeypatch):
     backend.unload()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.integers(0, 55).flatmap(lambda bits: st.integers(-(1 << bits), 1 << bits)),
     st.integers(-(1 << 39), (1 << 39) - 1),
@@ -254,7 +254,7 @@ def common_scale(operation: Elementwise, value: int, place: int) -> int:
     return scaled(value << bits, operation.scale_a.factor, shift, operation.operand_rounding)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from([Kind.ADD, Kind.SUB, Kind.MUL, Kind.MIN, Kind.MAX]),
     st.sampled_from([*TYPES]),

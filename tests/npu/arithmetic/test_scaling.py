@@ -31,7 +31,7 @@ FACTORS = st.one_of(st.integers(0, 0x8000_0001), st.sampled_from([0, 1, 1 << 30,
 VALUES = st.one_of(st.integers(-(1 << 30), 1 << 30), st.integers(-300, 300))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(VALUES, FACTORS, st.integers(0, 62), st.sampled_from(Rounding))
 def test_rescale(value, factor, shift, rounding):
     assert int(rescale(np.array([value]), factor, shift, rounding)[0]) == reference(value, factor, shift, rounding)
@@ -69,7 +69,7 @@ def _stage(dtype, factor, shift, zero_point, low, high, rounding=Rounding.TFL, b
     return OutputStage(np.dtype(dtype), rounding, one(bias), one(factor), one(shift), zero_point, activation, 1 << 40)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.integers(-(1 << 24), 1 << 24), min_size=1, max_size=40),
     st.integers(-(1 << 20), 1 << 20),
@@ -99,7 +99,7 @@ WEIGHTS = st.integers(1, 600).flatmap(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(WEIGHTS, st.sampled_from([np.int8, np.uint8, np.int16]), st.integers(-128, 255))
 def test_the_chosen_arithmetic_is_exact(size_magnitude_seed, dtype, zero_point):
     """Worst inputs for the weights, accumulated one by one in the chosen type, give the integer sum."""

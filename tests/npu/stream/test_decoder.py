@@ -157,7 +157,7 @@ def _vela_words(shared_models, vela, name="kws_ref_int8"):
     return model, operator, words
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.integers(0, 0xFFFFFFFF), max_size=60))
 def test_random_words_only_raise_stream_errors(words):
     _attempt(np.array(words, np.uint32), {0: np.zeros(64, np.uint8)}, 1 << 12)
@@ -168,7 +168,7 @@ _VALUE = st.one_of(st.integers(0, 40), st.integers(-(1 << 39), (1 << 39) - 1))
 _OPERATION = st.sampled_from([Op.CONV, Op.DEPTHWISE, Op.POOL, Op.ELEMENTWISE, Op.DMA_START])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.one_of(st.tuples(_REGISTER, _VALUE), st.tuples(_OPERATION, st.integers(0, 9))), max_size=40))
 def test_random_commands_only_raise_stream_errors(commands):
     _attempt(assemble(*POOL, *commands, (Op.POOL, 0)), {0: np.arange(64, dtype=np.uint8)}, 1 << 12)

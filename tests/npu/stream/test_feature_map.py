@@ -22,7 +22,7 @@ def touched(fm: FeatureMap) -> list[int]:
     return places
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(
     st.tuples(st.integers(1, 3), st.integers(1, 3), st.sampled_from([1, 15, 16, 17, 31, 32, 33, 40])),
     st.sampled_from(["u1", "i2", "i4"]),
@@ -40,7 +40,7 @@ def test_extent_is_what_is_touched(shape, dtype, bricks, strides, tile):
     assert fm.extent() == (min(places), max(places) + 1)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(
     st.tuples(st.integers(1, 3), st.integers(1, 3), st.sampled_from([1, 15, 16, 17, 33])),
     st.sampled_from(["u1", "i2"]),

@@ -35,7 +35,7 @@ def _flip(data: bytes, most: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 1 << len(data) % 8]) + data[at + 1 :]
 
 
-@settings(max_examples=250, deadline=None, derandomize=True)
+@settings(max_examples=250, derandomize=True)
 @given(st.integers(0, 1 << 16), st.lists(st.integers(0, 1 << 32), min_size=1, max_size=6))
 def test_changed_streams_stay_inside_and_say_what_is_wrong(which, changes):
     """Registers with other values, operations in other places, cut streams: run with NumPy and the compiled loops."""
@@ -180,7 +180,7 @@ def test_zeros_between_elements_need_not_be_numbers_of_their_type():
 _WRITES = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9), st.booleans()), max_size=30)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(_WRITES, st.integers(0, 35), st.integers(1, 10))
 def test_known_bytes_are_those_that_were_written_last(writes, start, length):
     known = KnownMemory({})
@@ -196,7 +196,7 @@ def test_known_bytes_are_those_that_were_written_last(writes, start, length):
         assert len(set(wanted)) > 1  # Bytes of several copies are not put together.
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200, derandomize=True)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 30), st.integers(0, 9)), max_size=12), st.integers(0, 35))
 def test_spans_meet_what_has_a_byte_in_common(parts, start):
     spans = Spans((region, low, low + size) for region, low, size in parts)

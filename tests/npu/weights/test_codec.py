@@ -70,14 +70,14 @@ def test_equals_velas_decoder(kind):
             np.testing.assert_array_equal(decode(bytes(encoded)), weights)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300))
 def test_random_bytes_only_raise_stream_errors(data):
     results = [outcome(decode, data) for decode in DECODERS]
     assert results[0] == results[1]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 1 << 30), st.integers(0, 1 << 30), st.sampled_from(KINDS))
 def test_damaged_streams_only_raise_stream_errors(seed, where, kind):
     weights = _distribution(kind, 500, np.random.default_rng(seed))
@@ -88,7 +88,7 @@ def test_damaged_streams_only_raise_stream_errors(seed, where, kind):
         assert results[0] == results[1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     macs=st.sampled_from([32, 64, 128, 256]),
     depthwise=st.booleans(),

@@ -20,7 +20,7 @@ HEAD = 10
 """Bytes of a seed before its stream: the layout."""
 
 
-@settings(max_examples=250, deadline=None, derandomize=True)
+@settings(max_examples=250, derandomize=True)
 @given(
     st.integers(0, 1 << 16),
     st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), max_size=4),
@@ -90,7 +90,7 @@ def test_zero_runs_are_counted(compiled: bool, monkeypatch: pytest.MonkeyPatch) 
         tracemalloc.stop()
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(
     shape=st.tuples(st.integers(1, 30), st.integers(1, 17), st.integers(1, 17), st.integers(1, 40)),
     block=st.integers(1, 70),
