@@ -53,6 +53,11 @@ class Engine:
     environment: dict[str, str] = field(default_factory=dict)
     why: str = ""
 
+    @property
+    def elsewhere(self) -> bool:
+        """True if the FVP is no process of this machine that can be watched: a daemon runs it, perhaps far away."""
+        return self.name == "docker"
+
 
 def check_name(name: str) -> None:
     """Raises `BadInputError` for a name that no engine has; starts nothing."""

@@ -97,11 +97,11 @@ def run_inferences(
 ) -> list[Inference]:
     """Runs `model` (an int8 TFLite file, or Vela's output) on each of `samples`, which are the bytes of each input.
 
-    Each gives `output_sizes` bytes of each output.  `time_limit_s` is for one sample; `finished` is called with how
-    many are done.  `engine` is a name, or the result of `engine.find`; `npu` has the memories that the open one's
-    modelled cycles assume (None: the usual ones of the family).  `parameters` are the user's, set after those set here;
-    with `ethosu.extra_args=--fast` among them the cycles are `untrusted`.  Another thread ends the run by setting
-    `stop`.
+    Each gives `output_sizes` bytes of each output.  `time_limit_s` is for one sample, in seconds that the FVP computes
+    or waits; `finished` is called with how many are done.  `engine` is a name, or the result of `engine.find`; `npu`
+    has the memories that the open one's modelled cycles assume (None: the usual ones of the family).  `parameters` are
+    the user's, set after those set here; with `ethosu.extra_args=--fast` among them the cycles are `untrusted`.
+    Another thread ends the run by setting `stop`.
 
     Raises `BadInputError` for a model that this machine or its firmware cannot run (compiled for other MACs, too
     large, an operator the firmware lacks), `UnavailableError` if something is not installed, and with the log
@@ -123,7 +123,8 @@ def run_inferences(
             files = [stack.enter_context(anonymous(data)) for data in given]
             paths = [path_of(file) for file in files]
             line = _command_line(firmware, program, macs, npu, paths, sum(output_sizes), together)
-            line = replace(line, parameters={**line.parameters, **(parameters or {})}, timelimit=time_limit_s)
+            limit = time_limit_s if program.elsewhere else None  # others are judged by their progress
+            line = replace(line, parameters={**line.parameters, **(parameters or {})}, timelimit=limit)
             descriptors = [file.fileno() for file in files]
             logs = launch(
                 program, line, descriptors, limit_s=time_limit_s, samples=together, stop=stop,

@@ -3,12 +3,14 @@
     with anonymous(data) as file:
         uart = launch(program, line, [file.fileno()], limit_s=60)
 
-Files are anonymous and in memory, so a full disk hinders nothing.  The FVP's own time limit ends it, and a watchdog
-here if that does not; it also ends with this process.
+Files are anonymous and in memory, so a full disk hinders nothing.  The FVP may compute for its time limit, or wait for
+as long, until a sample is done: on a loaded machine both take longer on the clock on the wall.  It also ends with this
+process.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import subprocess
@@ -25,16 +27,18 @@ from hil.fvp.command_line import contract
 from hil.fvp.engines.engine import Engine
 from hil.fvp.inference import report
 from hil.fvp.inference.uart_log import Logs
-from hil.fvp.machine.uart import EOT
 
-_WATCHDOG_SECONDS = 30.0
-"""Time beyond its time limit that an FVP may take for its start and end."""
+_ELSEWHERE_SECONDS = 60.0
+"""Time beyond its time limit that an FVP on another machine may take for its start and end."""
 
 _FAULT_SECONDS = 0.5
 """Time for which a fault handler may still print before it is ended."""
 
 _LOOK_SECONDS = 0.2
 """Longest time until a cancelled run ends."""
+
+_CLOSED_SECONDS = 0.01
+"""Time between two looks at an FVP that has closed its output and not ended."""
 
 _LINE = 512
 """Bytes of a line that are looked at for a fault handler's, or quoted."""
@@ -55,11 +59,10 @@ def launch(
 ) -> list[str]:
     """Runs the FVP to its end and returns its UART's output per sample; `finished` is called with how many are done.
 
-    `limit_s` is the time limit of one sample.  Raises what it ended with if that was no ordinary end, with the log of
-    the sample that it was at, `StoppedError` once another thread has set `stop`.
+    `limit_s` is the time limit of one sample, in seconds of computing or of waiting.  Raises what it ended with if that
+    was no ordinary end, with the log of the sample that it was at, `StoppedError` once another thread has set `stop`.
     """
     stop = stop or threading.Event()
-    deadline = time.monotonic() + samples * limit_s + _WATCHDOG_SECONDS
     command = [*program.command, *contract.arguments(line)]
     environment = {**os.environ, **program.environment}
     if program.tied:
@@ -76,12 +79,9 @@ def launch(
         except OSError as error:
             raise BootError(f"{command[0]} cannot be started: {error.strerror}") from None
         try:
-            assert child.stdout is not None
             logs = Logs(samples)
-            in_time = _listen(child.stdout, logs, deadline, stop, finished)
-            code = child.wait(_WATCHDOG_SECONDS) if in_time else None
-        except subprocess.TimeoutExpired:
-            code = None
+            patience_s = limit_s + (_ELSEWHERE_SECONDS if program.elsewhere else 0.0)
+            hung = _listen(child, logs, patience_s, stop, finished)
         finally:
             _end(child)
         messages.seek(max(0, messages.seek(0, os.SEEK_END) - _MESSAGES))
@@ -89,29 +89,47 @@ def launch(
     texts = logs.texts()
     if stop.is_set():
         raise StoppedError("the run was ended by who started it", log=texts[-1])
-    _judge(texts[-1], code, said, limit_s)
+    _judge(texts[-1], child.returncode, said, hung)
     return texts
 
 
 def _listen(
-    stream: IO[bytes], logs: Logs, deadline: float, stop: threading.Event, finished: Callable[[int], None] | None
-) -> bool:
-    """Adds the data of `stream` to `logs`; True if it ended by itself before `deadline` or `stop`."""
-    recent = b""
-    while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
-        if not select.select([stream], [], [], min(left, _LOOK_SECONDS))[0]:
-            continue
-        chunk = os.read(stream.fileno(), 1 << 16)
-        if not chunk:
-            return True
-        logs.take(chunk)
-        if finished and EOT in chunk:
-            finished(logs.complete)
-        recent += chunk
-        if report.FAULT.search(recent.decode(errors="replace")):
-            deadline = min(deadline, time.monotonic() + _FAULT_SECONDS)
-        recent = recent[-_LINE:]
-    return False
+    child: subprocess.Popen[bytes],
+    logs: Logs,
+    patience_s: float,
+    stop: threading.Event,
+    finished: Callable[[int], None] | None,
+) -> str:
+    """Adds what `child` prints to `logs` until it ends or `stop`; returns why it hangs, or an empty text."""
+    from hil.core.progress_watch import ProgressWatch
+
+    assert child.stdout is not None
+    watch, look_s = ProgressWatch(child.pid, patience_s, strict=True), min(_LOOK_SECONDS, patience_s / 4)
+    fault_ends, next_look = math.inf, 0.0
+    recent, is_open = b"", True
+    while not stop.is_set() and (now := time.monotonic()) < fault_ends:
+        if now >= next_look:
+            if why := watch.why_hanging():
+                return why
+            next_look = now + look_s
+        ended = child.poll() is not None  # what it printed until then is read
+        if is_open and select.select([child.stdout], [], [], 0 if ended else look_s)[0]:
+            chunk = os.read(child.stdout.fileno(), 1 << 16)
+            is_open, complete = bool(chunk), logs.complete
+            logs.take(chunk)
+            if logs.complete > complete:
+                watch.progressed()
+                if finished:
+                    finished(logs.complete)
+            recent += chunk
+            if report.FAULT.search(recent.decode(errors="replace")):
+                fault_ends = min(fault_ends, now + _FAULT_SECONDS)
+            recent = recent[-_LINE:]
+        elif ended:
+            return ""
+        elif not is_open:
+            time.sleep(_CLOSED_SECONDS)
+    return ""
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -127,16 +145,17 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             child.wait()
 
 
-def _judge(uart: str, code: int | None, said: str, limit: float) -> None:
-    """Raises the error that `code` (None: ended here), UART log and standard error show, if it was no ordinary end."""
+def _judge(uart: str, code: int, said: str, hung: str) -> None:
+    """Raises the error that `code`, UART log and standard error show, or that it `hung`, if it was no ordinary end."""
     log = uart + ("\n" + said if said else "")
     if fault := report.FAULT.search(uart):
         raise FaultError(f"the firmware faulted: {fault[0].strip()[:_LINE]}", log=log)
-    if code is None or contract.LIMIT_REACHED in said + uart:
+    if hung or contract.LIMIT_REACHED in said + uart:
+        why = f"the FVP is {hung}" if hung else "its time is over"
         if not uart.strip():
-            raise BootError(f"the firmware printed nothing in {limit:g} s", log=log)
+            raise BootError(f"the firmware printed nothing: {why}", log=log)
         last = uart.strip().splitlines()[-1].strip()[:_LINE]
-        raise HangError(f"the firmware did not end in {limit:g} s; its last line: {last}", log=log)
+        raise HangError(f"the firmware did not end: {why}; its last line: {last}", log=log)
     if code:
         message = said.strip().splitlines()[-1][:_LINE] if said.strip() else "it said nothing"
         message = message.removeprefix("Error: ").removeprefix("corstone300-open: ")

@@ -1,6 +1,6 @@
 """QEMU's debugger connection: the few packets of gdb's remote protocol that the open Corstone-300 needs.
 
-    gdb = Gdb(sock, pid); gdb.connect(); gdb.watch(0x58102000, 0x1000)
+    gdb = Gdb(QemuSocket(sock, pid, patience_s)); gdb.connect(); gdb.watch(0x58102000, 0x1000)
     gdb.resume()
     if gdb.stopped(0.002): gdb.reason(); registers, xpsr = gdb.registers()
 
@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import re
 import select
-import socket
 import struct
 import time
 
 from hil.core.child_output import wait_for_output
-from hil.core.errors import BootError, FaultError, QemuEndedError, QemuHangsError
+from hil.core.errors import BootError, FaultError
+from hil.fvp.machine.qemu_socket import QemuSocket
 
 _PACKET = re.compile(rb"\$([^#]*)#..", re.DOTALL)
 PC = 15
@@ -34,38 +34,8 @@ _PIECE = 1 << 10
 """Bytes of memory moved by one packet; QEMU takes a little less than 2 KiB."""
 
 
-ANSWER_SECONDS = 30.0
-"""Longest time for any answer of QEMU; it needs a millisecond."""
-
 _STOP_SECONDS = 10.0
-"""Longest time for QEMU to stop its CPU."""
-
-
-def send(sock: socket.socket, data: bytes) -> None:
-    """Sends all of `data`; raises `QemuEndedError` if nobody is there to take it, `QemuHangsError` if nobody does."""
-    try:
-        sock.sendall(data)
-    except ConnectionError:
-        raise QemuEndedError("QEMU ended") from None
-    except TimeoutError:
-        raise _hangs() from None
-
-
-def receive(sock: socket.socket) -> bytes:
-    """The next bytes; raises `QemuEndedError` if nobody is there to send any, `QemuHangsError` if nobody does."""
-    try:
-        data = sock.recv(1 << 20)
-    except ConnectionError:
-        data = b""
-    except TimeoutError:
-        raise _hangs() from None
-    if not data:
-        raise QemuEndedError("QEMU ended")
-    return data
-
-
-def _hangs() -> QemuHangsError:
-    return QemuHangsError(f"QEMU gave no answer for {ANSWER_SECONDS:g} s")
+"""Seconds that QEMU may compute, or wait, until it stops its CPU."""
 
 
 def _packet(text: str) -> bytes:
@@ -74,22 +44,21 @@ def _packet(text: str) -> bytes:
 
 
 class Gdb:
-    """The connection to the QEMU of process `pid`, over a connected socket."""
+    """The debugger's side of a connection."""
 
-    def __init__(self, sock: socket.socket, pid: int) -> None:
-        self._socket = sock
-        self._pid = pid
+    def __init__(self, connection: QemuSocket) -> None:
+        self._connection = connection
         self._buffer = b""
         self._unconfirmed: list[str] = []
 
     def fileno(self) -> int:
         """The descriptor to wait on while the CPU runs."""
-        return self._socket.fileno()
+        return self._connection.fileno()
 
     def connect(self) -> None:
         """Waits until QEMU answers; raises `BootError` if it hangs."""
         self._send(_packet("qXfer:features:read:target.xml:0,ffb"))
-        if why := self._why_silent(ANSWER_SECONDS):
+        if why := self._why_silent(self._connection.patience_s):
             raise BootError(f"QEMU did not start: it is {why}")
         self._reply()
 
@@ -133,7 +102,7 @@ class Gdb:
     def _why_silent(self, patience_s: float) -> str:
         """Waits for a packet; returns why QEMU hangs, or an empty text."""
         while not self._packet():
-            if why := wait_for_output(self._socket, self._pid, patience_s):
+            if why := wait_for_output(self._connection, self._connection.pid, patience_s):
                 return why
             self._receive()
         return ""
@@ -142,7 +111,7 @@ class Gdb:
         """True if a packet (of a running CPU: that it stopped) comes within `timeout` seconds; it is not read yet."""
         until = time.monotonic() + timeout
         while not self._packet():
-            if not select.select([self._socket], [], [], max(until - time.monotonic(), 0))[0]:
+            if not select.select([self._connection], [], [], max(until - time.monotonic(), 0))[0]:
                 return False
             self._receive()
         return True
@@ -201,10 +170,10 @@ class Gdb:
         return found[1].decode("latin1")
 
     def _send(self, data: bytes) -> None:
-        send(self._socket, data)
+        self._connection.send(data)
 
     def _receive(self) -> None:
-        self._buffer += receive(self._socket)
+        self._buffer += self._connection.receive()
 
     @staticmethod
     def _expect_ok(packet: str, reply: str) -> None:

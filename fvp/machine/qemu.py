@@ -27,7 +27,8 @@ from typing import IO, TYPE_CHECKING
 
 from hil.core.errors import BootError, UnavailableError
 from hil.core.lifeline import tie
-from hil.fvp.machine.gdb import ANSWER_SECONDS, Gdb
+from hil.fvp.machine.gdb import Gdb
+from hil.fvp.machine.qemu_socket import QemuSocket
 from hil.fvp.machine.qtest import Qtest
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ _TCG = "tcg,tb-size=32"
 """Room for translated code in MiB: a firmware needs less, and QEMU's default of a GiB costs time to set up."""
 
 _START_SECONDS, _END_SECONDS = 30.0, 10.0
+
+ANSWER_SECONDS = 30.0
+"""Seconds that QEMU may compute, or wait, until it answers; it needs a millisecond."""
 
 _UART_BUFFER = 1 << 20
 """Bytes asked for in a UART's socket, each byte of which costs nearly a KiB.  When it is full, the firmware waits."""
@@ -162,8 +166,6 @@ def _start(
             given[name] = theirs.enter_context(other).fileno()
             if name.startswith("uart"):
                 other.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UART_BUFFER)
-            else:
-                sockets[name].settimeout(ANSWER_SECONDS)
         kept = _anonymous_file(0) if snapshots else None
         if kept is not None:
             theirs.callback(os.close, kept)
@@ -172,14 +174,14 @@ def _start(
         if control:
             from hil.fvp.machine.qmp import QmpClient  # Most runs have one sample and need neither.
 
-            qmp = QmpClient(sockets["qmp"])
+            qmp = QmpClient(QemuSocket(sockets["qmp"], process.pid, ANSWER_SECONDS))
         if kept is not None and qmp is not None:
             from hil.fvp.machine.snapshot import Snapshot
 
             snapshot = Snapshot(qmp, kept, memory, ddr)
         connected = {uart: sockets[f"uart{uart}"] for uart in uarts}
-        gdb, qtest = Gdb(sockets["gdb"], process.pid), Qtest(sockets["qtest"])
-        return Qemu(process, gdb, qtest, connected, ddr, snapshot, qmp, messages, ours.pop_all())
+        gdb, qtest = (QemuSocket(sockets[name], process.pid, ANSWER_SECONDS) for name in ("gdb", "qtest"))
+        return Qemu(process, Gdb(gdb), Qtest(qtest), connected, ddr, snapshot, qmp, messages, ours.pop_all())
 
 
 def _spawn(arguments: list[str], descriptors: Sequence[int | None], messages: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -1,6 +1,6 @@
 """QMP, QEMU's control protocol: commands and answers as JSON, a line each.
 
-    client = QmpClient(sock)
+    client = QmpClient(QemuSocket(sock, pid, patience_s))
     client.ask("query-status")
 
 Source: QEMU's "QMP protocol specification".
@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import json
 import select
-import socket
 from typing import Any
 
 from hil.core.errors import FaultError
-from hil.fvp.machine.gdb import receive, send
+from hil.fvp.machine.qemu_socket import QemuSocket
 
 
 class QmpClient:
-    """The connection, over a connected socket; QEMU must answer by when it is first used."""
+    """One side of a connection; QEMU must answer by when it is first used."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
+    def __init__(self, connection: QemuSocket) -> None:
+        self._connection = connection
         self._received = bytearray()
         self._greeted = False
 
@@ -32,7 +31,7 @@ class QmpClient:
             self._line()
             self.ask("qmp_capabilities")
         words = {name.replace("_", "-"): value for name, value in arguments.items()}
-        send(self._socket, json.dumps({"execute": command, "arguments": words}).encode() + b"\n")
+        self._connection.send(json.dumps({"execute": command, "arguments": words}).encode() + b"\n")
         while True:
             answer = self._line()
             if "error" in answer:
@@ -48,12 +47,12 @@ class QmpClient:
 
     def fileno(self) -> int:
         """The descriptor to wait on for events."""
-        return self._socket.fileno()
+        return self._connection.fileno()
 
     def events(self) -> list[str]:
         """Names of the events that came since the last command; does not wait."""
         names = []
-        while self._received.count(b"\n") or select.select([self._socket], [], [], 0)[0]:
+        while self._received.count(b"\n") or select.select([self._connection], [], [], 0)[0]:
             names.append(str(self._line().get("event")))
         return names
 
@@ -66,7 +65,7 @@ class QmpClient:
 
     def _line(self) -> dict[str, Any]:
         while (end := self._received.find(b"\n")) < 0:
-            self._received += receive(self._socket)
+            self._received += self._connection.receive()
         line = self._received[:end]
         del self._received[: end + 1]
         answer = json.loads(line)

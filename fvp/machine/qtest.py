@@ -1,6 +1,6 @@
 """QEMU's test connection: physical memory in bulk, and the level of interrupt lines.
 
-    qtest = Qtest(sock)
+    qtest = Qtest(QemuSocket(sock, pid, patience_s))
     qtest.write(0x31000000, data); qtest.read(0x31000000, 1000); qtest.interrupt(24, True)
 
 Beside the debugger it is needed because that cannot drive an interrupt line, and moves memory in pieces of 2 KB.
@@ -11,10 +11,9 @@ Source: QEMU's `softmmu/qtest.c` (its comment describes the commands).
 from __future__ import annotations
 
 import base64
-import socket
 
 from hil.core.errors import FaultError
-from hil.fvp.machine.gdb import receive, send
+from hil.fvp.machine.qemu_socket import QemuSocket
 
 _SUBSYSTEM = "/machine/iotkit"
 """QEMU's object of the SSE-300, whose input EXP_IRQ n is interrupt 32 + n."""
@@ -24,10 +23,10 @@ _PIECE = 1 << 20
 
 
 class Qtest:
-    """The connection, over a connected socket."""
+    """One side of a connection."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
+    def __init__(self, connection: QemuSocket) -> None:
+        self._connection = connection
 
     def interrupt(self, line: int, level: bool) -> None:
         """Sets the subsystem's expansion interrupt `line` (0 is interrupt 32 of the CPU)."""
@@ -52,10 +51,10 @@ class Qtest:
             self._ask(f"b64write {address + at:#x} {len(piece):#x} {base64.b64encode(piece).decode()}")
 
     def _ask(self, command: str) -> str:
-        send(self._socket, command.encode() + b"\n")
+        self._connection.send(command.encode() + b"\n")
         answer = bytearray()
         while not answer.endswith(b"\n"):
-            answer += receive(self._socket)
+            answer += self._connection.receive()
         status, _, rest = answer.decode("latin1").strip().partition(" ")
         if status != "OK":
             raise FaultError(f"QEMU refused {command[:40]!r}: {answer.decode('latin1').strip()}")

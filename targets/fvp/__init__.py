@@ -19,7 +19,7 @@ class FvpOptions:
 
     `parameters` are the FVP's, as `-C` takes them, besides those that a run needs.  `firmware` is the user's (see
     `hil.fvp.inference.firmware.load`); without, it is Arm's for the model's NPU.  `jobs` samples run at a time (None:
-    as many as there are cores), `time_limit_s` is for one of them, boot included.
+    as many as there are cores), `time_limit_s` is for one of them, boot included: seconds that it computes, or waits.
     """
 
     engine: str = option("auto", metavar="ENGINE", help="Which program plays the FVP: auto, arm, docker or open.")

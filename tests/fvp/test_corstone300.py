@@ -39,20 +39,20 @@ def _loop(path: Path) -> Path:
 
 
 def test_the_uart_goes_to_standard_output_until_eot(fvp: Launch, tmp_path: Path) -> None:
-    done = fvp("-a", _speaker(tmp_path / "a.elf"), *UART_OUT, "--timelimit", 30)
+    done = fvp("-a", _speaker(tmp_path / "a.elf"), *UART_OUT, "--timelimit", 600)
     assert (done.returncode, done.stdout) == (0, TEXT), done.stderr
 
 
 def test_the_uart_goes_to_a_file(fvp: Launch, tmp_path: Path) -> None:
     done = fvp("-a", _speaker(tmp_path / "a.elf"), "-C", "mps3_board.uart0.out_file='uart.txt'",
-               "-C", "mps3_board.uart0.shutdown_on_eot=1", "--timelimit", 30)  # fmt: skip
+               "-C", "mps3_board.uart0.shutdown_on_eot=1", "--timelimit", 600)  # fmt: skip
     assert (done.returncode, done.stdout) == (0, b""), done.stderr
     assert (tmp_path / "uart.txt").read_bytes() == TEXT
 
 
 def test_a_tag_ends_the_simulation_and_what_follows_is_not_written(fvp: Launch, tmp_path: Path) -> None:
     done = fvp("-a", _speaker(tmp_path / "a.elf"), "-C", "mps3_board.uart0.out_file=-",
-               "-C", "mps3_board.uart0.shutdown_tag='over and'", "--timelimit", 30)  # fmt: skip
+               "-C", "mps3_board.uart0.shutdown_tag='over and'", "--timelimit", 600)  # fmt: skip
     assert (done.returncode, done.stdout) == (0, b"over and"), done.stderr
 
 
@@ -80,27 +80,27 @@ def test_memory_of_every_kind_is_loaded_and_dumped(fvp: Launch, tmp_path: Path) 
     places = [
         word for at in addresses for word in ("--data", f"in@{at:#x}", "--dump", f"cpu0={at:x}@Memory:{at:#x},70000")
     ]
-    done = fvp("-a", _speaker(tmp_path / "a.elf"), *UART_OUT, *places, "--timelimit", 30)
+    done = fvp("-a", _speaker(tmp_path / "a.elf"), *UART_OUT, *places, "--timelimit", 600)
     assert done.returncode == 0, done.stderr
     for at in addresses:
         assert (tmp_path / f"{at:x}").read_bytes() == data
 
 
 def test_statistics_say_what_they_are(fvp: Launch, tmp_path: Path) -> None:
-    done = fvp("-a", _speaker(tmp_path / "a.elf"), *UART_OUT, "--stat", "--timelimit", 30)
+    done = fvp("-a", _speaker(tmp_path / "a.elf"), *UART_OUT, "--stat", "--timelimit", 600)
     assert b"Simulated time" in done.stdout
     assert b"instructions are not counted" in done.stdout
 
 
 def test_a_cpu_that_locks_up_is_told(fvp: Launch, tmp_path: Path) -> None:
     (tmp_path / "a.elf").write_bytes(Program(entry=0x100).elf())  # No Thumb bit: a fault, whose handler is at 0.
-    done = fvp("-a", "a.elf", "--timelimit", 30)
+    done = fvp("-a", "a.elf", "--timelimit", 600)
     assert done.returncode == 3
     assert b"locked up" in done.stderr
 
 
 def test_a_file_that_is_no_elf_is_told(fvp: Launch, tmp_path: Path) -> None:
-    done = fvp("-a", __file__, "--timelimit", 5)
+    done = fvp("-a", __file__, "--timelimit", 600)
     assert done.returncode == 2
     assert b"no ELF file" in done.stderr
 
@@ -109,7 +109,7 @@ def test_an_elf_that_was_cut_off_is_told(fvp: Launch, tmp_path: Path) -> None:
     whole = _speaker(tmp_path / "a.elf").read_bytes()
     for size in (60, len(whole) - 1):
         (tmp_path / "a.elf").write_bytes(whole[:size])
-        done = fvp("-a", "a.elf", "--timelimit", 5)
+        done = fvp("-a", "a.elf", "--timelimit", 600)
         assert (done.returncode, b"not a whole ELF file" in done.stderr) == (2, True), done.stderr
 
 
@@ -146,7 +146,7 @@ def test_a_tag_may_be_any_bytes(qemu: None, tmp_path: Path) -> None:
     program.send(b"a\xff\xfeb")
     program.code(0xE7FE)
     (tmp_path / "a.elf").write_bytes(program.elf())
-    words = [*COMMAND, "-a", "a.elf", *UART_OUT, "-C", tag, "--timelimit", "30"]
+    words = [*COMMAND, "-a", "a.elf", *UART_OUT, "-C", tag, "--timelimit", "600"]
     done = subprocess.run(words, capture_output=True, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, b"a\xff\xfe"), done.stderr
 
@@ -162,7 +162,7 @@ def test_a_defect_of_the_executable_is_no_usage_error(fvp: Launch, tmp_path: Pat
         "import sys; from hil.fvp import corstone300; from hil.fvp.machine import load_store; "
         "load_store._usual = None; sys.exit(corstone300.main())"
     )
-    command = [sys.executable, "-c", code, "-a", "a.elf", "--timelimit", "30"]
+    command = [sys.executable, "-c", code, "-a", "a.elf", "--timelimit", "600"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 3
     assert done.stderr.startswith("Error: corstone300-open: internal error: TypeError:")
@@ -173,7 +173,7 @@ def test_a_defect_of_the_executable_is_no_usage_error(fvp: Launch, tmp_path: Pat
 def test_a_reader_that_goes_away_is_no_traceback(qemu: None, tmp_path: Path) -> None:
     firmware = _speaker(tmp_path / "a.elf")
     child = subprocess.Popen(
-        [*COMMAND, "-a", str(firmware), *UART_OUT, "--timelimit", "30"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*COMMAND, "-a", str(firmware), *UART_OUT, "--timelimit", "600"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert child.stdout is not None
     child.stdout.close()
@@ -249,7 +249,7 @@ def test_runs_in_parallel_do_not_meet(fvp: Launch, tmp_path: Path) -> None:
         program.end()
         path = tmp_path / f"{number}.elf"
         path.write_bytes(program.elf())
-        return fvp("-a", path, *UART_OUT, "--timelimit", 30).stdout
+        return fvp("-a", path, *UART_OUT, "--timelimit", 600).stdout
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(one, range(6))) == [b"%d" % number for number in range(6)]

@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.core.errors import BootError, FaultError, FvpError, HangError, StoppedError
+from hil.core.errors import BootError, FaultError, FvpError, HangError, QemuHangsError, StoppedError
 from hil.fvp.command_line import contract
 from hil.fvp.command_line.contract import CommandLine
 from hil.fvp.inference import firmware
 from hil.fvp.inference.inference import run_inference
-from hil.fvp.machine import gdb, qemu
+from hil.fvp.machine import qemu
 from hil.fvp.machine.simulation import Machine
 from hil.fvp.machine.start import start
 from hil.fvp.machine.time_limits import End, TimeLimits, TimeUpError
@@ -102,9 +102,9 @@ def test_a_fault_or_an_assertion_of_arms_firmware_is_told_at_once(
     damaged = _with_tensors_at(compiled("kws_ref_int8")[0], offset)
     started = time.monotonic()
     with pytest.raises(FaultError, match=f"the firmware faulted: .*{said}") as caught:
-        run_inference(damaged, [INPUT], [12], time_limit_s=60)
+        run_inference(damaged, [INPUT], [12], time_limit_s=600)
     assert "Model pointer" in caught.value.log
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 600
 
 
 def test_a_stream_that_never_stops_is_the_npus_error(runner: firmware.Firmware, compiled: Compile) -> None:
@@ -175,7 +175,7 @@ def test_a_killed_qemu_is_told_with_the_log(
     before = _shared_memory()
     killer.start()
     with pytest.raises(FvpError, match=r"signal 9") as caught:
-        run_inference(compiled("kws_ref_int8")[0], [INPUT], [12], time_limit_s=60, firmware=_stuck(tmp_path / "a"))
+        run_inference(compiled("kws_ref_int8")[0], [INPUT], [12], time_limit_s=600, firmware=_stuck(tmp_path / "a"))
     killer.join()
     assert isinstance(caught.value, BootError | FaultError)
     assert not after or "Allocating" in caught.value.log or isinstance(caught.value, BootError)
@@ -253,9 +253,9 @@ def test_a_qemu_that_answers_no_more_is_told(runner: firmware.Firmware, monkeypa
     with qemu.start(runner.path, []) as started:
         started.gdb.connect()
         started.process.send_signal(signal.SIGSTOP)
-        with pytest.raises(gdb.QemuHangsError):
+        with pytest.raises(QemuHangsError):
             started.gdb.registers()
-        with pytest.raises(gdb.QemuHangsError):
+        with pytest.raises(QemuHangsError):
             started.qtest.read(0x3100_0000, 4)
     assert started.process.returncode == -signal.SIGKILL
 
@@ -288,7 +288,7 @@ def test_a_full_disk_is_told(fvp: Launch, tmp_path: Path, arguments: tuple[str, 
     program.send(b"x" * 20)
     program.end()
     (tmp_path / "a.elf").write_bytes(program.elf())
-    done = fvp("-a", "a.elf", *arguments, "-C", "mps3_board.uart0.shutdown_on_eot=1", "--timelimit", "30")
+    done = fvp("-a", "a.elf", *arguments, "-C", "mps3_board.uart0.shutdown_on_eot=1", "--timelimit", "600")
     assert done.returncode == 3, done.stderr
     assert b"/dev/full cannot be written: No space left on device" in done.stderr
     assert b"Traceback" not in done.stderr
@@ -323,7 +323,7 @@ def test_a_full_standard_output_is_told(qemu: None, tmp_path: Path) -> None:
     path = _stuck(tmp_path / "full.elf").path
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [*COMMAND, "-a", path, *UART_OUT, "--timelimit", "30"], stdout=full, stderr=subprocess.PIPE
+            [*COMMAND, "-a", path, *UART_OUT, "--timelimit", "600"], stdout=full, stderr=subprocess.PIPE
         )
     assert done.returncode == 3
     assert done.stderr.count(b"\n") == 1
@@ -363,7 +363,7 @@ def test_a_run_that_is_stopped_keeps_its_log(runner: firmware.Firmware, compiled
     threading.Timer(1.5, stop.set).start()
     with pytest.raises(StoppedError):
         run_inference(
-            compiled("kws_ref_int8")[0], [INPUT], [12], time_limit_s=60, firmware=_stuck(tmp_path / "a"), stop=stop
+            compiled("kws_ref_int8")[0], [INPUT], [12], time_limit_s=600, firmware=_stuck(tmp_path / "a"), stop=stop
         )
     assert not _left_behind(before)
 

@@ -182,7 +182,7 @@ def test_every_encoding_does_to_the_npu_what_it_does_to_memory(fvp: Launch, tmp_
     (tmp_path / "cases.elf").write_bytes(program.elf())
     record = 13 + 16 + WORDS
     size = 4 * record * 2 * len(CASES)
-    done = fvp("-a", "cases.elf", *UART_OUT, "--timelimit", 30, "--dump", f"out@{STACK - size:#x},{size}")
+    done = fvp("-a", "cases.elf", *UART_OUT, "--timelimit", 600, "--dump", f"out@{STACK - size:#x},{size}")
     assert done.returncode == 0, done.stderr
     words = struct.unpack(f"<{size // 4}I", (tmp_path / "out").read_bytes())
     records = [words[at : at + record] for at in range(0, len(words), record)][::-1]
@@ -215,7 +215,7 @@ def test_an_access_that_is_not_modelled_ends_the_run_and_is_named(
     program.code(*code)
     program.end()
     (tmp_path / "a.elf").write_bytes(program.elf())
-    done = fvp("-a", "a.elf", *UART_OUT, "--timelimit", 30)
+    done = fvp("-a", "a.elf", *UART_OUT, "--timelimit", 600)
     assert done.returncode == 3
     assert said in done.stderr
     assert done.stderr.count(b"\n") == 1
@@ -257,7 +257,7 @@ def test_arms_driver_needs_no_disassembler(runner: Firmware, compiled: Callable[
         "import sys; from hil.fvp.corstone300 import main; code = main(); "
         "sys.exit(code or 4 * ('capstone' in sys.modules) or 5 * ('hil.npu.program' not in sys.modules))"
     )
-    words = [*UART_OUT, "-a", str(runner.path), "--timelimit", "60", "--data", "/dev/stdin@0x90000000"]
+    words = [*UART_OUT, "-a", str(runner.path), "--timelimit", "600", "--data", "/dev/stdin@0x90000000"]
     done = subprocess.run([sys.executable, "-c", code, *words], input=model, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert b"Inference completed" in done.stdout

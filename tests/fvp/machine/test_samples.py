@@ -59,7 +59,7 @@ def test_nothing_of_one_sample_is_left_for_the_next(fvp: Launch, tmp_path: Path)
     (tmp_path / "a.elf").write_bytes(program.elf())
     (tmp_path / "in").write_bytes(struct.pack("<3I", 7, 8, 9))
     done = fvp("-a", "a.elf", *UART_OUT, "--data", "in@0x92000000", "--dump", "out@0x93000000,16",
-               "-C", "open.samples=3", "-C", "open.samples_address=0x92000000", "--timelimit", "30")  # fmt: skip
+               "-C", "open.samples=3", "-C", "open.samples_address=0x92000000", "--timelimit", "600")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == b"\x04\x04"
     assert struct.unpack("<12I", (tmp_path / "out").read_bytes()) == (1, 1, 1, 7, 1, 1, 1, 8, 1, 1, 1, 9)
@@ -72,7 +72,7 @@ def test_firmware_that_ends_before_it_looks_at_its_inputs_runs_once(qemu: None, 
     (tmp_path / "a.elf").write_bytes(program.elf())
     (tmp_path / "in").write_bytes(b"ab")
     done = fvp("-a", "a.elf", *UART_OUT, "--data", "in@0x92000000", "-C", "open.samples=2",
-               "-C", "open.samples_address=0x92000000", "--timelimit", "30")  # fmt: skip
+               "-C", "open.samples_address=0x92000000", "--timelimit", "600")  # fmt: skip
     assert (done.returncode, done.stdout) == (0, b"hello")
 
 

@@ -21,7 +21,7 @@ TMPNAM, REMOVE, RENAME, SYSTEM, GET_CMDLINE, HEAPINFO, EXIT_EXTENDED = (
 )  # fmt: skip
 DATA = 0x7000_0000
 RESULTS = 0x7000_0800
-ENABLED = ("-C", "cpu0.semihosting-enable=1", "--data", f"block@{DATA:#x}", "--timelimit", 30)
+ENABLED = ("-C", "cpu0.semihosting-enable=1", "--data", f"block@{DATA:#x}", "--timelimit", 600)
 
 
 class _Firmware:

@@ -35,7 +35,7 @@ def _echo(path: Path) -> Path:
 @contextmanager
 def _running(folder: Path, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The executable with an echoing firmware, and the port that it says it listens on."""
-    command = [*COMMAND, "-a", str(_echo(folder / "echo.elf")), *RAW, *words, "--timelimit", "30"]
+    command = [*COMMAND, "-a", str(_echo(folder / "echo.elf")), *RAW, *words, "--timelimit", "600"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder)
     try:
         assert child.stdout is not None
@@ -58,22 +58,22 @@ def test_firmware_answers_what_is_typed_until_eot(qemu: None, tmp_path: Path) ->
     words = ("-C", "mps3_board.uart0.out_file=log", "-C", "mps3_board.uart0.shutdown_on_eot=1")
     typed = bytes(byte for byte in range(256) if byte != EOT[0]) * 2
     with _running(tmp_path, *words) as (child, port):
-        with socket.create_connection(("127.0.0.1", port), 20) as client:
-            client.settimeout(20)
+        with socket.create_connection(("127.0.0.1", port), 120) as client:
+            client.settimeout(120)
             assert _take(client, 1) == b">"
             client.sendall(typed)
             assert _take(client, len(typed)) == typed
             client.sendall(EOT)
             assert client.recv(1) == b""
-        assert child.wait(20) == 0
+        assert child.wait(120) == 0
     assert (tmp_path / "log").read_bytes() == b">" + typed
 
 
 def test_a_second_client_takes_over_from_one_that_left(qemu: None, tmp_path: Path) -> None:
     with _running(tmp_path) as (_, port):
         for text in (b"one", b"two"):
-            with socket.create_connection(("127.0.0.1", port), 20) as client:
-                client.settimeout(20)
+            with socket.create_connection(("127.0.0.1", port), 120) as client:
+                client.settimeout(120)
                 client.sendall(text)
                 assert _take(client, 3 + (text == b"one")).endswith(text)
 
@@ -98,9 +98,9 @@ def test_a_port_in_use_is_passed_over_as_the_fvp_does() -> None:
 def test_a_client_that_does_not_read_holds_the_uart_back_and_gets_everything() -> None:
     terminal = Terminal(0, 0)
     uart, _other = socket.socketpair()
-    with socket.create_connection(("127.0.0.1", terminal.port), 20) as client, uart, _other:
-        client.settimeout(20)
-        sent, until = bytearray(), time.monotonic() + 20
+    with socket.create_connection(("127.0.0.1", terminal.port), 120) as client, uart, _other:
+        client.settimeout(120)
+        sent, until = bytearray(), time.monotonic() + 120
         while not terminal.is_full and time.monotonic() < until:
             piece = bytes([len(sent) // BACKLOG & 0xFF]) * BACKLOG
             terminal.send(piece)
@@ -116,7 +116,7 @@ def test_a_client_that_does_not_read_holds_the_uart_back_and_gets_everything() -
 
 
 def test_a_full_disk_is_told_and_no_defect(fvp: Launch, tmp_path: Path) -> None:
-    done = fvp("-a", _echo(tmp_path / "echo.elf"), "-C", "mps3_board.uart0.out_file=/dev/full", "--timelimit", 30)
+    done = fvp("-a", _echo(tmp_path / "echo.elf"), "-C", "mps3_board.uart0.out_file=/dev/full", "--timelimit", 600)
     assert done.returncode == 3
     assert b"/dev/full cannot be written: No space left" in done.stderr
     assert done.stderr.count(b"\n") == 1

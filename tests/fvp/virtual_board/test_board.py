@@ -43,7 +43,7 @@ def board(request: pytest.FixtureRequest, monitor: Path) -> Iterator[VirtualBoar
         yield board
 
 
-def _link(board: VirtualBoard, silence_s: float = 5.0) -> Link:
+def _link(board: VirtualBoard, silence_s: float = 60.0) -> Link:
     return Link(open_channel(board.url), silence_s=silence_s, reopen_s=0.1)
 
 
