@@ -29,6 +29,10 @@ def start(npu: NpuConfig = DEFAULT_NPU, tcp: int | None = None, firmware: Path |
     return VirtualBoard(firmware or build().elf, npu, tcp=tcp)
 
 
+_PATIENCE_S = 60.0
+"""Seconds without a frame: on a loaded machine an answer takes long.  The end of the board's process shows at once."""
+
+
 @contextlib.contextmanager
 def reach(npu: NpuConfig = DEFAULT_NPU) -> Iterator[BoardAccess]:
     """A virtual board for as long as it is wanted; raises as `start`."""
@@ -39,7 +43,7 @@ def reach(npu: NpuConfig = DEFAULT_NPU) -> Iterator[BoardAccess]:
             port=virtual.url,
             baud=_BAUD,
             npu=npu,
-            reset=Reset(("power",)),
+            reset=Reset(("power",), boot_s=_PATIENCE_S),
         )
         yield BoardAccess(board, _finding(virtual), {"power": lambda: _power_cycle(virtual)}, is_virtual=True)
 

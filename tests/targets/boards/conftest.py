@@ -17,6 +17,8 @@ NPU_128, NPU_256 = 0x1807, 0x1808
 MakeFirmware = Callable[..., Path]
 MakePlug = Callable[..., Plug]
 MakeBoard = Callable[..., Path]
+SILENT_S = 2.0
+"""Time to boot of a board that is silent in a test, for that is waited for; others may be late on a busy machine."""
 
 
 @pytest.fixture(autouse=True)
@@ -69,14 +71,16 @@ def plug(firmware: MakeFirmware, tmp_path: Path) -> Iterator[MakePlug]:
 def described(tmp_path: Path) -> MakeBoard:
     """`described(plug, more)`: the TOML file of the board on a cable, with a power switch; `more` goes at its end."""
 
-    def make(plug: Plug, ways: str = '"protocol", "power"', more: str = "", name: str = "desk") -> Path:
+    def make(
+        plug: Plug, ways: str = '"protocol", "power"', more: str = "", name: str = "desk", boot_s: float = 60
+    ) -> Path:
         path = tmp_path / f"{name}.toml"
         path.write_text(
             f'reports = "bench"\naccelerator = "ethos-u55-128"\n'
             f'[port]\npath = "{plug.path}"\n'
-            f"[reset]\nways = [{ways}]\nboot_s = 0.6\n"
-            f'[power]\npause_s = 0.05\noff = ["rm", "-rf", "{plug.powered}"]\n'
-            f'on = ["mkdir", "-p", "{plug.powered}"]\n{more}'
+            f"[reset]\nways = [{ways}]\nboot_s = {boot_s}\n"
+            f'[power]\noff = ["rm", "-rf", "{plug.powered}"]\non = ["mkdir", "-p", "{plug.powered}"]\n'
+            f"pause_s = 0.05\n{more}"
         )
         return path
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from .conftest import MakeBoard, MakePlug
+from .conftest import SILENT_S, MakeBoard, MakePlug
 
 
 def hil(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -23,9 +22,7 @@ def test_the_list_has_every_board_and_what_those_say_that_are_there(
     silent.mute = True
     described(plug(), name="good"), described(plug(board="other"), name="wrong"), described(silent, name="silent")
     (tmp_path / "broken.toml").write_text("baud = 1")
-    began = time.monotonic()
     ended = hil("boards", "--probe", "--json", "--folder", tmp_path)
-    assert time.monotonic() - began < 10
     assert ended.returncode == 0, ended.stderr
     rows = {row["name"]: row for row in json.loads(ended.stdout)["boards"]}
     (good,) = rows["good"]["answers"]
@@ -41,7 +38,7 @@ def test_the_list_has_every_board_and_what_those_say_that_are_there(
 
 def test_one_board_is_asked_and_its_trouble_is_the_exit_code(plug: MakePlug, described: MakeBoard) -> None:
     cable = plug()
-    board = described(cable)
+    board = described(cable, boot_s=SILENT_S)
     ended = hil("boards", "probe", board)
     assert ended.returncode == 0, ended.stderr
     assert "bench, firmware monitor 1.0, ethos-u55-128, CPU 32 MHz, NPU 32 MHz, 256 KB free" in ended.stdout

@@ -17,14 +17,14 @@ from hil.targets.boards.external_program import run
 from hil.targets.boards.flasher import command_of, flash, pyocd_words
 from hil.targets.boards.local_port import local_access
 
-from .conftest import MakeBoard, MakeFirmware, MakePlug
+from .conftest import SILENT_S, MakeBoard, MakeFirmware, MakePlug
 from .plug import Plug
 
 
-def flasher(cable: Plug, *words: str) -> str:
+def flasher(cable: Plug, *words: str, limit_s: float = 600) -> str:
     """The TOML table of a flasher that copies: the plug starts the new firmware, which is there whole or not at all."""
     command = words or ("sh", "-c", 'cp -v "$1" "$2.new" && mv "$2.new" "$2"', "copy", "{elf}", str(cable.firmware))
-    return f"[flash]\ncommand = {json.dumps(command)}\nlimit_s = 3\n"
+    return f"[flash]\ncommand = {json.dumps(command)}\nlimit_s = {limit_s}\n"
 
 
 def test_the_described_board_runs_the_new_firmware_afterwards(
@@ -54,14 +54,14 @@ def test_a_blank_board_is_flashed_on_demand_only(
 ) -> None:
     cable = plug()
     cable.powered.unlink()
-    access = local_access(find_board(str(described(cable, more=flasher(cable, "sh", "-c", "false")))))
+    access = local_access(find_board(str(described(cable, more=flasher(cable, "sh", "-c", "false"), boot_s=SILENT_S))))
     with pytest.raises(FlashError, match=r"does not say what it is.*--unidentified"):
         flash(access, firmware())
     both = tmp_path / "flash.sh"
     both.write_text('#!/bin/sh\nset -e\ncp "$1" "$2.new"\nmv "$2.new" "$2"\nmkdir "$3"\n')
     both.chmod(0o755)
     words = (str(both), "{elf}", str(cable.firmware), str(cable.powered))
-    access = local_access(find_board(str(described(cable, more=flasher(cable, *words)))))
+    access = local_access(find_board(str(described(cable, more=flasher(cable, *words), boot_s=SILENT_S))))
     flashed = flash(access, firmware(version="monitor 2.0"), unidentified=True)
     assert (flashed.before, flashed.after.firmware) == (None, "monitor 2.0")
 
@@ -70,7 +70,7 @@ def test_a_blank_board_is_flashed_on_demand_only(
     ("words", "message"),
     [
         (("false",), "was not flashed: false ended with 1"),
-        (("sleep", "60"), "sleep did not end within 3 s"),
+        (("sleep", "3600"), "sleep did not end within 3 s"),
         (("no-such-program",), "no-such-program: no such program"),
         (("true",), "was not restarted"),
         (("touch", "POWERED"), "runs 'monitor 1.0', which is not what was flashed"),
@@ -81,7 +81,9 @@ def test_a_flasher_that_does_not_do_it_is_told(
 ) -> None:
     cable = plug()
     words = tuple(str(cable.powered) if word == "POWERED" else word for word in words)
-    access = local_access(find_board(str(described(cable, more=flasher(cable, *words)))))
+    limit_s = 3 if words[0] == "sleep" else 600
+    board = described(cable, more=flasher(cable, *words, limit_s=limit_s), boot_s=SILENT_S)
+    access = local_access(find_board(str(board)))
     with pytest.raises(FlashError, match=message):
         flash(access, firmware(version="monitor 2.0"))
 

@@ -89,7 +89,7 @@ def test_two_runs_do_not_share_a_port_and_a_killed_one_frees_it(tmp_path: Path) 
             began = time.monotonic()
             with pytest.raises(InUseError, match=rf"held by process {holder.pid} \(-c .*, also after 0.3 s"):
                 PortLock(str(link), patience_s=0.3, say=said.append)
-            assert 0.3 <= time.monotonic() - began < 3
+            assert time.monotonic() - began >= 0.3
             assert f"process {holder.pid}" in said[0]
             assert "waiting up to 0.3 s" in said[0]
             PortLock("/dev/another").release()

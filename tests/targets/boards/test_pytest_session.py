@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import MakeBoard, MakePlug
+from .conftest import SILENT_S, MakeBoard, MakePlug
 
 SUITE = """
 import os, pathlib, pytest
@@ -44,7 +44,8 @@ def test_a_lost_board_is_no_regression_and_hides_none(
     suite = tmp_path / "suite"
     suite.mkdir()
     (suite / "test_suite.py").write_text(SUITE)
-    environment = {"BOARD": str(described(cable, ways='"protocol"')), "POWERED": str(cable.powered), "VERDICT": verdict}
+    board = described(cable, ways='"protocol"', boot_s=SILENT_S)
+    environment = {"BOARD": str(board), "POWERED": str(cable.powered), "VERDICT": verdict}
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:pytest_embedded", "test_suite.py"],
         cwd=suite, env=os.environ | environment, capture_output=True, text=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 import pytest
 
@@ -12,7 +11,7 @@ from hil.targets.boards import BoardLostError, Health, Recovery, StuckError, Wro
 from hil.targets.boards.local_port import local_access
 from hil.targets.link import Job, Link, Outcome, RefusedError
 
-from .conftest import MakeBoard, MakePlug
+from .conftest import SILENT_S, MakeBoard, MakePlug
 
 RAM = 0x70000000
 DATA = os.urandom(40_000)
@@ -48,7 +47,7 @@ def test_silence_and_garbage_end_with_a_power_cycle_where_one_helps(
 ) -> None:
     cable = plug()
     with Recovery.of(
-        local_access(find_board(str(described(cable, ways='"power"')))), say=lambda text: heal(text)
+        local_access(find_board(str(described(cable, ways='"power"', boot_s=SILENT_S)))), say=lambda text: heal(text)
     ) as recovery:
 
         def heal(text: str) -> None:
@@ -64,12 +63,11 @@ def test_a_dead_board_is_given_up_with_what_was_tried_and_is_out_of_order_from_t
 ) -> None:
     cable = plug()
     health = Health()
-    with Recovery.of(local_access(find_board(str(described(cable)))), health=health) as recovery:
+    board = described(cable, boot_s=SILENT_S)
+    with Recovery.of(local_access(find_board(str(board))), health=health) as recovery:
         cable.die_after = 20_000
-        began = time.monotonic()
         with pytest.raises(BoardLostError) as caught:
             recovery.attempt(upload)
-        assert time.monotonic() - began < 10
         error = caught.value
         assert error.exit_code == EXIT_INFRASTRUCTURE
         assert error.tried == ("again", "protocol", "power")
@@ -102,7 +100,7 @@ def test_a_port_that_comes_back_under_another_name_is_found_by_its_description(
 
 def test_an_unplugged_cable_ends_in_a_typed_error(plug: MakePlug, described: MakeBoard) -> None:
     cable = plug()
-    with Recovery.of(local_access(find_board(str(described(cable))))) as recovery:
+    with Recovery.of(local_access(find_board(str(described(cable, boot_s=SILENT_S))))) as recovery:
         assert recovery.attempt(upload) == DATA
         cable.unplug()
         with pytest.raises(BoardLostError, match="is not there"):

@@ -61,7 +61,7 @@ class Lab:
         told = next(line for line in lines if "acquired:" in line).partition("acquired:")[2].strip()
         return "" if told == "None" else told
 
-    def wait_until_free(self, place: str, limit_s: float = 15.0) -> None:
+    def wait_until_free(self, place: str, limit_s: float = 120.0) -> None:
         """Waits until a place is free; fails if it is not released in time."""
         end = time.monotonic() + limit_s
         while self.holder(place):

@@ -27,7 +27,7 @@ def device(program: Path, request: pytest.FixtureRequest) -> Iterator[Device]:
 
 @pytest.fixture
 def link(device: Device) -> Iterator[Link]:
-    """A link to the board, with short timeouts."""
+    """A link to the board, which is a process of a machine that may be busy; a port that is gone stays away."""
     channel = open_channel(device.url, 4_000_000, find=lambda: device.url)
-    with Link(channel, silence_s=0.5, reopen_s=0.5) as link:
+    with Link(channel, silence_s=60, reopen_s=0.5) as link:
         yield link

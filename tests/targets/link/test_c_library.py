@@ -25,7 +25,7 @@ class Raw:
     """Frames to the board and back, without a link's care."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._reader = frames.FrameReader(100_000)
         self._found: list[bytes] = []
 
