@@ -10,6 +10,8 @@ The width is `COLUMNS`, else the terminal's, else 80 (`terminal_width`).
 
 from __future__ import annotations
 
+import html
+import re
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -107,6 +109,20 @@ def _used(columns: Sequence[Column], rows: Sequence[Row]) -> dict[int, int]:
     """Returns the columns that have any text, with their smallest readable widths."""
     used = [n for n in range(len(columns)) if not rows or any(str(row.cells[n]) for row in rows)]
     return {n: _least(columns[n], [str(row.cells[n]) for row in rows]) for n in used}
+
+
+def format_markdown(columns: Sequence[Column], rows: Sequence[Row]) -> str:
+    """Formats all rows as a table of GitHub-flavoured Markdown; a column without any text is dropped."""
+    used = [n for n in range(len(columns)) if any(str(row.cells[n]) for row in rows)]
+    lines = [[columns[n].name for n in used], ["--:" if columns[n].number else "---" for n in used]]
+    lines += [[_escaped(str(row.cells[n])) for n in used] for row in rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _escaped(text: str) -> str:
+    """Returns a text that Markdown and HTML take for text, in one line."""
+    text = html.escape(" ".join(text.split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", text)
 
 
 def _least(column: Column, cells: Sequence[str]) -> int:

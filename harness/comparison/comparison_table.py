@@ -41,16 +41,26 @@ def format_comparison(
     found: Comparison, run: str, baseline: str, *, width: int | None = None, colour: bool | None = None
 ) -> str:
     """Formats the verdict, the figures in the order of their weight, and what differs between the two runs."""
-    shown = [one for one in found.figures if _is_shown(one)]
-    ordered = sorted(shown, key=lambda one: _ORDER.index(one.outcome))
-    parts = [_verdict(found, run, baseline)]
-    if ordered:
-        rows = [Row(_cells(one), _STYLES.get(one.outcome, "") if one.fails or one.is_open else "") for one in ordered]
-        parts.append(format_table(_COLUMNS, rows, width=width, colour=colour))
-    parts += [line for text in _reasons(ordered) for line in wrap(text, width)]
-    texts = [*_without_gate(found), *_changes(found)]
-    parts += [line for text in texts for line in wrap(text, width)]
-    return "\n".join(parts)
+    head, *remarks = comparison_lines(found, run, baseline)
+    columns, rows = comparison_rows(found)
+    table = [format_table(columns, rows, width=width, colour=colour)] if rows else []
+    return "\n".join([*wrap(head, width), *table, *(line for text in remarks for line in wrap(text, width))])
+
+
+def comparison_rows(found: Comparison) -> tuple[Sequence[Column], list[Row]]:
+    """Returns the figures with a gate that changed or have no verdict, as columns and rows, the gravest first."""
+    return _COLUMNS, [
+        Row(_cells(one), _STYLES.get(one.outcome, "") if one.fails or one.is_open else "") for one in _shown(found)
+    ]
+
+
+def comparison_lines(found: Comparison, run: str, baseline: str) -> list[str]:
+    """Returns the verdict in a line, and lines on what has no verdict, has no gate, or differs between the two runs."""
+    return [_verdict(found, run, baseline), *_reasons(_shown(found)), *_without_gate(found), *_changes(found)]
+
+
+def _shown(found: Comparison) -> list[FigureComparison]:
+    return sorted(filter(_is_shown, found.figures), key=lambda one: _ORDER.index(one.outcome))
 
 
 def format_figure(one: FigureComparison) -> str:

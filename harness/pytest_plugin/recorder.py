@@ -90,12 +90,14 @@ class Recorder:
         left_out, limits = self.config.stash[LEFT_OUT], self.coverage.lines()
         if not self.rows and not left_out and not self.lost and not limits:
             return
+        from hil.harness.pytest_plugin.github_summary import append_tables
         from hil.harness.pytest_plugin.summary import render
 
         terminalreporter.section("hardware in the loop")
         if self.rows or left_out:
             rows = [{**row, "failed": name in self.coverage.failed} for name, row in self.rows.items()]
             terminalreporter.write_line(render(rows, left_out, terminalreporter))
+            append_tables(rows, left_out)
         for line, fails in limits:
             terminalreporter.write_line(line, red=fails, yellow=not fails)
         for device, (first, *others) in self.lost.items():

@@ -184,12 +184,14 @@ class ResultsRecorder:
         terminalreporter.write_line(f"run {self._run.id} in {self._results.name}")
         if self._comparison is not None:
             from hil.harness.comparison.comparison_table import format_comparison
+            from hil.harness.pytest_plugin.github_summary import append_comparison
 
             width, colour = terminalreporter._tw.fullwidth, terminalreporter._tw.hasmarkup
             shown = format_comparison(
                 self._comparison, "this run", self._chosen.baseline or "", width=width, colour=colour
             )
             terminalreporter.write_line(shown)
+            append_comparison(self._comparison, self._chosen.baseline or "")
 
     def pytest_unconfigure(self) -> None:
         """Closes the database, which leaves one whole file of SQLite's."""

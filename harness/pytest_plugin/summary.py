@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -117,25 +117,39 @@ def render(rows: Sequence[TableRow], left_out: Mapping[str, str], reporter: pyte
 
 def format_summary(rows: Sequence[TableRow], left_out: Mapping[str, str], width: int, colour: bool) -> str:
     """Formats a table for each model and accelerator, times by accelerator, the legend, and the left-out models."""
-    ordered = sorted(rows, key=_place)  # workers of pytest-xdist report in the order in which they finish
-    several = len({row["accelerator"] for row in rows}) > 1
     parts: list[str] = []
     shown: set[str] = set()
-    for model in dict.fromkeys(row["model"] for row in ordered):
-        of_model = [row for row in ordered if row["model"] == model]
-        groups = {npu: [row for row in of_model if row["accelerator"] == npu] for npu in _accelerators(of_model)}
-        titles = {npu: metric_cells.title(f"{model} on {npu}" if several else model, groups[npu]) for npu in groups}
-        tables = [_table(titles[npu], group) for npu, group in groups.items()]
-        for table in [*tables, *([_by_accelerator(model, groups)] if len(groups) > 1 else [])]:
+    for of_model in summary_tables(rows):
+        for table in of_model.tables:
             parts.append(format_table(table.columns, table.cells, title=table.title, width=width, colour=colour))
-        shown = shown.union(*(shown_columns(table.columns, table.cells, width) for table in tables))
-        remark = next((row["base_remark"] for row in of_model if row.get("base_remark")), "")
-        parts += ["\n".join(wrap(f"{model}: {remark}", width))] if remark else []
+            shown = shown.union(shown_columns(table.columns, table.cells, width))
+        parts += ["\n".join(wrap(of_model.remark, width))] if of_model.remark else []
     if rows:
         parts.append("\n".join(line for note in legend(rows, shown) for line in wrap(note, width)))
     lines = [f"left out: {name}: {reason}" for name, reason in sorted(left_out.items())]
     parts += ["\n".join(line for text in lines for line in wrap(text, width))] if lines else []
     return "\n\n".join(parts)
+
+
+@dataclass(frozen=True)
+class ModelTables:
+    """The tables of a model, one an accelerator and one of times by accelerator, and a remark on its float base."""
+
+    tables: Sequence[SummaryTable]
+    remark: str = ""
+
+
+def summary_tables(rows: Sequence[TableRow]) -> Iterator[ModelTables]:
+    """Iterates over the models' tables."""
+    ordered = sorted(rows, key=_place)  # workers of pytest-xdist report in the order in which they finish
+    several = len({row["accelerator"] for row in rows}) > 1
+    for model in dict.fromkeys(row["model"] for row in ordered):
+        of_model = [row for row in ordered if row["model"] == model]
+        groups = {npu: [row for row in of_model if row["accelerator"] == npu] for npu in _accelerators(of_model)}
+        titles = {npu: metric_cells.title(f"{model} on {npu}" if several else model, groups[npu]) for npu in groups}
+        tables = [_table(titles[npu], group) for npu, group in groups.items()]
+        remark = next((f"{model}: {row['base_remark']}" for row in of_model if row.get("base_remark")), "")
+        yield ModelTables([*tables, *([_by_accelerator(model, groups)] if len(groups) > 1 else [])], remark)
 
 
 def _place(row: TableRow) -> tuple[str, int]:
@@ -150,7 +164,7 @@ def _accelerators(rows: Sequence[TableRow]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Table:
+class SummaryTable:
     """The table of a model on an accelerator."""
 
     title: str
@@ -158,7 +172,7 @@ class _Table:
     cells: Sequence[Row]
 
 
-def _table(title: str, rows: Sequence[TableRow]) -> _Table:
+def _table(title: str, rows: Sequence[TableRow]) -> SummaryTable:
     baseline = next((row for row in rows if row["path"] == BASELINE), None)
     times = _times(rows)
     cells = [
@@ -167,16 +181,16 @@ def _table(title: str, rows: Sequence[TableRow]) -> _Table:
     ]
     headings = zip(metric_cells.headings(rows), METRIC_RANKS, strict=True)
     columns = [Column("path"), *(Column(heading, number=True, rank=rank) for heading, rank in headings), *COLUMNS]
-    return _Table(title, columns, cells)
+    return SummaryTable(title, columns, cells)
 
 
-def _by_accelerator(model: str, groups: Mapping[str, Sequence[TableRow]]) -> _Table:
+def _by_accelerator(model: str, groups: Mapping[str, Sequence[TableRow]]) -> SummaryTable:
     """The milliseconds of each path, a column an accelerator."""
     times = {npu: _times(rows) for npu, rows in groups.items()}
     paths = dict.fromkeys(row["path"] for rows in groups.values() for row in rows)
     columns = [Column("path"), *(Column(npu, number=True) for npu in groups)]
     cells = [Row([path, *(found.get(path, "") for found in times.values())]) for path in paths]
-    return _Table(f"{model}: ms by accelerator", columns, cells)
+    return SummaryTable(f"{model}: ms by accelerator", columns, cells)
 
 
 def _times(rows: Sequence[TableRow]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from hil.harness.metrics.base_score import BaseScore
 from hil.harness.model import Budget
 from hil.harness.pytest_plugin.summary import format_summary
 from hil.harness.store.store import ArtifactRecipe, Origin, Store
-from hil.harness.text_table import Column, Row, format_table, shown_columns, terminal_width
+from hil.harness.text_table import Column, Row, format_markdown, format_table, shown_columns, terminal_width
 from hil.harness.tree.legend import legend
 from hil.harness.tree.result import Leaf, LeafStatus, Verdict, Walk
 from hil.harness.tree.terminal_view import TreeView
@@ -268,3 +268,13 @@ def test_without_a_terminal_the_width_is_columns_or_80(monkeypatch: pytest.Monke
     assert terminal_width() == 80
     monkeypatch.setenv("COLUMNS", "107")
     assert terminal_width() == 107
+
+
+def test_markdown_takes_every_cell_for_text() -> None:
+    columns = [Column("path"), Column("NPU\ncycles", number=True), Column("empty")]
+    text = format_markdown(columns, [Row(["a|b <script> *x* `y` [z](u)", "1,000", ""])])
+    assert text.splitlines() == [
+        "| path | NPU cycles |",
+        "| --- | --: |",
+        r"| a\|b &lt;script&gt; \*x\* \`y\` \[z\](u) | 1,000 |",
+    ]

@@ -60,16 +60,19 @@ def test_figures_identity_and_gates_are_kept(folder: Path) -> None:
     assert {"int8_sha256", "network", "data", "vela", "accelerator", "engine_version", "tensorflow"} <= identity.keys()
 
 
-def test_a_worse_run_fails_where_it_may_be_compared(folder: Path, store: Path) -> None:
+def test_a_worse_run_fails_where_it_may_be_compared(folder: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = ("--accelerator", "ethos-u55-32", "--baseline", "main")
     done = session(folder, store, *other)
     assert done.returncode == 0, done.stdout
     assert "this run against main: 10 not comparable, 8 same" in done.stdout
     assert "not comparable: npu ethos-u55-128 -> ethos-u55-32" in done.stdout
     assert session(folder, store, *other, "--strict-baseline").returncode == 1
-    done = session(folder, store, *other, "--vary", "accelerator")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "summary.md"))
+    done = session(folder, store, *other, "--vary", "accelerator", "--junitxml=junit.xml")
     assert done.returncode == 1, done.stdout
     assert "worse" in done.stdout
+    assert "| blobs-ptq | npu\\_cycles | 1,678 |" in (folder / "summary.md").read_text()
+    assert 'name="hil_verdict_npu_cycles" value="worse: 1,678 -&gt; ' in (folder / "junit.xml").read_text()
     command = [
         sys.executable,
         "-m",
