@@ -66,16 +66,23 @@ def pytest_configure(config: pytest.Config) -> None:
     if paths and config.stash[OPTIONS].target and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = [str(config.rootpath / path) for path in paths]
     config.pluginmanager.register(Recorder(config), "hil-recorder")
-    if url := config.stash[OPTIONS].results:
+    url = config.stash[OPTIONS].results
+    if url or config.getoption("xmlpath", None):
+        from hil.harness.pytest_plugin.deployment_reports import DeploymentReports
+        from hil.harness.pytest_plugin.junit_properties import JunitProperties
+
+        config.pluginmanager.register(DeploymentReports(), "hil-reports")
+        config.pluginmanager.register(JunitProperties(), "hil-junit")
+    if url and not hasattr(config, "workerinput"):
         _keep_results(config, url)
 
 
 def _keep_results(config: pytest.Config, url: str) -> None:
-    """Registers the recorder of results; in the process that reports, it opens the database."""
+    """Registers the recorder of results, which opens the database."""
     from hil.harness.pytest_plugin.results_recorder import ResultsRecorder
 
     recorder = ResultsRecorder(config, url)
-    if not hasattr(config, "workerinput") and not config.option.collectonly:
+    if not config.option.collectonly:
         try:
             recorder.open()
         except BadInputError as error:

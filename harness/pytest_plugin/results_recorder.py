@@ -2,43 +2,34 @@
 
     pytest --target fvp --results nightly.db --baseline main
 
-Figures, identity and failures travel in the test reports, and the process that reports the run writes them: there is
-one writer, whatever number of workers pytest-xdist starts.  A database that fails is told once; the tests go on, and
-pytest ends with 6 if they pass.
+Figures, identity and failures travel in the test reports (`deployment_reports`), and the process that reports the run
+writes them: there is one writer, whatever number of workers pytest-xdist starts.  A database that fails is reported
+once; the tests go on, and pytest ends with 6 if they pass.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hil.core.errors import HilError, InfrastructureError, ResultsError
-from hil.core.machine_limits import machine_error
-from hil.harness.pytest_plugin.marks import marked_gates
+from hil.core.errors import BadInputError, ResultsError
+from hil.harness.pytest_plugin.deployment_reports import DEPLOYED, FAILURE, records_of
+from hil.harness.pytest_plugin.junit_properties import VERDICT
 from hil.harness.pytest_plugin.options import OPTIONS
-from hil.harness.pytest_plugin.tree_walk import NAME as TREE
 
 if TYPE_CHECKING:
     from hil.harness.comparison.comparison import Comparison
-    from hil.harness.evaluation.evaluator import Deployment, Evaluator
     from hil.harness.results.results import Results
     from hil.harness.results.writer import Run
 
-_DEPLOYED = "hil_deployed"
-_FAILURE = "hil_failure"
 KIND = "pytest"
 EXIT_DATABASE = 6
 
 
 class ResultsRecorder:
-    """Writes one session into the database at `url`; compares it with the run that `baseline` names.
-
-    Without `reports`, in a worker of pytest-xdist, records are only put into the reports.
-    """
+    """Writes one session into the database at `url`; compares it with the baseline that the options name."""
 
     def __init__(self, config: pytest.Config, url: str) -> None:
         self.config = config
@@ -47,30 +38,11 @@ class ResultsRecorder:
         self._results: Results | None = None
         self._run: Run | None = None
         self._baseline = ""  # the id of the run
-        self._names: dict[str, str] = {}  # node id -> deployment
-        self._gates: dict[str, dict[str, str]] = {}  # deployment -> figure -> gate
         self._error: ResultsError | None = None
         self._comparison: Comparison | None = None
 
-    # -- where the tests run
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        report = yield
-        fixtures = getattr(item, "funcargs", {})
-        if call.when == "call" or report.failed:
-            report.user_properties += [(_DEPLOYED, json.dumps(one)) for one in _deployed(item, fixtures)]
-        if report.failed and call.excinfo is not None and _is_ours(item):
-            report.user_properties.append((_FAILURE, json.dumps(_failure(item, call.excinfo.value))))
-        return report
-
-    # -- where the run is reported
-
     def open(self) -> None:
         """Opens the database and finds the baseline; raises `BadInputError` for a wrong URL or name."""
-        from hil.core.errors import BadInputError
         from hil.harness.results import open_results
 
         chosen = self._chosen
@@ -84,10 +56,9 @@ class ResultsRecorder:
             if self._results is None or not chosen.update_baseline:
                 raise
 
-    @pytest.hookimpl(tryfirst=True)  # before the JUnit file takes the properties
+    @pytest.hookimpl(tryfirst=True)  # before `JunitProperties`, which was registered before
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        found = [json.loads(str(value)) for name, value in report.user_properties if name == _DEPLOYED]
-        failures = [json.loads(str(value)) for name, value in report.user_properties if name == _FAILURE]
+        found, failures = records_of(report, DEPLOYED), records_of(report, FAILURE)
         if not (found or failures) or self._results is None or self._error is not None:
             return
         try:
@@ -123,7 +94,7 @@ class ResultsRecorder:
         ]
         known, vary = self._results.figures(self._baseline), self._chosen.vary
         compared = compare_deployments(self._results, self._begun().id, deployments, known, vary=vary)
-        return [(f"hil_verdict_{one.figure}", format_figure(one)) for one in compared.figures if one.gate is not None]
+        return [(f"{VERDICT}{one.figure}", format_figure(one)) for one in compared.figures if one.gate is not None]
 
     def _begun(self) -> Run:
         if self._run is None:
@@ -197,48 +168,3 @@ class ResultsRecorder:
         """Closes the database, which leaves one whole file of SQLite's."""
         if self._results is not None:
             self._results.close()
-
-
-def _is_ours(item: pytest.Item) -> bool:
-    return not {"bench", TREE}.isdisjoint(getattr(item, "fixturenames", ()))
-
-
-def _deployed(item: pytest.Item, fixtures: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The deployments of a test with the figures so far, as JSON of their records."""
-    if {"bench", "deployment"} <= fixtures.keys():
-        return [_of_deployment(item, fixtures["bench"], fixtures["deployment"])]
-    if (walk := fixtures.get(TREE)) is not None:
-        from hil.harness.tree.recorded_walk import leaf_record
-
-        of_walk = walk.model, str(walk.identity["target"])
-        records = [leaf_record(leaf, *of_walk) for leaf in walk.leaves if leaf.measurements]
-        return [{"deployment": asdict(one), "figures": [*map(asdict, figures)]} for one, figures in records]
-    return []
-
-
-def _of_deployment(item: pytest.Item, bench: Evaluator, deployment: Deployment) -> dict[str, Any]:
-    from hil.harness.evaluation.figures import requested_figures
-    from hil.harness.evaluation.identity import deployment_identity
-    from hil.harness.results.records import DeploymentRecord, FigureRecord
-
-    gates = {**item.config.stash[OPTIONS].gates, **deployment.model.gates, **marked_gates(item)}
-    identity = deployment_identity(bench, deployment)
-    named = (deployment.name, deployment.model.name, deployment.path, deployment.target)
-    figures = [asdict(FigureRecord.of(one)) for one in requested_figures(bench, deployment)]
-    return {"deployment": asdict(DeploymentRecord(*named, identity, gates)), "figures": figures}
-
-
-def _failure(item: pytest.Item, error: BaseException) -> dict[str, Any]:
-    """A failure as JSON of its record: the class of its error, and the deployment that it belongs to."""
-    if isinstance(error, Exception) and not isinstance(error, AssertionError):
-        error = machine_error(error) or error
-    chosen = getattr(getattr(item, "callspec", None), "params", {}).get("deployment")
-    return {
-        "test": item.nodeid,
-        "deployment": f"{chosen[0].name}-{chosen[1]}" if chosen else "",
-        "kind": type(error).__name__,
-        "infrastructure": isinstance(error, InfrastructureError),
-        "message": str(error),
-        "log": error.log if isinstance(error, HilError) else "",
-        "board": str(getattr(error, "lost", "") or ""),
-    }
