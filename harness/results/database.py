@@ -1,4 +1,4 @@
-"""A results database: its connection, its transactions, and its schema brought up to date.
+"""A results database: its connection and its transactions.
 
 A transaction is a function of a connection, which may be called again: after another process's lock on SQLite, a
 deadlock on PostgreSQL, or a connection that had gone stale.
@@ -22,7 +22,6 @@ from hil.core.errors import BadInputError, ResultsError
 from hil.harness.results.address import file_of, shown_url
 from hil.harness.results.driver_errors import can_replay, is_busy, results_error
 from hil.harness.results.lock_wait import LOOK_S, PATIENCE_S, LockWait
-from hil.harness.results.upgrade import upgrade
 
 T = TypeVar("T")
 _REPLAYS = 5
@@ -39,7 +38,7 @@ _SERVER_OPTIONS = {
 
 
 class Database:
-    """An open results database, created or upgraded; `create` False: an SQLite file must exist.
+    """A connection to a results database; `create` False: an SQLite file must exist.
 
     A lock that nobody gives up or makes progress with is an error after `patience_s` seconds.
     """
@@ -51,7 +50,6 @@ class Database:
         if self._file is not None and not create and not self._file.exists():
             raise BadInputError(f"there is no results database {self._file}")
         self._engine = _server_engine(url, patience_s) if self._file is None else _file_engine(url, self._file)
-        upgrade(self)
 
     @property
     def name(self) -> str:

@@ -48,18 +48,17 @@ def summary(run: StoredRun) -> dict[str, Any]:
 
 def document(results: Results, run: StoredRun) -> dict[str, Any]:
     """Returns a run with all that belongs to it."""
-    return plain(
-        {
-            **summary(run),
-            "version": VERSION,
-            "identity": run.record.identity,
-            "deployments": [_deployment(one) for one in results.figures(run.id)],
-            "verdicts": [asdict(one) for one in results.verdicts(run.id)],
-            "tests": [asdict(one) for one in results.tests(run.id)],
-            "failures": [asdict(one) for one in results.failures(run.id)],
-            "boards": [{"at": one.at, **asdict(one.record)} for one in results.board_events(run_id=run.id)],
-        }
-    )
+    content = {
+        **summary(run),
+        "version": VERSION,
+        "identity": run.record.identity,
+        "deployments": [_deployment(one) for one in results.figures(run.id)],
+        "verdicts": [asdict(one) for one in results.verdicts(run.id)],
+        "tests": [asdict(one) for one in results.tests(run.id)],
+        "failures": [asdict(one) for one in results.failures(run.id)],
+        "boards": [{"at": one.at, **asdict(one.record)} for one in results.board_events(run_id=run.id)],
+    }
+    return {name: _plain(value) for name, value in content.items()}
 
 
 def table(results: Results, runs: Iterable[StoredRun]) -> str:
@@ -79,12 +78,12 @@ def table(results: Results, runs: Iterable[StoredRun]) -> str:
     return text.getvalue()
 
 
-def plain(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """Returns a value as JSON has it, times in ISO 8601."""
     if isinstance(value, Mapping):
-        return {key: plain(one) for key, one in value.items()}
+        return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(one) for one in value]
+        return [_plain(one) for one in value]
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value.isoformat() if isinstance(value, datetime) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
@@ -28,6 +28,9 @@ from hil.harness.results.records import (
 
 _NAMES = 5
 """Names that a hint lists."""
+_FIGURE = tuple(
+    schema.measurements.c[name] for name in ("deployment_id", "name", "value", "unit", "trust", "note", "repetitions")
+)
 
 
 def runs(
@@ -76,9 +79,9 @@ def figures(connection: Connection, run_id: str) -> tuple[DeploymentFigures, ...
     found = connection.execute(select(schema.deployments).where(of_run).order_by(*order)).all()
     by_id: dict[str, dict[str, FigureRecord]] = {row.id: {} for row in found}
     joined = schema.measurements.join(schema.deployments)
-    statement = select(schema.measurements).select_from(joined).where(of_run).order_by(schema.measurements.c.name)
-    for row in connection.execute(statement):
-        by_id[row.deployment_id][row.name] = _figure(row)
+    statement = select(*_FIGURE).select_from(joined).where(of_run).order_by(schema.measurements.c.name)
+    for deployment_id, *figure in connection.execute(statement).all():
+        by_id[deployment_id][figure[0]] = _figure(*figure)
     return tuple(DeploymentFigures(row.id, _record(DeploymentRecord, row), by_id[row.id]) for row in found)
 
 
@@ -90,12 +93,12 @@ def history(
     joined = deployments.join(measurements).join(schema.runs)
     statement = (
         select(
-            measurements,
             deployments.c.run_id,
-            deployments.c.identity,
             schema.runs.c.started,
             schema.runs.c.finished,
-            schema.runs.c.identity.label("run_identity"),
+            schema.runs.c.identity,
+            deployments.c.identity,
+            *_FIGURE,
         )
         .select_from(joined)
         .where(deployments.c.model == model, deployments.c.path == path, deployments.c.target == target)
@@ -104,16 +107,8 @@ def history(
         .limit(limit)
     )
     points = [
-        HistoryPoint(
-            row.run_id,
-            row.started,
-            row.finished is not None,
-            row.run_identity,
-            row.deployment_id,
-            row.identity,
-            _figure(row),
-        )
-        for row in connection.execute(statement)
+        HistoryPoint(run_id, started, finished is not None, run_identity, deployment_id, identity, _figure(*columns))
+        for run_id, started, finished, run_identity, identity, deployment_id, *columns in connection.execute(statement)
     ]
     return tuple(reversed(points))
 
@@ -205,13 +200,15 @@ def _counted(connection: Connection, statement: Select[Any]) -> dict[str, int]:
     return {run_id: int(number) for run_id, number in connection.execute(statement)}
 
 
-def _figure(row: Row[Any]) -> FigureRecord:
-    value = math.nan if row.value is None else row.value
-    repetitions = tuple(map(float, row.repetitions or ()))
-    return FigureRecord(row.name, value, row.unit, row.trust, repetitions, row.note)
+def _figure(
+    name: str, value: float | None, unit: str, trust: str, note: str, repetitions: Sequence[Any] | None
+) -> FigureRecord:
+    """A figure of the columns of `_FIGURE` behind the first."""
+    given = tuple(map(float, repetitions)) if repetitions else ()
+    return FigureRecord(name, math.nan if value is None else value, unit, trust, given, note)
 
 
 def _record(kind: Any, row: Row[Any]) -> Any:
     """The record whose fields are columns of a row."""
-    columns: Mapping[str, Any] = row._mapping
+    columns = row._mapping
     return kind(**{name: columns[name] for name in kind.__dataclass_fields__ if name in columns})

@@ -23,15 +23,17 @@ from hil.harness.results.records import (
     VerdictRecord,
 )
 from hil.harness.results.retention import Rule
+from hil.harness.results.upgrade import upgrade
 from hil.harness.results.writer import Run, new_run_id, now
 
 LATEST = "latest"
 
 
 class Results:
-    """One database, by SQLAlchemy; every method raises `ResultsError` where the database fails."""
+    """One database, its schema created or upgraded; every method raises `ResultsError` where the database fails."""
 
     def __init__(self, database: Database) -> None:
+        upgrade(database)
         self._database = database
 
     @property

@@ -6,15 +6,11 @@ second finds the schema new.  A database that is up to date is only read, so tha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sqlalchemy import Connection, inspect, text
 
 from hil.core.errors import ResultsError
 from hil.harness.results import schema
-
-if TYPE_CHECKING:
-    from hil.harness.results.database import Database
+from hil.harness.results.database import Database
 
 _ADVISORY_LOCK = 0x68696C  # "hil"
 
