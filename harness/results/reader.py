@@ -78,8 +78,7 @@ def figures(connection: Connection, run_id: str) -> tuple[DeploymentFigures, ...
     order = (schema.deployments.c.name, schema.deployments.c.target, schema.deployments.c.id)
     found = connection.execute(select(schema.deployments).where(of_run).order_by(*order)).all()
     by_id: dict[str, dict[str, FigureRecord]] = {row.id: {} for row in found}
-    joined = schema.measurements.join(schema.deployments)
-    statement = select(*_FIGURE).select_from(joined).where(of_run).order_by(schema.measurements.c.name)
+    statement = select(*_FIGURE).where(schema.measurements.c.run_id == run_id).order_by(schema.measurements.c.name)
     for deployment_id, *figure in connection.execute(statement).all():
         by_id[deployment_id][figure[0]] = _figure(*figure)
     return tuple(DeploymentFigures(row.id, _record(DeploymentRecord, row), by_id[row.id]) for row in found)
@@ -184,27 +183,27 @@ def _with_counts(connection: Connection, statement: Select[Any]) -> tuple[Stored
 
 
 def _counts(chosen: Select[Any]) -> dict[str, Select[Any]]:
-    deployments, failed = schema.deployments, schema.failures
-    of_run, failed_in = deployments.c.run_id, failed.c.run_id
-    figures_of = select(of_run, func.count()).select_from(deployments.join(schema.measurements))
-    infrastructure = func.sum(case((failed.c.infrastructure, 1), else_=0))
+    failures = schema.failures.c
+    infrastructure = func.sum(case((failures.infrastructure, 1), else_=0))
     return {
-        "deployments": select(of_run, func.count()).where(of_run.in_(chosen)).group_by(of_run),
-        "figures": figures_of.where(of_run.in_(chosen)).group_by(of_run),
-        "failures": select(failed_in, func.count()).where(failed_in.in_(chosen)).group_by(failed_in),
-        "infrastructure": select(failed_in, infrastructure).where(failed_in.in_(chosen)).group_by(failed_in),
+        "deployments": _by_run(schema.deployments.c.run_id, func.count(), chosen),
+        "figures": _by_run(schema.measurements.c.run_id, func.count(), chosen),
+        "failures": _by_run(failures.run_id, func.count(), chosen),
+        "infrastructure": _by_run(failures.run_id, infrastructure, chosen),
     }
+
+
+def _by_run(run_id: ColumnElement[str], counted: ColumnElement[int], chosen: Select[Any]) -> Select[Any]:
+    return select(run_id, counted).where(run_id.in_(chosen)).group_by(run_id)
 
 
 def _counted(connection: Connection, statement: Select[Any]) -> dict[str, int]:
     return {run_id: int(number) for run_id, number in connection.execute(statement)}
 
 
-def _figure(
-    name: str, value: float | None, unit: str, trust: str, note: str, repetitions: Sequence[Any] | None
-) -> FigureRecord:
+def _figure(name: str, value: float | None, unit: str, trust: str, note: str, repetitions: str) -> FigureRecord:
     """A figure of the columns of `_FIGURE` behind the first."""
-    given = tuple(map(float, repetitions)) if repetitions else ()
+    given = tuple(map(float, repetitions.split()))
     return FigureRecord(name, math.nan if value is None else value, unit, trust, given, note)
 
 

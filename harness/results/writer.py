@@ -1,5 +1,6 @@
 """Writing a run: each call, or each `with run.transaction()`, is one transaction.
 
+    run = Run(database, run_id)
     with run.transaction():                       # all of a finished test, or nothing of it
         kws = run.deployment(record)
         run.measurements(kws, figures)
@@ -79,7 +80,8 @@ class Run:
 
     def measurements(self, deployment_id: str, figures: Sequence[FigureRecord]) -> None:
         """Adds figures of a deployment; one that was written before is replaced."""
-        rows = {figure.name: _measurement(deployment_id, figure) for figure in figures}
+        belongs = {"deployment_id": deployment_id, "run_id": self.id}
+        rows = {figure.name: belongs | _measurement(figure) for figure in figures}
         self._write(schema.measurements, [rows[name] for name in sorted(rows)])
 
     def verdict(self, record: VerdictRecord) -> None:
@@ -139,17 +141,15 @@ def now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _measurement(deployment_id: str, figure: FigureRecord) -> dict[str, Any]:
+def _measurement(figure: FigureRecord) -> dict[str, Any]:
     value = float(figure.value)
-    repetitions = [one if math.isfinite(one) else str(one) for one in map(float, figure.repetitions)]
     return {
-        "deployment_id": deployment_id,
         "name": figure.name,
         "value": None if math.isnan(value) else value,
         "unit": figure.unit,
         "trust": str(getattr(figure.trust, "value", figure.trust)),
         "note": figure.note,
-        "repetitions": repetitions or None,
+        "repetitions": " ".join(repr(float(one)) for one in figure.repetitions),
     }
 
 

@@ -45,7 +45,8 @@ def samples(blobs_int8: Path) -> Path:
 
 
 def test_starting_imports_nothing_heavy() -> None:
-    code = "import sys, hil.harness.cli; print(sorted(m for m in ('tensorflow', 'numpy', 'scipy') if m in sys.modules))"
+    heavy = ("tensorflow", "numpy", "scipy", "sqlalchemy", "alembic")
+    code = f"import sys, hil.harness.cli; print(sorted(m for m in {heavy} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
@@ -62,7 +63,7 @@ def test_a_misspelled_command_is_told_once_with_the_nearest() -> None:
 
 def test_every_command_explains_itself() -> None:
     assert hil("--help").returncode == 0
-    for command in ("doctor", "models", "optimize", "tree", "compile", "run", "disasm", "diff", "store"):
+    for command in ("doctor", "models", "optimize", "tree", "compile", "run", "disasm", "diff", "results", "store"):
         done = hil(command, "--help")
         assert done.returncode == 0
         assert "Usage" in done.stdout

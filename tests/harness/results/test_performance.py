@@ -17,8 +17,9 @@ COUNT = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i 
 FILL = (
     f"INSERT INTO deployments (id, run_id, name, model, path, target, identity) {COUNT} "
     f"SELECT runs.id || i, runs.id, 'd' || i, 'm' || (i / 5), 'p' || (i % 5), 'sim', '{{{{}}}}' FROM n CROSS JOIN runs",
-    f"INSERT INTO measurements (deployment_id, name, value, unit, trust, note, repetitions) {COUNT} "
-    "SELECT deployments.id, 'f' || i, i, 'ms', 'measured', '', '[1.5, 2.5, 3.5]' FROM n CROSS JOIN deployments",
+    f"INSERT INTO measurements (deployment_id, name, run_id, value, unit, trust, note, repetitions) {COUNT} "
+    "SELECT deployments.id, 'f' || i, run_id, i, 'ms', 'measured', '', '1.5 2.5 3.5' "
+    "FROM n CROSS JOIN deployments ORDER BY deployments.id",
 )
 
 

@@ -24,7 +24,7 @@ INSERT INTO runs VALUES ('old-1', 'pytest', 'lab', '{"vela": "5.1.0"}', '["pytes
     '2026-01-02 03:04:05.000006', '2026-01-02 04:00:00.000000', 0);
 INSERT INTO runs VALUES ('old-2', 'pytest', 'lab', '{}', '[]', '2026-01-03 03:04:05.000000', NULL, NULL);
 INSERT INTO deployments VALUES ('d', 'old-1', 'kws-pqat', 'kws', 'pqat', 'sim', '{"accelerator": "ethos-u55-128"}');
-INSERT INTO measurements VALUES ('d', 'latency', 1.5, 'ms', 'measured', '', '[1.5, 1.25]');
+INSERT INTO measurements VALUES ('d', 'latency', 'old-1', 1.5, 'ms', 'measured', '', '1.5 1.25');
 INSERT INTO failures VALUES ('f', 'old-1', '2026-01-02 03:30:00.000000', 't', '', 'b1', 'HangError', '1', 'm', 'l');
 INSERT INTO board_events VALUES ('e', 'old-1', '2026-01-02 03:31:00.000000', 'b1', '0123', 'reset', '');
 INSERT INTO baselines VALUES ('main', 'old-1', '2026-01-02 05:00:00.000000')

@@ -64,10 +64,11 @@ def _create_figures() -> None:
         "measurements",
         sa.Column("deployment_id", sa.Text, sa.ForeignKey("deployments.id", ondelete="CASCADE"), primary_key=True),
         _text("name", primary_key=True),
+        _text("run_id"),
         sa.Column("value", sa.Double),
-        *(_text(name) for name in ("unit", "trust", "note")),
-        sa.Column("repetitions", JSON),
+        *(_text(name) for name in ("unit", "trust", "note", "repetitions")),
     )
+    op.create_index("measurements_by_run", "measurements", ["run_id"])
     op.create_table(
         "verdicts",
         _run_id(primary_key=True),
