@@ -47,4 +47,4 @@ def results_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'results.db'}"
     server: support.Server = request.getfixturevalue("postgresql")
-    return server.new_database()
+    return server.new_schema()
