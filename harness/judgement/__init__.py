@@ -4,17 +4,25 @@ Values in, values out: no database, no pytest, no TensorFlow.  `docs/regression.
 false alarms and of steps found.
 """
 
+from hil.harness.judgement.confirmation import Confirmation, Outcome, confirm
 from hil.harness.judgement.exact import judge_exact
 from hil.harness.judgement.measured import judge_measured
 from hil.harness.judgement.noise import Noise, calibrate, calibrate_together
+from hil.harness.judgement.sequential import MOST_SAMPLES, SequentialJudgement, judge_sequentially
 from hil.harness.judgement.verdict import Judgement, Verdict
 
 __all__ = [
+    "MOST_SAMPLES",
+    "Confirmation",
     "Judgement",
     "Noise",
+    "Outcome",
+    "SequentialJudgement",
     "Verdict",
     "calibrate",
     "calibrate_together",
+    "confirm",
     "judge_exact",
     "judge_measured",
+    "judge_sequentially",
 ]

@@ -1,18 +1,57 @@
-"""Judgement of measured figures: the change against the noise that repetitions in one session do not show."""
+"""Judgement of measured figures: cycles and times of a board, which differ from run to run of one build.
+
+    >>> baseline = [[1000.0], [1003.0], [999.0], [1001.0], [1004.0], [998.0], [1000.0], [1002.0], [997.0], [1001.0]]
+    >>> found = judge_measured(baseline, [[1031.0, 1030.0, 1032.0]], lower_is_better=True)
+    >>> str(found.verdict), f"{found.change:+g}, noise up to {found.threshold:.1f}"
+    ('worse', '+30.5, noise up to 9.9')
+
+The sample is a *session*, what runs between two resets of the board: repetitions in one session share what is common
+to it, so their median counts once.  What noise leaves open of a change is
+
+    half width = S * sqrt(SHARED + (1 - SHARED) * v(k) + v(m))
+
+where S is the noise of one night (`history.spread`, or the calibrated pair while there are too few nights), k the
+candidate's sessions, m the nights of what it is compared with, and v(n) the variance of the median of n, as a part of
+that of one.  `SHARED` is the part of the variance that all sessions of one night have in common: more sessions in the
+same night do not remove it.  A baseline counts as one night, however many sessions it has.
+
+The candidate is compared with the frozen baseline, so that no creep is missed, and beside it with the median of the
+history's latest nights, which is better known than the baseline.  The verdict is that on the baseline, unless the
+latest nights give a graver one: worse, or unknown.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from hil.core.arrays import Array, Floats
 from hil.harness.judgement.exact import allowance, require_finite
-from hil.harness.judgement.history import FEWEST_NIGHTS, WINDOW, spread
+from hil.harness.judgement.history import ENOUGH_NIGHTS, FEWEST_NIGHTS, WINDOW, spread
 from hil.harness.judgement.noise import FEWEST_SESSIONS, Noise, calibrate, session_medians
 from hil.harness.judgement.verdict import Judgement, Verdict, relative_change
 
-BLIND_TO = 1.5
-"""Size of a step, in thresholds of one session, that `same` excludes."""
+SHARED = 0.5
+"""Part of the variance between nights that sessions of one night share."""
+
+EXCLUDED = 1.5
+"""Size of the step that `same` excludes, in half widths of one session."""
+
+CRYSTAL = 1e-4
+"""Least noise, as a fraction of the level: what two clocks within 50 ppm differ by."""
+
+_GRAVITY = {Verdict.WORSE: 2, Verdict.UNKNOWN: 1, Verdict.SAME: 0, Verdict.BETTER: 0}
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """A level to compare with, the nights it is the median of, and its name in a rule."""
+
+    level: float
+    nights: int
+    name: str
 
 
 def judge_measured(
@@ -26,37 +65,109 @@ def judge_measured(
     allowed_relative: float = 0.0,
     most_samples: int = 0,
 ) -> Judgement:
-    """Judges a measured figure from the repetitions of each session, of the baseline and of the candidate.
+    """Judges a measured figure by the repetitions of each session, of the baseline and of the candidate.
 
-    A session is what runs between two resets of the board; a sample is the median of one session.
+    `history` has one figure a night (the median of its first session), oldest first: all nights since the baseline was
+    frozen, without those that were judged worse.  From `FEWEST_NIGHTS` on it decides, before that `noise` does; without
+    `noise`, a baseline of `FEWEST_SESSIONS` sessions calibrates itself, and with less than that the verdict is unknown.
+
+    A change for the worse must exceed the allowance (the larger of `allowed`, in the figure's unit, and
+    `allowed_relative`, a fraction of the baseline) by more than the noise.  An unknown verdict asks for one more
+    session at a time, to be judged together with those before it, as long as `most_samples` is not 0.
+
+    Raises BadInputError for a session without repetitions, what is no finite number, and a negative allowance.
     """
-    before, after = session_medians(baseline), session_medians(candidate)
+    medians, sessions = session_medians(baseline), session_medians(candidate)
     require_finite([float(value) for value in history])
-    level = float(np.median(before))
-    change = float(np.median(after)) - level
-    relative = relative_change(change, level)
-    allows = allowance(level, allowed, allowed_relative)
-    if noise is None and len(baseline) >= FEWEST_SESSIONS:
+    nights = np.array(history[-WINDOW:], dtype=np.float64)
+    if noise is None and len(medians) >= FEWEST_SESSIONS:
         noise = calibrate(baseline)
-    if len(history) >= FEWEST_NIGHTS:
-        single = float(spread(np.array(history[-WINDOW:])))
-        rule = f"third quartile + 3 interquartile ranges of {len(history[-WINDOW:])} nights"
-    elif noise is not None:
-        single = noise.threshold(level)
-        rule = f"calibrated noise: {noise.relative:.2%} and {noise.units:g} units, of {noise.sessions} sessions"
-    else:
-        rule = f"noise not calibrated, and {len(history)} of {FEWEST_NIGHTS} nights"
-        return Judgement(Verdict.UNKNOWN, change, relative, None, None, float("inf"), rule)
-    half = single * float(np.sqrt(1 / len(after) + 1 / len(before)))
-    worse_by = change if lower_is_better else -change
-    more = 0
-    if worse_by - half > allows:
+    frozen = _Reference(_frozen_level(medians, history), 1, "the baseline")
+    figure, allows = float(np.median(sessions)), allowance(frozen.level, allowed, allowed_relative)
+    single, source = _noise(frozen.level, nights, noise)
+    if single is None:
+        change = figure - frozen.level
+        return Judgement(
+            Verdict.UNKNOWN, change, relative_change(change, frozen.level), None, None, float("inf"), source
+        )
+    references = [frozen]
+    if len(nights) >= FEWEST_NIGHTS:
+        references.append(_Reference(float(np.median(nights)), len(nights), f"the latest {len(nights)} nights"))
+    found = [
+        _against(reference, figure, len(sessions), single, allows, lower_is_better, source, most_samples)
+        for reference in references
+    ]
+    return max(found, key=lambda judgement: _GRAVITY[judgement.verdict])  # the first of equals: the baseline's
+
+
+def half_width(single: Floats, sessions: int, nights: int) -> Floats:
+    """Returns what noise leaves open of the change of a median of sessions against a median of nights."""
+    share = SHARED + (1 - SHARED) * _variance(sessions) + _variance(nights)
+    return single * np.sqrt(share)
+
+
+def decide(worse_by: Floats, allows: float, single: Floats, sessions: int, nights: int) -> tuple[Array, Array]:
+    """Returns where a change for the worse is worse, and where it is undecided; bool arrays of the inputs' shape."""
+    half = half_width(single, sessions, nights)
+    worse = worse_by - half > allows
+    undecided = worse_by + half > allows + EXCLUDED * half_width(single, 1, nights)
+    return worse, undecided & ~worse
+
+
+def _against(
+    reference: _Reference,
+    figure: float,
+    sessions: int,
+    single: float,
+    allows: float,
+    lower_is_better: bool,
+    source: str,
+    most_samples: int,
+) -> Judgement:
+    change = figure - reference.level
+    worse_by = np.float64(change if lower_is_better else -change)
+    half = float(half_width(np.float64(single), sessions, reference.nights))
+    worse, undecided = decide(worse_by, allows, np.float64(single), sessions, reference.nights)
+    verdict = Verdict.BETTER if worse_by + half < 0 else Verdict.SAME
+    if worse:
         verdict = Verdict.WORSE
-    elif worse_by + half < 0:
-        verdict = Verdict.BETTER
-    elif worse_by + half > allows + BLIND_TO * single:
+    elif undecided:
         verdict = Verdict.UNKNOWN
-        more = min(1, most_samples)
-    else:
-        verdict = Verdict.SAME
-    return Judgement(verdict, change, relative, change - half, change + half, allows + half, rule, more)
+    more = min(1, most_samples) if verdict is Verdict.UNKNOWN else 0
+    return Judgement(
+        verdict,
+        change,
+        relative_change(change, reference.level),
+        change - half,
+        change + half,
+        allows + half,
+        f"against {reference.name}: {source}",
+        more,
+    )
+
+
+def _frozen_level(medians: Floats, history: Sequence[float]) -> float:
+    """Returns the baseline's level.
+
+    A single session may be an outlier, and would then be wrong for ever: a baseline of few sessions is completed by the
+    first nights after it.
+    """
+    first = history[: max(0, FEWEST_NIGHTS - len(medians))] if len(history) >= FEWEST_NIGHTS else ()
+    return float(np.median([*medians, *first]))
+
+
+def _noise(level: float, nights: Floats, noise: Noise | None) -> tuple[float | None, str]:
+    """Returns the noise of one night in the figure's unit (None: not known) and the rule it comes from."""
+    least = CRYSTAL * abs(level)
+    pair = 0.0 if noise is None else noise.threshold(level)
+    own = float(spread(nights)) if len(nights) >= FEWEST_NIGHTS else 0.0
+    if len(nights) >= FEWEST_NIGHTS and (own >= pair or len(nights) >= ENOUGH_NIGHTS):
+        return max(own, least), f"third quartile + 3 interquartile ranges of {len(nights)} nights"
+    if noise is not None:
+        return max(pair, least), f"{noise.relative:.2%} and {noise.units:g} units, of {noise.sessions} calibration runs"
+    return None, f"noise is not known: no calibration, and {len(nights)} of {FEWEST_NIGHTS} nights"
+
+
+def _variance(count: int) -> float:
+    """Returns the variance of the median of `count` normal values as a part of that of one, from above."""
+    return 1 / count if count <= 2 else 1.5 / count
