@@ -4,10 +4,10 @@
     >>> confirm(alarm, [alarm, Judgement(Verdict.SAME, 2.0, 0.002, -8.0, 12.0, 10.0, "")]).outcome.value
     'not confirmed'
 
-A night of a noisy figure is now and then out of bounds, and repetitions in its session repeat it.  So an alarm is called
-a regression only if `SESSIONS` further sessions (after a power cycle, or on another board of the same kind) are each
-judged worse by themselves.  Two are asked for because of figures with a rare second level: one night in twenty on it
-and one confirmation agree by chance in one night of 400, two in one of 8,000.
+A night of a noisy figure is now and then out of bounds, and repetitions in its session repeat it.  So an alarm is
+called a regression only if `SESSIONS` further sessions (after a power cycle, or on another board of the same kind) are
+each judged worse by themselves.  Two are asked for because of figures with a rare second level: one session in twenty
+on it agrees with one confirmation by chance in one night of 400, with two in one of 8,000.
 """
 
 from __future__ import annotations
