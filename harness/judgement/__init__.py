@@ -4,7 +4,9 @@ Values in, values out: no database, no pytest, no TensorFlow.  `docs/regression.
 false alarms and of steps found.
 """
 
+from hil.harness.judgement.acknowledged import Acknowledged, unacknowledged
 from hil.harness.judgement.confirmation import Confirmation, Outcome, confirm
+from hil.harness.judgement.e_divisive import ChangePoint, change_points
 from hil.harness.judgement.exact import judge_exact
 from hil.harness.judgement.measured import judge_measured
 from hil.harness.judgement.noise import Noise, calibrate, calibrate_together
@@ -13,6 +15,8 @@ from hil.harness.judgement.verdict import Judgement, Verdict
 
 __all__ = [
     "MOST_SAMPLES",
+    "Acknowledged",
+    "ChangePoint",
     "Confirmation",
     "Judgement",
     "Noise",
@@ -21,8 +25,10 @@ __all__ = [
     "Verdict",
     "calibrate",
     "calibrate_together",
+    "change_points",
     "confirm",
     "judge_exact",
     "judge_measured",
     "judge_sequentially",
+    "unacknowledged",
 ]
