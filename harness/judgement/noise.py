@@ -78,8 +78,10 @@ def calibrate_together(figures: Sequence[Sequence[Sequence[float]]]) -> Noise:
 def session_medians(sessions: Sequence[Sequence[float]]) -> Array:
     """Returns the median of each session's repetitions, (sessions,) float64.
 
-    Raises BadInputError for a session without repetitions and for what is no finite number.
+    Raises BadInputError without a session, for a session without repetitions and for what is no finite number.
     """
+    if not len(sessions):
+        raise BadInputError("a figure to judge has no session")
     for repetitions in sessions:
         if not len(repetitions):
             raise BadInputError("a session to judge has no repetitions")
