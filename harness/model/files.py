@@ -164,4 +164,6 @@ def _fields_of(message: str) -> str:
     """Lists the fields of the dataclass of a model file that Python's message says was given an unknown one."""
     found = re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument", message)
     given = getattr(definition, found[1], None) if found else None
-    return f"{given.__name__} has {', '.join(one.name for one in fields(given))}" if is_dataclass(given) else ""
+    if not (isinstance(given, type) and is_dataclass(given)):
+        return ""
+    return f"{given.__name__} has {', '.join(one.name for one in fields(given))}"

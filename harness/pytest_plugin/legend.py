@@ -24,8 +24,9 @@ def legend(rows: Sequence[TableRow], shown: Collection[str]) -> list[str]:
     sizes = [name for name in ("SRAM", "flash", "encoded weights") if name in shown]
     if known := [*(["all else is exact"] if notes else []), *([f"{listed(sizes)} in KiB"] if sizes else [])]:
         notes.append("; ".join(known))
-    if "flash" in shown and any(row.get("weights_in_dram") for row in rows):
-        notes.append("flash: weights and tables, which this memory mode has in DRAM")
+    in_dram = dict.fromkeys(row["accelerator"] for row in rows if row.get("weights_in_dram"))
+    if "flash" in shown and in_dram:
+        notes.append(f"flash: weights and tables, which are in DRAM on {listed(list(in_dram))}")
     kernels = {"zeros": "zeros: % of the weights", "unique": "unique: most distinct weights in a layer"}
     notes.append("; ".join(text for name, text in kernels.items() if name in shown))
     if any(row.get("failed") for row in rows):

@@ -135,6 +135,8 @@ def test_a_legend_explains_the_columns_that_are_shown() -> None:
         _, _, notes = text.partition("\n\n")
         assert not words([notes]) & left_out, text
         assert width == 80 or {"zeros", "unique", "Keras", "weights"} <= words([notes])
+    mixed = [row("net", "ptq", 9, accelerator="ethos-u65-256", weights_in_dram=True), row("net", "ptq", 9)]
+    assert "flash: weights and tables, which are in DRAM on ethos-u65-256\n" in format_summary(mixed, {}, 200, False)
     short = replace(walk(), leaves=walk().leaves[:1])
     for width, left_out in ((80, {"SQNR", "zip", "gzip", "zeros"}), (200, set[str]())):
         found = legend(short, shown_columns(*leaf_table(short), width))
