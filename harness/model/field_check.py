@@ -1,6 +1,6 @@
 """Check of a dataclass' values against its annotations: a wrong one is a line that names the field.
 
-check_fields(FineTune(epochs="2"))      # BadInputError: FineTune.epochs is str '2', not a whole number
+check_fields(instance)      # BadInputError: FineTune.epochs is str '2', not a whole number
 """
 
 from __future__ import annotations
