@@ -26,6 +26,7 @@ Say = Callable[[str], None]
 """Called with each line of output, without its end."""
 
 _LOOK_S = 0.02
+_PROGRESS_LOOK_S = 1.0
 _LINE_END = re.compile(r"[\r\n]+")
 
 
@@ -51,9 +52,12 @@ def run(
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
     most_text: int = 64 << 10,
+    by_progress: bool = False,
 ) -> EndedProgram:
     """Runs `command`, whose first word is a path, in `folder`; `environment` is added to this process's own.
 
+    A program that speaks with hardware has `limit_s` on the clock.  With `by_progress` it may compute for `limit_s`, or
+    wait for as long, which takes longer on a loaded machine.
     `say` gets the output line by line; of all of it the last `most_text` characters are returned.  A program that
     cannot be started ends with 127, as in a shell.
     """
@@ -68,7 +72,8 @@ def run(
     )
     output = _Output(say, most_text)
     try:
-        in_time = _listen(process, time.monotonic() + limit_s, output)
+        is_over = _progress_limit(process.pid, limit_s) if by_progress else _wall_limit(limit_s)
+        in_time = _listen(process, is_over, output)
     finally:
         _end(process)
     return EndedProgram(process.returncode if in_time else None, output.text)
@@ -92,14 +97,34 @@ class _Output:
                 self._say(line)
 
 
-def _listen(process: subprocess.Popen[bytes], end: float, output: _Output) -> bool:
+def _wall_limit(limit_s: float) -> Callable[[], bool]:
+    end = time.monotonic() + limit_s
+    return lambda: time.monotonic() >= end
+
+
+def _progress_limit(pid: int, limit_s: float) -> Callable[[], bool]:
+    from hil.core.progress_watch import ProgressWatch
+
+    watch, next_look = ProgressWatch(pid, limit_s, strict=True), 0.0
+
+    def is_over() -> bool:
+        nonlocal next_look
+        if time.monotonic() < next_look:
+            return False
+        next_look = time.monotonic() + min(_PROGRESS_LOOK_S, limit_s / 4)
+        return bool(watch.why_hanging())
+
+    return is_over
+
+
+def _listen(process: subprocess.Popen[bytes], is_over: Callable[[], bool], output: _Output) -> bool:
     """Reads until the program has ended, though a child of it may still hold its output; False if its time is over."""
     assert process.stdout is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        while (left := end - time.monotonic()) > 0:
+        while not is_over():
             ended = process.poll() is not None
-            if selector.select(0 if ended else min(left, _LOOK_S)):
+            if selector.select(0 if ended else _LOOK_S):
                 data = os.read(process.stdout.fileno(), 4096)
                 if data:
                     output.take(data)

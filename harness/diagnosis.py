@@ -11,11 +11,10 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import platform
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from hil.core import child_process
 from hil.core.errors import HilError, UnavailableError
 from hil.targets import registry
 from hil.targets.declaration import Declaration
@@ -34,6 +33,8 @@ class Finding:
     remedy: str
     needed: bool = True
 
+
+_ANSWER_S = 20.0
 
 # distribution, what it makes possible, needed
 DISTRIBUTIONS = (
@@ -85,18 +86,13 @@ def _distribution(name: str, purpose: str, needed: bool) -> Finding:
 
 
 def _qemu() -> Finding:
-    program = shutil.which("qemu-system-arm")
-    version = ""
-    if program:
-        try:
-            first = subprocess.run(
-                [program, "--version"], capture_output=True, text=True, timeout=20, check=True
-            ).stdout
-            version = first.splitlines()[0].removeprefix("QEMU emulator version ").split(" ")[0]
-        except (OSError, subprocess.SubprocessError, IndexError):
-            version = ""
+    from hil.fvp.machine import qemu
+
     purpose = "the open Corstone-300 (target fvp, engine open)"
-    return Finding("qemu-system-arm", version, purpose, "apt-get install qemu-system-arm")
+    try:
+        return Finding(qemu.PROGRAM, qemu.version(), purpose, "")
+    except UnavailableError as error:
+        return Finding(qemu.PROGRAM, "", purpose, error.hint)
 
 
 def _firmware() -> Finding:
@@ -142,12 +138,12 @@ def _labgrid() -> Finding:
     ask = "import importlib.metadata; print(importlib.metadata.version('labgrid'))"
     try:
         command = [str(find_python()), "-I", "-c", ask]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-        return Finding("labgrid", done.stdout.strip(), purpose, "", needed=False)
     except UnavailableError as error:
         return Finding("labgrid", "", purpose, error.hint, needed=False)
-    except (OSError, subprocess.SubprocessError):
-        return Finding("labgrid", "", purpose, f"{command[0]} has none: its -m pip install labgrid", needed=False)
+    ended = child_process.run(command, _ANSWER_S, by_progress=True)
+    if ended.code == 0:
+        return Finding("labgrid", ended.last_line, purpose, "", needed=False)
+    return Finding("labgrid", "", purpose, f"{command[0]} has none: its -m pip install labgrid", needed=False)
 
 
 def _data(folder: Path) -> list[Finding]:

@@ -116,9 +116,9 @@ def _installer(unpacked: Path, archive: Archive) -> Path:
 def _run_installer(installer: Path, into: Path) -> None:
     """Runs Arm's installer without questions."""
     command = [str(installer), *_ANSWERS, "--destination", str(into)]
-    ended = child_process.run(command, _INSTALLER_SECONDS, folder=installer.parent)
+    ended = child_process.run(command, _INSTALLER_SECONDS, folder=installer.parent, by_progress=True)
     if ended.code is None:
-        raise ArchiveError(f"{installer.name} did not end in {_INSTALLER_SECONDS} s")
+        raise ArchiveError(f"{installer.name} did not end, computing or waiting for {_INSTALLER_SECONDS} s")
     if ended.code:
         last = ended.last_line or "it said nothing"
         raise ArchiveError(f"{installer.name} ended with {ended.code}: {last}", log=ended.output)

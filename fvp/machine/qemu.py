@@ -17,6 +17,8 @@ import contextlib
 import functools
 import mmap
 import os
+import re
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -25,6 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
+from hil.core import child_process
 from hil.core.errors import BootError, UnavailableError
 from hil.core.lifeline import tie
 from hil.fvp.machine.gdb import Gdb
@@ -115,17 +118,17 @@ def why_ended(code: int, messages: str) -> str:
 @functools.cache
 def version() -> str:
     """QEMU's version, such as `7.2.22`; raises `UnavailableError` if it is not installed or does not start."""
-    try:
-        done = subprocess.run(
-            [PROGRAM, "--version"], capture_output=True, text=True, timeout=_START_SECONDS, check=True
-        )
-        return done.stdout.split("version", 1)[1].split()[0]
-    except FileNotFoundError:
-        raise _missing() from None
-    except (OSError, subprocess.SubprocessError, IndexError) as error:
+    path = shutil.which(PROGRAM)
+    if path is None:
+        raise _missing()
+    ended = child_process.run([path, "--version"], _START_SECONDS, by_progress=True)
+    found = re.search(r"version (\S+)", ended.output)
+    if ended.code != 0 or found is None:
+        why = ended.last_line or f"it ended with {ended.code}"
         raise UnavailableError(
-            f"{PROGRAM} does not say its version: {error}", hint="apt-get install --reinstall qemu-system-arm"
-        ) from None
+            f"{PROGRAM} does not say its version: {why}", hint="apt-get install --reinstall qemu-system-arm"
+        )
+    return found[1]
 
 
 def start(

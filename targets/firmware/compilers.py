@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,20 +95,26 @@ def _gcc(cpu: str) -> Compiler | None:
 
 
 def _output(command: list[str]) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise UnavailableError(f"{command[0]} does not start: {error}", hint=_HINT) from None
-    return done.stdout.strip()
+    ended = child_process.run(command, _SECONDS, by_progress=True)
+    if ended.code != 0:
+        raise UnavailableError(f"{command[0]} does not start: {ended.last_line or ended.code}", hint=_HINT)
+    return ended.output.strip()
 
 
 def _run(command: list[str], folder: Path) -> None:
     caches = {"ZIG_GLOBAL_CACHE_DIR": str(folder / "zig"), "ZIG_LOCAL_CACHE_DIR": str(folder / "zig")}
     ended = child_process.run(
-        command, _SECONDS, folder=folder, environment={**caches, "LC_ALL": "C"}, most_text=_MOST_TEXT
+        command,
+        _SECONDS,
+        folder=folder,
+        environment={**caches, "LC_ALL": "C"},
+        most_text=_MOST_TEXT,
+        by_progress=True,
     )
     if ended.code is None:
-        raise InfrastructureError(f"the compiler failed: {command[0]} did not end in {_SECONDS:g} s")
+        raise InfrastructureError(
+            f"the compiler failed: {command[0]} did not end, computing or waiting for {_SECONDS:g} s"
+        )
     if ended.code:
         first = next((line for line in ended.output.splitlines() if "error" in line), "").strip()
         raise BuildError(f"the firmware does not compile: {first}", log=ended.output)
