@@ -104,12 +104,12 @@ class FineTune:
             raise BadInputError(f"{self}: epochs and learning rate are numbers from 0, samples None or from 1")
 
 
-STEPS = frozenset(
-    {
-        *("base", "ptq", "int16x8", "qat", "prune", "cluster", "sparse_cluster", "pqat", "cqat", "pcqat", "fold"),
-        *("npu_ptq", "npu_prune", "npu_cluster", "npu_sparse_cluster", "npu_pcqat"),
-    }
+LEAVES = (
+    *("ptq", "qat", "prune", "pqat", "cluster", "cqat", "sparse_cluster", "pcqat"),
+    *("npu_ptq", "npu_prune", "npu_cluster", "npu_sparse_cluster", "npu_pcqat", "int16x8"),
 )
+"""Techniques that are a leaf of the deployment tree, in its order."""
+STEPS = frozenset({"base", "fold", *LEAVES})
 """Techniques whose settings `Recipe.settings_of` knows one by one."""
 
 

@@ -18,8 +18,7 @@ from types import ModuleType
 from hil.core.errors import BadInputError, HilError
 from hil.core.tflite.model import require_tflite
 from hil.harness.model import definition
-from hil.harness.model.definition import Model
-from hil.harness.optimize.paths import PATHS
+from hil.harness.model.definition import LEAVES, Model
 
 _HEAD = 64
 """First bytes of a file, by which its format is known."""
@@ -51,8 +50,8 @@ def load_model_file(path: str | Path, *, needs_weights: bool = True) -> Model:
 def _at(path: Path, model: Model, needs_weights: bool) -> Model:
     """Sets the path of a model; raises `BadInputError` for a file that it names and that does not exist."""
     model = replace(model, path=path)
-    if unknown := [name for name in model.techniques or () if name not in PATHS]:
-        raise BadInputError(f"{path}: unknown technique {unknown[0]}", hint=f"known: {', '.join(PATHS)}")
+    if unknown := [name for name in model.techniques or () if name not in LEAVES]:
+        raise BadInputError(f"{path}: unknown technique {unknown[0]}", hint=f"known: {', '.join(LEAVES)}")
     for name in (model.weights if needs_weights else None, model.tflite):
         if name is not None and not model.file(name).is_file():
             raise BadInputError(f"{path}: {model.file(name)} {_no_file(model.file(name))}")

@@ -8,7 +8,7 @@ import pytest
 
 from hil.core.errors import BadInputError
 from hil.harness.model import Recipe
-from hil.harness.model.definition import STEPS
+from hil.harness.model.definition import LEAVES, STEPS
 from hil.harness.optimize import paths
 
 
@@ -53,6 +53,7 @@ def test_an_unknown_leaf_is_one_clear_line() -> None:
 
 
 def test_a_setting_of_a_technique_that_the_recipe_does_not_know_makes_it_anew() -> None:
+    assert tuple(paths.PATHS) == LEAVES
     assert {step for path in paths.PATHS.values() for step in path} | {"base"} == STEPS
     few, many = Recipe(sparsity=0.4), Recipe(sparsity=0.8)
     assert few.settings_of("half_prune") != many.settings_of("half_prune")
