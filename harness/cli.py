@@ -12,6 +12,7 @@ interrupted.  An error is one line on stderr; tables go to stdout, and with `--j
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import sys
 import traceback
 from typing import Annotated
@@ -86,6 +87,8 @@ app.add_typer(store.app, name="store")
 def main() -> None:
     """Runs the command line; turns every error of the family into one line and its exit code."""
     answer_interrupts()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a user's name may have letters that this terminal has not
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)
     except click.ClickException as error:  # wrong use

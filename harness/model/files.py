@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -136,7 +137,7 @@ def _binds(node: ast.AST) -> Iterator[str]:
 
 def _load(path: Path) -> ModuleType:
     """Loads a module by its path, once, under a name that no import uses."""
-    name = f"hil_file_{path.stem}_{sha256(str(path).encode()).hexdigest()[:12]}"
+    name = f"hil_file_{path.stem}_{sha256(os.fsencode(path)).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -23,10 +23,12 @@ damaged artifact is made again, never used.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -41,6 +43,7 @@ from filelock import FileLock, Timeout
 from hil.core.errors import BadInputError, HilError, InfrastructureError
 from hil.core.machine_limits import machine_error
 
+_OTHER_HINT = "name another with --store or HIL_STORE"
 MANIFEST = "manifest.json"
 WAIT_S = 10.0
 """Seconds between two calls of `waits` while another process makes an artifact."""
@@ -60,7 +63,7 @@ def digest_files(paths: list[Path]) -> str:
     """Hashes the names and contents of files, in the order given."""
     total = hashlib.sha256()
     for path in paths:
-        total.update(f"{path.name}:{digest(path.read_bytes())}\n".encode())
+        total.update(os.fsencode(f"{path.name}:{digest(path.read_bytes())}\n"))
     return total.hexdigest()
 
 
@@ -160,15 +163,29 @@ class Store:
     """Artifacts below one folder; safe for many processes at once."""
 
     def __init__(self, root: Path) -> None:
-        if root.exists() and not root.is_dir():
-            raise BadInputError(f"the store {root} is no folder", hint="name a folder by --store or HIL_STORE")
+        try:
+            is_folder = stat.S_ISDIR(root.stat().st_mode)
+        except FileNotFoundError:
+            is_folder = True  # once something is written
+        except NotADirectoryError:
+            is_folder = False
+        except OSError as error:
+            raise BadInputError(f"the store {root} cannot be used: {error.strerror}", hint=_OTHER_HINT) from None
+        if not is_folder:
+            raise BadInputError(f"the store {root} is no folder", hint=_OTHER_HINT)
         self.root = root
 
     def find(self, recipe: ArtifactRecipe) -> Artifact | None:
-        """Returns the artifact of `recipe` if it is in the store and undamaged, else None."""
+        """Returns the artifact of `recipe` if it is in the store and undamaged, else None.
+
+        Raises `InfrastructureError` for one whose files cannot be read, such as another user's.
+        """
         artifact = self._load(self._folder(recipe))
-        if artifact is None or not artifact.intact():
-            return None
+        try:
+            if artifact is None or not artifact.intact():
+                return None
+        except OSError as error:
+            raise InfrastructureError(f"{error.filename} cannot be read: {error.strerror}", hint=_OTHER_HINT) from error
         with suppress(OSError):  # a store that may only be read
             (artifact.folder / MANIFEST).touch()
         return artifact
@@ -241,8 +258,8 @@ class Store:
             raise
         except OSError as error:
             message = f"the store {self.root} cannot be written: {error.strerror or error}"
-            hint = "make room there, or name another with --store or HIL_STORE"
-            raise InfrastructureError(message, hint=hint) from error
+            room = "make room there, or " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            raise InfrastructureError(message, hint=f"{room}{_OTHER_HINT}") from error
 
     def _make_folders(self) -> None:
         with self._writing():

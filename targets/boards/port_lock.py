@@ -97,7 +97,7 @@ def key_of(port: str) -> str:
     """A file's name for the port: readable, and different for different ports."""
     real = port.lower() if "://" in port else str(Path(port).resolve())
     readable = re.sub(r"[^A-Za-z0-9]+", "-", real).strip("-")[-60:]
-    return f"{readable}-{hashlib.sha256(real.encode()).hexdigest()[:12]}"
+    return f"{readable}-{hashlib.sha256(os.fsencode(real)).hexdigest()[:12]}"
 
 
 def _holder(note: Path) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from hil.core.errors import BadInputError
+from hil.harness.store.store import ArtifactRecipe, Origin, Store
 from tests.support.blobs import model_file, write
 
 HIL = [sys.executable, "-m", "hil.harness.cli"]
@@ -59,6 +60,20 @@ def test_a_misspelled_command_is_told_once_with_the_nearest() -> None:
     done = hil("rnu")
     assert done.returncode == 2
     assert done.stderr.count("Did you mean 'run'?") == 1
+
+
+def test_letters_that_a_terminal_has_not_are_no_defect(tmp_path: Path) -> None:
+    folder = write(tmp_path / "Länge µ", {"models/blöbs.py": model_file("blöbs")})
+    Store(folder / "Läger").make(ArtifactRecipe("x"), lambda folder: None, origin=Origin("blöbs", "ptq"))
+    ascii_only = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for words, code, text in (
+        (("store", "list", "--store", "Läger"), 0, r"bl\xf6bs"),
+        (("tree", "nobody"), 2, r"bl\xf6bs"),
+    ):
+        done = hil(*words, cwd=folder, **ascii_only)
+        assert done.returncode == code, done.stderr
+        assert text in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_every_command_explains_itself() -> None:

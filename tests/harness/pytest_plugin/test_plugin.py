@@ -25,6 +25,7 @@ def test_a_users_repository_with_packages_of_the_same_names(tmp_path: Path, stor
     rows = table(done)
     assert rows["ptq"].mismatches == rows["pqat"].mismatches == ["0"]
     assert rows["pqat"].against_ptq
+    assert re.search(r"\[[1-3]/4 tests, about \d+ (s|min) left\] blobs-pqat on sim$", done.stdout, re.MULTILINE)
     assert "cycles and ms are modelled" in done.stdout
 
 

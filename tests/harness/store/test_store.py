@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hil.core.errors import BadInputError, InfrastructureError
 from hil.harness.store.store import MANIFEST, ArtifactRecipe, Store, digest
 
 RECIPE = ArtifactRecipe("step", {"model": "abc"}, {"epochs": 2}, "code", {"numpy": "2"})
@@ -89,6 +94,7 @@ def test_a_failing_step_leaves_nothing(tmp_path: Path) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
+from hil.core.errors import BadInputError, InfrastructureError
 from hil.harness.store.store import ArtifactRecipe, Store
 def slow(folder):
     (folder / "file").write_text("half")
@@ -112,6 +118,7 @@ def test_a_killed_run_leaves_no_half_artifact_and_the_next_run_goes_on(tmp_path:
 ONCE = """
 import os, sys, time
 from pathlib import Path
+from hil.core.errors import BadInputError, InfrastructureError
 from hil.harness.store.store import ArtifactRecipe, Store
 def build(folder):
     with open(sys.argv[2], "a") as log:
@@ -140,3 +147,44 @@ def test_listing_and_removing(tmp_path: Path) -> None:
     store.remove(listed)
     assert list(store.artifacts()) == []
     assert json.dumps(RECIPE.as_json())
+
+
+def test_what_can_be_no_store_is_wrong_use(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    for name, why in (
+        ("file", "is no folder"),
+        ("file/below", "is no folder"),
+        ("loop", "cannot be used: Too many levels of symbolic links"),
+        ("x" * 300, "cannot be used: File name too long"),
+    ):
+        with pytest.raises(BadInputError, match=why):
+            Store(tmp_path / name)
+
+
+@contextlib.contextmanager
+def another_user() -> Iterator[None]:
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_store_of_another_user_is_read_or_refused(missing: Callable[[object], NoReturn]) -> None:
+    if os.geteuid() != 0:
+        missing("only root can become another user")
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own is closed to others
+        root = Path(folder)
+        root.chmod(0o755)
+        made = Store(root).make(RECIPE, writes("x"))
+        with another_user():
+            assert Store(root).make(RECIPE, refuses).read("file") == b"x"
+            with pytest.raises(InfrastructureError, match=r"cannot be written: Permission denied \(name another"):
+                Store(root).make(ArtifactRecipe("other"), writes("y"))
+        made.path("file").chmod(0o600)
+        with another_user(), pytest.raises(InfrastructureError, match="file cannot be read: Permission denied"):
+            Store(root).make(RECIPE, writes("x"))
+        root.chmod(0o700)
+        with another_user(), pytest.raises(BadInputError, match="cannot be used: Permission denied"):
+            Store(root / "below")
