@@ -50,7 +50,7 @@ def spread(history: Floats) -> Floats:
     if latest.shape[-1] >= SLOW + FEWEST_NIGHTS:
         slow = latest[..., SLOW:] - latest[..., :-SLOW]
         sizes.append(_fence(np.sort(np.abs(slow - np.median(slow, axis=-1, keepdims=True)), axis=-1)))
-    return np.max(sizes, axis=0)
+    return np.asarray(np.max(sizes, axis=0))
 
 
 def _fence(changes: Floats) -> Floats:

@@ -22,8 +22,9 @@ latest nights give a graver one: worse, or unknown.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -93,20 +94,22 @@ def judge_measured(
     references = [frozen]
     if len(nights) >= FEWEST_NIGHTS:
         references.append(_Reference(float(np.median(nights)), len(nights), f"the latest {len(nights)} nights"))
-    found = [
-        _against(reference, figure, len(sessions), single, allows, lower_is_better, source, most_samples)
-        for reference in references
-    ]
-    return max(found, key=lambda judgement: _GRAVITY[judgement.verdict])  # the first of equals: the baseline's
+    direction = 1 if lower_is_better else -1
+    found = [_against(reference, figure, len(sessions), single, allows, direction) for reference in references]
+    judgement = max(found, key=lambda each: _GRAVITY[each.verdict])  # the first of equals: the baseline's
+    more = min(1, most_samples) if judgement.verdict is Verdict.UNKNOWN else 0
+    return replace(judgement, rule=f"{judgement.rule}: {source}", more_samples=more)
 
 
-def half_width(single: Floats, sessions: int, nights: int) -> Floats:
+def half_width(single: Array | float, sessions: int, nights: int) -> Array:
     """Returns what noise leaves open of the change of a median of sessions against a median of nights."""
     share = SHARED + (1 - SHARED) * _variance(sessions) + _variance(nights)
-    return single * np.sqrt(share)
+    return np.asarray(single) * math.sqrt(share)
 
 
-def decide(worse_by: Floats, allows: float, single: Floats, sessions: int, nights: int) -> tuple[Array, Array]:
+def decide(
+    worse_by: Array | float, allows: float, single: Array | float, sessions: int, nights: int
+) -> tuple[Array, Array]:
     """Returns where a change for the worse is worse, and where it is undecided; bool arrays of the inputs' shape."""
     half = half_width(single, sessions, nights)
     worse = worse_by - half > allows
@@ -115,35 +118,18 @@ def decide(worse_by: Floats, allows: float, single: Floats, sessions: int, night
 
 
 def _against(
-    reference: _Reference,
-    figure: float,
-    sessions: int,
-    single: float,
-    allows: float,
-    lower_is_better: bool,
-    source: str,
-    most_samples: int,
+    reference: _Reference, figure: float, sessions: int, single: float, allows: float, direction: int
 ) -> Judgement:
     change = figure - reference.level
-    worse_by = np.float64(change if lower_is_better else -change)
-    half = float(half_width(np.float64(single), sessions, reference.nights))
-    worse, undecided = decide(worse_by, allows, np.float64(single), sessions, reference.nights)
-    verdict = Verdict.BETTER if worse_by + half < 0 else Verdict.SAME
+    half = float(half_width(single, sessions, reference.nights))
+    worse, undecided = decide(direction * change, allows, single, sessions, reference.nights)
+    verdict = Verdict.BETTER if direction * change + half < 0 else Verdict.SAME
     if worse:
         verdict = Verdict.WORSE
     elif undecided:
         verdict = Verdict.UNKNOWN
-    more = min(1, most_samples) if verdict is Verdict.UNKNOWN else 0
-    return Judgement(
-        verdict,
-        change,
-        relative_change(change, reference.level),
-        change - half,
-        change + half,
-        allows + half,
-        f"against {reference.name}: {source}",
-        more,
-    )
+    relative, rule = relative_change(change, reference.level), f"against {reference.name}"
+    return Judgement(verdict, change, relative, change - half, change + half, allows + half, rule)
 
 
 def _frozen_level(medians: Floats, history: Sequence[float]) -> float:

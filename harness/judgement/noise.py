@@ -97,7 +97,8 @@ def _pareto_front(figures: Sequence[Array]) -> list[tuple[float, float]]:
             units, level = abs(one - other), min(abs(one), abs(other))
             differences.append((units, units / level if level else float("inf")))
     differences.sort(reverse=True)
-    front, relative = [], 0.0
+    front: list[tuple[float, float]] = []
+    relative = 0.0
     for units, share in differences:  # with N = units, only the pairs before this one need X
         if not front or relative > front[-1][0]:
             front.append((relative, units))
