@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,6 +52,9 @@ from hil.targets.base import Deployable, Run
 from hil.targets.declaration import Role
 from hil.targets.execution.signature import read_signature
 
+if TYPE_CHECKING:
+    from hil.harness.vela.other_versions import OtherVela
+
 _FLAT_GRAPH = "hil.harness.optimize.keras.flat_graph"
 _HDF5_FILE = "hil.harness.optimize.keras.hdf5_file"
 _CLIPPED = "hil.harness.optimize.clipped_outputs"
@@ -70,6 +73,7 @@ ENTRIES = {
         *(_SURVIVAL, _HDF5_FILE),
     ),
     "vela": ("hil.harness.vela.compiler",),
+    "other_vela": ("hil.harness.vela.other_versions",),
 }
 """Arrow -> the modules that do its work; further modules on which its result depends follow from their imports."""
 TRAINING = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
@@ -297,18 +301,20 @@ class Pipeline:
         except OptimizeError:
             return None
 
-    def compiled(self, int8: bytes, settings: VelaSettings, origin: Origin = UNKNOWN) -> Compiled:
-        """Vela's output for a quantized TFLite file of a model and technique."""
+    def compiled(
+        self, int8: bytes, settings: VelaSettings, origin: Origin = UNKNOWN, vela: OtherVela | None = None
+    ) -> Compiled:
+        """Vela's output for a quantized TFLite file of a model and technique; `vela` None: of the installed Vela."""
         recipe = ArtifactRecipe(
             "vela",
             {"model": digest(int8)},
             asdict(settings),
-            code_version(*ENTRIES["vela"]),
-            versions("ethos-u-vela"),
+            code_version(*ENTRIES["vela" if vela is None else "other_vela"]),
+            versions("ethos-u-vela") if vela is None else {"ethos-u-vela": vela.version},
         )
 
         def build(folder: Path) -> None:
-            compiled = compile_model(int8, settings)
+            compiled = (compile_model if vela is None else vela.compile_model)(int8, settings)
             (folder / TFLITE).write_bytes(compiled.model)
             write_json(folder / "compiled.json", compiled.record())
 

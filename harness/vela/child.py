@@ -13,6 +13,7 @@ import contextlib
 import io
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def _compile(folder: Path, header: dict[str, Any], blobs: list[bytes]) -> tuple[
     if blobs:
         model = folder / "model.tflite"
         model.write_bytes(blobs[0])
-        arguments = _arguments(folder, model, header)
+        arguments = command_line(folder, model, header)
     said = io.StringIO()
     outcome, reason = "compiled", ""
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
@@ -105,10 +106,11 @@ def _compile(folder: Path, header: dict[str, Any], blobs: list[bytes]) -> tuple[
     log = said.getvalue().replace(str(folder), ".")
     reason = " ".join(reason.replace(str(folder) + "/", "").removeprefix("Error: ").split())
     answer = {"outcome": outcome, "reason": reason, "log": log}
-    return answer, _results(folder) if outcome == "compiled" and blobs else []
+    return answer, output_files(folder) if outcome == "compiled" and blobs else []
 
 
-def _arguments(folder: Path, model: Path, header: dict[str, Any]) -> list[str]:
+def command_line(folder: Path, model: Path, header: Mapping[str, Any]) -> list[str]:
+    """Returns the arguments of Vela's command line; its files are written below `folder`."""
     config = "Arm/vela.ini"
     if header["config"]:
         own = folder / "configuration" / "of" / "user.ini"  # deep enough not to be taken for one of Vela's own
@@ -132,7 +134,8 @@ def _last_line(said: io.StringIO) -> str:
     return lines[-1] if lines else "no reason given"
 
 
-def _results(folder: Path) -> list[bytes]:
+def output_files(folder: Path) -> list[bytes]:
+    """Reads the compiled model, the summary CSV and the debug XML that Vela wrote below `folder`."""
     out = folder / "out"
     (summary,) = out.glob("model_summary_*.csv")
     return [(out / name).read_bytes() for name in ("model_vela.tflite", summary.name, "model_debug.xml")]

@@ -17,7 +17,7 @@ import csv
 import functools
 import io
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -49,6 +49,9 @@ _OWN_OPTIONS = (
     "--system-config",
     "--version",
 )
+AskVela = Callable[[dict[str, Any], bytes | None], tuple[dict[str, Any], list[bytes]]]
+"""Function of a request and the int8 model (None: the options alone) that returns Vela's answer and its files, as
+`hil.harness.vela.child` has them."""
 _HANDLER = "hil.harness.vela.child:compile_in_child"
 _LEGACY_HANDLER = "hil.harness.vela.child:compile_in_copy"
 _LEGACY_CORE = "--debug-force-legacy-core"
@@ -120,8 +123,12 @@ def vela_version() -> str:
     return version("ethos-u-vela")
 
 
-def compile_model(int8: bytes, settings: VelaSettings, *, name: str = "the model") -> Compiled:
-    """Compiles a fully quantized `.tflite`; errors use `name` for it.
+def compile_model(
+    int8: bytes, settings: VelaSettings, *, name: str = "the model", ask: AskVela | None = None
+) -> Compiled:
+    """Compiles a fully quantized `.tflite` by the installed Vela, or by the one that `ask` asks.
+
+    Errors use `name` for the model.
 
     Raises `BadInputError` for a file that is no such model and for settings that Vela does not know, `CompileError`
     when Vela gives up on the model (with Vela's text as `log`).
@@ -133,7 +140,7 @@ def compile_model(int8: bytes, settings: VelaSettings, *, name: str = "the model
         raise BadInputError(f"{name} is an output of Vela already", hint="give the int8 model it was made from")
     request = _request(settings)
     try:
-        answer, blobs = _ask(request, int8)
+        answer, blobs = (ask or _ask)(request, int8)
     except WorkerDiedError as death:
         if not death.crashed:  # Too slow, or killed: that says nothing of the model.
             raise

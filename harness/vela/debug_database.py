@@ -4,7 +4,7 @@ Four of them lead from a command of the stream back to the model:
 
 - `queue`: byte offset of an operation in its command stream, and the *optimised* operator it belongs to;
 - `optimised`: the operators after Vela's graph optimiser, each with the *source* operator it came from;
-- `source`: the operators of the model; `ext_key` is the index in the `.tflite`;
+- `source`: the operators of the model; `ext_key` is the index in the `.tflite` (Vela 3.9 writes none);
 - `perf` (C++ core only): the name of the tensor that a *scheduled* operator writes; `group` says which further
   operators were fused into it, so that the last of them names the output; `perf_debug` has the shape.
 
@@ -33,7 +33,7 @@ def read_mapping(xml: str, source: Signature) -> tuple[MappedCommand, ...]:
     """The mapping of all command streams, in order; `source` is the signature of the model that was compiled."""
     tables = _tables(xml)
     streams = sorted({int(row["id"]) for row in tables.get("cmdstream", [])})
-    origin = {row["id"]: int(row["ext_key"]) for row in tables.get("source", [])}
+    origin = {row["id"]: int(row.get("ext_key", -1)) for row in tables.get("source", [])}
     optimised = {row["id"]: row for row in tables.get("optimised", [])}
     names = _tensor_names(tables)
     details = {row["id"]: row for row in tables.get("perf_debug", [])}
