@@ -8,12 +8,12 @@ Shown are the figures with a gate that changed, or have no verdict; of what is t
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from hil.harness.comparison.comparison import Comparison, FigureComparison, Outcome
+from hil.harness.comparison.recipe_changes import recipe_changes
 from hil.harness.text_table import Column, Row, format_table, wrap
 
 _COLUMNS = (
@@ -172,20 +172,8 @@ def _changes(found: Comparison) -> list[str]:
 
 def _change(field: str, values: tuple[str, str]) -> str:
     if field == "recipe" and all(values):
-        return ", ".join(_settings(*(json.loads(value) for value in values)))
+        return ", ".join(map(str, recipe_changes(*values)))
     before, after = (value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..." for value in values)
     if len(values[0]) == len(values[1]) and set("".join(values)) <= _HEXADECIMAL:
         before, after = before[:_DIGITS], after[:_DIGITS]
     return f"{field} {before or 'none'} -> {after or 'none'}"
-
-
-def _settings(before: Mapping[str, Any], after: Mapping[str, Any], name: str = "recipe") -> list[str]:
-    """Names each setting that differs, step by step."""
-    found = []
-    for key in {**before, **after}:
-        old, new = before.get(key), after.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += _settings(old, new, key)
-        elif old != new:
-            found.append(f"{name} {key} {json.dumps(old)} -> {json.dumps(new)}")
-    return found

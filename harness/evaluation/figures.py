@@ -9,6 +9,7 @@ A figure has one name wherever it stands: in the tables, in `hil tree --json`, i
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hil.core.errors import UntrustedError
@@ -21,6 +22,7 @@ from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy
 
 if TYPE_CHECKING:
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
+    from hil.harness.vela.compiler import VelaSummary
 
 _EXACT = Trust.EXACT
 _IN_DRAM = {"flash": "weights and tables, which this memory mode has in DRAM"}
@@ -44,19 +46,23 @@ def requested_figures(evaluator: Evaluator, deployment: Deployment) -> tuple[Mea
 
 def size_figures(deployment: Deployment) -> list[Measurement]:
     """Returns the bytes of the int8 file and of what Vela made of it, and the zeros and distinct weights."""
-    summary = deployment.compiled.summary
+    kernels = kernel_weights(deployment.weights)
+    return [
+        *byte_figures(deployment.int8, deployment.compiled.summary),
+        *([] if kernels is None else [zeros_figure(kernels.zeros), unique_figure(kernels.unique)]),
+    ]
+
+
+def byte_figures(int8: bytes, summary: VelaSummary) -> list[Measurement]:
+    """Returns the bytes of an int8 file and of what Vela made of it."""
     found = {
-        "tflite": len(deployment.int8),
+        "tflite": len(int8),
         "encoded_weights": summary.weights_encoded,
         "sram": summary.sram_bytes,
         "flash": summary.flash_bytes,
     }
-    kernels = kernel_weights(deployment.weights)
     notes = _IN_DRAM if summary.weights_in_dram else {}
-    return [
-        *(Measurement(name, value, "bytes", _EXACT, notes.get(name, "")) for name, value in found.items()),
-        *([] if kernels is None else [zeros_figure(kernels.zeros), unique_figure(kernels.unique)]),
-    ]
+    return [Measurement(name, value, "bytes", _EXACT, notes.get(name, "")) for name, value in found.items()]
 
 
 def zeros_figure(zeros: float) -> Measurement:
@@ -102,9 +108,14 @@ def finite(figures: list[Measurement]) -> list[Measurement]:
 
 def whole_latency(evaluator: Evaluator, deployment: Deployment) -> tuple[Latency | WholeLatency | None, str]:
     """Returns the latency (None if the target has none), and the reason if it does not cover the whole inference."""
+    return check_whole(lambda: evaluator.latency(deployment))
+
+
+def check_whole(measure: Callable[[], Latency | WholeLatency]) -> tuple[Latency | WholeLatency | None, str]:
+    """Returns the latency that `measure` returns, as `whole_latency`."""
     latency = None
     try:
-        latency = evaluator.latency(deployment)
+        latency = measure()
         _ = latency.ms
     except UntrustedError as error:
         return latency, str(error)
