@@ -10,7 +10,7 @@ What the store holds is not trained again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import cached_property
 from typing import Any
@@ -18,11 +18,10 @@ from typing import Any
 from hil.harness.attribution.parts import Part
 from hil.harness.builders import TFLITE
 from hil.harness.comparison.recipe_changes import SettingChange, recipe_changes
+from hil.harness.evaluation.identity import data_identity, training_identity
 from hil.harness.model import FineTune, Model, Recipe
 from hil.harness.optimize.paths import PATHS, PRUNING
-from hil.harness.pipeline import TRAINING, Pipeline
-from hil.harness.store.source_digest import source_digest, source_versions, versions
-from hil.harness.store.store import digest_files
+from hil.harness.pipeline import Pipeline
 
 _OF_STEP = frozenset(field.name for field in fields(FineTune))
 """Settings that a step has of its own; the others are the recipe's, and the same in each step that uses them."""
@@ -68,12 +67,10 @@ def why_not_retrained(
         return "the recipes are the same"
     if json.loads(recipes[0]).keys() != json.loads(recipes[1]).keys():
         return "the recipes have different steps"
-    current = _identity(pipeline, model)
-    for name in {**current, **before, **after}:
-        if name in current or name in TRAINING:
-            found = {identity.get(name, "") for identity in (before, after, current)}
-            if len(found) > 1:
-                return f"{name} differs between the two runs and what is here"
+    current = {**training_identity(model, leaf), "data": data_identity(pipeline, model)}
+    for name in sorted(current.keys() - {"recipe"}):
+        if len({identity.get(name, "") for identity in (before, after, current)}) > 1:
+            return f"{name} is not the same in both runs and here"
     return ""
 
 
@@ -98,16 +95,3 @@ def _value(name: str, value: Any) -> Any:
 
 def _part_name(one: SettingChange) -> str:
     return f"{one.step} {one.name}" if one.name in _OF_STEP else one.name
-
-
-def _identity(pipeline: Pipeline, model: Model) -> dict[str, str]:
-    """The fields of an identity that training depends on beside the recipe, as they are here."""
-    files: Iterable[Any] = [model.file(model.weights)] if model.weights else []
-    found = {
-        "network": source_digest(model)[:16],
-        "weights": digest_files(list(files))[:16] if files else "",
-        "data": pipeline.data_digest(model)[:16],
-        **versions(*TRAINING),
-        **source_versions(model),
-    }
-    return {name: value for name, value in found.items() if value}

@@ -81,9 +81,7 @@ def divide_change(parts: Sequence[str], evaluate: Evaluate) -> dict[str, FigureS
     """Divides the change of every figure that all exchanges have."""
     values = {chosen: evaluate(chosen) for chosen in exchanges(parts)}
     names = [name for name in values[frozenset()] if all(name in found for found in values.values())]
-    return {
-        name: _divide(parts, {chosen: Fraction(found[name]) for chosen, found in values.items()}) for name in names
-    }
+    return {name: _divide(parts, {chosen: Fraction(found[name]) for chosen, found in values.items()}) for name in names}
 
 
 def _divide(parts: Sequence[str], values: Mapping[Chosen, Fraction]) -> FigureShares:

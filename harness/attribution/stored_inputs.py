@@ -1,7 +1,7 @@
 """Inputs of earlier runs by their SHA-256: int8 files, texts of Vela configurations, versions of Vela.
 
-    inputs = StoredInputs(store, [Path("hil-failures")])
-    int8 = inputs.int8("3f0c...")         # GoneError if it is nowhere
+inputs = StoredInputs(store, [Path("hil-failures")])
+int8 = inputs.int8("3f0c...")         # GoneError if it is nowhere
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from hil.harness.vela.compiler import vela_version
 if TYPE_CHECKING:
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
     from hil.harness.model import Model
+    from hil.harness.pipeline import Pipeline
 
 _DIGITS = 16
 """Digits of a hash that only has to differ where its source does."""
@@ -43,15 +44,20 @@ def deployment_identity(evaluator: Evaluator, deployment: Deployment) -> dict[st
         "vela": vela_version(),
         **deployment.vela.identity(),
         "int8_sha256": digest(deployment.int8),
-        "data": evaluator.pipeline.data_digest(deployment.model)[:_DIGITS],
+        "data": data_identity(evaluator.pipeline, deployment.model),
         METRIC: metric_field(task.metric, task.scale.lower_is_better),
-        **(_of_training(deployment.model, deployment.path) if deployment.path != GIVEN else {}),
+        **(training_identity(deployment.model, deployment.path) if deployment.path != GIVEN else {}),
     }
     return {name: str(value) for name, value in found.items() if value}
 
 
-def _of_training(model: Model, path: str) -> dict[str, str]:
-    """Source and weights of the network, the settings of its steps, and the libraries that trained it."""
+def data_identity(pipeline: Pipeline, model: Model) -> str:
+    """Returns the hash of a model's data."""
+    return pipeline.data_digest(model)[:_DIGITS]
+
+
+def training_identity(model: Model, path: str) -> dict[str, str]:
+    """Returns source and weights of the network, the settings of its steps, and the libraries that trained it."""
     settings = {step: model.recipe.settings_of(step) for step in ("base", *path_of(path))}
     files = [model.file(model.weights)] if model.weights else [model.keras_file] if model.keras_file else []
     return {

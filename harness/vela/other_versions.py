@@ -139,7 +139,11 @@ class OtherVela:
             return
         lines = [line.strip() for line in ended.output.splitlines()]
         errors = [line for line in lines if line.startswith("ERROR:")]
-        why = f"no end after {PATIENCE_S:g} s of work" if ended.code is None else (errors or [ended.last_line])[-1].removeprefix("ERROR: ")
+        why = (
+            f"no end after {PATIENCE_S:g} s of work"
+            if ended.code is None
+            else (errors or [ended.last_line])[-1].removeprefix("ERROR: ")
+        )
         if limit := limit_in_text(ended.output, f"installing Vela {self.version}", self.root):
             raise limit
         raise UnavailableError(f"Vela {self.version} cannot be installed: {why}", log=ended.output)
