@@ -36,6 +36,7 @@ from hil.harness.commands import (
     store,
     tree,
 )
+from hil.harness.commands.bisect import bisect
 from hil.harness.commands.compare import compare
 from hil.harness.commands.compile import compile_
 from hil.harness.interruption import EXIT_INTERRUPTED, LINE, answer_interrupts
@@ -77,6 +78,7 @@ app.command()(run.run)
 app.command()(disasm.disasm)
 app.command()(diff.diff)
 app.command()(compare)
+app.command()(bisect)
 app.add_typer(boards.app, name="boards")
 app.add_typer(firmware.app, name="firmware")
 app.add_typer(fvp.app, name="fvp")

@@ -1,4 +1,4 @@
-"""Settings of a recipe as parts of their own: the model is trained with some of the run's and the others' of the baseline.
+"""Settings of a recipe as parts of their own: the model is trained by the baseline's recipe with some of the run's.
 
     retraining = Retraining(pipeline, model, "pqat", baseline.identity, run.identity)
     retraining.parts                                       # (Part("prune sparsity", "0.5", "0.8"),)

@@ -60,11 +60,14 @@ class StoredInputs:
         """Returns the Vela of that version, None for the installed one; installs it where that is allowed."""
         if version == vela_version():
             return None
+        if not version:
+            raise GoneError("no version of Vela is recorded")
         found = OtherVela(version)
         if not found.is_installed:
             if self._install is None:
                 raise GoneError(f"Vela {version} is not installed here: --install installs it in its own environment")
-            found.install(self._install)
+            say = self._install
+            found.install(lambda line: say(f"installing Vela {version}"))
         return found
 
     def why_missing(self, part: str, text: str) -> str:

@@ -1,0 +1,73 @@
+"""`hil bisect`: finds out by exchange how much of a change between two runs each part of them explains."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hil.harness.commands import arguments
+
+if TYPE_CHECKING:
+    from hil.harness.attribution.attribution import Attribution
+
+
+def bisect(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="An id, latest, or the name of a baseline.")],
+    baseline: Annotated[str, typer.Argument(metavar="BASELINE", help="The run to compare with, named the same ways.")],
+    results: arguments.ResultsUrl = None,
+    deployment: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Such as blobs-pqat; may be repeated. Else those that are worse, or changed."
+        ),
+    ] = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Train with the settings of both recipes, exchanged one by one.")
+    ] = False,
+    install: Annotated[
+        bool, typer.Option("--install", help="Install another version of Vela in an environment of its own.")
+    ] = False,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="Further int8 files and Vela configurations; may be repeated."),
+    ] = None,
+    models: arguments.ModelsFolder = arguments.MODELS,
+    store: arguments.StoreFolder = None,
+    as_json: arguments.Json = False,
+) -> None:
+    """Say how much of a change each part explains: model, Vela and its options, accelerator, memories."""
+    from hil.harness.attribution.attribution import Attributor
+    from hil.harness.attribution.attribution_table import attribution_json
+    from hil.harness.attribution.selection import select
+    from hil.harness.attribution.stored_inputs import StoredInputs
+    from hil.harness.model import find
+    from hil.harness.pipeline import Pipeline
+    from hil.harness.progress import LineProgress
+
+    opened = arguments.open_recorded(results)
+    ids = [opened.run(name).id for name in (run, baseline)]
+    pairs = select(opened, *ids, deployment or ())
+    kept, progress = arguments.open_store(store), LineProgress()
+    say = (lambda line: progress(line, 0, 0)) if install else None
+    inputs = StoredInputs(kept, files or (), say)
+    attributor = Attributor(Pipeline(kept, progress), inputs, (lambda name: find(name, models)) if retrain else None)
+    try:
+        found = [attributor.attribute(pair) for pair in pairs]
+    finally:
+        progress.close()
+    if as_json:
+        print(json.dumps({"run": ids[0], "baseline": ids[1], "deployments": list(map(attribution_json, found))}))
+    else:
+        print(_text(found, run, baseline))
+
+
+def _text(found: Sequence[Attribution], run: str, baseline: str) -> str:
+    from hil.harness.attribution.attribution_table import format_attribution
+
+    if not found:
+        return f"no figure changed from {baseline} to {run}"
+    return "\n\n".join([f"from {baseline} to {run}, by exchange", *map(format_attribution, found)])
