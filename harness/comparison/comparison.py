@@ -5,7 +5,8 @@
     [one for one in found.figures if one.outcome is Outcome.WORSE]
 
 Two figures are judged only where all that they depend on is equal (`dependencies`); else the outcome names what
-differs.  Exact, modelled and simulated figures have no noise; measured ones are judged by theirs.
+differs.  Exact, modelled and simulated figures have no noise; measured ones are judged by theirs, and an alarm on one
+must be confirmed by the run's further sessions, where it has any.
 """
 
 from __future__ import annotations
@@ -14,14 +15,26 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from hil.core.measurement import Trust
 from hil.harness.comparison.dependencies import changes, differences
 from hil.harness.comparison.direction import lower_is_better
 from hil.harness.comparison.gates import Gate
-from hil.harness.judgement import Judgement, Noise, judge_exact, judge_measured
+from hil.harness.judgement import (
+    Judgement,
+    Noise,
+    SequentialJudgement,
+    Verdict,
+    judge_exact,
+    judge_measured,
+    judge_sequentially,
+)
 from hil.harness.results.records import DeploymentFigures, DeploymentRecord, FailureRecord, FigureRecord
+
+_SESSION = "#"
+"""Before the number of a further session in the name of its figure: `latency#2` has the repetitions of the second."""
 
 
 class Outcome(str, Enum):
@@ -31,10 +44,14 @@ class Outcome(str, Enum):
     BETTER = "better"
     SAME = "same"
     UNKNOWN = "unknown"
+    NOT_CONFIRMED = "not confirmed"
     MISSING = "missing"
     NOT_RUN = "not run"
     NOT_COMPARABLE = "not comparable"
     NEW = "new"
+
+
+_OPEN = (Outcome.UNKNOWN, Outcome.NOT_CONFIRMED, Outcome.NOT_COMPARABLE)
 
 
 @dataclass(frozen=True)
@@ -68,7 +85,7 @@ class FigureComparison:
     @property
     def is_open(self) -> bool:
         """Returns whether a gated figure has no verdict, which fails a strict comparison."""
-        return self.gate is not None and self.outcome in (Outcome.UNKNOWN, Outcome.NOT_COMPARABLE)
+        return self.gate is not None and self.outcome in _OPEN
 
 
 @dataclass(frozen=True)
@@ -150,7 +167,8 @@ def _changes(pair: _Pair) -> dict[str, tuple[str, str]]:
 def _figures(pair: _Pair, gates: Mapping[str, Gate], vary: Collection[str], noise: NoiseOf) -> list[FigureComparison]:
     before = pair.before.figures if pair.before else {}
     after = pair.after.figures if pair.after else {}
-    return [_figure(pair, name, gates.get(name), vary, noise) for name in {**before, **after}]
+    names = [name for name in {**before, **after} if _SESSION not in name]
+    return [_figure(pair, name, gates.get(name), vary, noise) for name in names]
 
 
 def _figure(pair: _Pair, name: str, gate: Gate | None, vary: Collection[str], noise: NoiseOf) -> FigureComparison:
@@ -174,7 +192,13 @@ def _figure(pair: _Pair, name: str, gate: Gate | None, vary: Collection[str], no
         return made(Outcome.NOT_RUN if failure else Outcome.MISSING, reason=reason)
     if differs := _differences(pair, old, new, vary):
         return made(Outcome.NOT_COMPARABLE, differs=differs)
-    judged = _judged(pair, name, old, new, gate or Gate(), noise)
+    if new.trust == Trust.MEASURED.value:
+        found = _judged_by_noise(pair, name, gate or Gate(), noise)
+        why = "" if found.confirmation is None else f"{found.confirmation.outcome}: {found.confirmation.rule}"
+        alarm = found.judgement.verdict is Verdict.WORSE and not found.regression
+        outcome = Outcome.NOT_CONFIRMED if alarm else Outcome(found.judgement.verdict.value)
+        return made(outcome, judgement=found.judgement, reason=why)
+    judged = _judged_exactly(pair, old, new, gate or Gate())
     return made(Outcome(judged.verdict.value), judgement=judged)
 
 
@@ -194,19 +218,33 @@ def _differences(
     return differences(new.name, before, after, vary) | of_figure
 
 
-def _judged(pair: _Pair, name: str, old: FigureRecord, new: FigureRecord, gate: Gate, noise: NoiseOf) -> Judgement:
-    lower = lower_is_better(name, pair.record.identity)
-    if new.trust != Trust.MEASURED.value:
-        return judge_exact(
-            old.value, new.value, lower_is_better=lower, allowed=gate.absolute, allowed_relative=gate.relative
-        )
+def _judged_exactly(pair: _Pair, old: FigureRecord, new: FigureRecord, gate: Gate) -> Judgement:
+    lower = lower_is_better(new.name, pair.record.identity)
+    allowed = {"allowed": gate.absolute, "allowed_relative": gate.relative}
+    return judge_exact(old.value, new.value, lower_is_better=lower, **allowed)
+
+
+def _judged_by_noise(pair: _Pair, name: str, gate: Gate, noise: NoiseOf) -> SequentialJudgement:
+    """Judges the run's first session, takes further ones while the verdict is unknown, and confirms an alarm."""
     known, history = noise(pair.record, name)
-    return judge_measured(
-        [old.repetitions or (old.value,)],
-        [new.repetitions or (new.value,)],
-        lower_is_better=lower,
+    assert pair.before is not None
+    assert pair.after is not None
+    judge = partial(
+        judge_measured,
+        sessions_of(pair.before.figures, name),
+        lower_is_better=lower_is_better(name, pair.record.identity),
         noise=known,
         history=history,
         allowed=gate.absolute,
         allowed_relative=gate.relative,
     )
+    stored = iter(sessions_of(pair.after.figures, name))
+    return judge_sequentially(judge, lambda: next(stored, None))
+
+
+def sessions_of(figures: Mapping[str, FigureRecord], name: str) -> list[tuple[float, ...]]:
+    """Returns the repetitions of a measured figure, session by session."""
+    found = [figures[name]]
+    while (further := figures.get(f"{name}{_SESSION}{len(found) + 1}")) is not None:
+        found.append(further)
+    return [one.repetitions or (one.value,) for one in found]

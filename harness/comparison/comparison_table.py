@@ -26,8 +26,8 @@ _COLUMNS = (
     Column("verdict"),
 )
 _ORDER = (
-    *(Outcome.WORSE, Outcome.MISSING, Outcome.NOT_RUN, Outcome.UNKNOWN, Outcome.NOT_COMPARABLE, Outcome.BETTER),
-    *(Outcome.NEW, Outcome.SAME),
+    *(Outcome.WORSE, Outcome.MISSING, Outcome.NOT_RUN, Outcome.NOT_CONFIRMED, Outcome.UNKNOWN),
+    *(Outcome.NOT_COMPARABLE, Outcome.BETTER, Outcome.NEW, Outcome.SAME),
 )
 _STYLES = {Outcome.WORSE: "red", Outcome.MISSING: "red", Outcome.NOT_RUN: "yellow", Outcome.UNKNOWN: "yellow"}
 _HEXADECIMAL = frozenset("0123456789abcdef")
@@ -155,7 +155,8 @@ def _reason(one: FigureComparison) -> str:
         return f"not comparable: {'; '.join(_change(key, values) for key, values in one.differs.items())}"
     if one.outcome is Outcome.UNKNOWN and one.judgement is not None:
         return f"{one.figure} unknown: {one.judgement.rule}"
-    return f"{one.outcome.value}: {one.reason}" if one.reason else ""
+    figure = f"{one.figure} " if one.outcome in (Outcome.WORSE, Outcome.NOT_CONFIRMED) else ""
+    return f"{figure}{one.outcome.value}: {one.reason}" if one.reason else ""
 
 
 def _changes(found: Comparison) -> list[str]:

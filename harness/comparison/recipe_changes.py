@@ -27,7 +27,7 @@ class SettingChange:
 
 def recipe_changes(before: str, after: str) -> tuple[SettingChange, ...]:
     """Returns every setting that differs between two recipes, the field `recipe` of an identity."""
-    return tuple(_changes(*(json.loads(text or "{}") for text in (before, after)), step="recipe"))
+    return tuple(_changes(json.loads(before or "{}"), json.loads(after or "{}"), "recipe"))
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any], step: str) -> Iterator[SettingChange]:

@@ -193,8 +193,8 @@ def _counts(chosen: Select[Any]) -> dict[str, Select[Any]]:
     }
 
 
-def _by_run(run_id: ColumnElement[str], counted: ColumnElement[int], chosen: Select[Any]) -> Select[Any]:
-    statement: Select[Any] = select(run_id, counted).where(run_id.in_(chosen)).group_by(run_id)
+def _by_run(run_id: ColumnElement[str], counted: ColumnElement[int], chosen: Select[Any]) -> Any:
+    statement: Any = select(run_id, counted).where(run_id.in_(chosen)).group_by(run_id)
     return statement
 
 

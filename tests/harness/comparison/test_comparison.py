@@ -145,6 +145,21 @@ def test_measured_figures_are_judged_by_their_noise(after: tuple[float, ...], ou
     assert outcomes(found)["latency"] == outcome
 
 
+@pytest.mark.parametrize(
+    ("further", "outcome", "code"),
+    [((0.9, 0.91), "worse", 1), ((0.9, 0.5), "not confirmed", 0), ((0.5,), "not confirmed", 0), ((), "worse", 1)],
+)
+def test_an_alarm_must_survive_the_further_sessions(further: tuple[float, ...], outcome: str, code: int) -> None:
+    noise = calibrate([(0.50 + 0.001 * night, 0.501 + 0.001 * night) for night in range(12)])
+    after = measured(0.9, 0.91, 0.9)
+    more = {f"latency#{2 + n}": FigureRecord("", value, "ms", "measured", (value,)) for n, value in enumerate(further)}
+    after = replace(after, figures={**after.figures, **more})
+    found = compare([after], [measured(0.5)], gates=lambda _: gates_of({}), noise=lambda *_: (noise, ()))
+    assert outcomes(found)["latency"] == outcome
+    assert (found.exit_code(), found.exit_code(strict=True)) == (code, 1)
+    assert not [one for one in found.figures if "#" in one.figure]
+
+
 def test_noise_that_nobody_knows_gives_no_verdict() -> None:
     found = compare([measured(0.9)], [measured(0.5)], gates=lambda _: gates_of({}))
     assert outcomes(found)["latency"] == "unknown"
