@@ -39,6 +39,8 @@ _CLOCK = frozenset({"vela", "vela_config", "system_config"})
 """Parts that may change the clock."""
 _LONGEST = 60
 """Characters of an identity's value that are shown."""
+_LONGEST_NAME = 46
+"""Characters of a layer's name that are shown."""
 
 
 def format_attribution(found: Attribution, *, width: int | None = None, colour: bool | None = None) -> str:
@@ -161,7 +163,13 @@ def _layer_rows(found: Attribution) -> list[Row]:
     def cell(value: int | None) -> str:
         return "" if value is None else f"{value:,}"
 
-    return [Row([one.layer, cell(one.before), cell(one.after), f"{one.change:+,}"]) for one in found.layers[:LAYERS]]
+    shown = found.layers[:LAYERS]
+    return [Row([_ending(one.layer), cell(one.before), cell(one.after), f"{one.change:+,}"]) for one in shown]
+
+
+def _ending(name: str) -> str:
+    """Cuts a long name short, at its beginning: the end tells layers apart."""
+    return name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}"
 
 
 def _interactions(found: Attribution) -> Iterator[str]:

@@ -76,4 +76,5 @@ def _name(index: int, signature: Signature, aligned: bool) -> str:
     if index == UNKNOWN:
         return "not known"
     number = f" {index}" if aligned else ""
-    return f"{signature.operators[index]}{number} {signature.operator_outputs[index]}"
+    output, _, _ = signature.operator_outputs[index].partition(";")  # TFLite joins the names of what it fused
+    return f"{signature.operators[index]}{number} {output}"
