@@ -112,7 +112,7 @@ def _part_lines(found: Attribution) -> Iterator[str]:
 
 def _making(fields: Mapping[str, Values]) -> str:
     """Names what differs in the making of a model: the settings of its recipe one by one, and other fields."""
-    texts = []
+    texts: list[str] = []
     for name, values in fields.items():
         texts += map(str, recipe_changes(*values)) if name == "recipe" else [_field(name, values)]
     return "; ".join(texts)

@@ -1,6 +1,6 @@
 """A deployment made of parts of two runs: compiled by Vela and modelled on `sim`, from what the store holds.
 
-    exchange = Exchange(pipeline, inputs, baseline.identity, run.identity)
+    exchange = Exchange(pipeline, inputs, before, after)
     made = exchange.make(frozenset({"vela_options"}))     # the baseline with the run's options
     made.figures["npu_cycles"].value
 

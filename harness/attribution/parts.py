@@ -1,6 +1,6 @@
 """Parts in which two deployments differ: those that can be exchanged on `sim`, and the rest by name.
 
-found = differing(baseline.identity, run.identity)
+found = differing(before, after)
 found.parts             # (Part("vela_options", "", "--optimise Size"),)
 found.of_model          # {"recipe": (..., ...), "tensorflow": ("2.19.0", "2.19.1")}: how the int8 file was made
 found.others            # {"engine_version": ("0.1.0", "0.2.0")}: what no exchange covers

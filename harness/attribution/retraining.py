@@ -1,6 +1,6 @@
 """Settings of a recipe as parts of their own: the model is trained by the baseline's recipe with some of the run's.
 
-    retraining = Retraining(pipeline, model, "pqat", baseline.identity, run.identity)
+    retraining = Retraining(pipeline, model, "pqat", before, after)
     retraining.parts                                       # (Part("prune sparsity", "0.5", "0.8"),)
     int8 = retraining.int8(frozenset({"prune sparsity"}))
 

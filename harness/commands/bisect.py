@@ -49,7 +49,7 @@ def bisect(
     from hil.harness.progress import LineProgress
 
     opened = arguments.open_recorded(results)
-    ids = [opened.run(name).id for name in (run, baseline)]
+    ids = opened.run(run).id, opened.run(baseline).id
     pairs = select(opened, *ids, deployment or ())
     kept, progress = arguments.open_store(store), LineProgress()
     say = (lambda line: progress(line, 0, 0)) if install else None

@@ -12,7 +12,6 @@ import typer
 
 from hil.harness.commands import arguments, unused_options
 from hil.harness.commands.inputs import random_inputs, read_inputs
-from hil.harness.leaves import GIVEN
 from hil.harness.vela.settings import VelaOptions
 from hil.targets import registry
 
@@ -37,6 +36,7 @@ def run(
 ) -> None:
     """Run a model on a target."""
     from hil.core.errors import BadInputError
+    from hil.harness.leaves import GIVEN
     from hil.harness.output_file import check_output
     from hil.harness.results.recording import Recording
     from hil.harness.results.records import DeploymentRecord, FigureRecord

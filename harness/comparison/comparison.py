@@ -1,6 +1,8 @@
 """Comparison of a run with a baseline: a verdict on every figure, and what differs between the two.
 
-    found = compare(results.figures(run.id), results.figures(baseline.id), gates=lambda record: gates_of())
+    from hil.harness.comparison.gates import gates_of
+
+    found = compare(run, baseline, gates=lambda record: gates_of(record.gates))
     found.fails                                     # True where a gated figure is worse or missing
     [one for one in found.figures if one.outcome is Outcome.WORSE]
 

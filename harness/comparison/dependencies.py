@@ -1,7 +1,7 @@
 """Dependencies of figures: the parts of a deployment's identity that must be equal before two figures are compared.
 
-    differences("sram", baseline.identity, candidate.identity)            # {"vela": ("5.1.0", "5.2.0")}
-    differences("sram", baseline.identity, candidate.identity, {"vela"})  # {}: that is what is being tested
+    differences("sram", before, after)              # {"vela": ("5.1.0", "5.2.0")}
+    differences("sram", before, after, {"vela"})    # {}: that is what is being tested
 
 A figure depends on no more than what makes it: the size of an int8 file is the same under every Vela, SRAM is the same
 on every board, and the accuracy of equal outputs is the same on every target.  The model itself, its network, weights

@@ -1,6 +1,6 @@
 """Comparison of two runs of the results database, with the gates that the run was made with.
 
-    compare_stored(results, run.id, baseline.id, vary=["vela"])
+    compare_stored(results, run_id, baseline_id, vary=["vela"])
 
 The noise of a measured figure comes from the database as well: its calibration from earlier runs of the same build,
 its history from all earlier runs that may be compared.

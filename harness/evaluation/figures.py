@@ -1,7 +1,7 @@
 """Figures of a deployment as measurements, each with unit and trust: sizes, parity, accuracy, cycles and time.
 
     requested_figures(evaluator, deployment)    # those that a test asked for so far; measures nothing
-    size_figures(deployment), parity_figures(evaluator.parity(deployment))
+    size_figures(deployment), parity_figures(parity)
 
 A figure has one name wherever it stands: in the tables, in `hil tree --json`, in the results database.
 """

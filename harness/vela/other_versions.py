@@ -1,13 +1,14 @@
 """Other versions of Vela, each in a virtual environment of its own in the user's cache folder.
 
+    from hil.harness.vela.other_versions import OtherVela
+
     vela = OtherVela("4.5.0")
     if not vela.is_installed:
         vela.install(say)                          # from the package index, by pip
     compiled = vela.compile_model(int8, VelaSettings())
     vela.config_text                               # its own Arm/vela.ini, with its clocks and memory speeds
 
-    <cache>/ethosu-hil/vela/<version>/             # appears by one rename when it is complete
-
+An environment is the folder `ethosu-hil/vela/VERSION` of the user's cache; it appears by one rename when it is complete.
 Such a Vela is run by its command line, a process a model.  The environments hold no package of this project's.
 """
 
