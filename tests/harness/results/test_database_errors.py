@@ -97,7 +97,7 @@ def test_a_schema_that_is_newer(results_url: str) -> None:
     with sqlalchemy.create_engine(results_url).begin() as connection:
         connection.exec_driver_sql("UPDATE hil_schema SET version_num = '0099'")
     results.close()
-    with fails(ResultsError, "its schema 0099 is newer than this program's, 0003 (pip install --upgrade ethosu-hil)"):
+    with fails(ResultsError, "its schema 0099 is newer than this program's", "(pip install --upgrade ethosu-hil)"):
         open_results(results_url)
 
 
