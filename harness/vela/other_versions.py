@@ -8,7 +8,7 @@
     compiled = vela.compile_model(int8, VelaSettings())
     vela.config_text                               # its own Arm/vela.ini, with its clocks and memory speeds
 
-An environment is the folder `ethosu-hil/vela/VERSION` of the user's cache; it appears by one rename when it is complete.
+An environment is the folder `ethosu-hil/vela/VERSION` of the user's cache; it appears by one rename when it is whole.
 Such a Vela is run by its command line, a process a model.  The environments hold no package of this project's.
 """
 
