@@ -33,6 +33,7 @@ from hil.harness.judgement import (
     judge_measured,
     judge_sequentially,
 )
+from hil.harness.judgement import Outcome as Confirmed
 from hil.harness.results.records import DeploymentFigures, DeploymentRecord, FailureRecord, FigureRecord
 
 _SESSION = "#"
@@ -61,7 +62,8 @@ class FigureComparison:
     """One figure of one deployment: `before` is the baseline's value, `after` the run's, None where there is none.
 
     `differs` are the fields that keep the two from being compared, field -> (before, after); `reason` says why a figure
-    is missing; `judgement` has the numbers of the verdict.
+    is missing; `judgement` has the numbers of the verdict.  `wants_session`: a further session on the target would
+    settle an unknown verdict, or confirm an alarm.
     """
 
     deployment: str
@@ -76,6 +78,7 @@ class FigureComparison:
     judgement: Judgement | None = None
     differs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     reason: str = ""
+    wants_session: bool = False
 
     @property
     def fails(self) -> bool:
@@ -199,7 +202,8 @@ def _figure(pair: _Pair, name: str, gate: Gate | None, vary: Collection[str], no
         why = "" if found.confirmation is None else f"{found.confirmation.outcome}: {found.confirmation.rule}"
         alarm = found.judgement.verdict is Verdict.WORSE and not found.regression
         outcome = Outcome.NOT_CONFIRMED if alarm else Outcome(found.judgement.verdict.value)
-        return made(outcome, judgement=found.judgement, reason=why)
+        wants = found.judgement.more_samples > 0 or why.startswith(Confirmed.NOT_MEASURED.value)
+        return made(outcome, judgement=found.judgement, reason=why, wants_session=wants)
     judged = _judged_exactly(pair, old, new, gate or Gate())
     return made(Outcome(judged.verdict.value), judgement=judged)
 

@@ -3,7 +3,7 @@
     compare_stored(results, run_id, baseline_id, vary=["vela"])
 
 The noise of a measured figure comes from the database as well: its calibration from earlier runs of the same build,
-its history from all earlier runs that may be compared.
+its history from all earlier runs that may be compared.  Runs that did not finish are no part of either.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ def _noise(
         points = [
             point
             for point in results.history(record.model, record.path, record.target, figure)
-            if point.run_id != run_id and not differences(figure, point.identity, record.identity, vary)
+            if point.finished
+            and point.run_id != run_id
+            and not differences(figure, point.identity, record.identity, vary)
         ]
         build = record.identity.get(_BUILD)
         sessions = [_repetitions(point) for point in points if point.identity.get(_BUILD) == build]

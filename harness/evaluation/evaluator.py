@@ -158,6 +158,16 @@ class Evaluator:
             results.outcome = self._outcome(deployment)
         return results.outcome
 
+    def measure_again(self, deployment: Deployment) -> Run:
+        """Runs the target once more on the samples of the outcome, in a session of its own.
+
+        A target that can restart is restarted before: a board is power-cycled or reset.  Raises `InfrastructureError`
+        where it does not come back.
+        """
+        outcome = self.outcome(deployment)
+        getattr(self.target, "restart", self.target.close)()
+        return self._run(deployment, outcome.inputs[0], outcome.run)
+
     def prepare(self, deployment: Deployment) -> None:
         """Puts into the store all that an outcome needs beside a run on a board or an FVP."""
         x, checked, picked = self._samples(deployment)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hil.core.errors import UntrustedError
 from hil.core.measurement import Measurement, Trust
-from hil.harness.evaluation.cost import Latency, WholeLatency
+from hil.harness.evaluation.cost import Latency, WholeLatency, latency_of
 from hil.harness.evaluation.kernel_weights import kernel_weights
 from hil.harness.evaluation.limit_check import accuracy_figure, drop_figure
 from hil.harness.evaluation.parity import Parity
@@ -23,6 +23,7 @@ from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy
 if TYPE_CHECKING:
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
     from hil.harness.vela.compiler import VelaSummary
+    from hil.targets.base import Run
 
 _EXACT = Trust.EXACT
 _IN_DRAM = {"flash": "weights and tables, which this memory mode has in DRAM"}
@@ -42,6 +43,12 @@ def requested_figures(evaluator: Evaluator, deployment: Deployment) -> tuple[Mea
     if results.accuracy is not None:
         found += accuracy_figures(results.accuracy)
     return tuple(found)
+
+
+def session_figures(evaluator: Evaluator, deployment: Deployment, run: Run) -> list[Measurement]:
+    """Returns the measured cycles and times of a further session, with the note of whatever they leave out."""
+    latency = latency_of(run, deployment.compiled.summary, evaluator.target_name, evaluator.vela.system_config)
+    return [one for one in time_figures(latency, "") if one.trust is Trust.MEASURED]
 
 
 def size_figures(deployment: Deployment) -> list[Measurement]:

@@ -21,6 +21,7 @@ from hil.harness.pytest_plugin.tree_walk import NAME as TREE
 
 if TYPE_CHECKING:
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
+    from hil.harness.pytest_plugin.further_sessions import FurtherSessions
 
 DEPLOYED = "hil_deployed"
 """Property with a deployment and its figures."""
@@ -29,7 +30,10 @@ FAILURE = "hil_failure"
 
 
 class DeploymentReports:
-    """Adds the properties where the tests run."""
+    """Adds the properties where the tests run; `further` measures again what a comparison needs."""
+
+    def __init__(self, further: FurtherSessions | None = None) -> None:
+        self._further = further
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -38,10 +42,16 @@ class DeploymentReports:
         report = yield
         fixtures = getattr(item, "funcargs", {})
         if call.when == "call" or report.failed:
-            report.user_properties += [(DEPLOYED, json.dumps(one)) for one in _deployed(item, fixtures)]
+            further = self._further if report.passed else None
+            report.user_properties += [(DEPLOYED, json.dumps(one)) for one in _deployed(item, fixtures, further)]
         if report.failed and call.excinfo is not None and _is_ours(item):
             report.user_properties.append((FAILURE, json.dumps(_failure(item, call.excinfo.value))))
         return report
+
+    def pytest_unconfigure(self) -> None:
+        """Closes the database of the comparison."""
+        if self._further is not None:
+            self._further.close()
 
 
 def records_of(report: pytest.TestReport, name: str) -> list[dict[str, Any]]:
@@ -53,10 +63,10 @@ def _is_ours(item: pytest.Item) -> bool:
     return not {"bench", TREE}.isdisjoint(getattr(item, "fixturenames", ()))
 
 
-def _deployed(item: pytest.Item, fixtures: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _deployed(item: pytest.Item, fixtures: Mapping[str, Any], further: FurtherSessions | None) -> list[dict[str, Any]]:
     """The deployments of a test with the figures so far, as JSON of their records."""
     if {"bench", "deployment"} <= fixtures.keys():
-        return [_of_deployment(item, fixtures["bench"], fixtures["deployment"])]
+        return [_of_deployment(item, fixtures["bench"], fixtures["deployment"], further)]
     if (walk := fixtures.get(TREE)) is not None:
         from hil.harness.tree.recorded_walk import leaf_record
 
@@ -66,7 +76,9 @@ def _deployed(item: pytest.Item, fixtures: Mapping[str, Any]) -> list[dict[str, 
     return []
 
 
-def _of_deployment(item: pytest.Item, bench: Evaluator, deployment: Deployment) -> dict[str, Any]:
+def _of_deployment(
+    item: pytest.Item, bench: Evaluator, deployment: Deployment, further: FurtherSessions | None
+) -> dict[str, Any]:
     from hil.harness.evaluation.figures import requested_figures
     from hil.harness.evaluation.identity import deployment_identity
     from hil.harness.results.records import DeploymentRecord, FigureRecord
@@ -74,8 +86,10 @@ def _of_deployment(item: pytest.Item, bench: Evaluator, deployment: Deployment) 
     gates = {**item.config.stash[OPTIONS].gates, **deployment.model.gates, **marked_gates(item)}
     identity = deployment_identity(bench, deployment)
     named = (deployment.name, deployment.model.name, deployment.path, deployment.target)
-    figures = [asdict(FigureRecord.of(one)) for one in requested_figures(bench, deployment)]
-    return {"deployment": asdict(DeploymentRecord(*named, identity, gates)), "figures": figures}
+    record = DeploymentRecord(*named, identity, gates)
+    figures = [FigureRecord.of(one) for one in requested_figures(bench, deployment)]
+    figures += [] if further is None else further.figures(bench, deployment, record, figures)
+    return {"deployment": asdict(record), "figures": [*map(asdict, figures)]}
 
 
 def _failure(item: pytest.Item, error: BaseException) -> dict[str, Any]:

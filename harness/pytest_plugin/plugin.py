@@ -21,7 +21,7 @@ from hil.harness.pytest_plugin import options, tree_walk
 from hil.harness.pytest_plugin.breakdown import BREAKDOWN, Breakdown
 from hil.harness.pytest_plugin.fixtures import accuracy, bench, budget, deployment, latency, memory, parity
 from hil.harness.pytest_plugin.marks import MARKS, check_marks
-from hil.harness.pytest_plugin.options import OPTIONS
+from hil.harness.pytest_plugin.options import BASELINE, OPTIONS
 from hil.harness.pytest_plugin.recorder import LEFT_OUT, Recorder
 from hil.harness.pytest_plugin.root_folder import check_root_folder
 from hil.harness.pytest_plugin.tree_walk import hil_tree
@@ -68,17 +68,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Recorder(config), "hil-recorder")
     url = config.stash[OPTIONS].results
     if url or config.getoption("xmlpath", None):
-        from hil.harness.pytest_plugin.deployment_reports import DeploymentReports
         from hil.harness.pytest_plugin.junit_properties import JunitProperties
 
-        config.pluginmanager.register(DeploymentReports(), "hil-reports")
         config.pluginmanager.register(JunitProperties(), "hil-junit")
-    if url and not hasattr(config, "workerinput"):
-        _keep_results(config, url)
+        known = getattr(config, "workerinput", {}).get(BASELINE, "")
+        if url and not hasattr(config, "workerinput"):
+            known = _keep_results(config, url)
+        _report_deployments(config, url, known)
 
 
-def _keep_results(config: pytest.Config, url: str) -> None:
-    """Registers the recorder of results, which opens the database."""
+def _report_deployments(config: pytest.Config, url: str | None, baseline: str) -> None:
+    """Registers the reports of deployments; with the id of a baseline, what a comparison needs is measured again."""
+    from hil.harness.pytest_plugin.deployment_reports import DeploymentReports
+    from hil.harness.pytest_plugin.further_sessions import FurtherSessions
+
+    further = FurtherSessions(url, baseline, config.stash[OPTIONS].vary) if url and baseline else None
+    config.pluginmanager.register(DeploymentReports(further), "hil-reports")
+
+
+def _keep_results(config: pytest.Config, url: str) -> str:
+    """Registers the recorder of results, which opens the database; returns the id of the baseline."""
     from hil.harness.pytest_plugin.results_recorder import ResultsRecorder
 
     recorder = ResultsRecorder(config, url)
@@ -88,6 +97,7 @@ def _keep_results(config: pytest.Config, url: str) -> None:
         except BadInputError as error:
             raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(recorder, "hil-results")
+    return recorder.baseline
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

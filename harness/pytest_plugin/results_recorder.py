@@ -17,7 +17,7 @@ import pytest
 from hil.core.errors import BadInputError, ResultsError
 from hil.harness.pytest_plugin.deployment_reports import DEPLOYED, FAILURE, records_of
 from hil.harness.pytest_plugin.junit_properties import VERDICT
-from hil.harness.pytest_plugin.options import OPTIONS
+from hil.harness.pytest_plugin.options import BASELINE, OPTIONS
 
 if TYPE_CHECKING:
     from hil.harness.comparison.comparison import Comparison
@@ -37,7 +37,8 @@ class ResultsRecorder:
         self._url = url
         self._results: Results | None = None
         self._run: Run | None = None
-        self._baseline = ""  # the id of the run
+        self.baseline = ""
+        """Id of the run."""
         self._error: ResultsError | None = None
         self._comparison: Comparison | None = None
 
@@ -49,12 +50,17 @@ class ResultsRecorder:
         try:
             self._results = open_results(self._url)
             if chosen.baseline:
-                self._baseline = self._results.run(chosen.baseline).id
+                self.baseline = self._results.run(chosen.baseline).id
         except ResultsError as error:
             self._broke(error)
         except BadInputError:
             if self._results is None or not chosen.update_baseline:
                 raise
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Gives the baseline to a worker of pytest-xdist."""
+        node.workerinput[BASELINE] = self.baseline
 
     @pytest.hookimpl(tryfirst=True)  # before `JunitProperties`, which was registered before
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -81,7 +87,7 @@ class ResultsRecorder:
 
     def _verdicts(self, found: Sequence[Any]) -> list[tuple[str, object]]:
         """A property of the test for each figure with a gate, for the JUnit file."""
-        if not self._baseline or self._results is None:
+        if not self.baseline or self._results is None:
             return []
         from hil.harness.comparison.comparison_table import format_figure
         from hil.harness.comparison.stored_runs import compare_deployments
@@ -92,7 +98,7 @@ class ResultsRecorder:
             for one in found
             for figures in [[FigureRecord(**figure) for figure in one["figures"]]]
         ]
-        known, vary = self._results.figures(self._baseline), self._chosen.vary
+        known, vary = self._results.figures(self.baseline), self._chosen.vary
         compared = compare_deployments(self._results, self._begun().id, deployments, known, vary=vary)
         return [(f"{VERDICT}{one.figure}", format_figure(one)) for one in compared.figures if one.gate is not None]
 
@@ -124,10 +130,10 @@ class ResultsRecorder:
 
         if self._results is None or self._run is None or self._error is not None:
             return
-        if self._baseline:
+        if self.baseline:
             self._comparison = self._compared()
             with self._run.transaction():
-                for record in verdict_records(self._comparison, self._baseline):
+                for record in verdict_records(self._comparison, self.baseline):
                     self._run.verdict(record)
             code = self._comparison.exit_code(strict=self._chosen.strict)
             if code == 1 and session.exitstatus == pytest.ExitCode.OK and not self._chosen.update_baseline:
@@ -141,7 +147,7 @@ class ResultsRecorder:
 
         assert self._results is not None
         assert self._run is not None
-        return compare_stored(self._results, self._run.id, self._baseline, vary=self._chosen.vary, only=None)
+        return compare_stored(self._results, self._run.id, self.baseline, vary=self._chosen.vary, only=None)
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from hil.core.arrays import Array
-from hil.core.errors import BadInputError, BoardLostError, InfrastructureError
+from hil.core.errors import BadInputError, BoardLostError, InfrastructureError, ResetError
 from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 from hil.targets import board_address
 from hil.targets.base import Deployable, Progress, Run
@@ -65,6 +65,20 @@ class SerialTarget:
         held, self._held = self._held, None
         if held is not None:
             held.closing.close()
+
+    def restart(self) -> None:
+        """Ends this session with the board: a power cycle where it can be done from here, else its first way of reset.
+
+        Where no way works, the next session begins with a new connection alone.
+        """
+        if (held := self._held) is not None:
+            held.driver.close()
+            ways = held.access.ways
+            way = ways.get("power") or next(iter(ways.values()), None)
+            if way is not None:
+                with contextlib.suppress(ResetError):
+                    way()
+        self.close()
 
     def identity(self) -> dict[str, str]:
         """Board, port, firmware, NPU and its clock; raises the error that keeps the board from being used."""

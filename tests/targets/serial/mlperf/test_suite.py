@@ -7,17 +7,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from hil.harness.results import RunRecord, open_results
+from hil.harness.results.results import Results
 from hil.targets.base import Deployable, Run
 from hil.targets.execution.signature import dequantize, read_signature
 from hil.targets.host.target import HostTarget
 
-from .device import on_pty, write_book
+from .device import on_pty, on_tcp, write_book
 
 PYTEST = ("-p", "no:cacheprovider", "-p", "no:pytest_embedded", "--target", "serial", "--repetitions", "2")
 HIL_RUN = (
@@ -107,3 +110,34 @@ def test_a_board_that_carries_another_model_has_accuracy_but_no_parity(
     record = json.loads(shown.stdout)
     assert record["outputs"][0]["dtype"] == "float64"
     assert record["identity"]["parity"].startswith("unknown: ")
+
+
+def drawn_night(results: Results, night: int) -> None:
+    """A night of the same build as the baseline's, whose times are drawn: 1.1 ms with a noise of a hundredth."""
+    (deployed,) = results.figures(results.run("main").id)
+    times = tuple(float(time) for time in np.random.default_rng(night).normal(1.1, 0.011, 2))
+    run = results.begin(RunRecord("drawn"))
+    latency = replace(deployed.figures["latency"], value=sorted(times)[0], repetitions=times)
+    run.measurements(run.deployment(deployed.record), [latency])
+    run.finish(0)
+
+
+def test_a_slower_board_is_measured_again_before_it_is_called_a_regression(
+    built: Built, repository: Path, carried: Path
+) -> None:
+    words = ["pytest", *PYTEST, "--results=nightly.db", "--baseline", "main"]
+    with on_tcp(built("own"), carried) as device:
+        board = describe(repository, device.port)
+        done = ran(repository, [*words, "--board", board, "--update-baseline"])
+        assert done.returncode == 0, done.stdout + done.stderr
+    results = open_results(str(repository / "nightly.db"))
+    for night in range(12):
+        drawn_night(results, night)
+    with on_tcp(built("own"), carried, BOARD_INFER_US=4000) as device:
+        board = describe(repository, device.port)
+        done = ran(repository, [*words, "--board", board, "--vary", "board"])
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "confirmed: 2 further sessions were worse" in " ".join(done.stdout.split())
+    (deployed,) = results.figures(results.run("latest").id)
+    assert {"latency", "latency#2", "latency#3"} <= deployed.figures.keys()
+    assert "latency#4" not in deployed.figures
