@@ -11,6 +11,8 @@ import pytest
 from hil.targets.boards import BoardLostError, Recovery, ResetError, StuckError, find_board
 from hil.targets.boards.local_port import local_access
 from hil.targets.link import Link
+from hil.targets.serial import SerialOptions
+from hil.targets.serial.target import SerialTarget
 from tests.support import terminal_server
 
 from .conftest import MakeBoard, MakeFirmware, MakePlug
@@ -76,3 +78,12 @@ def test_a_line_that_is_not_there_is_told_and_the_next_way_gone(plug: MakePlug, 
         recovery.attempt(work)
         assert recovery.recoveries == 2
     assert cable.starts == 2
+
+
+def test_a_restart_power_cycles_the_board_where_it_can(plug: MakePlug, described: MakeBoard) -> None:
+    cable = plug()
+    target = SerialTarget(SerialOptions(board=str(described(cable))))
+    before = target.identity()
+    target.restart()
+    assert (target.identity(), cable.starts) == (before, 2)
+    target.close()
