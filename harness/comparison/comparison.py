@@ -147,18 +147,15 @@ def compare(
     vary: Collection[str] = (),
     failures: Sequence[FailureRecord] = (),
     noise: NoiseOf = _no_noise,
-    only: Collection[str] | None = None,
 ) -> Comparison:
     """Compares every figure of two runs, deployment by deployment.
 
     `gates` gives those of a deployment; `vary` are the parts of the identity that may differ; `failures` are those of
-    the run; `noise` gives the calibrated noise and the history of a measured figure.  With `only`, baseline deployments
-    of other names are not missed: the run did not choose them.
+    the run; `noise` gives the calibrated noise and the history of a measured figure.
     """
     before, after = ({(one.record.target, one.record.name): one for one in side} for side in (baseline, run))
     reasons = {failure.deployment: failure for failure in failures if failure.infrastructure and failure.deployment}
-    names = [key for key in {**after, **before} if key in after or only is None or key[1] in only]
-    pairs = [_Pair(before.get(key), after.get(key), reasons.get(key[1])) for key in names]
+    pairs = [_Pair(before.get(key), after.get(key), reasons.get(key[1])) for key in {**after, **before}]
     figures = [one for pair in pairs for one in _figures(pair, gates(pair.record), vary, noise)]
     return Comparison(tuple(figures), {pair.record.name: found for pair in pairs if (found := _changes(pair))})
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from hil.harness.comparison.comparison import Comparison, compare
+from hil.harness.comparison.comparison import Comparison, Outcome, compare
 from hil.harness.comparison.dependencies import differences
 from hil.harness.comparison.gates import Gate, gates_of
 from hil.harness.judgement import Noise, calibrate
@@ -31,27 +31,26 @@ def compare_stored(
     baseline_id: str,
     *,
     vary: Collection[str] = (),
-    only: Collection[str] | None = None,
 ) -> Comparison:
-    """Compares the run with the baseline; `vary` and `only` as for `compare`."""
+    """Compares the run with the baseline; `vary` as for `compare`."""
     failures = results.failures(run_id)
     sides = results.figures(run_id), results.figures(baseline_id)
-    return compare(*sides, gates=_gates, vary=vary, failures=failures, noise=_noise(results, run_id, vary), only=only)
+    noise = _noise(results, run_id, baseline_id, vary)
+    return compare(*sides, gates=_gates, vary=vary, failures=failures, noise=noise)
 
 
 def compare_deployments(
     results: Results,
-    run_id: str,
     deployments: Sequence[DeploymentFigures],
-    baseline: Sequence[DeploymentFigures],
+    baseline_id: str,
     *,
     vary: Collection[str] = (),
 ) -> Comparison:
-    """Compares some deployments of a run that is still going on; what it has not measured yet is no figure."""
-    noise = _noise(results, run_id, vary)
+    """Compares some deployments of a run that has not finished; what it has not measured yet is no figure."""
+    noise = _noise(results, "", baseline_id, vary)
     names = {one.record.name for one in deployments}
-    known = [_without(one, deployments) for one in baseline if one.record.name in names]
-    return compare(deployments, known, gates=_gates, vary=vary, noise=noise, only=names)
+    known = [_without(one, deployments) for one in results.figures(baseline_id) if one.record.name in names]
+    return compare(deployments, known, gates=_gates, vary=vary, noise=noise)
 
 
 def _without(one: DeploymentFigures, deployments: Sequence[DeploymentFigures]) -> DeploymentFigures:
@@ -86,22 +85,32 @@ def _gates(record: DeploymentRecord) -> Mapping[str, Gate]:
 
 
 def _noise(
-    results: Results, run_id: str, vary: Collection[str]
+    results: Results, run_id: str, baseline_id: str, vary: Collection[str]
 ) -> Callable[[DeploymentRecord, str], tuple[Noise | None, Sequence[float]]]:
+    frozen = results.run(baseline_id).started
+
     def of(record: DeploymentRecord, figure: str) -> tuple[Noise | None, Sequence[float]]:
-        points = [
-            point
-            for point in results.history(record.model, record.path, record.target, figure)
-            if point.finished
-            and point.run_id != run_id
-            and not differences(figure, point.identity, record.identity, vary)
-        ]
-        build = record.identity.get(_BUILD)
-        sessions = [_repetitions(point) for point in points if point.identity.get(_BUILD) == build]
-        noise = calibrate(sessions) if len(sessions) >= FEWEST_SESSIONS else None
-        return noise, [point.figure.value for point in points]
+        points = [one for one in comparable_points(results, record, figure, vary) if one.run_id != run_id]
+        worse = results.judged(record.name, record.target, figure, Outcome.WORSE.value)
+        nights = [one.figure.value for one in points if one.started >= frozen and one.run_id not in worse]
+        sessions = sessions_of_build(points, record)
+        return calibrate(sessions) if len(sessions) >= FEWEST_SESSIONS else None, nights
 
     return of
+
+
+def comparable_points(
+    results: Results, record: DeploymentRecord, figure: str, vary: Collection[str] = ()
+) -> list[HistoryPoint]:
+    """Returns a figure of all finished runs that may be compared with a deployment, the oldest first."""
+    points = results.history(record.model, record.path, record.target, figure)
+    return [one for one in points if one.finished and not differences(figure, one.identity, record.identity, vary)]
+
+
+def sessions_of_build(points: Sequence[HistoryPoint], record: DeploymentRecord) -> list[tuple[float, ...]]:
+    """Returns the repetitions of each point that measured the same int8 file, which calibrate its noise."""
+    build = record.identity.get(_BUILD)
+    return [_repetitions(one) for one in points if one.identity.get(_BUILD) == build]
 
 
 def _repetitions(point: HistoryPoint) -> tuple[float, ...]:

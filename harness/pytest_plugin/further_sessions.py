@@ -14,7 +14,7 @@ from hil.core.errors import HilError
 
 if TYPE_CHECKING:
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
-    from hil.harness.results.records import DeploymentFigures, DeploymentRecord, FigureRecord
+    from hil.harness.results.records import DeploymentRecord, FigureRecord
     from hil.harness.results.results import Results
 
 MOST_SESSIONS = 12
@@ -29,7 +29,6 @@ class FurtherSessions:
         self._baseline = baseline
         self._vary = vary
         self._results: Results | None = None
-        self._known: tuple[DeploymentFigures, ...] = ()
         self._done: dict[str, list[FigureRecord]] = {}  # by deployment, its target and accelerator
 
     def figures(
@@ -57,9 +56,8 @@ class FurtherSessions:
 
         if self._results is None:
             self._results = open_results(self._url, create=False)
-            self._known = self._results.figures(self._baseline)
         here = DeploymentFigures("", record, {one.name: one for one in figures})
-        found = compare_deployments(self._results, "", [here], self._known, vary=self._vary)
+        found = compare_deployments(self._results, [here], self._baseline, vary=self._vary)
         return any(one.gate is not None and one.wants_session for one in found.figures)
 
     def close(self) -> None:

@@ -98,8 +98,7 @@ class ResultsRecorder:
             for one in found
             for figures in [[FigureRecord(**figure) for figure in one["figures"]]]
         ]
-        known, vary = self._results.figures(self.baseline), self._chosen.vary
-        compared = compare_deployments(self._results, self._begun().id, deployments, known, vary=vary)
+        compared = compare_deployments(self._results, deployments, self.baseline, vary=self._chosen.vary)
         return [(f"{VERDICT}{one.figure}", format_figure(one)) for one in compared.figures if one.gate is not None]
 
     def _begun(self) -> Run:
@@ -143,11 +142,22 @@ class ResultsRecorder:
         self._run.finish(int(session.exitstatus))
 
     def _compared(self) -> Comparison:
-        from hil.harness.comparison.stored_runs import compare_stored
+        from hil.harness.comparison.stored_runs import compare_deployments, compare_stored
 
         assert self._results is not None
         assert self._run is not None
-        return compare_stored(self._results, self._run.id, self.baseline, vary=self._chosen.vary, only=None)
+        if self._is_narrowed():
+            here = self._results.figures(self._run.id)
+            return compare_deployments(self._results, here, self.baseline, vary=self._chosen.vary)
+        return compare_stored(self._results, self._run.id, self.baseline, vary=self._chosen.vary)
+
+    def _is_narrowed(self) -> bool:
+        """Returns whether the user chose some tests: then what the baseline has beside them is not missing."""
+        option = self.config.option
+        by_name = any("::" in argument for argument in self.config.args)
+        return bool(self._chosen.models or self._chosen.techniques or option.keyword or option.markexpr or by_name) or (
+            bool(self.config.getoption("lf", False))
+        )
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -164,6 +174,8 @@ class ResultsRecorder:
             from hil.harness.pytest_plugin.github_summary import append_comparison
 
             width, colour = terminalreporter._tw.fullwidth, terminalreporter._tw.hasmarkup
+            if self._is_narrowed():
+                terminalreporter.write_line("compared is what the chosen tests measured")
             shown = format_comparison(
                 self._comparison, "this run", self._chosen.baseline or "", width=width, colour=colour
             )

@@ -112,6 +112,14 @@ def history(
     return tuple(reversed(points))
 
 
+def judged(connection: Connection, deployment: str, target: str, figure: str, verdict: str) -> frozenset[str]:
+    """Returns the ids of the runs in which a figure got a verdict."""
+    table = schema.verdicts.c
+    of_figure = (table.deployment == deployment, table.target == target, table.figure == figure)
+    found = connection.execute(select(table.run_id).where(*of_figure, table.verdict == verdict))
+    return frozenset(row.run_id for row in found)
+
+
 def verdicts(connection: Connection, run_id: str) -> tuple[VerdictRecord, ...]:
     """Returns the verdicts on the figures of a run."""
     table = schema.verdicts

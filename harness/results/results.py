@@ -112,6 +112,10 @@ class Results:
         """Returns the verdicts on the figures of a run."""
         return self._database.read(lambda connection: reader.verdicts(connection, run_id))
 
+    def judged(self, deployment: str, target: str, figure: str, verdict: str) -> frozenset[str]:
+        """Returns the ids of the runs in which a figure of a deployment got a verdict."""
+        return self._database.read(lambda connection: reader.judged(connection, deployment, target, figure, verdict))
+
     def tests(self, run_id: str) -> tuple[TestRecord, ...]:
         """Returns the finished tests of a run, by node id."""
         return self._database.read(lambda connection: reader.tests(connection, run_id))

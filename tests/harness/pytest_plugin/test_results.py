@@ -113,6 +113,13 @@ def test_a_figure_that_no_test_asks_for_any_more_is_not_passed(folder: Path, sto
     assert "missing: no test asked for it" in done.stdout
 
 
+def test_tests_that_the_user_left_out_are_not_missing(folder: Path, store: Path) -> None:
+    done = session(folder, store, "--technique", "ptq", "--baseline", "main")
+    assert done.returncode == 0, done.stdout
+    assert "compared is what the chosen tests measured" in done.stdout
+    assert "this run against main: 9 same" in done.stdout
+
+
 def test_workers_of_xdist_write_each_deployment_once(folder: Path, store: Path) -> None:
     done = run(folder, store, *SIM, "--results", "nightly.db", "--baseline", "main", "-n", "2", plugins=("xdist",))
     assert done.returncode == 0, done.stdout + done.stderr
