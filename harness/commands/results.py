@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -15,6 +16,7 @@ import typer
 from hil.harness.commands import arguments
 
 if TYPE_CHECKING:
+    from hil.harness.comparison.stored_runs import Calibration
     from hil.harness.results.records import StoredRun
     from hil.harness.results.results import Results
     from hil.harness.results.retention import Rule
@@ -131,6 +133,36 @@ def baseline(
     rows = [{"name": one.name, "run": one.run_id, "set": one.created.isoformat()} for one in opened.baselines()]
     table = _table(("baseline", "run", "set"), [tuple(row.values()) for row in rows])
     print(json.dumps(rows) if as_json else table or "no baselines")
+
+
+@app.command()
+def calibrate(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run whose builds were measured again and again.")] = (
+        "latest"
+    ),
+    results: arguments.ResultsUrl = None,
+    as_json: arguments.Json = False,
+) -> None:
+    """Show the noise of measured figures: the pair (X % and N units) that no two runs of one build exceed."""
+    from hil.harness.comparison.stored_runs import calibrations
+
+    opened = arguments.open_recorded(results)
+    found = calibrations(opened, opened.run(run).id)
+    if as_json:
+        print(json.dumps([asdict(one) for one in found]))
+        return
+    headings = ("deployment", "figure", "sessions", "noise")
+    table = _table(headings, [(one.deployment, one.figure, str(one.sessions), format_noise(one)) for one in found])
+    print(table or f"{run} has no measured figures: bytes and modelled cycles have no noise")
+
+
+def format_noise(found: Calibration) -> str:
+    """Formats the pair, or how many sessions it takes."""
+    from hil.harness.judgement.noise import FEWEST_SESSIONS
+
+    if found.noise is None:
+        return f"unknown below {FEWEST_SESSIONS} sessions of one build"
+    return f"{100 * found.noise.relative:.2f} % and {found.noise.units:.4g} {found.unit}"
 
 
 def format_runs(runs: Sequence[StoredRun], names: Mapping[str, Sequence[str]], title: str) -> str:

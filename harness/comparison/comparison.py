@@ -36,7 +36,7 @@ from hil.harness.judgement import (
 from hil.harness.judgement import Outcome as Confirmed
 from hil.harness.results.records import DeploymentFigures, DeploymentRecord, FailureRecord, FigureRecord
 
-_SESSION = "#"
+SESSION = "#"
 """Before the number of a further session in the name of its figure: `latency#2` has the repetitions of the second."""
 
 
@@ -169,7 +169,7 @@ def _changes(pair: _Pair) -> dict[str, tuple[str, str]]:
 def _figures(pair: _Pair, gates: Mapping[str, Gate], vary: Collection[str], noise: NoiseOf) -> list[FigureComparison]:
     before = pair.before.figures if pair.before else {}
     after = pair.after.figures if pair.after else {}
-    names = [name for name in {**before, **after} if _SESSION not in name]
+    names = [name for name in {**before, **after} if SESSION not in name]
     return [_figure(pair, name, gates.get(name), vary, noise) for name in names]
 
 
@@ -248,6 +248,6 @@ def _judged_by_noise(pair: _Pair, name: str, gate: Gate, noise: NoiseOf) -> Sequ
 def sessions_of(figures: Mapping[str, FigureRecord], name: str) -> list[tuple[float, ...]]:
     """Returns the repetitions of a measured figure, session by session."""
     found = [figures[name]]
-    while (further := figures.get(f"{name}{_SESSION}{len(found) + 1}")) is not None:
+    while (further := figures.get(f"{name}{SESSION}{len(found) + 1}")) is not None:
         found.append(further)
     return [one.repetitions or (one.value,) for one in found]

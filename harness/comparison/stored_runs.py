@@ -9,10 +9,11 @@ its history from all earlier runs that may be compared.  Runs that did not finis
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hil.harness.comparison.comparison import Comparison, Outcome, compare
+from hil.core.measurement import Trust
+from hil.harness.comparison.comparison import SESSION, Comparison, Outcome, compare
 from hil.harness.comparison.dependencies import differences
 from hil.harness.comparison.gates import Gate, gates_of
 from hil.harness.judgement import Noise, calibrate
@@ -111,6 +112,29 @@ def sessions_of_build(points: Sequence[HistoryPoint], record: DeploymentRecord) 
     """Returns the repetitions of each point that measured the same int8 file, which calibrate its noise."""
     build = record.identity.get(_BUILD)
     return [_repetitions(one) for one in points if one.identity.get(_BUILD) == build]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Noise of a measured figure of a deployment; None below the sessions of the same build that it takes."""
+
+    deployment: str
+    figure: str
+    unit: str
+    sessions: int
+    noise: Noise | None
+
+
+def calibrations(results: Results, run_id: str) -> list[Calibration]:
+    """Returns the noise of every measured figure of a run, from all sessions of its builds, its own among them."""
+    found = []
+    for deployed in results.figures(run_id):
+        for name, figure in deployed.figures.items():
+            if figure.trust == Trust.MEASURED.value and SESSION not in name:
+                sessions = sessions_of_build(comparable_points(results, deployed.record, name), deployed.record)
+                noise = calibrate(sessions) if len(sessions) >= FEWEST_SESSIONS else None
+                found.append(Calibration(deployed.record.name, name, figure.unit, len(sessions), noise))
+    return found
 
 
 def _repetitions(point: HistoryPoint) -> tuple[float, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -133,6 +134,8 @@ def test_a_slower_board_is_measured_again_before_it_is_called_a_regression(
     results = open_results(str(repository / "nightly.db"))
     for night in range(12):
         drawn_night(results, night)
+    calibrated = ran(repository, ["hil.harness.cli", "results", "calibrate", "main", "--results", "nightly.db"])
+    assert re.search(r"kws-int8 +latency +13 +\d\.\d\d % and 0\.\d+ ms", calibrated.stdout), calibrated.stdout
     with on_tcp(built("own"), carried, BOARD_INFER_US=4000) as device:
         board = describe(repository, device.port)
         done = ran(repository, [*words, "--board", board, "--vary", "board"])
