@@ -2,13 +2,15 @@
 
     >>> history = np.array([100.0, 103, 99, 101, 104, 98, 100, 102, 97, 101, 103, 99])
     >>> f"{spread(history):.2f}"
-    '9.00'
+    '12.00'
 
 The rule is that of rustc-perf (rust-lang/rustc-perf, docs/comparison-analysis.md): a change is noise up to the third
 quartile + 3 interquartile ranges of the history's changes.  Taken are the changes from one night to the next, so
 neither a step nor a creep in the history widens the noise, and a single outlier, which makes two large changes of them,
 does so little.  They are too narrow, though, where the noise is slow, such as a lab's temperature: the changes over
-`SLOW` nights, less their median (the creep), count too where they are wider.  Three things that quartiles do not see:
+`SLOW` nights (a third of a shorter history), less their median (the creep), count too where they are wider.
+
+Three things are not in the quartiles:
 
 - two levels that take turns (bimodal noise) have wide quartiles but no tail: no more than `LONGEST` times the largest
   change counts;
@@ -35,8 +37,13 @@ WINDOW = 60
 """Latest nights that count, so that no outlier counts for ever."""
 
 SLOW = 7
+"""Nights over which slow noise shows."""
+
 LONGEST = 1.5
+"""Largest noise, in the largest change of one night."""
+
 RECURRENT = 1.2
+"""Least noise, in the third largest change of one night."""
 
 
 def spread(history: Floats) -> Floats:
@@ -46,10 +53,10 @@ def spread(history: Floats) -> Floats:
     """
     latest = history[..., -WINDOW:]
     nightly = np.sort(np.abs(np.diff(latest, axis=-1)), axis=-1)
-    sizes = [_fence(nightly), RECURRENT * nightly[..., -3], _resolution(latest)]
-    if latest.shape[-1] >= SLOW + FEWEST_NIGHTS:
-        slow = latest[..., SLOW:] - latest[..., :-SLOW]
-        sizes.append(_fence(np.sort(np.abs(slow - np.median(slow, axis=-1, keepdims=True)), axis=-1)))
+    lag = min(SLOW, latest.shape[-1] // 3)
+    slow = latest[..., lag:] - latest[..., :-lag]
+    slow = np.sort(np.abs(slow - np.median(slow, axis=-1, keepdims=True)), axis=-1)
+    sizes = [_fence(nightly), _fence(slow), RECURRENT * nightly[..., -3], _resolution(latest)]
     return np.asarray(np.max(sizes, axis=0))
 
 
