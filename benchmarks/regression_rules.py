@@ -39,7 +39,6 @@ STEP_NIGHTS = (5, 14, 30, 60, 100, 140)
 NIGHTS = 150
 FIRST = 12
 """Nights before a history decides."""
-CALIBRATION = 10
 FOUND_WITHIN = 3
 OTAVA = "apache-otava==0.8.0"
 
@@ -105,18 +104,20 @@ OTHERS: dict[str, Rule] = {
 class Simulation:
     """Nights of one kind of noise, all rules on the same figures."""
 
-    def __init__(self, noise: str, series: int, seed: int, sessions: int, apart: bool, baseline: int) -> None:
+    def __init__(
+        self, noise: str, series: int, seed: int, sessions: int, apart: bool, baseline: int, calibration: int
+    ) -> None:
         random = np.random.default_rng([seed, NOISES.index(noise), sessions, apart, baseline])
         self.nights = DrawnNights(noise, series, random)
         self.sessions, self.everyone = sessions, np.arange(series)
         self.size = np.exp(random.uniform(np.log(0.003), np.log(0.03), series))
-        calibration = []
-        for _ in range(CALIBRATION):
+        runs = []
+        for _ in range(calibration):
             if apart:
                 self.nights.next_night()
-            calibration.append(self._draw(self.everyone, 0))
-        self.gate = SimulatedGate(np.array(calibration), baseline)
-        self.saved = calibration[0]
+            runs.append(self._draw(self.everyone, 0))
+        self.gate = SimulatedGate(np.array(runs), baseline)
+        self.saved = runs[0]
         self.history = np.zeros((series, 0))
         self.further = self.unknown = self.raised = 0.0
         self.counts: dict[str, Count] = defaultdict(Count)
@@ -200,13 +201,20 @@ def total(counts: Sequence[Count]) -> Count:
 
 
 def simulate(
-    series: int, seed: int, steps: Sequence[float], *, sessions: int = 1, apart: bool = False, baseline: int = 10
+    series: int,
+    seed: int,
+    steps: Sequence[float],
+    *,
+    sessions: int = 1,
+    apart: bool = False,
+    baseline: int = 10,
+    calibration: int = 10,
+    others: bool = False,
 ) -> dict[str, Simulation]:
     """Runs all noises; `sessions` a night, calibration in one night or each session in a night `apart`."""
-    others = sessions == 1 and not apart and baseline > 1
     made = {}
     for noise in NOISES:
-        made[noise] = Simulation(noise, series, seed, sessions, apart, baseline)
+        made[noise] = Simulation(noise, series, seed, sessions, apart, baseline, calibration)
         made[noise].run(NIGHTS, steps, others)
     return made
 
@@ -322,7 +330,7 @@ def main() -> None:
     started = time.monotonic()
     seed, few = options.seed, max(options.series // 4, 20)
 
-    gate = simulate(options.series, seed, STEPS)
+    gate = simulate(options.series, seed, STEPS, others=True)
     rows = {"this gate": total([made.counts["gate"] for made in gate.values()])}
     for name in OTHERS:
         rows[name] = total([made.counts[name] for made in gate.values()])
@@ -335,7 +343,9 @@ def main() -> None:
         print(f"{name}: {100 * sum(getattr(made, name) for made in gate.values()) / drawn:.2f} in 100 series-nights")
 
     variants = {
-        "calibrated over ten nights": simulate(few, seed, (6,), apart=True),
+        "calibrated in ten nights": simulate(few, seed, (6,), apart=True),
+        "calibrated by 5 sessions": simulate(few, seed, (6,), baseline=5, calibration=5),
+        "calibrated by 20 sessions": simulate(few, seed, (6,), calibration=20),
         "a baseline of one session": simulate(few, seed, (6,), baseline=1),
     }
     variant_rows = {name: total([made.counts["gate"] for made in found.values()]) for name, found in variants.items()}

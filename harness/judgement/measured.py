@@ -150,7 +150,9 @@ def _noise(level: float, nights: Floats, noise: Noise | None) -> tuple[float | N
     if len(nights) >= FEWEST_NIGHTS and (own >= pair or len(nights) >= ENOUGH_NIGHTS):
         return max(own, least), f"third quartile + 3 interquartile ranges of {len(nights)} nights"
     if noise is not None:
-        return max(pair, least), f"{noise.relative:.2%} and {noise.units:g} units, of {noise.sessions} calibration runs"
+        return max(
+            pair, least
+        ), f"{100 * noise.relative:.2g} % and {noise.units:g} units, of {noise.sessions} calibration runs"
     return None, f"noise is not known: no calibration, and {len(nights)} of {FEWEST_NIGHTS} nights"
 
 

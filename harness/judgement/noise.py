@@ -30,7 +30,7 @@ from hil.core.errors import BadInputError
 from hil.harness.judgement.exact import require_finite
 
 FEWEST_SESSIONS = 10
-"""Sessions below which no pair is claimed (`docs/regression.md` has the false alarms that fewer would give)."""
+"""Sessions below which no pair is claimed (`docs/regression.md` has the false alarms that 5 would give)."""
 
 _TINY = float(np.finfo(float).tiny)
 
