@@ -42,12 +42,17 @@ class AttributedFigure:
     recorded: tuple[float | None, float | None]
 
     @property
-    def unexplained(self) -> Fraction:
-        """The recorded change without that of the exchanges; 0 where nothing was recorded."""
+    def ends(self) -> tuple[Fraction, Fraction]:
+        """The figure in the baseline and in the run: as recorded, else as made again."""
         before, after = self.recorded
         if before is None or after is None:
-            return Fraction()
-        return Fraction(after) - Fraction(before) - self.shares.change
+            return self.shares.before, self.shares.after
+        return Fraction(before), Fraction(after)
+
+    @property
+    def unexplained(self) -> Fraction:
+        """The recorded change without that of the exchanges; 0 where nothing was recorded."""
+        return self.ends[1] - self.ends[0] - self.shares.change
 
 
 @dataclass(frozen=True)

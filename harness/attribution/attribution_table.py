@@ -128,7 +128,8 @@ def _field(name: str, values: Values) -> str:
 
 def _shown(found: Attribution) -> dict[str, AttributedFigure]:
     """Figures that changed, or of which parts cancel each other; times where they say more than the cycles."""
-    clocked = not _CLOCK.isdisjoint(name for part in found.parts for name in part.name.split(" + "))
+    names = [name for part in found.parts for name in part.name.split(" + ")]
+    clocked = not _CLOCK.isdisjoint([*names, *found.missing])
     return {
         name: one
         for name, one in found.figures.items()
@@ -138,25 +139,28 @@ def _shown(found: Attribution) -> dict[str, AttributedFigure]:
 
 
 def _rows(found: Attribution, name: str, one: AttributedFigure) -> Iterator[Row]:
-    shares, unit = one.shares, one.unit
-    title = f"{name} {unit}" if unit == "ms" else name
-    yield Row([title, f"{_number(shares.before)} -> {_number(shares.after)}", _number(shares.change, "+"), "", ""])
+    title = f"{name} {one.unit}" if one.unit == "ms" else name
+    before, after = one.ends
+    change = after - before
+    yield Row([title, f"{_number(before)} -> {_number(after)}", _number(change, "+"), "", ""])
+    shares = one.shares
     for part, share in sorted(shares.parts.items(), key=lambda pair: -abs(pair[1].share)):
         if share.share or share.alone:
-            percent = _percent(share.share, shares.change)
-            yield Row(["", part, _number(share.share, "+"), percent, _number(share.alone, "+")])
+            alone = _number(share.alone, "+") if len(shares.parts) > 1 else ""
+            yield Row(["", part, _number(share.share, "+"), _percent(share.share, change), alone])
     if shares.rest:
-        yield Row(["", "together", _number(shares.rest, "+"), _percent(shares.rest, shares.change), ""])
+        yield Row(["", "together", _number(shares.rest, "+"), _percent(shares.rest, change), ""])
     if one.unexplained:
-        yield Row(["", _unexplained_by(found), _number(one.unexplained, "+"), "", ""])
+        percent = _percent(one.unexplained, change)
+        yield Row(["", _unexplained_by(found), _number(one.unexplained, "+"), percent, ""])
 
 
 def _unexplained_by(found: Attribution) -> str:
     """Names what the recorded change holds beside that of the exchanges."""
     if found.missing:
-        return f"{' + '.join(found.missing)}, the rest of what was recorded"
+        return f"{' + '.join(found.missing)}, as the rest"
     stand_in = registry.with_role(Role.STAND_IN).name
-    return "rest of what was recorded" if found.target == stand_in else f"rest, on {found.target} alone"
+    return "not made again" if found.target == stand_in else f"rest, on {found.target} alone"
 
 
 def _layer_rows(found: Attribution) -> list[Row]:

@@ -1,15 +1,18 @@
-"""Fixtures of the harness's tests: a store, the blobs as an int8 file, and a PostgreSQL server."""
+"""Fixtures of the harness's tests: a store, the blobs as an int8 file, another Vela, a PostgreSQL server."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from hil.core.errors import UnavailableError
+from hil.harness.vela.other_versions import OtherVela
 from tests.support import postgresql as support
 from tests.support.blobs import model_file, write
 
@@ -21,6 +24,26 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # pytest-xdist gives each worker a folder of its own.
     shared = base.parent if base.name.startswith("popen-") else base
     return shared / "blobs-store"
+
+
+@pytest.fixture(scope="session")
+def other_vela(store: Path, missing: Callable[[object], NoReturn]) -> OtherVela:
+    """Vela 4.5.0 in an environment of its own, once for all workers; needs the package index.
+
+    Two install it at the same time: one of them makes it.
+    """
+    vela = OtherVela("4.5.0", store.parent / "cache" / "ethosu-hil" / "vela")
+    said: list[str] = []
+    with ThreadPoolExecutor() as pool:
+        installations = [pool.submit(vela.install, said.append) for _ in range(2)]
+    try:
+        for done in installations:
+            done.result()
+    except UnavailableError as error:
+        missing(error)
+    assert vela.is_installed
+    assert said.count("making its environment") <= 1
+    return vela
 
 
 @pytest.fixture(scope="session")

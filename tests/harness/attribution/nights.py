@@ -48,10 +48,14 @@ class Nights:
         vela: VelaSettings | None = None,
         by: OtherVela | None = None,
         changed: dict[str, float] | None = None,
+        target: str = "sim",
         **recipe: Any,
     ) -> str:
-        """Runs one night and returns its id; `by` compiles in place of the installed Vela, `changed` are figures that
-        something unrecorded has changed."""
+        """Runs one night on `sim` and returns its id.
+
+        `by` compiles in place of the installed Vela; `changed` are figures of another value, as if something
+        unrecorded had changed them, or the `target` that the record names.
+        """
         pipeline = Pipeline(self.store, isolated=False)
         evaluator = Evaluator(pipeline, "sim", vela or VelaSettings())
         deployment = evaluator.deploy(self.model(**recipe), LEAF)
@@ -62,7 +66,7 @@ class Nights:
         figures = [FigureRecord.of(one) for one in requested_figures(evaluator, deployment)]
         figures = [replace(one, value=(changed or {}).get(one.name, one.value)) for one in figures]
         run = self.results.begin(RunRecord("pytest"))
-        key = run.deployment(DeploymentRecord(deployment.name, "blobs", LEAF, "sim", identity))
+        key = run.deployment(DeploymentRecord(deployment.name, "blobs", LEAF, target, identity))
         run.measurements(key, figures)
         run.finish(0)
         return run.id

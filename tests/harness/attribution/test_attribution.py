@@ -14,6 +14,7 @@ from hil.harness.attribution.attribution_table import attribution_json, format_a
 from hil.harness.attribution.selection import select
 from hil.harness.cli import app
 from hil.harness.store.store import Artifact
+from hil.harness.vela.other_versions import OtherVela
 from hil.harness.vela.settings import VelaSettings
 
 from . import nights
@@ -80,7 +81,20 @@ def test_a_figure_that_cannot_be_made_again_is_noted(blobs: Nights, main: str) -
     assert found.parts == ()
     assert f"run, npu_cycles: recorded {cycles + 4:,.0f} cycles, made again {cycles:,.0f}: something" in found.notes[0]
     assert found.figures["npu_cycles"].unexplained == 4
-    assert "rest of what was recorded" in format_attribution(found)
+    assert "not made again" in format_attribution(found)
+
+
+def test_the_change_on_another_target_keeps_a_rest(blobs: Nights, main: str) -> None:
+    cycles = {run: blobs.figure(run, "npu_cycles") for run in (main, blobs.record(SIZE))}
+    before, after = (
+        blobs.record(settings, changed={"npu_cycles": 2 * count}, target="fvp")
+        for settings, count in zip((None, SIZE), cycles.values(), strict=True)
+    )
+    found = blobs.attribute(after, before)
+    figure = found.figures["npu_cycles"]
+    assert figure.shares.change == figure.unexplained
+    assert found.notes == ()
+    assert "rest, on fvp alone" in format_attribution(found)
 
 
 def test_a_part_that_is_gone_is_named_and_the_others_are_exchanged(blobs: Nights, main: str, tmp_path: Path) -> None:
@@ -139,6 +153,26 @@ def test_parts_that_only_go_together_are_one(blobs: Nights, main: str) -> None:
     )
     assert "some parts only go together: Ethos_U55_High_End_Embedded is no system configuration" in found.notes[0]
     assert found.figures["npu_cycles"].unexplained == 0
+
+
+def test_another_vela_is_installed_on_request_and_gets_its_share(
+    blobs: Nights, other_vela: OtherVela, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old, new = blobs.record(by=other_vela), blobs.record(SIZE)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = blobs.attribute(new, old)
+    assert found.missing == {"vela": "Vela 4.5.0 is not installed here: --install installs it in its own environment"}
+    assert [part.name for part in found.parts] == ["vela_options"]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(other_vela.root.parent.parent))
+    found = blobs.attribute(new, old)
+    assert {part.name for part in found.parts} == {"vela", "vela_options"}
+    assert found.notes == ()
+    for name, figure in found.figures.items():
+        shares = figure.shares
+        assert (shares.before, shares.after) == (blobs.figure(old, name), blobs.figure(new, name)), name
+        assert sum(one.share for one in shares.parts.values()) == shares.change
+    assert found.figures["flash"].shares.parts["vela"].share < 0
+    assert found.layers
 
 
 def test_settings_of_a_recipe_are_exchanged_by_training(blobs: Nights, main: str) -> None:
