@@ -29,6 +29,8 @@ from hil.targets.base import Deployable
 from hil.targets.declaration import Role
 from hil.targets.execution.signature import read_signature
 
+_ON_CPU = "cpu_operators"
+"""Figure of the operators whose time is not in the cycles."""
 MakeInt8 = Callable[[frozenset[str]], bytes]
 """Returns the int8 file of an exchange."""
 
@@ -93,4 +95,5 @@ class Exchange:
         target = registry.with_role(Role.STAND_IN).name
         run = self._pipeline.outputs(target, Deployable(int8, compiled.model, npu), inputs, self._origin)
         latency = check_whole(lambda: latency_of(run, compiled.summary, target, npu.system_config))
-        return {one.name: one for one in (*byte_figures(int8, compiled.summary), *time_figures(*latency))}
+        on_cpu = [one for one in run.measurements if one.name == _ON_CPU]
+        return {one.name: one for one in (*byte_figures(int8, compiled.summary), *time_figures(*latency), *on_cpu)}

@@ -142,6 +142,16 @@ def _vela_ini() -> Path:
     return Path(next(iter(ethosu.__path__)), "config_files", "Arm", "vela.ini")
 
 
+def test_operators_that_an_option_leaves_to_the_cpu_are_a_figure(blobs: Nights, main: str) -> None:
+    found = blobs.attribute(blobs.record(VelaSettings(options=("--ignore-ops FULLY_CONNECTED",))), main)
+    figure = found.figures["cpu_operators"]
+    assert (figure.shares.before, figure.shares.parts["vela_options"].share) == (0, 1)
+    assert (figure.unexplained, found.notes) == (0, ())
+    (dense,) = [one for one in found.layers if one.layer.startswith("FULLY_CONNECTED")]
+    assert dense.after is None
+    assert "latency" not in found.figures
+
+
 def test_parts_that_only_go_together_are_one(blobs: Nights, main: str) -> None:
     other = blobs.record(VelaSettings("ethos-u65-256"))
     found = blobs.attribute(other, main)
