@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from . import nights
 from .nights import NAME, Nights
 
 SIZE = VelaSettings(options=("--optimise Size",))
-SPARSE = {"sparsity": 0.9}
+SPARSE: dict[str, Any] = {"sparsity": 0.9}
 pytestmark = pytest.mark.xdist_group("attribution")
 
 
