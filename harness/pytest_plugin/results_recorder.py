@@ -18,6 +18,7 @@ from hil.core.errors import BadInputError, ResultsError
 from hil.harness.pytest_plugin.deployment_reports import DEPLOYED, FAILURE, records_of
 from hil.harness.pytest_plugin.junit_properties import VERDICT
 from hil.harness.pytest_plugin.options import BASELINE, OPTIONS
+from hil.harness.pytest_plugin.recorder import EXIT_ONLY_INFRASTRUCTURE
 
 if TYPE_CHECKING:
     from hil.harness.comparison.comparison import Comparison
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from hil.harness.results.writer import Run
 
 KIND = "pytest"
-EXIT_DATABASE = 6
+_WHOLE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, EXIT_ONLY_INFRASTRUCTURE)
+"""Exit codes of a session that came to its end; one that did not misses figures for no fault of the models."""
 
 
 class ResultsRecorder:
@@ -122,20 +124,25 @@ class ResultsRecorder:
         except ResultsError as error:
             self._broke(error)
         if self._error is not None and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = EXIT_DATABASE
+            session.exitstatus = EXIT_ONLY_INFRASTRUCTURE
 
     def _finish(self, session: pytest.Session) -> None:
         from hil.harness.comparison.stored_runs import verdict_records
 
-        if self._results is None or self._run is None or self._error is not None:
+        if self._results is None or self._error is not None:
             return
-        if self.baseline:
+        is_whole = session.exitstatus in _WHOLE and not session.shouldstop and not session.shouldfail
+        if is_whole and self.baseline and not self._is_narrowed():
+            self._begun()  # where no deployment was tested, the baseline's figures are missing
+        if self._run is None:
+            return
+        if is_whole and self.baseline:
             self._comparison = self._compared()
             with self._run.transaction():
                 for record in verdict_records(self._comparison, self.baseline):
                     self._run.verdict(record)
-            code = self._comparison.exit_code(strict=self._chosen.strict)
-            if code == 1 and session.exitstatus == pytest.ExitCode.OK and not self._chosen.update_baseline:
+            fails = self._comparison.exit_code(strict=self._chosen.strict) == 1
+            if fails and not self._chosen.update_baseline:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._chosen.update_baseline and session.exitstatus == pytest.ExitCode.OK:
             self._results.set_baseline(self._chosen.baseline or "", self._run.id)

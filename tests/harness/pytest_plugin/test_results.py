@@ -113,6 +113,15 @@ def test_a_figure_that_no_test_asks_for_any_more_is_not_passed(folder: Path, sto
     assert "missing: no test asked for it" in done.stdout
 
 
+def test_a_run_that_tests_no_deployment_is_no_pass(folder: Path, store: Path, tmp_path: Path) -> None:
+    gone = MODEL.replace("def files():\n    ", 'def files():\n    raise UnavailableError("no blobs here")')
+    write(tmp_path, {"models/blobs.py": gone, "test_it.py": WHOLE})
+    done = session(tmp_path, store, "--baseline", "main", results=str(folder / "nightly.db"))
+    assert done.returncode == 1, done.stdout
+    assert "this run against main: 18 missing" in done.stdout
+    assert "missing: no test ran this deployment (blobs-pqat, blobs-ptq)" in done.stdout
+
+
 def test_tests_that_the_user_left_out_are_not_missing(folder: Path, store: Path) -> None:
     done = session(folder, store, "--technique", "ptq", "--baseline", "main")
     assert done.returncode == 0, done.stdout
