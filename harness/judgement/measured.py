@@ -62,15 +62,17 @@ def judge_measured(
     lower_is_better: bool,
     noise: Noise | None = None,
     history: Sequence[float] = (),
+    since_baseline: int | None = None,
     allowed: float = 0.0,
     allowed_relative: float = 0.0,
     most_samples: int = 0,
 ) -> Judgement:
     """Judges a measured figure by the repetitions of each session, of the baseline and of the candidate.
 
-    `history` has one figure a night (the median of its first session), oldest first: all nights since the baseline was
-    frozen, without those that were judged worse.  From `FEWEST_NIGHTS` on it decides, before that `noise` does; without
-    `noise`, a baseline of `FEWEST_SESSIONS` sessions calibrates itself, and with less than that the verdict is unknown.
+    `history` has one figure a night (the median of its first session), oldest first, without nights that were judged
+    worse.  From `FEWEST_NIGHTS` on it tells the noise, before that `noise` does; without `noise`, a baseline of
+    `FEWEST_SESSIONS` sessions calibrates itself, and with less than that the verdict is unknown.  Its latest
+    `since_baseline` nights (None: all) came after the baseline was frozen: only these are a level to compare with.
 
     A change for the worse must exceed the allowance (the larger of `allowed`, in the figure's unit, and
     `allowed_relative`, a fraction of the baseline) by more than the noise.  An unknown verdict asks for one more
@@ -83,7 +85,8 @@ def judge_measured(
     nights = np.array(history[-WINDOW:], dtype=np.float64)
     if noise is None and len(medians) >= FEWEST_SESSIONS:
         noise = calibrate(baseline)
-    frozen = _Reference(_frozen_level(medians, history), 1, "the baseline")
+    after = history[len(history) - min(len(history), since_baseline) :] if since_baseline is not None else history
+    frozen = _Reference(_frozen_level(medians, after), 1, "the baseline")
     figure, allows = float(np.median(sessions)), allowance(frozen.level, allowed, allowed_relative)
     single, source = _noise(frozen.level, nights, noise)
     if single is None:
@@ -92,8 +95,9 @@ def judge_measured(
             Verdict.UNKNOWN, change, relative_change(change, frozen.level), None, None, float("inf"), source
         )
     references = [frozen]
-    if len(nights) >= FEWEST_NIGHTS:
-        references.append(_Reference(float(np.median(nights)), len(nights), f"the latest {len(nights)} nights"))
+    if len(after) >= FEWEST_NIGHTS:
+        latest = nights[-len(after) :]
+        references.append(_Reference(float(np.median(latest)), len(latest), f"the latest {len(latest)} nights"))
     direction = 1 if lower_is_better else -1
     found = [_against(reference, figure, len(sessions), single, allows, direction) for reference in references]
     judgement = max(found, key=lambda each: _GRAVITY[each.verdict])  # the first of equals: the baseline's

@@ -105,6 +105,15 @@ def test_a_baseline_of_one_unlucky_session_is_not_wrong_for_ever() -> None:
     assert judge_measured([[960.0]], [[1000.5]], lower_is_better=True, history=nights()).verdict is Verdict.SAME
 
 
+@pytest.mark.parametrize("since", [0, 5, 15])
+def test_nights_before_the_baseline_tell_the_noise_but_no_level(since: int) -> None:
+    """A step that was accepted by a new baseline."""
+    history = [*(value - 30 for value in nights(40)), *nights(since)]
+    known = {"lower_is_better": True, "history": history, "since_baseline": since}
+    assert judge_measured([[1000.5]], [[1000.0]], **known).verdict is Verdict.SAME
+    assert judge_measured([[1000.5]], [[1012.0]], **known).verdict is Verdict.WORSE
+
+
 def test_a_history_without_any_noise_still_allows_for_two_clocks() -> None:
     same = [59_636.0] * 20
     found = [
