@@ -117,11 +117,25 @@ class Comparison:
 
 
 Gates = Callable[[DeploymentRecord], Mapping[str, Gate]]
-NoiseOf = Callable[[DeploymentRecord, str], tuple[Noise | None, Sequence[float]]]
 
 
-def _no_noise(_record: DeploymentRecord, _figure: str) -> tuple[Noise | None, Sequence[float]]:
-    return None, ()
+@dataclass(frozen=True)
+class Past:
+    """What is known of a measured figure: its calibrated noise, and one value a night, the oldest first.
+
+    The latest `since_baseline` nights came after the baseline.
+    """
+
+    noise: Noise | None = None
+    nights: Sequence[float] = ()
+    since_baseline: int = 0
+
+
+PastOf = Callable[[DeploymentRecord, str], Past]
+
+
+def _no_past(_record: DeploymentRecord, _figure: str) -> Past:
+    return Past()
 
 
 @dataclass(frozen=True)
@@ -146,17 +160,17 @@ def compare(
     gates: Gates,
     vary: Collection[str] = (),
     failures: Sequence[FailureRecord] = (),
-    noise: NoiseOf = _no_noise,
+    past: PastOf = _no_past,
 ) -> Comparison:
     """Compares every figure of two runs, deployment by deployment.
 
     `gates` gives those of a deployment; `vary` are the parts of the identity that may differ; `failures` are those of
-    the run; `noise` gives the calibrated noise and the history of a measured figure.
+    the run; `past` gives the noise and the nights of a measured figure.
     """
     before, after = ({(one.record.target, one.record.name): one for one in side} for side in (baseline, run))
     reasons = {failure.deployment: failure for failure in failures if failure.infrastructure and failure.deployment}
     pairs = [_Pair(before.get(key), after.get(key), reasons.get(key[1])) for key in {**after, **before}]
-    figures = [one for pair in pairs for one in _figures(pair, gates(pair.record), vary, noise)]
+    figures = [one for pair in pairs for one in _figures(pair, gates(pair.record), vary, past)]
     return Comparison(tuple(figures), {pair.record.name: found for pair in pairs if (found := _changes(pair))})
 
 
@@ -166,14 +180,14 @@ def _changes(pair: _Pair) -> dict[str, tuple[str, str]]:
     return changes(pair.before.record.identity, pair.after.record.identity)
 
 
-def _figures(pair: _Pair, gates: Mapping[str, Gate], vary: Collection[str], noise: NoiseOf) -> list[FigureComparison]:
+def _figures(pair: _Pair, gates: Mapping[str, Gate], vary: Collection[str], past: PastOf) -> list[FigureComparison]:
     before = pair.before.figures if pair.before else {}
     after = pair.after.figures if pair.after else {}
     names = [name for name in {**before, **after} if SESSION not in name]
-    return [_figure(pair, name, gates.get(name), vary, noise) for name in names]
+    return [_figure(pair, name, gates.get(name), vary, past) for name in names]
 
 
-def _figure(pair: _Pair, name: str, gate: Gate | None, vary: Collection[str], noise: NoiseOf) -> FigureComparison:
+def _figure(pair: _Pair, name: str, gate: Gate | None, vary: Collection[str], past: PastOf) -> FigureComparison:
     old = pair.before.figures.get(name) if pair.before else None
     new = pair.after.figures.get(name) if pair.after else None
     known = new or old
@@ -195,7 +209,7 @@ def _figure(pair: _Pair, name: str, gate: Gate | None, vary: Collection[str], no
     if differs := _differences(pair, old, new, vary):
         return made(Outcome.NOT_COMPARABLE, differs=differs)
     if new.trust == Trust.MEASURED.value:
-        found = _judged_by_noise(pair, name, gate or Gate(), noise)
+        found = _judged_by_noise(pair, name, gate or Gate(), past)
         why = "" if found.confirmation is None else f"{found.confirmation.outcome}: {found.confirmation.rule}"
         alarm = found.judgement.verdict is Verdict.WORSE and not found.regression
         outcome = Outcome.NOT_CONFIRMED if alarm else Outcome(found.judgement.verdict.value)
@@ -227,17 +241,18 @@ def _judged_exactly(pair: _Pair, old: FigureRecord, new: FigureRecord, gate: Gat
     return judge_exact(old.value, new.value, lower_is_better=lower, **allowed)
 
 
-def _judged_by_noise(pair: _Pair, name: str, gate: Gate, noise: NoiseOf) -> SequentialJudgement:
+def _judged_by_noise(pair: _Pair, name: str, gate: Gate, past: PastOf) -> SequentialJudgement:
     """Judges the run's first session, takes further ones while the verdict is unknown, and confirms an alarm."""
-    known, history = noise(pair.record, name)
+    known = past(pair.record, name)
     assert pair.before is not None
     assert pair.after is not None
     judge = partial(
         judge_measured,
         sessions_of(pair.before.figures, name),
         lower_is_better=lower_is_better(name, pair.record.identity),
-        noise=known,
-        history=history,
+        noise=known.noise,
+        history=known.nights,
+        since_baseline=known.since_baseline,
         allowed=gate.absolute,
         allowed_relative=gate.relative,
     )

@@ -8,12 +8,12 @@ its history from all earlier runs that may be compared.  Runs that did not finis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hil.core.measurement import Trust
-from hil.harness.comparison.comparison import SESSION, Comparison, Outcome, compare
+from hil.harness.comparison.comparison import SESSION, Comparison, Outcome, Past, PastOf, compare
 from hil.harness.comparison.dependencies import differences
 from hil.harness.comparison.gates import Gate, gates_of
 from hil.harness.judgement import Noise, calibrate
@@ -36,8 +36,8 @@ def compare_stored(
     """Compares the run with the baseline; `vary` as for `compare`."""
     failures = results.failures(run_id)
     sides = results.figures(run_id), results.figures(baseline_id)
-    noise = _noise(results, run_id, baseline_id, vary)
-    return compare(*sides, gates=_gates, vary=vary, failures=failures, noise=noise)
+    past = _past(results, run_id, baseline_id, vary)
+    return compare(*sides, gates=_gates, vary=vary, failures=failures, past=past)
 
 
 def compare_deployments(
@@ -48,10 +48,10 @@ def compare_deployments(
     vary: Collection[str] = (),
 ) -> Comparison:
     """Compares some deployments of a run that has not finished; what it has not measured yet is no figure."""
-    noise = _noise(results, "", baseline_id, vary)
+    past = _past(results, "", baseline_id, vary)
     names = {one.record.name for one in deployments}
     known = [_without(one, deployments) for one in results.figures(baseline_id) if one.record.name in names]
-    return compare(deployments, known, gates=_gates, vary=vary, noise=noise)
+    return compare(deployments, known, gates=_gates, vary=vary, past=past)
 
 
 def _without(one: DeploymentFigures, deployments: Sequence[DeploymentFigures]) -> DeploymentFigures:
@@ -85,17 +85,19 @@ def _gates(record: DeploymentRecord) -> Mapping[str, Gate]:
     return gates_of(record.gates)
 
 
-def _noise(
-    results: Results, run_id: str, baseline_id: str, vary: Collection[str]
-) -> Callable[[DeploymentRecord, str], tuple[Noise | None, Sequence[float]]]:
+def _past(results: Results, run_id: str, baseline_id: str, vary: Collection[str]) -> PastOf:
     frozen = results.run(baseline_id).started
 
-    def of(record: DeploymentRecord, figure: str) -> tuple[Noise | None, Sequence[float]]:
+    def of(record: DeploymentRecord, figure: str) -> Past:
         points = [one for one in comparable_points(results, record, figure, vary) if one.run_id != run_id]
         worse = results.judged(record.name, record.target, figure, Outcome.WORSE.value)
-        nights = [one.figure.value for one in points if one.started >= frozen and one.run_id not in worse]
+        nights = [one for one in points if one.run_id not in worse]
         sessions = sessions_of_build(points, record)
-        return calibrate(sessions) if len(sessions) >= FEWEST_SESSIONS else None, nights
+        return Past(
+            calibrate(sessions) if len(sessions) >= FEWEST_SESSIONS else None,
+            [one.figure.value for one in nights],
+            sum(one.started > frozen for one in nights),
+        )
 
     return of
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from hil.core.errors import BadInputError
-from hil.harness.comparison.comparison import Comparison, Outcome, compare
+from hil.harness.comparison.comparison import Comparison, Outcome, Past, compare
 from hil.harness.comparison.comparison_table import comparison_json, format_comparison
 from hil.harness.comparison.dependencies import PARTS, check_parts, differences, part_of
 from hil.harness.comparison.direction import METRIC, metric_field
@@ -139,7 +139,7 @@ def measured(*repetitions: float) -> DeploymentFigures:
 def test_measured_figures_are_judged_by_their_noise(after: tuple[float, ...], outcome: str) -> None:
     noise: Noise = calibrate([(0.50 + 0.001 * night, 0.501 + 0.001 * night) for night in range(12)])
     found = compare(
-        [measured(*after)], [measured(0.5, 0.5, 0.51)], gates=lambda _: gates_of({}), noise=lambda *_: (noise, ())
+        [measured(*after)], [measured(0.5, 0.5, 0.51)], gates=lambda _: gates_of({}), past=lambda *_: Past(noise)
     )
     assert outcomes(found)["latency"] == outcome
 
@@ -153,7 +153,7 @@ def test_an_alarm_must_survive_the_further_sessions(further: tuple[float, ...], 
     after = measured(0.9, 0.91, 0.9)
     more = {f"latency#{2 + n}": FigureRecord("", value, "ms", "measured", (value,)) for n, value in enumerate(further)}
     after = replace(after, figures={**after.figures, **more})
-    found = compare([after], [measured(0.5)], gates=lambda _: gates_of({}), noise=lambda *_: (noise, ()))
+    found = compare([after], [measured(0.5)], gates=lambda _: gates_of({}), past=lambda *_: Past(noise))
     assert outcomes(found)["latency"] == outcome
     assert (found.exit_code(), found.exit_code(strict=True)) == (code, 1)
     assert not [one for one in found.figures if "#" in one.figure]
