@@ -58,7 +58,7 @@ class FigureShares:
 
     @property
     def interaction(self) -> Fraction:
-        """What the parts do together beyond what each does alone."""
+        """Change that the parts make together, beyond the sum of what each makes alone."""
         return self.change - sum((one.alone for one in self.parts.values()), Fraction())
 
 

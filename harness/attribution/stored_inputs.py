@@ -24,7 +24,7 @@ class GoneError(HilError):
 
 
 class StoredInputs:
-    """What the store holds, and the files below `folders`; `install` allows the installation of a version of Vela.
+    """Int8 files of the store, and the files below `folders`; `install` allows the installation of a version of Vela.
 
     Raises `InfrastructureError` for a store that cannot be read, and `BadInputError` for a folder that is none.
     """

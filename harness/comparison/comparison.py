@@ -121,7 +121,7 @@ Gates = Callable[[DeploymentRecord], Mapping[str, Gate]]
 
 @dataclass(frozen=True)
 class Past:
-    """What is known of a measured figure: its calibrated noise, and one value a night, the oldest first.
+    """Past of a measured figure: its calibrated noise, and one value a night, the oldest first.
 
     The latest `since_baseline` nights came after the baseline.
     """

@@ -18,7 +18,7 @@ QUIET = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Rule:
-    """What goes: runs `older_than`, all but the newest `keep`, or `unfinished` ones; exactly one is given."""
+    """Rule for the runs to remove: those `older_than`, all but the newest `keep`, or `unfinished` ones; exactly one is given."""
 
     older_than: timedelta | None = None
     keep: int | None = None

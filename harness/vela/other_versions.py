@@ -37,7 +37,7 @@ from hil.harness.vela.settings import VelaSettings
 
 _VERSION = re.compile(r"\d+(\.\d+)+\w*")
 _NUMPY_1 = (("numpy<2",), (5,))
-"""What Vela needs before a version: 3.9 and 4.2 end in an `OverflowError` under NumPy 2, which they allow."""
+"""Requirements of Vela before a version: 3.9 and 4.2 end in an `OverflowError` under NumPy 2, which they allow."""
 _USAGE = 2
 """Exit code of argparse."""
 _OF_SETTINGS = ("CliOptionError", "ConfigOptionError", "InputFileError")
