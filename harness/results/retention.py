@@ -18,7 +18,7 @@ QUIET = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Rule:
-    """Rule for the runs to remove: those `older_than`, all but the newest `keep`, or `unfinished` ones; exactly one is given."""
+    """Rule for runs to remove: those `older_than`, all but the newest `keep`, or `unfinished` ones; one of these."""
 
     older_than: timedelta | None = None
     keep: int | None = None
