@@ -16,6 +16,7 @@ import typer
 from hil.harness.commands import arguments
 
 if TYPE_CHECKING:
+    from hil.harness.comparison.retrospect import Change
     from hil.harness.comparison.stored_runs import Calibration
     from hil.harness.results.records import StoredRun
     from hil.harness.results.results import Results
@@ -154,6 +155,47 @@ def calibrate(
     headings = ("deployment", "figure", "sessions", "noise")
     table = _table(headings, [(one.deployment, one.figure, str(one.sessions), format_noise(one)) for one in found])
     print(table or f"{run} has no measured figures: bytes and modelled cycles have no noise")
+
+
+@app.command()
+def changes(
+    model: Annotated[str, typer.Option(metavar="NAME", help="Only deployments of this model.")] = "",
+    acknowledge: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Mark the changes of this run as known; they are listed no more.")
+    ] = None,
+    note: Annotated[str, typer.Option(metavar="TEXT", help="The reason, for --acknowledge.")] = "",
+    known: Annotated[bool, typer.Option("--known", help="List the known ones, too.")] = False,
+    results: arguments.ResultsUrl = None,
+    as_json: arguments.Json = False,
+) -> None:
+    """List the nights from which on a figure stands at another level, at least ten nights on each side."""
+    from hil.harness.comparison.retrospect import changes_in_retrospect
+    from hil.harness.results.records import AcknowledgedRecord
+
+    opened = arguments.open_recorded(results)
+    found = changes_in_retrospect(opened, model)
+    if acknowledge is not None:
+        run_id = opened.run(acknowledge).id
+        for one in found:
+            if one.run_id == run_id:
+                opened.acknowledge(AcknowledgedRecord(*vars(one.series).values(), run_id, note))
+        found = changes_in_retrospect(opened, model)
+    shown = [one for one in found if known or not one.known]
+    if as_json:
+        print(json.dumps([{**asdict(one), "started": one.started.isoformat()} for one in shown]))
+        return
+    print(format_changes(shown) or "no change points")
+
+
+def format_changes(found: Sequence[Change]) -> str:
+    """Formats a row a change point, the newest first, with what differed from the night before."""
+    from hil.harness.comparison.comparison_table import format_number
+
+    rows = []
+    for one in found:
+        values = (format_number(value, one.unit) for value in (one.before, one.after))
+        rows.append((one.run_id[:8], one.deployment, one.figure, *values, ", ".join(one.cause)))
+    return _table(("night", "deployment", "figure", "before", "after", "changed"), rows)
 
 
 def format_noise(found: Calibration) -> str:

@@ -65,7 +65,7 @@ def _shown(found: Comparison) -> list[FigureComparison]:
 
 def format_figure(one: FigureComparison) -> str:
     """Formats a figure in a line: `worse: 4,096 -> 4,100 bytes`."""
-    before, after = (_number(value, one.unit) for value in (one.before, one.after))
+    before, after = (format_number(value, one.unit) for value in (one.before, one.after))
     return f"{one.outcome.value}: {before} -> {after} {one.unit}".replace("  ", " ")
 
 
@@ -126,14 +126,15 @@ def _verdict(found: Comparison, run: str, baseline: str) -> str:
 
 def _cells(one: FigureComparison) -> list[str]:
     judged = one.judgement
-    change = "" if judged is None else _number(judged.change, one.unit, "+")
+    change = "" if judged is None else format_number(judged.change, one.unit, "+")
     percent = "" if judged is None or not -10 < judged.relative < 10 else f"{100 * judged.relative:+.1f}"
     figure = f"{one.figure} {one.unit}" if one.unit in ("ms", "dB") else one.figure
-    values = (_number(value, one.unit) for value in (one.before, one.after))
+    values = (format_number(value, one.unit) for value in (one.before, one.after))
     return [one.deployment, figure, *values, change, percent, one.outcome.value]
 
 
-def _number(value: float | None, unit: str, sign: str = "") -> str:
+def format_number(value: float | None, unit: str, sign: str = "") -> str:
+    """Formats a figure in its unit: bytes and cycles whole, others with four digits."""
     if value is None:
         return ""
     if unit in ("bytes", "cycles", "elements", "values") or float(value).is_integer():

@@ -20,6 +20,7 @@ from hil.harness.results.records import (
     FigureRecord,
     HistoryPoint,
     RunRecord,
+    Series,
     StoredEvent,
     StoredRun,
     TestRecord,
@@ -82,6 +83,16 @@ def figures(connection: Connection, run_id: str) -> tuple[DeploymentFigures, ...
     for deployment_id, *figure in connection.execute(statement).all():
         by_id[deployment_id][figure[0]] = _figure(*figure)
     return tuple(DeploymentFigures(row.id, _record(DeploymentRecord, row), by_id[row.id]) for row in found)
+
+
+def series(connection: Connection, model: str = "") -> tuple[Series, ...]:
+    """Returns every figure of every deployment that a run has, by name; with `model`, those of one model."""
+    of, name = schema.deployments.c, schema.measurements.c.name
+    statement = select(of.model, of.path, of.target, name).select_from(schema.deployments.join(schema.measurements))
+    if model:
+        statement = statement.where(of.model == model)
+    columns = (of.model, of.path, of.target, name)
+    return tuple(Series(*row) for row in connection.execute(statement.distinct().order_by(*columns)))
 
 
 def history(

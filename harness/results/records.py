@@ -119,6 +119,19 @@ class BoardRecord:
 
 
 @dataclass(frozen=True)
+class Series:
+    """One figure of a deployment, over runs."""
+
+    model: str
+    path: str
+    target: str
+    figure: str
+
+    def __str__(self) -> str:
+        return f"{self.model}-{self.path} {self.target} {self.figure}"
+
+
+@dataclass(frozen=True)
 class AcknowledgedRecord:
     """A change point that somebody has seen and accepts: the series of a figure, and the run in which it changed."""
 
@@ -128,6 +141,10 @@ class AcknowledgedRecord:
     figure: str
     run_id: str
     note: str = ""
+
+    @property
+    def series(self) -> Series:
+        return Series(self.model, self.path, self.target, self.figure)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from hil.harness.results.records import (
     FailureRecord,
     HistoryPoint,
     RunRecord,
+    Series,
     StoredEvent,
     StoredRun,
     TestRecord,
@@ -133,6 +134,10 @@ class Results:
     ) -> tuple[HistoryPoint, ...]:
         """Returns a figure of all runs, or of the `limit` newest ones, the oldest first."""
         return self._database.read(lambda connection: reader.history(connection, model, path, target, figure, limit))
+
+    def series(self, model: str = "") -> tuple[Series, ...]:
+        """Returns every figure of every deployment of the runs; with `model`, those of one model."""
+        return self._database.read(lambda connection: reader.series(connection, model))
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Returns the baselines by name."""
