@@ -5,6 +5,7 @@
     ├── UnknownParityError                      a board's print does not determine its quantized outputs
     ├── UntrustedError                          a latency gate was put on a figure that says nothing of the chip
     ├── NoReferenceError                        a drop was asked of a model that came without its Keras model
+    ├── GoneError                               an input of an earlier run is no longer there
     ├── BadInputError                   exit 2  what the user gave cannot be used
     │   └── StreamError                         a command stream, weight stream or compiled file is malformed
     ├── OptimizeError                   exit 2  a technique does not take this model
@@ -101,6 +102,10 @@ class NoReferenceError(HilError):
 
 
 # -- exit 2: wrong use, bad input, and models that a step does not take
+
+
+class GoneError(HilError):
+    """An input of an earlier run is no longer there."""
 
 
 class BadInputError(HilError):

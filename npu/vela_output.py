@@ -148,17 +148,6 @@ class CompiledModel:
         return self.subgraphs[0]
 
     @property
-    def read_only_bytes(self) -> int:
-        """Bytes of the read-only tensors, which several `ethos-u` operators may share."""
-        tensors = {
-            (number, operator.read_only): subgraph.tensors[operator.read_only].data
-            for number, subgraph in enumerate(self.subgraphs)
-            for operator in subgraph.operators
-            if isinstance(operator, NpuOperator)
-        }
-        return sum(len(data) for data in tensors.values() if data is not None)
-
-    @property
     def accelerator(self) -> Accelerator:
         """Accelerator that the model's first command stream was compiled for."""
         for subgraph in self.subgraphs:

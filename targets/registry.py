@@ -42,6 +42,7 @@ RESERVED = frozenset(
             "against",
             "against-vela-option",
         ),
+        *("results", "baseline", "update-baseline", "vary", "strict-baseline"),
         *(
             "max-accuracy-drop",
             "min-accuracy",

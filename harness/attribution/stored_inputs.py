@@ -12,15 +12,11 @@ from functools import cached_property
 from pathlib import Path
 
 from hil.core.child_process import Say
-from hil.core.errors import BadInputError, HilError, InfrastructureError
+from hil.core.errors import BadInputError, GoneError, InfrastructureError
 from hil.harness.attribution.parts import MODEL, VELA, VELA_CONFIG
 from hil.harness.store.store import Store, digest
 from hil.harness.vela.compiler import vela_version
 from hil.harness.vela.other_versions import OtherVela
-
-
-class GoneError(HilError):
-    """An input of an earlier run that is no longer there."""
 
 
 class StoredInputs:

@@ -26,9 +26,9 @@ from hil.core.errors import BadInputError, CompileError, WorkerDiedError
 from hil.core.worker import Worker
 from hil.harness.vela.debug_database import read_mapping
 from hil.harness.vela.mapping import MappedCommand
+from hil.harness.vela.read_only_data import read_only_bytes
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.accelerator import Accelerator
-from hil.npu.vela_output import is_compiled, read_compiled
 from hil.targets.execution.signature import Signature, read_signature, require_quantized
 
 PATIENCE_S = 600.0
@@ -211,7 +211,7 @@ def _compiled(source: Signature, blobs: list[bytes], log: str) -> Compiled:
             dram_bytes=kib("dram_memory_used"),
             on_chip_flash_bytes=kib("on_chip_flash_memory_used"),
             off_chip_flash_bytes=kib("off_chip_flash_memory_used"),
-            read_only_bytes=read_compiled(model).read_only_bytes if is_compiled(model) else 0,
+            read_only_bytes=read_only_bytes(model),
             weights_original=int(float(row["total_original_weights"])),
             weights_encoded=int(float(row["total_npu_encoded_weights"])),
             cpu_operators=placed.cpu_operators,

@@ -65,7 +65,7 @@ def test_a_misspelled_command_is_told_once_with_the_nearest() -> None:
 def test_letters_that_a_terminal_has_not_are_no_defect(tmp_path: Path) -> None:
     folder = write(tmp_path / "Länge µ", {"models/blöbs.py": model_file("blöbs")})
     Store(folder / "Läger").make(ArtifactRecipe("x"), lambda folder: None, origin=Origin("blöbs", "ptq"))
-    ascii_only = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ascii_only = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
     for words, code, text in (
         (("store", "list", "--store", "Läger"), 0, r"bl\xf6bs"),
         (("tree", "nobody"), 2, r"bl\xf6bs"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from hil.harness.evaluation.figures import accuracy_figures
 from hil.harness.metrics.accuracy import Accuracy
 from hil.harness.model import Budget, Scale
 from hil.harness.optimize.paths import path_of
 from hil.harness.optimize.training_history import Epoch, format_history, read_history
 from hil.harness.tree import Leaf, LeafStatus, TrainedNode, Verdict, Walk
-from hil.harness.tree.leaf_figures import _accuracy
 from hil.harness.tree.text_report import verdict_lines
 from hil.harness.tree.training_report import training_figures, training_rows, worse_trainings
 
@@ -18,7 +18,7 @@ def effect(before: float, after: float, low: float, unit: str = "fraction") -> A
 
 
 def leaf(name: str, found: Accuracy | None) -> Leaf:
-    figures = [*training_figures(found), *(_accuracy(found) if found else [])]
+    figures = [*training_figures(found), *(accuracy_figures(found) if found else [])]
     return Leaf(name, path_of(name.partition(" ")[0]), LeafStatus.MET, measurements=tuple(figures))
 
 
