@@ -178,7 +178,8 @@ def changes(
         run_id = opened.run(acknowledge).id
         for one in found:
             if one.run_id == run_id:
-                opened.acknowledge(AcknowledgedRecord(*vars(one.series).values(), run_id, note))
+                of = one.series
+                opened.acknowledge(AcknowledgedRecord(of.model, of.path, of.target, of.figure, run_id, note))
         found = changes_in_retrospect(opened, model)
     shown = [one for one in found if known or not one.known]
     if as_json:
