@@ -24,6 +24,7 @@ from hil.core.measurement import Trust
 from hil.harness.comparison.dependencies import changes, differences
 from hil.harness.comparison.direction import lower_is_better
 from hil.harness.comparison.gates import Gate
+from hil.harness.comparison.pairing import Pair, pair_deployments
 from hil.harness.judgement import (
     Judgement,
     Noise,
@@ -131,26 +132,11 @@ class Past:
     since_baseline: int = 0
 
 
-PastOf = Callable[[DeploymentRecord, str], Past]
+PastOf = Callable[[Pair, str], Past]
 
 
-def _no_past(_record: DeploymentRecord, _figure: str) -> Past:
+def _no_past(_pair: Pair, _figure: str) -> Past:
     return Past()
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """A deployment in the run and in the baseline; one of them may be missing, and `failure` the reason."""
-
-    before: DeploymentFigures | None
-    after: DeploymentFigures | None
-    failure: FailureRecord | None
-
-    @property
-    def record(self) -> DeploymentRecord:
-        found = self.after or self.before
-        assert found is not None
-        return found.record
 
 
 def compare(
@@ -167,27 +153,37 @@ def compare(
     `gates` gives those of a deployment; `vary` are the parts of the identity that may differ; `failures` are those of
     the run; `past` gives the noise and the nights of a measured figure.
     """
-    before, after = ({(one.record.target, one.record.name): one for one in side} for side in (baseline, run))
     reasons = {failure.deployment: failure for failure in failures if failure.infrastructure and failure.deployment}
-    pairs = [_Pair(before.get(key), after.get(key), reasons.get(key[1])) for key in {**after, **before}]
-    figures = [one for pair in pairs for one in _figures(pair, gates(pair.record), vary, past)]
-    return Comparison(tuple(figures), {pair.record.name: found for pair in pairs if (found := _changes(pair))})
+    pairs = pair_deployments(baseline, run)
+    figures = [
+        one for pair in pairs for one in _figures(pair, gates(pair.record), vary, past, reasons.get(pair.record.name))
+    ]
+    return Comparison(tuple(figures), {pair.name: found for pair in pairs if (found := _changes(pair))})
 
 
-def _changes(pair: _Pair) -> dict[str, tuple[str, str]]:
+def _changes(pair: Pair) -> dict[str, tuple[str, str]]:
     if pair.before is None or pair.after is None:
         return {}
     return changes(pair.before.record.identity, pair.after.record.identity)
 
 
-def _figures(pair: _Pair, gates: Mapping[str, Gate], vary: Collection[str], past: PastOf) -> list[FigureComparison]:
+def _figures(
+    pair: Pair, gates: Mapping[str, Gate], vary: Collection[str], past: PastOf, failure: FailureRecord | None
+) -> list[FigureComparison]:
     before = pair.before.figures if pair.before else {}
     after = pair.after.figures if pair.after else {}
     names = [name for name in {**before, **after} if SESSION not in name]
-    return [_figure(pair, name, gates.get(name), vary, past) for name in names]
+    return [_figure(pair, name, gates.get(name), vary, past, failure) for name in names]
 
 
-def _figure(pair: _Pair, name: str, gate: Gate | None, vary: Collection[str], past: PastOf) -> FigureComparison:
+def _figure(
+    pair: Pair,
+    name: str,
+    gate: Gate | None,
+    vary: Collection[str],
+    past: PastOf,
+    failure: FailureRecord | None,
+) -> FigureComparison:
     old = pair.before.figures.get(name) if pair.before else None
     new = pair.after.figures.get(name) if pair.after else None
     known = new or old
@@ -195,15 +191,13 @@ def _figure(pair: _Pair, name: str, gate: Gate | None, vary: Collection[str], pa
 
     def made(outcome: Outcome, **fields: Any) -> FigureComparison:
         before, after = (None if one is None or math.isnan(one.value) else one.value for one in (old, new))
-        of = pair.record
         return FigureComparison(
-            of.name, of.target, name, outcome, before, after, known.unit, known.trust, gate, **fields
+            pair.name, pair.record.target, name, outcome, before, after, known.unit, known.trust, gate, **fields
         )
 
     if old is None or math.isnan(old.value):
         return made(Outcome.NEW)
     if new is None or math.isnan(new.value):
-        failure = pair.failure
         reason = f"{failure.kind}: {failure.message}" if failure else _why_missing(pair, new)
         return made(Outcome.NOT_RUN if failure else Outcome.MISSING, reason=reason)
     if differs := _differences(pair, old, new, vary):
@@ -219,15 +213,13 @@ def _figure(pair: _Pair, name: str, gate: Gate | None, vary: Collection[str], pa
     return made(Outcome(judged.verdict.value), judgement=judged)
 
 
-def _why_missing(pair: _Pair, new: FigureRecord | None) -> str:
+def _why_missing(pair: Pair, new: FigureRecord | None) -> str:
     if pair.after is None:
         return "no test ran this deployment"
     return "no test asked for it" if new is None else "the value is no number"
 
 
-def _differences(
-    pair: _Pair, old: FigureRecord, new: FigureRecord, vary: Collection[str]
-) -> dict[str, tuple[str, str]]:
+def _differences(pair: Pair, old: FigureRecord, new: FigureRecord, vary: Collection[str]) -> dict[str, tuple[str, str]]:
     """Returns what keeps two figures from being compared."""
     before, after = ({} if side is None else side.record.identity for side in (pair.before, pair.after))
     own = {"unit": (old.unit, new.unit), "trust": (old.trust, new.trust)}
@@ -235,15 +227,15 @@ def _differences(
     return differences(new.name, before, after, vary) | of_figure
 
 
-def _judged_exactly(pair: _Pair, old: FigureRecord, new: FigureRecord, gate: Gate) -> Judgement:
+def _judged_exactly(pair: Pair, old: FigureRecord, new: FigureRecord, gate: Gate) -> Judgement:
     lower = lower_is_better(new.name, pair.record.identity)
     allowed = {"allowed": gate.absolute, "allowed_relative": gate.relative}
     return judge_exact(old.value, new.value, lower_is_better=lower, **allowed)
 
 
-def _judged_by_noise(pair: _Pair, name: str, gate: Gate, past: PastOf) -> SequentialJudgement:
+def _judged_by_noise(pair: Pair, name: str, gate: Gate, past: PastOf) -> SequentialJudgement:
     """Judges the run's first session, takes further ones while the verdict is unknown, and confirms an alarm."""
-    known = past(pair.record, name)
+    known = past(pair, name)
     assert pair.before is not None
     assert pair.after is not None
     judge = partial(
@@ -260,9 +252,14 @@ def _judged_by_noise(pair: _Pair, name: str, gate: Gate, past: PastOf) -> Sequen
     return judge_sequentially(judge, lambda: next(stored, None))
 
 
+def session_name(figure: str, number: int) -> str:
+    """Returns the name of a figure of a further session, from 2 on."""
+    return f"{figure}{SESSION}{number}"
+
+
 def sessions_of(figures: Mapping[str, FigureRecord], name: str) -> list[tuple[float, ...]]:
     """Returns the repetitions of a measured figure, session by session."""
     found = [figures[name]]
-    while (further := figures.get(f"{name}{SESSION}{len(found) + 1}")) is not None:
+    while (further := figures.get(session_name(name, len(found) + 1))) is not None:
         found.append(further)
     return [one.repetitions or (one.value,) for one in found]

@@ -70,7 +70,7 @@ def format_figure(one: FigureComparison) -> str:
 
 
 def comparison_json(found: Comparison, run: str, baseline: str, *, strict: bool) -> dict[str, Any]:
-    """Returns the comparison as JSON; the schema is that of `docs/results.md`."""
+    """Returns the comparison as JSON; `docs/nightly.md` names its fields."""
     return {
         "run": run,
         "baseline": baseline,

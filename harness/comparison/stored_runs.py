@@ -16,6 +16,7 @@ from hil.core.measurement import Trust
 from hil.harness.comparison.comparison import SESSION, Comparison, Outcome, Past, PastOf, compare
 from hil.harness.comparison.dependencies import differences
 from hil.harness.comparison.gates import Gate, gates_of
+from hil.harness.comparison.pairing import Pair, pair_deployments
 from hil.harness.judgement import Noise, calibrate
 from hil.harness.judgement.noise import FEWEST_SESSIONS
 from hil.harness.results.records import DeploymentFigures, DeploymentRecord, HistoryPoint, VerdictRecord
@@ -49,15 +50,14 @@ def compare_deployments(
 ) -> Comparison:
     """Compares some deployments of a run that has not finished; what it has not measured yet is no figure."""
     past = _past(results, "", baseline_id, vary)
-    names = {one.record.name for one in deployments}
-    known = [_without(one, deployments) for one in results.figures(baseline_id) if one.record.name in names]
+    known = [
+        replace(
+            pair.before, figures={name: one for name, one in pair.before.figures.items() if name in pair.after.figures}
+        )
+        for pair in pair_deployments(results.figures(baseline_id), deployments)
+        if pair.before and pair.after
+    ]
     return compare(deployments, known, gates=_gates, vary=vary, past=past)
-
-
-def _without(one: DeploymentFigures, deployments: Sequence[DeploymentFigures]) -> DeploymentFigures:
-    """Returns a deployment of the baseline with the figures that the run has."""
-    here = {figure for other in deployments if other.record.name == one.record.name for figure in other.figures}
-    return replace(one, figures={name: figure for name, figure in one.figures.items() if name in here})
 
 
 def verdict_records(found: Comparison, baseline_id: str) -> list[VerdictRecord]:
@@ -88,9 +88,10 @@ def _gates(record: DeploymentRecord) -> Mapping[str, Gate]:
 def _past(results: Results, run_id: str, baseline_id: str, vary: Collection[str]) -> PastOf:
     frozen = results.run(baseline_id).started
 
-    def of(record: DeploymentRecord, figure: str) -> Past:
+    def of(pair: Pair, figure: str) -> Past:
+        record = pair.record
         points = [one for one in comparable_points(results, record, figure, vary) if one.run_id != run_id]
-        worse = results.judged(record.name, record.target, figure, Outcome.WORSE.value)
+        worse = results.judged(pair.name, record.target, figure, Outcome.WORSE.value)
         nights = [one for one in points if one.run_id not in worse]
         sessions = sessions_of_build(points, record)
         return Past(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hil.core.errors import HilError
+from hil.core.measurement import Trust
 
 if TYPE_CHECKING:
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
@@ -29,25 +30,24 @@ class FurtherSessions:
         self._baseline = baseline
         self._vary = vary
         self._results: Results | None = None
-        self._done: dict[str, list[FigureRecord]] = {}  # by deployment, its target and accelerator
+        self._done: dict[Deployment, list[FigureRecord]] = {}
 
     def figures(
         self, bench: Evaluator, deployment: Deployment, record: DeploymentRecord, first: list[FigureRecord]
     ) -> list[FigureRecord]:
         """Returns the figures of further sessions; measures a deployment again once in a run."""
-        if not any(one.trust == "measured" for one in first):
+        if not any(one.trust == Trust.MEASURED.value for one in first):
             return []
-        key = f"{record.name} {record.target} {record.identity.get('accelerator', '')}"
-        if key not in self._done:
-            self._done[key] = []
+        if deployment not in self._done:
+            further = self._done[deployment] = []
             for number in range(2, MOST_SESSIONS + 1):
                 try:
-                    if not self._wants_session(record, [*first, *self._done[key]]):
+                    if not self._wants_session(record, [*first, *further]):
                         break
-                    self._done[key] += _measured_again(bench, deployment, number)
+                    further += _measured_again(bench, deployment, number)
                 except HilError:  # a lost board, or a database that fails: the alarm stands, and others report it
                     break
-        return self._done[key]
+        return self._done[deployment]
 
     def _wants_session(self, record: DeploymentRecord, figures: list[FigureRecord]) -> bool:
         from hil.harness.comparison.stored_runs import compare_deployments
@@ -67,9 +67,10 @@ class FurtherSessions:
 
 
 def _measured_again(bench: Evaluator, deployment: Deployment, number: int) -> list[FigureRecord]:
+    from hil.harness.comparison.comparison import session_name
     from hil.harness.evaluation.figures import session_figures
     from hil.harness.results.records import FigureRecord
 
     run = bench.measure_again(deployment)
     found = [FigureRecord.of(one) for one in session_figures(bench, deployment, run)]
-    return [replace(one, name=f"{one.name}#{number}") for one in found]
+    return [replace(one, name=session_name(one.name, number)) for one in found]

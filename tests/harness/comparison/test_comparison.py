@@ -83,7 +83,7 @@ def test_what_depends_on_a_changed_part_is_not_compared_and_the_rest_is() -> Non
     assert outcomes(varied)["sram"] == "worse"
 
 
-@pytest.mark.parametrize("field", ["int8_sha256", "recipe", "network", "engine_choice", "port"])
+@pytest.mark.parametrize("field", ["int8_sha256", "model_sha256", "recipe", "network", "engine_choice", "port"])
 def test_the_model_is_what_is_compared_and_remarks_are_nothing(field: str) -> None:
     assert not differences("latency", IDENTITY, {**IDENTITY, field: "other"})
 
@@ -111,6 +111,20 @@ def test_a_gated_figure_that_is_missing_fails_unless_its_gate_allows_it() -> Non
     assert compared(without, latency="missing ok").exit_code() == 0
     gone = compare([], [deployed()], gates=lambda _: gates_of({}))
     assert {one.outcome for one in gone.figures} == {Outcome.MISSING}
+
+
+def test_a_deployment_for_several_accelerators_is_compared_on_each() -> None:
+    small, large = ({**IDENTITY, "accelerator": f"ethos-u55-{macs}"} for macs in (32, 256))
+    before = [deployed(identity=small, npu_cycles=2000), deployed(identity=large)]
+    found = compare(
+        [deployed(identity=large), deployed(identity=small, npu_cycles=2001)], before, gates=lambda _: gates_of({})
+    )
+    worse = [(one.deployment, one.before, one.after) for one in found.figures if one.outcome is Outcome.WORSE]
+    assert worse == [("kws-pqat-ethos-u55-32", 2000, 2001)]
+    assert {one.outcome for one in found.figures if one.deployment == "kws-pqat-ethos-u55-256"} == {Outcome.SAME}
+    one_left = compare([deployed(identity=small)], before, gates=lambda _: gates_of({}))
+    missing = {one.deployment for one in one_left.figures if one.outcome is Outcome.MISSING}
+    assert missing == {"kws-pqat-ethos-u55-256"}
 
 
 def test_infrastructure_is_no_regression_and_no_pass() -> None:
