@@ -132,6 +132,11 @@ class Evaluator:
     def target(self) -> Target:
         return registry.make(self.declaration, self.options)
 
+    @cached_property
+    def target_identity(self) -> dict[str, str]:
+        """Identity of the target as it is first asked; raises what keeps the target from being used."""
+        return self.target.identity()
+
     def with_vela(self, vela: VelaSettings) -> Evaluator:
         """This evaluator under another Vela configuration; target and measurements are shared."""
         _ = self.target  # made once, for both

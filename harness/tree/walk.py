@@ -120,7 +120,7 @@ def _identity(evaluator: Evaluator) -> dict[str, str]:
         "vela": vela_version(),
         **evaluator.vela.identity(),
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
-        **{key: value for key, value in evaluator.target.identity().items() if value},
+        **{key: value for key, value in evaluator.target_identity.items() if value},
         "target": evaluator.target_name,
     }
 

@@ -44,6 +44,10 @@ def last(folder: Path) -> tuple[str, int | None, dict[str, int]]:
     return newest.state, newest.exit_code, dict(newest.tests)
 
 
+def last_id(folder: Path) -> str:
+    return open_results(str(folder / "nightly.db")).run("latest").id
+
+
 def test_figures_identity_and_gates_are_kept(folder: Path) -> None:
     results = open_results(str(folder / "nightly.db"))
     kept = results.run("main")
@@ -111,6 +115,25 @@ def test_a_figure_that_no_test_asks_for_any_more_is_not_passed(folder: Path, sto
     done = session(tmp_path, store, "--baseline", "main", results=str(folder / "nightly.db"))
     assert done.returncode == 1, done.stdout
     assert "missing: no test asked for it" in done.stdout
+
+
+def test_data_that_fit_no_metric_end_no_session(store: Path, tmp_path: Path, blobs_int8: Path) -> None:
+    given = """
+from pathlib import Path
+import numpy as np
+from hil.harness.model import Dataset, Model
+
+def load(split):
+    return np.zeros((8, 8, 8, 1), "float32"), np.zeros((8, 7), "float32")
+
+model = Model("given", tflite="int8.tflite", data=Dataset(load, lambda: [Path(__file__)]))
+"""
+    write(tmp_path, {"models/given.py": given, "test_it.py": "def test_it(latency):\n    assert latency.cycles\n"})
+    (tmp_path / "models/int8.tflite").write_bytes(blobs_int8.read_bytes())
+    done = session(tmp_path, store)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (given_int8,) = open_results(str(tmp_path / "nightly.db")).figures(last_id(tmp_path))
+    assert "npu_cycles" in given_int8.figures
 
 
 def test_a_run_that_tests_no_deployment_is_no_pass(folder: Path, store: Path, tmp_path: Path) -> None:
