@@ -101,11 +101,11 @@ class NoReferenceError(HilError):
     """A comparison with the float Keras model was asked of a model that came as an int8 file."""
 
 
-# -- exit 2: wrong use, bad input, and models that a step does not take
-
-
 class GoneError(HilError):
     """An input of an earlier run is no longer there."""
+
+
+# -- exit 2: wrong use, bad input, and models that a step does not take
 
 
 class BadInputError(HilError):

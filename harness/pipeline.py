@@ -13,7 +13,6 @@ Runs on `fvp` and `serial` are not stored: they always run.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -25,7 +24,6 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, OptimizeError
-from hil.core.measurement import Measurement
 from hil.harness import builders
 from hil.harness.builders import ARRAYS, FIDELITY, KERAS, NOTES, PROMISES, SPREAD, TFLITE, WEIGHTS, X, Y, write_json
 from hil.harness.leaves import GIVEN
@@ -44,6 +42,7 @@ from hil.harness.step_process import build_in_process, is_of_file
 from hil.harness.store.code_version import code_version
 from hil.harness.store.source_digest import function_digest, source_digest, source_versions, versions
 from hil.harness.store.store import UNKNOWN, Artifact, ArtifactRecipe, Origin, Store, digest, digest_files
+from hil.harness.stored_run import read_arrays, read_run, write_run
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.harness.work_titles import run_title, step_title
@@ -239,7 +238,7 @@ class Pipeline:
         """Float outputs of a node's Keras model on the whole test set (n, ...)."""
         inputs = {"keras": self.keras(model, node).digest(KERAS), "data": self.data_digest(model)}
         recipe = ArtifactRecipe("predictions", inputs, {}, code_version(*ENTRIES["predictions"]), versions(*TRAINING))
-        return _arrays(self._make(recipe, "predictions", model, node=list(node)))["y"]
+        return read_arrays(self._make(recipe, "predictions", model, node=list(node)))["y"]
 
     def base_score(self, model: Model) -> BaseScore | None:
         """The score of the float base on the test set; None for an int8 file, and for a metric of the user's own."""
@@ -346,9 +345,9 @@ class Pipeline:
         def build(folder: Path) -> None:
             text = run_title(origin, target)
             run = create(target, **options).run(model, inputs, progress=lambda n, of: self.say(text, n, of))
-            _write_run(folder, run)
+            write_run(folder, run)
 
-        return _read_run(self.store.make(recipe, build, origin=origin))
+        return read_run(self.store.make(recipe, build, origin=origin))
 
 
 def _technique(arrow: str, arguments: Mapping[str, Any]) -> str:
@@ -392,21 +391,3 @@ def _loaded(data: Dataset, split: str) -> tuple[Array, Array]:
 @lru_cache(maxsize=64)
 def _files_digest(data: Dataset) -> str:
     return digest_files(data.present())
-
-
-def _arrays(artifact: Artifact) -> dict[str, Array]:
-    with np.load(io.BytesIO(artifact.read(ARRAYS)), allow_pickle=False) as arrays:
-        return dict(arrays)
-
-
-def _write_run(folder: Path, run: Run) -> None:
-    np.savez(folder / ARRAYS, **{str(number): output for number, output in enumerate(run.outputs)})
-    measurements = [found.as_json() for found in run.measurements]
-    write_json(folder / "run.json", {"measurements": measurements, "identity": run.identity, "log": run.log})
-
-
-def _read_run(artifact: Artifact) -> Run:
-    arrays = _arrays(artifact)
-    record = json.loads(artifact.read("run.json"))
-    measurements = tuple(Measurement.from_json(found) for found in record["measurements"])
-    return Run(tuple(arrays[str(n)] for n in range(len(arrays))), measurements, record["identity"], record["log"])

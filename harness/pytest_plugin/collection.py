@@ -17,6 +17,11 @@ _OURS = {"bench", "deployment", "parity", "accuracy", "latency", "memory", "budg
 """The fixtures that stand for a deployment."""
 
 
+def names_tests(config: pytest.Config) -> bool:
+    """Returns whether the user named single tests, or those that failed last."""
+    return any("::" in argument for argument in config.args) or bool(config.getoption("lf", False))
+
+
 def missing_library(collector: pytest.Collector, report: pytest.CollectReport) -> str:
     """The library without which a test file of no deployment cannot be imported; empty if it failed otherwise."""
     call = getattr(report, "call", None)

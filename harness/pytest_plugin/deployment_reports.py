@@ -22,6 +22,7 @@ from hil.harness.pytest_plugin.tree_walk import NAME as TREE
 if TYPE_CHECKING:
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
     from hil.harness.pytest_plugin.further_sessions import FurtherSessions
+    from hil.harness.results.records import DeploymentFigures
 
 DEPLOYED = "hil_deployed"
 """Property with a deployment and its figures."""
@@ -57,6 +58,20 @@ class DeploymentReports:
 def records_of(report: pytest.TestReport, name: str) -> list[dict[str, Any]]:
     """Returns the values of the properties `name` of a report."""
     return [json.loads(str(value)) for key, value in report.user_properties if key == name]
+
+
+def deployments_of(report: pytest.TestReport) -> list[DeploymentFigures]:
+    """Returns the deployments of a report with their figures."""
+    found = records_of(report, DEPLOYED)
+    if not found:
+        return []
+    from hil.harness.results.records import DeploymentFigures, DeploymentRecord, FigureRecord
+
+    figures = ({figure["name"]: FigureRecord(**figure) for figure in one["figures"]} for one in found)
+    return [
+        DeploymentFigures("", DeploymentRecord(**one["deployment"]), of_one)
+        for one, of_one in zip(found, figures, strict=True)
+    ]
 
 
 def _is_ours(item: pytest.Item) -> bool:

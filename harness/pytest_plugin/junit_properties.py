@@ -7,11 +7,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pytest
 
-from hil.harness.pytest_plugin.deployment_reports import DEPLOYED, records_of
+from hil.harness.pytest_plugin.deployment_reports import deployments_of
+
+if TYPE_CHECKING:
+    from hil.harness.results.records import DeploymentFigures
 
 VERDICT = "hil_verdict_"
 
@@ -24,19 +28,25 @@ class JunitProperties:
 
     @pytest.hookimpl(tryfirst=True)  # before pytest's own
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        for one in records_of(report, DEPLOYED):
+        if found := deployments_of(report):
             verdicts = [(name, value) for name, value in report.user_properties if name.startswith(VERDICT)]
-            self._found[report.nodeid] = [*_properties(one), *verdicts]
+            of_each = (pair for one in found for pair in _properties(one, found))
+            self._found[report.nodeid] = [*of_each, *verdicts]
         if report.when == "teardown":
             report.user_properties += self._found.pop(report.nodeid, [])
 
 
-def _properties(one: dict[str, Any]) -> list[tuple[str, object]]:
-    identity = {"deployment": one["deployment"]["name"], **one["deployment"]["identity"]}
+def property_name(kind: str, name: str, deployment: str, found: Sequence[DeploymentFigures]) -> str:
+    """Returns the name of a property; of a test with several deployments, such as a walk, it has the deployment's."""
+    return f"{kind}{name}" if len(found) == 1 else f"{kind}{deployment}_{name}"
+
+
+def _properties(one: DeploymentFigures, found: Sequence[DeploymentFigures]) -> list[tuple[str, object]]:
+    deployment = one.record.name
+    identity = {"deployment": deployment, **one.record.identity}
+    figures = {figure.name: f"{figure.value:.10g} {figure.unit}, {figure.trust}" for figure in one.figures.values()}
     return [
-        *((f"hil_identity_{name}", value) for name, value in identity.items()),
-        *(
-            (f"hil_figure_{figure['name']}", f"{figure['value']:.10g} {figure['unit']}, {figure['trust']}")
-            for figure in one["figures"]
-        ),
+        (property_name(kind, name, deployment, found), value)
+        for kind, values in (("hil_identity_", identity), ("hil_figure_", figures))
+        for name, value in values.items()
     ]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from hil.harness.pytest_plugin.budget import MARK, checked_limits, is_empty_check, marked_limits
+from hil.harness.pytest_plugin.collection import names_tests
 from hil.harness.pytest_plugin.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -125,8 +126,9 @@ class LimitCoverage:
 
     def open_limits(self) -> list[SetLimit]:
         """The limits that the run must fail for: no test checked them, and none that would have was left out."""
-        narrowed = any("::" in argument for argument in self.config.args) or self.config.getoption("lf", False)
-        return [] if narrowed else [one for one in self._unchecked() if one.deployment not in self._deselected]
+        if names_tests(self.config):
+            return []
+        return [one for one in self._unchecked() if one.deployment not in self._deselected]
 
     def _unchecked(self) -> list[SetLimit]:
         by_any_bound = {(name, limit) for name, limit, _ in self._checked}

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hil.core.errors import BadInputError, ResultsError
-from hil.harness.pytest_plugin.deployment_reports import DEPLOYED, FAILURE, records_of
-from hil.harness.pytest_plugin.junit_properties import VERDICT
+from hil.harness.pytest_plugin.collection import names_tests
+from hil.harness.pytest_plugin.deployment_reports import FAILURE, deployments_of, records_of
+from hil.harness.pytest_plugin.junit_properties import VERDICT, property_name
 from hil.harness.pytest_plugin.options import BASELINE, OPTIONS
 from hil.harness.pytest_plugin.recorder import EXIT_ONLY_INFRASTRUCTURE
 
 if TYPE_CHECKING:
     from hil.harness.comparison.comparison import Comparison
+    from hil.harness.results.records import DeploymentFigures
     from hil.harness.results.results import Results
     from hil.harness.results.writer import Run
 
@@ -66,42 +68,41 @@ class ResultsRecorder:
 
     @pytest.hookimpl(tryfirst=True)  # before `JunitProperties`, which was registered before
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        found, failures = records_of(report, DEPLOYED), records_of(report, FAILURE)
+        found, failures = deployments_of(report), records_of(report, FAILURE)
         if not (found or failures) or self._results is None or self._error is not None:
             return
         try:
             self._write(report, found, failures if report.failed else [])
-            report.user_properties += self._verdicts(found)
+            if self.baseline and self.config.getoption("xmlpath", None):
+                report.user_properties += self._verdicts(found)
         except ResultsError as error:
             self._broke(error)
 
-    def _write(self, report: pytest.TestReport, found: Sequence[Any], failures: Sequence[Any]) -> None:
-        from hil.harness.results.records import DeploymentRecord, FailureRecord, FigureRecord, TestRecord
+    def _write(
+        self, report: pytest.TestReport, found: Sequence[DeploymentFigures], failures: Sequence[dict[str, Any]]
+    ) -> None:
+        from hil.harness.results.records import FailureRecord, TestRecord
 
         run = self._begun()
         with run.transaction():
             for one in found:
-                key = run.deployment(DeploymentRecord(**one["deployment"]))
-                run.measurements(key, [FigureRecord(**figure) for figure in one["figures"]])
+                run.measurements(run.deployment(one.record), [*one.figures.values()])
             for failure in failures:
                 run.failure(FailureRecord(**failure))
             run.test(TestRecord(report.nodeid, report.outcome, report.duration))
 
-    def _verdicts(self, found: Sequence[Any]) -> list[tuple[str, object]]:
+    def _verdicts(self, found: Sequence[DeploymentFigures]) -> list[tuple[str, object]]:
         """A property of the test for each figure with a gate, for the JUnit file."""
-        if not self.baseline or self._results is None:
-            return []
         from hil.harness.comparison.comparison_table import format_figure
         from hil.harness.comparison.stored_runs import compare_deployments
-        from hil.harness.results.records import DeploymentFigures, DeploymentRecord, FigureRecord
 
-        deployments = [
-            DeploymentFigures("", DeploymentRecord(**one["deployment"]), {figure.name: figure for figure in figures})
-            for one in found
-            for figures in [[FigureRecord(**figure) for figure in one["figures"]]]
+        assert self._results is not None
+        compared = compare_deployments(self._results, found, self.baseline, vary=self._chosen.vary)
+        return [
+            (property_name(VERDICT, one.figure, one.deployment, found), format_figure(one))
+            for one in compared.figures
+            if one.gate is not None
         ]
-        compared = compare_deployments(self._results, deployments, self.baseline, vary=self._chosen.vary)
-        return [(f"{VERDICT}{one.figure}", format_figure(one)) for one in compared.figures if one.gate is not None]
 
     def _begun(self) -> Run:
         if self._run is None:
@@ -160,11 +161,9 @@ class ResultsRecorder:
 
     def _is_narrowed(self) -> bool:
         """Returns whether the user chose some tests: then what the baseline has beside them is not missing."""
-        option = self.config.option
-        by_name = any("::" in argument for argument in self.config.args)
-        return bool(self._chosen.models or self._chosen.techniques or option.keyword or option.markexpr or by_name) or (
-            bool(self.config.getoption("lf", False))
-        )
+        chosen, option = self._chosen, self.config.option
+        by_option = chosen.models or chosen.techniques or option.keyword or option.markexpr
+        return bool(by_option) or names_tests(self.config)
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
