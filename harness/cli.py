@@ -39,7 +39,7 @@ from hil.harness.commands import (
 from hil.harness.commands.bisect import bisect
 from hil.harness.commands.compare import compare
 from hil.harness.commands.compile import compile_
-from hil.harness.interruption import EXIT_INTERRUPTED, LINE, answer_interrupts
+from hil.harness.interruption import EXIT_INTERRUPTED, answer_interrupts, end_interrupted
 
 _DEFECT = "hil: this is a defect of hil, not of your model"
 
@@ -111,7 +111,7 @@ def main() -> None:
         print(_DEFECT, file=sys.stderr)
         sys.exit(EXIT_INFRASTRUCTURE)
     if code == EXIT_INTERRUPTED:  # what typer makes of KeyboardInterrupt
-        print(LINE, file=sys.stderr)
+        end_interrupted()
     sys.exit(code)
 
 

@@ -2,7 +2,8 @@
 
     answer_interrupts()
     try: ...
-    except KeyboardInterrupt: ...
+    except KeyboardInterrupt:
+        end_interrupted()
 
 The first press raises `KeyboardInterrupt`, on which everything ends in order; later ones do not disturb that.  Python
 raises it only when native code returns, so a thread answers; after the third press it ends this process with its
@@ -19,6 +20,7 @@ import sys
 import threading
 import time
 from types import FrameType
+from typing import NoReturn
 
 EXIT_INTERRUPTED = 130
 LINE = "hil: interrupted; what was finished is kept"
@@ -37,6 +39,16 @@ def answer_interrupts() -> None:
     signal.set_wakeup_fd(noted, warn_on_full_buffer=False)
     signal.signal(signal.SIGINT, _raise_once)
     threading.Thread(target=_answer, args=(presses,), name="hil-interrupts", daemon=True).start()
+
+
+def end_interrupted() -> NoReturn:
+    """Says so and ends the process with `EXIT_INTERRUPTED`, whatever is pressed while the interpreter ends.
+
+    Its end gives every signal with a handler back to the system, to which one more press is death by SIGINT.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _say(LINE)
+    sys.exit(EXIT_INTERRUPTED)
 
 
 def _raise_once(number: int, frame: FrameType | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from hil.core.machine_limits import machine_error
-from hil.harness.interruption import EXIT_INTERRUPTED, LINE, answer_interrupts
+from hil.harness.interruption import answer_interrupts, end_interrupted
 
 
 def main() -> None:
@@ -16,8 +16,7 @@ def main() -> None:
 
         command_line()
     except KeyboardInterrupt:
-        print(LINE, file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        end_interrupted()
     except Exception as error:  # of an import: the command line turns its own into lines
         if not (limit := machine_error(error)):
             raise

@@ -43,6 +43,14 @@ _USAGE = 2
 _OF_SETTINGS = ("CliOptionError", "ConfigOptionError", "InputFileError")
 """Vela's errors of what its options or configuration do not allow."""
 _WAIT_S = 10.0
+_OWN_CHOICE = {
+    f"PIP_{name}": ""  # to pip an empty value is none
+    for name in ("BUILD_CONSTRAINT", "CONSTRAINT", "NO_DEPS", "PREFIX", "REQUIREMENT", "ROOT", "TARGET", "USER")
+}
+"""What chose the packages of this process's environment and their folder, as tox's constraints do, is not for another.
+
+Where packages come from, such as `PIP_INDEX_URL` and `PIP_CERT`, holds for every environment.
+"""
 
 
 @dataclass(frozen=True)
@@ -135,11 +143,11 @@ class OtherVela:
             shutil.rmtree(work, ignore_errors=True)
 
     def _run(self, command: list[str], say: child_process.Say) -> None:
-        ended = child_process.run(command, PATIENCE_S, say, by_progress=True)
+        ended = child_process.run(command, PATIENCE_S, say, environment=_OWN_CHOICE, by_progress=True)
         if ended.code == 0:
             return
         lines = [line.strip() for line in ended.output.splitlines()]
-        errors = [line for line in lines if line.startswith("ERROR:")]
+        errors = [line for line in lines if line.startswith("ERROR:") and "ResolutionImpossible" not in line]
         why = (
             f"no end after {PATIENCE_S:g} s of work"
             if ended.code is None

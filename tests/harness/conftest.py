@@ -27,14 +27,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def other_vela(store: Path, missing: Callable[[object], NoReturn]) -> OtherVela:
+def other_vela(
+    store: Path, tmp_path_factory: pytest.TempPathFactory, missing: Callable[[object], NoReturn]
+) -> OtherVela:
     """Vela 4.5.0 in an environment of its own, once for all workers; needs the package index.
 
-    Two install it at the same time: one of them makes it.
+    Two install it at the same time: one of them makes it.  This environment's constraint is not that of the other.
     """
     vela = OtherVela("4.5.0", store.parent / "cache" / "ethosu-hil" / "vela")
     said: list[str] = []
-    with ThreadPoolExecutor() as pool:
+    constraint = tmp_path_factory.mktemp("constraint") / "constraints.txt"
+    constraint.write_text("ethos-u-vela==5.2.0\n")
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor() as pool:
+        patch.setenv("PIP_CONSTRAINT", str(constraint))
         installations = [pool.submit(vela.install, said.append) for _ in range(2)]
     try:
         for done in installations:

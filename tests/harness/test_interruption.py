@@ -29,6 +29,20 @@ print("begins", flush=True)
 hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
 """
 
+PRESSED_AT_THE_END = """
+import os, signal
+from hil.harness.interruption import answer_interrupts, end_interrupted
+
+class Pressing:
+    press = staticmethod(lambda kill=os.kill, pid=os.getpid(): kill(pid, 2))
+    def __del__(self):
+        self.press()
+
+pressing = Pressing()
+answer_interrupts()
+end_interrupted()
+"""
+
 
 def press(child: subprocess.Popen[str], times: int = 1) -> None:
     """Presses Ctrl-C, which a terminal sends to the whole process group."""
@@ -112,3 +126,8 @@ def test_the_start_is_interrupted_by_a_line(tmp_path: Path) -> None:
     assert child.returncode == EXIT_INTERRUPTED
     assert LINE in said
     assert "Traceback" not in said
+
+
+def test_a_press_while_the_interpreter_ends_changes_nothing() -> None:
+    ending = subprocess.run([sys.executable, "-c", PRESSED_AT_THE_END], capture_output=True, text=True)
+    assert (ending.returncode, ending.stderr) == (EXIT_INTERRUPTED, f"{LINE}\n")
