@@ -1,7 +1,6 @@
 """Content of a report: plain values, without the database they were read from and without the page they are shown on.
 
-    content = read_content(results, run="latest", baseline="main", since=timedelta(days=90))     # from the database
-    page(content), markdown(content)                                                             # what people read
+One function reads it from the database; the page and the Markdown are made of it.
 
 Nights are positions in `Content.runs`, the oldest first.  Texts are as they were recorded: names, logs and reasons from
 outside, which a renderer must escape.

@@ -1,7 +1,7 @@
 """Tables of the results database, the same on SQLite and PostgreSQL.
 
-`migrations` creates them; `REVISION` is the newest revision there, and a test holds both together.  Keys are made by
-the client, so that a statement can be sent again without doubling a row.
+`migrations` creates them, and the views for other programs; `REVISION` is the newest revision there, and a test holds
+both together.  Keys are made by the client, so that a statement can be sent again without doubling a row.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-REVISION = "0003"
+REVISION = "0004"
 VERSION_TABLE = "hil_schema"
 
 
@@ -99,7 +99,7 @@ measurements = Table(
     Index("measurements_by_run", "run_id"),
 )
 verdicts = Table(
-    "verdicts",
+    "verdict_records",  # `verdicts` is a view
     metadata,
     _run_id(primary_key=True),
     _text("deployment", primary_key=True),
