@@ -10,7 +10,6 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
-import pandas
 import pytest
 import sqlalchemy
 
@@ -53,9 +52,9 @@ def fill(url: str) -> tuple[str, str]:
 def read(url: str, statement: str) -> list[dict[str, Any]]:
     engine = sqlalchemy.create_engine(parse_url(url))
     with engine.connect() as connection:
-        found = pandas.read_sql(sqlalchemy.text(statement), connection)
+        found = [dict(row) for row in connection.execute(sqlalchemy.text(statement)).mappings()]
     engine.dispose()
-    return [{str(name): value for name, value in row.items()} for row in found.to_dict("records")]
+    return found
 
 
 def test_the_views_hold_what_the_docs_say(results_url: str) -> None:
