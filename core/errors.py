@@ -39,7 +39,8 @@
         │   ├── ResetError                      a way of resetting the board failed by itself
         │   ├── FlashError                      the flasher failed or took too long: look at its output
         │   ├── LabError                        labgrid's coordinator is not there, or refuses
-        │   └── BoardLostError                  the board does not come back, whatever was tried
+        │   ├── BoardLostError                  the board does not come back, whatever was tried
+        │   └── QuarantinedError                the board failed too often of late, and is left alone
         └── LinkError                           host and board do not understand each other
             ├── SilentError                     the board said nothing: power, cable, port, firmware
             ├── GarbageError                    bytes came, but no frames: baud rate, firmware
@@ -303,6 +304,14 @@ class BoardLostError(BoardError):
         super().__init__(message, hint=hint, log=log)
         self.board = self.lost = board
         self.tried = tried
+
+
+class QuarantinedError(BoardError):
+    """The board failed too often of late and is left alone until a health check passes."""
+
+    def __init__(self, board: str, reason: str) -> None:
+        super().__init__(f"{board} is in quarantine: {reason}", hint=f"hil boards check {board} lifts it")
+        self.lost = board
 
 
 class _TranscriptError(InfrastructureError):

@@ -11,14 +11,15 @@ A target takes quantized arrays with a leading sample axis and gives the same ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hil.core.arrays import Array
 from hil.core.errors import UnknownParityError
 from hil.core.measurement import Measurement
 from hil.core.npu_config import DEFAULT_NPU, NpuConfig
+from hil.targets.board_event import BoardEvent
 
 Progress = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""
@@ -80,4 +81,17 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Releases the target's resources, such as a board; a second call does nothing."""
+        ...
+
+
+@runtime_checkable
+class UsesBoards(Protocol):
+    """A target that runs on boards, whose health the results database keeps over sessions."""
+
+    def quarantine(self, boards: Mapping[str, str]) -> None:
+        """Leaves `boards`, by name with the reason, alone: a run on one of them raises `QuarantinedError`."""
+        ...
+
+    def take_events(self) -> tuple[BoardEvent, ...]:
+        """Returns what happened to boards since the last call."""
         ...

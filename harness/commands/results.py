@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Results of recorded runs: figures, verdicts, failures, baselines.", no_args_is_help=True)
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="An id or its beginning, `latest`, or a baseline.")]
-_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 class Format(str, Enum):
@@ -270,6 +267,7 @@ def _baseline_names(opened: Results) -> dict[str, list[str]]:
 def _rule(older_than: str | None, keep: int | None, unfinished: bool) -> Rule:
     """The one rule that was given; raises `BadInputError` for none or several."""
     from hil.core.errors import BadInputError
+    from hil.harness.results.duration import parse_duration
     from hil.harness.results.retention import Rule
 
     given = {"--older-than": older_than is not None, "--keep": keep is not None, "--unfinished": unfinished}
@@ -277,7 +275,6 @@ def _rule(older_than: str | None, keep: int | None, unfinished: bool) -> Rule:
         raise BadInputError("one rule says what to remove", hint=", ".join([*given][:-1]) + f" or {[*given][-1]}")
     if older_than is None:
         return Rule(keep=keep, unfinished=unfinished)
-    found = re.fullmatch(r"(\d{1,5})([hdw])", older_than)
-    if found is None:
+    if (age := parse_duration(older_than)) is None:
         raise BadInputError(f"--older-than {older_than}: a number of hours, days or weeks: 12h, 90d, 26w")
-    return Rule(older_than=timedelta(**{_UNITS[found[2]]: int(found[1])}))
+    return Rule(older_than=age)

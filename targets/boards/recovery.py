@@ -23,6 +23,7 @@ from hil.core.errors import (
     BoardError,
     BoardLostError,
     InUseError,
+    JobError,
     PortError,
     ResetError,
     StuckError,
@@ -105,11 +106,19 @@ class Recovery(Generic[C]):
         """
         board = self.access.board.name
         self.health.check(board)
-        story = _Story()
+        try:
+            return self._attempt(work)
+        except (BoardError, LinkError, JobError) as error:
+            if not isinstance(error, (BoardLostError, InUseError)):  # Another run's board has not failed.
+                self.health.failed(board, error)
+            raise
+
+    def _attempt(self, work: Callable[[C], T]) -> T:
+        board, story = self.access.board.name, _Story()
         try:
             return self._once(work)
         except (BoardError, LinkError) as error:
-            last = self._noted(story, error)
+            first = last = self._noted(story, error)
         for name, way in self._steps(last):
             if isinstance(last, WrongBoardError) and name != AGAIN:
                 raise last  # A reset would be somebody else's.
@@ -121,7 +130,9 @@ class Recovery(Generic[C]):
                 self._disconnect()
                 story.tried.append(name)
                 way()
-                return self._once(work, self.access.board.reset.boot_s)
+                result = self._once(work, self.access.board.reset.boot_s)
+                self.health.recovered(board, first, story.tried)
+                return result
             except (BoardError, LinkError) as error:
                 noted = self._noted(story, error)
                 last = last if isinstance(noted, ResetError) else noted  # A way that is not there is no cause.
@@ -176,7 +187,7 @@ class Recovery(Generic[C]):
             hint=error.hint or "supply, cable, firmware",
             log=story.text,
         )
-        self.health.mark(lost)
+        self.health.mark(lost, error)
         self.close()
         return lost
 

@@ -25,6 +25,7 @@ from hil.core.errors import BadInputError, BoardLostError, InfrastructureError, 
 from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 from hil.targets import board_address
 from hil.targets.base import Deployable, Progress, Run
+from hil.targets.board_event import BoardEvent
 from hil.targets.boards import BoardAccess, Health
 from hil.targets.serial import SerialOptions
 from hil.targets.serial.driver import Driver
@@ -64,6 +65,7 @@ class SerialTarget:
         """Releases the board, or ends the virtual one; the target may be used again."""
         held, self._held = self._held, None
         if held is not None:
+            self._health.begin_session()
             held.closing.close()
 
     def restart(self) -> None:
@@ -79,6 +81,14 @@ class SerialTarget:
                 with contextlib.suppress(ResetError):
                     way()
         self.close()
+
+    def quarantine(self, boards: Mapping[str, str]) -> None:
+        """See `UsesBoards.quarantine`; where the address leaves a choice, another board is taken."""
+        self._health.quarantine(boards)
+
+    def take_events(self) -> tuple[BoardEvent, ...]:
+        """See `UsesBoards.take_events`."""
+        return self._health.take_events()
 
     def identity(self) -> dict[str, str]:
         """Board, port, firmware, NPU and its clock; raises the error that keeps the board from being used."""
@@ -122,12 +132,22 @@ class SerialTarget:
         if self._held is None:
             options = self._options
             with contextlib.ExitStack() as stack:
-                reached = board_address.reach(self._address, options.folder, without=self._lost, npu=npu)
-                access = stack.enter_context(reached)
+                access = self._reach(npu, stack)
                 driver = DRIVERS[access.board.protocol].of(access, npu, options, self._health)
                 stack.callback(driver.close)
                 self._held = _Held(npu, access, driver, stack.pop_all())
         return self._held
+
+    def _reach(self, npu: NpuConfig, stack: contextlib.ExitStack) -> BoardAccess:
+        """A board that is not in quarantine if there is a choice; else the driver raises `QuarantinedError`."""
+        address, folder = self._address, self._options.folder
+        unfit = [*self._health.quarantined] if board_address.has_choice(address) else []
+        try:
+            return stack.enter_context(board_address.reach(address, folder, without=[*self._lost, *unfit], npu=npu))
+        except BadInputError:
+            if self._lost or not unfit:
+                raise
+            return stack.enter_context(board_address.reach(address, folder, npu=npu))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from hil.core.errors import EXIT_INFRASTRUCTURE
+from hil.targets.board_event import EventKind
 from hil.targets.boards import BoardLostError, Health, Recovery, StuckError, WrongBoardError, find_board, open_board
 from hil.targets.boards.local_port import local_access
 from hil.targets.link import Job, Link, Outcome, RefusedError
@@ -78,6 +79,10 @@ def test_a_dead_board_is_given_up_with_what_was_tried_and_is_out_of_order_from_t
         with pytest.raises(BoardLostError, match="out of order for the rest of this session"):
             recovery.attempt(upload)
         assert cable.starts == starts, "nothing is tried again"
+    (event,) = health.take_events()
+    assert (event.board, event.kind) == ("desk", EventKind.LOST)
+    assert event.detail.startswith("SilentError: ")
+    assert event.detail.endswith("; tried: again, protocol, power")
     another = Recovery.of(local_access(find_board(str(cable.folder.parent / "desk.toml"))), health=health)
     with another, pytest.raises(BoardLostError):
         another.attempt(upload)
@@ -129,6 +134,8 @@ def test_a_stuck_npu_is_reset_and_the_work_done_again(plug: MakePlug, described:
 
     with Recovery.of(local_access(find_board(str(described(cable))))) as recovery:
         assert recovery.attempt(run) == 16
+        (event,) = recovery.health.take_events()
+    assert (event.kind, event.detail) == (EventKind.RECOVERED, "StuckError: the NPU is stuck; by protocol")
     assert cable.starts == 2, "one reset through the protocol"
 
 
@@ -137,6 +144,7 @@ def test_what_a_reset_cannot_mend_is_not_tried_again(plug: MakePlug, described: 
     with Recovery.of(local_access(find_board(str(described(cable))))) as recovery:
         with pytest.raises(RefusedError):
             recovery.attempt(lambda link: link.read(0x10, 4))
+        assert [event.kind for event in recovery.health.take_events()] == [EventKind.FAILED]
         assert cable.starts == 1
 
 
