@@ -138,22 +138,23 @@ def start(
     *,
     snapshots: bool = False,
     reports_resets: bool = False,
+    mac: str = "",
 ) -> Qemu:
     """Starts QEMU with `firmware` (an ELF) loaded and the CPU held; `gdb.connect` waits until it answers.
 
     `uarts` are the UARTs whose output is wanted.  With a command line for the firmware, `semihosting`, its semihosting
     calls come to the debugger; without, they are faults.  Only with `snapshots` can its state be saved, only with
-    `reports_resets` does it report a reset.
+    `reports_resets` does it report a reset.  `mac` is the address of its Ethernet chip, which is connected to nothing.
     Raises `UnavailableError` if QEMU is not installed, `BootError` if it cannot be started.
     """
     try:
-        return _start(firmware, uarts, semihosting, snapshots, reports_resets)
+        return _start(firmware, uarts, semihosting, mac, snapshots, reports_resets)
     except OSError as error:
         raise BootError(f"this machine has no room for a board: {error.strerror}") from None
 
 
 def _start(
-    firmware: Path, uarts: Sequence[int], semihosting: str | None, snapshots: bool, reports_resets: bool
+    firmware: Path, uarts: Sequence[int], semihosting: str | None, mac: str, snapshots: bool, reports_resets: bool
 ) -> Qemu:
     with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
         memory = _anonymous_file(DDR_SIZE)
@@ -172,7 +173,8 @@ def _start(
         kept = _anonymous_file(0) if snapshots else None
         if kept is not None:
             theirs.callback(os.close, kept)
-        process = _spawn([*_arguments(firmware, memory, given, semihosting)], [memory, *given.values(), kept], messages)
+        arguments = [*_arguments(firmware, memory, given, semihosting, mac)]
+        process = _spawn(arguments, [memory, *given.values(), kept], messages)
         snapshot = qmp = None
         if control:
             from hil.fvp.machine.qmp import QmpClient  # Most runs have one sample and need neither.
@@ -207,9 +209,12 @@ def _missing() -> UnavailableError:
     return UnavailableError(f"{PROGRAM} is not installed", hint="apt-get install qemu-system-arm")
 
 
-def _arguments(firmware: Path, memory: int, sockets: dict[str, int], semihosting: str | None) -> Iterator[str]:
+def _arguments(
+    firmware: Path, memory: int, sockets: dict[str, int], semihosting: str | None, mac: str
+) -> Iterator[str]:
     yield from ("-M", f"{MACHINE},memory-backend=ddr", "-S")
-    yield from ("-nodefaults", "-no-user-config", "-display", "none", "-nic", "none")
+    yield from ("-nodefaults", "-no-user-config", "-display", "none")
+    yield from ("-nic", f"hubport,hubid=0,model=lan9118,mac={mac}" if mac else "none")
     yield from ("-object", f"memory-backend-file,id=ddr,size={DDR_SIZE},mem-path=/dev/fd/{memory},share=on")
     for name, descriptor in sockets.items():
         yield from ("-chardev", f"socket,id={name},fd={descriptor}")

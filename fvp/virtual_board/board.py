@@ -49,11 +49,15 @@ _UART_BUFFER = 1 << 12
 
 @dataclass(frozen=True)
 class Hardware:
-    """A board's parts: `firmware` is an ELF, `memory` determines the NPU's cycles."""
+    """A board's parts: `firmware` is an ELF, `memory` determines the NPU's cycles.
+
+    `serial_number` is that of its Ethernet chip, twelve hexadecimal digits (empty: QEMU's own).
+    """
 
     firmware: Path
     accelerator: Accelerator
     memory: MemorySystem
+    serial_number: str = ""
 
 
 class SimulatedBoard:
@@ -110,7 +114,8 @@ class _Powered:
         self._preparation = preparation
         self._to_uart = b""
         with contextlib.ExitStack() as stack:
-            self._qemu = stack.enter_context(qemu.start(hardware.firmware, [0], reports_resets=True))
+            mac = ":".join(hardware.serial_number[at : at + 2] for at in range(0, len(hardware.serial_number), 2))
+            self._qemu = stack.enter_context(qemu.start(hardware.firmware, [0], reports_resets=True, mac=mac))
             self._uart: socket.socket = self._qemu.uarts[0]
             self._uart.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UART_BUFFER)
             self._memory = GuestMemory(self._qemu.ddr, self._qemu.qtest)

@@ -32,6 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("firmware", type=Path)
     parser.add_argument("--tcp", type=int)
+    parser.add_argument("--serial-number", default="")
     parser.add_argument("--accelerator", required=True)
     parser.add_argument("--system-config", required=True)
     parser.add_argument("--memory-mode", required=True)
@@ -42,7 +43,7 @@ def main() -> int:
         accelerator = Accelerator.from_name(given.accelerator)
         text = given.vela_config.read_text() if given.vela_config else ""
         memory = MemorySystem.of(NpuConfig(given.accelerator, given.memory_mode, given.system_config, text))
-        _serve(Hardware(given.firmware, accelerator, memory), given.tcp)
+        _serve(Hardware(given.firmware, accelerator, memory, given.serial_number), given.tcp)
     except Exception as error:
         return report_error(_NAME, error)
     return contract.EXIT_OK

@@ -12,6 +12,7 @@ The process ends with the `with`; where nobody closes it, when it is forgotten o
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 import threading
@@ -28,6 +29,9 @@ from hil.npu.accelerator import Accelerator
 from hil.npu.timing.memory_system import MemorySystem
 
 _PATIENCE_SECONDS, _END_SECONDS = 60.0, 5.0
+_SERIAL_NUMBER = re.compile(r"(?!0{12})[0-9a-f][02468ace][0-9a-f]{10}")
+"""The MAC address of one device: not 0, and of no group."""
+_EXAMPLE = "020000000017"
 # An empty entry of sys.path is the current folder: a user's own `json.py` or `hil/` there is not for the child to run.
 _BOOT = (
     "import sys; sys.path[:] = [p for p in sys.path if p]; "
@@ -39,8 +43,9 @@ class VirtualBoard:
     """A board that runs `firmware` (an ELF) with the NPU `npu`, whose memories make the cycles of its counters.
 
     `url` is its serial port: a pty's path, or, with a TCP port `tcp` (0: any free one), `socket://127.0.0.1:PORT`.
-    Raises `BadInputError` for an unknown accelerator or a missing file, `UnavailableError` without QEMU, `BootError` if
-    it does not start.
+    `serial_number`, twelve hexadecimal digits, is what the firmware reads from the board's Ethernet chip (empty: QEMU's
+    own, the same for all).  Raises `BadInputError` for an unknown accelerator, serial number or a missing file,
+    `UnavailableError` without QEMU, `BootError` if it does not start.
     """
 
     def __init__(
@@ -49,12 +54,16 @@ class VirtualBoard:
         npu: NpuConfig = DEFAULT_NPU,
         *,
         tcp: int | None = None,
+        serial_number: str = "",
     ) -> None:
+        if serial_number and not _SERIAL_NUMBER.fullmatch(serial_number):
+            raise BadInputError(f"serial number {serial_number}", hint=f"12 hexadecimal digits, such as {_EXAMPLE}")
         Accelerator.from_name(npu.accelerator)
         MemorySystem.of(npu)
         words = [str(firmware), "--accelerator", npu.accelerator, "--system-config", npu.system_config]
         words += ["--memory-mode", npu.memory_mode]
         words += [] if tcp is None else ["--tcp", str(tcp)]
+        words += ["--serial-number", serial_number] if serial_number else []
         self._messages = anonymous(b"")
         self._asking = threading.Lock()
         self._child = _start(words, npu.config_text, self._messages)

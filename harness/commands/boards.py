@@ -104,6 +104,9 @@ def virtual(
     elf: Annotated[
         Path | None, typer.Option("--firmware", metavar="ELF", help="Your own, instead of the monitor.")
     ] = None,
+    serial_number: Annotated[
+        str, typer.Option(metavar="HEX", help="That of the board: 12 digits, which the firmware reads back.")
+    ] = "",
 ) -> None:
     """Play a board on QEMU until Ctrl-C; its port's name is the first line of the output."""
     from hil.core.errors import BadInputError
@@ -113,7 +116,7 @@ def virtual(
     if pty and tcp is not None:
         raise BadInputError("--pty and --tcp: one of both")
     config = npu.npu()
-    with contextlib.suppress(KeyboardInterrupt), start(config, tcp, elf) as board:
+    with contextlib.suppress(KeyboardInterrupt), start(config, tcp, elf, serial_number) as board:
         print(board.url, flush=True)
         name = "BOARD" if elf else DEFAULT_BOARD  # What another firmware calls itself is its description's affair.
         print(f"{config.accelerator}; --target serial --board {name}@{board.url}; Ctrl-C ends it", file=sys.stderr)
@@ -127,10 +130,16 @@ def _trouble(named: str, ports: list[str]) -> str:
 
 
 def _identity(answer: ProbeResult) -> str:
-    clocks = f", CPU {answer.cpu_hz / 1e6:g} MHz, NPU {answer.npu_hz / 1e6:g} MHz" if answer.cpu_hz else ""
-    memory = f", {answer.memory >> 10:,} KB free" if answer.memory else ""
-    identity = f"{answer.board}, firmware {answer.firmware}, {answer.accelerator or 'no NPU'}{clocks}{memory}"
-    return f"{answer.port}: {identity}" if answer.board else f"{answer.port}: no board"
+    if not answer.board:
+        return f"{answer.port}: no board"
+    crc = f" (CRC-32 {answer.firmware_crc32})" if answer.firmware_crc32 else ""
+    words = [answer.board, f"firmware {answer.firmware}{crc}", answer.accelerator or "no NPU"]
+    if answer.cpu_hz:
+        words.append(f"CPU {answer.cpu_hz / 1e6:g} MHz, NPU {answer.npu_hz / 1e6:g} MHz")
+    if answer.memory:
+        words.append(f"{answer.memory >> 10:,} KB free")
+    words.append(f"serial number {answer.serial_number}" if answer.serial_number else "reports no serial number")
+    return f"{answer.port}: {', '.join(words)}"
 
 
 def format_boards(rows: list[dict[str, Any]], others: list[str]) -> str:

@@ -41,7 +41,9 @@ def build(
         print(json.dumps({**built.__dict__, "elf": str(elf)}))
         return
     print(f"{elf}\n{built.board}, {built.compiler}")
-    print(f"text {built.text:,}  data {built.data:,}  bss {built.bss:,} bytes\nsha256 {built.sha256}")
+    print(
+        f"text {built.text:,}  data {built.data:,}  bss {built.bss:,} bytes\nsha256 {built.sha256}\ncrc32 {built.crc32}"
+    )
 
 
 @app.command()

@@ -22,7 +22,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "memory_mode": ("memory_mode",),
     "clock": ("system_config", "npu_clock", "cpu_clock"),
     "engine": ("target", "engine", "engine_version", "target_code", "harness", "fvp_parameters", "cpu_engine", "state"),
-    "firmware": ("firmware", "firmware_sha256", "protocol"),
+    "firmware": ("firmware", "firmware_crc32", "firmware_sha256", "protocol"),
     "board": ("board", "hardware", "serial_number"),
     "launcher": ("launcher",),
 }
@@ -31,7 +31,9 @@ LIBRARIES = "libraries"
 PARTS = (*GROUPS, LIBRARIES)
 ALWAYS_VARIED = frozenset({"model"})
 
-_REMARKS = frozenset({"engine_choice", "parity", "timestamps", "inputs", "lost_boards", "port", "cycles", "model"})
+_REMARKS = frozenset(
+    {"engine_choice", "parity", "timestamps", "inputs", "lost_boards", "port", "usb_serial", "cycles", "model"}
+)
 """Fields that say something about a run on which no figure depends."""
 _OF_FILE = frozenset({"data", LIBRARIES})
 _OF_VELA = _OF_FILE | {"vela", "accelerator", "memory_mode", "clock"}

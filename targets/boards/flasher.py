@@ -7,7 +7,7 @@
 
 What answers on the port is compared with the description first: a wrong board is never flashed.  Then pyOCD or the
 board's own command writes.  Afterwards the board must have restarted, be the described one, and name a firmware version
-that stands in the file.
+that stands in the file; the CRC-32 of the code that it runs must be that of the file, if it reports one.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from hil.targets.boards.connection import PATIENCE_S, HeldPort
 from hil.targets.boards.description import Board, Flasher
 from hil.targets.boards.external_program import ProgramError, run
 from hil.targets.boards.port_lock import Say
-from hil.targets.boards.ports import candidates
+from hil.targets.boards.ports import usb_serial
 from hil.targets.boards.serial_line import open_line
+from hil.targets.firmware.load_image import LoadImage
 from hil.targets.link import (
     Channel,
     GarbageError,
@@ -75,7 +76,7 @@ def flash(
         began = time.monotonic()
         try:
             channel.close()
-            _write(board, command, {"port": held.find(), **_values(elf, _serial(held.find()))}, say)
+            _write(board, command, {"port": held.find(), **_values(elf, usb_serial(held.find()))}, say)
             seconds = time.monotonic() - began
             _wait(held.find, board.reset.boot_s)
             channel.reopen()
@@ -102,7 +103,7 @@ def command_of(board: Board, elf: Path, port: str) -> tuple[str, ...]:
         return flasher.command
     if importlib.util.find_spec("pyocd") is None:
         raise UnavailableError("pyOCD is not installed", hint="pip install 'ethosu-hil[flash]'")
-    return (sys.executable, "-m", "pyocd", *pyocd_words(flasher, elf, _serial(port), board.source))
+    return (sys.executable, "-m", "pyocd", *pyocd_words(flasher, elf, usb_serial(port), board.source))
 
 
 def pyocd_words(flasher: Flasher, elf: Path, serial: str, source: Path | None) -> tuple[str, ...]:
@@ -161,7 +162,23 @@ def _verify(board: Board, link: Link, before: Identity | None, elf: bytes) -> Id
     identity.check(board, after)
     if after.firmware.encode() not in elf:
         raise FlashError(f"{board.name} runs {after.firmware!r}, which is not what was flashed")
+    check_image(board, after, elf)
     return after
+
+
+def check_image(board: Board, after: Identity, elf: bytes) -> None:
+    """Raises `FlashError` if the board's CRC-32 of what it runs is not that of the file.
+
+    A firmware that reports none, or one of a range that the file does not have, is not checked.
+    """
+    if (image := after.image) is None:
+        return
+    of_file = LoadImage.of(elf).crc(image.address, image.size)
+    if of_file is not None and of_file != image.crc:
+        raise FlashError(
+            f"{board.name} runs code with CRC-32 {image.crc:08x}, flashed was {of_file:08x}",
+            hint="the flasher wrote a part of it, or elsewhere",
+        )
 
 
 def _wait(find: Callable[[], str], limit_s: float) -> None:
@@ -179,10 +196,6 @@ def _wait(find: Callable[[], str], limit_s: float) -> None:
 
 def _values(elf: Path, serial: str) -> dict[str, str]:
     return {"elf": str(elf.resolve()), "serial": serial}
-
-
-def _serial(port: str) -> str:
-    return next((candidate.serial for candidate in candidates() if candidate.path == port), "")
 
 
 def _read(elf: Path) -> bytes:

@@ -99,6 +99,11 @@ def find_port(board: Board) -> str:
     return find_candidate(board).path
 
 
+def usb_serial(port: str) -> str:
+    """Serial number of the USB device that the port `port` is; empty where there is none."""
+    return next((candidate.serial for candidate in candidates() if candidate.path == port), "")
+
+
 def _fits(usb: Usb, candidate: PortCandidate) -> bool:
     return (
         (candidate.vid, candidate.pid) == (usb.vid, usb.pid)

@@ -16,7 +16,7 @@ from hil.core.errors import HilError, WrongBoardError
 from hil.targets.boards import identity
 from hil.targets.boards.description import Board
 from hil.targets.boards.port_lock import PortLock
-from hil.targets.boards.ports import PortCandidate, matching
+from hil.targets.boards.ports import PortCandidate, matching, usb_serial
 from hil.targets.boards.serial_line import open_line
 from hil.targets.link import Link
 from hil.targets.mlperf_link import MlperfClient
@@ -30,6 +30,8 @@ _AT_ONCE = 16
 class ProbeResult:
     """The board's own words, empty or 0 where it has none, clocks in Hz, `memory` in bytes.
 
+    `serial_number` is the board's, `usb_serial` that of the USB device on whose port it is.
+
     `trouble`: why there are none, or why it is not the described board; empty if all is well.
     """
 
@@ -40,6 +42,9 @@ class ProbeResult:
     cpu_hz: int = 0
     npu_hz: int = 0
     memory: int = 0
+    serial_number: str = ""
+    firmware_crc32: str = ""
+    usb_serial: str = ""
     trouble: str = ""
 
 
@@ -75,8 +80,9 @@ def _ask_hil(board: Board, port: str, silence_s: float) -> ProbeResult:
     except WrongBoardError as error:
         trouble = str(error.args[0]).removeprefix(f"{board.name}: ")  # Whoever shows it names the board.
     memory = sum(region.size for region in found.regions)
+    crc = f"{found.image.crc:08x}" if found.image else ""
     told = (found.board, found.firmware, identity.accelerator(found), found.cpu_hz, found.npu_hz, memory)
-    return ProbeResult(port, *told, trouble)
+    return ProbeResult(port, *told, found.serial, crc, usb_serial(port), trouble)
 
 
 def _ask_mlperf(board: Board, port: str, silence_s: float) -> ProbeResult:

@@ -21,12 +21,14 @@ _BAUD = 921_600
 """Baud rate of the pty: it slows nothing down, but sets the link's time limits and the size of its chunks."""
 
 
-def start(npu: NpuConfig = DEFAULT_NPU, tcp: int | None = None, firmware: Path | None = None) -> VirtualBoard:
+def start(
+    npu: NpuConfig = DEFAULT_NPU, tcp: int | None = None, firmware: Path | None = None, serial_number: str = ""
+) -> VirtualBoard:
     """The board, on a pty or on the TCP port `tcp` (0: any free one), with the monitor if no other ELF is given.
 
-    Raises as `build` and `VirtualBoard`.
+    Raises as `build` and `VirtualBoard`, which has `serial_number`, too.
     """
-    return VirtualBoard(firmware or build().elf, npu, tcp=tcp)
+    return VirtualBoard(firmware or build().elf, npu, tcp=tcp, serial_number=serial_number)
 
 
 _PATIENCE_S = 60.0

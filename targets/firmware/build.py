@@ -26,6 +26,7 @@ import platformdirs
 from hil.core.errors import BadInputError, InfrastructureError
 from hil.core.process_folder import process_folder
 from hil.targets.firmware.compilers import DEFAULT_CPU, Compiler, find_compiler
+from hil.targets.firmware.load_image import LoadImage
 from hil.targets.firmware.port_check import check_port
 
 SOURCES = Path(__file__).parent
@@ -50,12 +51,16 @@ _NO_LIBRARY = ("-fno-builtin", "-fno-lto")
 
 @dataclass(frozen=True)
 class FirmwareImage:
-    """A firmware: its ELF file, and bytes of code and constants, initialised data, and zeroed data with stacks."""
+    """A firmware: its ELF file, and bytes of code and constants, initialised data, and zeroed data with stacks.
+
+    `sha256` is that of the file, `crc32` that of the code and constants, as the board reports it, both as hexadecimal.
+    """
 
     elf: Path
     board: str
     compiler: str
     sha256: str
+    crc32: str
     text: int
     data: int
     bss: int
@@ -108,7 +113,8 @@ def build(
         except OSError as error:
             raise InfrastructureError(f"firmware cannot be kept in {folder}: {error.strerror}") from None
     data = elf.read_bytes()
-    return FirmwareImage(elf, header.stem, chosen.version, hashlib.sha256(data).hexdigest(), *_sizes(data))
+    sha256, crc32 = hashlib.sha256(data).hexdigest(), f"{LoadImage.of(data).crc():08x}"
+    return FirmwareImage(elf, header.stem, chosen.version, sha256, crc32, *_sizes(data))
 
 
 def _make(folder: Path, header: Path, compiler: Compiler, settings: list[str], key: str) -> Path:

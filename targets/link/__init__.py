@@ -21,7 +21,7 @@ from hil.core.errors import (
 )
 from hil.targets.link.channel import Channel, open_channel
 from hil.targets.link.link import Link
-from hil.targets.link.values import Buffer, Identity, Job, JobResult, Region
+from hil.targets.link.values import Buffer, Identity, Image, Job, JobResult, Region
 from hil.targets.link.wire import Outcome, Status
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Channel",
     "GarbageError",
     "Identity",
+    "Image",
     "Job",
     "JobResult",
     "Link",

@@ -17,6 +17,7 @@ _NUMBERS = (
     "SMALLEST_FRAME",
     "TEXT_BYTES",
     "WINDOW_MAX",
+    "REGIONS_MAX",
     "KEPT_BYTES",
     "BLOCKS_MAX",
     "CRC_RANGE_MAX",

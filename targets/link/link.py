@@ -21,7 +21,7 @@ from hil.targets.link.channel import Channel
 from hil.targets.link.exchange import Exchange, LinkWork, Request, Statistics
 from hil.targets.link.pace import SMALLEST_CHUNK, ChunkSize
 from hil.targets.link.transfers import CRC_BLOCK, CRC_BYTE_S, CrcCheck, One, Progress, Read, Write
-from hil.targets.link.values import Buffer, Identity, Job, JobResult, Region, text
+from hil.targets.link.values import Buffer, Identity, Image, Job, JobResult, Region, text
 from hil.targets.link.wire import Command, Feature, Part
 
 LARGEST_FRAME = 65536
@@ -31,6 +31,8 @@ CHUNK_S = 0.5
 
 _ROUNDS = 4
 _JOB_MARGIN_S = 5.0
+_IMAGE_S = 2.0
+"""Time that a board may take for the CRC of what it runs: some MB of a linked-in model on a slow CPU."""
 
 _Value = TypeVar("_Value")
 
@@ -90,14 +92,16 @@ class Link:
         smallest = min(numbers["largest_frame"], numbers["largest_read"])
         if smallest < wire.SMALLEST_FRAME or not 1 <= numbers["window"] <= wire.WINDOW_MAX:
             raise self._garbage(f"{self._channel.name}: the board announces buffers that cannot be")
-        if numbers["regions"] > 256 - Part.REGION:
+        if numbers["regions"] > wire.REGIONS_MAX:
             raise self._garbage(f"{self._channel.name}: the board announces more regions than can be asked for")
-        count = numbers.pop("regions")
+        count, features = numbers.pop("regions"), Feature(numbers["features"])
         identity = Identity(
-            **{**numbers, "features": Feature(numbers["features"])},
+            **{**numbers, "features": features},
             firmware=text(self._part(Part.FIRMWARE)),
             board=text(self._part(Part.BOARD)),
             regions=tuple(self._parsed(Region.parse, self._part(Part.REGION + index)) for index in range(count)),
+            serial=text(self._part(Part.SERIAL)) if Feature.SERIAL in features else "",
+            image=self._image() if Feature.IMAGE in features else None,
         )
         self._negotiate(identity)
         return identity
@@ -216,8 +220,11 @@ class Link:
             raise RebootedError(message, transcript=self.transcript)
         return self._identity if self._identity is not None else self.identify()
 
-    def _part(self, part: int) -> bytes:
-        return self._ask(Request(Command.IDENTIFY, bytes([part]), wire.NUMBERS.size))
+    def _image(self) -> Image:
+        return Image(**self._parsed(wire.IMAGE.unpack, self._part(Part.IMAGE, work_s=_IMAGE_S)))
+
+    def _part(self, part: int, work_s: float = 0.0) -> bytes:
+        return self._ask(Request(Command.IDENTIFY, bytes([part]), wire.NUMBERS.size, work_s=work_s))
 
     def _ask(self, request: Request) -> bytes:
         work = One(request)

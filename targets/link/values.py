@@ -35,8 +35,20 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Image:
+    """The code and constants that a board runs: where they lie, in bytes, and their CRC-32 as the board computed it."""
+
+    address: int
+    size: int
+    crc: int
+
+
+@dataclass(frozen=True)
 class Identity:
     """A board's identity, as its firmware reports it.
+
+    `serial` is the board's own serial number and `image` what it runs; empty and None if the firmware does not report
+    them.
 
     Clocks are in Hz (`npu_hz` 0: no NPU); `npu_id`, `npu_config` are the NPU's registers as read; `largest_frame` and
     `largest_read` are in bytes; `window` is the number of unanswered requests that the board takes, `buffers` how many
@@ -57,6 +69,8 @@ class Identity:
     buffers: int
     features: Feature
     regions: tuple[Region, ...]
+    serial: str = ""
+    image: Image | None = None
 
 
 @dataclass(frozen=True)

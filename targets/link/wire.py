@@ -34,6 +34,8 @@ TEXT_BYTES = 40
 """Longest firmware, board, region or buffer name."""
 WINDOW_MAX = 8
 """Most unanswered requests a board may announce; it stores the replies of so many."""
+REGIONS_MAX = 251
+"""Most regions: their parts of the identity lie between the others."""
 KEPT_BYTES = 64
 """Longest reply body, without CRC, that is stored: all of commands that change something."""
 BLOCKS_MAX = 128
@@ -96,14 +98,18 @@ class Part(IntEnum):
     FIRMWARE = 1
     BOARD = 2
     REGION = 3
+    IMAGE = 254  # IMAGE, with Feature.IMAGE
+    SERIAL = 255  # a text, with Feature.SERIAL
 
 
 class Feature(IntFlag):
-    """Commands that not every board offers."""
+    """Commands, and parts of the identity, that not every board offers."""
 
     RUN = 1
     RESET = 2
     MODEL = 4
+    SERIAL = 8
+    IMAGE = 16
 
 
 class RegionKind(IntEnum):
@@ -196,6 +202,7 @@ NUMBERS = Payload(
     Field("npu_id", "I"),  # registers as read; 0 = no NPU
     Field("npu_config", "I"),
 )
+IMAGE = Payload("IMAGE", *RANGE.fields, Field("crc", "I"))  # CRC-32 of the code and constants that run
 REGION = Payload("REGION", Field("kind", "B"), Field("flags", "B"), *RANGE.fields)
 BUFFER = Payload("BUFFER", Field("direction", "B"), Field("element", "B"), *RANGE.fields)
 JOB = Payload(
@@ -224,4 +231,4 @@ RESULT = Payload(
     Field("fault_status", "I"),
     Field("fault_pc", "I"),
 )
-LAYOUTS = (REQUEST, REPLY, RANGE, CHECK, NUMBERS, REGION, BUFFER, JOB, MODEL_JOB, FAULT, RESULT)
+LAYOUTS = (REQUEST, REPLY, RANGE, CHECK, NUMBERS, IMAGE, REGION, BUFFER, JOB, MODEL_JOB, FAULT, RESULT)

@@ -8,6 +8,7 @@
 #include "npu.h"
 #include "ring.h"
 #include "timer.h"
+#include "unique_id.h"
 
 #define LARGEST_FRAME 4000u
 #define WINDOW 8u /* Requests that lie in the ring: each with COBS' overhead and delimiters. */
@@ -148,9 +149,27 @@ static void look_for_npu(void *argument) {
     board.npu_hz = board.npu_config ? PORT_NPU_HZ : 0;
 }
 
+static void read_serial(void *argument) {
+    static const char digits[] = "0123456789abcdef";
+    static char text[2 * UNIQUE_ID_BYTES + 1];
+    uint8_t id[UNIQUE_ID_BYTES];
+    (void)argument;
+    size_t size = PORT_UNIQUE_ID(PORT_UNIQUE_ID_BASE, id);
+    for (size_t i = 0; i < size; i++) {
+        text[2 * i] = digits[id[i] >> 4];
+        text[2 * i + 1] = digits[id[i] & 15u];
+    }
+    board.serial = text;
+}
+
+extern const uint8_t image_end[]; /* The linker script's. */
+
 void monitor_main(void) {
     timer_start();
     faults_guard(look_for_npu, NULL); /* A board without one may fault there. */
+    faults_guard(read_serial, NULL);
+    board.image_address = PORT_CODE;
+    board.image_size = (uint32_t)(uintptr_t)image_end - PORT_CODE;
     line_start();
     if (!hil_link_start(&link, &board, frame, sizeof frame)) {
         faults_reset();

@@ -14,6 +14,9 @@
 #define PORT_NPU_HZ 32000000
 #define PORT_NPU 0x58102000
 
+#define PORT_UNIQUE_ID unique_id_lan9220
+#define PORT_UNIQUE_ID_BASE 0x51400000 /* Its Ethernet chip, which QEMU has too; Arm's FVP has another one, and no number. */
+
 #define PORT_UART cmsdk_uart
 #define PORT_UART_BASE 0x59303000
 #define PORT_UART_HZ 25000000

@@ -13,6 +13,10 @@ static void forget(hil_link *link, uint16_t session) {
     memset(link->kept, 0, sizeof link->kept);
 }
 
+static bool has_serial(const hil_board *board) {
+    return board->serial && board->serial[0] != 0;
+}
+
 static void answer_numbers(hil_link *link, const hil_request *asked) {
     const hil_board *board = link->board;
     uint8_t numbers[HIL_NUMBERS_BYTES];
@@ -21,7 +25,8 @@ static void answer_numbers(hil_link *link, const hil_request *asked) {
     numbers[HIL_NUMBERS_AT_REGIONS] = board->region_count;
     numbers[HIL_NUMBERS_AT_FEATURES] =
         (uint8_t)((board->run ? HIL_FEATURE_RUN : 0u) | (board->reset ? HIL_FEATURE_RESET : 0u) |
-                  (board->model ? HIL_FEATURE_MODEL : 0u));
+                  (board->model ? HIL_FEATURE_MODEL : 0u) | (has_serial(board) ? HIL_FEATURE_SERIAL : 0u) |
+                  (board->image_size ? HIL_FEATURE_IMAGE : 0u));
     numbers[HIL_NUMBERS_AT_BUFFERS] = board->buffer_count;
     hil_put32(numbers + HIL_NUMBERS_AT_LARGEST_FRAME, link->decoder.room);
     hil_put32(numbers + HIL_NUMBERS_AT_LARGEST_READ, link->decoder.room);
@@ -46,6 +51,21 @@ static void answer_text(hil_link *link, const hil_request *asked, const uint8_t 
     hil_answer(link, asked, HIL_STATUS_OK, first, first_size, text, text_size(text));
 }
 
+static void answer_image(hil_link *link, const hil_request *asked) {
+    const hil_board *board = link->board;
+    uint8_t fields[HIL_IMAGE_BYTES];
+    hil_fault fault = {0, 0, 0};
+    uint32_t crc = 0;
+    if (!hil_memory_crc(link, board->image_address, board->image_size, &crc, &fault)) {
+        hil_answer_fault(link, asked, &fault);
+        return;
+    }
+    hil_put32(fields + HIL_IMAGE_AT_ADDRESS, board->image_address);
+    hil_put32(fields + HIL_IMAGE_AT_SIZE, board->image_size);
+    hil_put32(fields + HIL_IMAGE_AT_CRC, crc);
+    hil_answer(link, asked, HIL_STATUS_OK, fields, sizeof fields, NULL, 0);
+}
+
 static void identify(hil_link *link, const hil_request *asked) {
     const hil_board *board = link->board;
     if (asked->size != 1) {
@@ -56,6 +76,10 @@ static void identify(hil_link *link, const hil_request *asked) {
         answer_text(link, asked, NULL, 0, board->firmware);
     } else if (asked->payload[0] == HIL_PART_BOARD) {
         answer_text(link, asked, NULL, 0, board->board);
+    } else if (asked->payload[0] == HIL_PART_SERIAL && has_serial(board)) {
+        answer_text(link, asked, NULL, 0, board->serial);
+    } else if (asked->payload[0] == HIL_PART_IMAGE && board->image_size > 0) {
+        answer_image(link, asked);
     } else if (asked->payload[0] - HIL_PART_REGION < board->region_count) {
         const hil_region *region = &board->regions[asked->payload[0] - HIL_PART_REGION];
         uint8_t fields[HIL_REGION_BYTES];
@@ -142,7 +166,7 @@ bool hil_link_start(hil_link *link, const hil_board *board, uint8_t *memory, siz
     bool complete = board->receive && board->send && board->read && board->write && board->firmware && board->board &&
                     (board->regions || board->region_count == 0) && (board->buffers || board->buffer_count == 0);
     if (!complete || size < HIL_SMALLEST_FRAME || size > UINT32_MAX || board->window == 0 ||
-        board->window > HIL_WINDOW_MAX || board->region_count > UINT8_MAX - HIL_PART_REGION) {
+        board->window > HIL_WINDOW_MAX || board->region_count > HIL_REGIONS_MAX) {
         return false;
     }
     link->board = board;

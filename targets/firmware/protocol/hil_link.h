@@ -72,6 +72,9 @@ typedef struct {
 
     const char *firmware; /* name and version */
     const char *board;
+    const char *serial;     /* number of this one board, such as its chip's unique ID; NULL or empty: none */
+    uint32_t image_address; /* code and constants that run, in memory that `read` reads: their CRC-32 is reported */
+    uint32_t image_size;    /* bytes; 0: not reported */
     uint32_t cpu_hz;
     uint32_t npu_hz; /* 0: no NPU */
     uint32_t timer_hz;

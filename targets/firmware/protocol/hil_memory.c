@@ -53,7 +53,7 @@ void hil_read_memory(hil_link *link, const hil_request *asked) {
     }
 }
 
-static bool check_block(hil_link *link, uint32_t address, uint32_t size, uint32_t *crc, hil_fault *fault) {
+bool hil_memory_crc(hil_link *link, uint32_t address, uint32_t size, uint32_t *crc, hil_fault *fault) {
     uint8_t piece[PIECE_BYTES];
     while (size > 0) {
         uint32_t count = size < PIECE_BYTES ? size : PIECE_BYTES;
@@ -92,7 +92,7 @@ void hil_check_memory(hil_link *link, const hil_request *asked) {
         hil_fault fault = {0, 0, 0};
         uint32_t here = size < block ? size : block;
         uint32_t crc = start;
-        if (!check_block(link, address, here, &crc, &fault)) {
+        if (!hil_memory_crc(link, address, here, &crc, &fault)) {
             hil_answer_fault(link, asked, &fault);
             return;
         }

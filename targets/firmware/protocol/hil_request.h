@@ -32,6 +32,9 @@ void hil_put_fault(uint8_t *bytes, const hil_fault *fault);
 /* Whether a range, not empty, lies within one region that has all `flags`; no sum in it can wrap. */
 bool hil_is_free(const hil_link *link, uint32_t address, uint32_t size, uint8_t flags);
 
+/* Goes on with a CRC-32 over memory, whatever its region; false for a bus fault. */
+bool hil_memory_crc(hil_link *link, uint32_t address, uint32_t size, uint32_t *crc, hil_fault *fault);
+
 /* The commands. */
 void hil_write_memory(hil_link *link, const hil_request *asked);
 void hil_read_memory(hil_link *link, const hil_request *asked);

@@ -9,6 +9,7 @@
 #define HIL_SMALLEST_FRAME 256u
 #define HIL_TEXT_BYTES 40u
 #define HIL_WINDOW_MAX 8u
+#define HIL_REGIONS_MAX 251u
 #define HIL_KEPT_BYTES 64u
 #define HIL_BLOCKS_MAX 128u
 #define HIL_CRC_RANGE_MAX 65536u
@@ -51,10 +52,14 @@
 #define HIL_PART_FIRMWARE 1u
 #define HIL_PART_BOARD 2u
 #define HIL_PART_REGION 3u
+#define HIL_PART_IMAGE 254u
+#define HIL_PART_SERIAL 255u
 
 #define HIL_FEATURE_RUN 1u
 #define HIL_FEATURE_RESET 2u
 #define HIL_FEATURE_MODEL 4u
+#define HIL_FEATURE_SERIAL 8u
+#define HIL_FEATURE_IMAGE 16u
 
 #define HIL_REGION_CODE 0u
 #define HIL_REGION_SRAM 1u
@@ -112,6 +117,12 @@
 #define HIL_NUMBERS_AT_NPU_ID 25u
 #define HIL_NUMBERS_AT_NPU_CONFIG 29u
 #define HIL_NUMBERS_BYTES 33u
+
+/* IMAGE: where its fields lie, in bytes */
+#define HIL_IMAGE_AT_ADDRESS 0u
+#define HIL_IMAGE_AT_SIZE 4u
+#define HIL_IMAGE_AT_CRC 8u
+#define HIL_IMAGE_BYTES 12u
 
 /* REGION: where its fields lie, in bytes */
 #define HIL_REGION_AT_KIND 0u

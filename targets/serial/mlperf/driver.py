@@ -84,7 +84,10 @@ class MlperfDriver:
 
     def identity(self) -> dict[str, str]:
         """The board, and what it says of its firmware and model."""
-        return self._recovery.attempt(lambda client: _identity(self._access.board, client.profile()))
+        found = self._recovery.attempt(lambda client: _identity(self._access.board, client.profile()))
+        detail = f"firmware {found['firmware']}, model {found['model']}"
+        self._recovery.health.identified(self._access.board.name, "", detail)  # The protocol has no serial number.
+        return found
 
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
         """See `Target.run`; raises `BadInputError` for a model of more than one input or output."""

@@ -19,6 +19,7 @@ from hil.npu.timing.memory_system import MemorySystem
 from hil.targets.base import Deployable, Progress, Run
 from hil.targets.boards import BoardAccess, Health, Recovery
 from hil.targets.boards.identity import accelerator
+from hil.targets.boards.ports import usb_serial
 from hil.targets.execution.graph import cached_graph
 from hil.targets.execution.interpreter import interpreter_version
 from hil.targets.execution.placement import check_accelerator, model_file
@@ -97,20 +98,29 @@ class MonitorDriver:
         return self._access.is_virtual or identity.npu_id == VIRTUAL_ID_WORD
 
     def _identity(self, identity: Identity) -> dict[str, str]:
-        """The board's part of a record; the port of a virtual board is another one in every run."""
-        board, is_virtual = self._access.board, self._is_virtual(identity)
+        """The board's part of a record; the port of a virtual board is another one in every run.
+
+        What the firmware does not report is left out.  `usb_serial` is a number of the port, not of the board.
+        """
+        board, is_virtual, port = self._access.board, self._is_virtual(identity), self._access.find()
         clock = f"{(board.npu_hz or identity.npu_hz) / 1e6:g} MHz"
         if is_virtual:
             clock = f"{MemorySystem.of(self._npu).clock_hz / 1e6:g} MHz, modelled"
-        return {
+        found = {
             "board": board.name,
-            "port": self._access.find(),
+            "port": port,
+            "usb_serial": usb_serial(port),
             "firmware": identity.firmware,
+            "firmware_crc32": f"{identity.image.crc:08x}" if identity.image else "",
             "hardware": f"{identity.board}, virtual" if is_virtual else identity.board,
+            "serial_number": identity.serial,
             "npu": accelerator(identity) or "none",
             "npu_clock": clock,
             "cpu_clock": f"{identity.cpu_hz / 1e6:g} MHz",
         }
+        shown = (f"{name} {found[name]}" for name in ("hardware", "firmware", "firmware_crc32") if found[name])
+        self._recovery.health.identified(board.name, identity.serial, ", ".join(shown))
+        return {name: value for name, value in found.items() if value}
 
 
 def _exact(cpu_operators: int, recoveries: int) -> tuple[Measurement, ...]:

@@ -56,6 +56,8 @@ def test_the_virtual_board_lives_as_long_as_the_session(tmp_path: Path, store: P
         "board virtual",
         "port /dev/pts/",
         "firmware ethosu-hil monitor",
+        "firmware_crc32 ",
+        "serial_number 525400123456",
         "npu_clock 500 MHz",
     ):
         assert part in head

@@ -1,8 +1,8 @@
 /* A board as a program of this machine: the library that goes into firmware, on standard input and output.
  *
  * 256 KB of RAM at 0x70000000.  A job whose stream is at the RAM's start ends at once with cycles = its bytes; any other
- * one finds the NPU stuck.  A reset ends the program: whoever plays the supply starts it again.  Name, version and the
- * NPU's CONFIG stand between marks, so that another firmware is a copy with other bytes there.
+ * one finds the NPU stuck.  A reset ends the program: whoever plays the supply starts it again.  Name, version, the
+ * NPU's CONFIG and the serial number stand behind a mark, so that another firmware is a copy with other bytes there.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -17,7 +17,8 @@
 static struct {
     char mark[8], board[32], firmware[32];
     uint32_t npu_config;
-} volatile identity = {"HIL_ID>", "bench", "monitor 1.0", 0x1807};
+    char serial[32];
+} volatile identity = {"HIL_ID>", "bench", "monitor 1.0", 0x1807, ""};
 
 static uint8_t ram[RAM_BYTES];
 static uint8_t frame[2048];
@@ -76,11 +77,12 @@ int main(void) {
     static const uint8_t flags = HIL_REGION_FLAG_WRITABLE | HIL_REGION_FLAG_NPU_VISIBLE;
     static const hil_region regions[] = {{"ram", HIL_REGION_SRAM, flags, RAM_ADDRESS, RAM_BYTES}};
     static hil_link link;
-    static char name[32], version[32];
+    static char name[32], version[32], serial[32];
     memcpy(name, (const char *)identity.board, sizeof name - 1);
     memcpy(version, (const char *)identity.firmware, sizeof version - 1);
+    memcpy(serial, (const char *)identity.serial, sizeof serial - 1);
     hil_board board = {
-        .firmware = version, .board = name, .cpu_hz = 32000000, .npu_hz = 32000000, .timer_hz = 1000000,
+        .firmware = version, .board = name, .serial = serial, .cpu_hz = 32000000, .npu_hz = 32000000, .timer_hz = 1000000,
         .npu_id = identity.npu_config ? 0x10066001 : 0, .npu_config = identity.npu_config, .window = 2,
         .regions = regions, .region_count = 1,
         .receive = receive, .send = send, .read = load, .write = store, .run = run, .reset = reset,

@@ -38,12 +38,13 @@ def _built(tmp_path_factory: pytest.TempPathFactory, zig_wheel: None) -> bytes:
 
 @pytest.fixture
 def firmware(_built: bytes, tmp_path: Path) -> MakeFirmware:
-    """`firmware(board, version, npu_config)`: the file of a firmware that reports these values."""
+    """`firmware(board, version, npu_config, serial)`: the file of a firmware that reports these values."""
 
-    def make(board: str = "bench", version: str = "monitor 1.0", npu_config: int = NPU_128) -> Path:
+    def make(board: str = "bench", version: str = "monitor 1.0", npu_config: int = NPU_128, serial: str = "") -> Path:
         at = _built.index(b"HIL_ID>\0") + 8
         told = board.encode().ljust(32, b"\0") + version.encode().ljust(32, b"\0") + npu_config.to_bytes(4, "little")
-        path = tmp_path / f"{board}-{version}-{npu_config:x}.elf"
+        told += serial.encode().ljust(32, b"\0")
+        path = tmp_path / f"{board}-{version}-{npu_config:x}-{serial}.elf"
         path.write_bytes(_built[:at] + told + _built[at + len(told) :])
         path.chmod(0o755)
         return path

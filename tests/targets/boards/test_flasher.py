@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,14 @@ from typer.testing import CliRunner
 from hil.core.errors import BadInputError, UnavailableError
 from hil.harness.commands.firmware import app
 from hil.targets.boards import FlashError, WrongBoardError, find_board
-from hil.targets.boards.description import Flasher
+from hil.targets.boards.description import Board, Flasher
 from hil.targets.boards.external_program import run
-from hil.targets.boards.flasher import command_of, flash, pyocd_words
+from hil.targets.boards.flasher import check_image, command_of, flash, pyocd_words
 from hil.targets.boards.local_port import local_access
+from hil.targets.firmware.build import build
+from hil.targets.firmware.load_image import LoadImage
+from hil.targets.link import Identity, Image
+from hil.targets.link.wire import Feature
 
 from .conftest import SILENT_S, MakeBoard, MakeFirmware, MakePlug
 from .plug import Plug
@@ -38,6 +43,24 @@ def test_the_described_board_runs_the_new_firmware_afterwards(
     assert (flashed.before.firmware, flashed.after.firmware) == ("monitor 1.0", "monitor 2.0")
     assert any("monitor 2.0" in line for line in said), "what the flasher prints"
     assert cable.starts == 2
+
+
+def test_a_firmware_that_was_written_in_part_is_told_by_its_crc() -> None:
+    elf = build().elf.read_bytes()
+    load = LoadImage.of(elf)
+    start, size = load.pieces[0][0], sum(len(data) for _, data in load.pieces)
+    right = load.crc(start, size)
+    assert right is not None
+    assert right == load.crc()
+    assert load.crc(start, size + 1) is load.crc(start - 4, 8) is None
+    board = Board("desk")
+    said = Identity(1, "monitor", "bench", 0, 0, 0, 0, 0, 0, 0, 1, 0, Feature.IMAGE, ())
+    check_image(board, said, elf)
+    check_image(board, replace(said, image=Image(start, size, right)), elf)
+    check_image(board, replace(said, image=Image(0x99, 4, 0)), elf)
+    with pytest.raises(FlashError, match=f"desk runs code with CRC-32 00000001, flashed was {right:08x}"):
+        check_image(board, replace(said, image=Image(start, size, 1)), elf)
+    assert LoadImage.of(b"\x7fELF\x01").crc() is None
 
 
 def test_a_wrong_board_is_never_flashed(plug: MakePlug, described: MakeBoard, firmware: MakeFirmware) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from hil.npu import registers
+from hil.targets.firmware.build import build
+from hil.targets.firmware.load_image import LoadImage
 from hil.targets.link import Job, Link, Outcome, RebootedError, RefusedError, Status
 
 from .conftest import COMPILERS, Boot
@@ -35,9 +37,16 @@ def _region(name: str, address: int, size: int) -> str:
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)
-def test_every_byte_of_every_region_can_be_reached_and_none_beside(boot: Boot, compiler: str) -> None:
+def test_every_byte_of_every_region_can_be_reached_and_none_beside(boot: Boot, built: Path, compiler: str) -> None:
     link = boot(compiler=compiler).link
     identity = link.identify()
+    assert identity.serial == "525400123456"  # of QEMU's Ethernet chip
+    assert identity.image is not None
+    firmware = build(compiler=compiler, folder=built)
+    assert f"{identity.image.crc:08x}" == firmware.crc32
+    assert identity.image.crc == LoadImage.of(firmware.elf.read_bytes()).crc(
+        identity.image.address, identity.image.size
+    )
     assert (identity.board, identity.cpu_hz, identity.timer_hz) == ("mps3_an547", 32_000_000, 32_000_000)
     assert (identity.npu_hz, identity.npu_id, identity.npu_config) == (0, 0, 0)
     regions = {region.name: region for region in identity.regions}

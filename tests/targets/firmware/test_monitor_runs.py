@@ -6,9 +6,12 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from hil.core.arrays import Array
+from hil.core.errors import BadInputError
 from hil.core.npu_config import NpuConfig
+from hil.fvp.virtual_board.process import VirtualBoard
 from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.accelerator import VIRTUAL_ID_WORD, Accelerator
@@ -18,7 +21,8 @@ from hil.npu.stream.payload import parse_payload
 from hil.npu.timing.cycles import cycles
 from hil.npu.timing.memory_system import MemorySystem
 from hil.npu.vela_output import SCRATCH, NpuOperator, read_compiled
-from hil.targets.link import Job, Link, Outcome
+from hil.targets.firmware.build import build
+from hil.targets.link import Job, Link, Outcome, open_channel
 
 DDR, ISRAM = 0x7000_0000, 0x3100_0000
 WEIGHTS, ARENA = DDR + 0x10_0000, ISRAM
@@ -53,6 +57,16 @@ def _expected(program: Program) -> tuple[int, tuple[int, ...]]:
 def test_the_board_says_which_npu_it_has(board: Link) -> None:
     identity = board.identify()
     assert (identity.npu_id, identity.npu_config, identity.npu_hz) == (VIRTUAL_ID_WORD, NPU.config_word, 32_000_000)
+
+
+def test_each_virtual_board_has_the_serial_number_that_it_was_given(built: Path) -> None:
+    elf = build(compiler="zig", folder=built).elf
+    virtual = VirtualBoard(elf, tcp=0, serial_number="020000000017")
+    with virtual, Link(open_channel(virtual.url, baud=115200)) as link:
+        assert link.identify().serial == "020000000017"
+    for wrong in ("17", "01000000000f", "000000000000", "02000000001G"):
+        with pytest.raises(BadInputError, match=f"serial number {wrong}"):
+            VirtualBoard(elf, serial_number=wrong)
 
 
 def test_a_copy_by_the_npu_arrives_and_is_counted(board: Link) -> None:

@@ -17,6 +17,7 @@ import pytest
 from hil.core.errors import BadInputError, InfrastructureError
 from hil.targets.link import (
     GarbageError,
+    Image,
     Job,
     Link,
     LinkError,
@@ -39,6 +40,12 @@ def test_a_board_says_what_it_is(link: Link) -> None:
     identity = link.identify()
     assert (identity.board, identity.firmware) == ("this machine", "hil host 1.0")
     assert (identity.npu_id, identity.npu_config, identity.timer_hz) == (0x10066001, 0x10000007, 1_000_000)
+    assert identity.serial == "host 17"
+    assert identity.image == Image(RAM, 5000, zlib.crc32(bytes(5000)))
+    link.write(RAM + 4999, DATA[:2])
+    image = link.identify().image
+    assert image is not None
+    assert image.crc == zlib.crc32(bytes(4999) + DATA[:1])
     ram, hole, state, _ = identity.regions
     assert (ram.name, ram.kind, ram.address, ram.size) == ("ram", RegionKind.DRAM, RAM, 1 << 20)
     assert (ram.writable, ram.npu_visible) == (True, True)

@@ -13,6 +13,9 @@ THEIRS = """
 #include "hil_link.h"
 #define IO_ADDRESS 0x31000000u
 #define IO_BYTES 4096u
+#define FLASH_ADDRESS 0x10000000u
+#define FLASH_BYTES 4096u
+extern const char chip_number[];
 extern uint32_t timer_ticks(void);
 extern int interpreter_invoke(void);
 extern size_t uart_take(void *, uint8_t *, size_t);
