@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from hil.core.errors import BadInputError
 from hil.harness.results import open_results
+from hil.harness.results.address import parse_url
 from hil.harness.results.board_health import StoredBoard, board_health
 from hil.harness.results.quarantine import Rule, parse_rule, quarantine, quarantined
 from hil.harness.results.records import BoardRecord, RunRecord, StoredEvent
@@ -15,6 +19,7 @@ from hil.harness.results.results import Results
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
+DOCS = Path(__file__).parents[3] / "docs" / "results.md"
 RULE = Rule(3, timedelta(days=7))
 NOW = datetime(2026, 11, 20, tzinfo=timezone.utc)
 
@@ -56,6 +61,39 @@ def test_failures_of_several_runs_lead_into_quarantine_and_a_check_out_of_it(res
     _night(results, "lost SilentError")
     assert _desk(results).state == "ok", "what was before the check does not count"
     assert _desk(results).last_check is not None
+
+
+def test_the_view_says_the_same_as_the_records(results: Results, results_url: str) -> None:
+    _night(results, "identified", "lost SilentError", "checked", "lost SilentError", "failed JobError")
+    _night(results, "lost GarbageError")
+    _night(results, "identified", board="shelf")
+    engine = sqlalchemy.create_engine(parse_url(results_url))
+    with engine.connect() as connection:
+        found = connection.execute(sqlalchemy.text("SELECT * FROM board_health ORDER BY board")).all()
+        quarantined_again = "SELECT board FROM board_health WHERE state = 'quarantined'"
+        assert [*found[0]._mapping] == re.findall(r"`(\w+)`", re.sub(r"\(.*?\)", "", _documented()))
+        desk, shelf = found
+        known = _desk(results)
+        assert (desk.state, desk.reason, desk.serial) == (known.state, known.reason, known.serial)
+        assert (desk.state, desk.failures, desk.last_cause[:12]) == ("quarantined", 3, "GarbageError")
+        assert (shelf.board, shelf.state, shelf.reason, shelf.failures, shelf.last_check_at) == (
+            "shelf",
+            "ok",
+            "",
+            0,
+            None,
+        )
+        assert None not in (desk.quarantined_at, desk.last_failure_at, desk.last_check_at, shelf.last_seen_at)
+        connection.rollback()
+        _night(results, "checked")
+        assert connection.execute(sqlalchemy.text(quarantined_again)).all() == []
+    engine.dispose()
+
+
+def _documented() -> str:
+    """The columns of the view in the docs."""
+    (line,) = re.findall(r"^\| `board_health` \|(.*)\|", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    return line
 
 
 def test_one_run_that_fails_again_and_again_is_one_observation(results: Results) -> None:
