@@ -40,7 +40,8 @@
         │   ├── FlashError                      the flasher failed or took too long: look at its output
         │   ├── LabError                        labgrid's coordinator is not there, or refuses
         │   ├── BoardLostError                  the board does not come back, whatever was tried
-        │   └── QuarantinedError                the board failed too often of late, and is left alone
+        │   ├── QuarantinedError                the board failed too often of late, and is left alone
+        │   └── CheckError                      the board failed its health check
         └── LinkError                           host and board do not understand each other
             ├── SilentError                     the board said nothing: power, cable, port, firmware
             ├── GarbageError                    bytes came, but no frames: baud rate, firmware
@@ -309,9 +310,13 @@ class BoardLostError(BoardError):
 class QuarantinedError(BoardError):
     """The board failed too often of late and is left alone until a health check passes."""
 
-    def __init__(self, board: str, reason: str) -> None:
-        super().__init__(f"{board} is in quarantine: {reason}", hint=f"hil boards check {board} lifts it")
+    def __init__(self, board: str, reason: str, address: str) -> None:
+        super().__init__(f"{board} is in quarantine: {reason}", hint=f"hil boards check {address} lifts it")
         self.lost = board
+
+
+class CheckError(BoardError):
+    """A health check found other memory, outputs or cycles than the known ones."""
 
 
 class _TranscriptError(InfrastructureError):

@@ -76,5 +76,10 @@ def has_choice(address: str) -> bool:
     return address.startswith(TAG)
 
 
+def of_board(address: str, board: str) -> str:
+    """The address of the one board of the name `board` that was reached by `address`."""
+    return f"{PLACE}{board}" if has_choice(address) else address
+
+
 def _is_lab(address: str) -> bool:
     return address.startswith((PLACE, TAG))

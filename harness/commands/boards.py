@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hil.harness.commands import arguments
+from hil.harness.commands import arguments, board_health
 from hil.harness.vela.settings import NpuOptions
 
 if TYPE_CHECKING:
     from hil.targets.boards.probe import ProbeResult
 
 app = typer.Typer(help="Boards: described, found, probed, virtual.")
+app.command()(board_health.health)
+app.command()(board_health.check)
 Folder = Annotated[Path, typer.Option("--folder", metavar="FOLDER", help="Where your own boards are described.")]
 FOLDER = Path("boards")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -66,13 +67,9 @@ def run(
 
     recording = Recording.of(results, "hil run")
     progress = LineProgress()
-    try:
-        result = made.run(
-            deployable, arrays, progress=lambda done, total: progress(run_title(model, target), done, total)
-        )
-    finally:
-        progress.close()
-        made.close()
+    title = run_title(model, target)
+    with contextlib.closing(made), contextlib.closing(progress), recording.session(made):
+        result = made.run(deployable, arrays, progress=lambda done, total: progress(title, done, total))
     if outputs:
         _write_outputs(signature, outputs, result)
     compiled_here = deployable.int8 is not None and deployable.compiled is not None

@@ -105,7 +105,7 @@ def tree(
     recording = Recording.of(results, "hil tree")
     observer = create_view(as_json=as_json)
     evaluator = Evaluator(Pipeline(arguments.open_store(store), observer), target, settings, samples, options)
-    with contextlib.closing(evaluator.target), observer:
+    with contextlib.closing(evaluator.target), observer, recording.session(evaluator.target):
         if asked.left_out:
             observer.say(asked.left_out)
         pictures.check_kernel(evaluator, found, kernel)

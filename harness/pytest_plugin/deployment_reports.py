@@ -15,6 +15,7 @@ import pytest
 
 from hil.core.errors import HilError, InfrastructureError
 from hil.core.machine_limits import machine_error
+from hil.harness.pytest_plugin.board_reports import take_events
 from hil.harness.pytest_plugin.marks import marked_gates
 from hil.harness.pytest_plugin.options import OPTIONS
 from hil.harness.pytest_plugin.tree_walk import NAME as TREE
@@ -47,6 +48,8 @@ class DeploymentReports:
             report.user_properties += [(DEPLOYED, json.dumps(one)) for one in _deployed(item, fixtures, further)]
         if report.failed and call.excinfo is not None and _is_ours(item):
             report.user_properties.append((FAILURE, json.dumps(_failure(item, call.excinfo.value))))
+        if call.when != "teardown":  # whose properties are pytest's JUnit file's
+            report.user_properties += take_events(item.config)
         return report
 
     def pytest_unconfigure(self) -> None:

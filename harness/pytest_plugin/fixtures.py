@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hil.harness.pytest_plugin.board_reports import begin_use
 from hil.harness.pytest_plugin.budget import DeploymentBudget, limits_of_test
 from hil.harness.pytest_plugin.options import OPTIONS
 
@@ -58,6 +59,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Evaluator]:
     )
     made = Evaluator(pipeline, chosen.target_name, chosen.settings[0], chosen.samples, chosen.of_target)
     with contextlib.closing(made.target):
+        begin_use(request.config, made.target)
         _ = made.target_identity  # a target that cannot run is known before anything is trained
         yield made
 

@@ -37,6 +37,8 @@ BASELINE = "hil_baseline_id"
 """Key of the baseline's id in the input of pytest-xdist's workers."""
 GATES = "hil_gates"
 """Key of the ini file."""
+QUARANTINE = "hil_quarantine"
+"""Key of the ini file, and of the boards in quarantine in the input of pytest-xdist's workers."""
 MODELS = "models"
 """Folder of model files, below the root folder, that is taken where none is named."""
 
@@ -78,6 +80,9 @@ def register(parser: pytest.Parser) -> None:
     """Adds the long names, and for each option a key of the ini file."""
     group = parser.getgroup(GROUP, "hardware in the loop: optimized models on an Ethos-U")
     parser.addini(GATES, "gates against a baseline, a line each: latency: 2 %", "linelist", default=[])
+    parser.addini(
+        QUARANTINE, "boards that are left alone after so many failures (3 in 7d), or off", "string", default=None
+    )
     for one in _all():
         group.addoption(f"--hil-{one.name}", dest=_dest(one), **_attributes(one))
         kind = "args" if one.many else "bool" if one.kind is bool else "string"

@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hil.core.errors import BadInputError, ResultsError
+from hil.harness.pytest_plugin.board_reports import QUARANTINED, records_of_boards, share_quarantine
 from hil.harness.pytest_plugin.collection import names_tests
 from hil.harness.pytest_plugin.deployment_reports import FAILURE, deployments_of, records_of
 from hil.harness.pytest_plugin.junit_properties import VERDICT, property_name
-from hil.harness.pytest_plugin.options import BASELINE, OPTIONS
+from hil.harness.pytest_plugin.options import BASELINE, OPTIONS, QUARANTINE
 from hil.harness.pytest_plugin.recorder import EXIT_ONLY_INFRASTRUCTURE
 
 if TYPE_CHECKING:
     from hil.harness.comparison.comparison import Comparison
-    from hil.harness.results.records import DeploymentFigures
+    from hil.harness.results.quarantine import Rule
+    from hil.harness.results.records import BoardRecord, DeploymentFigures
     from hil.harness.results.results import Results
     from hil.harness.results.writer import Run
 
@@ -45,14 +47,21 @@ class ResultsRecorder:
         """Id of the run."""
         self._error: ResultsError | None = None
         self._comparison: Comparison | None = None
+        self._rule: Rule | None = None
 
     def open(self) -> None:
-        """Opens the database and finds the baseline; raises `BadInputError` for a wrong URL or name."""
+        """Opens the database, finds the baseline and the boards in quarantine.
+
+        Raises `BadInputError` for a wrong URL, name or rule.
+        """
         from hil.harness.results import open_results
+        from hil.harness.results.quarantine import parse_rule, quarantined
 
         chosen = self._chosen
+        self._rule = parse_rule(self.config.getini(QUARANTINE))
         try:
             self._results = open_results(self._url)
+            self.config.stash[QUARANTINED] = quarantined(self._results) if self._rule else {}
             if chosen.baseline:
                 self.baseline = self._results.run(chosen.baseline).id
         except ResultsError as error:
@@ -63,16 +72,20 @@ class ResultsRecorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Gives the baseline to a worker of pytest-xdist."""
+        """Gives the baseline and the boards in quarantine to a worker of pytest-xdist."""
         node.workerinput[BASELINE] = self.baseline
+        share_quarantine(self.config, node)
 
     @pytest.hookimpl(tryfirst=True)  # before `JunitProperties`, which was registered before
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         found, failures = deployments_of(report), records_of(report, FAILURE)
-        if not (found or failures) or self._results is None or self._error is not None:
+        events = records_of_boards(report)
+        if not (found or failures or events) or self._results is None or self._error is not None:
             return
         try:
-            self._write(report, found, failures if report.failed else [])
+            if found or failures:
+                self._write(report, found, failures if report.failed else [])
+            self._write_events(events)
             if self.baseline and self.config.getoption("xmlpath", None):
                 report.user_properties += self._verdicts(found)
         except ResultsError as error:
@@ -90,6 +103,19 @@ class ResultsRecorder:
             for failure in failures:
                 run.failure(FailureRecord(**failure))
             run.test(TestRecord(report.nodeid, report.outcome, report.duration))
+
+    def _write_events(self, events: Sequence[BoardRecord]) -> None:
+        """Writes what happened to boards, and puts those into quarantine that failed too often."""
+        from hil.harness.results.quarantine import quarantine
+
+        if not events:
+            return
+        assert self._results is not None
+        run = self._begun()
+        with run.transaction():
+            for event in events:
+                run.board(event)
+        quarantine(self._results, run, self._rule)
 
     def _verdicts(self, found: Sequence[DeploymentFigures]) -> list[tuple[str, object]]:
         """A property of the test for each figure with a gate, for the JUnit file."""

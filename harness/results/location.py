@@ -61,10 +61,15 @@ def ini_results(start: Path) -> tuple[str | None, Path]:
 
     Raises `BadInputError` for a file that cannot be read.
     """
+    return ini_value(KEY, start)
+
+
+def ini_value(key: str, start: Path) -> tuple[str | None, Path]:
+    """Returns a value in the file of pytest's settings at or above `start`, and its folder; raises as `ini_results`."""
     for folder in (start.absolute(), *start.absolute().parents):
         for name, section in _FILES:
             if (settings := _settings(folder / name, section)) is not None:
-                return str(settings.get(KEY) or "") or None, folder
+                return str(settings.get(key) or "") or None, folder
     return None, start
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, selec
 from hil.core.errors import BadInputError
 from hil.harness.results import schema
 from hil.harness.results.records import (
+    BOARD_CHECK,
     AcknowledgedRecord,
     Baseline,
     BoardRecord,
@@ -50,7 +51,7 @@ def runs(
 def run(connection: Connection, name: str) -> StoredRun:
     """Returns the run of an id, a unique prefix of one, `latest`, or a baseline's name; else raises `BadInputError`."""
     if name == "latest":
-        if newest := runs(connection, 1):
+        if newest := runs(connection, 1, where=schema.runs.c.kind != BOARD_CHECK):
             return newest[0]
         raise BadInputError("the results database has no runs")
     known = {one.name: one.run_id for one in baselines(connection)}

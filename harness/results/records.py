@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from hil.core.measurement import Measurement
 
 
+BOARD_CHECK = "hil boards check"
+"""Kind of a run that checks a board and no model of a repository; `latest` is never one of these."""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """A run: one session of pytest, one `hil tree`, one `hil run`.

@@ -9,16 +9,17 @@ health.take_events()            # what happened since the last call
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hil.core.errors import BoardLostError, HilError, QuarantinedError
 from hil.targets.board_event import BoardEvent, EventKind
 
 
 class Health:
-    """Health of the boards of one session."""
+    """Health of the boards of one session; `address_of` gives the address of a board by its name."""
 
-    def __init__(self) -> None:
+    def __init__(self, address_of: Callable[[str], str] = str) -> None:
+        self._address_of = address_of
         self._lost: dict[str, BoardLostError] = {}
         self._quarantined: Mapping[str, str] = {}
         self._events: list[BoardEvent] = []
@@ -48,7 +49,7 @@ class Health:
                 hint=first.hint,
             )
         if (reason := self._quarantined.get(board)) is not None:
-            raise QuarantinedError(board, reason)
+            raise QuarantinedError(board, reason, self._address_of(board))
 
     def begin_session(self) -> None:
         """Takes the next identification of a board for that of a new session."""
@@ -70,12 +71,21 @@ class Health:
         """Notes a failure that ended the work."""
         self._note(board, EventKind.FAILED, _text(error))
 
+    def passed(self, board: str, detail: str) -> None:
+        """Notes a passed health check."""
+        self._note(board, EventKind.CHECKED, detail)
+
     def mark(self, error: BoardLostError, cause: HilError | None = None) -> None:
         """The board of `error` is out of order from now on; `cause` is the failure that no step mended."""
         if error.board not in self._lost:
             self._lost[error.board] = error
             detail = f"{_text(cause or error)}; tried: {', '.join(error.tried) or 'nothing'}"
             self._note(error.board, EventKind.LOST, detail)
+
+    @property
+    def events(self) -> tuple[BoardEvent, ...]:
+        """The events since the last `take_events`, in their order."""
+        return tuple(self._events)
 
     def take_events(self) -> tuple[BoardEvent, ...]:
         """Returns the events since the last call, in their order."""

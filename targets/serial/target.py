@@ -56,7 +56,7 @@ class SerialTarget:
         repetitions, warmups = self._options.repetitions, self._options.warmups
         if repetitions < 1 or warmups < 0:
             raise BadInputError(f"{repetitions} repetitions after {warmups} warm-ups", hint="at least 1 after 0")
-        self._health = Health()
+        self._health = Health(lambda board: board_address.of_board(self._address, board))
         self._held: _Held | None = None
         self._lost: list[str] = []
         self._last: BoardLostError | None = None
