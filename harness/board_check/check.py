@@ -20,7 +20,7 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import CheckError
-from hil.core.measurement import Trust
+from hil.core.measurement import Measurement, Trust
 from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 from hil.harness.leaves import GIVEN
 from hil.harness.results.records import DeploymentRecord, FigureRecord, HistoryPoint
@@ -43,6 +43,15 @@ _SAME = ("board", "serial_number", "firmware", "firmware_crc32", "hardware", "np
 
 
 @dataclass(frozen=True)
+class KnownModel:
+    """An int8 model, its inputs, and the outputs of the reference kernels."""
+
+    int8: bytes
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
 class CheckOutcome:
     """A passed check; `before` is the last one of the same board and firmware, None for the first."""
 
@@ -50,28 +59,34 @@ class CheckOutcome:
     before: HistoryPoint | None
 
 
-def known_model() -> tuple[bytes, list[Array], list[Array]]:
-    """Returns the int8 model, its inputs, and the outputs of the reference kernels."""
+def known_model() -> KnownModel:
+    """Returns the model that comes with this package."""
     folder = files(__package__)
     samples = np.load(io.BytesIO((folder / "known_samples.npz").read_bytes()))
-    return (folder / "known_model.tflite").read_bytes(), [samples["inputs"]], [samples["outputs"]]
+    return KnownModel((folder / "known_model.tflite").read_bytes(), (samples["inputs"],), (samples["outputs"],))
 
 
-def check(address: str, results: Results | None, health: Health, folder: Path | None = None) -> CheckOutcome:
-    """Checks the board at `address`; `health` gets the events.
+def check(
+    address: str,
+    results: Results | None,
+    health: Health,
+    folder: Path | None = None,
+    known: KnownModel | None = None,
+) -> CheckOutcome:
+    """Checks the board at `address` with the model `known`, by default this package's; `health` gets the events.
 
     Raises `CheckError` for a board that failed, and what keeps it from being reached or from running a model.
     """
-    int8, inputs, outputs = known_model()
+    model = known or known_model()
 
     def compiled_for(npu: NpuConfig) -> Deployable:
         settings = VelaSettings(**asdict(npu))
-        return Deployable(int8, compile_model(int8, settings, name="the known model").model, settings)
+        return Deployable(model.int8, compile_model(model.int8, settings, name="the known model").model, settings)
 
     with board_address.reach(address, folder, npu=DEFAULT_NPU) as access:
-        found = check_board(access, compiled_for, inputs, outputs, health)
+        found = check_board(access, compiled_for, model.inputs, model.outputs, health)
     before = _last(results, identity_of(found)) if results is not None and found.run is not None else None
-    if why := _changed(found, before):
+    if why := changed(found.cycles, before):
         error = CheckError(f"{found.board} failed its health check: {why}", hint="NPU clock, memory, firmware")
         health.failed(found.board, error)
         raise error
@@ -97,12 +112,12 @@ def _last(results: Results, identity: Mapping[str, str]) -> HistoryPoint | None:
     return same[-1] if same else None
 
 
-def _changed(found: BoardCheck, before: HistoryPoint | None) -> str:
-    """Why the cycles are not those of the last check; empty text if they are."""
-    if before is None or found.cycles is None:
+def changed(cycles: Measurement | None, before: HistoryPoint | None) -> str:
+    """Returns why the cycles are not those of the last check; empty text if they are, or one of both has none."""
+    if before is None or cycles is None:
         return ""
-    value, known = found.cycles.value, before.figure.value
-    bound = BOUND if found.cycles.trust is Trust.MEASURED else 0.0
+    value, known = cycles.value, before.figure.value
+    bound = BOUND if cycles.trust is Trust.MEASURED else 0.0
     if abs(value - known) <= bound * known:
         return ""
     return f"{value:,.10g} cycles, {known:,.10g} on {before.started:%Y-%m-%d}; at most {bound:.0%} may change"

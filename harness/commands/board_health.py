@@ -97,7 +97,8 @@ def format_health(boards: Sequence[StoredBoard], since: str, *, by_day: bool) ->
         for board in boards
         if board.since is not None
         for line in wrap(
-            f"{board.name} is in quarantine since {board.since:%Y-%m-%d}: {board.reason}; {BOARD_CHECK} {board.name} lifts it"
+            f"{board.name} is in quarantine since {board.since:%Y-%m-%d}: {board.reason}; "
+            f"{BOARD_CHECK} {board.name} lifts it"
         )
     ]
     return "\n".join([table, *notes])
