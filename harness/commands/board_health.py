@@ -84,12 +84,12 @@ def format_health(boards: Sequence[StoredBoard], since: str, *, by_day: bool) ->
     from hil.harness.text_table import Column, Row, format_table, wrap
 
     if by_day:
-        names = ("day", "board", "event", "cause", "times")
+        names = ("day", "board", "serial number", "event", "cause", "times")
         columns = [Column(name, number=name == "times") for name in names]
         rows = [Row([*cells]) for board in boards for cells in _days(board)]
     else:
-        names = ("board", "serial number", "state", "failures", "by cause", "last failure", "last check")
-        columns = [Column(name, number=name == "failures") for name in names]
+        names = ("board", "serial number", "state", "failures", "last failure", "last check")
+        columns = [Column(name) for name in names]
         rows = [Row(_cells(board)) for board in boards]
     table = format_table(columns, rows, title=f"the last {since}") if rows else f"nothing in the last {since}"
     notes = [
@@ -131,7 +131,7 @@ def format_check(outcome: CheckOutcome, database: str, lifted: str) -> str:
 def _cells(board: StoredBoard) -> list[str]:
     causes = ", ".join(f"{cause} {count}" for cause, count in board.failures.items())
     times = (_day(board.last_failure), _day(board.last_check))
-    return [board.name, board.serial, board.state, str(sum(board.failures.values())), causes, *times]
+    return [board.name, board.serial, board.state, causes or "none", *times]
 
 
 def _days(board: StoredBoard) -> list[tuple[str, ...]]:
@@ -142,7 +142,8 @@ def _days(board: StoredBoard) -> list[tuple[str, ...]]:
     for one in board.events:
         record = record_of(one)
         has_cause = record.event in ("failed", "lost", "recovered")
-        counted[_day(one.at), board.name, record.event, cause_of(record) if has_cause else ""] += 1
+        cause = cause_of(record) if has_cause else ""
+        counted[_day(one.at), board.name, record.serial, record.event, cause] += 1
     newest = sorted(counted.items(), key=lambda item: item[0][0], reverse=True)
     return [(*cells, str(count)) for cells, count in newest]
 

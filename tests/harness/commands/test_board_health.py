@@ -114,7 +114,8 @@ def test_a_board_is_checked_quarantined_and_lifted(virtual: VirtualBoard, desk: 
         "identified",
     ]
     by_day = hil("boards", "health", "desk")
-    assert [*by_day.splitlines()[1].split()] == ["day", "board", "event", "cause", "times"]
+    assert [*by_day.splitlines()[1].split()] == ["day", "board", "serial", "number", "event", "cause", "times"]
+    assert max(map(len, by_day.splitlines())) <= 80
     results = open_results("nightly.db")
     assert [run.exit_code for run in results.runs()] == [0, 0, 3, 3, 3, 6, 6, 6, 0]
     assert results.run("latest").record.kind == "hil run", "a check is no run of models"

@@ -1,4 +1,4 @@
-"""Sessions of pytest on a board that fails night after night: its events, its quarantine, and tests that are not run."""
+"""Sessions of pytest on a board that fails night after night: its events, its quarantine, tests that are not run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def test_a_board_that_fails_night_after_night_is_left_alone(tmp_path: Path, stor
 
     fourth = run(folder, store, *SESSION, "-n", "2", plugins=("xdist",))
     assert fourth.returncode == 6, fourth.stdout + fourth.stderr
-    line = "QuarantinedError: desk is in quarantine: 3 failures in 7 days, in 3 runs (SilentError 2, PortError 1), since"
+    line = (
+        "QuarantinedError: desk is in quarantine: 3 failures in 7 days, in 3 runs (SilentError 2, PortError 1), since"
+    )
     assert line in fourth.stdout
     assert "(hil boards check desk.toml lifts it)" in fourth.stdout
     assert _events(results) == ["lost", "lost", "lost", "quarantined"], "the board was not tried"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,11 +18,13 @@ from pathlib import Path
 
 import pytest
 
-from hil.core.errors import BadInputError, UnavailableError
+from hil.core.errors import BadInputError, QuarantinedError, UnavailableError
 from hil.targets.board_address import reach
-from hil.targets.boards import InUseError, PortError, ResetError
+from hil.targets.boards import BoardLostError, InUseError, PortError, ResetError
 from hil.targets.lab import LabError
 from hil.targets.lab.installation import find_python
+from hil.targets.serial import SerialOptions
+from hil.targets.serial.target import SerialTarget
 
 from .lab import Lab, serial_port
 
@@ -102,6 +105,23 @@ def test_tags_give_each_process_a_place_of_its_own(places: Lab) -> None:
         with pytest.raises(InUseError, match=r"desk1 is acquired by .*; desk2 is acquired by"):
             stack.enter_context(reach("tag:site=here"))
     assert not places.holder("desk2")
+
+
+def test_a_board_in_quarantine_leaves_its_work_to_another_place(places: Lab) -> None:
+    """No board answers at either place: the one that was tried says so."""
+
+    def tried(address: str, *quarantined: str) -> str:
+        target = SerialTarget(SerialOptions(board=address))
+        target.quarantine(dict.fromkeys(quarantined, "3 failures"))
+        with contextlib.closing(target), pytest.raises((BoardLostError, QuarantinedError)) as caught:
+            target.identity()
+        return str(caught.value)
+
+    both = "tag:hil_board=mps3_an547,site=here"
+    assert tried(both, "desk1").startswith("desk2 is lost: ")
+    expected = "desk1 is in quarantine: 3 failures (hil boards check place:desk1 lifts it)"
+    assert tried(both, "desk1", "desk2") == tried("place:desk1", "desk1") == expected
+    assert not places.holder("desk1")
 
 
 def test_a_run_waits_for_a_place_that_another_one_holds(places: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
