@@ -7,7 +7,7 @@ between, they travel in the input of pytest-xdist's workers and in the propertie
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BOARDS = "hil_boards"
 """Property with the events of a report."""
-QUARANTINED = pytest.StashKey[dict[str, str]]()
+QUARANTINED = pytest.StashKey[Mapping[str, str]]()
 """Boards in quarantine, each with the reason."""
 _TARGET: pytest.StashKey[UsesBoards] = pytest.StashKey()
 
@@ -36,7 +36,7 @@ def begin_use(config: pytest.Config, target: Target) -> None:
     from hil.targets.base import UsesBoards
 
     if isinstance(target, UsesBoards):
-        given = json.loads(getattr(config, "workerinput", {}).get(QUARANTINE, "{}"))
+        given: dict[str, str] = json.loads(getattr(config, "workerinput", {}).get(QUARANTINE, "{}"))
         target.quarantine(config.stash.get(QUARANTINED, given))
         config.stash[_TARGET] = target
 
