@@ -27,8 +27,9 @@ def compare(
 
     parts = check_parts(vary or ())
     opened = arguments.open_recorded(results)
-    ids = [opened.run(name).id for name in (run, baseline)]
-    found = compare_stored(opened, *ids, vary=parts)
+    runs = [opened.run(name) for name in (run, baseline)]
+    ids = [one.id for one in runs]
+    found = compare_stored(opened, *ids, vary=parts, finished=runs[0].finished is not None)
     if as_json:
         print(json.dumps(comparison_json(found, *ids, strict=strict)))
     else:

@@ -55,6 +55,7 @@ class Outcome(str, Enum):
     NEW = "new"
 
 
+_UNFINISHED = "the run did not come to its end"
 _OPEN = (Outcome.UNKNOWN, Outcome.NOT_CONFIRMED, Outcome.NOT_COMPARABLE)
 
 
@@ -147,16 +148,25 @@ def compare(
     vary: Collection[str] = (),
     failures: Sequence[FailureRecord] = (),
     past: PastOf = _no_past,
+    finished: bool = True,
 ) -> Comparison:
     """Compares every figure of two runs, deployment by deployment.
 
     `gates` gives those of a deployment; `vary` are the parts of the identity that may differ; `failures` are those of
-    the run; `past` gives the noise and the nights of a measured figure.
+    the run; `past` gives the noise and the nights of a measured figure.  Of a run that has not `finished`, what it
+    lacks is not run.
     """
-    reasons = {failure.deployment: failure for failure in failures if failure.infrastructure and failure.deployment}
+    reasons = {
+        failure.deployment: f"{failure.kind}: {failure.message}"
+        for failure in failures
+        if failure.infrastructure and failure.deployment
+    }
+    usual = "" if finished else _UNFINISHED
     pairs = pair_deployments(baseline, run)
     figures = [
-        one for pair in pairs for one in _figures(pair, gates(pair.record), vary, past, reasons.get(pair.record.name))
+        one
+        for pair in pairs
+        for one in _figures(pair, gates(pair.record), vary, past, reasons.get(pair.record.name, usual))
     ]
     return Comparison(tuple(figures), {pair.name: found for pair in pairs if (found := _changes(pair))})
 
@@ -168,12 +178,12 @@ def _changes(pair: Pair) -> dict[str, tuple[str, str]]:
 
 
 def _figures(
-    pair: Pair, gates: Mapping[str, Gate], vary: Collection[str], past: PastOf, failure: FailureRecord | None
+    pair: Pair, gates: Mapping[str, Gate], vary: Collection[str], past: PastOf, not_run: str
 ) -> list[FigureComparison]:
     before = pair.before.figures if pair.before else {}
     after = pair.after.figures if pair.after else {}
     names = [name for name in {**before, **after} if SESSION not in name]
-    return [_figure(pair, name, gates.get(name), vary, past, failure) for name in names]
+    return [_figure(pair, name, gates.get(name), vary, past, not_run) for name in names]
 
 
 def _figure(
@@ -182,8 +192,9 @@ def _figure(
     gate: Gate | None,
     vary: Collection[str],
     past: PastOf,
-    failure: FailureRecord | None,
+    not_run: str,
 ) -> FigureComparison:
+    """Compares one figure; `not_run` is why the target or its surroundings may have kept it from the run."""
     old = pair.before.figures.get(name) if pair.before else None
     new = pair.after.figures.get(name) if pair.after else None
     known = new or old
@@ -198,8 +209,7 @@ def _figure(
     if old is None or math.isnan(old.value):
         return made(Outcome.NEW)
     if new is None or math.isnan(new.value):
-        reason = f"{failure.kind}: {failure.message}" if failure else _why_missing(pair, new)
-        return made(Outcome.NOT_RUN if failure else Outcome.MISSING, reason=reason)
+        return made(Outcome.NOT_RUN if not_run else Outcome.MISSING, reason=not_run or _why_missing(pair, new))
     if differs := _differences(pair, old, new, vary):
         return made(Outcome.NOT_COMPARABLE, differs=differs)
     if new.trust == Trust.MEASURED.value:

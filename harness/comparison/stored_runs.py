@@ -33,12 +33,13 @@ def compare_stored(
     baseline_id: str,
     *,
     vary: Collection[str] = (),
+    finished: bool = True,
 ) -> Comparison:
-    """Compares the run with the baseline; `vary` as for `compare`."""
+    """Compares the run with the baseline; `vary` and `finished` as for `compare`."""
     failures = results.failures(run_id)
     sides = results.figures(run_id), results.figures(baseline_id)
     past = _past(results, run_id, baseline_id, vary)
-    return compare(*sides, gates=_gates, vary=vary, failures=failures, past=past)
+    return compare(*sides, gates=_gates, vary=vary, failures=failures, past=past, finished=finished)
 
 
 def compare_deployments(

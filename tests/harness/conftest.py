@@ -1,4 +1,4 @@
-"""Fixtures of the harness's tests: a store, the blobs as an int8 file, another Vela, a PostgreSQL server."""
+"""Fixtures of the harness's tests: a store, an int8 file, another Vela, a fortnight of nights, a PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from hil.core.errors import UnavailableError
 from hil.harness.vela.other_versions import OtherVela
+from hil.targets.firmware.build import build
+from tests.support import nights
 from tests.support import postgresql as support
 from tests.support.blobs import model_file, write
+from tests.support.fortnight import Fortnight, Parts, record
 
 
 @pytest.fixture(scope="session")
@@ -76,3 +79,26 @@ def results_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'results.db'}"
     server: support.Server = request.getfixturevalue("postgresql")
     return server.new_schema()
+
+
+@pytest.fixture(scope="session")
+def fortnight(request: pytest.FixtureRequest, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Fortnight:
+    """The scripted fortnight; tests that use it run on one worker, `xdist_group("fortnight")`."""
+
+    def here(fixture: str) -> Any:
+        try:
+            return request.getfixturevalue(fixture)
+        except pytest.skip.Exception:  # the tests of the events that need it skip
+            return None
+
+    parts = Parts(here("other_vela"), here("runner") is not None, here("monitor") is not None)
+    return record(nights.make(tmp_path_factory.mktemp("fortnight"), store), parts)
+
+
+@pytest.fixture(scope="session")
+def monitor(qemu: None, missing: Callable[[object], NoReturn]) -> Path:
+    """The firmware of the virtual board."""
+    try:
+        return build().elf
+    except UnavailableError as error:
+        missing(error)

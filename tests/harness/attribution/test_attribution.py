@@ -17,9 +17,8 @@ from hil.harness.cli import app
 from hil.harness.store.store import Artifact
 from hil.harness.vela.other_versions import OtherVela
 from hil.harness.vela.settings import VelaSettings
-
-from . import nights
-from .nights import NAME, Nights
+from tests.support import nights
+from tests.support.nights import NAME, Nights
 
 SIZE = VelaSettings(options=("--optimise Size",))
 SPARSE: dict[str, Any] = {"sparsity": 0.9}

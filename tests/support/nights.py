@@ -1,7 +1,9 @@
-"""Nights of the blobs: runs on `sim`, recorded in a results database as the pytest plugin does, in one process."""
+"""Nights of the blobs: runs on a target, recorded in a results database as the pytest plugin does, in one process."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,25 +21,29 @@ from hil.harness.results.results import Results
 from hil.harness.store.store import Store
 from hil.harness.vela.other_versions import OtherVela
 from hil.harness.vela.settings import VelaSettings
+from hil.targets import registry
 from tests.support.blobs import model_file, write
 
 LEAF = "prune"
 NAME = f"blobs-{LEAF}"
 
+Place = tuple[str, Mapping[str, Any]]
+"""A target's name and options."""
+SIM: Place = ("sim", {})
+CORSTONE: Place = ("fvp", {"engine": "open"})
+VIRTUAL: Place = ("serial", {"board": "virtual"})
+
 
 @dataclass(frozen=True)
 class Nights:
-    """A repository with the blobs, its store and its results database."""
+    """A repository with the blobs, its store and its results database `nightly.db`."""
 
     folder: Path
+    store: Store
 
     @property
     def results(self) -> Results:
         return open_results(str(self.folder / "nightly.db"))
-
-    @property
-    def store(self) -> Store:
-        return Store(self.folder / "store")
 
     def model(self, **recipe: Any) -> Model:
         found = load_model_file(self.folder / "models" / "blobs.py")
@@ -48,25 +54,28 @@ class Nights:
         vela: VelaSettings | None = None,
         by: OtherVela | None = None,
         changed: dict[str, float] | None = None,
-        target: str = "sim",
+        target: str = "",
+        on: Place = SIM,
         **recipe: Any,
     ) -> str:
-        """Runs one night on `sim` and returns its id.
+        """Runs one night, and returns its id.
 
-        `by` compiles in place of the installed Vela; `changed` are figures of another value, as if something
-        unrecorded had changed them, or the `target` that the record names.
+        `by` compiles in place of the installed Vela; `changed` are figures of another value, as if something unrecorded
+        had changed them, or the `target` that the record names.
         """
-        pipeline = Pipeline(self.store, isolated=False)
-        evaluator = Evaluator(pipeline, "sim", vela or VelaSettings())
-        deployment = evaluator.deploy(self.model(**recipe), LEAF)
-        if by is not None:
-            deployment = replace(deployment, compiled=by.compile_model(deployment.int8, evaluator.vela))
-        evaluator.latency(deployment)
-        identity = deployment_identity(evaluator, deployment) | ({} if by is None else {"vela": by.version})
-        figures = [FigureRecord.of(one) for one in requested_figures(evaluator, deployment)]
+        vela, pipeline = vela or VelaSettings(), Pipeline(self.store, isolated=False)
+        options = registry.declaration(on[0]).options(**on[1])
+        evaluator = Evaluator(pipeline, on[0], vela, samples=1 if on[1] else None, options=options)
+        with contextlib.closing(evaluator.target):
+            deployment = evaluator.deploy(self.model(**recipe), LEAF)
+            if by is not None:
+                deployment = replace(deployment, compiled=by.compile_model(deployment.int8, vela))
+            evaluator.latency(deployment)
+            identity = deployment_identity(evaluator, deployment) | ({} if by is None else {"vela": by.version})
+            figures = [FigureRecord.of(one) for one in requested_figures(evaluator, deployment)]
         figures = [replace(one, value=(changed or {}).get(one.name, one.value)) for one in figures]
         run = self.results.begin(RunRecord("pytest"))
-        key = run.deployment(DeploymentRecord(deployment.name, "blobs", LEAF, target, identity))
+        key = run.deployment(DeploymentRecord(deployment.name, "blobs", LEAF, target or deployment.target, identity))
         run.measurements(key, figures)
         run.finish(0)
         return run.id
@@ -88,5 +97,6 @@ class Nights:
                 self.store.remove(artifact)
 
 
-def make(folder: Path) -> Nights:
-    return Nights(write(folder, {"models/blobs.py": model_file()}))
+def make(folder: Path, store: Path | None = None) -> Nights:
+    """Writes the repository; `store` is the folder of its store (None: within)."""
+    return Nights(write(folder, {"models/blobs.py": model_file()}), Store(store or folder / "store"))
