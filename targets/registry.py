@@ -43,6 +43,7 @@ RESERVED = frozenset(
             "against-vela-option",
         ),
         *("results", "baseline", "update-baseline", "vary", "strict-baseline"),
+        *("deployment", "sessions", "retrain", "install", "files"),
         *(
             "max-accuracy-drop",
             "min-accuracy",

@@ -1,6 +1,6 @@
 """Attribution of one deployment's change: its parts are exchanged, the exchanges checked, the change divided.
 
-    found = Attributor(pipeline, StoredInputs(store)).attribute(pair)
+    found = Attributor(pipeline, StoredInputs(store), StandInTarget(pipeline)).attribute(pair)
     found.figures["npu_cycles"].shares.parts["vela_options"].share
     found.missing                  # {"model": "the int8 file 3f0c91aa is no longer in the store"}
 
@@ -16,8 +16,11 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from hil.core.errors import HilError, InfrastructureError
+from hil.core.measurement import Measurement, Trust
 from hil.harness.attribution.exchange import Exchange, MadeDeployment
+from hil.harness.attribution.exchange_target import ExchangeTarget
 from hil.harness.attribution.layers import LayerChange, changed_layers
+from hil.harness.attribution.noise import FigureNoise, NoiseOf, unknown_noise
 from hil.harness.attribution.parts import FIELDS, MODEL, Differences, Part, differing, groupings
 from hil.harness.attribution.reproduction import MadeEnds, reproduction_notes
 from hil.harness.attribution.retraining import Retraining, why_not_retrained
@@ -35,11 +38,15 @@ Make = Callable[[frozenset[str]], MadeDeployment]
 
 @dataclass(frozen=True)
 class AttributedFigure:
-    """A figure in `unit`: the shares of its change on `sim`, and what the runs recorded (None: nothing)."""
+    """A figure in `unit`: the shares of its change, and what the runs recorded (None: nothing).
+
+    `noise` is None for a figure that has none.
+    """
 
     unit: str
     shares: FigureShares
     recorded: tuple[float | None, float | None]
+    noise: FigureNoise | None = None
 
     @property
     def ends(self) -> tuple[Fraction, Fraction]:
@@ -48,6 +55,10 @@ class AttributedFigure:
         if before is None or after is None:
             return self.shares.before, self.shares.after
         return Fraction(before), Fraction(after)
+
+    def is_noise(self, change: Fraction, spread: float, recorded: int = 0) -> bool:
+        """Returns whether noise hides a change, as `FigureNoise.hides`."""
+        return self.noise is not None and self.noise.hides(change, spread, recorded)
 
     @property
     def unexplained(self) -> Fraction:
@@ -59,12 +70,14 @@ class AttributedFigure:
 class Attribution:
     """The attribution of a deployment's change.
 
-    `parts` were exchanged, the settings of a recipe among them where the model was trained again; `missing` are those
-    that could not be, with the reason.  `differences` has every field that differs.
+    `measured_on` is the target of the exchanges.  `parts` were exchanged, the settings of a recipe among them where the
+    model was trained again; `missing` are those that could not be, with the reason.  `differences` has every field that
+    differs.
     """
 
     deployment: str
     target: str
+    measured_on: str
     differences: Differences
     missing: Mapping[str, str] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
@@ -79,19 +92,32 @@ class Attribution:
 
 
 class Attributor:
-    """Attributes changes from one store; with `find_model`, it trains models whose recipes differ in settings alone."""
+    """Attributes changes from one store, by exchanges on one target.
 
-    def __init__(self, pipeline: Pipeline, inputs: StoredInputs, find_model: FindModel | None = None) -> None:
+    With `find_model`, it trains models whose recipes differ in settings alone.  `noise_of` gives the noise of figures
+    that the target measures.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        inputs: StoredInputs,
+        target: ExchangeTarget,
+        find_model: FindModel | None = None,
+        noise_of: NoiseOf = unknown_noise,
+    ) -> None:
         self._pipeline = pipeline
         self._inputs = inputs
+        self._target = target
         self._find_model = find_model
+        self._noise_of = noise_of
 
     def attribute(self, pair: DeploymentPair) -> Attribution:
         """Returns the attribution of a deployment; raises `InfrastructureError`, and `BadInputError` for no model."""
         record, differences = pair.after.record, differing(*_identities(pair))
         retraining, notes = self._retraining(pair, differences)
         missing, of_run = self._missing(pair, retraining is not None)
-        found = Attribution(record.name, record.target, differences, missing, notes=tuple(notes))
+        found = Attribution(record.name, record.target, self._target.name, differences, missing, notes=tuple(notes))
         try:
             return self._exchanged(pair, found, retraining, of_run)
         except InfrastructureError:
@@ -105,19 +131,28 @@ class Attributor:
         record = pair.after.record
         make_int8 = None if retraining is None else retraining.int8
         origin = Origin(record.model, record.path)
-        exchange = Exchange(self._pipeline, self._inputs, *_identities(pair), origin=origin, make_int8=make_int8)
+        exchange = Exchange(
+            self._pipeline, self._target, self._inputs, *_identities(pair), origin=origin, make_int8=make_int8
+        )
         always = frozenset(name for name, is_run in of_run.items() if is_run)
         of_model = retraining.parts if retraining else ()
         parts = [part for part in found.differences.parts if part.name not in found.missing]
         parts = [*of_model, *(part for part in parts if not of_model or part.name != MODEL)]
         division = self._divide(record.name, parts, lambda chosen: exchange.make(always | chosen))
         figures = {
-            name: AttributedFigure(division.ends.after.figures[name].unit, shares, _recorded(pair, name))
+            name: self._figure(pair, division.ends.after.figures[name], shares)
             for name, shares in division.shares.items()
         }
-        notes = (*found.notes, *division.notes, *reproduction_notes(pair, division.ends, of_run.values()))
+        noises = {name: one.noise for name, one in figures.items() if one.noise is not None}
+        remade = reproduction_notes(pair, division.ends, self._target.name, noises, of_run.values())
+        notes = (*found.notes, *division.notes, *remade)
         layers = changed_layers(division.ends.before, division.ends.after)
         return replace(found, parts=division.parts, figures=figures, layers=layers, notes=notes)
+
+    def _figure(self, pair: DeploymentPair, made: Measurement, shares: FigureShares) -> AttributedFigure:
+        is_noisy = made.trust is Trust.MEASURED and made.name in pair.before.figures
+        noise = self._noise_of(pair, made.name) if is_noisy else None
+        return AttributedFigure(made.unit, shares, _recorded(pair, made.name), noise)
 
     def _divide(self, title: str, parts: list[Part], make: Make) -> _Division:
         """Divides the change among the parts, or among groups of them where they do not work one by one."""

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
@@ -21,8 +22,6 @@ from hil.harness.attribution.attribution import AttributedFigure, Attribution
 from hil.harness.attribution.parts import MODEL, Values, short
 from hil.harness.comparison.recipe_changes import recipe_changes
 from hil.harness.text_table import Column, Row, format_table, wrap
-from hil.targets import registry
-from hil.targets.declaration import Role
 
 LAYERS = 5
 """Layers that a table shows."""
@@ -37,6 +36,8 @@ _LAYER_COLUMNS = (Column("layer"), *(Column(name, number=True) for name in ("bef
 _CYCLES, _TIMES = "npu_cycles", ("latency", "npu_latency")
 _CLOCK = frozenset({"vela", "vela_config", "system_config"})
 """Parts that may change the clock."""
+_NOISE = "noise"
+"""Share of a part that noise may be all of."""
 _LONGEST = 60
 """Characters of an identity's value that are shown."""
 _LONGEST_NAME = 46
@@ -45,13 +46,13 @@ _LONGEST_NAME = 46
 
 def format_attribution(found: Attribution, *, width: int | None = None, colour: bool | None = None) -> str:
     """Formats the parts, their shares of each figure that changed, the layers that moved most, and the notes."""
-    lines = [f"{found.deployment} on {found.target}", *_part_lines(found)]
+    lines = [f"{found.deployment} on {found.target}{_elsewhere(found)}", *_part_lines(found)]
     blocks = ["\n".join(line for text in lines for line in wrap(text, width))]
     if rows := [row for name, one in _shown(found).items() for row in _rows(found, name, one)]:
         blocks.append(format_table(_COLUMNS, rows, width=width, colour=colour))
     if found.layers:
         blocks.append(format_table(_LAYER_COLUMNS, _layer_rows(found), width=width, colour=colour))
-    notes = [*_interactions(found), *found.notes]
+    notes = [*_interactions(found), *_noises(found), *found.notes]
     blocks += ["\n".join(line for text in notes for line in wrap(text, width))] if notes else []
     return "\n".join(blocks)
 
@@ -62,6 +63,7 @@ def attribution_json(found: Attribution) -> dict[str, Any]:
     return {
         "deployment": found.deployment,
         "target": found.target,
+        "measured_on": found.measured_on,
         "method": found.method,
         "parts": [{"part": one.name, "before": one.before, "after": one.after} for one in found.parts],
         "missing": [{"part": part, "reason": reason} for part, reason in found.missing.items()],
@@ -85,9 +87,16 @@ def _figure_json(name: str, one: AttributedFigure) -> dict[str, Any]:
         "after": float(shares.after),
         "change": float(shares.change),
         "shares": [
-            {"part": part, "change": float(share.share), "alone": float(share.alone)}
+            {
+                "part": part,
+                "change": float(share.share),
+                "alone": float(share.alone),
+                "noise": 0.0 if one.noise is None else one.noise.bound(share.spread),
+                "is_noise": one.is_noise(share.share, share.spread),
+            }
             for part, share in shares.parts.items()
         ],
+        "noise_rule": "" if one.noise is None else one.noise.rule,
         "rest": float(shares.rest),
         "interaction": float(shares.interaction),
         "unexplained": float(one.unexplained),
@@ -147,11 +156,13 @@ def _rows(found: Attribution, name: str, one: AttributedFigure) -> Iterator[Row]
     for part, share in sorted(shares.parts.items(), key=lambda pair: -abs(pair[1].share)):
         if share.share or share.alone:
             alone = _number(share.alone, "+") if len(shares.parts) > 1 else ""
-            yield Row(["", part, _number(share.share, "+"), _percent(share.share, change), alone])
+            percent = _NOISE if one.is_noise(share.share, share.spread) else _percent(share.share, change)
+            yield Row(["", part, _number(share.share, "+"), percent, alone])
     if shares.rest:
         yield Row(["", "together", _number(shares.rest, "+"), _percent(shares.rest, change), ""])
     if one.unexplained:
-        percent = _percent(one.unexplained, change)
+        noise = found.measured_on == found.target and one.is_noise(one.unexplained, math.sqrt(2), recorded=2)
+        percent = _NOISE if noise else _percent(one.unexplained, change)
         yield Row(["", _unexplained_by(found), _number(one.unexplained, "+"), percent, ""])
 
 
@@ -159,8 +170,7 @@ def _unexplained_by(found: Attribution) -> str:
     """Names what the recorded change holds beside that of the exchanges."""
     if found.missing:
         return f"{' + '.join(found.missing)}, as the rest"
-    stand_in = registry.with_role(Role.STAND_IN).name
-    return "not made again" if found.target == stand_in else f"rest, on {found.target} alone"
+    return "not made again" if found.target == found.measured_on else f"rest, on {found.target} alone"
 
 
 def _layer_rows(found: Attribution) -> list[Row]:
@@ -176,9 +186,24 @@ def _ending(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}"
 
 
+def _elsewhere(found: Attribution) -> str:
+    return "" if found.target == found.measured_on else f", exchanges on {found.measured_on}"
+
+
+def _noises(found: Attribution) -> Iterator[str]:
+    """Notes on the figures of which noise hides a share."""
+    for name, one in _shown(found).items():
+        if one.noise is None or not any(one.is_noise(share.share, share.spread) for share in one.shares.parts.values()):
+            continue
+        bound = one.noise.bound(1)
+        size = "" if bound is None else f"{float(f'{bound:.3g}'):,g} {one.unit} an exchange, "
+        yield f"{name}: a share marked {_NOISE} may be nothing else: {size}{one.noise.rule}"
+
+
 def _interactions(found: Attribution) -> Iterator[str]:
     for name, one in _shown(found).items():
-        if one.shares.interaction and len(found.parts) > 1:
+        hidden = one.is_noise(one.shares.interaction, one.shares.interaction_spread)
+        if one.shares.interaction and len(found.parts) > 1 and not hidden:
             alone = ", ".join(f"{_number(share.alone, '+')}" for share in one.shares.parts.values() if share.alone)
             total = _number(one.shares.change, "+")
             yield f"{name}: one at a time {alone or '0'}, together {total}: the parts act on each other"

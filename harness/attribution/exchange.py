@@ -1,6 +1,6 @@
-"""A deployment made of parts of two runs: compiled by Vela and modelled on `sim`, from what the store holds.
+"""A deployment made of parts of two runs: compiled by Vela and run on a target, from what the store holds.
 
-    exchange = Exchange(pipeline, inputs, before, after)
+    exchange = Exchange(pipeline, StandInTarget(pipeline), inputs, before, after)
     made = exchange.make(frozenset({"vela_options"}))     # the baseline with the run's options
     made.figures["npu_cycles"].value
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from hil.core.measurement import Measurement
 from hil.core.npu_config import NpuConfig
+from hil.harness.attribution.exchange_target import ExchangeTarget
 from hil.harness.attribution.parts import MODEL, VELA, VELA_CONFIG, mixed
 from hil.harness.attribution.stored_inputs import StoredInputs
 from hil.harness.evaluation.cost import latency_of
@@ -24,9 +25,7 @@ from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import UNKNOWN, Origin
 from hil.harness.vela.compiler import Compiled
 from hil.harness.vela.settings import VelaSettings
-from hil.targets import registry
-from hil.targets.base import Deployable
-from hil.targets.declaration import Role
+from hil.targets.base import Deployable, Run
 from hil.targets.execution.signature import read_signature
 
 _ON_CPU = "cpu_operators"
@@ -37,12 +36,16 @@ MakeInt8 = Callable[[frozenset[str]], bytes]
 
 @dataclass(frozen=True, eq=False)
 class MadeDeployment:
-    """A compiled model with its figures on `sim`; `npu` has the memories that its cycles were modelled with."""
+    """A compiled model with its figures; `npu` has the memories that its cycles were modelled with.
+
+    `identity` is what the target reported of itself.
+    """
 
     int8: bytes
     compiled: Compiled
     npu: NpuConfig
     figures: Mapping[str, Measurement]
+    identity: Mapping[str, str]
 
 
 class Exchange:
@@ -54,6 +57,7 @@ class Exchange:
     def __init__(
         self,
         pipeline: Pipeline,
+        target: ExchangeTarget,
         inputs: StoredInputs,
         before: Mapping[str, str],
         after: Mapping[str, str],
@@ -62,6 +66,7 @@ class Exchange:
         make_int8: MakeInt8 | None = None,
     ) -> None:
         self._pipeline = pipeline
+        self._target = target
         self._inputs = inputs
         self._before, self._after = before, after
         self._origin = origin
@@ -88,12 +93,12 @@ class Exchange:
         compiled = self._pipeline.compiled(int8, settings, self._origin, vela)
         if vela is not None and not settings.config_text:
             settings = replace(settings, config_text=vela.config_text)
-        return MadeDeployment(int8, compiled, settings, self._figures(int8, compiled, settings))
-
-    def _figures(self, int8: bytes, compiled: Compiled, npu: NpuConfig) -> dict[str, Measurement]:
-        inputs = [np.zeros((1, *spec.sample_shape), spec.dtype) for spec in read_signature(int8).inputs]
-        target = registry.with_role(Role.STAND_IN).name
-        run = self._pipeline.outputs(target, Deployable(int8, compiled.model, npu), inputs, self._origin)
-        latency = check_whole(lambda: latency_of(run, compiled.summary, target, npu.system_config))
+        run = self._run(int8, compiled, settings)
+        latency = check_whole(lambda: latency_of(run, compiled.summary, self._target.name, settings.system_config))
         on_cpu = [one for one in run.measurements if one.name == _ON_CPU]
-        return {one.name: one for one in (*byte_figures(int8, compiled.summary), *time_figures(*latency), *on_cpu)}
+        figures = (*byte_figures(int8, compiled.summary), *time_figures(*latency), *on_cpu)
+        return MadeDeployment(int8, compiled, settings, {one.name: one for one in figures}, run.identity)
+
+    def _run(self, int8: bytes, compiled: Compiled, npu: NpuConfig) -> Run:
+        inputs = [np.zeros((1, *spec.sample_shape), spec.dtype) for spec in read_signature(int8).inputs]
+        return self._target.run(Deployable(int8, compiled.model, npu), inputs, self._origin)

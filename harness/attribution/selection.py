@@ -29,20 +29,26 @@ class DeploymentPair:
         return any(before[name].value != figure.value for name, figure in after.items() if name in before)
 
 
-def select(results: Results, run_id: str, baseline_id: str, names: Collection[str] = ()) -> tuple[DeploymentPair, ...]:
-    """Returns the pairs to attribute; with `names`, these.
+def select(
+    results: Results, run_id: str, baseline_id: str, names: Collection[str] = (), target: str = ""
+) -> tuple[DeploymentPair, ...]:
+    """Returns the pairs to attribute; with `names`, these, and with `target`, those that ran there.
 
     A gated figure that is worse selects its deployment, whatever part of the identity differs.  Raises `BadInputError`
     for a name that not both runs have, or two runs without a common deployment.
     """
-    pairs = tuple(
+    common = tuple(
         DeploymentPair(pair.name, pair.before, pair.after)
         for pair in pair_deployments(results.figures(baseline_id), results.figures(run_id))
         if pair.before and pair.after
     )
-    known = [pair.after.record.name for pair in pairs]
-    if not pairs:
+    if not common:
         raise BadInputError(f"{run_id} and {baseline_id} have no deployment in common")
+    pairs = tuple(pair for pair in common if target in ("", pair.after.record.target))
+    if not pairs:
+        targets = ", ".join(sorted({pair.after.record.target for pair in common}))
+        raise BadInputError(f"{run_id} and {baseline_id} did not run on {target}", hint=f"they ran on {targets}")
+    known = [pair.after.record.name for pair in pairs]
     for name in names:
         if name not in known:
             raise BadInputError(f"not both runs have a deployment {name}", hint=f"there are: {', '.join(known)}")

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -34,10 +34,14 @@ _WHOLE, _BOTH_WAYS = "shapley", "both ways"
 
 @dataclass(frozen=True)
 class PartShare:
-    """The share of one part, and its change `alone`: put into the baseline without the others."""
+    """The share of one part, and its change `alone`: put into the baseline without the others.
+
+    `spread` is the noise of the share where each exchange has a noise of 1, independent of the others'.
+    """
 
     share: Fraction
     alone: Fraction
+    spread: float
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,11 @@ class FigureShares:
     def interaction(self) -> Fraction:
         """Change that the parts make together, beyond the sum of what each makes alone."""
         return self.change - sum((one.alone for one in self.parts.values()), Fraction())
+
+    @property
+    def interaction_spread(self) -> float:
+        """The spread of the interaction, as that of a share."""
+        return math.hypot(1, len(self.parts) - 1, math.sqrt(len(self.parts)))
 
 
 def method(count: int) -> str:
@@ -87,8 +96,20 @@ def divide_change(parts: Sequence[str], evaluate: Evaluate) -> dict[str, FigureS
 def _divide(parts: Sequence[str], values: Mapping[Chosen, Fraction]) -> FigureShares:
     none, whole = frozenset[str](), frozenset(parts)
     share = _shapley if method(len(parts)) == _WHOLE else _both_ways
-    found = {part: PartShare(share(part, parts, values), values[frozenset({part})] - values[none]) for part in parts}
+    found = {
+        part: PartShare(
+            share(part, parts, values),
+            values[frozenset({part})] - values[none],
+            math.hypot(*(share(part, parts, _only(one, values)) for one in values)),
+        )
+        for part in parts
+    }
     return FigureShares(values[none], values[whole], found)
+
+
+def _only(chosen: Chosen, values: Iterable[Chosen]) -> dict[Chosen, Fraction]:
+    """Values of which one is 1 and all others 0: a share of them is the weight of that exchange in the share."""
+    return {one: Fraction(one == chosen) for one in values}
 
 
 def _shapley(part: str, parts: Sequence[str], values: Mapping[Chosen, Fraction]) -> Fraction:

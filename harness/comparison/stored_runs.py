@@ -38,7 +38,7 @@ def compare_stored(
     """Compares the run with the baseline; `vary` and `finished` as for `compare`."""
     failures = results.failures(run_id)
     sides = results.figures(run_id), results.figures(baseline_id)
-    past = _past(results, run_id, baseline_id, vary)
+    past = past_of(results, run_id, baseline_id, vary)
     return compare(*sides, gates=_gates, vary=vary, failures=failures, past=past, finished=finished)
 
 
@@ -50,7 +50,7 @@ def compare_deployments(
     vary: Collection[str] = (),
 ) -> Comparison:
     """Compares some deployments of a run that has not finished; what it has not measured yet is no figure."""
-    past = _past(results, "", baseline_id, vary)
+    past = past_of(results, "", baseline_id, vary)
     known = [
         replace(
             pair.before, figures={name: one for name, one in pair.before.figures.items() if name in pair.after.figures}
@@ -86,7 +86,8 @@ def _gates(record: DeploymentRecord) -> Mapping[str, Gate]:
     return gates_of(record.gates)
 
 
-def _past(results: Results, run_id: str, baseline_id: str, vary: Collection[str]) -> PastOf:
+def past_of(results: Results, run_id: str, baseline_id: str, vary: Collection[str] = ()) -> PastOf:
+    """Returns the noise and the nights of measured figures, from all finished runs but `run_id`."""
     frozen = results.run(baseline_id).started
 
     def of(pair: Pair, figure: str) -> Past:

@@ -8,7 +8,7 @@ from hil.harness.judgement.acknowledged import Acknowledged, unacknowledged
 from hil.harness.judgement.confirmation import Confirmation, Outcome, confirm
 from hil.harness.judgement.e_divisive import ChangePoint, change_points
 from hil.harness.judgement.exact import judge_exact
-from hil.harness.judgement.measured import judge_measured
+from hil.harness.judgement.measured import judge_measured, noise_of_night
 from hil.harness.judgement.noise import Noise, calibrate, calibrate_together
 from hil.harness.judgement.sequential import MOST_SAMPLES, SequentialJudgement, judge_sequentially
 from hil.harness.judgement.verdict import Judgement, Verdict
@@ -30,5 +30,6 @@ __all__ = [
     "judge_exact",
     "judge_measured",
     "judge_sequentially",
+    "noise_of_night",
     "unacknowledged",
 ]

@@ -88,7 +88,7 @@ def judge_measured(
     after = history[len(history) - min(len(history), since_baseline) :] if since_baseline is not None else history
     frozen = _Reference(_frozen_level(medians, after), 1, "the baseline")
     figure, allows = float(np.median(sessions)), allowance(frozen.level, allowed, allowed_relative)
-    single, source = _noise(frozen.level, nights, noise)
+    single, source = noise_of_night(frozen.level, history, noise)
     if single is None:
         change = figure - frozen.level
         return Judgement(
@@ -107,7 +107,7 @@ def judge_measured(
 
 def half_width(single: Array | float, sessions: int, nights: int) -> Array:
     """Returns what noise leaves open of the change of a median of sessions against a median of nights."""
-    share = SHARED + (1 - SHARED) * _variance(sessions) + _variance(nights)
+    share = SHARED + (1 - SHARED) * median_variance(sessions) + median_variance(nights)
     return np.asarray(single) * math.sqrt(share)
 
 
@@ -146,8 +146,12 @@ def _frozen_level(medians: Floats, history: Sequence[float]) -> float:
     return float(np.median([*medians, *first]))
 
 
-def _noise(level: float, nights: Floats, noise: Noise | None) -> tuple[float | None, str]:
-    """Returns the noise of one night in the figure's unit (None: not known) and the rule it comes from."""
+def noise_of_night(level: float, history: Sequence[float], noise: Noise | None) -> tuple[float | None, str]:
+    """Returns the noise of one night in the figure's unit (None: not known) and the rule it comes from.
+
+    `history` and `noise` as for `judge_measured`.
+    """
+    nights = np.array(history[-WINDOW:], dtype=np.float64)
     least = CRYSTAL * abs(level)
     pair = 0.0 if noise is None else noise.threshold(level)
     own = float(spread(nights)) if len(nights) >= FEWEST_NIGHTS else 0.0
@@ -160,6 +164,6 @@ def _noise(level: float, nights: Floats, noise: Noise | None) -> tuple[float | N
     return None, f"noise is not known: no calibration, and {len(nights)} of {FEWEST_NIGHTS} nights"
 
 
-def _variance(count: int) -> float:
+def median_variance(count: int) -> float:
     """Returns the variance of the median of `count` normal values as a part of that of one, from above."""
     return 1 / count if count <= 2 else 1.5 / count

@@ -37,7 +37,7 @@ NOISE = {DESK: 0.01, NOISY: 0.05}
 """Board -> standard deviation of its sessions, as a fraction of the latency."""
 CALIBRATION = 20
 """Nights of each board before the fortnight."""
-_UNPLUGGED = """
+UNPLUGGED = """
 based_on = "mps3_an547"
 [port]
 path = "/dev/ttyUSB99"
@@ -95,7 +95,7 @@ class Fortnight:
     def on_unplugged_board(self) -> str:
         """A night on a board whose serial port is gone."""
         description = self.nights.folder / "unplugged.toml"
-        description.write_text(_UNPLUGGED)
+        description.write_text(UNPLUGGED)
         try:
             return self.nights.record(on=("serial", {"board": str(description)}))
         except InfrastructureError as error:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hil.harness.attribution.attribution import Attribution, Attributor, FindModel
+from hil.harness.attribution.exchange_target import ExchangeTarget, StandInTarget
+from hil.harness.attribution.noise import NoiseOf, stored_noise
 from hil.harness.attribution.selection import select
 from hil.harness.attribution.stored_inputs import StoredInputs
 from hil.harness.evaluation.evaluator import Evaluator
@@ -80,11 +82,20 @@ class Nights:
         run.finish(0)
         return run.id
 
-    def attribute(self, run: str, baseline: str, find_model: FindModel | None = None, *folders: Path) -> Attribution:
-        """Attributes the change between two nights, from the store as it is."""
+    def attribute(
+        self,
+        run: str,
+        baseline: str,
+        find_model: FindModel | None = None,
+        *folders: Path,
+        target: ExchangeTarget | None = None,
+        noise_of: NoiseOf | None = None,
+    ) -> Attribution:
+        """Attributes the change between two nights, from the store as it is; on `sim` where no target is given."""
         (pair,) = select(self.results, run, baseline)
-        pipeline = Pipeline(self.store, isolated=False)
-        return Attributor(pipeline, StoredInputs(self.store, folders), find_model).attribute(pair)
+        pipeline, noise = Pipeline(self.store, isolated=False), noise_of or stored_noise(self.results, run, baseline)
+        inputs, target = StoredInputs(self.store, folders), target or StandInTarget(pipeline)
+        return Attributor(pipeline, inputs, target, find_model, noise).attribute(pair)
 
     def figure(self, run: str, name: str) -> float:
         (found,) = self.results.figures(run)
