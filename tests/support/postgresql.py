@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hil.core.process_folder import process_folder
+
 ROLE = "hil"
 PASSWORD = "pass:w@rd/5%"
 QUOTED = "pass%3Aw%40rd%2F5%25"
@@ -95,8 +97,12 @@ def programs() -> Path | None:
 
 @contextmanager
 def server() -> Iterator[Server]:
-    """A server with a new cluster; it is ended with the block, and by the kernel if this process is killed."""
-    folder = Path(tempfile.mkdtemp(prefix="hil-pg-"))  # the name of a socket has at most 107 characters
+    """A server with a new cluster; it is ended with the block, and by the kernel if this process is killed.
+
+    Its folder is in that of this process, which the next process removes after a kill.
+    """
+    process_folder().chmod(0o711)  # the server's user passes through
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir=process_folder()))  # a socket's name has at most 107 characters
     try:
         (folder / "password").write_text(PASSWORD)
         for path in (folder, folder / "password"):
