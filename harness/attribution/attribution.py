@@ -11,6 +11,7 @@ as the other side has it; then only one of the two ends is the recorded one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -236,5 +237,6 @@ def _identities(pair: DeploymentPair) -> tuple[Mapping[str, str], Mapping[str, s
 
 
 def _recorded(pair: DeploymentPair, name: str) -> tuple[float | None, float | None]:
-    before, after = pair.before.figures.get(name), pair.after.figures.get(name)
-    return None if before is None else before.value, None if after is None else after.value
+    found = (side.figures.get(name) for side in (pair.before, pair.after))
+    before, after = (None if one is None or not math.isfinite(one.value) else one.value for one in found)
+    return before, after

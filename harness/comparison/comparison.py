@@ -201,14 +201,14 @@ def _figure(
     assert known is not None
 
     def made(outcome: Outcome, **fields: Any) -> FigureComparison:
-        before, after = (None if one is None or math.isnan(one.value) else one.value for one in (old, new))
+        before, after = (None if one is None or not math.isfinite(one.value) else one.value for one in (old, new))
         return FigureComparison(
             pair.name, pair.record.target, name, outcome, before, after, known.unit, known.trust, gate, **fields
         )
 
-    if old is None or math.isnan(old.value):
+    if old is None or not math.isfinite(old.value):
         return made(Outcome.NEW)
-    if new is None or math.isnan(new.value):
+    if new is None or not math.isfinite(new.value):
         return made(Outcome.NOT_RUN if not_run else Outcome.MISSING, reason=not_run or _why_missing(pair, new))
     if differs := _differences(pair, old, new, vary):
         return made(Outcome.NOT_COMPARABLE, differs=differs)
@@ -226,7 +226,7 @@ def _figure(
 def _why_missing(pair: Pair, new: FigureRecord | None) -> str:
     if pair.after is None:
         return "no test ran this deployment"
-    return "no test asked for it" if new is None else "the value is no number"
+    return "no test asked for it" if new is None else "the value is no finite number"
 
 
 def _differences(pair: Pair, old: FigureRecord, new: FigureRecord, vary: Collection[str]) -> dict[str, tuple[str, str]]:

@@ -24,6 +24,7 @@ from hil.harness.store.store import Store
 from hil.targets import create, registry
 from hil.targets.base import Deployable, Progress, Run
 from tests.support.fortnight import UNPLUGGED, Fortnight
+from tests.support.json_schema import validate
 from tests.support.nights import Nights
 
 pytestmark = pytest.mark.xdist_group("fortnight")
@@ -66,7 +67,9 @@ def test_the_corstone_300_gives_each_part_its_share(
     words = ["bisect", fortnight.runs[ON_CORSTONE], "corstone", "--results", "nightly.db"]
     words += ["--store", str(fortnight.nights.store.root), "--target", "fvp", "--engine", "open", "--json"]
     app(words, standalone_mode=False)
-    (found,) = json.loads(capsys.readouterr().out)["deployments"]
+    said = json.loads(capsys.readouterr().out)
+    validate(said, "bisect")
+    (found,) = said["deployments"]
     assert (found["target"], found["measured_on"], found["notes"], found["missing"]) == ("fvp", "fvp", [], [])
     assert {part["part"] for part in found["parts"]} == {"model", "vela_options"}
     cycles = next(one for one in found["figures"] if one["figure"] == "npu_cycles")
@@ -131,6 +134,7 @@ def test_shares_within_the_noise_are_not_named(
     assert board.sessions == 4, "each exchange after the first one has a session of its own"
     assert found.notes == ()
     assert ("a share marked noise may be nothing else" in format_attribution(found)) == bool(hidden)
+    validate({"run": "", "baseline": "", "deployments": [attribution_json(found)]}, "bisect")
     (said,) = (one for one in attribution_json(found)["figures"] if one["figure"] == "npu_cycles")
     assert {one["part"] for one in said["shares"] if one["is_noise"]} == hidden
 

@@ -25,6 +25,7 @@ from hil.harness.results.records import (
     TestRecord,
     VerdictRecord,
 )
+from tests.support.json_schema import validate
 
 HIL = [sys.executable, "-m", "hil.harness.cli"]
 
@@ -118,6 +119,8 @@ def test_numbers_that_json_does_not_have_are_texts(nights: list[str]) -> None:
     odd = [FigureRecord(name, float(name), "dB", "exact", (float(name),)) for name in ("nan", "inf", "-inf")]
     run.measurements(run.deployment(DeploymentRecord("odd", "odd", "ptq", "sim")), odd)
     text = hil("results", "export", "latest")
+    for exported in json.loads(hil("results", "export", *nights))["runs"]:
+        validate(exported, "run")
     (_, odd_one) = json.loads(text, parse_constant=pytest.fail)["runs"][0]["deployments"]
     assert [figure["value"] for figure in odd_one["figures"]] == ["-Infinity", "Infinity", "NaN"]
     assert "NaN" in hil("results", "show", "latest")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from hil.harness.attribution.attribution_table import attribution_json
 from hil.harness.comparison.comparison import Comparison, Outcome
-from hil.harness.comparison.comparison_table import format_comparison
+from hil.harness.comparison.comparison_table import comparison_json, format_comparison
 from hil.harness.comparison.stored_runs import compare_stored
+from hil.harness.results.document import document
 from tests.support.fortnight import BASELINES, EVENTS, Fortnight
+from tests.support.json_schema import validate
 from tests.support.nights import NAME
 
 pytestmark = pytest.mark.xdist_group("fortnight")
@@ -30,6 +33,7 @@ def test_each_event_lands_on_its_verdict_and_its_cause(
     found = fortnight.compared[name]
     assert {figure: outcome(found, figure) for figure in event.verdicts} == event.verdicts
     assert found.exit_code() == event.exit_code
+    validate(comparison_json(found, fortnight.runs[name], event.against, strict=False), "compare")
     assert set(found.changes.get(NAME, {})) == event.changes
 
 
@@ -62,6 +66,7 @@ def test_the_exchange_gives_each_part_its_share(
         pytest.skip(f"{name}: this machine lacks a part of it")
     found = fortnight.nights.attribute(fortnight.runs[name], fortnight.runs[EVENTS[name].against])
     assert {part.name for part in found.parts} == parts
+    validate({"run": "", "baseline": "", "deployments": [attribution_json(found)]}, "bisect")
     assert (found.missing, found.notes) == ({}, ())
     for figure in ("npu_cycles", "encoded_weights"):
         shares = found.figures[figure].shares
@@ -80,6 +85,12 @@ def test_infrastructure_is_no_regression_and_strict_fails_what_has_no_verdict(fo
 def test_a_killed_run_is_unfinished(fortnight: Fortnight) -> None:
     stored = fortnight.nights.results.run(fortnight.runs["a killed run"])
     assert (stored.state, stored.exit_code, stored.figures) == ("unfinished", None, 1)
+
+
+def test_every_night_is_documented_by_the_schema(fortnight: Fortnight) -> None:
+    results = fortnight.nights.results
+    for run in results.runs():
+        validate(document(results, run), "run")
 
 
 def test_the_nights_are_those_of_a_fortnight(fortnight: Fortnight) -> None:
