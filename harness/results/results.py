@@ -6,6 +6,8 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from sqlalchemy import Connection, select
+
 from hil.core.errors import BadInputError
 from hil.harness.results import reader, retention, schema
 from hil.harness.results.database import Database, clean, upsert
@@ -72,11 +74,21 @@ class Results:
         self._database.write(lambda connection: upsert(connection, schema.acknowledged, [row]))
 
     def set_baseline(self, name: str, run_id: str) -> None:
-        """Names a run; the name moves if another run has it.  Raises `BadInputError` for `latest` and an empty name."""
+        """Names a run; the name moves if another run has it.
+
+        Raises `BadInputError` for `latest`, an empty name, and a run that is not there, or was just removed.
+        """
         if not name.strip() or name == LATEST:
             raise BadInputError(f"a baseline cannot be named {name!r}")
         row = clean({"name": name, "run_id": run_id, "created": now()})
-        self._database.write(lambda connection: upsert(connection, schema.baselines, [row]))
+        of_run = select(schema.runs.c.id).where(schema.runs.c.id == row["run_id"])
+
+        def work(connection: Connection) -> None:
+            if connection.scalar(of_run.with_for_update(read=True, key_share=True)) is None:
+                raise BadInputError(f"no run {run_id}: it cannot be the baseline {name}")
+            upsert(connection, schema.baselines, [row])
+
+        self._database.write(work)
 
     def delete_baseline(self, name: str) -> None:
         """Takes the name from its run, which stays; raises `BadInputError` for no baseline."""

@@ -26,13 +26,20 @@ class Rule:
 
 
 def prune(database: Database, rule: Rule, *, dry_run: bool = False) -> tuple[StoredRun, ...]:
-    """Removes the runs that a rule names, with all that belongs to them; returns them, the newest first."""
+    """Removes the runs that a rule names, with all that belongs to them; returns them, the newest first.
+
+    A run that becomes a baseline meanwhile stays: the runs are locked, which keeps further names from them, and then
+    those that have one by now are left out.
+    """
+    condition = _condition(rule, now())
 
     def work(connection: Connection) -> tuple[StoredRun, ...]:
-        doomed = reader.runs(connection, where=_condition(rule, now()))
-        if not dry_run:
-            for one in doomed:
-                connection.execute(delete(schema.runs).where(schema.runs.c.id == one.id))
+        if dry_run:
+            return reader.runs(connection, where=condition)
+        locked = set(connection.scalars(select(schema.runs.c.id).where(condition).with_for_update()))
+        doomed = tuple(one for one in reader.runs(connection, where=condition) if one.id in locked)
+        for one in doomed:
+            connection.execute(delete(schema.runs).where(schema.runs.c.id == one.id))
         return doomed
 
     return database.read(work) if dry_run else database.write(work)

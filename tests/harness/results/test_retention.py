@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
+from hil.core.errors import BadInputError
 from hil.harness.results import open_results, schema
 from hil.harness.results.records import (
     AcknowledgedRecord,
@@ -93,3 +95,26 @@ def test_a_pruned_sqlite_file_is_smaller(tmp_path: Path) -> None:
     results.prune(Rule(keep=1))
     results.close()
     assert (tmp_path / "x.db").stat().st_size < before / 5
+
+
+def test_a_run_that_becomes_a_baseline_meanwhile_stays(results: Results, results_url: str) -> None:
+    """The name is given in a transaction that ends when the pruning has begun and waits for it."""
+    old = next(run for run in results.runs() if run.record.kind == "50 days")
+    row = {"name": "late", "run_id": old.id, "created": old.started}
+    engine, pruning = sqlalchemy.create_engine(results_url), open_results(results_url)
+    with ThreadPoolExecutor(1) as pool:
+        with engine.connect() as connection:
+            connection.execute(insert(schema.baselines).values(**row))
+            gone = pool.submit(pruning.prune, Rule(older_than=timedelta(days=40)))
+            assert not wait([gone], timeout=0.5).done
+            connection.commit()
+        assert gone.result() == ()
+    assert {one.name for one in results.baselines()} == {"main", "late"}
+    assert results.run("late").id == old.id
+
+
+def test_a_run_that_was_removed_meanwhile_is_no_baseline(results: Results) -> None:
+    gone = next(run.id for run in results.runs() if run.record.kind == "50 days")
+    results.prune(Rule(older_than=timedelta(days=40)))
+    with pytest.raises(BadInputError, match=f"no run {gone}"):
+        results.set_baseline("late", gone)
