@@ -121,12 +121,12 @@ def baseline(
     """List the baselines, name a run, or forget a name."""
     from hil.core.errors import BadInputError
 
-    if ((name is None) != (run is None) and not (name and delete)) or (delete and (run or not name)):
+    if ((name is None) != (run is None) and not (name and delete)) or (delete and (run is not None or name is None)):
         raise BadInputError("a baseline takes NAME RUN, or NAME --delete")
     opened = arguments.open_recorded(results)
-    if name and delete:
+    if name is not None and delete:
         opened.delete_baseline(name)
-    elif name and run:
+    elif name is not None and run is not None:
         opened.set_baseline(name, opened.run(run).id)
     rows = [{"name": one.name, "run": one.run_id, "set": one.created.isoformat()} for one in opened.baselines()]
     table = _table(("baseline", "run", "set"), [tuple(row.values()) for row in rows])

@@ -59,6 +59,10 @@ class ResultsRecorder:
 
         chosen = self._chosen
         self._rule = parse_rule(self.config.getini(QUARANTINE))
+        if chosen.update_baseline:
+            from hil.harness.results.results import check_baseline_name
+
+            check_baseline_name(chosen.baseline or "")
         try:
             self._results = open_results(self._url)
             self.config.stash[QUARANTINED] = quarantined(self._results) if self._rule else {}

@@ -16,6 +16,8 @@ from hil.core.errors import BadInputError
 _FORMS = "nightly.db, sqlite:///nightly.db, or postgresql://USER@HOST/DATABASE; in a password, %40 is @ and %2F is /"
 _POSTGRESQL = ("postgres", "postgresql", "postgresql+psycopg")
 _SQLITE = ("sqlite", "sqlite+pysqlite")
+_SHOWN = 60
+"""Characters of a path that cannot be one that a message shows."""
 
 
 def parse_url(text: str) -> URL:
@@ -38,7 +40,7 @@ def parse_url(text: str) -> URL:
 
 def _parsed(text: str) -> URL | None:
     """The URL; None for what is none, such as one with an unquoted `@` in its password."""
-    if not re.match(r"\w[\w+.-]*://|(sqlite|postgres(ql)?)(\+\w+)?:", text):
+    if not re.match(r"\w[\w+.-]*://|(file|sqlite|postgres(ql)?)(\+\w+)?:", text):
         return URL.create("sqlite", database=str(Path(text).expanduser()))
     try:
         url = make_url(text)
@@ -61,13 +63,24 @@ def file_of(url: URL) -> Path | None:
 
 
 def _checked_file(url: URL) -> URL:
-    """Raises `BadInputError` for a database in memory, a folder, and a file in no folder."""
+    """Raises `BadInputError` for a database in memory, what is no file, and a file in no folder."""
     if url.database in (None, "", ":memory:", "file::memory:") or url.query.get("mode") == "memory":
         raise BadInputError("a results database in memory ends with its process", hint=f"a results URL is {_FORMS}")
+    if {"uri", "mode"} & url.query.keys() and not url.database.startswith("file:"):
+        raise BadInputError("options of an SQLite file need its URI", hint="sqlite:///file:nightly.db?mode=ro&uri=true")
     file = file_of(url)
     assert file is not None
-    if file.is_dir():
-        raise BadInputError(f"the results database {file} is a folder")
-    if not file.parent.is_dir():
+    try:
+        kind = "a folder" if file.is_dir() else "no file" if file.exists() and not file.is_file() else ""
+        has_folder = file.parent.is_dir()
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"the results database {str(file)[:_SHOWN]}: {_reason(error)}") from None
+    if kind:
+        raise BadInputError(f"the results database {file} is {kind}")
+    if not has_folder:
         raise BadInputError(f"the results database {file}: there is no folder {file.parent}")
     return url
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -28,8 +28,15 @@ from hil.harness.results.records import (
     VerdictRecord,
 )
 
+MOST_NAME = 100
+"""Characters of the name of a baseline at most; an id is shorter."""
+_SHOWN = 20
+"""Characters of a longer name that a message shows."""
 _NAMES = 5
 """Names that a hint lists."""
+_RUN = "RUN is an id, latest or a baseline"
+_MOST_ROWS = 2**31 - 1
+"""Rows that a limit may ask for, on both databases."""
 _FIGURE = tuple(
     schema.measurements.c[name] for name in ("deployment_id", "name", "value", "unit", "trust", "note", "repetitions")
 )
@@ -39,7 +46,8 @@ def runs(
     connection: Connection, limit: int | None = None, model: str = "", where: ColumnElement[bool] | None = None
 ) -> tuple[StoredRun, ...]:
     """Returns runs, the newest first; with `model`, those that have a deployment of it."""
-    statement = select(schema.runs).order_by(schema.runs.c.started.desc(), schema.runs.c.id.desc()).limit(limit)
+    newest_first = (schema.runs.c.started.desc(), schema.runs.c.id.desc())
+    statement = select(schema.runs).order_by(*newest_first).limit(bounded(limit))
     if where is not None:
         statement = statement.where(where)
     if model:
@@ -50,6 +58,8 @@ def runs(
 
 def run(connection: Connection, name: str) -> StoredRun:
     """Returns the run of an id, a unique prefix of one, `latest`, or a baseline's name; else raises `BadInputError`."""
+    if not name or len(name) > MOST_NAME:
+        raise BadInputError(f"{name[:_SHOWN]!r}{'...' if name else ''} is no name of a run", hint=_RUN)
     if name == "latest":
         if newest := runs(connection, 1, where=schema.runs.c.kind != BOARD_CHECK):
             return newest[0]
@@ -61,9 +71,12 @@ def run(connection: Connection, name: str) -> StoredRun:
         return _with_counts(connection, select(schema.runs).where(schema.runs.c.id == found[0]))[0]
     if found:
         raise BadInputError(f"{name} begins several runs: {', '.join(sorted(found))}")
-    raise BadInputError(
-        f"no run {name}", hint=f"RUN is an id, latest or a baseline; {names_hint(baselines(connection))}"
-    )
+    raise BadInputError(f"no run {name}", hint=f"{_RUN}; {names_hint(baselines(connection))}")
+
+
+def bounded(limit: int | None) -> int | None:
+    """Returns a limit that both databases take."""
+    return limit and min(limit, _MOST_ROWS)
 
 
 def names_hint(known: Sequence[Baseline]) -> str:
@@ -115,7 +128,7 @@ def history(
         .where(deployments.c.model == model, deployments.c.path == path, deployments.c.target == target)
         .where(measurements.c.name == figure)
         .order_by(schema.runs.c.started.desc(), schema.runs.c.id.desc())
-        .limit(limit)
+        .limit(bounded(limit))
     )
     points = [
         HistoryPoint(run_id, started, finished is not None, run_identity, deployment_id, identity, _figure(*columns))

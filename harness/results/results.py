@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -12,6 +13,7 @@ from hil.core.errors import BadInputError
 from hil.harness.results import reader, retention, schema
 from hil.harness.results.database import Database, clean, upsert
 from hil.harness.results.location import hide_passwords
+from hil.harness.results.reader import MOST_NAME
 from hil.harness.results.records import (
     AcknowledgedRecord,
     Baseline,
@@ -30,6 +32,7 @@ from hil.harness.results.upgrade import upgrade
 from hil.harness.results.writer import Run, new_run_id, now
 
 LATEST = "latest"
+_ID = re.compile(r"\d{8}-\d{6}-\w{10}")
 
 
 class Results:
@@ -76,10 +79,9 @@ class Results:
     def set_baseline(self, name: str, run_id: str) -> None:
         """Names a run; the name moves if another run has it.
 
-        Raises `BadInputError` for `latest`, an empty name, and a run that is not there, or was just removed.
+        Raises `BadInputError` for what is no name, and for a run that is not there, or was just removed.
         """
-        if not name.strip() or name == LATEST:
-            raise BadInputError(f"a baseline cannot be named {name!r}")
+        check_baseline_name(name)
         row = clean({"name": name, "run_id": run_id, "created": now()})
         of_run = select(schema.runs.c.id).where(schema.runs.c.id == row["run_id"])
 
@@ -92,10 +94,9 @@ class Results:
 
     def delete_baseline(self, name: str) -> None:
         """Takes the name from its run, which stays; raises `BadInputError` for no baseline."""
+        named = schema.baselines.c.name == clean(name)
         deleted = self._database.write(
-            lambda connection: (
-                connection.execute(schema.baselines.delete().where(schema.baselines.c.name == name)).rowcount
-            )
+            lambda connection: connection.execute(schema.baselines.delete().where(named)).rowcount
         )
         if not deleted:
             raise BadInputError(f"no baseline {name}", hint=reader.names_hint(self.baselines()))
@@ -108,14 +109,14 @@ class Results:
 
     def runs(self, limit: int | None = None, model: str = "") -> tuple[StoredRun, ...]:
         """Returns runs, the newest first; with `model`, only those that have a deployment of it."""
-        return self._database.read(lambda connection: reader.runs(connection, limit, model))
+        return self._database.read(lambda connection: reader.runs(connection, limit, clean(model)))
 
     def run(self, name: str) -> StoredRun:
         """Returns the run of an id, a unique prefix of one, `latest`, or the name of a baseline.
 
         Raises `BadInputError` where there is no such run, or several.
         """
-        return self._database.read(lambda connection: reader.run(connection, name))
+        return self._database.read(lambda connection: reader.run(connection, clean(name)))
 
     def figures(self, run_id: str) -> tuple[DeploymentFigures, ...]:
         """Returns the deployments of a run with their figures, by name."""
@@ -139,17 +140,18 @@ class Results:
 
     def board_events(self, board: str = "", run_id: str = "") -> tuple[StoredEvent, ...]:
         """Returns the events of a board (or run, or all) and its failures, in the order of their time."""
-        return self._database.read(lambda connection: reader.board_events(connection, board, run_id))
+        return self._database.read(lambda connection: reader.board_events(connection, clean(board), run_id))
 
     def history(
         self, model: str, path: str, target: str, figure: str, limit: int | None = None
     ) -> tuple[HistoryPoint, ...]:
         """Returns a figure of all runs, or of the `limit` newest ones, the oldest first."""
-        return self._database.read(lambda connection: reader.history(connection, model, path, target, figure, limit))
+        named = [clean(name) for name in (model, path, target, figure)]
+        return self._database.read(lambda connection: reader.history(connection, *named, limit))
 
     def series(self, model: str = "") -> tuple[Series, ...]:
         """Returns every figure of every deployment of the runs; with `model`, those of one model."""
-        return self._database.read(lambda connection: reader.series(connection, model))
+        return self._database.read(lambda connection: reader.series(connection, clean(model)))
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Returns the baselines by name."""
@@ -158,3 +160,11 @@ class Results:
     def acknowledged(self) -> Sequence[AcknowledgedRecord]:
         """Returns the change points that were acknowledged."""
         return self._database.read(reader.acknowledged)
+
+
+def check_baseline_name(name: str) -> None:
+    """Raises `BadInputError` for `latest`, an id of a run, and an empty, long or unprintable text."""
+    if not name.strip() or name == LATEST or not name.isprintable() or _ID.fullmatch(name):
+        raise BadInputError(f"a baseline cannot be named {name[:MOST_NAME]!r}")
+    if len(name) > MOST_NAME:
+        raise BadInputError(f"the name of a baseline has at most {MOST_NAME} characters, not {len(name):,}")

@@ -49,7 +49,7 @@ def _condition(rule: Rule, at: datetime) -> ColumnElement[bool]:
     runs, tests = schema.runs, schema.tests
     named = runs.c.id.in_(select(schema.baselines.c.run_id))
     if rule.keep is not None:
-        newest = select(runs.c.id).order_by(runs.c.started.desc(), runs.c.id.desc()).limit(rule.keep)
+        newest = select(runs.c.id).order_by(runs.c.started.desc(), runs.c.id.desc()).limit(reader.bounded(rule.keep))
         return ~named & runs.c.id.not_in(newest)
     if rule.older_than is not None:
         return ~named & (runs.c.started < at - rule.older_than)

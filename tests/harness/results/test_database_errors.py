@@ -61,6 +61,10 @@ def fails(kind: type[HilError], *parts: str) -> Iterator[None]:
         ("none/nightly.db", "there is no folder none"),
         ("sqlite:///none/nightly.db", "there is no folder none"),
         (".", "the results database . is a folder"),
+        ("/dev/null", "the results database /dev/null is no file"),
+        ("x" * 5000, f"the results database {'x' * 60}: File name too long"),
+        ("file:nightly.db", "the results URL file:... cannot be parsed"),
+        ("sqlite:///nightly.db?mode=ro&uri=true", "options of an SQLite file need its URI"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_wrong_use(url: str, message: str) -> None:

@@ -22,6 +22,7 @@ from hil.harness.results.records import (
     VerdictRecord,
 )
 from hil.harness.results.results import Results
+from hil.harness.results.retention import Rule
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
@@ -128,7 +129,11 @@ def test_a_run_is_found_by_id_prefix_latest_and_baseline(results: Results) -> No
     assert results.runs(model="kws") == ()
     for name, message in (
         (first.id[:6], f"{first.id[:6]} begins several runs: {first.id}, {second.id}"),
-        ("", "begins several runs"),
+        ("2", "begins several runs"),
+        ("", "'' is no name of a run"),
+        ("x" * 1_000_000, r"^'x{20}'\.\.\. is no name of a run \(RUN is"),
+        ("\ud800", r"no run \?"),
+        ("n\0", "no run n\N{REPLACEMENT CHARACTER}"),
         ("none", r"no run none \(RUN is an id, latest or a baseline; baselines: main\)"),
         ("%", "no run %"),
         ("_" * len(first.id), "no run ___"),
@@ -147,9 +152,21 @@ def test_a_baseline_moves_only_when_it_is_set(results: Results) -> None:
     assert [one.name for one in results.baselines()] == ["main"]
     with pytest.raises(BadInputError, match=r"no baseline 2.0 \(baselines: main\)"):
         results.delete_baseline("2.0")
-    for name in ("", " ", "latest"):
+    for name in ("", " ", "latest", "two\nlines", "\0", "\ud800", second.id):
         with pytest.raises(BadInputError, match="cannot be named"):
             results.set_baseline(name, first.id)
+    with pytest.raises(BadInputError, match="at most 100 characters, not 1,000,000"):
+        results.set_baseline("x" * 1_000_000, first.id)
+
+
+def test_limits_and_names_that_no_database_holds(results: Results) -> None:
+    run = results.begin(RunRecord("pytest"))
+    assert [one.id for one in results.runs(limit=10**30)] == [run.id]
+    assert results.prune(Rule(keep=10**30)) == ()
+    for name in ("'; DROP TABLE runs; --", "\0", "\ud800", "x" * 1_000_000):
+        assert results.runs(model=name) == results.series(name) == results.board_events(name) == ()
+        assert results.history(name, name, name, name) == ()
+    assert results.run("latest").id == run.id
 
 
 def test_a_series_has_a_figure_of_every_run_the_oldest_first(results: Results) -> None:
