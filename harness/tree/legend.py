@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from hil.harness.number_format import listed
-from hil.harness.tree.result import Walk, speed_figure
+from hil.harness.tree.result import ComparedLeaves, speed_figure
 
 FRONT = "◆"
 """Mark of a leaf on the Pareto front."""
@@ -13,7 +13,7 @@ _FILE = {".tflite": "as it is", "zip": "in a zip archive", "gzip": "gzipped"}
 _KERNELS = {"zeros": "zeros: % of the weights", "unique": "unique: most distinct weights in a kernel"}
 
 
-def legend(found: Walk, shown: Collection[str]) -> list[str]:
+def legend(found: ComparedLeaves, shown: Collection[str]) -> list[str]:
     """Explains the columns whose names are `shown`, and the marks, a paragraph each."""
     columns = [
         *(_metric(found) if "int8" in shown else []),
@@ -36,7 +36,7 @@ def legend(found: Walk, shown: Collection[str]) -> list[str]:
     ]
 
 
-def _metric(found: Walk) -> list[str]:
+def _metric(found: ComparedLeaves) -> list[str]:
     """Explains the columns of the metric."""
     notes = (m.note for leaf in found.leaves for m in leaf.measurements if m.name == "accuracy")
     name = next(notes, "").partition(" ")[0] or "the metric"
@@ -46,7 +46,7 @@ def _metric(found: Walk) -> list[str]:
     return [f"int8: {of}{', less is better' if found.scale.lower_is_better else ''}", "drop: against the float base"]
 
 
-def _trust(found: Walk, shown: Collection[str]) -> list[str]:
+def _trust(found: ComparedLeaves, shown: Collection[str]) -> list[str]:
     """Explains the trust of the speed; everything else is counted."""
     names = [word for word, column in (("ms", "ms"), ("cycles", "NPU cycles")) if column in shown]
     figure = speed_figure(found.leaves)

@@ -15,7 +15,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from hil.core.measurement import Measurement
 from hil.harness.evaluation.limit_check import LimitCheck
@@ -93,6 +93,23 @@ def speed_figure(leaves: Iterable[Leaf]) -> str:
     return next((name for name in ("npu_cycles", "latency") if name in names), "")
 
 
+class ComparedLeaves(Protocol):
+    """Leaves of a model at one place, for tables and pictures that compare them: of a walk, or of a report."""
+
+    @property
+    def leaves(self) -> tuple[Leaf, ...]: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def limits(self) -> Budget: ...
+    @property
+    def scale(self) -> Scale: ...
+    @property
+    def front(self) -> tuple[str, ...]: ...
+    @property
+    def winner(self) -> Leaf | None: ...
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Verdict: `met` if a leaf meets every limit and no output differs from the reference; winner and commands."""
@@ -126,6 +143,10 @@ class Walk:
     ended: str = ""
     scale: Scale = SHARE
     base: BaseScore | None = None
+
+    @property
+    def target(self) -> str:
+        return self.identity["target"]
 
     @property
     def winner(self) -> Leaf | None:

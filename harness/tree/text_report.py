@@ -14,7 +14,7 @@ from hil.harness.number_format import fixed
 from hil.harness.optimize.paths import Node
 from hil.harness.text_table import Column, Row
 from hil.harness.tree.legend import FRONT, speed_word
-from hil.harness.tree.result import Leaf, LeafStatus, TrainedNode, Walk, speed_figure
+from hil.harness.tree.result import ComparedLeaves, Leaf, LeafStatus, TrainedNode, Walk, speed_figure
 from hil.harness.tree.training_report import worse_trainings
 
 HEADINGS = (
@@ -62,7 +62,7 @@ def format_origin(trained: TrainedNode) -> str:
     return f"{how} in {trained.seconds:.1f} s" if trained.anew else "from the store"
 
 
-def leaf_table(found: Walk) -> tuple[list[Column], list[Row]]:
+def leaf_table(found: ComparedLeaves) -> tuple[list[Column], list[Row]]:
     """Columns and rows of the table of all leaves."""
     columns = [Column("leaf"), Column("status")]
     columns += [Column(heading, number=True, rank=_RANKS.get(heading, 0)) for heading in HEADINGS]
@@ -78,12 +78,12 @@ def format_table(found: Walk) -> str:
     return text_table.format_table(*leaf_table(found))
 
 
-def format_status(found: Walk, leaf: Leaf) -> str:
+def format_status(found: ComparedLeaves, leaf: Leaf) -> str:
     """Formats the status of a leaf, with the mark of the Pareto front if it is on it."""
     return f"{leaf.status.value} {FRONT}" if leaf.name in found.front else leaf.status.value
 
 
-def format_figures(found: Walk) -> list[list[str]]:
+def format_figures(found: ComparedLeaves) -> list[list[str]]:
     """Formats the figures of each leaf in the order of `HEADINGS`, empty where one was not measured."""
     latencies = {leaf.name: ms for leaf in found.leaves if (ms := leaf.figure("latency")) is not None}
     times = dict(zip(latencies, fixed(list(latencies.values())), strict=True))

@@ -6,33 +6,28 @@ the drawings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from hil.harness.evaluation.limit_check import format_limits
 from hil.harness.tree.legend import legend
-from hil.harness.tree.pictures import status
-from hil.harness.tree.pictures.canvas import COLORS, Drawing, sanitize, style
+from hil.harness.tree.pictures.canvas import Drawing, sanitize, style
 from hil.harness.tree.pictures.figure_table import format_target
 from hil.harness.tree.pictures.kernel_drawing import describe_corner, draw_key, draw_stages
 from hil.harness.tree.pictures.kernel_stages import KernelStages
+from hil.harness.tree.pictures.leaf_rows import LEAF_HEADINGS, leaf_rows, pale_row
+from hil.harness.tree.pictures.palette import palette
 from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, draw_scatter
 from hil.harness.tree.pictures.svg import inline
 from hil.harness.tree.pictures.tree_drawing import draw_tree
-from hil.harness.tree.result import Leaf, LeafStatus, Walk
-from hil.harness.tree.text_report import (
-    HEADINGS,
-    format_figures,
-    format_status,
-    summary,
-    verdict_lines,
-)
+from hil.harness.tree.result import Walk
+from hil.harness.tree.text_report import verdict_lines
 from hil.harness.tree.training_report import training_rows
 
 
 def html(found: Walk, kernel: KernelStages | None = None) -> str:
     """Renders the page; the same walk gives the same text."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     loader = PackageLoader("hil.harness.tree.pictures", "")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_printable)
@@ -41,13 +36,13 @@ def html(found: Walk, kernel: KernelStages | None = None) -> str:
     return environment.get_template("page.html.j2").render(
         walk=found,
         kernel=kernel,
-        colors=COLORS,
+        palette=Markup(palette()),
         asked=format_limits(found.limits, found.scale),
         where=format_target(found),
         verdict=verdict_lines(found)[0],
-        headings=[heading.replace("\n", " ") for heading in HEADINGS],
-        rows=[*_rows(found), *(_pale(name) for name in found.not_walked)],
-        legend=legend(found, [heading.replace("\n", " ") for heading in HEADINGS]),
+        headings=LEAF_HEADINGS,
+        rows=[*leaf_rows(found), *(pale_row(name) for name in found.not_walked)],
+        legend=legend(found, LEAF_HEADINGS),
         trainings=training_rows(found.trained),
         remarks=[line.strip() for line in verdict_lines(found)[1:] if line.strip() not in _commands(found)],
         identity=[(name.replace("_", " "), value) for name, value in found.identity.items()],
@@ -77,27 +72,6 @@ def _inline(drawing: Drawing) -> Any:
     from markupsafe import Markup
 
     return Markup(inline(drawing))  # whose text is escaped
-
-
-def _rows(found: Walk) -> list[dict[str, Any]]:
-    return [_row(leaf, found, cells) for leaf, cells in zip(found.leaves, format_figures(found), strict=True)]
-
-
-def _row(leaf: Leaf, found: Walk, cells: Sequence[str]) -> dict[str, Any]:
-    look = {"kind": leaf.status.value, "sign": status.sign(leaf), "word": format_status(found, leaf)}
-    why = "" if leaf.status is LeafStatus.MET else summary(leaf, whole=False).partition(": ")[2]
-    return {
-        "name": leaf.name,
-        **look,
-        "cells": cells,
-        "why": why,
-        "wins": leaf is found.winner,
-    }
-
-
-def _pale(name: str) -> dict[str, Any]:
-    look = {"kind": "waiting", "sign": status.sign(None), "word": status.NOT_WALKED}
-    return {"name": name, **look, "cells": [""] * len(HEADINGS), "why": "", "wins": False}
 
 
 def _commands(found: Walk) -> tuple[str, str]:

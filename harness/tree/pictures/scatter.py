@@ -18,7 +18,7 @@ from hil.harness.tree.pareto_front import pareto_front
 from hil.harness.tree.pictures import status
 from hil.harness.tree.pictures.canvas import ACCENT, LINE, PALE, PAPER, RED, SOFT, Drawing, label, new_figure, sanitize
 from hil.harness.tree.pictures.labels import place_labels
-from hil.harness.tree.result import Leaf, LeafStatus, Walk
+from hil.harness.tree.result import ComparedLeaves, Leaf, LeafStatus
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ class ScatterPoint:
     high: float
 
 
-def scatter_points(found: Walk, cost: Cost) -> tuple[str, list[ScatterPoint]]:
+def scatter_points(found: ComparedLeaves, cost: Cost) -> tuple[str, list[ScatterPoint]]:
     """Returns the measurement used for `cost` ("" if no leaf has one), and the leaves that have it.
 
     All points use the same measurement: the NPU's share of a latency is never compared with a whole latency.
@@ -80,7 +80,7 @@ def _point(leaf: Leaf, name: str, factor: float, scale: Scale) -> ScatterPoint |
     return ScatterPoint(leaf, factor * value, *(scale.factor * y for y in (accuracy, min(ends), max(ends))))
 
 
-def draw_scatter(found: Walk, cost: Cost) -> Drawing:
+def draw_scatter(found: ComparedLeaves, cost: Cost) -> Drawing:
     """Draws the leaves as points; a text if the target has no such figure."""
     name, points = scatter_points(found, cost)
     made = new_figure(WIDTH, HEIGHT)
@@ -88,7 +88,7 @@ def draw_scatter(found: Walk, cost: Cost) -> Drawing:
     drawing = Drawing(cost.name.replace(" ", "-"), made, axes, alt="")
     if not points:
         axes.set_axis_off()
-        text = f"no leaf has a figure for {cost.name} on {found.identity['target']}"
+        text = f"no leaf has a figure for {cost.name} on {found.target}"
         label(axes, 0.5, 0.5, text, ha="center", color=SOFT, transform=axes.transAxes)
         return Drawing(drawing.name, made, axes, alt=text)
     _frame(axes, found, cost, name, points)
@@ -106,11 +106,11 @@ def draw_scatter(found: Walk, cost: Cost) -> Drawing:
     return Drawing(drawing.name, made, axes, alt, drawing.titles)
 
 
-def _name(found: Walk, leaf: Leaf) -> str:
+def _name(found: ComparedLeaves, leaf: Leaf) -> str:
     return sanitize(f"{leaf.name} {status.WINNER}" if leaf is found.winner else leaf.name)
 
 
-def _frame(axes: Axes, found: Walk, cost: Cost, name: str, points: list[ScatterPoint]) -> None:
+def _frame(axes: Axes, found: ComparedLeaves, cost: Cost, name: str, points: list[ScatterPoint]) -> None:
     """Draws the axes: range, titles with the trust, limits."""
     trusts = {m.trust.value for point in points for m in point.leaf.measurements if m.name == name}
     share = ", the NPU's share" if name == "npu_latency" else ""
@@ -134,7 +134,7 @@ def _frame(axes: Axes, found: Walk, cost: Cost, name: str, points: list[ScatterP
     _limit(axes, "x", most, seen_x, f"limit: {cost.name} at most {most:g} {cost.unit}")
 
 
-def _least_accuracy(found: Walk, base: float) -> float:
+def _least_accuracy(found: ComparedLeaves, base: float) -> float:
     """Returns the accuracy below which a limit is missed; infinity if there is no such limit."""
     bounds = found.limits.given()
     ends = [found.scale.worse_by(base, bounds["max_accuracy_drop"])] if "max_accuracy_drop" in bounds else []
@@ -202,7 +202,7 @@ def _draw_front(axes: Axes, best: list[ScatterPoint]) -> None:
     axes.fill_between(xs, ys, axes.get_ylim()[0], color=ACCENT, alpha=0.05, lw=0)
 
 
-def _draw_points(drawing: Drawing, found: Walk, cost: Cost, points: list[ScatterPoint]) -> None:
+def _draw_points(drawing: Drawing, found: ComparedLeaves, cost: Cost, points: list[ScatterPoint]) -> None:
     for point in points:
         leaf = point.leaf
         hue = status.color(leaf)

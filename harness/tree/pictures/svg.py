@@ -2,8 +2,9 @@
 
     inline(drawing)        # '<svg id="tree" class="drawing" viewBox="0 0 1240 500" role="img" aria-label="...">...'
 
-The same drawing gives the same text.  Colours become variables (`var(--ink)`), which the page's dark mode redefines;
-tooltips become `<title>`.  Text stays text: the XML of matplotlib is parsed, changed and written as XML again.
+The same drawing gives the same text.  Styles become presentation attributes, which need no `unsafe-inline` in a content
+policy, and colours variables (`var(--ink)`), which the page's dark mode redefines; tooltips become `<title>`.  Text
+stays text: the XML of matplotlib is parsed, changed and written as XML again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from hil.harness.tree.pictures.canvas import COLORS, Drawing, sanitize
 
 _REFERENCE = re.compile(r"(?<=url\(#)([^)]+)|(?<=^#)(.+)")
 _COLOR = re.compile("|".join(COLORS))
-_FONT = re.compile(r"'DejaVu Sans'.*?(?=;|$)")
+_FONT = re.compile(r"(?:(?P<weight>bold|\d+) )?(?P<size>[\d.]+px) '")
+"""Begin of the shorthand `font`, which is no presentation attribute; matplotlib before 3.10 writes it."""
 _DROPPED = ("metadata", "style")
 
 
@@ -41,20 +43,30 @@ def inline(drawing: Drawing) -> str:
 def _rewrite(element: ET.Element, drawing: Drawing) -> None:
     gid = element.get("id", "")
     element.tag = _local(element.tag)
-    element.attrib = {_local(name): _value(_local(name), value, drawing) for name, value in element.attrib.items()}
+    given = {_local(name): value for name, value in element.attrib.items()}
+    given |= _presentation(given.pop("style", ""))
+    element.attrib = {name: _value(name, value, drawing) for name, value in given.items()}
     if gid in drawing.titles:
         title = ET.Element("title")
         title.text = sanitize(drawing.titles[gid])
         element.insert(0, title)
 
 
+def _presentation(style: str) -> dict[str, str]:
+    """Returns the declarations of a style as presentation attributes, with the page's colours and font."""
+    named = _COLOR.sub(lambda found: f"var(--{COLORS[found[0]][0]})", style)
+    parts = (part.partition(":") for part in named.split(";"))
+    found = {name.strip(): value.strip() for name, _, value in parts if value}
+    if shorthand := _FONT.match(found.pop("font", "")):
+        found |= {f"font-{name}": value for name, value in shorthand.groupdict().items() if value}
+        found["font-family"] = ""
+    return {name: "var(--font)" if name == "font-family" else value for name, value in found.items()}
+
+
 def _value(name: str, value: str, drawing: Drawing) -> str:
     if name == "id":
         return f"{drawing.name}-{value}"
-    if name == "style":
-        named = _COLOR.sub(lambda found: f"var(--{COLORS[found[0]][0]})", value)
-        value = _FONT.sub("var(--font)", named)
-    if name in ("style", "href", "clip-path") and not value.startswith("data:"):
+    if not value.startswith("data:") and (name == "href" or "url(#" in value):
         return _REFERENCE.sub(lambda found: f"{drawing.name}-{found[0]}", value)
     return value
 
