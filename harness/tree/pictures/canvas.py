@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 INK, SOFT, PALE, LINE = "#1f2328", "#57606a", "#6e7781", "#d0d7de"
 PAPER, CARD, TINT, ACCENT = "#ffffff", "#f6f8fa", "#dafbe1", "#0969da"
-GREEN, AMBER, RED = "#1a7f37", "#9a6700", "#cf222e"
+GREEN, AMBER, RED = "#1a7f37", "#926200", "#cf222e"
 BAR, ZERO = "#8c6bb1", "#1f7a7a"
 COLORS = {
     INK: ("ink", "#e6edf3"),
