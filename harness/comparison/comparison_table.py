@@ -153,7 +153,7 @@ def _reasons(figures: Sequence[FigureComparison]) -> list[str]:
 
 def _reason(one: FigureComparison) -> str:
     if one.outcome is Outcome.NOT_COMPARABLE:
-        return f"not comparable: {'; '.join(_change(key, values) for key, values in one.differs.items())}"
+        return f"not comparable: {'; '.join(format_change(key, values) for key, values in one.differs.items())}"
     if one.outcome is Outcome.UNKNOWN and one.judgement is not None:
         return f"{one.figure} unknown: {one.judgement.rule}"
     figure = f"{one.figure} " if one.outcome in (Outcome.WORSE, Outcome.NOT_CONFIRMED) else ""
@@ -167,12 +167,13 @@ def _changes(found: Comparison) -> list[str]:
     for deployment, fields in found.changes.items():
         if (deployment, tuple(fields)) in named:
             continue
-        text = "; ".join(_change(key, values) for key, values in fields.items())
+        text = "; ".join(format_change(key, values) for key, values in fields.items())
         names.setdefault(text, []).append(deployment)
     return [f"changed: {text} ({', '.join(of)})" for text, of in names.items()]
 
 
-def _change(field: str, values: tuple[str, str]) -> str:
+def format_change(field: str, values: tuple[str, str]) -> str:
+    """Formats a field that differs: `vela 5.1.0 -> 5.2.0`, settings of a recipe one by one, hashes cut short."""
     if field == "recipe" and all(values):
         return ", ".join(map(str, recipe_changes(*values)))
     before, after = (value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..." for value in values)

@@ -94,9 +94,17 @@ class TargetOutcome:
     sim_samples: int
 
 
+@dataclass(frozen=True)
+class MismatchReport:
+    """Lines on a mismatch and its bundle; `operator` is the first that differs, or the reason for which none does."""
+
+    text: str
+    operator: str = ""
+
+
 @dataclass
 class MeasuredResults:
-    """Measurements of a deployment so far (None: not requested yet); `mismatch` is the report on its bundle.
+    """Measurements of a deployment so far (None: not requested yet).
 
     `base` is the score of the float base, None where no constant answer compares with it.
     """
@@ -105,7 +113,7 @@ class MeasuredResults:
     parity: Parity | None = None
     accuracy: Accuracy | AbsoluteAccuracy | None = None
     base: BaseScore | None = None
-    mismatch: str | None = None
+    mismatch: MismatchReport | None = None
 
 
 class Evaluator:

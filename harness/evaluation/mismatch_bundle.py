@@ -24,12 +24,13 @@ import numpy as np
 from hil.core.arrays import Integers
 from hil.core.errors import HilError
 from hil.harness.diff.difference import first_difference
-from hil.harness.evaluation.evaluator import Deployment, Evaluator, TargetOutcome
+from hil.harness.evaluation.evaluator import Deployment, Evaluator, MismatchReport, TargetOutcome
 from hil.targets import registry
 from hil.targets.declaration import File
 
 FOLDER = "hil-failures"
 MOST_SAMPLES = 8
+_NONE = "every operator"
 
 
 def explain_mismatch(evaluator: Evaluator, deployment: Deployment, root: Path) -> str:
@@ -37,14 +38,14 @@ def explain_mismatch(evaluator: Evaluator, deployment: Deployment, root: Path) -
     results = evaluator.results(deployment)
     if results.mismatch is None:
         results.mismatch = _explain(evaluator, deployment, root)
-    return results.mismatch
+    return results.mismatch.text
 
 
-def _explain(evaluator: Evaluator, deployment: Deployment, root: Path) -> str:
+def _explain(evaluator: Evaluator, deployment: Deployment, root: Path) -> MismatchReport:
     outcome = evaluator.outcome(deployment)
     parity = evaluator.parity(deployment)
     if not parity.mismatches:
-        return (
+        return MismatchReport(
             f"sim differs from the reference in {parity.sim_mismatches} elements of {parity.sim_samples} samples, more "
             f"than ran on {deployment.target}; run the same with --target sim for the bundle"
         )
@@ -52,11 +53,12 @@ def _explain(evaluator: Evaluator, deployment: Deployment, root: Path) -> str:
     vela = deployment.vela
     name = f"{deployment.name}-{deployment.target}-{vela.accelerator}-{vela.memory_mode}"
     folder = root / FOLDER / re.sub(r"[^\w.-]", "_", name)
+    operator = _first_operator(deployment, outcome, int(different[0]))
     lines = [
         f"{parity.mismatches} of {parity.elements} output elements differ on {deployment.target}, "
         f"by at most {parity.largest}, in {len(different)} of {parity.samples} samples",
         f"first: {parity.first}",
-        _first_operator(deployment, outcome, int(different[0])),
+        operator if operator.startswith(_NONE) else f"first operator that differs: {operator}",
     ]
     options = _options(evaluator)
     if File.COMPILED in evaluator.declaration.takes:
@@ -72,7 +74,7 @@ def _explain(evaluator: Evaluator, deployment: Deployment, root: Path) -> str:
         (folder / "README.txt").write_text("\n".join([*lines, *shown]) + "\n")
     except OSError as error:  # the mismatch is the failure, not the disk
         shown = [f"no bundle: {folder} cannot be written: {error.strerror}"]
-    return "\n".join([*lines, *shown])
+    return MismatchReport("\n".join([*lines, *shown]), operator)
 
 
 def _different_samples(outcome: TargetOutcome) -> Integers:
@@ -83,15 +85,15 @@ def _different_samples(outcome: TargetOutcome) -> Integers:
 
 
 def _first_operator(deployment: Deployment, outcome: TargetOutcome, sample: int) -> str:
-    """Describes the first operator whose output differs on `sim`, or says that only the target has the fault."""
+    """Describes the first operator whose output differs on `sim`, or says why there is none."""
     inputs = [array[sample : sample + 1] for array in outcome.inputs]
     try:
         found = first_difference(deployment.deployable, deployment.compiled.mapping, inputs)
     except HilError as error:
-        return f"first operator that differs: not found: {error}"
+        return f"not found: {error}"
     if found is None:
-        return f"every operator computes the same on sim as on the reference: the fault is in {deployment.target}"
-    return f"first operator that differs: {found}"
+        return f"{_NONE} computes the same on sim as on the reference: the fault is in {deployment.target}"
+    return str(found)
 
 
 def _write(folder: Path, deployment: Deployment, outcome: TargetOutcome, samples: Integers) -> None:

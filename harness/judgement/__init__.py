@@ -7,7 +7,7 @@ false alarms and of steps found.
 from hil.harness.judgement.acknowledged import Acknowledged, unacknowledged
 from hil.harness.judgement.confirmation import Confirmation, Outcome, confirm
 from hil.harness.judgement.e_divisive import ChangePoint, change_points
-from hil.harness.judgement.exact import judge_exact
+from hil.harness.judgement.exact import exact_changes, judge_exact
 from hil.harness.judgement.measured import judge_measured, noise_of_night
 from hil.harness.judgement.noise import Noise, calibrate, calibrate_together
 from hil.harness.judgement.sequential import MOST_SAMPLES, SequentialJudgement, judge_sequentially
@@ -27,6 +27,7 @@ __all__ = [
     "calibrate_together",
     "change_points",
     "confirm",
+    "exact_changes",
     "judge_exact",
     "judge_measured",
     "judge_sequentially",

@@ -10,8 +10,12 @@ allows it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+
+import numpy as np
 
 from hil.core.errors import BadInputError
+from hil.harness.judgement.e_divisive import ChangePoint
 from hil.harness.judgement.verdict import Judgement, Verdict, relative_change
 
 
@@ -39,6 +43,13 @@ def judge_exact(
     if threshold:
         rule = f"exact: worse beyond the allowed {threshold:g}"
     return Judgement(verdict, change, relative_change(change, baseline), None, None, threshold, rule)
+
+
+def exact_changes(series: Sequence[float]) -> list[ChangePoint]:
+    """Returns the change points of a series without noise: every night whose figure is not that of the night before."""
+    values = np.asarray(series, dtype=np.float64)
+    positions = np.flatnonzero(np.diff(values)) + 1
+    return [ChangePoint(int(at), float(values[at - 1]), float(values[at]), 0.0) for at in positions]
 
 
 def allowance(baseline: float, allowed: float, allowed_relative: float) -> float:

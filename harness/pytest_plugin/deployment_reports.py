@@ -21,7 +21,7 @@ from hil.harness.pytest_plugin.options import OPTIONS
 from hil.harness.pytest_plugin.tree_walk import NAME as TREE
 
 if TYPE_CHECKING:
-    from hil.harness.evaluation.evaluator import Deployment, Evaluator
+    from hil.harness.evaluation.evaluator import Deployment, Evaluator, MismatchReport
     from hil.harness.pytest_plugin.further_sessions import FurtherSessions
     from hil.harness.results.records import DeploymentFigures
 
@@ -115,12 +115,23 @@ def _failure(item: pytest.Item, error: BaseException) -> dict[str, Any]:
     if isinstance(error, Exception) and not isinstance(error, AssertionError):
         error = machine_error(error) or error
     chosen = getattr(getattr(item, "callspec", None), "params", {}).get("deployment")
+    log = error.log if isinstance(error, HilError) else ""
+    mismatch = _mismatch(getattr(item, "funcargs", {}))
     return {
         "test": item.nodeid,
         "deployment": f"{chosen[0].name}-{chosen[1]}" if chosen else "",
         "kind": type(error).__name__,
         "infrastructure": isinstance(error, InfrastructureError),
         "message": str(error),
-        "log": error.log if isinstance(error, HilError) else "",
+        "log": log or (mismatch.text if mismatch else ""),
         "board": str(getattr(error, "lost", "") or ""),
+        "operator": mismatch.operator if mismatch else "",
     }
+
+
+def _mismatch(fixtures: Mapping[str, Any]) -> MismatchReport | None:
+    """The report on the outputs that differ, in a test that asked for the parity."""
+    if not {"bench", "deployment", "parity"} <= fixtures.keys():
+        return None
+    found: MismatchReport | None = fixtures["bench"].results(fixtures["deployment"]).mismatch
+    return found

@@ -96,10 +96,10 @@ class Trend:
 class Finding:
     """The verdict on one figure of the newest run: one of `hil.harness.comparison.comparison.Outcome`.
 
-    Figures that are the same are left out, unless an exact one changed within its gate.  `before` is the baseline's value, `after` the run's, None where there is none.  `since` is the night since which it
-    is so, None where that is not known.  `cause` has a line a difference between the two runs that the figure depends
-    on, and the shares that an exchange found, where there was one; `reason` is the rule or why there is no figure.
-    `fails`: a gate fails by it.
+    Figures that are the same are left out, unless an exact one changed within its gate.  `before` is the baseline's
+    value, `after` the run's, None where there is none.  `since` is the night since which it is so, None where that is
+    not known.  `cause` has a line a difference between the two runs that the figure depends on, and the shares that an
+    exchange found, where there was one; `reason` is the rule or why there is no figure.  `fails`: a gate fails by it.
     """
 
     series: Series
@@ -180,9 +180,9 @@ class Content:
     """A whole report.
 
     `verdict` is `worse`, `failed` (a test failed, but no figure is worse), `not run`, `unknown`, `good` or `empty` (no
-    run); `sentence` says it to people.  `baseline` is the name, or else the id, of the run that was compared with, empty
-    for none.  `thinning` states the rule by which nights were left out of the
-    trends, empty where none were.  `database` is its path or URL without a password.
+    run); `sentence` says it to people.  `baseline` is the name, or else the id, of the run that was compared with; empty
+    for none.  `thinning` states the rule by which nights were left out of the trends, empty where none were.
+    `database` is its path or URL without a password.
     """
 
     verdict: str

@@ -21,7 +21,6 @@ from hil.harness.results.records import (
     FigureRecord,
     HistoryPoint,
     RunRecord,
-    Series,
     StoredEvent,
     StoredRun,
     TestRecord,
@@ -79,6 +78,18 @@ def bounded(limit: int | None) -> int | None:
     return limit and min(limit, _MOST_ROWS)
 
 
+def run_before(connection: Connection, run_id: str) -> str | None:
+    """Returns the newest finished run before another that has a deployment in common with it; None for none."""
+    runs, deployments, others = schema.runs.c, schema.deployments.c, schema.deployments.alias().c
+    started = select(runs.started).where(runs.id == run_id).scalar_subquery()
+    shared = select(others.id).where(
+        others.run_id == run_id, others.name == deployments.name, others.target == deployments.target
+    )
+    has_shared = select(deployments.id).where(deployments.run_id == runs.id, shared.exists()).exists()
+    statement = select(runs.id).where(runs.started < started, runs.finished.is_not(None), has_shared)
+    return connection.execute(statement.order_by(runs.started.desc()).limit(1)).scalar()
+
+
 def names_hint(known: Sequence[Baseline]) -> str:
     """Returns the names of baselines for a hint."""
     names = [one.name for one in known]
@@ -97,16 +108,6 @@ def figures(connection: Connection, run_id: str) -> tuple[DeploymentFigures, ...
     for deployment_id, *figure in connection.execute(statement).all():
         by_id[deployment_id][figure[0]] = _figure(*figure)
     return tuple(DeploymentFigures(row.id, _record(DeploymentRecord, row), by_id[row.id]) for row in found)
-
-
-def series(connection: Connection, model: str = "") -> tuple[Series, ...]:
-    """Returns every figure of every deployment that a run has, by name; with `model`, those of one model."""
-    of, name = schema.deployments.c, schema.measurements.c.name
-    statement = select(of.model, of.path, of.target, name).select_from(schema.deployments.join(schema.measurements))
-    if model:
-        statement = statement.where(of.model == model)
-    columns = (of.model, of.path, of.target, name)
-    return tuple(Series(*row) for row in connection.execute(statement.distinct().order_by(*columns)))
 
 
 def history(

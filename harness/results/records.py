@@ -89,7 +89,10 @@ class VerdictRecord:
 
 @dataclass(frozen=True)
 class FailureRecord:
-    """A failure by the class of its error (`kind`); `deployment` and `board` are names (empty: none)."""
+    """A failure by the class of its error (`kind`); `deployment` and `board` are names (empty: none).
+
+    `operator` is the first one that differs from the reference kernels, of a mismatch whose bundle names it.
+    """
 
     test: str
     deployment: str
@@ -98,6 +101,7 @@ class FailureRecord:
     message: str
     log: str = ""
     board: str = ""
+    operator: str = ""
 
 
 @dataclass(frozen=True)

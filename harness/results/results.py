@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
@@ -21,7 +23,6 @@ from hil.harness.results.records import (
     FailureRecord,
     HistoryPoint,
     RunRecord,
-    Series,
     StoredEvent,
     StoredRun,
     TestRecord,
@@ -30,6 +31,9 @@ from hil.harness.results.records import (
 from hil.harness.results.retention import Rule
 from hil.harness.results.upgrade import upgrade
 from hil.harness.results.writer import Run, new_run_id, now
+
+if TYPE_CHECKING:
+    from hil.harness.results.nights import Nights
 
 LATEST = "latest"
 _ID = re.compile(r"\d{8}-\d{6}-\w{10}")
@@ -118,6 +122,10 @@ class Results:
         """
         return self._database.read(lambda connection: reader.run(connection, clean(name)))
 
+    def run_before(self, run_id: str) -> str | None:
+        """Returns the id of the newest finished run before another that has a deployment in common with it."""
+        return self._database.read(lambda connection: reader.run_before(connection, run_id))
+
     def figures(self, run_id: str) -> tuple[DeploymentFigures, ...]:
         """Returns the deployments of a run with their figures, by name."""
         return self._database.read(lambda connection: reader.figures(connection, run_id))
@@ -149,9 +157,21 @@ class Results:
         named = [clean(name) for name in (model, path, target, figure)]
         return self._database.read(lambda connection: reader.history(connection, *named, limit))
 
-    def series(self, model: str = "") -> tuple[Series, ...]:
-        """Returns every figure of every deployment of the runs; with `model`, those of one model."""
-        return self._database.read(lambda connection: reader.series(connection, clean(model)))
+    def nights(
+        self,
+        figures: Collection[str],
+        *,
+        start: datetime | None = None,
+        until: datetime | None = None,
+        also: Collection[str] = (),
+        model: str = "",
+    ) -> Nights:
+        """Returns runs of a period with figures by name over them, as `hil.harness.results.nights.read_nights`."""
+        from hil.harness.results.nights import read_nights
+
+        return self._database.read(
+            lambda connection: read_nights(connection, figures, start=start, until=until, also=also, model=clean(model))
+        )
 
     def baselines(self) -> tuple[Baseline, ...]:
         """Returns the baselines by name."""

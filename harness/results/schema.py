@@ -136,6 +136,7 @@ failures = Table(
     Column("infrastructure", Boolean, nullable=False),
     _text("message"),
     _text("log"),
+    _text("operator", server_default=""),
     Index("failures_by_run", "run_id"),
     Index("failures_by_board", "board", "at"),
 )

@@ -1,0 +1,121 @@
+"""Content of a report, read from the results database.
+
+    content = read_content(results, baseline="main", since=timedelta(days=90))
+
+Without the name of a baseline, the run is compared with the run of its stored verdicts; where there are none, with the
+newest run before it that finished and has a deployment in common with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+
+from hil.core.errors import BadInputError
+from hil.harness.report.board_health import boards_of
+from hil.harness.report.content import Content, Night, Trend
+from hil.harness.report.failures import failures_of
+from hil.harness.report.findings import Judged, finding_of, judged_figures
+from hil.harness.report.leaves import leaves_of
+from hil.harness.report.series import series_of_nights
+from hil.harness.report.thinning import RULE
+from hil.harness.report.trend import identity_before, on_any_board, trend_of
+from hil.harness.report.verdict import EMPTY, Counts, verdict_of
+from hil.harness.results.nights import NightlyFigure, NightRun, Nights
+from hil.harness.results.records import StoredRun
+from hil.harness.results.results import LATEST, Results
+
+TRENDS = ("latency", "npu_latency", "npu_cycles", "sram", "flash", "encoded_weights", "accuracy")
+"""Figures whose trends are shown, beside those that have a finding."""
+
+
+def read_content(
+    results: Results, run: str = LATEST, baseline: str = "", since: timedelta | None = None, database: str | None = None
+) -> Content:
+    """Reads the report of a run, with the trends of the period before it (None: of all nights).
+
+    `run` and `baseline` are ids, `latest`, or names of baselines; `database` is the name that is shown, if not the
+    database's own.  Raises `BadInputError` for a run that is none, and `ResultsError` where the database fails.
+    """
+    name = results.name if database is None else database
+    if run == LATEST and not results.runs(1):
+        return Content(EMPTY, "The results database has no runs.", _now(), name, baseline)
+    shown = results.run(run)
+    figures = results.figures(shown.id)
+    against = _against(results, shown, baseline)
+    judged = judged_figures(results, figures, shown.id, against) if against else []
+    names = {*TRENDS, *(one.record.figure for one in judged)}
+    start = None if since is None else shown.started - since
+    also = [shown.id, *([against] if against else [])]
+    nights = results.nights(names, start=start, until=shown.started, also=also)
+    at = {one.id: position for position, one in enumerate(nights.runs)}
+    named = _baselines(results, at)
+    compared = baseline or next((one for one, position in named if position == at.get(against)), against)
+    failures = results.failures(shown.id)
+    by_id = {series_of_nights(one).id: one for one in nights.figures}
+    positions = at[shown.id], at.get(against)
+    findings = tuple(finding_of(one, by_id, positions, failures) for one in judged)
+    of_failures, of_nights = failures_of(failures), tuple(map(_night, nights.runs))
+    verdict, sentence = verdict_of(findings, of_failures, _counts(shown), of_nights, compared)
+    trends = _trends(results, nights, judged, named)
+    return Content(
+        verdict=verdict,
+        sentence=sentence,
+        made=_now(),
+        database=name,
+        baseline=compared,
+        runs=of_nights,
+        run=at[shown.id],
+        findings=findings,
+        trends=trends,
+        leaves=leaves_of(figures, findings),
+        failures=of_failures,
+        boards=boards_of(results.board_events(), at),
+        identity=tuple(sorted(shown.record.identity.items())),
+        thinning=RULE if any(len(trend.points) < trend.nights for trend in trends) else "",
+    )
+
+
+def _against(results: Results, run: StoredRun, baseline: str) -> str:
+    """The id of the run to compare with; empty where there is none."""
+    if baseline:
+        return results.run(baseline).id
+    for run_id in sorted({one.against for one in results.verdicts(run.id)} - {""}, reverse=True):
+        try:
+            return results.run(run_id).id
+        except BadInputError:  # it was pruned
+            continue
+    return results.run_before(run.id) or ""
+
+
+def _baselines(results: Results, at: dict[str, int]) -> list[tuple[str, int]]:
+    return [(one.name, at[one.run_id]) for one in results.baselines() if one.run_id in at]
+
+
+def _counts(run: StoredRun) -> Counts:
+    failed = sum(run.tests.get(outcome, 0) for outcome in ("failed", "error"))
+    return Counts(run.deployments, run.tests.get("passed", 0), failed)
+
+
+def _night(run: NightRun) -> Night:
+    state = "unfinished" if run.finished is None else "finished"
+    return Night(run.id, run.started, run.kind, run.host, state, run.exit_code)
+
+
+def _trends(
+    results: Results, nights: Nights, judged: Sequence[Judged], baselines: Sequence[tuple[str, int]]
+) -> tuple[Trend, ...]:
+    wanted = {one.series.id for one in judged}
+    shown = [one for one in nights.figures if one.figure in TRENDS or series_of_nights(one).id in wanted]
+    families: dict[tuple[str, ...], list[NightlyFigure]] = {}
+    for one in shown:
+        families.setdefault(on_any_board(one), []).append(one)
+    run_ids, acknowledged = [run.id for run in nights.runs], results.acknowledged()
+    return tuple(
+        trend_of(one, run_ids, acknowledged, baselines, identity_before(one, families[on_any_board(one)]))
+        for one in shown
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -1,0 +1,94 @@
+"""Trend of one series over the nights: its points, noise band, change points, marks and baselines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from hil.harness.comparison.retrospect import changes_of
+from hil.harness.judgement.history import FEWEST_NIGHTS, WINDOW, spread
+from hil.harness.report import cause
+from hil.harness.report.content import ChangePoint, Mark, Point, Trend
+from hil.harness.report.series import series_of_nights
+from hil.harness.report.thinning import chosen_nights
+from hil.harness.results.nights import Identity, NightlyFigure
+from hil.harness.results.records import AcknowledgedRecord
+
+Baselines = Sequence[tuple[str, int]]
+"""Names of baselines, each with the position of its run."""
+
+
+def trend_of(
+    found: NightlyFigure,
+    run_ids: Sequence[str],
+    acknowledged: Sequence[AcknowledgedRecord],
+    baselines: Baselines,
+    before: Identity | None = None,
+) -> Trend:
+    """Returns the trend of a series, thinned.
+
+    `run_ids` are those of all nights, `before` the identity of the same deployment in the night before the first,
+    where it was on another board.
+    """
+    changes = changes_of(found, run_ids, acknowledged)
+    marks = _marks(found, before)
+    at = {int(run): position for position, run in enumerate(found.runs)}
+    named = tuple((name, run) for name, run in baselines if run in at)
+    events = [change.position for change, _ in changes]
+    events += [at[mark.run] for mark in marks] + [at[run] for _, run in named]
+    shown = chosen_nights(found.values, is_exact=found.is_exact, events=events)
+    points = []
+    for change, is_known in changes:
+        earlier, first = (int(found.runs[position]) for position in (change.position - 1, change.position))
+        lines = cause.cause_lines(found.figure, found.identities[earlier], found.identities[first])
+        points.append(ChangePoint(first, change.before, change.after, lines, is_known))
+    return Trend(
+        series_of_nights(found),
+        tuple(_point(found, position) for position in shown),
+        len(found.runs),
+        _band(found, events[: len(changes)]),
+        tuple(points),
+        tuple(marks),
+        named,
+    )
+
+
+def _point(found: NightlyFigure, position: int) -> Point:
+    low, high = (None if math.isnan(one[position]) else float(one[position]) for one in (found.low, found.high))
+    return Point(int(found.runs[position]), float(found.values[position]), low, high)
+
+
+def _marks(found: NightlyFigure, before: Identity | None) -> list[Mark]:
+    runs = [int(run) for run in found.runs]
+    marks = cause.marks(found.figure, runs[0], before, found.identities[runs[0]]) if before is not None else []
+    for earlier, later in pairwise(runs):
+        if (old := found.identities[earlier]) is not (new := found.identities[later]):
+            marks += cause.marks(found.figure, later, old, new)
+    return marks
+
+
+def _band(found: NightlyFigure, changes: Sequence[int]) -> tuple[float, float] | None:
+    """Range of noise around the level of the newest nights; None for an exact figure and a short history."""
+    if found.is_exact or len(found.values) < FEWEST_NIGHTS:
+        return None
+    level = found.values[max([0, *changes]) :][-WINDOW:]
+    middle, size = float(np.median(level)), float(spread(found.values))
+    return middle - size, middle + size
+
+
+def on_any_board(found: NightlyFigure) -> tuple[str, ...]:
+    """Returns what a series has in common with those of other boards."""
+    return (found.model, found.path, found.target, *found.place[:2], found.figure, found.unit, found.trust)
+
+
+def identity_before(found: NightlyFigure, others: Sequence[NightlyFigure]) -> Identity | None:
+    """Returns the identity that the same deployment had on another board in the night before a series begins."""
+    first = int(found.runs[0])
+    earlier = [(int(run), one) for one in others for run in one.runs[one.runs < first][-1:]]
+    if not earlier:
+        return None
+    run, one = max(earlier, key=lambda night: night[0])
+    return one.identities[run]
