@@ -39,6 +39,7 @@ from hil.harness.commands import (
 from hil.harness.commands.bisect import bisect
 from hil.harness.commands.compare import compare
 from hil.harness.commands.compile import compile_
+from hil.harness.commands.report import report
 from hil.harness.interruption import EXIT_INTERRUPTED, answer_interrupts, end_interrupted
 
 _DEFECT = "hil: this is a defect of hil, not of your model"
@@ -79,6 +80,7 @@ app.command()(disasm.disasm)
 app.command()(diff.diff)
 app.command()(compare)
 app.command()(bisect)
+app.command()(report)
 app.add_typer(boards.app, name="boards")
 app.add_typer(firmware.app, name="firmware")
 app.add_typer(fvp.app, name="fvp")

@@ -115,14 +115,15 @@ def format_markdown(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     """Formats all rows as a table of GitHub-flavoured Markdown; a column without any text is dropped."""
     used = [n for n in range(len(columns)) if any(str(row.cells[n]) for row in rows)]
     lines = [[columns[n].name for n in used], ["--:" if columns[n].number else "---" for n in used]]
-    lines += [[_escaped(str(row.cells[n])) for n in used] for row in rows]
+    lines += [[escape_markdown(str(row.cells[n])) for n in used] for row in rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _escaped(text: str) -> str:
-    """Returns a text that Markdown and HTML take for text, in one line."""
+def escape_markdown(text: str) -> str:
+    """Returns a text that Markdown and HTML take for text, in one line; `@name` and `#7` stay text on GitHub, too."""
     text = html.escape(" ".join(text.split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", text)
+    text = re.sub(r"([\\`*_\[\]|~#])", r"\\\1", text)
+    return re.sub(r"([@#])(?=\w)", "\\1\N{ZERO WIDTH SPACE}", text)
 
 
 def _least(column: Column, cells: Sequence[str]) -> int:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NewType, get_type_hints
 
@@ -124,6 +126,16 @@ def open_recorded(results: str | None) -> Results:
     if url is None:
         raise BadInputError("no results database is named", hint="--results URL, or HIL_RESULTS")
     return open_results(url, create=False)
+
+
+def parse_period(text: str, option: str) -> timedelta:
+    """The time of `12h`, `90d` or `26w`; `BadInputError` for another text, which was given to `option`."""
+    from hil.core.errors import BadInputError
+    from hil.harness.results.duration import parse_duration
+
+    if (period := parse_duration(text)) is None:
+        raise BadInputError(f"{option} {text}: a number of hours, days or weeks: 12h, 90d, 26w")
+    return period
 
 
 def read_model(path: Path) -> bytes:

@@ -29,10 +29,8 @@ def health(
     """Show the boards of the results database: state, failures by cause, last check."""
     from hil.core.errors import BadInputError
     from hil.harness.results.board_health import board_health
-    from hil.harness.results.duration import parse_duration
 
-    if (period := parse_duration(since)) is None:
-        raise BadInputError(f"--since {since}: a number of hours, days or weeks: 12h, 30d, 26w")
+    period = arguments.parse_period(since, "--since")
     opened = arguments.open_recorded(results)
     boards = board_health(opened, period)
     found = [board for board in boards if name in (None, board.name)]

@@ -267,7 +267,6 @@ def _baseline_names(opened: Results) -> dict[str, list[str]]:
 def _rule(older_than: str | None, keep: int | None, unfinished: bool) -> Rule:
     """The one rule that was given; raises `BadInputError` for none or several."""
     from hil.core.errors import BadInputError
-    from hil.harness.results.duration import parse_duration
     from hil.harness.results.retention import Rule
 
     given = {"--older-than": older_than is not None, "--keep": keep is not None, "--unfinished": unfinished}
@@ -275,6 +274,4 @@ def _rule(older_than: str | None, keep: int | None, unfinished: bool) -> Rule:
         raise BadInputError("one rule says what to remove", hint=", ".join([*given][:-1]) + f" or {[*given][-1]}")
     if older_than is None:
         return Rule(keep=keep, unfinished=unfinished)
-    if (age := parse_duration(older_than)) is None:
-        raise BadInputError(f"--older-than {older_than}: a number of hours, days or weeks: 12h, 90d, 26w")
-    return Rule(older_than=age)
+    return Rule(older_than=arguments.parse_period(older_than, "--older-than"))

@@ -9,13 +9,12 @@ Outside GitHub Actions nothing is written.  Names and reasons are escaped.
 from __future__ import annotations
 
 import contextlib
-import html
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hil.harness.text_table import format_markdown
+from hil.harness.text_table import escape_markdown, format_markdown
 
 if TYPE_CHECKING:
     from hil.harness.comparison.comparison import Comparison
@@ -31,9 +30,14 @@ def append_tables(rows: Sequence[TableRow], left_out: Mapping[str, str]) -> None
     parts = []
     for of_model in summary_tables(rows) if os.environ.get(VARIABLE) else ():
         for table in of_model.tables:
-            parts += [f"### {_text(table.title)}", format_markdown(table.columns, table.cells)]
-        parts += [_text(of_model.remark)] if of_model.remark else []
-    _append([*parts, *(f"left out: {_text(name)}: {_text(why)}" for name, why in sorted(left_out.items()))])
+            parts += [f"### {escape_markdown(table.title)}", format_markdown(table.columns, table.cells)]
+        parts += [escape_markdown(of_model.remark)] if of_model.remark else []
+    _append(
+        [
+            *parts,
+            *(f"left out: {escape_markdown(name)}: {escape_markdown(why)}" for name, why in sorted(left_out.items())),
+        ]
+    )
 
 
 def append_comparison(found: Comparison, baseline: str) -> None:
@@ -42,11 +46,9 @@ def append_comparison(found: Comparison, baseline: str) -> None:
 
     head, *remarks = comparison_lines(found, "this run", baseline)
     rows = comparison_rows(found)
-    _append([f"### {_text(head)}", *([format_markdown(*rows)] if rows[1] else []), *map(_text, remarks)])
-
-
-def _text(text: str) -> str:
-    return html.escape(text, quote=False)
+    _append(
+        [f"### {escape_markdown(head)}", *([format_markdown(*rows)] if rows[1] else []), *map(escape_markdown, remarks)]
+    )
 
 
 def _append(parts: Sequence[str]) -> None:

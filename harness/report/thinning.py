@@ -17,8 +17,8 @@ NEWEST = 30
 _BLOCK = 7
 RULE = (
     f"Of each series the newest {NEWEST} nights are shown; of older ones the first, each with a change point, a "
-    f"baseline or a mark, and the nights beside these; of measured figures also the lowest and the highest of every {_BLOCK} "
-    "nights. An exact figure is the same in the nights between."
+    "baseline or a mark, and the nights beside these; of measured figures also the lowest and the highest of every "
+    f"{_BLOCK} nights. An exact figure is the same in the nights between."
 )
 
 
