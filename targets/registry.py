@@ -42,7 +42,7 @@ RESERVED = frozenset(
             "against",
             "against-vela-option",
         ),
-        *("results", "baseline", "update-baseline", "vary", "strict-baseline"),
+        *("results", "baseline", "update-baseline", "vary", "strict-baseline", "report"),
         *("deployment", "sessions", "retrain", "install", "files"),
         *(
             "max-accuracy-drop",

@@ -69,7 +69,7 @@ def attribution_json(found: Attribution) -> dict[str, Any]:
         "missing": [{"part": part, "reason": reason} for part, reason in found.missing.items()],
         "model_changes": {name: list(values) for name, values in differences.of_model.items()},
         "other_changes": {name: list(values) for name, values in differences.others.items()},
-        "figures": [_figure_json(name, one) for name, one in found.figures.items()],
+        "figures": [figure_json(name, one) for name, one in found.figures.items()],
         "layers": [
             {"layer": one.layer, "before": one.before, "after": one.after, "change": one.change} for one in found.layers
         ],
@@ -77,7 +77,8 @@ def attribution_json(found: Attribution) -> dict[str, Any]:
     }
 
 
-def _figure_json(name: str, one: AttributedFigure) -> dict[str, Any]:
+def figure_json(name: str, one: AttributedFigure) -> dict[str, Any]:
+    """Returns the shares of one figure as JSON, which a verdict's details hold, too."""
     shares = one.shares
     return {
         "figure": name,

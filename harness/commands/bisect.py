@@ -46,13 +46,17 @@ def bisect(
     of_targets: arguments.TargetValues = arguments.NO_VALUES,
     as_json: arguments.Json = False,
 ) -> None:
-    """Say how much of a change each part explains: model, Vela and its options, accelerator, memories."""
+    """Say how much of a change each part explains: model, Vela and its options, accelerator, memories.
+
+    The shares are stored with the run's verdicts, for `hil report`.
+    """
     from hil.harness.attribution.attribution import Attributor
     from hil.harness.attribution.attribution_table import attribution_json
     from hil.harness.attribution.exchange_target import open_target
     from hil.harness.attribution.noise import stored_noise
     from hil.harness.attribution.selection import select
     from hil.harness.attribution.stored_inputs import StoredInputs
+    from hil.harness.attribution.stored_shares import store_shares
     from hil.harness.model import find
     from hil.harness.pipeline import Pipeline
     from hil.harness.progress import LineProgress
@@ -77,6 +81,7 @@ def bisect(
         print(json.dumps({"run": ids[0], "baseline": ids[1], "deployments": list(map(attribution_json, found))}))
     else:
         print(_text(found, run, baseline))
+    store_shares(opened, *ids, list(zip(pairs, found, strict=True)))
 
 
 def _text(found: Sequence[Attribution], run: str, baseline: str) -> str:

@@ -24,6 +24,8 @@ from hil.harness.results.records import DeploymentFigures, DeploymentRecord, His
 if TYPE_CHECKING:
     from hil.harness.results.results import Results
 
+ATTRIBUTION = "attribution"
+"""Key of a verdict's details with the shares that `hil bisect` found, as `attribution_table.figure_json`."""
 _BUILD = "int8_sha256"
 
 

@@ -32,12 +32,7 @@ def append_tables(rows: Sequence[TableRow], left_out: Mapping[str, str]) -> None
         for table in of_model.tables:
             parts += [f"### {escape_markdown(table.title)}", format_markdown(table.columns, table.cells)]
         parts += [escape_markdown(of_model.remark)] if of_model.remark else []
-    _append(
-        [
-            *parts,
-            *(f"left out: {escape_markdown(name)}: {escape_markdown(why)}" for name, why in sorted(left_out.items())),
-        ]
-    )
+    _append([*parts, *(escape_markdown(f"left out: {name}: {why}") for name, why in sorted(left_out.items()))])
 
 
 def append_comparison(found: Comparison, baseline: str) -> None:
@@ -46,9 +41,8 @@ def append_comparison(found: Comparison, baseline: str) -> None:
 
     head, *remarks = comparison_lines(found, "this run", baseline)
     rows = comparison_rows(found)
-    _append(
-        [f"### {escape_markdown(head)}", *([format_markdown(*rows)] if rows[1] else []), *map(escape_markdown, remarks)]
-    )
+    table = [format_markdown(*rows)] if rows[1] else []
+    _append([f"### {escape_markdown(head)}", *table, *map(escape_markdown, remarks)])
 
 
 def _append(parts: Sequence[str]) -> None:

@@ -74,6 +74,9 @@ class PluginOptions:
         (), metavar="PART", help="part of the identity that may differ from the baseline's; may be repeated"
     )
     strict_baseline: bool = option(False, help="fail where a figure with a gate has no verdict")
+    report: Path | None = option(
+        None, metavar="FILE", help="write a report of this run: a page (.html) or Markdown (.md)"
+    )
 
 
 def register(parser: pytest.Parser) -> None:
@@ -134,6 +137,7 @@ class Options:
     vary: tuple[str, ...]
     strict: bool
     gates: Mapping[str, str]
+    report: Path | None
 
     def make_target(self) -> Target:
         """The target with its options checked and nothing started yet."""
@@ -162,8 +166,19 @@ def read(config: pytest.Config) -> Options:
         samples=own.samples,
         store=own.store,
         folder=own.models or config.rootpath / MODELS,
+        report=_checked_report(own.report),
         **_against(config, own),
     )
+
+
+def _checked_report(path: Path | None) -> Path | None:
+    """The report's file; raises `BadInputError` for one that cannot be written, or whose suffix names no form."""
+    if path is not None:
+        from hil.harness.output_file import check_output
+        from hil.harness.report.output import FORMS
+
+        check_output(path, "--hil-report", tuple(FORMS))
+    return path
 
 
 def _against(config: pytest.Config, own: PluginOptions) -> dict[str, Any]:

@@ -12,6 +12,7 @@ tests run.  Nothing is imported here that a pytest run without deployments would
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,14 +67,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if paths and config.stash[OPTIONS].target and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = [str(config.rootpath / path) for path in paths]
     config.pluginmanager.register(Recorder(config), "hil-recorder")
-    url = config.stash[OPTIONS].results
-    if url or config.getoption("xmlpath", None):
+    url, report = config.stash[OPTIONS].results, config.stash[OPTIONS].report
+    if url or report or config.getoption("xmlpath", None):
         from hil.harness.pytest_plugin.junit_properties import JunitProperties
 
         config.pluginmanager.register(JunitProperties(), "hil-junit")
         known = getattr(config, "workerinput", {}).get(BASELINE, "")
-        if url and not hasattr(config, "workerinput"):
-            known = _keep_results(config, url)
+        if (url or report) and not hasattr(config, "workerinput"):
+            known = _keep_results(config, url, report)
         _report_deployments(config, url, known)
 
 
@@ -86,8 +87,11 @@ def _report_deployments(config: pytest.Config, url: str | None, baseline: str) -
     config.pluginmanager.register(DeploymentReports(further), "hil-reports")
 
 
-def _keep_results(config: pytest.Config, url: str) -> str:
-    """Registers the recorder of results, which opens the database; returns the id of the baseline."""
+def _keep_results(config: pytest.Config, url: str | None, report: Path | None) -> str:
+    """Registers the recorder of results, which opens the database, and the report; returns the id of the baseline.
+
+    Without a database the run is recorded in one of its own, for the report alone.
+    """
     from hil.harness.pytest_plugin.results_recorder import ResultsRecorder
 
     recorder = ResultsRecorder(config, url)
@@ -97,6 +101,10 @@ def _keep_results(config: pytest.Config, url: str) -> str:
         except BadInputError as error:
             raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(recorder, "hil-results")
+    if report is not None and not config.option.collectonly:
+        from hil.harness.pytest_plugin.report_file import ReportFile
+
+        config.pluginmanager.register(ReportFile(report, recorder), "hil-report")
     return recorder.baseline
 
 

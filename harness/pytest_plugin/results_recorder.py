@@ -9,7 +9,9 @@ once; the tests go on, and pytest ends with 6 if they pass.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,12 +37,16 @@ _WHOLE = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, EXIT_ONLY_INFRASTRUC
 
 
 class ResultsRecorder:
-    """Writes one session into the database at `url`; compares it with the baseline that the options name."""
+    """Writes one session into the database at `url`; compares it with the baseline that the options name.
 
-    def __init__(self, config: pytest.Config, url: str) -> None:
+    `url` None: into a temporary database, for what reads the session at its end.
+    """
+
+    def __init__(self, config: pytest.Config, url: str | None) -> None:
         self.config = config
         self._chosen = config.stash[OPTIONS]
         self._url = url
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._results: Results | None = None
         self._run: Run | None = None
         self.baseline = ""
@@ -64,7 +70,7 @@ class ResultsRecorder:
 
             check_baseline_name(chosen.baseline or "")
         try:
-            self._results = open_results(self._url)
+            self._results = open_results(self._url or self._temporary())
             self.config.stash[QUARANTINED] = quarantined(self._results) if self._rule else {}
             if chosen.baseline:
                 self.baseline = self._results.run(chosen.baseline).id
@@ -73,6 +79,26 @@ class ResultsRecorder:
         except BadInputError:
             if self._results is None or not chosen.update_baseline:
                 raise
+
+    def recorded(self) -> tuple[Results, str] | None:
+        """Returns the database and the id of the session's run; None where nothing was tested, or it failed."""
+        if self._results is None or self._run is None or self._error is not None:
+            return None
+        return self._results, self._run.id
+
+    @property
+    def is_temporary(self) -> bool:
+        """Returns whether the database ends with the session."""
+        return self._url is None
+
+    @property
+    def failure(self) -> str:
+        """Returns why the results are not in the database; empty where they are."""
+        return "" if self._error is None else f"the results are not in the database: {self._error}"
+
+    def _temporary(self) -> str:
+        self._folder = tempfile.TemporaryDirectory(prefix="hil-report-", ignore_cleanup_errors=True)
+        return str(Path(self._folder.name) / "session.db")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -154,7 +180,7 @@ class ResultsRecorder:
             self._finish(session)
         except ResultsError as error:
             self._broke(error)
-        if self._error is not None and session.exitstatus == pytest.ExitCode.OK:
+        if self._error is not None and not self.is_temporary and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = EXIT_ONLY_INFRASTRUCTURE
 
     def _finish(self, session: pytest.Session) -> None:
@@ -197,11 +223,11 @@ class ResultsRecorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self._run is None and self._error is None:
+        if self.is_temporary or (self._run is None and self._error is None):
             return
         terminalreporter.section("results")
         if self._error is not None:
-            terminalreporter.write_line(f"the results are not in the database: {self._error}", red=True)
+            terminalreporter.write_line(self.failure, red=True)
         if self._run is None or self._results is None:
             return
         terminalreporter.write_line(f"run {self._run.id} in {self._results.name}")
@@ -222,3 +248,5 @@ class ResultsRecorder:
         """Closes the database, which leaves one whole file of SQLite's."""
         if self._results is not None:
             self._results.close()
+        if self._folder is not None:
+            self._folder.cleanup()

@@ -13,8 +13,6 @@ from hil.harness.comparison.comparison_table import format_change, format_number
 from hil.harness.comparison.dependencies import influences, part_of
 from hil.harness.report.content import Mark
 
-ATTRIBUTION = "attribution"
-"""Key of a verdict's details with the figure's attribution, as `attribution_table.figure_json`."""
 _LONGEST = 300
 """Characters of a line."""
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from hil.core.measurement import Trust
 from hil.harness.comparison.comparison import Outcome
 from hil.harness.comparison.pairing import Pair, pair_deployments
-from hil.harness.comparison.stored_runs import compare_stored, verdict_records
+from hil.harness.comparison.stored_runs import ATTRIBUTION, compare_stored, verdict_records
 from hil.harness.judgement.verdict import relative_change
-from hil.harness.report.cause import ATTRIBUTION, cause_lines, share_lines
+from hil.harness.report.cause import cause_lines, share_lines
 from hil.harness.report.content import Finding, Series
 from hil.harness.report.log_text import first_line
 from hil.harness.report.onset import onset

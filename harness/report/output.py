@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hil.core.errors import BadInputError
-from hil.harness.report.content import Content
+
+if TYPE_CHECKING:
+    from hil.harness.report.content import Content
 
 HTML, MARKDOWN = "html", "markdown"
 FORMS = {".html": HTML, ".htm": HTML, ".md": MARKDOWN, ".markdown": MARKDOWN}

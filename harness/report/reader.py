@@ -50,7 +50,8 @@ def read_content(
     nights = results.nights(names, start=start, until=shown.started, also=also)
     at = {one.id: position for position, one in enumerate(nights.runs)}
     named = _baselines(results, at)
-    compared = baseline or next((one for one, position in named if position == at.get(against)), against)
+    names_of_it = [one for one, position in named if position == at.get(against)]
+    compared = baseline if baseline in names_of_it else next(iter(names_of_it), against)
     failures = results.failures(shown.id)
     by_id = {series_of_nights(one).id: one for one in nights.figures}
     positions = at[shown.id], at.get(against)
