@@ -62,14 +62,13 @@ def differences(
     return {field: values for field, values in changes(before, after).items() if part_of(field) in parts}
 
 
-def influences(figure: str, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Returns the fields that may have changed `figure`: those on which it depends, and those of the model.
+def influences(figure: str) -> frozenset[str]:
+    """Returns the parts that may have changed `figure`: those on which it depends, and the model.
 
     Mismatches are compared whatever differs, and anything may have made them.
     """
-    found, parts = changes(before, after), _DEPENDENCIES.get(figure, _OF_RUN)
-    causes = parts | ALWAYS_VARIED if parts else _OF_RUN
-    return {field: values for field, values in found.items() if part_of(field) in causes}
+    parts = _DEPENDENCIES.get(figure, _OF_RUN)
+    return parts | ALWAYS_VARIED if parts else _OF_RUN
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -53,7 +53,7 @@ class Change:
 def changes_in_retrospect(results: Results, model: str = "", figures: Sequence[str] = USUAL) -> list[Change]:
     """Returns the change points of every series, of one model or of all, the newest first."""
     acknowledged = results.acknowledged()
-    nights = results.nights(figures, model=model)
+    nights = results.nights(figures, models=[model] if model else ())
     found = [
         _change(nights, of_series, position, known=known)
         for of_series in nights.figures

@@ -1,33 +1,49 @@
 """Causes of a changed figure, a line each: the fields that differ, and the shares that `hil bisect` found.
 
-cause_lines("npu_cycles", before, after)     # ("vela 5.1.0 -> 5.2.0", "prune sparsity 0.5 -> 0.25")
+Causes().lines("npu_cycles", before, after)  # ("vela 5.1.0 -> 5.2.0", "prune sparsity 0.5 -> 0.25")
 share_lines(verdict.details["attribution"])  # ("vela_options: +1,190 cycles, 171 % of the change", ...)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hil.harness.comparison.comparison_table import format_change, format_number
-from hil.harness.comparison.dependencies import influences, part_of
+from hil.harness.comparison.dependencies import changes, influences, part_of
 from hil.harness.report.content import Mark
+from hil.harness.results.nights import Identity
 
 _LONGEST = 300
 """Characters of a line."""
 
 
-def cause_lines(figure: str, before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
-    """Returns a line a field that differs and that the figure depends on."""
-    return tuple(format_change(*one)[:_LONGEST] for one in influences(figure, before, after).items())
+class Causes:
+    """Causes of changes between two identities, each pair compared once for all figures of a deployment."""
 
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[Sequence[tuple[str, str]], Identity, Identity]] = {}
 
-def marks(figure: str, run: int, before: Mapping[str, str], after: Mapping[str, str]) -> list[Mark]:
-    """Returns a mark a part of the identity that differs and that the figure depends on."""
-    texts: dict[str, list[str]] = {}
-    for field, values in influences(figure, before, after).items():
-        texts.setdefault(part_of(field), []).append(format_change(field, values))
-    return [Mark(run, part, "; ".join(lines)[:_LONGEST]) for part, lines in texts.items()]
+    def lines(self, figure: str, before: Identity, after: Identity) -> tuple[str, ...]:
+        """Returns a line a field that differs and that the figure depends on."""
+        parts = influences(figure)
+        return tuple(line for part, line in self._differences(before, after) if part in parts)
+
+    def marks(self, figure: str, run: int, before: Identity, after: Identity) -> list[Mark]:
+        """Returns a mark a part of the identity that differs and that the figure depends on."""
+        parts, texts = influences(figure), dict[str, list[str]]()
+        for part, line in self._differences(before, after):
+            if part in parts:
+                texts.setdefault(part, []).append(line)
+        return [Mark(run, part, "; ".join(lines)[:_LONGEST]) for part, lines in texts.items()]
+
+    def _differences(self, before: Identity, after: Identity) -> Sequence[tuple[str, str]]:
+        """A part and a line a field that differs."""
+        key = id(before), id(after)
+        if key not in self._known:
+            found = [(part_of(one[0]), format_change(*one)[:_LONGEST]) for one in changes(before, after).items()]
+            self._known[key] = (found, before, after)  # both stay, so that no other gets their ids
+        return self._known[key][0]
 
 
 def share_lines(attribution: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,12 +15,12 @@ from hil.harness.comparison.comparison import Outcome
 from hil.harness.comparison.pairing import Pair, pair_deployments
 from hil.harness.comparison.stored_runs import ATTRIBUTION, compare_stored, verdict_records
 from hil.harness.judgement.verdict import relative_change
-from hil.harness.report.cause import cause_lines, share_lines
+from hil.harness.report.cause import Causes, share_lines
 from hil.harness.report.content import Finding, Series
 from hil.harness.report.log_text import first_line
 from hil.harness.report.onset import onset
 from hil.harness.report.series import series_of
-from hil.harness.results.nights import NightlyFigure
+from hil.harness.results.nights import Identity, NightlyFigure
 from hil.harness.results.records import DeploymentFigures, DeploymentRecord, FailureRecord, VerdictRecord
 from hil.harness.results.results import Results
 
@@ -54,6 +54,7 @@ def finding_of(
     nights: Mapping[str, NightlyFigure],
     positions: tuple[int, int | None],
     failures: Sequence[FailureRecord],
+    causes: Causes,
 ) -> Finding:
     """Returns the finding of a verdict.
 
@@ -73,7 +74,7 @@ def finding_of(
         record.value,
         _relative(record),
         record.message or record.rule,
-        _cause(judged, before, after, failures),
+        _cause(judged, causes, before, after, failures),
         since,
         bool(record.details.get("fails")),
     )
@@ -100,13 +101,13 @@ def _relative(record: VerdictRecord) -> float | None:
 
 
 def _cause(
-    judged: Judged, before: Mapping[str, str], after: Mapping[str, str], failures: Sequence[FailureRecord]
+    judged: Judged, causes: Causes, before: Identity, after: Identity, failures: Sequence[FailureRecord]
 ) -> tuple[str, ...]:
     record = judged.record
     if record.verdict in _WITHOUT:
         return _failure_lines(judged.pair.record, failures)
     shares = record.details.get(ATTRIBUTION)
-    lines = cause_lines(record.figure, before, after) if before and after else ()
+    lines = causes.lines(record.figure, before, after) if before and after else ()
     return (*lines, *(share_lines(shares) if shares else ()))
 
 

@@ -9,10 +9,13 @@ newest run before it that finished and has a deployment in common with it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 
 from hil.core.errors import BadInputError
 from hil.harness.report.board_health import boards_of
+from hil.harness.report.cause import Causes
 from hil.harness.report.content import Content, Night, Trend
 from hil.harness.report.failures import failures_of
 from hil.harness.report.findings import Judged, finding_of, judged_figures
@@ -44,21 +47,19 @@ def read_content(
     figures = results.figures(shown.id)
     against = _against(results, shown, baseline)
     judged = judged_figures(results, figures, shown.id, against) if against else []
-    names = {*TRENDS, *(one.record.figure for one in judged)}
-    start = None if since is None else shown.started - since
-    also = [shown.id, *([against] if against else [])]
-    nights = results.nights(names, start=start, until=shown.started, also=also)
+    nights = _nights(results, shown, against, judged, since)
     at = {one.id: position for position, one in enumerate(nights.runs)}
     named = _baselines(results, at)
     names_of_it = [one for one, position in named if position == at.get(against)]
     compared = baseline if baseline in names_of_it else next(iter(names_of_it), against)
     failures = results.failures(shown.id)
     by_id = {series_of_nights(one).id: one for one in nights.figures}
+    causes = Causes()
     positions = at[shown.id], at.get(against)
-    findings = tuple(finding_of(one, by_id, positions, failures) for one in judged)
+    findings = tuple(finding_of(one, by_id, positions, failures, causes) for one in judged)
     of_failures, of_nights = failures_of(failures), tuple(map(_night, nights.runs))
     verdict, sentence = verdict_of(findings, of_failures, _counts(shown), of_nights, compared)
-    trends = _trends(results, nights, judged, named)
+    trends = _trends(results, nights, judged, named, causes)
     return Content(
         verdict=verdict,
         sentence=sentence,
@@ -75,6 +76,20 @@ def read_content(
         identity=tuple(sorted(shown.record.identity.items())),
         thinning=RULE if any(len(trend.points) < trend.nights for trend in trends) else "",
     )
+
+
+def _nights(
+    results: Results, shown: StoredRun, against: str, judged: Sequence[Judged], since: timedelta | None
+) -> Nights:
+    """The nights of the period with the figures of `TRENDS`, and further ones of models that have a finding on them."""
+    start = None if since is None else shown.started - since
+    period = partial(results.nights, start=start, until=shown.started, also=[shown.id, *([against] if against else [])])
+    nights = period(TRENDS)
+    changed = [one for one in judged if one.record.figure not in TRENDS and one.record.value != one.record.reference]
+    if not changed:
+        return nights
+    further = period({one.record.figure for one in changed}, models={one.pair.record.model for one in changed})
+    return replace(nights, figures=(*nights.figures, *further.figures))
 
 
 def _against(results: Results, run: StoredRun, baseline: str) -> str:
@@ -104,7 +119,11 @@ def _night(run: NightRun) -> Night:
 
 
 def _trends(
-    results: Results, nights: Nights, judged: Sequence[Judged], baselines: Sequence[tuple[str, int]]
+    results: Results,
+    nights: Nights,
+    judged: Sequence[Judged],
+    baselines: Sequence[tuple[str, int]],
+    causes: Causes,
 ) -> tuple[Trend, ...]:
     wanted = {one.series.id for one in judged}
     shown = [one for one in nights.figures if one.figure in TRENDS or series_of_nights(one).id in wanted]
@@ -113,7 +132,7 @@ def _trends(
         families.setdefault(on_any_board(one), []).append(one)
     run_ids, acknowledged = [run.id for run in nights.runs], results.acknowledged()
     return tuple(
-        trend_of(one, run_ids, acknowledged, baselines, identity_before(one, families[on_any_board(one)]))
+        trend_of(one, run_ids, acknowledged, baselines, causes, identity_before(one, families[on_any_board(one)]))
         for one in shown
     )
 

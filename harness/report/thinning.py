@@ -12,7 +12,7 @@ import numpy as np
 
 from hil.core.arrays import Floats
 
-NEWEST = 30
+NEWEST = 14
 """Newest nights of a series, which are all shown."""
 _BLOCK = 7
 RULE = (

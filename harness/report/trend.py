@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
+from hil.harness import judgement
 from hil.harness.comparison.retrospect import changes_of
 from hil.harness.judgement.history import FEWEST_NIGHTS, WINDOW, spread
-from hil.harness.report import cause
+from hil.harness.report.cause import Causes
 from hil.harness.report.content import ChangePoint, Mark, Point, Trend
 from hil.harness.report.series import series_of_nights
 from hil.harness.report.thinning import chosen_nights
@@ -26,6 +26,7 @@ def trend_of(
     run_ids: Sequence[str],
     acknowledged: Sequence[AcknowledgedRecord],
     baselines: Baselines,
+    causes: Causes,
     before: Identity | None = None,
 ) -> Trend:
     """Returns the trend of a series, thinned.
@@ -33,40 +34,45 @@ def trend_of(
     `run_ids` are those of all nights, `before` the identity of the same deployment in the night before the first,
     where it was on another board.
     """
+    runs = found.runs.tolist()
     changes = changes_of(found, run_ids, acknowledged)
-    marks = _marks(found, before)
-    at = {int(run): position for position, run in enumerate(found.runs)}
+    marks = _marks(found, runs, causes, before)
+    at = {run: position for position, run in enumerate(runs)}
     named = tuple((name, run) for name, run in baselines if run in at)
-    events = [change.position for change, _ in changes]
-    events += [at[mark.run] for mark in marks] + [at[run] for _, run in named]
+    positions = [change.position for change, _ in changes]
+    events = [*positions, *(at[mark.run] for mark in marks), *(at[run] for _, run in named)]
     shown = chosen_nights(found.values, is_exact=found.is_exact, events=events)
-    points = []
-    for change, is_known in changes:
-        earlier, first = (int(found.runs[position]) for position in (change.position - 1, change.position))
-        lines = cause.cause_lines(found.figure, found.identities[earlier], found.identities[first])
-        points.append(ChangePoint(first, change.before, change.after, lines, is_known))
+    values = found.values.tolist()
+    points = [_point(found, runs[position], values[position]) for position in shown]
     return Trend(
         series_of_nights(found),
-        tuple(_point(found, position) for position in shown),
-        len(found.runs),
-        _band(found, events[: len(changes)]),
         tuple(points),
+        len(runs),
+        _band(found, positions),
+        tuple(_change(found, runs, causes, change, is_known) for change, is_known in changes),
         tuple(marks),
         named,
     )
 
 
-def _point(found: NightlyFigure, position: int) -> Point:
-    low, high = (None if math.isnan(one[position]) else float(one[position]) for one in (found.low, found.high))
-    return Point(int(found.runs[position]), float(found.values[position]), low, high)
+def _point(found: NightlyFigure, run: int, value: float) -> Point:
+    several = found.repetitions.get(run)
+    return Point(run, value, min(several), max(several)) if several else Point(run, value)
 
 
-def _marks(found: NightlyFigure, before: Identity | None) -> list[Mark]:
-    runs = [int(run) for run in found.runs]
-    marks = cause.marks(found.figure, runs[0], before, found.identities[runs[0]]) if before is not None else []
+def _change(
+    found: NightlyFigure, runs: Sequence[int], causes: Causes, change: judgement.ChangePoint, is_known: bool
+) -> ChangePoint:
+    earlier, first = runs[change.position - 1], runs[change.position]
+    lines = causes.lines(found.figure, found.identities[earlier], found.identities[first])
+    return ChangePoint(first, change.before, change.after, lines, is_known)
+
+
+def _marks(found: NightlyFigure, runs: Sequence[int], causes: Causes, before: Identity | None) -> list[Mark]:
+    marks = causes.marks(found.figure, runs[0], before, found.identities[runs[0]]) if before is not None else []
     for earlier, later in pairwise(runs):
         if (old := found.identities[earlier]) is not (new := found.identities[later]):
-            marks += cause.marks(found.figure, later, old, new)
+            marks += causes.marks(found.figure, later, old, new)
     return marks
 
 

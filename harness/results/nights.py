@@ -12,6 +12,7 @@ once for all nights in which it is the same text.
 
 from __future__ import annotations
 
+import itertools
 import json
 from array import array
 from collections import defaultdict
@@ -51,9 +52,8 @@ class NightRun:
 class NightlyFigure:
     """One figure of a deployment at one place: model, path and target, and the `PLACE`.
 
-    `runs` are the positions of the n nights that have it, ascending, `values` the figure, all of shape (n,); `low` and
-    `high` are the smallest and largest repetition, NaN where a night has none.  `identities` are those of the
-    deployment by position.
+    `runs` are the positions of the n nights that have it, ascending, `values` the figure, both of shape (n,).
+    `repetitions` are those of a measured figure, and `identities` those of the deployment, by position of the night.
     """
 
     model: str
@@ -65,8 +65,7 @@ class NightlyFigure:
     trust: str
     runs: Integers
     values: Floats
-    low: Floats
-    high: Floats
+    repetitions: Mapping[int, tuple[float, ...]]
     identities: Mapping[int, Identity]
 
     @property
@@ -94,11 +93,11 @@ def read_nights(
     start: datetime | None = None,
     until: datetime | None = None,
     also: Collection[str] = (),
-    model: str = "",
+    models: Collection[str] = (),
 ) -> Nights:
     """Reads figures by name of all runs from `start` to `until`, and of those with the ids `also`.
 
-    Runs that did not finish are listed, but only those of `also` have figures.  With `model`, the figures of one model.
+    Runs that did not finish are listed, but only those of `also` have figures.  With `models`, the figures of these.
     """
     runs = schema.runs.c
     condition = or_(_between(start, until), runs.id.in_(also))
@@ -106,12 +105,16 @@ def read_nights(
     positions = {run.id: position for position, run in enumerate(found)}
     finished = or_(runs.finished.is_not(None), runs.id.in_(also))
     chosen = select(runs.id).where(condition, finished).scalar_subquery()
-    deployments = _deployments(connection, chosen, positions, model)
+    deployments = _deployments(connection, chosen, positions, models)
     columns: defaultdict[tuple[int, str, str, str], _Columns] = defaultdict(_Columns)
-    for deployment_id, name, unit, trust, value, repetitions in _measurements(connection, chosen, figures):
-        if (at := deployments.of.get(deployment_id)) is not None:
-            place, position = at
-            columns[place, name, unit, trust].add(position, value, repetitions)
+    for batch in _measurements(connection, chosen, figures):
+        for deployment_id, name, unit, trust, value, repetitions in batch:
+            if (at := deployments.of.get(deployment_id)) is not None:
+                column = columns[at[0], name, unit, trust]
+                column.runs.append(at[1])
+                column.values.append(value)
+                if repetitions:
+                    column.repetitions[at[1]] = tuple(map(float, repetitions.split()))
     places = list(deployments.places)
     made = [
         _figure(places[place], described, known, deployments.identities[place])
@@ -144,14 +147,16 @@ class _Deployments:
     identities: list[dict[int, Identity]] = field(default_factory=list)
 
 
-def _deployments(connection: Connection, chosen: Any, positions: Mapping[str, int], model: str) -> _Deployments:
+def _deployments(
+    connection: Connection, chosen: Any, positions: Mapping[str, int], models: Collection[str]
+) -> _Deployments:
     table, found = schema.deployments.c, _Deployments()
     parsed: dict[str, Identity] = {}
     statement = select(table.id, table.run_id, table.model, table.path, table.target, cast(table.identity, Text))
     statement = statement.where(table.run_id.in_(chosen))
-    if model:
-        statement = statement.where(table.model == model)
-    for deployment_id, run_id, *names, text in _rows(connection, statement):
+    if models:
+        statement = statement.where(table.model.in_(models))
+    for deployment_id, run_id, *names, text in itertools.chain.from_iterable(_batches(connection, statement)):
         if (identity := parsed.get(text)) is None:
             identity = parsed[text] = json.loads(text)
         key = (*names, *(identity.get(field_name, "") for field_name in PLACE))
@@ -163,36 +168,25 @@ def _deployments(connection: Connection, chosen: Any, positions: Mapping[str, in
     return found
 
 
-def _measurements(connection: Connection, chosen: Any, figures: Collection[str]) -> Iterator[Any]:
+def _measurements(connection: Connection, chosen: Any, figures: Collection[str]) -> Iterator[Sequence[Any]]:
     table = schema.measurements.c
     columns = (table.deployment_id, table.name, table.unit, table.trust, table.value, table.repetitions)
     statement = select(*columns).where(table.run_id.in_(chosen), table.name.in_(figures), table.value.is_not(None))
-    return _rows(connection, statement)
+    return _batches(connection, statement)
 
 
-def _rows(connection: Connection, statement: Any) -> Iterator[Any]:
+def _batches(connection: Connection, statement: Any) -> Iterator[Sequence[Any]]:
     """Rows in batches: all of a year at once would not fit the memory of a small machine."""
-    for batch in connection.execute(statement, execution_options={"yield_per": _BATCH}).partitions():
-        yield from batch
+    return connection.execute(statement, execution_options={"yield_per": _BATCH}).partitions()
 
 
+@dataclass
 class _Columns:
     """Columns of one figure, in the order of the rows."""
 
-    def __init__(self) -> None:
-        self.runs = array("q")
-        self.values, self.low, self.high = array("d"), array("d"), array("d")
-
-    def add(self, position: int, value: float, repetitions: str) -> None:
-        self.runs.append(position)
-        self.values.append(value)
-        if repetitions:
-            several = [*map(float, repetitions.split())]
-            self.low.append(min(several))
-            self.high.append(max(several))
-        else:
-            self.low.append(np.nan)
-            self.high.append(np.nan)
+    runs: array[int] = field(default_factory=lambda: array("q"))
+    values: array[float] = field(default_factory=lambda: array("d"))
+    repetitions: dict[int, tuple[float, ...]] = field(default_factory=dict)
 
 
 def _figure(
@@ -201,5 +195,5 @@ def _figure(
     """The columns in the order of the nights; of a deployment that a night has twice, one."""
     model, path, target, *place = key
     runs, chosen = np.unique(np.frombuffer(found.runs, np.int64), return_index=True)
-    columns = [np.frombuffer(one, np.float64)[chosen] for one in (found.values, found.low, found.high)]
-    return NightlyFigure(*(model, path, target, tuple(place)), *described, runs, *columns, identities)
+    values = np.frombuffer(found.values, np.float64)[chosen]
+    return NightlyFigure(*(model, path, target, tuple(place)), *described, runs, values, found.repetitions, identities)

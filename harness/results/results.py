@@ -164,13 +164,13 @@ class Results:
         start: datetime | None = None,
         until: datetime | None = None,
         also: Collection[str] = (),
-        model: str = "",
+        models: Collection[str] = (),
     ) -> Nights:
         """Returns runs of a period with figures by name over them, as `hil.harness.results.nights.read_nights`."""
         from hil.harness.results.nights import read_nights
 
         return self._database.read(
-            lambda connection: read_nights(connection, figures, start=start, until=until, also=also, model=clean(model))
+            lambda connection: read_nights(connection, figures, start=start, until=until, also=also, models=models)
         )
 
     def baselines(self) -> tuple[Baseline, ...]:
