@@ -72,7 +72,7 @@ class Year:
         cycles = self._size[model] * (1 + 0.1 * path) * float(np.prod(1 + self._steps[model][:changed]))
         cycles *= (0.99 if night > self.nights // 3 else 1.0) * (1.2 if late else 1.0)
         key = hashlib.sha256(f"{run_id} {name} {leaf} {target}".encode()).hexdigest()[:32]
-        identity = self._identity(night, f"{name} {leaf} {changed} {late}", target)
+        identity = self._identity(night, f"{name} {leaf}", changed, late, target)
         deployment = {
             "id": key,
             "run_id": run_id,
@@ -85,7 +85,7 @@ class Year:
         }
         return deployment, self._figures(key, run_id, round(cycles), target, changed)
 
-    def _identity(self, night: int, build: str, target: str) -> dict[str, str]:
+    def _identity(self, night: int, name: str, changed: int, late: bool, target: str) -> dict[str, str]:
         found = {
             "target": target,
             "engine": "open" if target == "fvp" else "",
@@ -97,11 +97,11 @@ class Year:
             "npu": "ethos-u55-128",
             "memory_mode": "Shared_Sram",
             "system_config": "Ethos_U55_High_End_Embedded",
-            "int8_sha256": _hash(build),
-            "network": _hash(build.split()[0])[:16],
+            "int8_sha256": _hash(name, changed, late),
+            "network": _hash(name.split()[0])[:16],
             "data": _hash("data")[:16],
             "metric": "top1, higher is better",
-            "recipe": json.dumps({"prune": {"sparsity": 0.5}, "build": build}),
+            "recipe": json.dumps({"prune": {"sparsity": round(0.3 + 0.05 * changed - 0.2 * late, 2)}}),
             "tensorflow": "2.19.1",
             "numpy": "2.1.3",
         }

@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hil.harness.plain_text import plain_text
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
@@ -121,7 +123,7 @@ def format_markdown(columns: Sequence[Column], rows: Sequence[Row]) -> str:
 
 def escape_markdown(text: str) -> str:
     """Returns a text that Markdown and HTML take for text, in one line; `@name` and `#7` stay text on GitHub, too."""
-    text = html.escape(" ".join(text.split()), quote=False)
+    text = html.escape(" ".join(plain_text(text).split()), quote=False)
     text = re.sub(r"([\\`*_\[\]|~#])", r"\\\1", text)
     return re.sub(r"([@#])(?=\w)", "\\1\N{ZERO WIDTH SPACE}", text)
 

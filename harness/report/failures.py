@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hil.harness.plain_text import plain_text
 from hil.harness.report.content import Failure
-from hil.harness.report.log_text import MOST, log_end, plain_text
+from hil.harness.report.log_text import MOST, log_end
 from hil.harness.results.records import FailureRecord
 
 MOST_FAILURES = 500

@@ -88,7 +88,7 @@ def _origin(content: Content) -> str:
 
 
 def _more(count: int, noun: str) -> str:
-    return f"\n\nand {count} more {noun}" if count > 0 else ""
+    return f"\n\nand {count:,} more {noun}" if count > 0 else ""
 
 
 def _cell(text: str) -> str:

@@ -85,7 +85,7 @@ def _nights(
     start = None if since is None else shown.started - since
     period = partial(results.nights, start=start, until=shown.started, also=[shown.id, *([against] if against else [])])
     nights = period(TRENDS)
-    changed = [one for one in judged if one.record.figure not in TRENDS and one.record.value != one.record.reference]
+    changed = [one for one in judged if one.record.figure not in TRENDS and one.record.value is not None]
     if not changed:
         return nights
     further = period({one.record.figure for one in changed}, models={one.pair.record.model for one in changed})

@@ -80,8 +80,9 @@ def _band(found: NightlyFigure, changes: Sequence[int]) -> tuple[float, float] |
     """Range of noise around the level of the newest nights; None for an exact figure and a short history."""
     if found.is_exact or len(found.values) < FEWEST_NIGHTS:
         return None
-    level = found.values[max([0, *changes]) :][-WINDOW:]
-    middle, size = float(np.median(level)), float(spread(found.values))
+    level = found.values[max([0, *changes]) :]
+    middle = float(np.median(level[-WINDOW:]))
+    size = float(spread(level if len(level) >= FEWEST_NIGHTS else found.values))  # a step is no noise
     return middle - size, middle + size
 
 
