@@ -1,4 +1,4 @@
-"""Logs and messages from outside as plain, bounded text.
+r"""Logs and messages from outside as plain, bounded text.
 
 >>> log_end("\n".join(map(str, range(100_000))))[:45]
 '(568,936 characters are left out at the start'
