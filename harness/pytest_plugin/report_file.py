@@ -53,5 +53,6 @@ class ReportFile:
         name = "" if self._recorder.is_temporary else results.name
         return read_content(results, run_id, self._recorder.baseline, PERIOD, name)
 
+    @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(self._line, red=self._failed)
