@@ -165,7 +165,7 @@ def changes(
     results: arguments.ResultsUrl = None,
     as_json: arguments.Json = False,
 ) -> None:
-    """List the nights from which on a figure stands at another level, at least ten nights on each side."""
+    """List the nights from which on a figure stands at another level; in measured ones with ten nights beside each."""
     from hil.harness.comparison.retrospect import changes_in_retrospect
     from hil.harness.results.records import AcknowledgedRecord
 

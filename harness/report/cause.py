@@ -1,7 +1,7 @@
 """Causes of a changed figure, a line each: the fields that differ, and the shares that `hil bisect` found.
 
 Causes().lines("npu_cycles", before, after)  # ("vela 5.1.0 -> 5.2.0", "prune sparsity 0.5 -> 0.25")
-share_lines(verdict.details["attribution"])  # ("vela_options: +1,190 cycles, 171 % of the change", ...)
+share_lines(attribution)                     # ("vela_options: +1,190 cycles, 171 % of the change", ...)
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Figures of many nights, read by one statement a table: columns of numbers instead of a record a figure.
 
-    nights = read_nights(connection, ["latency", "sram"], start=..., until=...)
+    nights = read_nights(connection, ["latency", "sram"], start=begin)
     nights.runs                       # the runs, the oldest first
     nights.figures[0].values          # float64 (n,), one a night that has the figure
     nights.figures[0].runs            # int (n,), their positions in nights.runs
