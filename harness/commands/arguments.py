@@ -23,6 +23,8 @@ from hil.harness.vela.settings import NpuOptions, VelaOptions
 from hil.targets import registry
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from hil.harness.results.results import Results
     from hil.harness.store.store import Store
 

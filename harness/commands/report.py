@@ -40,16 +40,13 @@ def report(
     from hil.harness.output_file import check_output, write_output
     from hil.harness.report.output import render, suffix_form
     from hil.harness.report.reader import read_content
-    from hil.harness.results.duration import parse_duration
 
     chosen = form.value if form else suffix_form(output) if output else Format.MARKDOWN.value
     if output is None and chosen == Format.HTML.value:
         raise BadInputError("a page is written to a file", hint="-o FILE.html")
     if output:
         check_output(output, "-o")
-    period = parse_duration(since) if since is not None else None
-    if since is not None and period is None:
-        raise BadInputError(f"--since {since}: a number of hours, days or weeks: 12h, 90d, 26w")
+    period = arguments.parse_period(since, "--since") if since is not None else None
     opened = arguments.open_recorded(results)
     text = render(read_content(opened, run, baseline, period), chosen)
     if output:
