@@ -50,6 +50,9 @@ def check(
     folder: Annotated[Path, typer.Option("--folder", metavar="FOLDER", help="Where your own boards are described.")] = (
         Path("boards")
     ),
+    accept_cycles: Annotated[
+        bool, typer.Option("--accept-cycles", help="Take its cycles as those that later checks expect.")
+    ] = False,
     results: arguments.ResultsUrl = None,
     as_json: arguments.Json = False,
 ) -> None:
@@ -64,7 +67,7 @@ def check(
     board_address.check(name, folder)
     recording, session = Recording.of(results, BOARD_CHECK), Health()
     with recording.session(session, ignore_quarantine=True):
-        outcome = check_board(name, recording.results, session, folder)
+        outcome = check_board(name, recording.results, session, folder, accepts_cycles=accept_cycles)
         lifted = quarantined(recording.results).get(outcome.found.board, "") if recording.results else ""
     recording.deployment(*record(outcome.found))
     code = recording.finish(0)

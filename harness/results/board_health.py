@@ -56,9 +56,8 @@ def board_health(results: Results, since: timedelta | None = None) -> tuple[Stor
 def events_by_board(results: Results) -> dict[str, list[StoredEvent]]:
     """Returns the events of each board in the order of their time, without the failures of tests."""
     found: dict[str, list[StoredEvent]] = {}
-    for one in results.board_events():
-        if isinstance(one.record, BoardRecord):
-            found.setdefault(one.record.name, []).append(one)
+    for one in results.board_events(failures=False):
+        found.setdefault(record_of(one).name, []).append(one)
     return found
 
 

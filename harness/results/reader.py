@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table, case, func, select
 
 from hil.core.errors import BadInputError
 from hil.harness.results import schema
@@ -167,13 +167,16 @@ def failures(connection: Connection, run_id: str) -> tuple[FailureRecord, ...]:
     return tuple(_record(FailureRecord, row) for row in rows)
 
 
-def board_events(connection: Connection, board: str = "", run_id: str = "") -> tuple[StoredEvent, ...]:
-    """Returns the events of a board (or run, or all) and its failures, in the order of their time."""
-    found = []
-    for table, kind, name in (
+def board_events(
+    connection: Connection, board: str = "", run_id: str = "", *, failures: bool = True
+) -> tuple[StoredEvent, ...]:
+    """Returns the events of a board (or run, or all) in the order of their time, and with `failures` those of tests."""
+    kinds: list[tuple[Table, type[BoardRecord | FailureRecord], Column[str]]] = [
         (schema.board_events, BoardRecord, schema.board_events.c.name),
         (schema.failures, FailureRecord, schema.failures.c.board),
-    ):
+    ]
+    found = []
+    for table, kind, name in kinds[: 2 if failures else 1]:
         statement = select(table).where(name == board if board else name != "")
         statement = statement.where(table.c.run_id == run_id) if run_id else statement
         found += [StoredEvent(row.run_id, row.at, _record(kind, row)) for row in connection.execute(statement)]

@@ -146,9 +146,14 @@ class Results:
         """Returns the failures of a run in the order of their time."""
         return self._database.read(lambda connection: reader.failures(connection, run_id))
 
-    def board_events(self, board: str = "", run_id: str = "") -> tuple[StoredEvent, ...]:
-        """Returns the events of a board (or run, or all) and its failures, in the order of their time."""
-        return self._database.read(lambda connection: reader.board_events(connection, clean(board), run_id))
+    def board_events(self, board: str = "", run_id: str = "", *, failures: bool = True) -> tuple[StoredEvent, ...]:
+        """Returns the events of a board (or run, or all) in the order of their time.
+
+        With `failures`, those of tests that name a board are among them.
+        """
+        return self._database.read(
+            lambda connection: reader.board_events(connection, clean(board), run_id, failures=failures)
+        )
 
     def history(
         self, model: str, path: str, target: str, figure: str, limit: int | None = None

@@ -2,9 +2,11 @@
  *
  * Source of registers and bits: the headers of Nuvoton's M55M1BSP 3.01.001 (sys_reg.h, clk_reg.h, pmc_reg.h, uart_reg.h).
  */
+#include "hil_frame.h"
 #include "monitor.h"
 #include "registers.h"
 #include "uart.h"
+#include "unique_id.h"
 
 #define SYS 0x40000000u
 #define LOCK (SYS + 0x100u) /* Reads 1 once the protected registers can be written. */
@@ -27,6 +29,16 @@
 #define POWER_SRAM_1 0x40002104u
 #define POWER_SRAM_2 0x40002108u
 #define POWER_SRAM_BUSY (1u << 31)
+
+#define FLASH_CONTROL 0x00u /* Of the flash controller: protected, as the clocks are. */
+#define FLASH_CONTROL_ON 1u
+#define FLASH_CONTROL_FAILED (1u << 6)
+#define FLASH_ADDRESS 0x04u
+#define FLASH_DATA 0x08u
+#define FLASH_COMMAND 0x0Cu
+#define FLASH_COMMAND_READ_UNIQUE_ID 0x04u
+#define FLASH_TRIGGER 0x10u
+#define FLASH_POLLS 1000000u
 
 #define UART_DATA 0x00u
 #define UART_INTERRUPTS 0x04u
@@ -71,6 +83,26 @@ void port_start(void) {
     change(CLOCK_UART_DIVIDER, CLOCK_UART0_DIVIDER, 0);
     change(CLOCK_UART, 0, FIRST);
     change(PINS_B12_TO_B15, PINS_B12_B13, PINS_B12_B13_UART0);
+}
+
+size_t numaker_unique_id(uint32_t base, uint8_t id[UNIQUE_ID_BYTES]) {
+    change(base + FLASH_CONTROL, 0, FLASH_CONTROL_ON);
+    size_t size = 0;
+    for (uint32_t word = 0; word < 3; word++) {
+        register_write(base + FLASH_COMMAND, FLASH_COMMAND_READ_UNIQUE_ID);
+        register_write(base + FLASH_ADDRESS, 4 * word);
+        register_write(base + FLASH_TRIGGER, 1);
+        uint32_t polls = FLASH_POLLS;
+        while (register_read(base + FLASH_TRIGGER) & 1u && --polls > 0)
+            ;
+        if (polls == 0 || register_read(base + FLASH_CONTROL) & FLASH_CONTROL_FAILED) {
+            break;
+        }
+        hil_put32(id + 4 * word, register_read(base + FLASH_DATA));
+        size = 4 * (word + 1);
+    }
+    change(base + FLASH_CONTROL, FLASH_CONTROL_ON, 0);
+    return size == 12 ? size : 0;
 }
 
 static void start(uint32_t base, uint32_t clock_hz, uint32_t baud) {

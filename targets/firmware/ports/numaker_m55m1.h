@@ -15,6 +15,9 @@
 #define PORT_NPU_HZ 12000000
 #define PORT_NPU 0x40003000
 
+#define PORT_UNIQUE_ID numaker_unique_id
+#define PORT_UNIQUE_ID_BASE 0x40044000 /* The flash controller. */
+
 #define PORT_UART numaker_uart
 #define PORT_UART_BASE 0x4024D000 /* UART 0, which Nu-Link2 makes a USB port. */
 #define PORT_UART_HZ 12000000
