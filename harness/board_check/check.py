@@ -1,6 +1,8 @@
 """Runs the health check of a board and writes it into the results database, where it lifts a quarantine.
 
-    outcome = check("desk", results, folder=Path("boards"))
+    from hil.harness.results import open_results
+
+    outcome = check("desk", open_results("nightly.db"), Health())
     outcome.found.cycles, outcome.before            # the NPU's cycles, and those of the last passed check
 
 A passed check is a run with the deployment `board-check` and its figures.  The cycles of the known model are compared

@@ -1,5 +1,7 @@
 """Health check of a board: identity, memory through the link, and a known model with known outputs.
 
+    from hil.targets.board_address import reach
+
     with reach("desk") as access:
         found = check_board(access, compiled_for, inputs, outputs, Health())
         found.identity["serial_number"], found.cycles
