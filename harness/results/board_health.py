@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 FAILURES = frozenset({EventKind.FAILED.value, EventKind.LOST.value})
 """Events that ended a board's work."""
 OK, QUARANTINED = "ok", EventKind.QUARANTINED.value
-_STATES = frozenset({QUARANTINED, EventKind.CHECKED.value})
+STATES = frozenset({QUARANTINED, EventKind.CHECKED.value})
+"""Events that decide the state of a board; the newest one holds."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def cause_of(record: BoardRecord) -> str:
 
 
 def _board(name: str, events: list[StoredEvent], begin: datetime | None) -> StoredBoard:
-    decided, failure, check = last(events, *_STATES), last(events, *FAILURES), last(events, EventKind.CHECKED.value)
+    decided, failure, check = last(events, *STATES), last(events, *FAILURES), last(events, EventKind.CHECKED.value)
     quarantine = decided if decided is not None and record_of(decided).event == QUARANTINED else None
     recent = tuple(one for one in events if begin is None or one.at >= begin)
     failed = [record_of(one) for one in recent if record_of(one).event in FAILURES]

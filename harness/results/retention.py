@@ -1,13 +1,17 @@
-"""Retention: the runs that a rule removes.  The run of a baseline is never removed."""
+"""Retention: the runs that a rule removes.
+
+The run of a baseline is never removed, nor the one that put a board into quarantine or took it out last.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, select
 
 from hil.harness.results import reader, schema
+from hil.harness.results.board_health import STATES
 from hil.harness.results.database import Database
 from hil.harness.results.records import StoredRun
 from hil.harness.results.writer import now
@@ -47,12 +51,19 @@ def prune(database: Database, rule: Rule, *, dry_run: bool = False) -> tuple[Sto
 
 def _condition(rule: Rule, at: datetime) -> ColumnElement[bool]:
     runs, tests = schema.runs, schema.tests
-    named = runs.c.id.in_(select(schema.baselines.c.run_id))
+    kept = runs.c.id.in_(select(schema.baselines.c.run_id)) | runs.c.id.in_(_deciding())
     if rule.keep is not None:
         newest = select(runs.c.id).order_by(runs.c.started.desc(), runs.c.id.desc()).limit(reader.bounded(rule.keep))
-        return ~named & runs.c.id.not_in(newest)
+        return ~kept & runs.c.id.not_in(newest)
     if rule.older_than is not None:
-        return ~named & (runs.c.started < at - rule.older_than)
+        return ~kept & (runs.c.started < at - rule.older_than)
     ended = select(func.max(tests.c.ended)).where(tests.c.run_id == runs.c.id).scalar_subquery()
     quiet = func.coalesce(ended, runs.c.started) < at - QUIET
-    return ~named & runs.c.finished.is_(None) & quiet
+    return ~kept & runs.c.finished.is_(None) & quiet
+
+
+def _deciding() -> Select[tuple[str]]:
+    """The runs whose event decides the state of a board."""
+    events, later = schema.board_events, schema.board_events.alias()
+    is_newer = (later.c.name == events.c.name) & later.c.event.in_(STATES) & (later.c.at > events.c.at)
+    return select(events.c.run_id).where(events.c.event.in_(STATES), ~exists().where(is_newer))

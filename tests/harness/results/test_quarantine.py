@@ -16,6 +16,7 @@ from hil.harness.results.board_health import StoredBoard, board_health
 from hil.harness.results.quarantine import Rule, parse_rule, quarantine, quarantined
 from hil.harness.results.records import BoardRecord, RunRecord, StoredEvent
 from hil.harness.results.results import Results
+from hil.harness.results.retention import Rule as Retention
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
@@ -88,6 +89,19 @@ def test_the_view_says_the_same_as_the_records(results: Results, results_url: st
         _night(results, "checked")
         assert connection.execute(sqlalchemy.text(quarantined_again)).all() == []
     engine.dispose()
+
+
+def test_pruning_decides_nothing_about_a_board(results: Results) -> None:
+    for _ in range(3):
+        _night(results, "lost SilentError")
+    _night(results, "identified", board="shelf")
+    assert len(results.prune(Retention(keep=1))) == 2
+    assert [*quarantined(results)] == ["desk"]
+    _night(results, "checked")
+    _night(results, "identified", board="shelf")
+    results.prune(Retention(keep=0))
+    assert quarantined(results) == {}
+    assert [one.record.event for one in _desk(results).events] == ["checked"]
 
 
 def _documented() -> str:
