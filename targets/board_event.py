@@ -17,6 +17,10 @@ class EventKind(str, Enum):
     CHECKED = "checked"  # a health check passed
 
 
+DECIDING = frozenset({EventKind.QUARANTINED.value, EventKind.CHECKED.value})
+"""Events that decide the state of a board: the newest one holds."""
+
+
 @dataclass(frozen=True)
 class BoardEvent:
     """An event of the board `board` in a `session`; `serial` is the number that the board reported, empty for none.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from hil.harness.results.records import BoardRecord, StoredEvent
 from hil.harness.results.writer import now
-from hil.targets.board_event import EventKind
+from hil.targets.board_event import DECIDING, EventKind
 
 if TYPE_CHECKING:
     from hil.harness.results.results import Results
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 FAILURES = frozenset({EventKind.FAILED.value, EventKind.LOST.value})
 """Events that ended a board's work."""
 OK, QUARANTINED = "ok", EventKind.QUARANTINED.value
-STATES = frozenset({QUARANTINED, EventKind.CHECKED.value})
-"""Events that decide the state of a board; the newest one holds."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def cause_of(record: BoardRecord) -> str:
 
 
 def _board(name: str, events: list[StoredEvent], begin: datetime | None) -> StoredBoard:
-    decided, failure, check = last(events, *STATES), last(events, *FAILURES), last(events, EventKind.CHECKED.value)
+    decided, failure, check = last(events, *DECIDING), last(events, *FAILURES), last(events, EventKind.CHECKED.value)
     quarantine = decided if decided is not None and record_of(decided).event == QUARANTINED else None
     recent = tuple(one for one in events if begin is None or one.at >= begin)
     failed = [record_of(one) for one in recent if record_of(one).event in FAILURES]

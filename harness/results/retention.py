@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, select
 
 from hil.harness.results import reader, schema
-from hil.harness.results.board_health import STATES
 from hil.harness.results.database import Database
 from hil.harness.results.records import StoredRun
 from hil.harness.results.writer import now
+from hil.targets.board_event import DECIDING
 
 QUIET = timedelta(days=1)
 """Time without a finished test after which an unfinished run counts as killed, and not as still running."""
@@ -65,5 +65,5 @@ def _condition(rule: Rule, at: datetime) -> ColumnElement[bool]:
 def _deciding() -> Select[tuple[str]]:
     """The runs whose event decides the state of a board."""
     events, later = schema.board_events, schema.board_events.alias()
-    is_newer = (later.c.name == events.c.name) & later.c.event.in_(STATES) & (later.c.at > events.c.at)
-    return select(events.c.run_id).where(events.c.event.in_(STATES), ~exists().where(is_newer))
+    is_newer = (later.c.name == events.c.name) & later.c.event.in_(DECIDING) & (later.c.at > events.c.at)
+    return select(events.c.run_id).where(events.c.event.in_(DECIDING), ~exists().where(is_newer))
