@@ -56,6 +56,11 @@ class NpuConfig:
         """The names, for a heading: "ethos-u55-128, Shared_Sram, Ethos_U55_High_End_Embedded"."""
         return f"{self.accelerator}, {self.memory_mode}, {self.system_config}"
 
+    @property
+    def plain(self) -> NpuConfig:
+        """The NPU alone, equal to that of any other subclass."""
+        return NpuConfig(self.accelerator, self.memory_mode, self.system_config, self.config_text)
+
     def for_accelerator(self: C, accelerator: str) -> C:
         """The same configuration of another accelerator; one of another family has the memories usual there."""
         if accelerator.rpartition("-")[0] == self.family:

@@ -99,7 +99,8 @@ class SerialTarget:
         protocol = board_address.protocol(self._address, self._options.folder)
         if protocol:
             DRIVERS[protocol].check(model, inputs)  # before a board is reached
-        run = self._on_a_board(lambda: self._hold(model.npu).driver.run(model, inputs, progress=progress))
+        npu = model.npu.plain
+        run = self._on_a_board(lambda: self._hold(npu).driver.run(model, inputs, progress=progress))
         return replace(run, identity=run.identity | {"lost_boards": ", ".join(self._lost)}) if self._lost else run
 
     def _on_a_board(self, work: Callable[[], _T]) -> _T:

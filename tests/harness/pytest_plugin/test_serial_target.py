@@ -14,6 +14,8 @@ import pytest
 
 from hil.core.errors import UnavailableError
 from hil.fvp.machine import qemu
+from hil.harness.results import open_results
+from hil.harness.results.records import BoardRecord
 from hil.targets.firmware.build import build
 
 from .blob_suite import repository, run, table
@@ -48,7 +50,7 @@ def _left_of(store: Path, seconds: float = 60.0) -> list[str]:
 
 def test_the_virtual_board_lives_as_long_as_the_session(tmp_path: Path, store: Path) -> None:
     done = run(repository(tmp_path), store, "--target", "serial", "--board", "virtual", "--technique", "ptq",
-               "--samples", "2")  # fmt: skip
+               "--samples", "2", "--results=nightly.db")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     head = done.stdout.split("collected")[0]
     for part in (
@@ -63,6 +65,14 @@ def test_the_virtual_board_lives_as_long_as_the_session(tmp_path: Path, store: P
         assert part in head
     assert table(done)["ptq"].mismatches == ["0", "0"]
     assert "cycles and ms are modelled" in done.stdout
+    results = open_results(str(tmp_path / "nightly.db"))
+    (event,) = results.board_events("virtual")
+    assert isinstance(event.record, BoardRecord)
+    assert (event.record.event, event.record.serial) == ("identified", "525400123456")
+    (deployment,) = results.figures(event.run_id)
+    identity = deployment.record.identity
+    assert identity["serial_number"] == event.record.serial
+    assert f"firmware_crc32 {identity['firmware_crc32']}" in event.record.detail
     assert not _left_of(store)
 
 
