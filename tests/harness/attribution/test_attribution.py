@@ -14,6 +14,7 @@ from hil.harness.attribution.attribution import Attribution
 from hil.harness.attribution.attribution_table import attribution_json, format_attribution
 from hil.harness.attribution.selection import select
 from hil.harness.cli import app
+from hil.harness.report.reader import read_content
 from hil.harness.store.store import Artifact
 from hil.harness.vela.other_versions import OtherVela
 from hil.harness.vela.settings import VelaSettings
@@ -213,6 +214,8 @@ def test_the_command_prints_a_table_and_json(
     assert f"{NAME} on sim" in shown
     assert "vela_options: none -> --optimise Size" in shown
     assert "prune sparsity 0.5 -> 0.9" in shown
+    (sram,) = (one for one in read_content(blobs.results, both, "main").findings if one.series.figure == "sram")
+    assert any(line.startswith("vela_options: ") and line.endswith("(by exchange)") for line in sram.cause)
     app([*arguments, "--json", "--deployment", NAME], standalone_mode=False)
     said = json.loads(capsys.readouterr().out)
     assert (said["run"], said["baseline"]) == (both, main)

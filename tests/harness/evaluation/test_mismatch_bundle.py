@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hil.harness.results import open_results
 from tests.support.blobs import model_file, write
 from tests.support.injected_code import FAULT
 
@@ -54,6 +55,7 @@ def test_a_wrong_bit_is_found_named_and_kept(tmp_path: Path, fresh_store: Path) 
         tmp_path / "user", {"models/blobs.py": model_file(), "test_deployment.py": TEST, "conftest.py": FAULT}
     )
     command = [sys.executable, "-m", "pytest", "-p", "no:pytest_embedded", "--target", "sim", "--technique", "ptq"]
+    command += ["--results=nightly.db", "--hil-report=report.md"]
     environment = {**os.environ, "HIL_STORE": str(fresh_store)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 1, done.stdout + done.stderr
@@ -61,6 +63,11 @@ def test_a_wrong_bit_is_found_named_and_kept(tmp_path: Path, fresh_store: Path) 
     assert "pointwise" in done.stdout
     bundle = folder / "hil-failures" / "blobs-ptq-sim-ethos-u55-128-Shared_Sram"
     assert str(bundle) in done.stdout
+    results = open_results(str(folder / "nightly.db"))
+    (failure,) = results.failures(results.run("latest").id)
+    assert failure.operator.startswith("CONV_2D, operator 1")
+    assert f"bundle: {bundle}" in failure.log
+    assert "first operator that differs: CONV\\_2D, operator 1" in (folder / "report.md").read_text()
     assert json.loads((bundle / "identity.json").read_text())["vela"]["accelerator"] == "ethos-u55-128"
     target, oracle = dict(np.load(bundle / "target.npz")), dict(np.load(bundle / "oracle.npz"))
     (name,) = oracle
