@@ -49,12 +49,14 @@ class Causes:
 def share_lines(attribution: Mapping[str, Any]) -> tuple[str, ...]:
     """Returns a line a part with its share of the change, the largest first, and what no part explains."""
     unit, whole = str(attribution["unit"]), float(attribution["change"]) + float(attribution["unexplained"])
-    parts = [(str(one["part"]), float(one["change"])) for one in attribution["shares"]]
+    parts = [(str(one["part"]), float(one["change"]), bool(one.get("is_noise"))) for one in attribution["shares"]]
     parts.sort(key=lambda part: -abs(part[1]))
-    parts += [("together", float(attribution["rest"])), ("not explained", float(attribution["unexplained"]))]
-    return tuple(_share(part, change, unit, whole) for part, change in parts if change)
+    rests = {"together": float(attribution["rest"]), "not explained": float(attribution["unexplained"])}
+    parts += [(name, change, False) for name, change in rests.items()]
+    return tuple(_share(*part, unit, whole) for part in parts if part[1])
 
 
-def _share(part: str, change: float, unit: str, whole: float) -> str:
+def _share(part: str, change: float, is_noise: bool, unit: str, whole: float) -> str:
     percent = f", {100 * change / whole:.0f} % of the change" if whole else ""
-    return f"{part}: {format_number(change, unit, '+')} {unit}{percent} (by exchange)"
+    noise = ", within the noise" if is_noise else ""
+    return f"{part}: {format_number(change, unit, '+')} {unit}{percent}{noise} (by exchange)"

@@ -21,7 +21,7 @@ from hil.harness.report.log_text import first_line
 from hil.harness.report.onset import onset
 from hil.harness.report.series import series_of
 from hil.harness.results.nights import Identity, NightlyFigure
-from hil.harness.results.records import DeploymentFigures, DeploymentRecord, FailureRecord, VerdictRecord
+from hil.harness.results.records import DeploymentFigures, DeploymentRecord, FailureRecord, StoredRun, VerdictRecord
 from hil.harness.results.results import Results
 
 _WITHOUT = (Outcome.MISSING.value, Outcome.NOT_RUN.value)
@@ -36,17 +36,21 @@ class Judged:
     series: Series
 
 
-def judged_figures(results: Results, run: Sequence[DeploymentFigures], run_id: str, against: str) -> list[Judged]:
+def judged_figures(
+    results: Results, run: StoredRun, figures: Sequence[DeploymentFigures], against: str
+) -> list[Judged]:
     """Returns the verdicts on the figures of a run against another, but for those that are the same."""
-    stored = [one for one in results.verdicts(run_id) if one.against == against]
-    records = stored or verdict_records(compare_stored(results, run_id, against), against)
-    pairs = {(pair.record.target, pair.name): pair for pair in pair_deployments(results.figures(against), run)}
-    found = []
+    records = [one for one in results.verdicts(run.id) if one.against == against]
+    if not records:
+        found = compare_stored(results, run.id, against, finished=run.finished is not None)
+        records = verdict_records(found, against)
+    pairs = {(pair.record.target, pair.name): pair for pair in pair_deployments(results.figures(against), figures)}
+    judged = []
     for record in records:
         pair = pairs.get((record.target, record.deployment))
         if pair is not None and (series := _series(pair, record)) is not None and _is_shown(record, series):
-            found.append(Judged(record, pair, series))
-    return found
+            judged.append(Judged(record, pair, series))
+    return judged
 
 
 def finding_of(

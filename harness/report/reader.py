@@ -24,6 +24,7 @@ from hil.harness.report.series import series_of_nights
 from hil.harness.report.thinning import RULE
 from hil.harness.report.trend import identity_before, on_any_board, trend_of
 from hil.harness.report.verdict import EMPTY, Counts, verdict_of
+from hil.harness.results.board_health import board_health
 from hil.harness.results.nights import NightlyFigure, NightRun, Nights
 from hil.harness.results.records import StoredRun
 from hil.harness.results.results import LATEST, Results
@@ -46,7 +47,7 @@ def read_content(
     shown = results.run(run)
     figures = results.figures(shown.id)
     against = _against(results, shown, baseline)
-    judged = judged_figures(results, figures, shown.id, against) if against else []
+    judged = judged_figures(results, shown, figures, against) if against else []
     nights = _nights(results, shown, against, judged, since)
     at = {one.id: position for position, one in enumerate(nights.runs)}
     named = _baselines(results, at)
@@ -72,7 +73,7 @@ def read_content(
         trends=trends,
         leaves=leaves_of(figures, findings),
         failures=of_failures,
-        boards=boards_of(results.board_events(), at),
+        boards=boards_of(board_health(results), at),
         identity=tuple(sorted(shown.record.identity.items())),
         thinning=RULE if any(len(trend.points) < trend.nights for trend in trends) else "",
     )
