@@ -175,7 +175,9 @@ class Results:
         from hil.harness.results.nights import read_nights
 
         return self._database.read(
-            lambda connection: read_nights(connection, figures, start=start, until=until, also=also, models=models)
+            lambda connection: read_nights(
+                connection, figures, start=start, until=until, also=also, models=clean([*models])
+            )
         )
 
     def baselines(self) -> tuple[Baseline, ...]:
