@@ -13,7 +13,6 @@ once for all nights in which it is the same text.
 from __future__ import annotations
 
 import itertools
-import json
 from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, or_, select
 from hil.core.arrays import Floats, Integers
 from hil.core.measurement import Trust
 from hil.harness.results import schema
+from hil.harness.results.parsed_texts import ParsedTexts
 
 PLACE = ("accelerator", "memory_mode", "board")
 """Fields of a deployment's identity that make another series."""
@@ -152,14 +152,13 @@ def _deployments(
     connection: Connection, chosen: Any, positions: Mapping[str, int], models: Collection[str]
 ) -> _Deployments:
     table, found = schema.deployments.c, _Deployments()
-    parsed: dict[str, Identity] = {}
+    parsed = ParsedTexts()
     statement = select(table.id, table.run_id, table.model, table.path, table.target, cast(table.identity, Text))
     statement = statement.where(table.run_id.in_(chosen))
     if models:
         statement = statement.where(table.model.in_(models))
     for deployment_id, run_id, *names, text in itertools.chain.from_iterable(_batches(connection, statement)):
-        if (identity := parsed.get(text)) is None:
-            identity = parsed[text] = json.loads(text)
+        identity = parsed[text]
         key = (*names, *(identity.get(field_name, "") for field_name in PLACE))
         place = found.places.setdefault(key, len(found.places))
         if place == len(found.identities):

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table, case, func, select
+from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table, Text, case, cast, func, select
 
 from hil.core.errors import BadInputError
 from hil.harness.results import schema
+from hil.harness.results.parsed_texts import ParsedTexts
 from hil.harness.results.records import (
     BOARD_CHECK,
     AcknowledgedRecord,
@@ -121,8 +122,8 @@ def history(
             deployments.c.run_id,
             schema.runs.c.started,
             schema.runs.c.finished,
-            schema.runs.c.identity,
-            deployments.c.identity,
+            cast(schema.runs.c.identity, Text),
+            cast(deployments.c.identity, Text),
             *_FIGURE,
         )
         .select_from(joined)
@@ -131,8 +132,12 @@ def history(
         .order_by(schema.runs.c.started.desc(), schema.runs.c.id.desc())
         .limit(bounded(limit))
     )
+    parsed = ParsedTexts()
     points = [
-        HistoryPoint(run_id, started, finished is not None, run_identity, deployment_id, identity, _figure(*columns))
+        HistoryPoint(
+            *(run_id, started, finished is not None, parsed[run_identity], deployment_id, parsed[identity]),
+            _figure(*columns),
+        )
         for run_id, started, finished, run_identity, identity, deployment_id, *columns in connection.execute(statement)
     ]
     return tuple(reversed(points))
