@@ -12,12 +12,15 @@ from hil.harness.results.nights import PLACE, NightlyFigure
 from hil.harness.results.records import DeploymentRecord
 
 _DIGITS = 12
+_Key = tuple[str, str, str, str, str, str, str, str, str]
+"""Model, path, target, accelerator, memory mode, board, figure, unit, trust."""
 
 
 def series_of(record: DeploymentRecord, figure: str, unit: str, trust: str) -> Series:
     """Returns the series that a figure of a deployment belongs to."""
-    place = [record.identity.get(name, "") for name in PLACE]
-    return _series((record.model, record.path, record.target, *place, figure, unit, trust), record.identity)
+    accelerator, memory_mode, board = (record.identity.get(name, "") for name in PLACE)
+    of = (record.model, record.path, record.target)
+    return _series((*of, accelerator, memory_mode, board, figure, unit, trust), record.identity)
 
 
 def series_of_nights(found: NightlyFigure) -> Series:
@@ -27,6 +30,6 @@ def series_of_nights(found: NightlyFigure) -> Series:
     return _series(key, identity)
 
 
-def _series(key: tuple[str, ...], identity: Mapping[str, str]) -> Series:
+def _series(key: _Key, identity: Mapping[str, str]) -> Series:
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:_DIGITS]
-    return Series(name, *key, lower_is_better(key[-3], identity))
+    return Series(name, *key, lower_is_better(key[6], identity))

@@ -193,7 +193,10 @@ def _figure(
     key: tuple[Any, ...], described: Sequence[str], found: _Columns, identities: Mapping[int, Identity]
 ) -> NightlyFigure:
     """The columns in the order of the nights; of a deployment that a night has twice, one."""
-    model, path, target, *place = key
+    model, path, target, accelerator, memory_mode, board = key
+    figure, unit, trust = described
+    place = (accelerator, memory_mode, board)
     runs, chosen = np.unique(np.frombuffer(found.runs, np.int64), return_index=True)
     values = np.frombuffer(found.values, np.float64)[chosen]
-    return NightlyFigure(*(model, path, target, tuple(place)), *described, runs, values, found.repetitions, identities)
+    described_by = (figure, unit, trust, runs, values, found.repetitions, identities)
+    return NightlyFigure(model, path, target, place, *described_by)

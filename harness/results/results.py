@@ -159,8 +159,8 @@ class Results:
         self, model: str, path: str, target: str, figure: str, limit: int | None = None
     ) -> tuple[HistoryPoint, ...]:
         """Returns a figure of all runs, or of the `limit` newest ones, the oldest first."""
-        named = [clean(name) for name in (model, path, target, figure)]
-        return self._database.read(lambda connection: reader.history(connection, *named, limit))
+        model, path, target, figure = (clean(name) for name in (model, path, target, figure))
+        return self._database.read(lambda connection: reader.history(connection, model, path, target, figure, limit))
 
     def nights(
         self,
