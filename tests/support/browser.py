@@ -52,8 +52,8 @@ class Browser:
         """Runs a script in the page and returns its result."""
         return self.driver.execute_script(text, *arguments)
 
-    def open(self, path: Path, *, width: int = 1200, dark: bool = False, scripts: bool = True) -> None:
-        """Opens a page anew, and waits until its script is ready."""
+    def open(self, path: Path, *, width: int = 1200, dark: bool = False, scripts: bool = True) -> float:
+        """Opens a page anew, waits until its script is ready, and returns the seconds that this took in the browser."""
         self.command("Emulation.setScriptExecutionDisabled", value=not scripts)
         metrics = {"width": width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": width < 500}
         self.command("Emulation.setDeviceMetricsOverride", **metrics)
@@ -65,10 +65,18 @@ class Browser:
         self.driver.get(self._page)
         if scripts:
             self.wait("return document.documentElement.classList.contains('is-ready')")
+        return float(self.script("return performance.now()")) / 1000
 
     def wait(self, text: str) -> Any:
         """Waits until a script returns something true, and returns it."""
         return WebDriverWait(self.driver, _PATIENCE, 0.02).until(lambda _: self.script(text))
+
+    def download(self, pattern: str) -> str:
+        """Waits for a download whose name matches a pattern, and returns its text with the line ends that it has."""
+        waiting = WebDriverWait(self.driver, _PATIENCE, 0.02)
+        found = waiting.until(lambda _: next(self.downloads.glob(pattern), None))  # it has its name when it is whole
+        with found.open(encoding="utf-8", newline="") as file:
+            return file.read()
 
     def messages(self) -> list[str]:
         """Returns the new messages of the console: errors, warnings, breaches of the content policy."""

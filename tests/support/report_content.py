@@ -30,6 +30,7 @@ from hil.harness.report.content import (
 FIRST = datetime(2026, 8, 23, 2, 0, tzinfo=timezone.utc)
 HOSTILE = "<script>alert(1)</script>\"onload=alert(1) '</script><!-- \x1b[31m\x00\u202e é★"
 """A name that would be code, a tag, an attribute, a terminal code or a turn of the text's direction."""
+SHOWN = "<script>alert(1)</script>\"onload=alert(1) '</script><!-- \ufffd[31m\ufffd\ufffd é★"
 MODELS = ("kws", "vww", "anomaly")
 PATHS = ("ptq", "qat", "pqat", "cqat", "pcqat")
 FIGURES = (
@@ -159,7 +160,7 @@ def hostile() -> Content:
     named = {"model": name, "path": name, "target": name, "accelerator": name, "memory_mode": name, "board": name}
     runs = tuple(replace(run, id=f"{name}{n}", kind=name, host=name) for n, run in enumerate(content.runs))
     bad = [
-        replace(one.series, **{**named, "model": f"{name}{n}"}, figure=name, unit=name)
+        replace(one.series, **{**named, "model": f"={name}{n}"}, figure=name, unit=name)
         for n, one in enumerate(content.trends)
     ]
     trends = tuple(

@@ -82,6 +82,9 @@ function download(name, text) {
   setTimeout(() => URL.revokeObjectURL(address), 60000); // a browser that asks where to save reads it later
 }
 
+/** A name that every file system takes. */
+const fileName = (text) => text.replace(/[^\w.-]+/g, "_").slice(0, 100);
+
 function notesOf(trend) {
   const change = (one) => {
     const word = one.isAcknowledged ? "acknowledged" : one.isWorse ? "worse" : "better";
@@ -110,7 +113,7 @@ function makeCard(trend) {
   const readout = make("p", { className: "readout" });
   const plot = make("div", { className: "plot" });
   const csv = make("button", { className: "button", type: "button", "aria-label": `CSV of ${title}, ${place}` }, "CSV");
-  csv.addEventListener("click", () => download(`${title} ${place}.csv`.replace(/[^\w.-]+/g, "_"), csvOf([trend])));
+  csv.addEventListener("click", () => download(`${fileName(`${title} ${place}`)}.csv`, csvOf([trend])));
   const notes = notesOf(trend);
   const list = notes.slice(0, MOST_NOTES).map((one) => make("li", {}, one.text));
   if (notes.length > MOST_NOTES) list.push(make("li", {}, `and ${notes.length - MOST_NOTES} more, in the CSV`));

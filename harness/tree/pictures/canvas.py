@@ -43,8 +43,8 @@ COLORS = {
 DPI = 72
 _EM = 0.62
 """Average width of digits and lower-case letters of DejaVu Sans, as a share of the font size."""
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-"""Characters that XML does not allow, and line ends."""
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+"""Characters that XML does not allow, line ends, and those that turn the direction of the text around a name."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def canvas(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def sanitize(text: str) -> str:
-    """Returns text in one line, with the characters replaced that XML does not allow."""
+    """Returns text in one line, with the characters replaced that XML does not allow or that turn its direction."""
     return _UNPRINTABLE.sub("\ufffd", " ".join(text.splitlines()))
 
 
