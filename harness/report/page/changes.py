@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hil.harness.report.content import ChangePoint, Content, Trend
 from hil.harness.report.page.figure_format import format_change, format_night, format_value
-from hil.harness.report.page.findings import MOST_ROWS, format_place
+from hil.harness.report.page.finding_sections import MOST_ROWS, format_place
 
 
 @dataclass(frozen=True)

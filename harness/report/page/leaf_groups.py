@@ -27,9 +27,8 @@ _MISMATCHES = ("mismatches", "sim_mismatches")
 class LeafGroup:
     """Leaves of one model at one place; a `hil.harness.tree.result.ComparedLeaves`."""
 
-    model: str
+    title: str
     target: str
-    accelerator: str
     leaves: tuple[Leaf, ...]
     scale: Scale
     front: tuple[str, ...]
@@ -61,7 +60,7 @@ def leaf_table(group: LeafGroup) -> LeafTable:
     used = [n for n in range(len(LEAF_HEADINGS)) if any(row["cells"][n] for row in rows)]
     headings = tuple(LEAF_HEADINGS[n] for n in used)
     return LeafTable(
-        f"{group.model} on {group.target}, {group.accelerator}",
+        group.title,
         headings,
         tuple(
             {**row, "cells": [row["cells"][n] for n in used], "why": leaf.reason}
@@ -106,7 +105,8 @@ def _group(group: report.Leaves, trusts: _Trusts) -> LeafGroup:
     leaves = tuple(_leaf(leaf, group.target, trusts) for leaf in group.leaves)
     units = (found.unit for leaf in leaves for found in leaf.measurements if found.name == "accuracy")
     scale = Scale(next(units, FRACTION), trusts.lower_is_better(group.model, "accuracy"))
-    return LeafGroup(group.model, group.target, group.accelerator, leaves, scale, _front(leaves), Budget())
+    place = ", ".join(filter(None, (group.target, group.accelerator, group.memory_mode, group.board)))
+    return LeafGroup(f"{group.model} on {place}", group.target, leaves, scale, _front(leaves), Budget())
 
 
 def _leaf(leaf: report.Leaf, target: str, trusts: _Trusts) -> Leaf:

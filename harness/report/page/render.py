@@ -13,7 +13,7 @@ from typing import Any
 from hil.harness.report.content import Content, Failure
 from hil.harness.report.page.changes import change_rows, mark_rows
 from hil.harness.report.page.figure_format import format_night, format_time
-from hil.harness.report.page.findings import MOST_ROWS, count_same, sections
+from hil.harness.report.page.finding_sections import MOST_ROWS, sections
 from hil.harness.report.page.leaf_groups import MOST_PICTURES, leaf_groups, leaf_pictures, leaf_table
 from hil.harness.report.page.trend_data import encode, order_trends
 from hil.harness.tree.pictures.canvas import sanitize
@@ -25,7 +25,7 @@ _MOST_LOG, _MOST_LOGS = 20_000, 1_000_000
 """Characters of a log, and of all."""
 _MOST_EVENTS = 50
 """Events of a board."""
-_SIGNS = {"worse": "✗", "unknown": "?", "not run": "!", "good": "✓", "empty": "○"}
+_SIGNS = {"worse": "✗", "failed": "✗", "unknown": "?", "not run": "!", "good": "✓", "empty": "○"}
 
 
 def page(content: Content) -> str:
@@ -55,8 +55,6 @@ def _values(content: Content) -> dict[str, Any]:
         "run": None if content.run is None else content.runs[content.run],
         "sign": _SIGNS.get(content.verdict, "?"),
         "sections": sections(content, trend_of),
-        "same": count_same(content),
-        "total": len(content.findings),
         "changes": changes[0],
         "changes_hidden": changes[1],
         "marks": marks[0],

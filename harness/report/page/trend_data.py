@@ -67,8 +67,8 @@ def encode(content: Content, trends: Sequence[Trend], pictures: Sequence[Sequenc
 def _encode_trend(trend: Trend, outcome: str, words: _Numbered[str], nights: _Numbered[tuple[int, ...]]) -> list[Any]:
     """Returns a trend as the list that `readTrend` in trends.js reads."""
     series, runs = trend.series, [point.run for point in trend.points]
-    names = (series.model, series.path, series.target, series.accelerator, series.memory_mode, series.board)
-    names = (*names, series.figure, series.unit, series.trust, outcome)
+    place = (series.model, series.path, series.target, series.accelerator, series.memory_mode, series.board)
+    names = (*place, series.figure, series.unit, series.trust, outcome)
     ranges = [[_short(point.low), _short(point.high)] for point in trend.points]
     return [
         [words(sanitize(name)) for name in names],

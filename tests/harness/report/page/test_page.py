@@ -16,7 +16,7 @@ import pytest
 
 from hil.harness.report.content import Content, Night
 from hil.harness.report.page import page
-from hil.harness.report.page.findings import MOST_ROWS
+from hil.harness.report.page.finding_sections import MOST_ROWS
 from tests.support.report_content import FIRST, SHOWN, everything, finding, hostile, made_up_year, series
 
 MOST_BYTES = 5_000_000
@@ -78,7 +78,8 @@ def test_what_is_worse_comes_first_with_its_cause() -> None:
     assert places == sorted(places)
     assert "vela 5.1.0 -> 5.2.0: explains 100 % (1.9 ms -> 2.05 ms)" in text
     assert "latency, sram, encoded_weights, accuracy" in re.sub(" ,", ",", text)  # one row for what did not run
-    assert "118 of 129 figures are as before" in text
+    assert "Changed within the gate 1" in text
+    assert "Figures that are not listed are the same as in main." in text
     assert "no banner from the board within 5 s" in text
 
 

@@ -1,4 +1,4 @@
-"""Findings of the newest run as sections of the page: worse, unknown, better, not run, new.
+"""Findings of the newest run as sections of the page: worse, unknown, better, not run, new, within the gate.
 
 Figures of one deployment that have the same outcome for the same reason and no values, such as those of a deployment
 that did not run, share a row.
@@ -57,6 +57,7 @@ _SECTIONS = (
     ("better", "Better", (Outcome.BETTER,)),
     ("not-run", "Not run", (Outcome.MISSING, Outcome.NOT_RUN)),
     ("new", "New", (Outcome.NEW,)),
+    ("within-gate", "Changed within the gate", (Outcome.SAME,)),
 )
 
 
@@ -67,11 +68,6 @@ def sections(content: Content, trend_of: dict[str, int]) -> list[Section]:
         for key, title, outcomes in _SECTIONS
         if (found := [one for one in content.findings if one.outcome in {outcome.value for outcome in outcomes}])
     ]
-
-
-def count_same(content: Content) -> int:
-    """Counts the figures that are as before."""
-    return sum(one.outcome == Outcome.SAME.value for one in content.findings)
 
 
 def format_place(series: Series) -> str:
