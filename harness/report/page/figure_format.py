@@ -4,6 +4,8 @@
 ('91.34 %', '4,096 bytes', '1.235 ms', '')
 >>> format_change(0.9134, 0.9034, -0.011, "fraction"), format_change(4000, 4100, 0.025, "bytes")
 ('-1.00 points', '+2.5 %')
+>>> format_change(2.001, 2.0, -0.0004, "ms")
+'+0.0 %'
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ def format_change(before: float | None, after: float | None, relative: float | N
         return f"{100 * (after - before):+.2f} points"
     if relative is None or abs(relative) >= _MOST_PERCENT:
         return f"{format_number(after - before, unit, '+')} {unit}".rstrip()
-    return f"{100 * relative:+.1f} %"
+    return f"{round(100 * relative, 1) + 0.0:+.1f} %"  # of -0.04 no -0.0
 
 
 def format_time(moment: datetime) -> str:
@@ -48,9 +50,9 @@ def format_night(night: Night) -> str:
     return _utc(night.started).strftime("%Y-%m-%d")
 
 
-def minutes(moment: datetime) -> int:
-    """Returns the minutes since 1970."""
-    return int(_utc(moment).timestamp() // 60)
+def seconds(moment: datetime) -> int:
+    """Returns the seconds since 1970."""
+    return int(_utc(moment).timestamp())
 
 
 def _utc(moment: datetime) -> datetime:

@@ -2,6 +2,7 @@
 
 const HEIGHT = 190;
 const AREA = { left: 58, right: 12, top: 14, bottom: 34 };
+const SHORT_SPAN = 3 * 86400; // seconds up to which the axis of time has hours
 const FEW = 60; // points up to which each has a dot
 const LETTERS = { vela: "V", firmware: "F", board: "B", model: "M" };
 
@@ -13,7 +14,8 @@ function formatValue(value, unit, digits = 4) {
   return `${value.toLocaleString("en-US", options)} ${unit}`.trim();
 }
 
-const formatDay = (minutes) => new Date(60000 * minutes).toISOString().slice(0, 10);
+const formatTime = (seconds) => new Date(1000 * seconds).toISOString().slice(0, 16).replace("T", " ");
+const formatDay = (seconds) => formatTime(seconds).slice(0, 10);
 
 function svg(tag, attributes, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -60,7 +62,8 @@ function axes(trend, at) {
   for (let n = 0; n < count; n += 1) {
     const time = at.first + ((at.last - at.first) * n) / Math.max(1, count - 1);
     const anchor = count === 1 ? "middle" : n === 0 ? "start" : n === count - 1 ? "end" : "middle";
-    parts.push(svg("text", { x: at.x(time), y: HEIGHT - 4, "text-anchor": anchor }, formatDay(time)));
+    const label = at.last - at.first > SHORT_SPAN ? formatDay(time) : formatTime(time).slice(5);
+    parts.push(svg("text", { x: at.x(time), y: HEIGHT - 4, "text-anchor": anchor }, label));
   }
   return parts;
 }
@@ -115,13 +118,13 @@ function annotations(trend, at) {
 
 /** One night in words: date, run, value, range, and what changed in it. */
 function describe(trend, point) {
-  const range = point.low === null ? "" : ` (${formatValue(point.low, trend.unit)} to ${formatValue(point.high, trend.unit)})`;
+  const range = point.low === point.high ? "" : ` (${formatValue(point.low, trend.unit)} to ${formatValue(point.high, trend.unit)})`;
   const notes = [
     ...trend.changes.filter((one) => one.run === point.run).map((one) => (one.isWorse ? "worse from here" : "better from here")),
     ...trend.marks.filter((one) => one.run === point.run).map((one) => one.text),
     ...trend.baselines.filter((one) => one.run === point.run).map((one) => `baseline ${one.name}`),
   ];
-  const found = `${formatDay(point.time)}: ${formatValue(point.value, trend.unit, 6)}${range}`;
+  const found = `${formatTime(point.time)}: ${formatValue(point.value, trend.unit, 6)}${range}`;
   return [found, `run ${point.id}`, ...notes].join("; ");
 }
 

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from hil.harness.comparison.comparison import Outcome
 from hil.harness.report.content import Content, Trend
 from hil.harness.report.page.changes import is_worse
-from hil.harness.report.page.figure_format import minutes
+from hil.harness.report.page.figure_format import seconds
 from hil.harness.tree.pictures.canvas import sanitize
 
 _DIGITS = 7
@@ -54,7 +54,7 @@ def encode(content: Content, trends: Sequence[Trend], pictures: Sequence[Sequenc
     outcomes = {one.series.id: one.outcome for one in content.findings}
     encoded = [_encode_trend(trend, outcomes.get(trend.series.id, ""), words, nights) for trend in trends]
     data = {
-        "runs": [[sanitize(night.id), minutes(night.started)] for night in content.runs],
+        "runs": [[sanitize(night.id), seconds(night.started)] for night in content.runs],
         "words": list(words.numbers),
         "nights": list(nights.numbers),
         "trends": encoded,

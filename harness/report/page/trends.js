@@ -69,7 +69,7 @@ function csvOf(trends) {
       const change = of(trend.changes, run).map((one) => `${one.isWorse ? "worse" : "better"}: ${one.cause}`).join("; ");
       const marks = of(trend.marks, run).map((one) => one.text).join("; ");
       const baselines = of(trend.baselines, run).map((one) => one.name).join("; ");
-      const started = new Date(60000 * time).toISOString();
+      const started = new Date(1000 * time).toISOString();
       lines.push([...names, id, started, value, low, high, change, marks, baselines]);
     }
   }
@@ -118,7 +118,8 @@ function makeCard(trend) {
   const list = notes.slice(0, MOST_NOTES).map((one) => make("li", {}, one.text));
   if (notes.length > MOST_NOTES) list.push(make("li", {}, `and ${notes.length - MOST_NOTES} more, in the CSV`));
   const card = make("article", { className: "card", id: `trend-${trend.place}`, tabIndex: -1 });
-  const outcome = ["", "same"].includes(trend.outcome) ? [] : [" ", make("b", { className: trend.outcome === "better" ? "met" : "fails" }, trend.outcome)];
+  const className = { worse: "fails", missing: "fails", better: "met" }[trend.outcome] ?? "doubt";
+  const outcome = ["", "same"].includes(trend.outcome) ? [] : [" ", make("b", { className }, trend.outcome)];
   card.append(make("h3", {}, title, ...outcome), make("p", { className: "soft" }, about));
   if (!count) return { card: (card.append(make("p", {}, "No night has it.")), card), draw() {} };
   const slider = { role: "slider", "aria-label": `${title}, ${place}, by night`, "aria-valuemin": 0 };

@@ -146,11 +146,11 @@ def test_keys_walk_the_nights_of_a_plot(rendered: Rendered, browser: Browser) ->
         plot.send_keys(key)
         told.append(plot.get_attribute("aria-valuetext"))
     first, second, stop, last, end, changed = told
-    assert first.startswith(f"2026-08-23: {points[0].value:.6g}"[:17])
-    assert second.startswith("2026-08-24: ")
+    assert first.startswith(f"2026-08-23 02:00: {points[0].value:.6g}"[:23])
+    assert second.startswith("2026-08-24 02:00: ")
     assert "baseline main" in stop
     assert last == end
-    assert last.startswith("2026-11-30: ")
+    assert last.startswith("2026-11-30 02:00: ")
     assert "worse from here" in changed
     assert "vela 5.1.0 -> 5.2.0" in changed
     assert browser.script("return document.querySelector('#trend-0 .readout').textContent") == changed
