@@ -4,7 +4,7 @@
 
 `render` fills the template · `finding_sections`, `changes` rows of the tables · `trend_data` data of the plots,
 compressed · `leaf_groups` leaves compared, as `hil tree` shows them · `figure_format` numbers and nights ·
-`page.html.j2`, `page.css`, `tables.js`, `plot.js`, `trends.js`, `start.js` what the file consists of
+`page.html.j2`, `page.css`, `tables.js`, `plot.js`, `trend_data.js`, `trends.js`, `start.js` what the file consists of
 
 Its content policy allows its own script and style, by their hashes, and nothing else.
 """

@@ -19,7 +19,7 @@ from hil.harness.report.page.trend_data import encode, order_trends
 from hil.harness.tree.pictures.canvas import sanitize
 from hil.harness.tree.pictures.palette import palette
 
-_SCRIPTS = ("tables.js", "plot.js", "trends.js", "start.js")
+_SCRIPTS = ("tables.js", "plot.js", "trend_data.js", "trends.js", "start.js")
 _MOST_FAILURES = 200
 _MOST_LOG, _MOST_LOGS = 20_000, 1_000_000
 """Characters of a log, and of all."""

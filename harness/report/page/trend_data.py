@@ -65,7 +65,7 @@ def encode(content: Content, trends: Sequence[Trend], pictures: Sequence[Sequenc
 
 
 def _encode_trend(trend: Trend, outcome: str, words: _Numbered[str], nights: _Numbered[tuple[int, ...]]) -> list[Any]:
-    """Returns a trend as the list that `readTrend` in trends.js reads."""
+    """Returns a trend as the list that `readTrend` in trend_data.js reads."""
     series, runs = trend.series, [point.run for point in trend.points]
     place = (series.model, series.path, series.target, series.accelerator, series.memory_mode, series.board)
     names = (*place, series.figure, series.unit, series.trust, outcome)
