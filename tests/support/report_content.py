@@ -186,7 +186,7 @@ def hostile() -> Content:
     event = BoardEvent(FIRST, 0, name, name, name)
     board = BoardHealth(name, name, name, name, ((name, 3),), (event,) * 1000)
     return Content(
-        *("worse", name, FIRST, name, name, runs, 3, findings, trends, groups, (failure,) * 300, (board,)),
+        *("worse", name, FIRST, name, name, runs, 3, findings, trends, groups, (failure,) * 3, (board,)),
         identity=((name, name),),
         thinning=name,
     )

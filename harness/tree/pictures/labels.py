@@ -57,18 +57,32 @@ def place_labels(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None
     for (x, y), (_, _, name) in sorted(zip(centres, points, strict=True), key=lambda pair: pair[0]):
         text = label(axes, 0, 0, name, size=_SIZE, color=INK, zorder=5)
         size = text.get_window_extent()
-        places = [_at(x, y, size.width, size.height, angle, far) for far in _DISTANCES for angle in _ANGLES]
-        free = [place for place in places if not _covers(place[0], taken, area)]
-        if not free:
+        best = _best_place((x, y), (size.width, size.height), taken, area, lines)
+        if best is None:
             text.remove()
             continue
-        found, distance, side = min(free, key=lambda place: _cost(place[0], place[1], lines))
+        found, distance, side = best
         taken.append(found)
         edge = found.left if side == "left" else found.right if side == "right" else (found.left + found.right) / 2
         to_x, to_y = back.transform((edge, (found.bottom + found.top) / 2))
         if distance > _DISTANCES[0]:
             axes.plot(*zip(back.transform((x, y)), (to_x, to_y), strict=True), color=PALE, lw=0.8, zorder=2)
         text.set(position=(to_x, to_y), ha=side)
+
+
+def _best_place(
+    point: tuple[float, ...], size: tuple[float, float], taken: Sequence[_Box], area: _Box, lines: Sequence[_Box]
+) -> tuple[_Box, float, str] | None:
+    """Returns the free place of the lowest cost, which is at least its distance; None if none is free."""
+    best, least = None, math.inf
+    for distance in _DISTANCES:
+        if distance >= least:
+            break
+        for angle in _ANGLES:
+            place = _at(point[0], point[1], *size, angle, distance)
+            if not _covers(place[0], taken, area) and (cost := _cost(place[0], distance, lines)) < least:
+                best, least = place, cost
+    return best
 
 
 def _corners(line: Line2D) -> list[tuple[float, ...]]:

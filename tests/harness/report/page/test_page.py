@@ -110,7 +110,7 @@ def test_names_from_outside_are_escaped_everywhere() -> None:
 def test_however_much_failed_the_page_is_bounded() -> None:
     models = (f"model{n}" for n in range(5 * MOST_ROWS))
     many = tuple(finding(series(model, "ptq"), "worse", 1.0, 2.0, cause=("x",) * 50) for model in models)
-    content = replace(hostile(), findings=many)
+    content = replace(hostile(), findings=many, failures=100 * hostile().failures)
     text = page(content)
     assert len(text.encode()) < MOST_BYTES
     assert f"{4 * MOST_ROWS:,} more rows are left out here" in text
