@@ -9,10 +9,12 @@ with start(folder, programs) as browser:
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,13 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.wait import WebDriverWait
 
+from hil.core.lifeline import tie
+
 _BROWSERS = ("chromium", "google-chrome")
 _OPTIONS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars"),
+    "--remote-debugging-pipe",  # whose end ends the browser
 )
 HEIGHT = 900
 _PATIENCE = 30
@@ -96,7 +101,10 @@ class Browser:
 
 @contextmanager
 def start(folder: Path, programs: tuple[str, str]) -> Iterator[Browser]:
-    """Runs a browser (paths of it and of its driver) with its profile and downloads in a folder."""
+    """Runs a browser (paths of it and of its driver) with its profile and downloads in a folder.
+
+    If this process is killed, the kernel ends the driver, and the end of its pipe the browser.
+    """
     options = ChromeOptions()
     options.binary_location, driver_path = programs
     for option in (*_OPTIONS, f"--user-data-dir={folder / 'profile'}"):
@@ -104,7 +112,8 @@ def start(folder: Path, programs: tuple[str, str]) -> Iterator[Browser]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     downloads = folder / "downloads"
     downloads.mkdir()
-    driver = Chrome(options=options, service=Service(driver_path))
+    service = Service(driver_path, popen_kw={"preexec_fn": partial(tie, os.getpid())})
+    driver = Chrome(options=options, service=service)
     try:
         driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)})
         yield Browser(driver, downloads)
