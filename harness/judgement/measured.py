@@ -3,7 +3,7 @@
     >>> baseline = [[1000.0], [1003.0], [999.0], [1001.0], [1004.0], [998.0], [1000.0], [1002.0], [997.0], [1001.0]]
     >>> found = judge_measured(baseline, [[1031.0, 1030.0, 1032.0]], lower_is_better=True)
     >>> str(found.verdict), f"{found.change:+g}, noise up to {found.threshold:.1f}"
-    ('worse', '+30.5, noise up to 9.9')
+    ('worse', '+30.5, noise up to 12.0')
 
 The sample is a *session*, what runs between two resets of the board: repetitions in one session share what is common
 to it, so their median counts once.  What noise leaves open of a change is
@@ -158,9 +158,7 @@ def noise_of_night(level: float, history: Sequence[float], noise: Noise | None) 
     if len(nights) >= FEWEST_NIGHTS and (own >= pair or len(nights) >= ENOUGH_NIGHTS):
         return max(own, least), f"third quartile + 3 interquartile ranges of {len(nights)} nights"
     if noise is not None:
-        return max(
-            pair, least
-        ), f"{100 * noise.relative:.2g} % and {noise.units:g} units, of {noise.sessions} calibration runs"
+        return max(pair, least), f"{noise}, of {noise.sessions} calibration runs"
     return None, f"noise is not known: no calibration, and {len(nights)} of {FEWEST_NIGHTS} nights"
 
 

@@ -1,9 +1,8 @@
 """Noise of a measured figure, calibrated by runs of one build against itself.
 
     >>> runs = [[1000.0 + offset] for offset in (0, 4, -3, 2, 6, -5, 1, 0, -2, 3)]
-    >>> noise = calibrate(runs)
-    >>> f"{noise.relative:.2%} and {noise.units:g} units, of {noise.sessions} sessions"
-    '1.10% and 11 units, of 10 sessions'
+    >>> print(calibrate(runs))
+    1.3 % and 13.3 units
 
 The rule is that of tt-metal's gate on device cycles (tenstorrent/tt-metal issue 53763): a change counts only if it
 exceeds both X % *and* N units, where (X, N) is the smallest pair that no two runs of the same build exceed.
@@ -15,6 +14,9 @@ of a large one, N alone (X = 0) takes the many units of a large figure as that o
 the front whose thresholds, each as a fraction of its figure's level, have the smallest geometric mean over the figures.
 Each part is then raised as far as no figure's threshold rises with it.  So one figure, whose front has little more than
 the two ends, gets both parts, and either holds when its level moves later.
+
+Few sessions seldom show the largest difference that many would.  So the pair of fewer than `ENOUGH_SESSIONS` is widened
+by the ratio of the ranges that so many normal values and these are expected to have, 1.21 for 10 sessions.
 """
 
 from __future__ import annotations
@@ -32,16 +34,28 @@ from hil.harness.judgement.exact import require_finite
 FEWEST_SESSIONS = 10
 """Sessions below which no pair is claimed (`docs/regression.md` has the false alarms that 5 would give)."""
 
+ENOUGH_SESSIONS = 20
+"""Sessions from which on their pair is taken as it is."""
+
+_RANGES = (3.078, 3.173, 3.258, 3.336, 3.407, 3.472, 3.532, 3.588, 3.640, 3.689, 3.735)
+"""Expected range of 10 to 20 normal values in standard deviations: d2 of control charts (ASTM MNL 7A, table 49)."""
+
 _TINY = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)
 class Noise:
-    """The pair (`relative`, a fraction, and `units`) that no two of `sessions` runs of one build exceeded both."""
+    """The pair (`relative`, a fraction, and `units`) that no two of `sessions` runs of one build exceeded both.
+
+    Of fewer than `ENOUGH_SESSIONS`, it is widened.
+    """
 
     relative: float
     units: float
     sessions: int
+
+    def __str__(self) -> str:
+        return f"{100 * self.relative:.2g} % and {float(f'{self.units:.3g}'):,g} units"
 
     def threshold(self, baseline: float) -> float:
         """Returns the change, in the figure's unit, up to which noise alone explains it."""
@@ -72,7 +86,13 @@ def calibrate_together(figures: Sequence[Sequence[Sequence[float]]]) -> Noise:
 
     relative, units = min(_pareto_front(medians), key=mean)
     chosen = thresholds((relative, units))
-    return Noise(max(relative, float((chosen / levels).min())), max(units, float(chosen.min())), fewest)
+    wide = widening(fewest)
+    return Noise(wide * max(relative, float((chosen / levels).min())), wide * max(units, float(chosen.min())), fewest)
+
+
+def widening(sessions: int) -> float:
+    """Returns the factor by which the pair of so many sessions is widened."""
+    return _RANGES[-1] / _RANGES[min(max(sessions, FEWEST_SESSIONS), ENOUGH_SESSIONS) - FEWEST_SESSIONS]
 
 
 def session_medians(sessions: Sequence[Sequence[float]]) -> Array:

@@ -15,6 +15,7 @@ from hil.core.arrays import Array, Floats, Integers
 from hil.harness.judgement.confirmation import SESSIONS
 from hil.harness.judgement.history import ENOUGH_NIGHTS, FEWEST_NIGHTS, WINDOW, spread
 from hil.harness.judgement.measured import decide
+from hil.harness.judgement.noise import widening
 from hil.harness.judgement.sequential import MOST_SAMPLES
 
 Draw = Callable[[Integers], Floats]
@@ -39,7 +40,7 @@ class SimulatedGate:
     """
 
     def __init__(self, calibration: Floats, baseline: int, most_samples: int = MOST_SAMPLES) -> None:
-        self._pair = np.ptp(calibration, axis=0)
+        self._pair = widening(len(calibration)) * np.ptp(calibration, axis=0)
         self._baseline = calibration[:baseline]
         self._most_samples = most_samples
 
