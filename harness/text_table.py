@@ -62,8 +62,9 @@ def terminal_width() -> int:
 
 def wrap(text: str, width: int | None = None, indent: str = "  ") -> list[str]:
     """Wraps a line of text between words, further lines indented; a word wider than `width` stays whole."""
+    width = width or terminal_width()
     return textwrap.wrap(
-        text, width or terminal_width(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        plain_text(text), width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     ) or [""]
 
 
@@ -83,7 +84,7 @@ def format_table(
     from rich.console import Console
     from rich.text import Text
 
-    width = width or terminal_width()
+    width, rows = width or terminal_width(), [_plain(row) for row in rows]
     least = _used(columns, rows)
     shown = _fitting(columns, least, width)
     console = Console(width=width, force_terminal=colour, legacy_windows=False, highlight=False)
@@ -99,6 +100,11 @@ def format_table(
             for line in wrap(text, width):
                 console.print(Text(line, "italic"), soft_wrap=True)
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+
+
+def _plain(row: Row) -> Row:
+    """A row whose cells a terminal takes for text."""
+    return Row([plain_text(cell) if isinstance(cell, str) else cell for cell in row.cells], row.style)
 
 
 def shown_columns(columns: Sequence[Column], rows: Sequence[Row], width: int | None = None) -> set[str]:

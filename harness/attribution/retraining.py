@@ -17,7 +17,7 @@ from typing import Any
 
 from hil.harness.attribution.parts import Part
 from hil.harness.builders import TFLITE
-from hil.harness.comparison.recipe_changes import SettingChange, recipe_changes
+from hil.harness.comparison.recipe_changes import SettingChange, recipe_changes, settings_of
 from hil.harness.evaluation.identity import data_identity, training_identity
 from hil.harness.model import FineTune, Model, Recipe
 from hil.harness.optimize.paths import PATHS, PRUNING
@@ -37,7 +37,7 @@ class Retraining:
         self._pipeline = pipeline
         self._model = model
         self._leaf = leaf
-        self._before, self._after = (json.loads(identity["recipe"]) for identity in (before, after))
+        self._before, self._after = (settings_of(identity["recipe"]) for identity in (before, after))
         self._changes = recipe_changes(before["recipe"], after["recipe"])
 
     @cached_property
@@ -65,7 +65,7 @@ def why_not_retrained(
         return "no recipe is recorded" if leaf in PATHS else f"{leaf} is no path of the deployment tree"
     if recipes[0] == recipes[1]:
         return "the recipes are the same"
-    if json.loads(recipes[0]).keys() != json.loads(recipes[1]).keys():
+    if settings_of(recipes[0]).keys() != settings_of(recipes[1]).keys():
         return "the recipes have different steps"
     current = {**training_identity(model, leaf), "data": data_identity(pipeline, model)}
     for name in sorted(current.keys() - {"recipe"}):

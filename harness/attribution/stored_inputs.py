@@ -58,7 +58,10 @@ class StoredInputs:
             return None
         if not version:
             raise GoneError("no version of Vela is recorded")
-        found = OtherVela(version)
+        try:
+            found = OtherVela(version)
+        except BadInputError as error:  # such as that of a model that was compiled elsewhere
+            raise GoneError(str(error)) from None
         if not found.is_installed:
             if self._install is None:
                 raise GoneError(f"Vela {version} is not installed here: --install installs it in its own environment")

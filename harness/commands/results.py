@@ -223,6 +223,8 @@ def format_runs(runs: Sequence[StoredRun], names: Mapping[str, Sequence[str]], t
 
 def format_run(run: Mapping[str, Any]) -> str:
     """Formats a run's document: what it was, then tables of its figures, verdicts and failures."""
+    from hil.harness.plain_text import plain_text
+
     ended = f"{run['finished']}, exit code {run['exit_code']}" if run["finished"] else "unfinished"
     about = {"run": run["id"], "command": " ".join(run["command"]) or run["kind"], "host": run["host"]}
     about |= {"started": run["started"], "finished": ended}
@@ -230,7 +232,7 @@ def format_run(run: Mapping[str, Any]) -> str:
     about |= {"tests": tests} if tests else {}
     figures = [_figure(found, figure) for found in run["deployments"] for figure in found["figures"]]
     parts = [
-        "\n".join(f"{name:<10}{value}" for name, value in about.items()),
+        "\n".join(f"{name:<10}{plain_text(value)}" for name, value in about.items()),
         _table(("identity", ""), sorted(run["identity"].items())),
         _table(("deployment", "target", "figure", "value", "unit", "trust"), figures),
         _columns(("deployment", "target", "figure", "verdict", "message"), run["verdicts"]),

@@ -201,14 +201,14 @@ def _figure(
     assert known is not None
 
     def made(outcome: Outcome, **fields: Any) -> FigureComparison:
-        before, after = (None if one is None or not math.isfinite(one.value) else one.value for one in (old, new))
+        before, after = (one.value if one is not None and is_number(one) else None for one in (old, new))
         return FigureComparison(
             pair.name, pair.record.target, name, outcome, before, after, known.unit, known.trust, gate, **fields
         )
 
-    if old is None or not math.isfinite(old.value):
+    if old is None or not is_number(old):
         return made(Outcome.NEW)
-    if new is None or not math.isfinite(new.value):
+    if new is None or not is_number(new):
         return made(Outcome.NOT_RUN if not_run else Outcome.MISSING, reason=not_run or _why_missing(pair, new))
     if differs := _differences(pair, old, new, vary):
         return made(Outcome.NOT_COMPARABLE, differs=differs)
@@ -221,6 +221,11 @@ def _figure(
         return made(outcome, judgement=found.judgement, reason=why, wants_session=wants)
     judged = _judged_exactly(pair, old, new, gate or Gate())
     return made(Outcome(judged.verdict.value), judgement=judged)
+
+
+def is_number(figure: FigureRecord) -> bool:
+    """Returns whether a figure, and each of its repetitions, is a finite number."""
+    return all(map(math.isfinite, (figure.value, *figure.repetitions)))
 
 
 def _why_missing(pair: Pair, new: FigureRecord | None) -> str:
@@ -270,6 +275,6 @@ def session_name(figure: str, number: int) -> str:
 def sessions_of(figures: Mapping[str, FigureRecord], name: str) -> list[tuple[float, ...]]:
     """Returns the repetitions of a measured figure, session by session."""
     found = [figures[name]]
-    while (further := figures.get(session_name(name, len(found) + 1))) is not None:
+    while (further := figures.get(session_name(name, len(found) + 1))) is not None and is_number(further):
         found.append(further)
     return [one.repetitions or (one.value,) for one in found]

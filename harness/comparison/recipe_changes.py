@@ -27,7 +27,16 @@ class SettingChange:
 
 def recipe_changes(before: str, after: str) -> tuple[SettingChange, ...]:
     """Returns every setting that differs between two recipes, the field `recipe` of an identity."""
-    return tuple(_changes(json.loads(before or "{}"), json.loads(after or "{}"), "recipe"))
+    return tuple(_changes(settings_of(before), settings_of(after), "recipe"))
+
+
+def settings_of(recipe: str) -> dict[str, Any]:
+    """Returns step -> settings of a recipe; a text that is none, as another program wrote it, is one setting."""
+    try:
+        found = json.loads(recipe or "{}")
+    except ValueError:
+        found = recipe
+    return found if isinstance(found, dict) else {"text": found}
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any], step: str) -> Iterator[SettingChange]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hil.core.measurement import Trust
-from hil.harness.comparison.comparison import SESSION, Comparison, Outcome, Past, PastOf, compare
+from hil.harness.comparison.comparison import SESSION, Comparison, Outcome, Past, PastOf, compare, is_number
 from hil.harness.comparison.dependencies import differences
 from hil.harness.comparison.gates import Gate, gates_of
 from hil.harness.comparison.pairing import Pair, pair_deployments
@@ -112,7 +112,8 @@ def comparable_points(
 ) -> list[HistoryPoint]:
     """Returns a figure of all finished runs that may be compared with a deployment, the oldest first."""
     points = results.history(record.model, record.path, record.target, figure)
-    return [one for one in points if one.finished and not differences(figure, one.identity, record.identity, vary)]
+    known = [one for one in points if one.finished and is_number(one.figure)]
+    return [one for one in known if not differences(figure, one.identity, record.identity, vary)]
 
 
 def sessions_of_build(points: Sequence[HistoryPoint], record: DeploymentRecord) -> list[tuple[float, ...]]:

@@ -60,10 +60,12 @@ def change_points(
 
     A point has at least `fewest` nights between itself and its neighbours, or the ends.
     """
-    values = np.asarray(series, dtype=np.float64)
+    given = np.asarray(series, dtype=np.float64)
+    exponent = np.frexp(np.abs(given).max(initial=0))[1]
+    values = np.ldexp(given, -exponent)  # at most 1, exactly: squares of very large or small ones are no numbers
     found = _split(values, fewest, significance)
     while found:
-        tested = [_tested(values, before, at, after) for before, at, after in _between(found, len(values))]
+        tested = [_tested(values, exponent, *position) for position in _between(found, len(values))]
         weakest = max(tested, key=lambda point: (_is_small(point, smallest), point.p_value))
         if weakest.p_value <= significance and not _is_small(weakest, smallest):
             return tested
@@ -109,9 +111,10 @@ def _between(found: Sequence[int], count: int) -> list[tuple[int, int, int]]:
     return list(zip([0, *found[:-1]], found, [*found[1:], count], strict=True))
 
 
-def _tested(values: Floats, start: int, position: int, end: int) -> ChangePoint:
+def _tested(values: Floats, exponent: int, start: int, position: int, end: int) -> ChangePoint:
     before, after = values[start:position], values[position:end]
-    return ChangePoint(position, float(before.mean()), float(after.mean()), _p_value(before, after, len(values)))
+    means = (float(np.ldexp(side.mean(), exponent)) for side in (before, after))
+    return ChangePoint(position, *means, _p_value(before, after, len(values)))
 
 
 def _is_small(point: ChangePoint, smallest: float) -> bool:

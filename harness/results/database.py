@@ -57,8 +57,15 @@ class Database:
         return shown_url(self.url)
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Runs a transaction that only reads, so that all its statements see one state."""
-        return self._transact(work, writes=False)
+        """Runs a transaction that only reads, so that all its statements see one state.
+
+        Raises `ResultsError` for a value that cannot be what its column holds, such as a broken JSON text.
+        """
+        try:
+            return self._transact(work, writes=False)
+        except ValueError as error:
+            damage = f"results database {self.name}: a value in it is damaged: {error}"
+            raise ResultsError(damage, hint="restore it from a backup") from error
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Runs a transaction that writes; all of it is there when this returns.  Raises `ResultsError`."""

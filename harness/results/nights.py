@@ -113,7 +113,7 @@ def read_nights(
             if (at := deployments.of.get(deployment_id)) is not None:
                 column = columns[at[0], name, unit, trust]
                 column.runs.append(at[1])
-                column.values.append(value)
+                column.values.append(float(value))
                 if repetitions:
                     column.repetitions[at[1]] = tuple(map(float, repetitions.split()))
     places = list(deployments.places)
@@ -192,11 +192,13 @@ class _Columns:
 def _figure(
     key: tuple[Any, ...], described: Sequence[str], found: _Columns, identities: Mapping[int, Identity]
 ) -> NightlyFigure:
-    """The columns in the order of the nights; of a deployment that a night has twice, one."""
+    """The columns in the order of the nights, without infinite figures; of a deployment that a night has twice, one."""
     model, path, target, accelerator, memory_mode, board = key
     figure, unit, trust = described
     place = (accelerator, memory_mode, board)
-    runs, chosen = np.unique(np.frombuffer(found.runs, np.int64), return_index=True)
-    values = np.frombuffer(found.values, np.float64)[chosen]
+    values = np.frombuffer(found.values, np.float64)
+    finite = np.isfinite(values)
+    runs, chosen = np.unique(np.frombuffer(found.runs, np.int64)[finite], return_index=True)
+    values = values[finite][chosen]
     described_by = (figure, unit, trust, runs, values, found.repetitions, identities)
     return NightlyFigure(model, path, target, place, *described_by)

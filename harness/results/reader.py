@@ -66,11 +66,12 @@ def run(connection: Connection, name: str) -> StoredRun:
         raise BadInputError("the results database has no runs")
     known = {one.name: one.run_id for one in baselines(connection)}
     statement = select(schema.runs.c.id).where(schema.runs.c.id.startswith(name, autoescape=True))
-    found = [known[name]] if name in known else [row.id for row in connection.execute(statement.limit(_NAMES))]
+    ids = [known[name]] if name in known else list(connection.scalars(statement.limit(_NAMES)))
+    found = _with_counts(connection, select(schema.runs).where(schema.runs.c.id.in_(ids)))
     if len(found) == 1:
-        return _with_counts(connection, select(schema.runs).where(schema.runs.c.id == found[0]))[0]
+        return found[0]
     if found:
-        raise BadInputError(f"{name} begins several runs: {', '.join(sorted(found))}")
+        raise BadInputError(f"{name} begins several runs: {', '.join(sorted(ids))}")
     raise BadInputError(f"no run {name}", hint=f"{_RUN}; {names_hint(baselines(connection))}")
 
 
@@ -107,7 +108,8 @@ def figures(connection: Connection, run_id: str) -> tuple[DeploymentFigures, ...
     by_id: dict[str, dict[str, FigureRecord]] = {row.id: {} for row in found}
     statement = select(*_FIGURE).where(schema.measurements.c.run_id == run_id).order_by(schema.measurements.c.name)
     for deployment_id, *figure in connection.execute(statement).all():
-        by_id[deployment_id][figure[0]] = _figure(*figure)
+        if deployment_id in by_id:  # else somebody deleted it by hand, which deletes nothing that belongs to it
+            by_id[deployment_id][figure[0]] = _figure(*figure)
     return tuple(DeploymentFigures(row.id, _record(DeploymentRecord, row), by_id[row.id]) for row in found)
 
 
@@ -247,7 +249,7 @@ def _counted(connection: Connection, statement: Select[Any]) -> dict[str, int]:
 def _figure(name: str, value: float | None, unit: str, trust: str, note: str, repetitions: str) -> FigureRecord:
     """A figure of the columns of `_FIGURE` behind the first."""
     given = tuple(map(float, repetitions.split()))
-    return FigureRecord(name, math.nan if value is None else value, unit, trust, given, note)
+    return FigureRecord(name, math.nan if value is None else float(value), unit, trust, given, note)
 
 
 def _record(kind: Any, row: Row[Any]) -> Any:

@@ -280,3 +280,11 @@ def test_markdown_takes_every_cell_for_text() -> None:
         "| --- | --: |",
         r"| a\|b &lt;script&gt; \*x\* \`y\` \[z\](u) | 1,000 |",
     ]
+
+
+def test_a_terminal_obeys_no_text_of_a_cell() -> None:
+    evil = "a\x1b[31m\x07\x9b1m"
+    for width in (80, 8):
+        shown = format_table((Column("name"), Column("value")), [Row((evil, evil))], title=evil, width=width)
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", shown)
+    assert "\x1b" not in format_markdown((Column("name"),), [Row((evil,))])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -177,6 +179,31 @@ def test_noise_that_nobody_knows_gives_no_verdict() -> None:
     found = compare([measured(0.9)], [measured(0.5)], gates=lambda _: gates_of({}))
     assert outcomes(found)["latency"] == "unknown"
     assert (found.exit_code(), found.exit_code(strict=True)) == (0, 1)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_what_is_no_finite_number_is_no_figure(value: float) -> None:
+    found = compared(deployed(sram=value))
+    assert outcomes(found)["sram"] == "missing"
+    assert outcomes(compared(deployed(), deployed(sram=value)))["sram"] == "new"
+    json.dumps(comparison_json(found, "a", "b", strict=False), allow_nan=False)
+    broken = FigureRecord("latency", 1.0, "ms", "measured", (1.0, value))
+    measured = deployed(trust="measured")
+    found = compared(replace(measured, figures={**measured.figures, "latency": broken}), measured)
+    assert outcomes(found)["latency"] == "missing"
+
+
+def test_a_run_that_did_not_come_to_its_end_lacks_nothing() -> None:
+    whole = deployed()
+    killed = replace(whole, figures={"sram": whole.figures["sram"]})
+    found = compare([killed], [whole], gates=lambda _: gates_of({}), finished=False)
+    assert (outcomes(found)["sram"], outcomes(found)["latency"], found.exit_code()) == ("same", "not run", 3)
+
+
+def test_a_recipe_of_another_program_is_one_setting() -> None:
+    for text in ("no JSON", "[1, 2]", "7"):
+        before, after = deployed(identity={**IDENTITY, "recipe": text}), deployed(sram=5000)
+        assert "recipe text" in " ".join(format_comparison(compared(after, before), "a", "b", width=400).split())
 
 
 def test_figures_of_another_trust_or_unit_are_not_compared() -> None:

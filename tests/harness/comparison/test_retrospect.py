@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from hil.harness.cli import app
 from hil.harness.comparison.retrospect import changes_in_retrospect
+from hil.harness.comparison.stored_runs import compare_stored
 from hil.harness.results import DeploymentRecord, FigureRecord, RunRecord, open_results
 
 STEP, NIGHTS = 15, 30
@@ -55,3 +56,17 @@ def test_an_acknowledged_change_is_listed_no_more(database: Path) -> None:
     assert hil("--acknowledge", change["run_id"], "--note", "Vela 5.2") == "no change points\n"
     (known,) = json.loads(hil("--known", "--json"))
     assert known["known"] is True
+
+
+def test_nights_without_a_finite_number_are_no_history(database: Path) -> None:
+    results = open_results(str(database))
+    (change,) = changes_in_retrospect(results)
+    for value in (float("inf"), float("nan")):
+        run = results.begin(RunRecord("pytest"))
+        record = DeploymentRecord("kws-pqat", "kws", "pqat", "serial-desk", {"board": "desk", "vela": "5.2.0"})
+        run.measurements(run.deployment(record), [FigureRecord("latency", value, "ms", "measured", (value,))])
+        run.finish(0)
+    assert changes_in_retrospect(results) == [change]
+    newest, oldest = results.runs(3)[-1].id, results.runs()[-1].id
+    found = compare_stored(results, newest, oldest, vary=["vela"])
+    assert {one.figure for one in found.figures if one.judgement is not None} == {"latency"}

@@ -46,6 +46,13 @@ def test_none_is_found_where_there_is_none() -> None:
     assert change_points([100.0] * 365) == change_points([]) == change_points(range(19)) == []
 
 
+@pytest.mark.parametrize("unit", [1e307, 1e-310])
+def test_very_large_and_small_figures_are_numbers_too(unit: float) -> None:
+    values = np.random.default_rng(0).normal(5, 0.01, 40) + (np.arange(40) >= 20)
+    (found,) = change_points(values * unit)
+    assert (found.position, found.after / found.before) == (20, pytest.approx(1.2, rel=0.01))
+
+
 def test_fewer_nights_than_ten_on_a_side_are_no_change() -> None:
     values = [100] * 30 + [110] * 4
     assert change_points(values) == []

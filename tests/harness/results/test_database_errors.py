@@ -18,7 +18,7 @@ from hil.harness.results import open_results
 from hil.harness.results.address import parse_url
 from hil.harness.results.database import Database
 from hil.harness.results.lock_wait import LockWait
-from hil.harness.results.records import RunRecord, TestRecord
+from hil.harness.results.records import DeploymentRecord, FigureRecord, RunRecord, TestRecord
 from hil.harness.results.results import Results
 from tests.support.own_mounts import run_with_mounts
 from tests.support.postgresql import PASSWORD, QUOTED, Server
@@ -252,3 +252,39 @@ def test_without_psycopg() -> None:
         "results database postgresql+psycopg://u:***@h/db: psycopg is not installed "
         '(pip install "ethosu-hil[postgresql]" installs it)\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("UPDATE deployments SET identity = 'no JSON'", "a value in it is damaged: Expecting value"),
+        ("UPDATE measurements SET repetitions = '1 x'", "a value in it is damaged: could not convert string to float"),
+        ("UPDATE measurements SET value = 'x'", "a value in it is damaged: could not convert string to float"),
+        ("UPDATE runs SET started = 'x'", "a value in it is damaged: Invalid isoformat string"),
+    ],
+)
+def test_a_file_that_somebody_has_edited_is_damaged(tmp_path: Path, damage: str, message: str) -> None:
+    results = _edited(tmp_path, damage)
+    with fails(ResultsError, message):
+        results.figures(results.run("latest").id)
+
+
+def test_what_belongs_to_nothing_is_left_out(tmp_path: Path) -> None:
+    results = _edited(tmp_path, "DELETE FROM deployments")
+    assert results.figures(results.run("latest").id) == ()
+    results = _edited(tmp_path, "DELETE FROM runs")
+    with fails(BadInputError, "no run main"):
+        results.run("main")
+
+
+def _edited(folder: Path, statement: str) -> Results:
+    """A database with one figure, in which a statement was run by hand: SQLite enforces no keys there."""
+    (folder / "edited.db").unlink(missing_ok=True)
+    results = open_results(str(folder / "edited.db"))
+    run = results.begin(RunRecord("pytest"))
+    run.measurements(run.deployment(DeploymentRecord("d", "m", "ptq", "sim")), [FigureRecord("f", 1, "", "exact")])
+    results.set_baseline("main", run.id)
+    with contextlib.closing(sqlite3.connect(folder / "edited.db")) as connection:
+        connection.execute(statement)
+        connection.commit()
+    return results
