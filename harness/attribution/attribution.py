@@ -1,6 +1,6 @@
 """Attribution of one deployment's change: its parts are exchanged, the exchanges checked, the change divided.
 
-    found = Attributor(pipeline, StoredInputs(store), StandInTarget(pipeline)).attribute(pair)
+    found = Attributor(pipeline, StoredInputs(store), target).attribute(pair)
     found.figures["npu_cycles"].shares.parts["vela_options"].share
     found.missing                  # {"model": "the int8 file 3f0c91aa is no longer in the store"}
 

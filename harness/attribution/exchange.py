@@ -1,6 +1,6 @@
 """A deployment made of parts of two runs: compiled by Vela and run on a target, from what the store holds.
 
-    exchange = Exchange(pipeline, StandInTarget(pipeline), inputs, before, after)
+    exchange = Exchange(pipeline, target, inputs, before, after)
     made = exchange.make(frozenset({"vela_options"}))     # the baseline with the run's options
     made.figures["npu_cycles"].value
 

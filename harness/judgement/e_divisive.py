@@ -113,8 +113,8 @@ def _between(found: Sequence[int], count: int) -> list[tuple[int, int, int]]:
 
 def _tested(values: Floats, exponent: int, start: int, position: int, end: int) -> ChangePoint:
     before, after = values[start:position], values[position:end]
-    means = (float(np.ldexp(side.mean(), exponent)) for side in (before, after))
-    return ChangePoint(position, *means, _p_value(before, after, len(values)))
+    mean_before, mean_after = (float(np.ldexp(side.mean(), exponent)) for side in (before, after))
+    return ChangePoint(position, mean_before, mean_after, _p_value(before, after, len(values)))
 
 
 def _is_small(point: ChangePoint, smallest: float) -> bool:
