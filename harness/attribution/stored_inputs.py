@@ -40,7 +40,9 @@ class StoredInputs:
         for path in (self._stored[0].get(sha256), self._given.get(sha256)):
             if path is not None and path.is_file() and digest(data := path.read_bytes()) == sha256:
                 return data
-        raise GoneError(f"the int8 file {sha256[:8]} is no longer in the store")
+        raise GoneError(
+            f"the int8 file {sha256[:8]} is no longer in the store" if sha256 else "no int8 file is recorded"
+        )
 
     def config_text(self, sha256: str) -> str:
         """Returns the text of the Vela configuration of that hash; empty for an empty hash, Vela's own file."""
