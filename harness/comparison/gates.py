@@ -11,6 +11,7 @@ takes the place of the earlier, figure by figure.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def parse_gate(text: str, figure: str = "") -> Gate:
             gate = Gate(gate.absolute, gate.relative, required=False)
             continue
         amount = _AMOUNT.fullmatch(part)
-        if amount is None:
+        if amount is None or not math.isfinite(float(amount[1])):
             of = f" of {figure}" if figure else ""
             raise BadInputError(f"the gate{of} {text!r} is none", hint=_HINT)
         value, unit = float(amount[1]), amount[2].lower()

@@ -239,7 +239,7 @@ def test_gates_are_read_from_text() -> None:
     assert gates_of({"sram": "1"}, {"sram": "2"})["sram"] == Gate(2)
 
 
-@pytest.mark.parametrize("text", ["two", "-1", "1 % 2", "%"])
+@pytest.mark.parametrize("text", ["two", "-1", "1 % 2", "%", "1e999"])
 def test_what_is_no_gate_is_one_line(text: str) -> None:
     with pytest.raises(BadInputError, match="is none"):
         parse_gate(text, "sram")
