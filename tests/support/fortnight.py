@@ -32,7 +32,7 @@ from tests.support.nights import CORSTONE, LEAF, NAME, VIRTUAL, Nights
 
 SIZE = VelaSettings(options=("--optimise Size",))
 DENSER = {"sparsity": 0.1}
-DESK, NOISY, SPARE = "desk (drawn)", "noisy desk (drawn)", "desk 2 (drawn)"
+DESK, NOISY = "desk (drawn)", "noisy desk (drawn)"
 NOISE = {DESK: 0.01, NOISY: 0.05}
 """Board -> standard deviation of its sessions, as a fraction of the latency."""
 CALIBRATION = 20
@@ -73,10 +73,11 @@ class Fortnight:
     runs: dict[str, str] = field(default_factory=dict)
     compared: dict[str, Comparison] = field(default_factory=dict)
 
-    def on_board(self, *latencies: float, board: str = DESK, build: str = "") -> str:
+    def on_board(self, *latencies: float, board: str = DESK, build: str = "", serial_number: str = "17") -> str:
         """A drawn night: the latency of its session, and of further ones, of the baseline's build or another."""
         (of_sim,) = self.nights.results.figures(self.runs["main"])
         identity = {**of_sim.record.identity, "target": "serial", "engine": "", "board": board}
+        identity |= {"serial_number": serial_number}
         identity |= {"int8_sha256": build} if build else {}
         run = self.nights.results.begin(RunRecord("pytest"))
         key = run.deployment(DeploymentRecord(NAME, "blobs", LEAF, "serial", identity))
@@ -207,14 +208,14 @@ EVENTS: Mapping[str, Event] = {
     "a dead board": Event(12, Fortnight.on_unplugged_board, "desk", {"latency": "not run"}, 3),
     "a replaced board": Event(
         13,
-        lambda lab: lab.on_board(1.3, board=SPARE),
+        lambda lab: lab.on_board(1.3, serial_number="18"),
         "desk",
         {"latency": "not comparable"},
-        changes=frozenset({"board"}),
+        changes=frozenset({"serial_number"}),
         becomes="spare desk",
     ),
     "a board of unknown noise": Event(
-        14, lambda lab: lab.on_board(1.36, board=SPARE), "spare desk", {"latency": "unknown"}
+        14, lambda lab: lab.on_board(1.36, serial_number="18"), "spare desk", {"latency": "unknown"}
     ),
 }
 
