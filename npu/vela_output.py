@@ -12,9 +12,12 @@ region  memory
 ======  ======================================================================================
 0       the read-only tensor: weights, scales, tables, and command-stream constants
 1       scratch, the arena
-2       scratch_fast: the same tensor as scratch, but for memory mode Dedicated_Sram, where it is
+2       scratch_fast: the same memory as scratch, but for memory mode Dedicated_Sram, where it is
         a separate memory
 ======  ======================================================================================
+
+Scratch and scratch_fast are one tensor if Vela's compiler Regor wrote the file, which is the default since 5.0.  Older
+Velas and the legacy core write two, which are one memory if the stream does not address region 2.
 
 Arena offsets of tensors are in the metadata `OfflineMemoryAllocation`: int32 `[version, subgraphs, count,
 offsets...]`, one offset per tensor of all subgraphs in turn, -1 for a tensor outside the arena.  A model may have CPU
@@ -25,7 +28,7 @@ Source: Vela's `tflite_writer.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +47,9 @@ from hil.core.tflite.model import (
 )
 from hil.npu.accelerator import Accelerator
 from hil.npu.program import OperationTrace, Program, decode
-from hil.npu.stream.payload import parse_payload
+from hil.npu.stream import footprint
+from hil.npu.stream.decoder import decode_operations
+from hil.npu.stream.payload import Words, parse_payload
 
 READ_ONLY, SCRATCH, SCRATCH_FAST = 0, 1, 2
 """Memory regions of Vela's command streams."""
@@ -72,16 +77,23 @@ class NpuOperator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
+    def needs_fast_memory(self, tensors: Sequence[ArenaTensor]) -> bool:
+        """True if the stream addresses a scratch_fast that is another tensor than scratch, as in Dedicated_Sram.
+
+        `tensors` are those of the operator's subgraph.  Raises `StreamError` for a stream that is malformed or not modelled.
+        """
+        if self.scratch == self.scratch_fast:
+            return False
+        accelerator, words = self._payload(tensors)
+        return SCRATCH_FAST in footprint.requirements(decode_operations(words, accelerator))
+
     def bind(self, model: CompiledModel, subgraph: int = 0) -> BoundOperator:
         """Decodes the command stream against the model's constants.
 
         Raises `StreamError` for a stream that is malformed, out of bounds or not modelled.
         """
         tensors = model.subgraphs[subgraph].tensors
-        stream = tensors[self.command_stream].data
-        if stream is None:
-            raise StreamError(f"operator {self.index} has no command stream")
-        accelerator, words = parse_payload(stream)
+        accelerator, words = self._payload(tensors)
         constants = tensors[self.read_only].data
         shared = self.scratch == self.scratch_fast
         program = decode(
@@ -91,8 +103,14 @@ class NpuOperator:
             {SCRATCH_FAST: SCRATCH} if shared else {},
         )
         scratch = tensors[self.scratch]
-        fast = 0 if shared else tensors[self.scratch_fast].bytes
+        fast = tensors[self.scratch_fast].bytes if not shared and SCRATCH_FAST in program.required else 0
         return BoundOperator(self, accelerator, program, scratch.offset or 0, scratch.bytes, fast)
+
+    def _payload(self, tensors: Sequence[ArenaTensor]) -> tuple[Accelerator, Words]:
+        stream = tensors[self.command_stream].data
+        if stream is None:
+            raise StreamError(f"operator {self.index} has no command stream")
+        return parse_payload(stream)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def _check_fast_memory(compiled: CompiledModel, firmware: Firmware) -> None:
     needed = [
         tensors[operator.scratch_fast].bytes
         for operator in compiled.main.operators
-        if isinstance(operator, NpuOperator) and operator.scratch != operator.scratch_fast
+        if isinstance(operator, NpuOperator) and operator.needs_fast_memory(tensors)
     ]
     if not needed:
         return

@@ -70,7 +70,8 @@ class Programs:
                             subgraph.tensors[index].data for index in (operator.command_stream, operator.read_only)
                         )
                         if stream is not None and constants is not None:
-                            same = {SCRATCH_FAST: SCRATCH} if operator.scratch == operator.scratch_fast else {}
+                            needs_fast = operator.needs_fast_memory(subgraph.tensors)
+                            same = {} if needs_fast else {SCRATCH_FAST: SCRATCH}
                             words = parse_payload(stream)[1].astype("<u4").tobytes()
                             self._decode(words, _VELAS, same).predecode({READ_ONLY: constants})
         except StreamError:

@@ -90,7 +90,7 @@ def _listing(number: int, graph: CompiledSubgraph, operator: NpuOperator, names:
         raise StreamError(f"operator {operator.index} has no command stream")
     accelerator, words = parse_payload(stream)
     constants = tensors[operator.read_only].data
-    shared = operator.scratch == operator.scratch_fast
+    shared = not operator.needs_fast_memory(tensors)
     regions = [
         StreamMemory(READ_ONLY, "constants", 0 if constants is None else len(constants)),
         StreamMemory(SCRATCH, "arena", tensors[operator.scratch].bytes),

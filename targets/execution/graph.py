@@ -136,14 +136,22 @@ class _Inference:
     def load(self, index: int) -> Array:
         """The value of a tensor, shape (samples, *tensor shape)."""
         tensor = self._tensors[index]
-        if index not in self._values:
-            raise BadInputError(f"the compiled model reads its tensor {tensor.name!r} before anything has written it")
-        value = self._values[index]
+        value = self._values[index] if index in self._values else self._load_by_place(tensor)
         if value.size != self._samples * math.prod(tensor.shape):
             raise BadInputError(
                 f"the compiled model's tensor {tensor.name!r} gets {value.shape[1:]}, not {tensor.shape}"
             )
         return value.reshape(self._samples, *tensor.shape)
+
+    def _load_by_place(self, tensor: ArenaTensor) -> Array:
+        """The value of a tensor that no operator writes by its name.
+
+        Vela 3.9 gives the input of a CPU operator a tensor of its own at the place that an NPU operator writes.
+        """
+        places = {_range(self._tensors[index]) for index in self._values if self._tensors[index].offset is not None}
+        if tensor.offset is None or _range(tensor) not in places:
+            raise BadInputError(f"the compiled model reads its tensor {tensor.name!r} before anything has written it")
+        return _fetch(self._arena, tensor)
 
     def store(self, index: int, value: Array) -> None:
         """Sets a tensor, also in the arena: an NPU operator may work on what lies there without naming it."""
