@@ -80,7 +80,8 @@ class NpuOperator:
     def needs_fast_memory(self, tensors: Sequence[ArenaTensor]) -> bool:
         """True if the stream addresses a scratch_fast that is another tensor than scratch, as in Dedicated_Sram.
 
-        `tensors` are those of the operator's subgraph.  Raises `StreamError` for a stream that is malformed or not modelled.
+        `tensors` are those of the operator's subgraph.  Raises `StreamError` for a stream that is malformed or not
+        modelled.
         """
         if self.scratch == self.scratch_fast:
             return False

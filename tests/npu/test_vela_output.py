@@ -7,6 +7,7 @@ import pytest
 
 from hil.core.errors import StreamError
 from hil.npu.vela_output import CpuOperator, NpuOperator, is_compiled, read_compiled
+from tests.support.operators.settings import LEGACY
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,15 @@ def test_what_a_file_says(model_bytes, vela):
 def test_dedicated_sram_has_a_memory_of_its_own(model_bytes, vela):
     model = read_compiled(vela(model_bytes, "ethos-u55-128", "Dedicated"))
     assert model.main.operators[0].bind(model).fast_bytes > 0
+
+
+def test_two_tensors_of_one_memory_are_no_dedicated_sram(model_bytes, vela):
+    for memory_mode in ("Shared_Sram", "Dedicated"):
+        model = read_compiled(vela(model_bytes, "ethos-u55-128", memory_mode, LEGACY))
+        (operator,) = model.main.operators
+        assert operator.scratch != operator.scratch_fast
+        assert operator.needs_fast_memory(model.main.tensors) == (memory_mode == "Dedicated")
+        assert (operator.bind(model).fast_bytes > 0) == (memory_mode == "Dedicated")
 
 
 def test_operators_on_the_cpu_stay_in_order(model_bytes, vela):

@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hil.core.errors import BadInputError, CompileError, UnavailableError
+from hil.fvp.inference.admission import check
+from hil.fvp.inference.firmware import Firmware
 from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.other_versions import OtherVela
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.vela_output import is_compiled
+from hil.targets import create
+from hil.targets.base import Deployable
 
 pytestmark = pytest.mark.xdist_group("other-vela")
 
 
-def test_its_output_and_figures_are_its_own(other_vela: OtherVela, made: Callable[[str], bytes]) -> None:
+def test_its_output_and_figures_are_its_own(
+    other_vela: OtherVela, made: Callable[[str], bytes], runner: Firmware
+) -> None:
     int8 = made("stripes")
     found, ours = other_vela.compile_model(int8, VelaSettings()), compile_model(int8, VelaSettings())
     assert is_compiled(found.model)
@@ -24,6 +31,10 @@ def test_its_output_and_figures_are_its_own(other_vela: OtherVela, made: Callabl
     assert {one.operator_index for one in found.mapping} == {0, 1, 2, 5}
     assert (found.summary.cpu_operators, ours.summary.cpu_operators) == (("MAX_POOL_2D",), ())
     assert "[System_Config.Ethos_U55_High_End_Embedded]" in other_vela.config_text
+    inputs = [np.random.default_rng(0).integers(-128, 128, (2, 24, 24, 4), np.int8)]
+    one, other = (create("sim").run(Deployable(int8, output.model), inputs).outputs for output in (found, ours))
+    assert np.array_equal(one, other)
+    check(found.model, [24 * 24 * 4], [5], 128, runner)
 
 
 def test_what_it_refuses_is_one_line(other_vela: OtherVela, made: Callable[[str], bytes]) -> None:
