@@ -27,7 +27,8 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.harness.vela.mapping import MappedCommand
-from hil.npu.stream.feature_map import BRICK, MAX_ELEMENTS, FeatureMap
+from hil.npu.stream.feature_map import BRICK, FeatureMap
+from hil.npu.stream.limits import ELEMENTS
 
 Point = tuple[int, ...]
 
@@ -56,7 +57,7 @@ def assemble(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor | N
     """
     entries = [piece.entry for piece in pieces]
     numbers = [number for entry in entries for number in (*entry.shape, *entry.origin, *entry.part)]
-    if min(numbers) < 0 or math.prod(entries[0].shape) > MAX_ELEMENTS:
+    if min(numbers) < 0 or math.prod(entries[0].shape) > ELEMENTS:
         return None  # A debug database is a file, and may be damaged.
     if all(_natural(piece) for piece in pieces):
         return _by_order(pieces, samples)

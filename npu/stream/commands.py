@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from hil.core.errors import StreamError
+from hil.npu.stream import limits
 from hil.npu.stream.payload import Words
 
 
@@ -117,9 +118,6 @@ REGISTERS_40 = {
 REGISTERS_SCALE = {0x24: "OFM_SCALE", 0x25: "OPA_SCALE", 0x26: "OPB_SCALE"}
 """Registers with a 32-bit scale, whose shift (6 bits) goes into the register of the same name + `_SHIFT`."""
 
-MAX_OPERATIONS = 1 << 16
-"""Largest number of operations in a stream; bounds memory, as each takes many times the memory of its word."""
-
 SIGNED_16 = frozenset({"ACTIVATION_MIN", "ACTIVATION_MAX", "IFM2_SCALAR"}
                       | {f"{fm}_ZERO_POINT" for fm in ("IFM", "IFM2", "OFM")})  # fmt: skip
 SIGNED_40 = frozenset({f"{fm}_STRIDE_{axis}" for fm in ("IFM", "IFM2", "OFM") for axis in "XYC"}
@@ -153,8 +151,8 @@ def signed(value: int, bits: int) -> int:
 def decode_commands(words: Words) -> Iterator[StreamCommand]:
     """Yields all operation commands up to and including STOP.
 
-    Raises `StreamError` with the word offset for an unknown code, a missing payload word, more than `MAX_OPERATIONS`
-    operations, and a stream that does not end in STOP.
+    Raises `StreamError` with the word offset for an unknown code, a missing payload word, more than
+    `limits.OPERATIONS` operations, and a stream that does not end in STOP.
     """
     registers = dict(_RESET)
     operations = 0
@@ -167,8 +165,7 @@ def decode_commands(words: Words) -> Iterator[StreamCommand]:
             if code not in Op._value2member_map_:
                 raise StreamError(f"unknown operation {code:#x}", word_offset=at)
             operations += 1
-            if operations > MAX_OPERATIONS:
-                raise StreamError(f"more than {MAX_OPERATIONS} operations", word_offset=at)
+            limits.check(operations, limits.OPERATIONS, "{} operations or more", at)
             yield StreamCommand(Op(code), parameter, at, dict(registers))
             if code == Op.STOP:
                 return

@@ -26,6 +26,7 @@ import numpy as np
 
 from hil.core.errors import StreamError
 from hil.npu.accelerator import LUT_BYTES, Accelerator
+from hil.npu.stream import limits
 from hil.npu.stream.commands import Op, StreamCommand, decode_commands
 from hil.npu.stream.feature_map import FeatureMap, feature_map
 from hil.npu.stream.operations import (
@@ -34,6 +35,7 @@ from hil.npu.stream.operations import (
     UNARY,
     UNSCALED,
     Activation,
+    BlockOperation,
     Convolution,
     Dma,
     Elementwise,
@@ -54,18 +56,7 @@ from hil.npu.stream.payload import Words
 MAX_KERNEL_ELEMENTS = 1 << 16
 """Largest number of elements in a kernel (Vela: 64x64 for convolutions, 256x256 for average pools)."""
 
-
-MAX_WINDOW_ELEMENTS, CONV_FACTOR = 1 << 32, 1 << 6
-"""Largest number of IFM elements under the kernel, summed over all OFM elements (a pool of 16x16 over 2048x2048x4); a
-convolution over the whole depth may have `CONV_FACTOR` times as many.  Bounds the time of a malformed operation."""
-
 _AXES = ("HEIGHT", "WIDTH", "DEPTH")
-
-MAX_PADDING_ELEMENTS = 1 << 24
-"""Largest number of elements that padding adds to an IFM; bounds the cost of a small IFM under a large kernel."""
-
-MAX_DMA_PIECES = 1 << 18
-"""Largest number of pieces in all DMAs of a stream together; bounds the cost of a malformed stream."""
 
 _CLIP_RANGES: dict[int, tuple[int, int] | None] = {0: None, 2: (0, 255), 3: (-128, 127), 5: (-32768, 32767)}
 """Clamp ranges that bits 12-15 of ACTIVATION force; 0 leaves the range of the OFM's data type."""
@@ -105,13 +96,15 @@ def decode_operations(
     """
     reader = _Reader(accelerator, aliases or {})
     operations: list[Operation] = []
-    pieces = 0
+    pieces = steps = 0
     for command in decode_commands(words):
         operation = reader.operation(command)
         if isinstance(operation, Dma):
             pieces += len(operation.sources)
-            if pieces > MAX_DMA_PIECES:
-                raise StreamError(f"DMAs of more than {MAX_DMA_PIECES} pieces", word_offset=command.word_offset)
+            limits.check(pieces, limits.DMA_PIECES, "DMAs of {} pieces or more", command.word_offset)
+        elif isinstance(operation, BlockOperation):
+            steps += _steps(operation)
+            limits.check(steps, limits.PROGRAM_STEPS, "operations of {} steps or more together", command.word_offset)
         if operation is not None:
             operations.append(operation)
     return tuple(operations)
@@ -228,17 +221,15 @@ class _Reader:
         width = registers["OFM_WIDTH_M1"] * kernel.stride_x + (kernel.width - 1) * kernel.dilation_x + 1
         steps = kernel.height * kernel.width * math.prod(registers[f"OFM_{axis}_M1"] + 1 for axis in _AXES)
         if command.op is Op.CONV:
-            steps = steps * (registers["IFM_DEPTH_M1"] + 1) // CONV_FACTOR
-        if steps > MAX_WINDOW_ELEMENTS:
-            raise StreamError("kernel and output are too large for each other", word_offset=at)
+            steps = steps * (registers["IFM_DEPTH_M1"] + 1) // limits.CONVOLUTION_STEPS
+        limits.check(steps, limits.STEPS, "a kernel and output of {} steps together", at)
         padded = height * width
         height, width = height - padding.top - padding.bottom, width - padding.left - padding.right
         if height <= 0 or width <= 0:
             raise StreamError("the padding leaves nothing of the input", word_offset=at)
         reads_all = command.op is Op.CONV or (command.op is Op.POOL and command.parameter == 2)
         depth = registers["IFM_DEPTH_M1" if reads_all else "OFM_DEPTH_M1"] + 1
-        if (padded - height * width) * depth > MAX_PADDING_ELEMENTS:
-            raise StreamError(f"padding of {(padded - height * width) * depth} elements", word_offset=at)
+        limits.check((padded - height * width) * depth, limits.PADDING_ELEMENTS, "padding of {} elements", at)
         if upscale:
             height, width = -(-height // 2), -(-width // 2)
         return {
@@ -318,8 +309,7 @@ class _Reader:
         ]
         rows = registers["DMA0_SIZE0"] if max(modes) else 1
         planes = registers["DMA0_SIZE1"] if max(modes) == 2 else 1
-        if rows * planes > MAX_DMA_PIECES:
-            raise StreamError(f"a DMA of {rows * planes} pieces", word_offset=at)
+        limits.check(rows * planes, limits.DMA_PIECES, "a DMA of {} pieces", at)
         length = registers["DMA0_LEN"]
         sides = []
         for side, mode in zip(("SRC", "DST"), modes, strict=True):
@@ -330,6 +320,16 @@ class _Reader:
             if min(sides[-1], default=0) < 0:
                 raise StreamError("a DMA reaches below its region", word_offset=at)
         return Dma(Kind.DMA, at, regions[0], regions[1], length, sides[0], sides[1])
+
+
+def _steps(operation: BlockOperation) -> int:
+    """Returns the steps of an operation, as `limits.STEPS` counts them."""
+    steps = operation.ofm.elements
+    if isinstance(operation, Windowed):
+        steps *= operation.kernel.height * operation.kernel.width
+    if operation.kind is Kind.CONV:
+        return steps * operation.ifm.shape[2] // limits.CONVOLUTION_STEPS
+    return max(steps, operation.ifm.elements)
 
 
 def _check_wide_sum(mode: int, operands: tuple[Scale, Scale], output: Scale | None, at: int) -> None:

@@ -26,15 +26,13 @@ from numpy.typing import NDArray
 
 from hil.core.arrays import Array
 from hil.core.errors import StreamError
+from hil.npu.stream import limits
 
 Regions = Mapping[int, NDArray[np.uint8]]
 """Bytes of each region, shape (batch, size)."""
 
 BRICK = 16
 """Depth of one brick of format NHCWB16."""
-
-MAX_ELEMENTS = 1 << 26
-"""Largest number of elements in a feature map (1024x1024x64); bounds memory, as computing takes some 40 bytes each."""
 
 _MAX_RUNS = 1 << 22
 """Largest number of runs of adjacent elements whose addresses are compared one by one."""
@@ -221,8 +219,7 @@ def feature_map(
         (registers[f"{prefix}_STRIDE_Y"], registers[f"{prefix}_STRIDE_X"], registers[f"{prefix}_STRIDE_C"]),
         tuple(_tiles(registers, prefix, shape)),
     )
-    if result.elements > MAX_ELEMENTS:
-        raise StreamError(f"an {prefix} of {result.elements} elements", word_offset=word_offset)
+    limits.check(result.elements, limits.ELEMENTS, f"an {prefix} of {{}} elements", word_offset)
     for tile, (low, high) in zip(result.tiles, result.spans(), strict=True):
         elements = (tile.bottom - tile.top) * (tile.right - tile.left) * shape[2]
         if low < 0:
