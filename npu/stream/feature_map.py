@@ -220,12 +220,9 @@ def feature_map(
         tuple(_tiles(registers, prefix, shape)),
     )
     limits.check(result.elements, limits.ELEMENTS, f"an {prefix} of {{}} elements", word_offset)
-    for tile, (low, high) in zip(result.tiles, result.spans(), strict=True):
-        elements = (tile.bottom - tile.top) * (tile.right - tile.left) * shape[2]
-        if low < 0:
-            raise StreamError(f"the {prefix} starts {-low} bytes before its region", word_offset=word_offset)
-        if elements * result.dtype.itemsize > high - low:
-            raise StreamError(f"the strides lay elements of the {prefix} over each other", word_offset=word_offset)
+    low, _ = result.extent()
+    if low < 0:
+        raise StreamError(f"the {prefix} starts {-low} bytes before its region", word_offset=word_offset)
     if prefix == "OFM" and not result.is_distinct():
         raise StreamError("the strides lay elements of the OFM over each other", word_offset=word_offset)
     return result
