@@ -50,6 +50,7 @@ def bisect(
 
     The shares are stored with the run's verdicts, for `hil report`.
     """
+    from hil.core.errors import BadInputError
     from hil.harness.attribution.attribution import Attributor
     from hil.harness.attribution.attribution_table import attribution_json
     from hil.harness.attribution.exchange_target import open_target
@@ -64,6 +65,8 @@ def bisect(
 
     declared = registry.declaration(target)
     options = registry.make_options([target], of_targets)[target]
+    if sessions > 1 and declared.role is Role.STAND_IN:
+        raise BadInputError(f"--sessions {sessions}: exchanges on {target} have no noise", hint="it is for a board")
     opened = arguments.open_recorded(results)
     ids = opened.run(run).id, opened.run(baseline).id
     pairs = select(opened, *ids, deployment or (), "" if declared.role is Role.STAND_IN else target)

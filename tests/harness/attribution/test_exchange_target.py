@@ -148,6 +148,11 @@ def test_without_calibration_no_share_of_a_measured_figure_is_named(on_board: tu
     assert "noise is not known: no calibration, and 1 of 12 nights" in " ".join(format_attribution(found).split())
 
 
+def test_sessions_are_for_what_measures() -> None:
+    with pytest.raises(BadInputError, match="--sessions 3: exchanges on sim have no noise"):
+        app(["bisect", "latest", "main", "--sessions", "3"], standalone_mode=False)
+
+
 def test_further_sessions_narrow_the_noise() -> None:
     one, three = (FigureNoise(30.0, "drawn", sessions) for sessions in (1, 3))
     assert one.bound(1.0) == 30.0
