@@ -180,12 +180,12 @@ def report(url: str) -> None:
     from hil.harness.report.page import page
 
     results = open_results(url)
-    started = time.perf_counter()
+    started, busy = time.perf_counter(), time.process_time()
     content = read_content(results)
-    taken = time.perf_counter() - started
+    taken, busy = time.perf_counter() - started, time.process_time() - busy
     points = sum(len(trend.points) for trend in content.trends)
     nights = sum(trend.nights for trend in content.trends)
-    print(f"  read      {taken:8.1f} s: {content.sentence}")
+    print(f"  read      {taken:8.1f} s, {busy:.1f} s of them on a processor: {content.sentence}")
     print(f"  points    {points:8,} of {nights:,} in {len(content.trends):,} trends")
     started = time.perf_counter()
     text = page(content)

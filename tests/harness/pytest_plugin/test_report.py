@@ -35,9 +35,10 @@ def test_without_a_database_it_shows_this_run_alone(folder: Path, store: Path) -
 
 
 def test_with_a_database_and_workers_it_is_that_of_the_run(folder: Path, store: Path) -> None:
-    arguments = ("--results=nightly.db", "--report=report.md", "-n", "2")
-    assert run(folder, store, *SIM, *arguments, plugins=("xdist",)).returncode == 1
-    done = run(folder, store, *SIM, *arguments, plugins=("xdist",))
+    arguments = (*SIM, "--results=nightly.db", "-n", "2")
+    assert run(folder, store, *arguments, "--report=report.html", plugins=("xdist",)).returncode == 1
+    assert (folder / "report.html").read_text().startswith("<!doctype html>")
+    done = run(folder, store, *arguments, "--report=report.md", plugins=("xdist",))
     assert done.returncode == 1, done.stdout
     newest, first = open_results(str(folder / "nightly.db")).runs()
     text = (folder / "report.md").read_text()
