@@ -15,7 +15,7 @@ CAUSES = {
     "another Vela": "-> 4.5.0",
     "a lost cluster": "LostError: layer conv lost its clusters",
     "a dead board": "PortError",
-    "a replaced board": "board desk (drawn) -> desk 2 (drawn)",
+    "a replaced board": "serial_number 17 -> 18",
 }
 """Event -> words of the cause of each of its findings."""
 WORDS = {0: ("good", "unknown"), 1: ("worse",), 3: ("not run",)}
