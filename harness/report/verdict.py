@@ -34,7 +34,9 @@ def verdict_of(
     unknown = [one for one in findings if one.outcome in _OPEN]
     better = [one for one in findings if one.outcome == Outcome.BETTER.value]
     broken = [one for one in failures if one.is_infrastructure]
-    failed = counts.failed > 0 and len(broken) < len(failures)
+    own = {one.deployment for one in failures if not one.is_infrastructure}
+    has_tests = counts.passed + counts.failed > 0  # `hil tree` and `hil run` have none
+    failed = bool(own) and (counts.failed > 0 or not has_tests)
     word = WORSE if worse else FAILED if failed else NOT_RUN if not_run or broken else UNKNOWN if unknown else GOOD
     parts = [_worse(worse, nights, baseline)] if worse else []
     parts += [f"{_number(better, 'figure')} better"] if better else []
@@ -42,6 +44,7 @@ def verdict_of(
     parts += [f"{_number(not_run, 'figure')} not run"] if not_run else []
     tests = f"{counts.failed} of {counts.passed + counts.failed} tests failed"
     parts += [f"{tests}{', by the infrastructure alone' if not failed else ''}"] if counts.failed else []
+    parts += [f"{_number(own, 'deployment')} failed"] if failed and not has_tests else []
     if not worse:
         parts.insert(0, _nothing(counts, baseline))
     return word, f"{'; '.join(parts)}."

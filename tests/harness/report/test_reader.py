@@ -165,3 +165,13 @@ def test_a_mismatch_names_its_operator_and_a_failed_test_is_no_good_run(tmp_path
     assert third.log == "the same log as that of t.py::t[<script>]"
     with pytest.raises(BadInputError, match="no run none"):
         read_content(results, run="none")
+
+
+def test_a_failed_leaf_of_a_walk_which_has_no_tests_is_no_good_run(tmp_path: Path) -> None:
+    results = open_results(str(tmp_path / "walk.db"))
+    run = results.begin(RunRecord("hil tree"))
+    run.failure(FailureRecord("", "kws-pqat", "mismatch", False, "2 of 10 elements differ"))
+    run.finish(1)
+    content = read_content(results)
+    assert content.verdict == "failed"
+    assert content.sentence.endswith("; 1 deployment failed.")
