@@ -8,6 +8,7 @@ with start(folder, programs) as browser:
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -75,6 +76,14 @@ class Browser:
     def wait(self, text: str) -> Any:
         """Waits until a script returns something true, and returns it."""
         return WebDriverWait(self.driver, _PATIENCE, 0.02).until(lambda _: self.script(text))
+
+    def picture(self, height: int) -> bytes:
+        """Returns a PNG of the page from its top."""
+        width = self.script("return innerWidth")
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.command("Emulation.setDeviceMetricsOverride", **metrics)
+        self.wait("return [...document.querySelectorAll('.plot')].some(plot => plot.firstChild)")
+        return base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"])
 
     def download(self, pattern: str) -> str:
         """Waits for a download whose name matches a pattern, and returns its text with the line ends that it has."""

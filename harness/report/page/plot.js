@@ -68,7 +68,9 @@ function axes(trend, at) {
   return parts;
 }
 
-function line(points, at) {
+/** The line of a trend; figures that are counted stay as they are between the nights shown, so they have steps. */
+function line(trend, at) {
+  const { points } = trend;
   const place = (time, value) => `${at.x(time).toFixed(1)},${at.y(value).toFixed(1)}`;
   const parts = [];
   if (points.some((point) => point.low !== null)) {
@@ -76,8 +78,9 @@ function line(points, at) {
     const bottoms = points.map((point) => place(point.time, point.low ?? point.value)).reverse();
     parts.push(svg("polygon", { class: "range", points: [...tops, ...bottoms].join(" ") }));
   }
-  const path = points.map((point) => place(point.time, point.value)).join(" ");
-  parts.push(svg("polyline", { class: "line", points: path }));
+  const corner = (index) => (trend.trust === "measured" || index === 0 ? [] : [place(points[index].time, points[index - 1].value)]);
+  const path = points.flatMap((point, index) => [...corner(index), place(point.time, point.value)]);
+  parts.push(svg("polyline", { class: "line", points: path.join(" ") }));
   if (points.length <= FEW) {
     const dot = (point) => svg("circle", { class: "point", cx: at.x(point.time), cy: at.y(point.value), r: 2.2 });
     parts.push(...points.map(dot));
@@ -100,11 +103,14 @@ function annotations(trend, at) {
     parts.push(svg("line", { class: "baseline", x1: left, x2: right, y1: y, y2: y }));
     parts.push(svg("path", { class: "diamond", d: `M${x - 5} ${y}l5 -5l5 5l-5 5z` }));
   }
-  for (const mark of trend.marks.filter((one) => one.time >= at.first && one.time <= at.last)) {
-    const x = at.x(mark.time);
+  const letters = new Map(); // time -> those of all that changed then
+  for (const { time, part } of trend.marks.filter((one) => one.time >= at.first && one.time <= at.last)) {
+    letters.set(time, new Set([...(letters.get(time) ?? []), LETTERS[part] ?? "•"]));
+  }
+  for (const [time, found] of letters) {
+    const x = at.x(time);
     parts.push(svg("line", { class: "mark", x1: x, x2: x, y1: floor, y2: floor + 6 }));
-    const letter = LETTERS[mark.part.toLowerCase()] ?? "•";
-    parts.push(svg("text", { x, y: floor + 16, "text-anchor": "middle" }, letter));
+    parts.push(svg("text", { x, y: floor + 16, "text-anchor": "middle" }, [...found].join("")));
   }
   for (const change of trend.changes) {
     const x = at.x(change.time);
@@ -150,7 +156,7 @@ function drawPlot(holder, readout, trend) {
   const at = scales(trend, Math.max(240, holder.clientWidth));
   const cursor = svg("line", { class: "cursor", y1: AREA.top, y2: HEIGHT - AREA.bottom });
   const here = svg("circle", { class: "here", r: 4 });
-  const parts = [...axes(trend, at), ...annotations(trend, at), ...line(trend.points, at), cursor, here];
+  const parts = [...axes(trend, at), ...annotations(trend, at), ...line(trend, at), cursor, here];
   const drawing = svg("svg", { viewBox: `0 0 ${at.width} ${HEIGHT}`, "aria-hidden": "true" }, ...parts);
   const choose = (index) => {
     const point = trend.points[index];

@@ -24,7 +24,7 @@ function preparePrint(trends, groups, pictures) {
 
 async function start() {
   document.documentElement.classList.add("has-script");
-  for (const holder of document.querySelectorAll("div.table")) enhanceTable(holder);
+  enhanceTables();
   const view = document.getElementById("trend-view");
   let data;
   try {

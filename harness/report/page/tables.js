@@ -69,7 +69,10 @@ function stateRoles(table) {
   for (const cell of table.querySelectorAll("tbody th")) cell.setAttribute("role", "rowheader");
 }
 
+/** Gives a table its buttons and filter, once. */
 function enhanceTable(holder) {
+  if (holder.classList.contains("enhanced")) return;
+  holder.classList.add("enhanced");
   const table = holder.querySelector("table");
   if (holder.classList.contains("stack")) stateRoles(table);
   for (const heading of table.tHead.rows[0].cells) {
@@ -80,4 +83,13 @@ function enhanceTable(holder) {
   if (table.tBodies[0].rows.length <= SHORT) return;
   holder.classList.add("long");
   addFilter(holder, table);
+}
+
+/** Enhances all tables, those in closed details when these are opened: a report of a year has some sixty. */
+function enhanceTables() {
+  for (const holder of document.querySelectorAll("div.table")) {
+    const details = holder.closest("details:not([open])");
+    if (details) details.addEventListener("toggle", () => enhanceTable(holder));
+    else enhanceTable(holder);
+  }
 }

@@ -18,9 +18,10 @@ function notesOf(trend) {
     const values = `${formatValue(one.before, trend.unit)} → ${formatValue(one.after, trend.unit)}`;
     return { run: one.run, text: `${formatDay(one.time)} ${word}: ${values}${one.cause ? `; ${one.cause}` : ""}` };
   };
+  const isCause = (mark) => trend.changes.some(({ run, cause }) => run === mark.run && cause.includes(mark.text));
   const found = [
     ...trend.changes.map(change),
-    ...trend.marks.map((one) => ({ run: one.run, text: `${formatDay(one.time)} ${one.text}` })),
+    ...trend.marks.filter((one) => !isCause(one)).map((one) => ({ run: one.run, text: `${formatDay(one.time)} ${one.text}` })),
     ...trend.baselines.filter((one) => one.point).map((one) => (
       { run: one.run, text: `${formatDay(one.point.time)} baseline ${one.name}: ${formatValue(one.point.value, trend.unit)}` }
     )),

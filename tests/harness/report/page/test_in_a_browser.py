@@ -98,6 +98,7 @@ def test_tables_sort_by_numbers_and_texts(rendered: Rendered, browser: Browser) 
 def test_tables_filter_by_words(rendered: Rendered, browser: Browser) -> None:
     browser.open(rendered("everything"))
     browser.script("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    browser.wait("return document.querySelector('.table[data-name=Runs] .filter') !== null")
     box = browser.driver.find_element(By.XPATH, "//label[normalize-space()='Filter Runs']/input")
     box.send_keys("nightly 2026-11-2")
     assert len(column(browser, "Runs", 0)) == 10
