@@ -83,7 +83,7 @@ def diff(
     got, expected = tracer.trace(target), tracer.trace(against, other)
     if other is not None:
         expected = replace(expected, name=f"{expected.name} with {' '.join(other.options)}")
-    result = compare(got.trace, expected.trace, signature)
+    result = compare(got.trace, expected.trace, signature, data)
     ran_on = str(inputs) if inputs else f"{samples} random sample{'s' * (samples > 1)} (seed {seed})"
     if as_json:
         print(json.dumps(_record(str(model), ran_on, got, expected, result)))
@@ -168,7 +168,7 @@ def _first_lines(first: Difference, got: RunTrace, expected: RunTrace, result: C
 def _suspects(of: Difference) -> list[str]:
     from hil.harness.diff.suspects import describe
 
-    return [f"  {line}" for line in describe(of.suspects)]
+    return [f"  {line}" for line in (*describe(of.suspects), of.known) if line]
 
 
 def _last(differing: list[Any]) -> str:

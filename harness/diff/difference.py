@@ -24,7 +24,9 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
+from hil.harness.diff.contradictions import withdraw
 from hil.harness.diff.coverage import Compared, Coverage
+from hil.harness.diff.known_defects import explain
 from hil.harness.diff.suspects import describe, trace_back
 from hil.harness.diff.trace import Trace, TracedTensor, trace_compiled, trace_reference
 from hil.harness.vela.mapping import MappedCommand
@@ -42,7 +44,8 @@ class Difference:
     command stream; None where the operator ran on the CPU or could not be followed.  `against` is the same for the
     other run (stream, word offset).  `elements` of the tensor differ over all samples, by at most `largest`; `sample`
     is the first that has one.  `suspects` are the outputs that were not compared and from which data flows into the
-    operator: it is the first that is seen to differ, and any of them may be at fault.
+    operator: it is the first that is seen to differ, and any of them may be at fault.  `known` is a line on a defect of
+    Vela that explains it, or empty.
     """
 
     operator_index: int
@@ -58,12 +61,15 @@ class Difference:
     elements: int = 1
     largest: int = 0
     suspects: tuple[Compared, ...] = ()
+    known: str = ""
 
     def __str__(self) -> str:
         where = f" (command at word {self.word_offset} of stream {self.stream})" if self.word_offset is not None else ""
         return (
             f"{self.operator}, operator {self.operator_index}, output {self.tensor!r}, element {list(self.at)}: "
-            + "; ".join((f"{self.got} instead of {self.expected}{where}", *describe(self.suspects)))
+            + "; ".join(
+                filter(None, (f"{self.got} instead of {self.expected}{where}", *describe(self.suspects), self.known))
+            )
         )
 
 
@@ -83,18 +89,29 @@ class Comparison:
         return next(iter(self.origins), None)
 
 
-def compare(got: Trace, expected: Trace, signature: Signature) -> Comparison:
-    """Compares the outputs of all operators of the int8 model that `signature` is of."""
+def compare(got: Trace, expected: Trace, signature: Signature, int8: bytes | None = None) -> Comparison:
+    """Compares the outputs of all operators of the int8 model that `signature` is of.
+
+    With the file `int8`, a difference of a tensor in pieces is withdrawn if the run's outputs contradict it.
+    """
+    pairs = [
+        _compare(got, expected, Compared(index, operator, tensor, Coverage.WHOLE))
+        for index, (operator, outputs) in enumerate(zip(signature.operators, signature.all_outputs, strict=True))
+        for tensor in outputs
+    ]
+    tensors = [found for found, _ in pairs]
+    if int8 is not None and any(found.mismatches for found in tensors):
+        tensors = withdraw(tensors, got, expected, int8)
     differences: dict[int, Difference] = {}
-    tensors = []
-    for index, (operator, outputs) in enumerate(zip(signature.operators, signature.all_outputs, strict=True)):
-        for tensor in outputs:
-            found, difference = _compare(got, expected, Compared(index, operator, tensor, Coverage.WHOLE))
-            tensors.append(found)
-            if difference is not None:
-                differences.setdefault(index, difference)
+    for found, (_, difference) in zip(tensors, pairs, strict=True):
+        if found.mismatches and difference is not None:
+            differences.setdefault(found.operator_index, difference)
     suspects = {index: trace_back(index, tensors, signature) for index in differences}
-    origins = (replace(differences[index], suspects=found) for index, found in suspects.items() if found is not None)
+    origins = (
+        replace(differences[index], suspects=found, known=explain(index, tensors, signature))
+        for index, found in suspects.items()
+        if found is not None
+    )
     return Comparison(tuple(origins), tuple(tensors))
 
 
@@ -106,7 +123,7 @@ def first_difference(model: Deployable, mapping: Sequence[MappedCommand], inputs
     if model.int8 is None or model.compiled is None:
         raise BadInputError("to find a difference takes the int8 model and what Vela made of it")
     expected, got = trace_reference(model.int8, inputs), trace_compiled(model.compiled, mapping, inputs)
-    return compare(got, expected, read_signature(model.int8)).first
+    return compare(got, expected, read_signature(model.int8), model.int8).first
 
 
 def _compare(got: Trace, expected: Trace, about: Compared) -> tuple[Compared, Difference | None]:

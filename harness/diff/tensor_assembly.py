@@ -10,7 +10,7 @@ things:
 
 - *order*: stripes of rows come from the top, in each the columns from the left, at each place the slices of depth from
   the first.  This also holds in a cascade, where the rows of a *rolling buffer* overwrite each other, so that addresses
-  say nothing.  It is only believed of operations whose strides are those of the whole tensor;
+  say nothing.  It is only believed of operations whose strides are those of the whole tensor and that fill whole rows;
 - *addresses*: a resize writes every second row and column, a transposition strides along the other axis.  Then each
   element's address says where it belongs, if all pieces together fill the tensor without a gap.
 
@@ -83,7 +83,8 @@ def _by_order(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor | 
         tensor.values[(slice(None), *window)] = piece.values.reshape(samples, *shape)
         tensor.owner[window] = number
         following[key] = _behind(position, shape, piece.entry.part)
-    return tensor
+    whole_rows = all(position[1:] == (0, 0) for position in following.values())
+    return tensor if whole_rows else None  # Vela may list some of the operations alone, such as the last column's.
 
 
 def _behind(position: Point, shape: Point, part: Point) -> Point:

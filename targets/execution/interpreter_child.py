@@ -13,6 +13,7 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, InfrastructureError
+from hil.core.tflite.model import TfliteModel, view_model
 from hil.targets.execution import tensorflow_kernels
 from hil.targets.execution.signature import read_signature
 from hil.targets.execution.submodel import Submodel, alone, cut
@@ -32,6 +33,7 @@ class Prepared:
         self._make = functools.partial(_new, model, name, every_tensor)
         # `reset_all_variables` leaves resources (VAR_HANDLE) as they are; only a new interpreter has fresh ones.
         self._resources = "VAR_HANDLE" in read_signature(model).operators
+        self._arrays = view_model(model, "the model", _arrays)
         self._interpreter = self._make()
         self._used = False
 
@@ -55,13 +57,20 @@ class Prepared:
         """Values after the last sample of every tensor that holds numbers."""
         found: dict[str, Array] = {}
         for detail in self._interpreter.get_tensor_details():
+            if detail["index"] not in self._arrays:
+                continue  # TensorFlow Lite reads a resource as texts, at whatever address its bytes make
             try:
                 array = self._interpreter.get_tensor(detail["index"])
-            except ValueError:  # a resource, or a tensor that nothing wrote
+            except ValueError:  # a tensor that nothing wrote
                 continue
             if array.dtype.kind in "biuf":
                 found.setdefault(detail["name"], array)
         return found
+
+
+def _arrays(model: TfliteModel) -> frozenset[int]:
+    """Indices of the tensors that are arrays of numbers."""
+    return frozenset(tensor.index for tensor in model.main.tensors if tensor.dtype is not None)
 
 
 def run(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:

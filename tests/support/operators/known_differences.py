@@ -15,6 +15,12 @@ _REASONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
         ("int16",),
         "power-of-two scales (`pot_scale_int16`): TFLite rounds one operand before it adds, Vela's stream the sum",
     ),
+    (
+        "CONCATENATION",
+        _SMALL,
+        "of a RESIZE_BILINEAR with half-pixel centres that is not the first input: Regor's stream writes all channels "
+        "of the result, from its first channel on",
+    ),
     ("CONV_2D", ("int16",), "with a bias of 32 bits: the legacy core's stream rounds once, TFLite twice"),
     ("EXP", ("int16",), "the legacy core makes its table in float64, TFLite and Regor in float32: off by 1"),
     ("MIRROR_PAD", _ALL, "over depth: Regor's stream copies the middle and leaves the padding as it was"),

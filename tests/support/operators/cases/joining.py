@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
-from tests.support.operators.builder import Op, build
+from tests.support.operators.builder import Op, Tensor, build
 from tests.support.operators.case import Case, Generator
 from tests.support.operators.element_moves import Move, Shape, moves, whole
 from tests.support.operators.quantization import activation_tensor
@@ -18,6 +19,9 @@ def cases() -> Iterator[Case]:
     """Along every axis, with depths that are and are not whole bricks of 16."""
     yield from moves("CONCATENATION", dict(_concatenations()))
     yield Case("CONCATENATION", "uint8", "scales", _scales)
+    for dtype in _EIGHT_AND_SIXTEEN:
+        for place, name in enumerate(("first", "second")):
+            yield Case("CONCATENATION", dtype, f"resized-{name}", partial(_resized, dtype, place))
     yield from moves("SPLIT", dict(_splits()), _EIGHT_AND_SIXTEEN)
     yield from moves("SPLIT_V", dict(_uneven_splits()), _EIGHT_AND_SIXTEEN)
     yield from moves("PACK", dict(_packs()), _EIGHT_AND_SIXTEEN)
@@ -49,6 +53,21 @@ def _scales(random: Generator) -> bytes:
     inputs = [activation_tensor(random, (1, 4, 5, depth), "uint8") for depth in (7, 20, 16)]
     y = activation_tensor(random, (1, 4, 5, 43), "uint8")
     return build(Op("CONCATENATION", inputs, (y,), axis=3))
+
+
+def _resized(dtype: str, place: int, random: Generator) -> bytes:
+    """A tensor that RESIZE_BILINEAR enlarges, as in a U-Net, in the `place` of the joined ones."""
+    small = activation_tensor(random, (1, 4, 5, 3), dtype)
+    large, resized, joined = (
+        Tensor((1, 8, 10, depth), dtype, small.scale, small.zero_point, name=name)
+        for depth, name in ((5, "large"), (3, "resized"), (8, "joined"))
+    )
+    size = Tensor((2,), "int32", data=np.array([8, 10], np.int32))
+    parts = [large, resized] if place else [resized, large]
+    return build(
+        Op("RESIZE_BILINEAR", [small, size], [resized], half_pixel_centers=True),
+        Op("CONCATENATION", parts, [joined], axis=3),
+    )
 
 
 def _splits() -> Iterator[tuple[str, Move]]:
