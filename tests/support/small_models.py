@@ -2,7 +2,8 @@
 
 `two`: two inputs and two outputs.  `mixed`: concatenation, depthwise, leaky ReLU, sigmoid, resize, transpose
 convolution, mean, softmax.  `variable`: a `tf.Variable` that each inference reads and assigns.  `lstm`: a layer with
-state tensors.  `stripes`: convolutions large enough for a cascade.  `resized`: a bilinear resize and a transposition.
+state tensors.  `streams`: two int8 `tf.Variable`s, the last steps of a
+stream.  `stripes`: convolutions large enough for a cascade.  `resized`: a bilinear resize and a transposition.
 `summed`: a SUM, which TensorFlow 2.19's reference kernel gets wrong.  `log_of_sum`: a SUM over two axes, which Vela
 compiles wrongly and leaves in another form, then ADD and LOG.  `logs_of_sums`: the same on either half of the depth.
 `floats`: a model that nobody quantized.
@@ -89,6 +90,34 @@ def _variable() -> bytes:
     return _converted(tf.lite.TFLiteConverter.from_concrete_functions([function], module), [(1, 8, 8, 4)])
 
 
+def _streams() -> bytes:
+    import tensorflow as tf
+
+    def weights(*shape: int) -> Any:
+        return tf.constant(np.random.default_rng(len(shape)).normal(size=shape) * 0.3, tf.float32)
+
+    class Streams(tf.Module):
+        """A convolution and a dense layer over the last steps of a stream, each from a variable."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.heard = tf.Variable(tf.zeros((1, 3, 1, 4)))
+            self.seen = tf.Variable(tf.zeros((1, 4, 1, 4)))
+
+        @tf.function(input_signature=[tf.TensorSpec((1, 1, 1, 4))])
+        def __call__(self, x: Any) -> Any:
+            heard = tf.concat([self.heard, x], 1)
+            self.heard.assign(heard[:, 1:])
+            seen = tf.concat([self.seen, tf.nn.relu(tf.nn.conv2d(heard, weights(4, 1, 4, 4), 1, "VALID"))], 1)
+            self.seen.assign(seen[:, 1:])
+            return tf.matmul(tf.reshape(seen, (1, 20)), weights(20, 2))
+
+    module = Streams()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([module.__call__.get_concrete_function()], module)
+    converter._experimental_variable_quantization = True  # as microWakeWord's models have it
+    return _converted(converter, [(1, 1, 1, 4)])
+
+
 def _lstm() -> bytes:
     import tensorflow as tf
 
@@ -167,6 +196,7 @@ MODELS: dict[str, Make] = {
     "two": _two,
     "mixed": _mixed,
     "variable": _variable,
+    "streams": _streams,
     "lstm": _lstm,
     "stripes": _stripes,
     "resized": _resized,
