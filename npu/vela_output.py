@@ -35,6 +35,7 @@ import numpy as np
 
 from hil.core.arrays import Bytes
 from hil.core.errors import StreamError
+from hil.core.tflite import memory_plan
 from hil.core.tflite.model import (
     IDENTIFIER,
     NPU_OPERATOR,
@@ -205,9 +206,15 @@ def read_compiled(data: bytes) -> CompiledModel:
 def _offsets(model: TfliteModel) -> list[int | None]:
     """Arena offset of every tensor of all subgraphs, None for tensors outside the arena."""
     count = sum(len(graph.tensors) for graph in model.subgraphs)
-    words = model.metadata("OfflineMemoryAllocation")
+    words = model.metadata(memory_plan.NAME)
     if words is None:
         return [None] * count
+    planned = int.from_bytes(words[8:12].tobytes(), "little")
+    if len(words) >= 12 and planned != count:
+        raise StreamError(
+            f"the metadata OfflineMemoryAllocation has {planned} tensors and the file {count}: it is of another file",
+            hint="compile the int8 model again with hil compile, which leaves an older plan out",
+        )
     if len(words) < 12 + 4 * count:
         raise StreamError("the metadata OfflineMemoryAllocation is cut short")
     values = np.frombuffer(words[12 : 12 + 4 * count].tobytes(), "<i4").tolist()

@@ -121,6 +121,10 @@ class Table:
         self.budget.spend(_VECTOR + length * size)
         return struct.unpack_from(f"<{length}{code[1:]}", self.data, start)
 
+    def span(self, number: int) -> tuple[int, int]:
+        """The first byte in the buffer, and the length, of a field that is a string or a vector of bytes."""
+        return self._vector(number, 1)
+
     def string(self, number: int) -> str:
         """A field that is a string; empty if absent.  Raises `StreamError` for what is not UTF-8."""
         start, length = self._vector(number, 1)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from hil.core.errors import BadInputError
 from hil.fvp.inference.firmware import Firmware
+from hil.npu.cpu_views import check_views
 from hil.npu.vela_output import CompiledModel, NpuOperator, is_compiled, read_compiled
 
 
@@ -34,6 +35,7 @@ def check(
     if not is_compiled(model):
         return None
     compiled = read_compiled(model)
+    check_views(compiled)
     _check_npu(compiled, macs, firmware)
     _check_fast_memory(compiled, firmware)
     main = compiled.main

@@ -14,8 +14,9 @@ from hil.targets.execution.signature import Signature
 
 _RESIZED_AND_JOINED = (
     "known: Regor, the compiler of Vela 5 (seen in 5.2), writes a RESIZE_BILINEAR with half-pixel centres to the first "
-    "channels of a CONCATENATION, also where it is another input than the first (--vela-option "
-    "--debug-force-legacy-core or Vela 4.2 compiles it right, or make the resized tensor the first input)"
+    "channels of a CONCATENATION, also where it is another input than the first "
+    "(--vela-option=--debug-force-legacy-core or Vela 4.2 compiles it right, "
+    "or make the resized tensor the first input)"
 )
 
 

@@ -25,6 +25,7 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.core.tflite.model import Tensor
+from hil.npu.cpu_views import check_views
 from hil.npu.stream.operations import Operation
 from hil.npu.vela_output import (
     ArenaTensor,
@@ -235,7 +236,8 @@ def cached_graph(data: bytes) -> Graph:
 
 
 def _check(model: CompiledModel) -> None:
-    """Raises `BadInputError` for tensors and operators that no model has, but a damaged file may."""
+    """Raises `BadInputError` for tensors and operators that no model has, but a damaged file may, and broken views."""
+    check_views(model)
     operators = [operator for operator in model.main.operators if isinstance(operator, NpuOperator)]
     fast = [model.main.tensors[operator.scratch_fast].bytes for operator in operators]
     if max((model.arena_bytes, *fast)) > _MOST_MEMORY:

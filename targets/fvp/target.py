@@ -27,6 +27,7 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.core.measurement import Measurement, Trust
+from hil.core.tflite.memory_plan import without_plan
 from hil.fvp.command_line import contract
 from hil.fvp.engines.engine import check_name, find
 from hil.fvp.inference.admission import check_memory_mode
@@ -109,6 +110,8 @@ class FvpTarget:
             check_accelerator(data, model.npu.accelerator)
             if not model.npu.config_text:
                 check_memory_mode(model.npu.memory_mode, self._firmware(model.npu.family))
+        else:
+            data = without_plan(data)  # TFLite Micro follows one blindly.
         identity = self._identity(model.npu.family)
         inferences = self._all(data, signature, model, inputs, samples, progress)
         identity |= _placement(model, inferences[0])

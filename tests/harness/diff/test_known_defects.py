@@ -27,4 +27,4 @@ def test_a_resized_tensor_that_is_joined(place: str, options: tuple[str, ...]) -
         assert found is None
     else:
         assert found is not None
-        assert "--debug-force-legacy-core or Vela 4.2 compiles it right" in str(found)
+        assert "--vela-option=--debug-force-legacy-core or Vela 4.2 compiles it right" in str(found)
