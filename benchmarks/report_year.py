@@ -26,6 +26,7 @@ import sqlalchemy
 from hil.harness.comparison.stored_runs import compare_stored, verdict_records
 from hil.harness.report.reader import read_content
 from hil.harness.results import open_results, schema
+from tests.support import browser
 
 KIND = "made up"
 MODELS = tuple(f"made_up_{number:02}" for number in range(20))
@@ -190,6 +191,20 @@ def report(url: str) -> None:
     started = time.perf_counter()
     text = page(content)
     print(f"  page      {len(text.encode()) / 1e6:8.2f} MB in {time.perf_counter() - started:.1f} s", flush=True)
+    open_page(text)
+
+
+def open_page(text: str) -> None:
+    """Prints how long a headless Chromium takes until the page can be used, three times."""
+    if (programs := browser.find_programs()) is None:
+        print("  opening   not measured: no Chromium with its driver is installed")
+        return
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "report.html"
+        file.write_text(text, encoding="utf-8")
+        with browser.start(Path(name), programs) as started:
+            seconds = sorted(started.open(file) for _ in range(3))
+    print(f"  opening   {seconds[1]:8.1f} s in the middle of three, {seconds[0]:.1f} to {seconds[2]:.1f}")
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ Those of other boards are drawn, a latency of 1 ms with the noise of its board, 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -78,7 +79,7 @@ class Fortnight:
         (of_sim,) = self.nights.results.figures(self.runs["main"])
         identity = {**of_sim.record.identity, "target": "serial", "engine": "", "board": board}
         identity |= {"serial_number": serial_number}
-        identity |= {"int8_sha256": build} if build else {}
+        identity |= {"int8_sha256": hashlib.sha256(build.encode()).hexdigest()} if build else {}
         run = self.nights.results.begin(RunRecord("pytest"))
         key = run.deployment(DeploymentRecord(NAME, "blobs", LEAF, "serial", identity))
         names = ["latency", *(f"latency#{number}" for number in range(2, len(latencies) + 1))]
