@@ -15,6 +15,7 @@ firmware first looked at its inputs: what came before cannot depend on them.  Su
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from hil.fvp.engines.engine import Engine, find
 from hil.fvp.inference import admission, report
 from hil.fvp.inference.firmware import Firmware, runner
 from hil.fvp.inference.launch import anonymous, launch, path_of
-from hil.npu.vela_output import CompiledModel
+from hil.npu.vela_output import CompiledModel, CpuOperator
 
 _NPU = "NPU "
 """Start of the names of the NPU's counters."""
@@ -192,6 +193,14 @@ def _command_line(
     )
 
 
+def _left_to_cpu(failure: str, compiled: CompiledModel | None) -> str:
+    """A hint on the operators that a failure names and that Vela left to the firmware's CPU kernels."""
+    operators = compiled.main.operators if compiled else ()
+    kinds = dict.fromkeys(found.kind for found in operators if isinstance(found, CpuOperator))
+    named = [kind for kind in kinds if re.search(rf"\b{kind}\b", failure)]
+    return f"Vela left {', '.join(named)} to the CPU, and the firmware's kernel does not take it" if named else ""
+
+
 def _result(
     uart: str,
     output: bytes,
@@ -206,7 +215,8 @@ def _result(
         raise BadInputError(f"the model was compiled for {made} MACs and the NPU has {has}", log=uart)
     if not told.completed:
         kind: type[HilError] = BadInputError if told.unusable else FaultError
-        raise kind(f"the firmware did not complete the inference: {told.failure or 'it does not say why'}", log=uart)
+        why = told.failure or "it does not say why"
+        raise kind(f"the firmware did not complete the inference: {why}", hint=_left_to_cpu(why, compiled), log=uart)
     if firmware.metrics and not told.counters:
         raise ProtocolError("the firmware printed no <metrics> record", log=uart)
     if told.output_bytes not in (None, sum(sizes)) or len(output) != sum(sizes):

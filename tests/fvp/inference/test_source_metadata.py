@@ -81,3 +81,12 @@ def test_a_view_that_vela_wrote_and_no_kernel_takes_is_named(runner: firmware.Fi
         create("sim").run(Deployable(int8, model), [data])
     legacy = compile_model(int8, VelaSettings(options=(LEGACY,))).model
     assert list(run_inference(legacy, [data.tobytes()], [128]).outputs) == oracle(int8, data[0])
+
+
+def test_an_operator_that_the_firmware_does_not_take_is_named_as_velas_leftover(runner: firmware.Firmware) -> None:
+    image, classes, half = Tensor((1, 4, 4, 5), scale=0.05), Tensor((1, 4, 4), "int32"), Tensor((1, 4, 4), "int32")
+    axis, two = Tensor((1,), "int32", data=np.array([3], np.int32)), Tensor((), "int32", data=np.array(2, np.int32))
+    int8 = build(Op("ARG_MAX", [image, axis], [classes], output_type="INT32"), Op("FLOOR_DIV", [classes, two], [half]))
+    with pytest.raises(BadInputError, match=r"INT32.* not supported by FLOOR_DIV") as caught:
+        run_inference(compile_model(int8, VelaSettings()).model, [bytes(80)], [64])
+    assert caught.value.hint == "Vela left FLOOR_DIV to the CPU, and the firmware's kernel does not take it"
