@@ -204,7 +204,7 @@ def feature_map(
     """Reads the registers of `prefix` (IFM, IFM2, OFM) for a feature map of `shape` (height, width, depth).
 
     Raises `StreamError` for an unknown format or element size, an address below 0, and strides with which elements
-    overlap.
+    of an OFM share bytes.
     """
     precision = registers[f"{prefix}_PRECISION"]
     size = precision >> (1 if prefix == "OFM" else 2) & 3
@@ -220,7 +220,10 @@ def feature_map(
         tuple(_tiles(registers, prefix, shape)),
     )
     limits.check(result.elements, limits.ELEMENTS, f"an {prefix} of {{}} elements", word_offset)
-    low, _ = result.extent()
+    low, high = result.extent()
+    if result.elements * result.dtype.itemsize > high - low:
+        what = f"an {prefix} of {{}} elements that share bytes"
+        limits.check(result.elements, limits.SHARING_ELEMENTS, what, word_offset)
     if low < 0:
         raise StreamError(f"the {prefix} starts {-low} bytes before its region", word_offset=word_offset)
     if prefix == "OFM" and not result.is_distinct():

@@ -23,6 +23,9 @@ DMA_PIECES = 1 << 18
 ELEMENTS = 1 << 26
 """Elements of a feature map (1024x1024x64); computing takes some 40 bytes each."""
 
+SHARING_ELEMENTS = 1 << 24
+"""Elements of an IFM some of which share bytes; bounds the cost of a large IFM in a small memory."""
+
 PADDING_ELEMENTS = 1 << 24
 """Elements that padding adds to an IFM; bounds the cost of a small IFM under a large kernel."""
 

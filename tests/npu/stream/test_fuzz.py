@@ -72,6 +72,11 @@ BOMBS = {
     ("a copy of 2^40 elements", "an OFM of 1099511627776 elements"): [
         *PIXEL, ("OFM_HEIGHT_M1", 65535), ("OFM_WIDTH_M1", 65535), ("OFM_DEPTH_M1", 255), (Op.ELEMENTWISE, 3),
     ],
+    ("an input of 2^26 elements in 4 bytes", "an IFM of 67108864 elements that share bytes"): [
+        *PIXEL, ("OFM_HEIGHT_M1", 4095), ("OFM_WIDTH_M1", 4095), ("OFM_DEPTH_M1", 3), ("OFM_STRIDE_X", 4),
+        ("OFM_STRIDE_Y", 16384), ("OFM_WIDTH0_M1", 4095), ("OFM_HEIGHT0_M1", 4095), ("IFM_WIDTH0_M1", 4095),
+        ("IFM_HEIGHT0_M1", 4095), ("IFM_STRIDE_X", 0), ("IFM_STRIDE_Y", 0), (Op.ELEMENTWISE, 6),
+    ],
     ("copies in many pieces, again and again", "DMAs of .* pieces or more"): [
         ("DMA0_SRC_REGION", 1 | 2 << 9), ("DMA0_DST_REGION", 1), ("DMA0_LEN", 1), ("DMA0_SIZE0", 512),
         ("DMA0_SIZE1", 500), (Op.DMA_START, 0), (Op.DMA_START, 0),
