@@ -13,6 +13,7 @@ once for all nights in which it is the same text.
 from __future__ import annotations
 
 import itertools
+import math
 from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -99,6 +100,7 @@ def read_nights(
     """Reads figures by name of all runs from `start` to `until`, and of those with the ids `also`.
 
     Runs that did not finish are listed, but only those of `also` have figures.  With `models`, the figures of these.
+    Infinite figures and repetitions, which no plot and no level has, are left out.
     """
     runs = schema.runs.c
     condition = or_(_between(start, until), runs.id.in_(also))
@@ -110,12 +112,12 @@ def read_nights(
     columns: defaultdict[tuple[int, str, str, str], _Columns] = defaultdict(_Columns)
     for batch in _measurements(connection, chosen, figures):
         for deployment_id, name, unit, trust, value, repetitions in batch:
-            if (at := deployments.of.get(deployment_id)) is not None:
+            if (at := deployments.of.get(deployment_id)) is not None and math.isfinite(value):
                 column = columns[at[0], name, unit, trust]
                 column.runs.append(at[1])
                 column.values.append(float(value))
-                if repetitions:
-                    column.repetitions[at[1]] = tuple(map(float, repetitions.split()))
+                if several := tuple(filter(math.isfinite, map(float, repetitions.split()))):
+                    column.repetitions[at[1]] = several
     places = list(deployments.places)
     made = [
         _figure(places[place], described, known, deployments.identities[place])
@@ -192,13 +194,11 @@ class _Columns:
 def _figure(
     key: tuple[Any, ...], described: Sequence[str], found: _Columns, identities: Mapping[int, Identity]
 ) -> NightlyFigure:
-    """The columns in the order of the nights, without infinite figures; of a deployment that a night has twice, one."""
+    """The columns in the order of the nights; of a deployment that a night has twice, one."""
     model, path, target, accelerator, memory_mode, board = key
     figure, unit, trust = described
     place = (accelerator, memory_mode, board)
-    values = np.frombuffer(found.values, np.float64)
-    finite = np.isfinite(values)
-    runs, chosen = np.unique(np.frombuffer(found.runs, np.int64)[finite], return_index=True)
-    values = values[finite][chosen]
+    runs, chosen = np.unique(np.frombuffer(found.runs, np.int64), return_index=True)
+    values = np.frombuffer(found.values, np.float64)[chosen]
     described_by = (figure, unit, trust, runs, values, found.repetitions, identities)
     return NightlyFigure(model, path, target, place, *described_by)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
 import pytest
@@ -60,3 +61,17 @@ def test_a_period_and_the_run_before(results: Results) -> None:
     killed = night(results, 1, finished=False)
     assert results.run_before(night(results, 2)) == ids[2], killed
     assert results.run_before(ids[0]) is None
+
+
+def test_infinite_figures_and_repetitions_are_left_out(results: Results) -> None:
+    run = results.begin(RunRecord("pytest"))
+    figures = [
+        FigureRecord("sqnr", math.inf, "dB", "exact"),
+        FigureRecord("latency", 1.0, "ms", "measured", (1.0, math.nan, math.inf)),
+    ]
+    run.measurements(run.deployment(DeploymentRecord("kws-ptq", "kws", "ptq", "serial")), figures)
+    run.finish(0)
+    found = results.nights(["sqnr", "latency"])
+    assert [(one.figure, one.values.tolist(), one.repetitions) for one in found.figures] == [
+        ("latency", [1.0], {0: (1.0,)})
+    ]
