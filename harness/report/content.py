@@ -180,7 +180,8 @@ class Content:
     """A whole report.
 
     `verdict` is `worse`, `failed` (a test failed, but no figure is worse), `not run`, `unknown`, `good` or `empty` (no
-    run); `sentence` says it to people.  `baseline` is the name or id of the run that was compared with, empty for none.
+    run, or one without deployments); `sentence` says it to people.  `baseline` is the name or id of the run that was
+    compared with, empty for none.
     `thinning` states the rule by which nights were left out of the trends, empty where none were.
     `database` is its path or URL without a password.
     """

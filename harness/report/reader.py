@@ -111,7 +111,7 @@ def _baselines(results: Results, at: dict[str, int]) -> list[tuple[str, int]]:
 
 def _counts(run: StoredRun) -> Counts:
     failed = sum(run.tests.get(outcome, 0) for outcome in ("failed", "error"))
-    return Counts(run.deployments, run.tests.get("passed", 0), failed)
+    return Counts(run.deployments, run.tests.get("passed", 0), failed, run.finished is not None)
 
 
 def _night(run: NightRun) -> Night:

@@ -18,11 +18,12 @@ _OPEN = (Outcome.UNKNOWN.value, Outcome.NOT_CONFIRMED.value, Outcome.NOT_COMPARA
 
 @dataclass(frozen=True)
 class Counts:
-    """Numbers of a run: its deployments, and its tests by outcome."""
+    """Numbers of a run: its deployments, and its tests by outcome; `is_finished`: it came to its end."""
 
     deployments: int
     passed: int
     failed: int
+    is_finished: bool
 
 
 def verdict_of(
@@ -37,11 +38,13 @@ def verdict_of(
     own = {one.deployment for one in failures if not one.is_infrastructure}
     has_tests = counts.passed + counts.failed > 0  # `hil tree` and `hil run` have none
     failed = bool(own) and (counts.failed > 0 or not has_tests)
-    word = WORSE if worse else FAILED if failed else NOT_RUN if not_run or broken else UNKNOWN if unknown else GOOD
+    word = WORSE if worse else FAILED if failed else NOT_RUN if not_run or broken or not counts.is_finished else ""
+    word = word or (UNKNOWN if unknown else GOOD if counts.deployments or has_tests else EMPTY)
     parts = [_worse(worse, nights, baseline)] if worse else []
     parts += [f"{_number(better, 'figure')} better"] if better else []
     parts += [f"{_number(unknown, 'figure')} without a verdict"] if unknown else []
     parts += [f"{_number(not_run, 'figure')} not run"] if not_run else []
+    parts += [] if counts.is_finished else ["the run did not finish"]
     tests = f"{counts.failed} of {counts.passed + counts.failed} tests failed"
     parts += [f"{tests}{', by the infrastructure alone' if not failed else ''}"] if counts.failed else []
     parts += [f"{_number(own, 'deployment')} failed"] if failed and not has_tests else []
@@ -52,7 +55,7 @@ def verdict_of(
 
 def _nothing(counts: Counts, baseline: str) -> str:
     against = f"no figure is worse than in {baseline}" if baseline else "there is no earlier run to compare with"
-    return f"{counts.deployments} deployments ran; {against}"
+    return f"{_number(range(counts.deployments), 'deployment')} ran; {against}"
 
 
 def _worse(worse: Sequence[Finding], nights: Sequence[Night], baseline: str) -> str:

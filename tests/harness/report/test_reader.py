@@ -15,7 +15,7 @@ from hil.harness.report.thinning import NEWEST
 from hil.harness.results import RunRecord, open_results
 from hil.harness.results.records import AcknowledgedRecord, FailureRecord, TestRecord
 
-from .lab import BASELINE, DEAD, NIGHTS, REPLACED, SLOWER, STEP, VELA, Lab
+from .lab import BASELINE, DEAD, IDENTITY, NIGHTS, REPLACED, SLOWER, STEP, VELA, Lab, deployment
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def test_a_mismatch_names_its_operator_and_a_failed_test_is_no_good_run(tmp_path
     run.test(TestRecord("t.py::t", "failed"))
     content = read_content(results)
     assert (content.verdict, content.runs[0].state) == ("failed", "unfinished")
-    assert content.sentence.endswith("there is no earlier run to compare with; 1 of 1 tests failed.")
+    assert content.sentence.endswith("no earlier run to compare with; the run did not finish; 1 of 1 tests failed.")
     first, second, third = content.failures
     assert (first.first_operator, first.test) == ("CONV_2D", "t.py::t[<script>]")
     assert (len(second.log), second.log[-5:]) == (20_000, "xxend")
@@ -175,3 +175,16 @@ def test_a_failed_leaf_of_a_walk_which_has_no_tests_is_no_good_run(tmp_path: Pat
     content = read_content(results)
     assert content.verdict == "failed"
     assert content.sentence.endswith("; 1 deployment failed.")
+
+
+def test_a_run_that_did_not_finish_and_one_of_nothing_are_not_good(tmp_path: Path) -> None:
+    results = open_results(str(tmp_path / "nightly.db"))
+    results.begin(RunRecord("pytest")).finish(5)
+    assert read_content(results).verdict == "empty"
+    run = results.begin(RunRecord("pytest"))
+    run.deployment(deployment("sim", IDENTITY))
+    killed = read_content(results, run.id)
+    assert killed.verdict == "not run"
+    assert killed.sentence == "1 deployment ran; there is no earlier run to compare with; the run did not finish."
+    run.finish(0)
+    assert read_content(results, run.id).verdict == "good"
