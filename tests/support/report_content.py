@@ -192,6 +192,16 @@ def hostile() -> Content:
     )
 
 
+def long_names() -> Content:
+    """`everything`, with names of one word of 10,000 characters, and one of 500 accents."""
+    content = everything(20)
+    findings = [
+        replace(one, series=replace(one.series, model="m" * 10_000, board=f"a{500 * chr(0x300)}"))
+        for one in content.findings
+    ]
+    return replace(content, findings=tuple(findings))
+
+
 def made_up_year(nights: int = 365) -> Content:
     """A year of nightlies of 20 models with 14 techniques on 3 targets, four figures each; all of it is made up."""
     paths = tuple(

@@ -71,6 +71,12 @@ def test_names_from_outside_are_text(rendered: Rendered, browser: Browser) -> No
     assert f"={SHOWN}7" in browser.script("return [...document.querySelector('[name=model]')].map(one => one.text)")
 
 
+def test_however_long_a_name_is_the_other_cells_can_be_read(rendered: Rendered, browser: Browser) -> None:
+    browser.open(rendered("long_names"))
+    wide = "return [...document.querySelectorAll('.stack .scroll')].map(one => one.scrollWidth - one.clientWidth)"
+    assert set(browser.script(wide)) == {0}
+
+
 def test_without_scripts_it_can_be_read(rendered: Rendered, browser: Browser) -> None:
     browser.open(rendered("everything"), scripts=False)
     text = browser.driver.find_element(By.TAG_NAME, "body").text
