@@ -11,6 +11,7 @@ user's matplotlib settings have no effect.  Text is never parsed as mathematics:
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,7 +72,8 @@ def style() -> Iterator[None]:
     """Sets matplotlib's defaults with the settings of this project while the block runs."""
     import matplotlib
 
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a viewer has it: text stays text
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
             {

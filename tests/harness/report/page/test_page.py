@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import warnings
 import zlib
 from dataclasses import replace
 from datetime import timedelta
@@ -105,6 +106,16 @@ def test_names_from_outside_are_escaped_everywhere() -> None:
     assert read.text.count(SHOWN) > 100
     assert any(SHOWN in str(word) for word in data_of(read)["words"])
     assert any("&lt;script&gt;" in picture for group in data_of(read)["pictures"] for picture in group)
+
+
+def test_a_name_in_letters_that_matplotlib_lacks_is_no_warning() -> None:
+    named = [
+        replace(group, leaves=tuple(replace(leaf, path="量\t化") for leaf in group.leaves))
+        for group in everything(20).leaves
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "量" in page(replace(everything(20), leaves=tuple(named)))
 
 
 def test_however_much_failed_the_page_is_bounded() -> None:
