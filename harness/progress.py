@@ -16,6 +16,8 @@ import time
 
 import pytest
 
+from hil.harness.plain_text import plain_text
+
 INTERVAL_S = 0.1
 
 
@@ -28,6 +30,7 @@ class LineProgress:
         self._next = 0.0
 
     def __call__(self, text: str, done: int, total: int) -> None:
+        text = " ".join(plain_text(text).split())  # it has names from model files and databases
         counted = f" {done}/{total}" if total else ""
         if not self.moving and text != self._last:
             self._write(f"  {text}\n")
