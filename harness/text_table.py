@@ -43,8 +43,8 @@ class Column:
 
     @property
     def name(self) -> str:
-        """Heading in one line."""
-        return self.heading.replace("\n", " ")
+        """Heading in one line, a broken word whole."""
+        return self.heading.replace("-\n", "").replace("\n", " ")
 
 
 @dataclass(frozen=True)

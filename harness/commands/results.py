@@ -107,7 +107,8 @@ def prune(
         return
     if gone:
         print(format_runs(gone, {}, opened.name))
-    print(f"{'would remove' if dry_run else 'removed'} {len(gone)} runs, {sum(run.figures for run in gone):,} figures")
+    runs = f"{len(gone):,} run{'' if len(gone) == 1 else 's'}"
+    print(f"{'would remove' if dry_run else 'removed'} {runs}, {sum(run.figures for run in gone):,} figures")
 
 
 @app.command()
@@ -223,7 +224,7 @@ def format_runs(runs: Sequence[StoredRun], names: Mapping[str, Sequence[str]], t
 
 def format_run(run: Mapping[str, Any]) -> str:
     """Formats a run's document: what it was, then tables of its figures, verdicts and failures."""
-    from hil.harness.plain_text import plain_text
+    from hil.harness.text_table import wrap
 
     ended = f"{run['finished']}, exit code {run['exit_code']}" if run["finished"] else "unfinished"
     about = {"run": run["id"], "command": " ".join(run["command"]) or run["kind"], "host": run["host"]}
@@ -232,7 +233,7 @@ def format_run(run: Mapping[str, Any]) -> str:
     about |= {"tests": tests} if tests else {}
     figures = [_figure(found, figure) for found in run["deployments"] for figure in found["figures"]]
     parts = [
-        "\n".join(f"{name:<10}{plain_text(value)}" for name, value in about.items()),
+        "\n".join(line for name, value in about.items() for line in wrap(f"{name:<10}{value}", indent=" " * 10)),
         _table(("identity", ""), sorted(run["identity"].items())),
         _table(("deployment", "target", "figure", "value", "unit", "trust"), figures),
         _columns(("deployment", "target", "figure", "verdict", "message"), run["verdicts"]),

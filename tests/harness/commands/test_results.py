@@ -27,6 +27,7 @@ from hil.harness.results.records import (
 )
 from tests.support.json_schema import validate
 
+COMMAND = ("pytest", "--target", "sim", "--results=nightly.db", "--baseline", "main", "--hil-report", "report.html")
 HIL = [sys.executable, "-m", "hil.harness.cli"]
 
 
@@ -39,7 +40,7 @@ def nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     results = open_results("nightly.db")
     ids = []
     for night in range(3):
-        run = results.begin(RunRecord("pytest", {"vela": "5.2.0"}, ("pytest", "--target", "sim"), "lab-1"))
+        run = results.begin(RunRecord("pytest", {"vela": "5.2.0"}, COMMAND, "lab-1"))
         ids.append(run.id)
         kws = run.deployment(DeploymentRecord("kws-pqat", "kws", "pqat", "sim", {"accelerator": "ethos-u55-128"}))
         run.measurements(kws, [FigureRecord("npu_cycles", 83_112 + night, "cycles", "modelled")])
@@ -68,7 +69,7 @@ def as_json(*arguments: str) -> Any:
     return json.loads(hil(*arguments, "--json"))
 
 
-def test_list_fits_a_terminal_and_tells_the_killed_run(nights: list[str]) -> None:
+def test_list_fits_a_terminal_and_tells_the_killed_run(nights: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     lines = hil("results", "list").splitlines()
     assert max(map(len, lines)) <= 80
     rows = [line.split() for line in lines if line[:2] == "20"]
@@ -76,6 +77,9 @@ def test_list_fits_a_terminal_and_tells_the_killed_run(nights: list[str]) -> Non
     assert [row[2] for row in rows] == ["unfinished", "1", "0"]
     assert rows[2][-1] == "main"
     assert len(hil("results", "list", "--limit", "1").split("\n20")) == 2
+    narrow = "left out at 75 columns: deployments;"
+    monkeypatch.setenv("COLUMNS", "75")
+    assert narrow in " ".join(hil("results", "list").split())
     assert hil("results", "list", "--model", "resnet") == "nightly.db: no runs of resnet\n"
     newest, *_, oldest = as_json("results", "list", "--model", "kws")
     assert (newest["state"], newest["exit_code"], newest["finished"]) == ("unfinished", None, None)
