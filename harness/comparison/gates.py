@@ -31,15 +31,20 @@ class Gate:
     required: bool = True
 
 
-USUAL = (
-    *("mismatches", "sim_mismatches", "accuracy", "latency", "npu_cycles", "sram", "flash", "encoded_weights"),
-    "tflite",
-)
-"""Figures that have a gate where none is given."""
 OFF = "off"
 _OPTIONAL = "missing ok"
 _HINT = f"an amount such as 2 % or 1 KiB, {_OPTIONAL}, or {OFF}"
 _BYTES = {"b": 1, "byte": 1, "bytes": 1, "kib": 1024, "mib": 1024**2}
+_UNITS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("mismatches", "sim_mismatches"), ("elements", "element")),
+    "accuracy": (),  # its metric's
+    "latency": ("ms",),
+    "npu_cycles": ("cycles", "cycle"),
+    **dict.fromkeys(("sram", "flash", "encoded_weights", "tflite"), ("bytes", *_BYTES)),
+}
+"""Words for the unit of an absolute amount, without which `50 us` would be 50 ms."""
+USUAL = tuple(_UNITS)
+"""Figures that have a gate where none is given."""
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?(?:e-?\d+)?)\s*([A-Za-z%]*)")
 
 
@@ -68,8 +73,16 @@ def parse_gate(text: str, figure: str = "") -> Gate:
         if unit == "%":
             gate = Gate(gate.absolute, value / 100, gate.required)
         else:
+            _check_unit(figure, amount[2])
             gate = Gate(value * _BYTES.get(unit, 1), gate.relative, gate.required)
     return gate
+
+
+def _check_unit(figure: str, unit: str) -> None:
+    """Raises `BadInputError` for a unit that a figure does not have."""
+    words = _UNITS.get(figure, ())
+    if unit and words and unit.lower() not in words:
+        raise BadInputError(f"the gate of {figure} is in {unit}, and the figure in {words[0]}", hint=_HINT)
 
 
 def check_gates(texts: Mapping[str, object]) -> None:

@@ -245,6 +245,22 @@ def test_what_is_no_gate_is_one_line(text: str) -> None:
         parse_gate(text, "sram")
 
 
+@pytest.mark.parametrize(
+    ("figure", "text", "unit"),
+    [
+        ("latency", "50 us", "ms"),
+        ("sram", "1 kB", "bytes"),
+        ("npu_cycles", "1 %, 2 ms", "cycles"),
+        ("flash", "3 ms", ""),
+    ],
+)
+def test_a_unit_that_the_figure_does_not_have_is_one_line(figure: str, text: str, unit: str) -> None:
+    with pytest.raises(BadInputError, match=f"the gate of {figure} is in .*, and the figure in {unit}"):
+        gates_of({figure: text})
+    assert parse_gate("1 cycle", "npu_cycles") == parse_gate("1") == parse_gate("1 B", "sram") == Gate(1)
+    assert gates_of({"accuracy": "0.5 dB", "my_counter": "3 beats", "latency": "2 MS"})["my_counter"] == Gate(3)
+
+
 def test_wrong_lines_and_parts_are_refused() -> None:
     with pytest.raises(BadInputError, match="names no figure"):
         parse_lines(["latency 2 %"])
