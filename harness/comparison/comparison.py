@@ -206,10 +206,10 @@ def _figure(
             pair.name, pair.record.target, name, outcome, before, after, known.unit, known.trust, gate, **fields
         )
 
-    if old is None or not is_number(old):
-        return made(Outcome.NEW)
     if new is None or not is_number(new):
         return made(Outcome.NOT_RUN if not_run else Outcome.MISSING, reason=not_run or _why_missing(pair, new))
+    if old is None or not is_number(old):
+        return made(Outcome.NEW)
     if differs := _differences(pair, old, new, vary):
         return made(Outcome.NOT_COMPARABLE, differs=differs)
     if new.trust == Trust.MEASURED.value:

@@ -185,12 +185,14 @@ def test_noise_that_nobody_knows_gives_no_verdict() -> None:
 def test_what_is_no_finite_number_is_no_figure(value: float) -> None:
     found = compared(deployed(sram=value))
     assert outcomes(found)["sram"] == "missing"
-    assert outcomes(compared(deployed(), deployed(sram=value)))["sram"] == "new"
     json.dumps(comparison_json(found, "a", "b", strict=False), allow_nan=False)
     broken = FigureRecord("latency", 1.0, "ms", "measured", (1.0, value))
     measured = deployed(trust="measured")
     found = compared(replace(measured, figures={**measured.figures, "latency": broken}), measured)
     assert outcomes(found)["latency"] == "missing"
+    of_no_use = compared(deployed(sram=value), deployed(sram=value))
+    assert (outcomes(of_no_use)["sram"], of_no_use.exit_code()) == ("missing", 1), "a figure that is none is no pass"
+    assert outcomes(compared(deployed(), deployed(sram=value)))["sram"] == "new"
 
 
 def test_a_run_that_did_not_come_to_its_end_lacks_nothing() -> None:
