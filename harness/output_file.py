@@ -40,12 +40,12 @@ def check_output(path: Path, option: str, formats: Sequence[str] = ()) -> None:
 
 def write_output(path: Path, content: bytes) -> None:
     """Writes a file by way of a temporary one beside it; raises `InfrastructureError` if that fails."""
-    path = path.resolve()
     try:
-        if path.exists() and not (path.is_file() and os.access(path.parent, os.W_OK)):
+        resolved = path.resolve()  # no name that can be opened, for a pipe behind /dev/stdout
+        if path.exists() and not (path.is_file() and os.access(resolved.parent, os.W_OK)):
             path.write_bytes(content)
         else:
-            _replace(path, content)
+            _replace(resolved, content)
     except OSError as error:
         raise InfrastructureError(f"{path} cannot be written: {error.strerror}") from error
 

@@ -37,6 +37,10 @@ def test_a_file_is_replaced_and_a_link_or_a_pipe_stays(tmp_path: Path) -> None:
     assert (old.read_bytes(), link.is_symlink(), old.stat().st_mode & 0o777) == (b"new", True, 0o600)
     write_output(Path(os.devnull), b"gone")
     assert Path(os.devnull).is_char_device()
+    reader, writer = os.pipe()
+    write_output(Path(f"/dev/fd/{writer}"), b"piped")  # as /dev/stdout in front of a pipe
+    assert os.read(reader, 10) == b"piped"
+    os.close(reader), os.close(writer)
     assert {path.name for path in tmp_path.iterdir()} == {"old", "link"}
     with pytest.raises(InfrastructureError, match="cannot be written"):
         write_output(tmp_path / "none/x", b"")
