@@ -41,6 +41,7 @@ from hil.harness.commands.compare import compare
 from hil.harness.commands.compile import compile_
 from hil.harness.commands.report import report
 from hil.harness.interruption import EXIT_INTERRUPTED, answer_interrupts, end_interrupted
+from hil.harness.plain_text import plain_text
 
 _DEFECT = "hil: this is a defect of hil, not of your model"
 
@@ -100,8 +101,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except HilError as error:
         if error.log:
-            print(error.log.rstrip(), file=sys.stderr)
-        print(f"hil: {error}", file=sys.stderr)
+            print(plain_text(error.log).rstrip(), file=sys.stderr)
+        print(f"hil: {plain_text(str(error))}", file=sys.stderr)
         if type(error) is WorkerError:  # an exception in a child that nobody expected
             print(_DEFECT, file=sys.stderr)
         sys.exit(EXIT_INFRASTRUCTURE if machine_error(error) else error.exit_code)

@@ -162,6 +162,7 @@ def test_exit_codes_and_no_password_in_the_output(tmp_path: Path) -> None:
     for url, code, message in (
         ("text.db", 3, "hil: results database text.db: file is not a database (name another file)"),
         ("none.db", 2, "hil: there is no results database none.db"),
+        ("\x1b[2Jnone\u202e.db", 2, "hil: there is no results database none.db"),
         ("mysql://hil:top%2Dsecret@h/db", 2, "hil: results cannot be written to mysql"),
         (secret, 3, "hil: results database postgresql+psycopg://hil:***@127.0.0.1:1/hil: "),
     ):
