@@ -84,7 +84,8 @@ def _origin(content: Content) -> str:
     run = content.runs[content.run]
     commit = dict(content.identity).get("commit", "")
     words = [f"run {run.id}", f"of {run.started:%Y-%m-%d %H:%M} UTC", f"on {run.host}", commit and f"at {commit[:12]}"]
-    return f"{_cell(' '.join(filter(None, words)))}, in {_cell(content.database)}"
+    database = f", in {_cell(content.database)}" if content.database else ""
+    return f"{_cell(' '.join(filter(None, words)))}{database}"
 
 
 def _more(count: int, noun: str) -> str:

@@ -31,6 +31,8 @@ def onset(
     if outcome in (Outcome.MISSING.value, Outcome.NOT_RUN.value):
         had = found.runs[found.runs < run]
         return int(had[-1]) + 1 if len(had) else None
+    if outcome == Outcome.NOT_COMPARABLE.value and not baseline[1]:
+        return None  # the run of the baseline was pruned
     if outcome == Outcome.NOT_COMPARABLE.value:
         return _since(found, run, after, lambda at: bool(differences(found.figure, baseline[1], _identity(found, at))))
     old, new = values

@@ -97,12 +97,17 @@ def _against(results: Results, run: StoredRun, baseline: str) -> str:
     """The id of the run to compare with; empty where there is none."""
     if baseline:
         return results.run(baseline).id
-    for run_id in sorted({one.against for one in results.verdicts(run.id)} - {""}, reverse=True):
-        try:
-            return results.run(run_id).id
-        except BadInputError:  # it was pruned
-            continue
-    return results.run_before(run.id) or ""
+    given = sorted({one.against for one in results.verdicts(run.id)} - {""}, reverse=True)
+    there = [run_id for run_id in given if _is_there(results, run_id)]
+    return next(iter([*there, *given]), results.run_before(run.id) or "")  # verdicts outlive a run that was pruned
+
+
+def _is_there(results: Results, run_id: str) -> bool:
+    try:
+        results.run(run_id)
+    except BadInputError:
+        return False
+    return True
 
 
 def _baselines(results: Results, at: dict[str, int]) -> list[tuple[str, int]]:

@@ -35,6 +35,8 @@ def test_it_has_the_verdict_the_gravest_first_and_their_causes() -> None:
     assert "- t.py::t: AssertionError: assert 3 == 0; first operator that differs: CONV\\_2D, operator 3" in lines
     assert [line for line in lines if line.startswith("board")] == ["board shelf: quarantined: 3 in 7d"]
     assert lines[-1] == "run 20260710-023000-x of 2026-07-10 02:30 UTC on lab-1 at 0123456789ab, in nightly.db"
+    alone = markdown(replace(CONTENT, database="")).splitlines()
+    assert alone[-1].endswith(" on lab-1 at 0123456789ab")
 
 
 def test_what_was_recorded_is_text() -> None:

@@ -14,6 +14,7 @@ from hil.harness.report.reader import read_content
 from hil.harness.report.thinning import NEWEST
 from hil.harness.results import RunRecord, open_results
 from hil.harness.results.records import AcknowledgedRecord, FailureRecord, TestRecord
+from hil.harness.results.retention import Rule
 
 from .lab import BASELINE, DEAD, IDENTITY, NIGHTS, REPLACED, SLOWER, STEP, VELA, Lab, deployment
 
@@ -105,6 +106,17 @@ def test_without_a_baseline_it_is_that_of_the_stored_verdicts_else_the_run_befor
     lab.verdict(lab.ids[11], lab.ids[BASELINE], {"differs": {}, "fails": True})
     found = read_content(lab.results, run=lab.ids[11])
     assert (found.baseline, [one.outcome for one in found.findings]) == ("main", ["worse"])
+
+
+def test_verdicts_outlive_the_baseline_that_they_were_given_against(tmp_path: Path) -> None:
+    lab = Lab(str(tmp_path / "pruned.db"))
+    before, run = lab.night(0), lab.night(SLOWER)
+    lab.verdict(run, before, {"differs": {}, "fails": True})
+    lab.results.prune(Rule(keep=1))
+    content = read_content(lab.results, run=run)
+    (found,) = content.findings
+    assert (content.verdict, content.baseline) == ("worse", before)
+    assert (found.before, found.after, found.cause) == (1_000, 1_300, ())
 
 
 def test_the_shares_of_an_exchange_are_part_of_the_cause(lab: Lab) -> None:
