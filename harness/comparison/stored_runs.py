@@ -19,7 +19,7 @@ from hil.harness.comparison.gates import Gate, gates_of
 from hil.harness.comparison.pairing import Pair, pair_deployments
 from hil.harness.judgement import Noise, calibrate
 from hil.harness.judgement.noise import FEWEST_SESSIONS
-from hil.harness.results.records import DeploymentFigures, DeploymentRecord, HistoryPoint, VerdictRecord
+from hil.harness.results.records import SELECTION, DeploymentFigures, DeploymentRecord, HistoryPoint, VerdictRecord
 
 if TYPE_CHECKING:
     from hil.harness.results.results import Results
@@ -37,11 +37,16 @@ def compare_stored(
     vary: Collection[str] = (),
     finished: bool = True,
 ) -> Comparison:
-    """Compares the run with the baseline; `vary` and `finished` as for `compare`."""
+    """Compares the run with the baseline; `vary` and `finished` as for `compare`.
+
+    Of a run of some chosen tests, what these measured is compared.
+    """
     failures = results.failures(run_id)
-    sides = results.figures(run_id), results.figures(baseline_id)
+    after, before = results.figures(run_id), results.figures(baseline_id)
+    if SELECTION in results.run(run_id).record.identity:
+        before = _measured_too(before, after)
     past = past_of(results, run_id, baseline_id, vary)
-    return compare(*sides, gates=_gates, vary=vary, failures=failures, past=past, finished=finished)
+    return compare(after, before, gates=_gates, vary=vary, failures=failures, past=past, finished=finished)
 
 
 def compare_deployments(
@@ -53,14 +58,21 @@ def compare_deployments(
 ) -> Comparison:
     """Compares some deployments of a run that has not finished; what it has not measured yet is no figure."""
     past = past_of(results, "", baseline_id, vary)
-    known = [
+    known = _measured_too(results.figures(baseline_id), deployments)
+    return compare(deployments, known, gates=_gates, vary=vary, past=past)
+
+
+def _measured_too(
+    before: Sequence[DeploymentFigures], after: Sequence[DeploymentFigures]
+) -> tuple[DeploymentFigures, ...]:
+    """Returns the figures of a baseline that others have, too."""
+    return tuple(
         replace(
             pair.before, figures={name: one for name, one in pair.before.figures.items() if name in pair.after.figures}
         )
-        for pair in pair_deployments(results.figures(baseline_id), deployments)
+        for pair in pair_deployments(before, after)
         if pair.before and pair.after
-    ]
-    return compare(deployments, known, gates=_gates, vary=vary, past=past)
+    )
 
 
 def verdict_records(found: Comparison, baseline_id: str) -> list[VerdictRecord]:

@@ -164,10 +164,12 @@ class ResultsRecorder:
         if self._run is None:
             from hil.harness.results import RunRecord
             from hil.harness.results.origin import origin
+            from hil.harness.results.records import SELECTION
 
             assert self._results is not None
             command = (KIND, *map(str, self.config.invocation_params.args))
-            self._run = self._results.begin(RunRecord(KIND, origin(self.config.rootpath), command))
+            chosen = {SELECTION: "some tests"} if self._is_narrowed() else {}
+            self._run = self._results.begin(RunRecord(KIND, {**origin(self.config.rootpath), **chosen}, command))
         return self._run
 
     def _broke(self, error: ResultsError) -> None:
@@ -206,13 +208,10 @@ class ResultsRecorder:
         self._run.finish(int(session.exitstatus))
 
     def _compared(self) -> Comparison:
-        from hil.harness.comparison.stored_runs import compare_deployments, compare_stored
+        from hil.harness.comparison.stored_runs import compare_stored
 
         assert self._results is not None
         assert self._run is not None
-        if self._is_narrowed():
-            here = self._results.figures(self._run.id)
-            return compare_deployments(self._results, here, self.baseline, vary=self._chosen.vary)
         return compare_stored(self._results, self._run.id, self.baseline, vary=self._chosen.vary)
 
     def _is_narrowed(self) -> bool:

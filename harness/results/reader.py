@@ -13,6 +13,7 @@ from hil.harness.results import schema
 from hil.harness.results.parsed_texts import ParsedTexts
 from hil.harness.results.records import (
     BOARD_CHECK,
+    SELECTION,
     AcknowledgedRecord,
     Baseline,
     BoardRecord,
@@ -81,7 +82,10 @@ def bounded(limit: int | None) -> int | None:
 
 
 def run_before(connection: Connection, run_id: str) -> str | None:
-    """Returns the newest finished run before another that has a deployment in common with it; None for none."""
+    """Returns the newest finished run before another that has a deployment in common with it; None for none.
+
+    A run of all tests goes before one of some that the user chose.
+    """
     runs, deployments, others = schema.runs.c, schema.deployments.c, schema.deployments.alias().c
     started = select(runs.started).where(runs.id == run_id).scalar_subquery()
     shared = select(others.id).where(
@@ -89,7 +93,8 @@ def run_before(connection: Connection, run_id: str) -> str | None:
     )
     has_shared = select(deployments.id).where(deployments.run_id == runs.id, shared.exists()).exists()
     statement = select(runs.id).where(runs.started < started, runs.finished.is_not(None), has_shared)
-    return connection.execute(statement.order_by(runs.started.desc()).limit(1)).scalar()
+    is_selection = runs.identity[SELECTION].as_string().is_not(None)
+    return connection.execute(statement.order_by(is_selection, runs.started.desc()).limit(1)).scalar()
 
 
 def names_hint(known: Sequence[Baseline]) -> str:

@@ -18,6 +18,10 @@ BOARD_CHECK = "hil boards check"
 """Kind of a run that checks a board and no model of a repository; `latest` is never one of these."""
 
 
+SELECTION = "selection"
+"""Field of the identity of a run of which the user chose some tests: what a baseline has beside them is not missing."""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """A run: one session of pytest, one `hil tree`, one `hil run`.

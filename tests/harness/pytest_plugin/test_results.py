@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hil.harness.results import open_results
+from hil.harness.results.records import SELECTION
 from tests.support.blobs import model_file, write
 
 from .blob_suite import run
@@ -150,6 +151,7 @@ def test_tests_that_the_user_left_out_are_not_missing(folder: Path, store: Path)
     assert done.returncode == 0, done.stdout
     assert "compared is what the chosen tests measured" in done.stdout
     assert "this run against main: 9 same" in done.stdout
+    assert SELECTION in open_results(str(folder / "nightly.db")).run(last_id(folder)).record.identity
 
 
 def test_workers_of_xdist_write_each_deployment_once(folder: Path, store: Path) -> None:

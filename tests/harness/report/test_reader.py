@@ -13,7 +13,7 @@ from hil.harness.report.content import Content, Trend
 from hil.harness.report.reader import read_content
 from hil.harness.report.thinning import NEWEST
 from hil.harness.results import RunRecord, open_results
-from hil.harness.results.records import AcknowledgedRecord, FailureRecord, TestRecord
+from hil.harness.results.records import SELECTION, AcknowledgedRecord, FailureRecord, FigureRecord, TestRecord
 from hil.harness.results.retention import Rule
 
 from .lab import BASELINE, DEAD, IDENTITY, NIGHTS, REPLACED, SLOWER, STEP, VELA, Lab, deployment
@@ -117,6 +117,17 @@ def test_verdicts_outlive_the_baseline_that_they_were_given_against(tmp_path: Pa
     (found,) = content.findings
     assert (content.verdict, content.baseline) == ("worse", before)
     assert (found.before, found.after, found.cause) == (1_000, 1_300, ())
+
+
+def test_what_a_run_of_chosen_tests_leaves_out_is_not_missing(tmp_path: Path) -> None:
+    lab = Lab(str(tmp_path / "chosen.db"))
+    lab.night(0)
+    run = lab.results.begin(RunRecord("pytest", {SELECTION: "some tests"}))
+    key = run.deployment(deployment("sim", IDENTITY))
+    run.measurements(key, [FigureRecord("npu_cycles", 1_300, "cycles", "modelled")])
+    run.finish(0)
+    content = read_content(lab.results, run=run.id)
+    assert [(one.series.figure, one.outcome) for one in content.findings] == [("npu_cycles", "worse")]
 
 
 def test_the_shares_of_an_exchange_are_part_of_the_cause(lab: Lab) -> None:

@@ -18,8 +18,8 @@ def results(results_url: str) -> Results:
     return open_results(results_url)
 
 
-def night(results: Results, cycles: float, board: str = "desk", *, finished: bool = True) -> str:
-    run = results.begin(RunRecord("pytest"))
+def night(results: Results, cycles: float, board: str = "desk", *, finished: bool = True, **identity: str) -> str:
+    run = results.begin(RunRecord("pytest", identity))
     record = DeploymentRecord("kws-pqat", "kws", "pqat", "serial", {"board": board, "accelerator": "ethos-u55-128"})
     figures = [
         FigureRecord("npu_cycles", cycles, "cycles", "measured", (cycles - 1, cycles, cycles + 2)),
@@ -61,6 +61,9 @@ def test_a_period_and_the_run_before(results: Results) -> None:
     killed = night(results, 1, finished=False)
     assert results.run_before(night(results, 2)) == ids[2], killed
     assert results.run_before(ids[0]) is None
+    chosen = night(results, 3, selection="some tests")
+    newest = night(results, 4)
+    assert results.run_before(newest) not in (chosen, None), "a run of all tests goes before"
 
 
 def test_infinite_figures_and_repetitions_are_left_out(results: Results) -> None:
