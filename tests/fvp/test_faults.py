@@ -125,7 +125,7 @@ def test_a_driver_that_waits_for_ever_hangs(runner: firmware.Firmware, compiled:
     before = _shared_memory()
     with pytest.raises(HangError, match="last line: INFO - Allocating tensors") as caught:
         run_inference(
-            compiled("kws_ref_int8")[0], [INPUT], [12], time_limit_s=0.5, firmware=_firmware(tmp_path / "a", waiting)
+            compiled("kws_ref_int8")[0], [INPUT], [12], time_limit_s=3, firmware=_firmware(tmp_path / "a", waiting)
         )
     assert "Allocating" in caught.value.log
     assert not _left_behind(before)
