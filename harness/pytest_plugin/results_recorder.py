@@ -53,6 +53,7 @@ class ResultsRecorder:
         """Id of the run."""
         self._error: ResultsError | None = None
         self._comparison: Comparison | None = None
+        self._unknown_gates: list[str] = []
         self._rule: Rule | None = None
 
     def open(self) -> None:
@@ -193,9 +194,12 @@ class ResultsRecorder:
         is_whole = session.exitstatus in _WHOLE and not session.shouldstop and not session.shouldfail
         if is_whole and self.baseline and not self._is_narrowed():
             self._begun()  # where no deployment was tested, the baseline's figures are missing
-        if self._run is None:
-            return
-        if is_whole and self.baseline:
+        if self._run is None or not is_whole:
+            return  # a session that was stopped stays unfinished, as one that was killed
+        self._unknown_gates = self._gates_of_no_figure()
+        if self._unknown_gates:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self.baseline:
             self._comparison = self._compared()
             with self._run.transaction():
                 for record in verdict_records(self._comparison, self.baseline):
@@ -214,6 +218,16 @@ class ResultsRecorder:
         assert self._run is not None
         return compare_stored(self._results, self._run.id, self.baseline, vary=self._chosen.vary)
 
+    def _gates_of_no_figure(self) -> list[str]:
+        """Figures that a gate names and no deployment of the run has: most likely misspelled, and never checked."""
+        from hil.harness.comparison.gates import OFF, USUAL
+
+        assert self._results is not None
+        assert self._run is not None
+        deployed = self._results.figures(self._run.id)
+        named = {figure for one in deployed for figure, text in one.record.gates.items() if text != OFF}
+        return sorted(named - {figure for one in deployed for figure in one.figures} - set(USUAL))
+
     def _is_narrowed(self) -> bool:
         """Returns whether the user chose some tests: then what the baseline has beside them is not missing."""
         chosen, option = self._chosen, self.config.option
@@ -230,6 +244,8 @@ class ResultsRecorder:
         if self._run is None or self._results is None:
             return
         terminalreporter.write_line(f"run {self._run.id} in {self._results.name}")
+        for figure in self._unknown_gates:
+            terminalreporter.write_line(f"a gate names the figure {figure}, which no deployment has", red=True)
         if self._comparison is not None:
             from hil.harness.comparison.comparison_table import format_comparison
             from hil.harness.pytest_plugin.github_summary import append_comparison

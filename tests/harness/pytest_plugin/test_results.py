@@ -178,6 +178,23 @@ def test_a_killed_run_leaves_what_was_finished(folder: Path, store: Path) -> Non
     assert last(folder) == ("unfinished", None, {"passed": 3})
 
 
+def test_a_session_that_was_stopped_is_unfinished(folder: Path, store: Path) -> None:
+    (folder / "test_it.py").write_text("def test_a(memory):\n    assert not memory.sram_bytes\n")
+    done = session(folder, store, "-x", "--baseline", "main")
+    (folder / "test_it.py").write_text(WHOLE)
+    assert done.returncode == 1
+    assert last(folder) == ("unfinished", None, {"failed": 1})
+
+
+def test_a_gate_of_no_figure_fails(folder: Path, store: Path, tmp_path: Path) -> None:
+    ini = "[pytest]\nhil_gates =\n    npu_cycle: 2 %\n    flush: off\n    latency: 2 %\n"
+    write(tmp_path, {"models/blobs.py": MODEL, "test_it.py": WHOLE, "pytest.ini": ini})
+    done = session(tmp_path, store, "--technique", "ptq", results=str(folder / "nightly.db"))
+    assert done.returncode == 1, done.stdout
+    assert "a gate names the figure npu_cycle, which no deployment has" in done.stdout
+    assert "flush" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
