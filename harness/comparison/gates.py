@@ -43,6 +43,8 @@ _UNITS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("sram", "flash", "encoded_weights", "tflite"), ("bytes", *_BYTES)),
 }
 """Words for the unit of an absolute amount, without which `50 us` would be 50 ms."""
+_POINTS = ("point", "points", "pp", "percent")
+"""Words for hundredths of a share, without which `0.5 points` would be 50."""
 USUAL = tuple(_UNITS)
 """Figures that have a gate where none is given."""
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?(?:e-?\d+)?)\s*([A-Za-z%]*)")
@@ -81,6 +83,8 @@ def parse_gate(text: str, figure: str = "") -> Gate:
 def _check_unit(figure: str, unit: str) -> None:
     """Raises `BadInputError` for a unit that a figure does not have."""
     words = _UNITS.get(figure, ())
+    if unit.lower() in _POINTS:
+        raise BadInputError(f"the gate of {figure} is in {unit}", hint="half a point of a share is 0.005")
     if unit and words and unit.lower() not in words:
         raise BadInputError(f"the gate of {figure} is in {unit}, and the figure in {words[0]}", hint=_HINT)
 

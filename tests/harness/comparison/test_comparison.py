@@ -259,6 +259,8 @@ def test_what_is_no_gate_is_one_line(text: str) -> None:
 def test_a_unit_that_the_figure_does_not_have_is_one_line(figure: str, text: str, unit: str) -> None:
     with pytest.raises(BadInputError, match=f"the gate of {figure} is in .*, and the figure in {unit}"):
         gates_of({figure: text})
+    with pytest.raises(BadInputError, match=r"the gate of accuracy is in points \(half a point"):
+        gates_of({"accuracy": "0.5 points"})
     assert parse_gate("1 cycle", "npu_cycles") == parse_gate("1") == parse_gate("1 B", "sram") == Gate(1)
     assert gates_of({"accuracy": "0.5 dB", "my_counter": "3 beats", "latency": "2 MS"})["my_counter"] == Gate(3)
 
