@@ -6,6 +6,8 @@
 ['912 bytes', '358.1 KB', '20.0 MB']
 >>> listed(["SRAM", "flash", "weights"])
 'SRAM, flash and weights'
+>>> plural("run", 1), plural("run", 0)
+('run', 'runs')
 """
 
 from __future__ import annotations
@@ -38,3 +40,8 @@ def data_size(size: float) -> str:
 def listed(words: Sequence[str]) -> str:
     """Joins words by commas, the last two by "and"."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def plural(noun: str, number: int) -> str:
+    """Returns a noun as it stands behind a number."""
+    return noun if number == 1 else f"{noun}s"

@@ -97,6 +97,7 @@ def prune(
     as_json: arguments.Json = False,
 ) -> None:
     """Remove runs; a baseline stays."""
+    from hil.harness.number_format import plural
     from hil.harness.results.document import summary
 
     rule = _rule(older_than, keep, unfinished)
@@ -107,7 +108,7 @@ def prune(
         return
     if gone:
         print(format_runs(gone, {}, opened.name))
-    runs = f"{len(gone):,} run{'' if len(gone) == 1 else 's'}"
+    runs = f"{len(gone):,} {plural('run', len(gone))}"
     print(f"{'would remove' if dry_run else 'removed'} {runs}, {sum(run.figures for run in gone):,} figures")
 
 

@@ -45,9 +45,9 @@ def format_artifacts(title: str, artifacts: Sequence[Artifact]) -> str:
 
 def _counted(artifacts: Sequence[Artifact]) -> str:
     """Number and size of artifacts."""
-    from hil.harness.number_format import data_size
+    from hil.harness.number_format import data_size, plural
 
-    counted = f"{len(artifacts):,} artifact{'' if len(artifacts) == 1 else 's'}"
+    counted = f"{len(artifacts):,} {plural('artifact', len(artifacts))}"
     return f"{counted}, {data_size(sum(artifact.size for artifact in artifacts))}"
 
 

@@ -133,7 +133,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class BoardEvent:
-    """What happened to a board in the night `run`: `failed`, `quarantined`, `checked` ..., with its cause."""
+    """An event of a board in the night `run`: `failed`, `quarantined`, `checked` ..., with its cause."""
 
     at: datetime
     run: int | None

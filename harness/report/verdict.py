@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from hil.harness.comparison.comparison import Outcome
+from hil.harness.number_format import plural
 from hil.harness.report.content import Failure, Finding, Night
 
 GOOD, WORSE, FAILED, NOT_RUN, UNKNOWN, EMPTY = "good", "worse", "failed", "not run", "unknown", "empty"
@@ -75,4 +76,4 @@ def _worse(worse: Sequence[Finding], nights: Sequence[Night], baseline: str) -> 
 
 
 def _number(found: Collection[object], noun: str) -> str:
-    return f"{len(found)} {noun}{'' if len(found) == 1 else 's'}"
+    return f"{len(found)} {plural(noun, len(found))}"

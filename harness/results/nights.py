@@ -83,10 +83,6 @@ class Nights:
     runs: tuple[NightRun, ...]
     figures: tuple[NightlyFigure, ...]
 
-    def position(self, run_id: str) -> int | None:
-        """Returns the position of a run; None for one that is not among them."""
-        return next((position for position, run in enumerate(self.runs) if run.id == run_id), None)
-
 
 def read_nights(
     connection: Connection,

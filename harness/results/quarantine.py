@@ -16,12 +16,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from hil.core.errors import BadInputError
+from hil.harness.number_format import plural
 from hil.harness.results.board_health import (
     FAILURES,
     QUARANTINED,
     board_health,
     cause_of,
-    events_by_board,
     last,
     record_of,
 )
@@ -87,11 +87,11 @@ def quarantine(results: Results, run: Run, rule: Rule | None) -> None:
     """
     if rule is None:
         return
-    known = quarantined(results)
-    for name, events in events_by_board(results).items():
-        if name not in known and name not in BUILT_IN and (reason := rule.reason(events, now())):
-            serial = next((found for one in reversed(events) if (found := record_of(one).serial)), "")
-            run.board(BoardRecord(name, serial, QUARANTINED, reason))
+    for board in board_health(results):
+        if board.state == QUARANTINED or board.name in BUILT_IN:
+            continue
+        if reason := rule.reason(board.events, now()):
+            run.board(BoardRecord(board.name, board.serial, QUARANTINED, reason))
 
 
 def quarantined(results: Results) -> dict[str, str]:
@@ -101,4 +101,4 @@ def quarantined(results: Results) -> dict[str, str]:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number} {plural(noun, number)}"

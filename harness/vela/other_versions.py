@@ -47,9 +47,9 @@ _OWN_CHOICE = {
     f"PIP_{name}": ""  # to pip an empty value is none
     for name in ("BUILD_CONSTRAINT", "CONSTRAINT", "NO_DEPS", "PREFIX", "REQUIREMENT", "ROOT", "TARGET", "USER")
 }
-"""What chose the packages of this process's environment and their folder, as tox's constraints do, is not for another.
+"""Clears pip's variables that choose this process's packages and their folder, as tox's constraints do.
 
-Where packages come from, such as `PIP_INDEX_URL` and `PIP_CERT`, holds for every environment.
+Those that say where packages come from, such as `PIP_INDEX_URL` and `PIP_CERT`, hold for every environment.
 """
 
 

@@ -58,7 +58,7 @@ time.sleep(600)
 
 @dataclass(frozen=True)
 class Parts:
-    """What the machine must have for some of the events; those of a part that is missing are left out."""
+    """Parts of the machine that some of the events need; the events of a part that is missing are left out."""
 
     other_vela: OtherVela | None = None
     corstone: bool = True

@@ -1,4 +1,4 @@
-"""What a model file or Vela brings along that firmware would follow blindly, or cannot run: left out, or named."""
+"""Metadata that firmware would follow blindly is left out, and operators that it cannot run are named."""
 
 from __future__ import annotations
 
