@@ -9,7 +9,7 @@ the pipeline, whose store has it already.  `hil.harness.step_process` runs build
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ import numpy as np
 from hil.core.errors import HilError
 from hil.core.machine_limits import machine_error
 from hil.harness.blame import blamed
+from hil.harness.data.samples import Samples
+from hil.harness.data.samples_files import write_arrays, write_samples
 from hil.harness.model import Model
 from hil.harness.optimize.paths import Node, conversion, path_of, training_node
 from hil.harness.optimize.training_history import Epoch
@@ -31,10 +33,11 @@ WEIGHTS = "weights.json"
 PROMISES = "promises.json"
 FIDELITY = "fidelity.json"
 ARRAYS = "arrays.npz"
-X, Y = "x.npy", "y.npy"
 NOTES = "notes.json"
 HISTORY = "training.json"
 SPREAD = "sensitivity.json"
+_REPORTED = 10_000
+"""Samples between two reports of their number."""
 
 Note = Mapping[str, Any] | None
 
@@ -57,21 +60,30 @@ def build(arrow: str, pipeline: StepInputs, model: Model, folder: Path, argument
 
 
 def _data(pipeline: StepInputs, model: Model, folder: Path, split: str) -> None:
-    pipeline.say(step_title("data", model, {"split": split}), 0, 0)
-    x, y = model.data.read(split)
-    np.save(folder / X, x, allow_pickle=False)
-    np.save(folder / Y, y, allow_pickle=False)
+    text, done = step_title("data", model, {"split": split}), 0
+    pipeline.say(text, 0, 0)
+
+    def parts() -> Iterator[Samples]:
+        nonlocal done
+        for part in model.data.read(split):
+            yield part
+            done += len(part)
+            if done // _REPORTED > (done - len(part)) // _REPORTED:
+                pipeline.say(f"{text}: {done:,} samples", 0, 0)
+
+    write_samples(parts(), folder)
 
 
 def _base(pipeline: StepInputs, model: Model, folder: Path, trains: bool) -> None:
     from hil.harness.optimize.keras.hdf5_file import save_model
-    from hil.harness.optimize.steps import TrainingData
     from hil.harness.optimize.trained_base import base_model
 
     pipeline.learning_task(model)  # what does not fit is known before anything is trained
-    data = TrainingData(*pipeline.samples(model, "train")) if trains else None
+    data = pipeline.samples(model, "train") if trains else None
     epochs: list[Epoch] = []
-    made = base_model(model, data, _progress(pipeline, step_title("base", model, {})), epochs.append)
+    progress = _progress(pipeline, step_title("base", model, {}))
+    held = pipeline.validation(model) if trains else None
+    made = base_model(model, data, progress, epochs.append, held)
     save_model(made, folder / KERAS)
     write_json(folder / HISTORY, [asdict(epoch) for epoch in epochs])
 
@@ -80,18 +92,31 @@ def _technique(pipeline: StepInputs, model: Model, folder: Path, node: Node) -> 
     from hil.harness.optimize.clipped_outputs import clipped_outputs
     from hil.harness.optimize.keras.hdf5_file import load_model, save_model
     from hil.harness.optimize.npu_rules import step_notes
-    from hil.harness.optimize.steps import TrainingData, apply_checked
+    from hil.harness.optimize.steps import apply_checked
+    from hil.harness.optimize.training import goal_of
 
     node = tuple(node)
     settings, text = pipeline.settings(model, node), step_title("technique", model, {"node": node})
-    data = TrainingData(*pipeline.samples(model, "train"))
+    data, calibration = pipeline.samples(model, "train"), pipeline.calibration(model)
     before = load_model(pipeline.keras(model, node[:-1]).path(KERAS))
     earlier = pipeline.promises(model, node[:-1])
     epochs: list[Epoch] = []
     progress = _progress(pipeline, text)
-    made = apply_checked(node[-1], before, data, settings, earlier, model.loss, progress, epochs.append)
+    goal = goal_of(model)
+    made = apply_checked(
+        node[-1],
+        before,
+        data,
+        settings,
+        earlier,
+        goal,
+        progress,
+        epochs.append,
+        calibration,
+        pipeline.validation(model),
+    )
     save_model(made.model, folder / KERAS)
-    clipped = clipped_outputs(made.model, data.sample(settings.calibration, settings.seed).x)
+    clipped = clipped_outputs(made.model, calibration.x)
     notes = [*step_notes(node[-1], before, made.model, settings), *(f"{node[-1]}: {line}" for line in clipped)]
     write_json(folder / PROMISES, [asdict(promise) for promise in made.promises])
     write_json(folder / NOTES, notes)
@@ -104,14 +129,14 @@ def _sensitivity(pipeline: StepInputs, model: Model, folder: Path, node: Node) -
     from hil.harness.optimize.keras.hdf5_file import load_model
     from hil.harness.optimize.selection import prunable_layers
     from hil.harness.optimize.sensitivity import allocate_sparsity
-    from hil.harness.optimize.training import TrainingData
+    from hil.harness.optimize.training import goal_of
 
     node = tuple(node)
     pipeline.say(step_title("sensitivity", model, {}), 0, 0)
     network = flat_model(load_model(pipeline.keras(model, node[:-1]).path(KERAS)), node[-1])
-    data = TrainingData(*pipeline.samples(model, "train"))
+    data = pipeline.samples(model, "train")
     layers = prunable_layers(node[-1], network, model.recipe)
-    write_json(folder / SPREAD, asdict(allocate_sparsity(network, data, model.recipe, layers, model.loss)))
+    write_json(folder / SPREAD, asdict(allocate_sparsity(network, data, model.recipe, layers, goal_of(model))))
 
 
 def _size(pipeline: StepInputs, model: Model, folder: Path) -> Note:
@@ -123,24 +148,24 @@ def _size(pipeline: StepInputs, model: Model, folder: Path) -> Note:
 
 def _learning_task(pipeline: StepInputs, model: Model, folder: Path) -> Note:
     from hil.harness.optimize.data_check import check_data
-    from hil.harness.optimize.training import TrainingData
 
     text = step_title("learning_task", model, {})
     pipeline.say(text, 0, 0)
-    train, test = (TrainingData(*pipeline.samples(model, split)) for split in ("train", "test"))
-    return check_data(model, train, test, _progress(pipeline, text)).as_json()
+    train, test = (pipeline.loaded_samples(model, split) for split in ("train", "test"))
+    found = check_data(model, train, test, _progress(pipeline, text))
+    return {"task": found.task.as_json(), "interface": found.interface.as_json()}
 
 
 def _predictions(pipeline: StepInputs, model: Model, folder: Path, node: Node) -> None:
     from hil.harness.optimize.keras.hdf5_file import load_model
-    from hil.harness.optimize.training import predict
+    from hil.harness.optimize.network_inputs import prediction_batches
 
     node = tuple(node)
     text = step_title("predictions", model, {"node": node})
     pipeline.say(text, 0, 0)
-    x, _ = pipeline.samples(model, "test")
     network = load_model(pipeline.keras(model, node).path(KERAS))
-    np.savez(folder / ARRAYS, y=predict(network, x, _progress(pipeline, text)))
+    batches = prediction_batches(network, pipeline.samples(model, "test"), _progress(pipeline, text))
+    write_arrays(folder, batches)
 
 
 def _accuracy(pipeline: StepInputs, model: Model, folder: Path) -> Note:
@@ -157,7 +182,6 @@ def _tflite(pipeline: StepInputs, model: Model, folder: Path, leaf: str, ptq_db:
     from hil.harness.optimize.conversion import to_tflite
     from hil.harness.optimize.keras.hdf5_file import load_model
     from hil.harness.optimize.layer_fidelity import check_fidelity
-    from hil.harness.optimize.steps import TrainingData
     from hil.harness.optimize.survival import check_tflite
 
     path = path_of(leaf)
@@ -165,12 +189,12 @@ def _tflite(pipeline: StepInputs, model: Model, folder: Path, leaf: str, ptq_db:
     pipeline.say(text, 0, 0)
     node = training_node(path)
     loaded = load_model(pipeline.keras(model, node).path(KERAS))
-    data = TrainingData(*pipeline.samples(model, "train")).sample(model.recipe.calibration, model.recipe.seed)
-    tflite = to_tflite(loaded, conversion(path), data.x, _progress(pipeline, text))
+    calibration = pipeline.calibration(model).x
+    tflite = to_tflite(loaded, conversion(path), calibration, _progress(pipeline, text))
     (folder / TFLITE).write_bytes(tflite)
     weights = check_tflite(tflite, loaded, pipeline.promises(model, node), path[-1])
     write_json(folder / WEIGHTS, [asdict(layer) for layer in weights])
-    write_json(folder / FIDELITY, asdict(check_fidelity(tflite, loaded, data.x, leaf, ptq_db)))
+    write_json(folder / FIDELITY, asdict(check_fidelity(tflite, loaded, calibration, leaf, ptq_db)))
 
 
 BUILDERS: dict[str, Callable[..., Note]] = {

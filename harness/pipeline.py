@@ -25,31 +25,39 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, OptimizeError
 from hil.harness import builders
-from hil.harness.builders import ARRAYS, FIDELITY, KERAS, NOTES, PROMISES, SPREAD, TFLITE, WEIGHTS, X, Y, write_json
+from hil.harness.builders import ARRAYS, FIDELITY, KERAS, NOTES, PROMISES, SPREAD, TFLITE, WEIGHTS, write_json
+from hil.harness.data.array_digest import digest_array
+from hil.harness.data.held_out import held_out
+from hil.harness.data.interface import Interface, interface
+from hil.harness.data.loaded import joined
+from hil.harness.data.samples import Samples
+from hil.harness.data.samples_files import read_arrays, read_samples, write_arrays
+from hil.harness.data.stratified import stratified
 from hil.harness.leaves import GIVEN
 from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy, accuracy_from_record, accuracy_of
 from hil.harness.metrics.base_score import BaseScore, base_score
 from hil.harness.metrics.int8_task import task_of_int8
 from hil.harness.metrics.learning_task import LearningTask
 from hil.harness.model import Dataset, Model, Recipe
-from hil.harness.model.metric import own_metric
+from hil.harness.model.metric import metric_of_output, own_metric
 from hil.harness.optimize.fidelity import Fidelity
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import PRUNING, Node, conversion, path_of, training_node
 from hil.harness.optimize.promises import Promise, read_promises
+from hil.harness.run_in_parts import run_in_parts
 from hil.harness.step_inputs import Say
 from hil.harness.step_process import build_in_process, is_of_file
 from hil.harness.store.code_version import code_version
 from hil.harness.store.source_digest import function_digest, source_digest, source_versions, versions
 from hil.harness.store.store import UNKNOWN, Artifact, ArtifactRecipe, Origin, Store, digest, digest_files
-from hil.harness.stored_run import read_arrays, read_run, write_run
+from hil.harness.stored_run import read_run, write_run
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.harness.work_titles import run_title, step_title
 from hil.targets import create, registry
 from hil.targets.base import Deployable, Run
 from hil.targets.declaration import Role
-from hil.targets.execution.signature import read_signature
+from hil.targets.execution.signature import Signature, quantize_samples, read_signature
 
 if TYPE_CHECKING:
     from hil.harness.vela.other_versions import OtherVela
@@ -127,21 +135,62 @@ class Pipeline:
 
     # -- data
 
-    def samples(self, model: Model, split: str) -> tuple[Array, Array]:
-        """(x float32 (n, ...), y (n, ...)) of "train" or "test"; `UnavailableError` if the data is not here."""
-        if not model.data.cache and not self._builds_elsewhere(model):
+    def loaded_samples(self, model: Model, split: str) -> Samples:
+        """The samples of a split as the loader gives them; `UnavailableError` if the data is not here.
+
+        Those of a model file are files in the store, of which memory holds what is read.
+        """
+        if not is_of_file(model):
             return _loaded(model.data, split)
         libraries = {**versions("numpy"), **source_versions(model)}
         recipe = ArtifactRecipe(
-            "data", {"data": self.data_digest(model)}, {"split": split, "format": "npy"}, versions=libraries
+            "data", {"data": self.data_digest(model)}, {"split": split, "format": "files"}, versions=libraries
         )
-        made = self._make(recipe, "data", model, split=split)
-        x, y = (np.load(made.path(name), mmap_mode="r", allow_pickle=False) for name in (X, Y))
-        return x, y
+        return read_samples(self._make(recipe, "data", model, split=split).folder)
+
+    def samples(self, model: Model, split: str) -> Samples:
+        """The samples of a split in the order of the network's inputs and outputs."""
+        loaded = self.loaded_samples(model, split)
+        if split != "train" or "validation" in model.data.splits or not model.data.validation:
+            return self.interface(model).arranged(loaded)
+        return self.interface(model).arranged(held_out(loaded, model.data.validation, model.recipe.seed)[0])
+
+    def validation(self, model: Model) -> Samples | None:
+        """The samples that are evaluated after each epoch; None for a model without such samples."""
+        if "validation" in model.data.splits:
+            return self.samples(model, "validation")
+        if not model.data.validation:
+            return None
+        loaded = self.loaded_samples(model, "train")
+        return self.interface(model).arranged(held_out(loaded, model.data.validation, model.recipe.seed)[1])
+
+    def calibration(self, model: Model) -> Samples:
+        """The samples that set activation ranges: at most `Recipe.calibration`."""
+        split = "calibration" if "calibration" in model.data.splits else "train"
+        return stratified(self.samples(model, split), model.recipe.calibration, model.recipe.seed)
 
     def data_digest(self, model: Model) -> str:
         """Identity of a model's data: the files it comes from and the source of its loader."""
         return digest(f"{_files_digest(model.data)}{source_digest(model)}".encode())
+
+    def test_inputs(self, model: Model, signature: Signature) -> list[Array]:
+        """The test samples in the dtypes of an int8 file's inputs, as files in the store."""
+        samples = self.samples(model, "test")
+        if not is_of_file(model):
+            return quantize_samples(signature, samples.x)
+        specs = [[spec.name, spec.dtype.name, spec.scale, spec.zero_point] for spec in signature.inputs]
+        recipe = ArtifactRecipe(
+            "inputs",
+            {"data": self.data_digest(model)},
+            {"split": "test", "tensors": specs, "names": list(samples.inputs.names)},
+            code_version("hil.targets.execution.signature"),
+            {**versions("numpy"), **source_versions(model)},
+        )
+
+        def build(folder: Path) -> None:
+            write_arrays(folder, (tuple(quantize_samples(signature, part.x)) for part in samples.chunks()))
+
+        return list(read_arrays(self.store.make(recipe, build, origin=Origin(model.name)).folder))
 
     # -- Keras
 
@@ -220,42 +269,61 @@ class Pipeline:
 
     def learning_task(self, model: Model) -> LearningTask:
         """The task of a model with its metric; `BadInputError` if data, loss, metric and network do not fit."""
+        own = own_metric(metric_of_output(model.metric)[1])
+        return LearningTask.from_json(self._checked_data(model)["task"], own)
+
+    def interface(self, model: Model) -> Interface:
+        """The names of a model's inputs and outputs, and the output of its metric; errors as `learning_task`."""
+        return Interface.from_json(self._checked_data(model)["interface"])
+
+    def _checked_data(self, model: Model) -> Mapping[str, Any]:
+        """The learning task and the interface, as JSON."""
         if model.tflite is not None:
-            output = read_signature(model.file(model.tflite).read_bytes(), str(model.tflite)).outputs[0]
-            return task_of_int8(model.metric, self.samples(model, "test")[1], output)
-        own = own_metric(model.metric)
-        name = model.metric if own is None else function_digest(own.function)
-        settings = {"seed": model.recipe.seed, "metric": name}
+            return _of_int8(model, self.loaded_samples(model, "test"))
+        output, metric = metric_of_output(model.metric)
+        own = own_metric(metric)
+        name = metric if own is None else function_digest(own.function)
+        settings = {"seed": model.recipe.seed, "metric": name, "output": output}
         inputs = {**_network(model), "data": self.data_digest(model)}
         if model.weights is not None:
             inputs["weights"] = digest_files([model.file(model.weights)])
         code = code_version(*ENTRIES["learning_task"])
         libraries = {**versions(*TRAINING, *_KERAS_LIBRARIES), **source_versions(model)}
         recipe = ArtifactRecipe("learning_task", inputs, settings, code, libraries)
-        return LearningTask.from_json(self._make(recipe, "learning_task", model).note, own)
+        return self._make(recipe, "learning_task", model).note
 
-    def predictions(self, model: Model, node: Node) -> Array:
+    def predictions(self, model: Model, node: Node) -> tuple[Array, ...]:
         """Float outputs of a node's Keras model on the whole test set (n, ...)."""
         inputs = {"keras": self.keras(model, node).digest(KERAS), "data": self.data_digest(model)}
         recipe = ArtifactRecipe("predictions", inputs, {}, code_version(*ENTRIES["predictions"]), versions(*TRAINING))
-        return read_arrays(self._make(recipe, "predictions", model, node=list(node)))["y"]
+        return read_arrays(self._make(recipe, "predictions", model, node=list(node)).folder)
 
     def base_score(self, model: Model) -> BaseScore | None:
         """The score of the float base on the test set; None for an int8 file, and for a metric of the user's own."""
         task = self.learning_task(model)
         if model.build is None or task.own is not None:
             return None
-        return base_score(task, self.samples(model, "test")[1], self.predictions(model, ()))
+        found = self.interface(model)
+        labels, outputs = self.samples(model, "test").y, self.predictions(model, ())
+        return base_score(task, found.metric(labels), found.metric(outputs))
 
     def accuracy(
-        self, model: Model, labels: Array, *, candidate: Array, on_target: Array, references: Mapping[str, Array]
+        self,
+        model: Model,
+        labels: Sequence[Array],
+        *,
+        candidate: Sequence[Array],
+        on_target: Array,
+        references: Mapping[str, Sequence[Array]],
     ) -> Accuracy | AbsoluteAccuracy:
-        """The metric of float outputs; a metric of the user's own is called once.
+        """The metric of labels and float outputs, arrays (n, ...) by output; one of the user's own is called once.
 
         `references` are the outputs `reference` and `keras` of `metrics.accuracy.compare`; empty for an int8 file.
         """
         task = self.learning_task(model)
-        arrays = {"labels": labels, "candidate": candidate, "on_target": on_target, **references}
+        pick = self.interface(model).metric
+        arrays = {"labels": pick(labels), "candidate": pick(candidate), "on_target": on_target}
+        arrays |= {name: pick(outputs) for name, outputs in references.items()}
         if task.own is None:
             return accuracy_of(task, arrays)
         recipe = ArtifactRecipe(
@@ -332,7 +400,7 @@ class Pipeline:
             raise BadInputError(f"{target} needs {'an int8 TFLite model' if oracle else 'a model'}")
         recipe = ArtifactRecipe(
             target,
-            {"model": digest(what), "inputs": digest(b"".join(digest(x.tobytes()).encode() for x in inputs))},
+            {"model": digest(what), "inputs": digest(b"".join(digest_array(x).encode() for x in inputs))},
             {
                 "shapes": [list(x.shape) for x in inputs],
                 "configuration": None if oracle else _configuration(model),
@@ -344,8 +412,9 @@ class Pipeline:
 
         def build(folder: Path) -> None:
             text = run_title(origin, target)
-            run = create(target, **options).run(model, inputs, progress=lambda n, of: self.say(text, n, of))
-            write_run(folder, run)
+            write_run(
+                folder, run_in_parts(create(target, **options), model, inputs, lambda n, of: self.say(text, n, of))
+            )
 
         return read_run(self.store.make(recipe, build, origin=origin))
 
@@ -378,14 +447,26 @@ def _network(model: Model) -> dict[str, str]:
     return inputs
 
 
+def _of_int8(model: Model, samples: Samples) -> Mapping[str, Any]:
+    """The learning task and the interface of an int8 file, as JSON."""
+    signature = read_signature(model.file(model.tflite or "").read_bytes(), str(model.tflite))
+    names = [[spec.name for spec in specs] for specs in (signature.inputs, signature.outputs)]
+    output, metric = metric_of_output(model.metric)
+    samples = samples.arranged(*names)
+    found = interface(*names, samples, output, takes_all=own_metric(metric) is not None)
+    place = found.output or 0
+    task = task_of_int8(metric, samples.y[place], signature.outputs[place])
+    return {"task": task.as_json(), "interface": found.as_json()}
+
+
 def surviving(artifact: Artifact) -> list[LayerWeights]:
     """Measurements of the kernels by a training or conversion step."""
     return [LayerWeights(**layer) for layer in json.loads(artifact.read(WEIGHTS))]
 
 
 @lru_cache(maxsize=4)  # by the data, not by the model: one with other settings is another
-def _loaded(data: Dataset, split: str) -> tuple[Array, Array]:
-    return data.read(split)
+def _loaded(data: Dataset, split: str) -> Samples:
+    return joined(data.read(split))
 
 
 @lru_cache(maxsize=64)

@@ -12,6 +12,7 @@ slow too) checks both on its own share.  Every result says how many samples it s
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,7 +21,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from hil.core.arrays import Array
-from hil.core.errors import BadInputError, MismatchError
+from hil.core.errors import MismatchError
 from hil.harness.builders import TFLITE
 from hil.harness.evaluation import parity
 from hil.harness.evaluation.cost import Latency, Memory, WholeLatency, latency_of, memory_of
@@ -39,7 +40,7 @@ from hil.harness.work_titles import run_title
 from hil.targets import registry
 from hil.targets.base import Deployable, Run, Target
 from hil.targets.declaration import Role
-from hil.targets.execution.signature import Signature, dequantize, quantize, read_signature
+from hil.targets.execution.signature import Signature, dequantize, read_signature
 
 ORACLE_SAMPLES = 500
 
@@ -179,15 +180,15 @@ class Evaluator:
         """
         outcome = self.outcome(deployment)
         getattr(self.target, "restart", self.target.close)()
-        return self._run(deployment, outcome.inputs[0], outcome.run)
+        return self._run(deployment, outcome.inputs, outcome.run)
 
     def prepare(self, deployment: Deployment) -> None:
         """Puts into the store all that an outcome needs beside a run on a board or an FVP."""
         x, checked, picked = self._samples(deployment)
-        self._on(self._oracle, deployment, x[checked])
+        self._on(self._oracle, deployment, _rows(x, checked))
         self._on(self._stand_in, deployment, x)
         if self.declaration.role is Role.ORACLE:
-            self._on(self._oracle, deployment, x[checked[picked]])
+            self._on(self._oracle, deployment, _rows(x, checked[picked]))
         started = started_from(deployment.path)
         for node in ((), *([] if started is None else [started]), training_node(path_of(deployment.path))):
             self.pipeline.predictions(deployment.model, node)
@@ -225,12 +226,12 @@ class Evaluator:
 
     def _outcome(self, deployment: Deployment) -> TargetOutcome:
         x, checked, picked = self._samples(deployment)
-        oracle = self._on(self._oracle, deployment, x[checked]).outputs
+        oracle = self._on(self._oracle, deployment, _rows(x, checked)).outputs
         whole = self._on(self._stand_in, deployment, x)
-        inputs = x[checked[picked]]
+        inputs = _rows(x, checked[picked])
         return TargetOutcome(
             picked=checked[picked],
-            inputs=[inputs],
+            inputs=inputs,
             run=self._run(deployment, inputs, _part(whole, checked[picked])),
             oracle=tuple(output[picked] for output in oracle),
             sim=whole,
@@ -238,32 +239,33 @@ class Evaluator:
             sim_samples=len(checked),
         )
 
-    def _samples(self, deployment: Deployment) -> tuple[Array, Array, Array]:
+    def _samples(self, deployment: Deployment) -> tuple[list[Array], Array, Array]:
         """The test inputs, the indices that the oracle checks, and those of them that run on the target."""
         x = self._test_inputs(deployment)
         wanted = self.samples or self.declaration.samples
-        checked = _spread(len(x), max(wanted, ORACLE_SAMPLES))
+        checked = _spread(len(x[0]), max(wanted, ORACLE_SAMPLES))
         return x, checked, _spread(len(checked), wanted)
 
-    def _run(self, deployment: Deployment, inputs: Array, sim: Run) -> Run:
+    def _run(self, deployment: Deployment, inputs: Sequence[Array], sim: Run) -> Run:
         """Runs the target on `inputs`; `sim` is the run of the stand-in on them."""
         if self.declaration.role is Role.STAND_IN:
             return sim
         if self.declaration.role is Role.ORACLE:
             return self._on(self._oracle, deployment, inputs)
         text, say = run_title(deployment.name, self.target_name), self.pipeline.say
-        return self.target.run(deployment.deployable, [inputs], progress=lambda done, of: say(text, done, of))
+        return self.target.run(deployment.deployable, inputs, progress=lambda done, of: say(text, done, of))
 
-    def _on(self, target: str, deployment: Deployment, inputs: Array) -> Run:
-        return self.pipeline.outputs(target, deployment.deployable, [inputs], deployment.origin)
+    def _on(self, target: str, deployment: Deployment, inputs: Sequence[Array]) -> Run:
+        return self.pipeline.outputs(target, deployment.deployable, inputs, deployment.origin)
 
     def _parity(self, deployment: Deployment) -> Parity:
         outcome = self.outcome(deployment)
         keras = None
         if deployment.model.build is not None:
-            keras = self.pipeline.predictions(deployment.model, training_node(path_of(deployment.path)))[outcome.picked]
+            predicted = self.pipeline.predictions(deployment.model, training_node(path_of(deployment.path)))
+            keras = _rows(predicted, outcome.picked)
         outcome.run.require_outputs(deployment.name)
-        floats = dequantize(deployment.signature.outputs[0], outcome.run.outputs[0])
+        floats = _real(deployment.signature, outcome.run.outputs)
         found = parity.compare(outcome.run.outputs, outcome.oracle, keras, floats)
         return replace(found, sim_mismatches=outcome.sim_mismatches, sim_samples=outcome.sim_samples)
 
@@ -275,20 +277,25 @@ class Evaluator:
                 f"{deployment.name}: sim differs from the reference in {outcome.sim_mismatches} elements "
                 f"of {outcome.sim_samples} samples, so its accuracy is not the model's"
             )
-        _, labels = self.pipeline.samples(model, "test")
+        labels = self.pipeline.samples(model, "test").y
         references = self._references(deployment)
         if outcome.run.printed:  # a board that prints is measured by what it printed
-            of_picked = {name: outputs[outcome.picked] for name, outputs in references.items()}
-            printed = {"candidate": outcome.run.printed[0], "on_target": np.arange(len(outcome.picked))}
-            return self.pipeline.accuracy(model, labels[outcome.picked], **printed, references=of_picked)
+            of_picked = {name: _rows(outputs, outcome.picked) for name, outputs in references.items()}
+            return self.pipeline.accuracy(
+                model,
+                _rows(labels, outcome.picked),
+                candidate=outcome.run.printed,
+                on_target=np.arange(len(outcome.picked)),
+                references=of_picked,
+            )
         if parity.count(_part(outcome.sim, outcome.picked).outputs, outcome.run.outputs):
             raise MismatchError(f"{deployment.name}: {self.target_name} and sim differ, so sim cannot stand in for it")
-        candidate = dequantize(deployment.signature.outputs[0], outcome.sim.outputs[0])
+        candidate = _real(deployment.signature, outcome.sim.outputs)
         return self.pipeline.accuracy(
             model, labels, candidate=candidate, on_target=outcome.picked, references=references
         )
 
-    def _references(self, deployment: Deployment) -> dict[str, Array]:
+    def _references(self, deployment: Deployment) -> dict[str, tuple[Array, ...]]:
         """Outputs of the float base and of the path's Keras model on the test set; none of an int8 file."""
         model = deployment.model
         if model.build is None:
@@ -296,18 +303,24 @@ class Evaluator:
         node = training_node(path_of(deployment.path))
         return {"reference": self.pipeline.predictions(model, ()), "keras": self.pipeline.predictions(model, node)}
 
-    def _test_inputs(self, deployment: Deployment) -> Array:
-        tensors = deployment.signature.inputs
-        if len(tensors) != 1:
-            name = deployment.model.name
-            raise BadInputError(f"{name} takes {len(tensors)} inputs, a model file feeds one", hint="see hil run")
-        x, _ = self.pipeline.samples(deployment.model, "test")
-        return quantize(tensors[0], x)
+    def _test_inputs(self, deployment: Deployment) -> list[Array]:
+        """The test samples in the tensors' dtypes, by input."""
+        return self.pipeline.test_inputs(deployment.model, deployment.signature)
 
 
 def _part(run: Run, samples: Array) -> Run:
     """A run's outputs of some samples."""
     return replace(run, outputs=tuple(output[samples] for output in run.outputs))
+
+
+def _rows(arrays: Sequence[Array], rows: Array) -> list[Array]:
+    """Some samples of each array."""
+    return [array[rows] for array in arrays]
+
+
+def _real(signature: Signature, outputs: Sequence[Array]) -> list[Array]:
+    """The real numbers of quantized outputs, by output."""
+    return [dequantize(spec, output) for spec, output in zip(signature.outputs, outputs, strict=True)]
 
 
 def _spread(available: int, count: int) -> Array:

@@ -28,13 +28,23 @@ class FirstDifference:
 
 
 @dataclass(frozen=True)
+class OutputParity:
+    """One output against that of the float Keras model; the fields are those of `Parity`."""
+
+    agreement: float
+    sqnr_db: float
+    error: float
+
+
+@dataclass(frozen=True)
 class Parity:
     """Target against oracle (counts of elements) and against the float Keras model.
 
     `largest` is the largest absolute difference in quantized steps, `agreement` the fraction of samples with the same
     largest output as Keras, `sqnr_db` in decibel, `error` the largest absolute difference in the output's own unit;
-    these three are None where there is no Keras model.  `sim_mismatches` counts the elements in which `sim`, which
-    stands in for slower targets, differs from the oracle on `sim_samples` samples.
+    these three are the worst of the outputs' (`by_output`), None where there is no Keras model.  `sim_mismatches`
+    counts the elements in which `sim`, which stands in for slower targets, differs from the oracle on `sim_samples`
+    samples.
     """
 
     elements: int
@@ -47,6 +57,7 @@ class Parity:
     error: float | None = None
     sim_mismatches: int = 0
     sim_samples: int = 0
+    by_output: tuple[OutputParity, ...] = ()
 
 
 def count(some: Sequence[Array], others: Sequence[Array]) -> int:
@@ -54,10 +65,12 @@ def count(some: Sequence[Array], others: Sequence[Array]) -> int:
     return sum(int(np.count_nonzero(one != other)) for one, other in zip(some, others, strict=True))
 
 
-def compare(target: Sequence[Array], oracle: Sequence[Array], keras: Array | None, dequantized: Array | None) -> Parity:
+def compare(
+    target: Sequence[Array], oracle: Sequence[Array], keras: Sequence[Array] | None, dequantized: Sequence[Array]
+) -> Parity:
     """Compares `target` and `oracle`, quantized arrays (samples, ...) in the same order.
 
-    `keras` and `dequantized` are float (samples, ...).
+    `keras` and `dequantized` are float (samples, ...) by output.
     """
     mismatches = largest = elements = 0
     first = None
@@ -72,19 +85,21 @@ def compare(target: Sequence[Array], oracle: Sequence[Array], keras: Array | Non
             index = tuple(int(i) for i in np.argwhere(difference)[0])
             first = FirstDifference(number, index, int(got[index]), int(want[index]))
     result = Parity(elements, len(target[0]), mismatches, largest, first)
-    if keras is None or dequantized is None:
+    if keras is None:
         return result
-    return _against_keras(result, keras, dequantized)
+    by_output = tuple(_against_keras(*pair) for pair in zip(keras, dequantized, strict=True))
+    worst = min(by_output, key=lambda found: found.sqnr_db)
+    agreement = min(found.agreement for found in by_output)
+    error = max(found.error for found in by_output)
+    return replace(result, agreement=agreement, sqnr_db=worst.sqnr_db, error=error, by_output=by_output)
 
 
-def _against_keras(result: Parity, keras: Array, candidate: Array) -> Parity:
-    """`result` with the figures that compare `candidate` with Keras."""
+def _against_keras(keras: Array, candidate: Array) -> OutputParity:
     reference = keras.astype(np.float64).reshape(len(keras), -1)
     noise = candidate.astype(np.float64).reshape(len(candidate), -1) - reference
     power = float((noise**2).sum())
     same = reference.argmax(axis=1) == (reference + noise).argmax(axis=1)
-    return replace(
-        result,
+    return OutputParity(
         agreement=float(same.mean()),
         sqnr_db=float("inf") if power == 0 else 10 * float(np.log10((reference**2).sum() / power)),
         error=float(np.abs(noise).max(initial=0)),

@@ -27,16 +27,21 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Labels `y` (n, ...) of the samples of a split, beside the shape of the network's `outputs` for one sample."""
+    """Labels `y` (n, ...) of the samples of a split, beside the shape of the network's `outputs` for one sample.
+
+    `output` is the output's name where the network has several.
+    """
 
     y: Array
     outputs: Shape
     split: str = "test"
+    output: str = ""
 
     def __str__(self) -> str:
         """Both shapes, and the range of the labels where they are finite numbers."""
         span = f" from {self.y.min()} to {self.y.max()}" if self.y.dtype.kind in "iuf" and self.y.size else ""
-        labels = f"the {self.split} labels are {self.y.dtype} {self.y.shape[1:]}{span}"
+        of = f" of {self.output}" if self.output else ""
+        labels = f"the {self.split} labels{of} are {self.y.dtype} {self.y.shape[1:]}{span}"
         return f"the network gives {self.outputs} a sample, {labels}"
 
     def classes(self) -> NDArray[np.int64]:
@@ -123,12 +128,15 @@ class Labels:
             raise BadInputError(f"the labels do not have the shape of the outputs: {self}")
 
 
-def not_finite(values: Array, name: str) -> str:
-    """Returns the line for `values` (n, ...) of which some are not finite: how many, and the first sample."""
+def not_finite(values: Array, name: str, first: int = 0) -> str:
+    """Returns the line for `values` (n, ...) of which some are not finite: how many, and the first sample.
+
+    `first` is the number of the first of the values.
+    """
     bad = ~np.isfinite(values).reshape(len(values), -1)
     count = int(bad.sum())
     verb = "value is" if count == 1 else "values are"
-    return f"{count} {verb} not finite in the {name}, first in sample {int(bad.any(axis=1).argmax())}"
+    return f"{count} {verb} not finite in the {name}, first in sample {first + int(bad.any(axis=1).argmax())}"
 
 
 def _core(shape: Shape) -> Shape:

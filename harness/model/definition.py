@@ -5,21 +5,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hil.core.arrays import Array
 from hil.core.errors import BadInputError, HilError, UnavailableError
 from hil.harness.comparison.gates import check_gates
+from hil.harness.data.loaded import batches
+from hil.harness.data.samples import Samples
 from hil.harness.model.field_check import check_fields
-from hil.harness.model.metric import METRICS, Metric, MetricFunction, Scale, check_drop, own_metric, scale_of
+from hil.harness.model.metric import (
+    METRICS,
+    Metric,
+    MetricFunction,
+    Scale,
+    check_drop,
+    metric_of_output,
+    own_metric,
+    scale_of,
+)
 
 LOSSES = ("logits", "probabilities", "mse")
+SPLITS = ("train", "test")
+ALL_SPLITS = (*SPLITS, "validation", "calibration")
 REPAIRS = (
     *("per_channel_guess", "shared_quantizer", "relu_layer", "dead_channels", "calibrated_ranges"),
     "kernel_regularizer",
@@ -29,6 +39,8 @@ SCHEDULES = ("polynomial", "constant")
 SPARSITY_BY = ("uniform", "sensitivity")
 OF_METRIC = ("max_accuracy_drop", "min_accuracy")
 """Limits in the unit of the model's metric."""
+Loss = str | Callable[[], Any]
+MetricChoice = str | Metric | MetricFunction | None
 PALETTE = 32
 """Size of the palette of Arm's weight compression, in distinct weights."""
 
@@ -37,15 +49,28 @@ PALETTE = 32
 class Dataset:
     """Training and test samples of a model."""
 
-    load: Callable[[str], tuple[Array, Array]]
-    """Function of a split, `"train"` or `"test"`, that returns (x float32 (n, *input shape), y (n, ...))."""
+    load: Callable[[str], Any]
+    """Function of a split, `"train"` or `"test"`, that returns (x, y) or (x, y, weights), or gives them batch by batch.
+
+    x and y are arrays (n, ...), or tuples of arrays in the order of the network's inputs and outputs, or mappings of
+    their names to arrays; weights (n,) count the samples. Batches come from a generator, a `tf.data.Dataset` or a
+    `keras.utils.Sequence`, and are never all in memory. Integers keep their dtype until a training batch is made.
+    """
     files: Callable[[], list[Path]]
     """Function that lists the files that `load` reads, which identify the data.
 
     It raises `UnavailableError` with a hint when the data is not on this machine.
     """
-    cache: bool = False
-    """Puts the arrays into the store, for loaders that compute for more than a second."""
+    splits: tuple[str, ...] = SPLITS
+    """Splits that `load` knows: beside `"train"` and `"test"`, `"calibration"` has the samples that set activation
+    ranges, and `"validation"` those that are evaluated after each epoch."""
+    validation: float = 0.0
+    """Share of the training samples that is held out for validation, where `load` has no such split. Unit: fraction."""
+    augment: Callable[..., Any] | None = None
+    """Function of a training batch (x, y, random generator of NumPy) that returns (x, y), called in each epoch anew.
+
+    x is the array of the only input or a tuple of arrays, in the dtype of the data; y likewise.
+    """
 
     def present(self) -> list[Path]:
         """Returns the files of `files`; raises `UnavailableError` for the first that is not on this machine.
@@ -65,26 +90,22 @@ class Dataset:
                 raise UnavailableError(f"the data is not on this machine: no file {file}")
         return found
 
-    def read(self, split: str) -> tuple[Array, Array]:
-        """Loads and checks (x, y) of a split; raises `BadInputError` if `load` fails or returns anything else."""
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if not set(SPLITS) <= set(self.splits) <= set(ALL_SPLITS):
+            raise BadInputError(f"splits {self.splits}", hint=f"train and test, and of these: {', '.join(ALL_SPLITS)}")
+        if not 0 <= self.validation < 1:
+            raise BadInputError(f"validation {self.validation:g}: a share of the training samples, from 0 to below 1")
+
+    def read(self, split: str) -> Iterator[Samples]:
+        """Loads and checks a split, in parts; raises `BadInputError` if `load` fails or returns anything else."""
         try:
             loaded = self.load(split)
         except HilError:
             raise
         except Exception as error:
             raise BadInputError(f"the {split} data cannot be loaded: {type(error).__name__}: {error}") from error
-        if not (
-            isinstance(loaded, tuple) and len(loaded) == 2 and all(isinstance(part, np.ndarray) for part in loaded)
-        ):
-            parts = [type(part).__name__ for part in loaded] if isinstance(loaded, tuple) else type(loaded).__name__
-            raise BadInputError(f"the loader's {split} data is no pair (x, y) of NumPy arrays but {parts}")
-        x, y = loaded
-        if y.dtype.hasobject:
-            raise BadInputError(f"the {split} labels are objects, no array of numbers", hint="y: numbers (n, ...)")
-        if x.ndim < 2 or x.dtype.kind not in "fiu" or len(x) == 0 or y.ndim == 0 or len(x) != len(y):
-            given = f"x {x.dtype}{list(x.shape)} and y {y.dtype}{list(y.shape)}"
-            raise BadInputError(f"the {split} data is {given}", hint="x: numbers (n, ...), y: (n, ...), n at least 1")
-        return np.asarray(x, np.float32), y
+        return batches(loaded, split)
 
 
 @dataclass(frozen=True)
@@ -152,10 +173,13 @@ class Recipe:
     keep: tuple[str, ...] = ()
     """Names of layers that are neither pruned nor clustered."""
     calibration: int = 200
-    """Training samples that set the activation ranges of `ptq`, `npu_ptq` and `int16x8`.
+    """Samples that set the activation ranges of `ptq`, `npu_ptq` and `int16x8`: of the split `"calibration"` where the
+    data has one, else training samples, as many of each class where there are classes.
 
     Quantization-aware training begins with the ranges of as many. Unit: samples.
     """
+    class_weight: str | Mapping[int, float] | None = None
+    """Weight of a class in training: `"balanced"` gives each class the same sum, a mapping names a weight by class."""
     repairs: tuple[str, ...] = REPAIRS
     """Workarounds for TFMOT's defects in quantization-aware training, by name (docs/techniques.md)."""
 
@@ -176,6 +200,9 @@ class Recipe:
             raise BadInputError(f"unknown schedule {self.schedule}", hint=f"known: {', '.join(SCHEDULES)}")
         if not 2 < self.clusters <= 255:
             raise BadInputError(f"{self.clusters} clusters: must be 3 to 255")
+        if not (self.class_weight in (None, "balanced") or isinstance(self.class_weight, Mapping)):
+            hint = '"balanced", or a mapping of class to weight'
+            raise BadInputError(f"class_weight is {self.class_weight!r}", hint=hint)
         if self.calibration < 1:
             raise BadInputError(f"calibration on {self.calibration} samples: must be at least 1")
         if unknown := set(self.repairs) - set(REPAIRS):
@@ -216,6 +243,9 @@ class Recipe:
         if technique == "fold":
             return {}
         used: dict[str, Any] = {"seed": self.seed, "batch_size": self.batch_size, **asdict(self.fine_tune(technique))}
+        if self.class_weight is not None:
+            weights = self.class_weight
+            used["class_weight"] = weights if isinstance(weights, str) else {str(k): w for k, w in weights.items()}
         kind = technique.removeprefix("npu_")
         if kind in ("prune", "cluster", "sparse_cluster") or technique == "npu_pcqat":
             used["keep"] = list(self.keep)
@@ -290,16 +320,20 @@ class Model:
     """Limits that `budget` and `hil tree` check."""
     gates: Mapping[str, str] = field(default_factory=dict)
     """Gates of figures against a baseline, such as `{"latency": "2 %", "flash": "off"}` (docs/results.md)."""
-    metric: str | Metric | MetricFunction | None = None
+    metric: MetricChoice | Mapping[str, MetricChoice] = None
     """Accuracy: `"top1"`, `"binary"`, `"auc"`, `"r2"`, a function of (outputs, labels), larger is better, or a Metric.
 
-    A Metric also says its unit and direction. With None it follows from outputs, labels and loss (docs/models.md).
+    A Metric also says its unit and direction. With None it follows from outputs, labels and loss (docs/models.md). Of
+    several outputs a mapping names the one that decides and its metric; a function gets tuples of all outputs and all
+    labels.
     """
-    loss: str | Callable[[], Any] = "logits"
+    loss: Loss | Mapping[str, Loss] = "logits"
     """Loss of training: `"logits"` or `"probabilities"`, cross-entropies of such outputs, or `"mse"`, the mean square.
 
-    Or a function that returns a Keras loss.
+    Or a function that returns a Keras loss. Of several outputs a mapping names the loss of each.
     """
+    loss_weights: Mapping[str, float] | None = None
+    """Weight of each output's loss in the sum, 1 for those not named. Unit: none."""
     weights: str | Path | None = None
     """Trained base of a `build` function: an `.npz` with one array per weight; None trains it by `recipe.base`."""
     tflite: str | Path | None = None
@@ -318,19 +352,31 @@ class Model:
         self._check_of_int8()
         if self.weights is not None and self.keras_file is not None:
             raise BadInputError(f"model {self.name}: {self.keras_file.name} holds its weights, so give no others")
-        for field_name, value in (("metric", self.metric), ("loss", self.loss)):
-            of_metric = field_name == "metric" and (value is None or isinstance(value, Metric))
-            if not (isinstance(value, str) or callable(value) or of_metric):
-                hint = "a name or a function" if field_name == "metric" else "a name, or a function that returns a loss"
-                raise BadInputError(f"model {self.name}: {field_name} is {type(value).__name__} {value!r}", hint=hint)
         if not isinstance(self.data, Dataset):
             raise BadInputError(f"model {self.name}: data is {type(self.data).__name__}", hint="Dataset(load, files)")
-        if isinstance(self.metric, str) and self.metric not in METRICS:
-            raise BadInputError(f"model {self.name}: unknown metric {self.metric}", hint=f"known: {', '.join(METRICS)}")
-        if isinstance(self.loss, str) and self.loss not in LOSSES:
-            raise BadInputError(f"model {self.name}: unknown loss {self.loss}", hint=f"known: {', '.join(LOSSES)}")
+        self._check_metric()
+        self._check_losses()
         check_drop(self.budget.max_accuracy_drop, self.metric_scale)
         check_gates(self.gates)
+
+    def _check_metric(self) -> None:
+        if isinstance(self.metric, Mapping) and len(self.metric) != 1:
+            hint = "one decides: name that, or give a function of all outputs"
+            raise BadInputError(f"model {self.name}: metric names {len(self.metric)} outputs", hint=hint)
+        metric = metric_of_output(self.metric)[1]
+        if not (metric is None or isinstance(metric, str | Metric) or callable(metric)):
+            given = f"{type(metric).__name__} {metric!r}"
+            raise BadInputError(f"model {self.name}: metric is {given}", hint="a name or a function")
+        if isinstance(metric, str) and metric not in METRICS:
+            raise BadInputError(f"model {self.name}: unknown metric {metric}", hint=f"known: {', '.join(METRICS)}")
+
+    def _check_losses(self) -> None:
+        for loss in self.loss.values() if isinstance(self.loss, Mapping) else (self.loss,):
+            if not (isinstance(loss, str) or callable(loss)):
+                hint = "a name, or a function that returns a loss"
+                raise BadInputError(f"model {self.name}: loss is {type(loss).__name__} {loss!r}", hint=hint)
+            if isinstance(loss, str) and loss not in LOSSES:
+                raise BadInputError(f"model {self.name}: unknown loss {loss}", hint=f"known: {', '.join(LOSSES)}")
 
     def budget_with(self, limits: Mapping[str, float]) -> Budget:
         """Returns the budget with other `limits`, by name.
@@ -344,10 +390,11 @@ class Model:
     @property
     def metric_scale(self) -> Scale | None:
         """Scale of the metric's values; None where the metric follows from data and a loss that does not tell."""
-        if (own := own_metric(self.metric)) is not None:
+        metric = metric_of_output(self.metric)[1]
+        if (own := own_metric(metric)) is not None:
             return own.scale
         of_classes = self.loss in ("logits", "probabilities")
-        return scale_of(str(self.metric)) if self.metric else Scale() if of_classes else None
+        return scale_of(str(metric)) if metric else Scale() if of_classes else None
 
     def _check_of_int8(self) -> None:
         """Raises `BadInputError` for a field that has no effect on an int8 file."""
@@ -355,6 +402,7 @@ class Model:
             "weights": self.weights is not None,
             "recipe": self.recipe != Recipe(),
             "loss": self.loss != "logits",
+            "loss_weights": self.loss_weights is not None,
             "techniques": self.techniques is not None,
         }
         if self.tflite is not None and any(given.values()):

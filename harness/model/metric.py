@@ -11,8 +11,9 @@ is better: it is never shown in percent.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
@@ -95,6 +96,11 @@ class Metric:
     @property
     def scale(self) -> Scale:
         return Scale(self.unit, self.lower_is_better)
+
+
+def metric_of_output(metric: Any) -> tuple[str, Any]:
+    """Returns the output that a model file's metric is of, and the metric; an empty name if the file names none."""
+    return next(iter(metric.items())) if isinstance(metric, Mapping) and metric else ("", metric)
 
 
 def own_metric(metric: str | Metric | MetricFunction | None) -> Metric | None:

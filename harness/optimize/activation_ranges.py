@@ -25,6 +25,7 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.harness.optimize.keras.keras2 import import_tensorflow, import_tfmot
 from hil.harness.optimize.layers import unwrap, weight_name
+from hil.harness.optimize.network_inputs import as_inputs, as_outputs
 from hil.harness.optimize.repairs import replaced
 
 _QUANTIZERS = "tensorflow_model_optimization.python.core.quantization.keras.quantizers"
@@ -48,10 +49,10 @@ Observe = Callable[[ActivationRange, Array], Array]
 """Called with a range and the float values (n, ...) that reach it; returns the values to go on with."""
 
 
-def set_activation_ranges(network: Any, samples: Array | Sequence[Array]) -> None:
+def set_activation_ranges(network: Any, samples: Sequence[Array]) -> None:
     """Sets each activation range of a quantization-aware network to the least and largest float value on samples.
 
-    `samples` are (n, *input shape), or a sequence of such arrays for several inputs.  A range includes zero, as TFLite
+    `samples` are arrays (n, *input shape) by input.  A range includes zero, as TFLite
     demands.  One that saw only zeros stays as it is: every range represents zero, and an empty one would let no
     gradient through.  Raises `BadInputError` naming the layer if a value is not finite.
     """
@@ -72,18 +73,17 @@ def set_activation_ranges(network: Any, samples: Array | Sequence[Array]) -> Non
             at.high.assign(high)
 
 
-def run_in_float(network: Any, samples: Array | Sequence[Array], observe: Observe) -> Iterator[list[Array]]:
+def run_in_float(network: Any, samples: Sequence[Array], observe: Observe) -> Iterator[list[Array]]:
     """Runs a quantization-aware network without its quantization; yields its outputs batch by batch.
 
     `observe` gets the values at every quantization of activations.  Weights are not quantized either.
     """
-    inputs = [samples] if isinstance(samples, np.ndarray) else list(samples)
     ranges = _ranges(network)
-    for start in range(0, len(inputs[0]), BATCH):
-        batch = [part[start : start + BATCH] for part in inputs]
+    for start in range(0, len(samples[0]), BATCH):
+        batch = as_inputs(network, [part[start : start + BATCH] for part in samples])
         with _observed(lambda low, values: observe(ranges[id(low)], values)):
-            outputs = network(batch if len(batch) > 1 else batch[0], training=False)
-        yield [np.asarray(x) for x in (outputs if isinstance(outputs, list | tuple) else [outputs])]
+            outputs = network(batch, training=False)
+        yield [np.asarray(output) for output in as_outputs(outputs)]
 
 
 def _ranges(network: Any) -> dict[int, ActivationRange]:

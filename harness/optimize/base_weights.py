@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from hil.core.errors import BadInputError, HilError
+from hil.harness.data.loaded import joined
 from hil.harness.metrics.base_score import base_score
 from hil.harness.metrics.scores import finite_score
 from hil.harness.model import Model, load_model_file
 from hil.harness.optimize.data_check import check_data
+from hil.harness.optimize.network_inputs import predict
 from hil.harness.optimize.trained_base import save_weights, train_base
-from hil.harness.optimize.training import TrainingData, predict
 from hil.harness.output_file import check_output
 
 
@@ -40,15 +41,16 @@ def _train(path: Path, output: Path | None) -> None:
         raise BadInputError(f"model {model.name} is trained already: {model.keras_file} holds it")
     output = output or _beside(model)
     check_output(output, "-o", (".npz",))
-    train, test = (TrainingData(*model.data.read(split)) for split in ("train", "test"))
-    task = check_data(replace(model, weights=None), train, test)
+    train, test = (joined(model.data.read(split)) for split in ("train", "test"))
+    found = check_data(replace(model, weights=None), train, test)
+    task, train, test = found.task, found.interface.arranged(train), found.interface.arranged(test)
     network = train_base(model, train, lambda done, total, text: print(f"\r{text} {done}/{total}", end=""))
     save_weights(network, output)
     print(f"\n{output}: {network.count_params()} parameters")
-    outputs = predict(network, test.x)
-    score = finite_score(task, outputs, task.labels(test.y), "float base")
-    print(f"{task.metric} {score:.4f} of {len(test.y)} test samples")
-    if (base := base_score(task, test.y, outputs)) and base.learned_nothing:
+    outputs, labels = found.interface.metric(predict(network, test)), found.interface.metric(test.y)
+    score = finite_score(task, outputs, task.labels(labels), "float base")
+    print(f"{task.metric} {score:.4f} of {len(test)} test samples")
+    if (base := base_score(task, labels, outputs)) and base.learned_nothing:
         print(base.remark)
 
 

@@ -31,8 +31,8 @@ _SQUASHED_STEP = 1 / 128
 """Largest int8 step of TFLite's sigmoid and softmax (1/256) and tanh (1/128)."""
 
 
-def clipped_outputs(network: Any, samples: Array | Sequence[Array]) -> list[str]:
-    """Describes, in lines, the outputs that are clipped on samples (n, *input shape); no line if none is.
+def clipped_outputs(network: Any, samples: Sequence[Array]) -> list[str]:
+    """Describes, in lines, the outputs that are clipped on samples (n, *input shape) by input; no line if none is.
 
     A network without quantization in its graph, or with an output that is not quantized, has no such range.
     """
@@ -69,7 +69,7 @@ def _source(tensor: Any) -> _Source | None:
         tensor = inputs[0]
 
 
-def _describe(network: Any, samples: Array | Sequence[Array], place: int, source: _Source) -> str:
+def _describe(network: Any, samples: Sequence[Array], place: int, source: _Source) -> str:
     """Returns the line on output number `place`; an empty one if it is fine."""
     outside = total = 0
     low = high = 0.0

@@ -1,8 +1,8 @@
 """Conversion of a Keras model to a fully quantized TFLite file.
 
-    int8 = to_tflite(model, "ptq", x_train[:200])       # float model, calibrated on samples
-    int8 = to_tflite(model, "qat", x_train[:200])       # quantization-aware model, with its trained ranges
-    int8 = to_tflite(model, "npu_ptq", x_train[:200])   # post-training, per-tensor weight scales
+    int8 = to_tflite(model, "ptq", [x_train[:200]])     # float model, calibrated on samples
+    int8 = to_tflite(model, "qat", [x_train[:200]])     # quantization-aware model, with its trained ranges
+    int8 = to_tflite(model, "npu_ptq", [x_train[:200]]) # post-training, per-tensor weight scales
 
 Inputs and outputs are int8 (int16 for "int16x8"), the batch is fixed at 1: with a dynamic batch the converter leaves
 SHAPE and PACK operators that no NPU takes.  The graph is frozen in memory; through a SavedModel, TensorFlow's default,
@@ -13,7 +13,7 @@ LSTM needs the SavedModel, from which the converter makes UNIDIRECTIONAL_SEQUENC
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,35 +25,39 @@ from hil.harness.blame import first_cause
 from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet
 from hil.harness.optimize.layers import flat_layers
-from hil.harness.optimize.training import Progress
+from hil.harness.optimize.network_inputs import Progress, as_inputs, as_outputs
+from hil.harness.optimize.tensor_order import in_order
 from hil.harness.optimize.zero_offsets import nonzero_offsets
 
 CONVERSIONS = ("ptq", "npu_ptq", "qat", "int16x8")
 _LARGEST_BIAS = 2**31 - 1
 
 
-def to_tflite(keras_model: Any, conversion: str, calibration: Array, progress: Progress | None = None) -> bytes:
+def to_tflite(
+    keras_model: Any, conversion: str, calibration: Sequence[Array], progress: Progress | None = None
+) -> bytes:
     """Converts a Keras model and checks that the file is fully quantized.
 
-    `conversion` is one of `CONVERSIONS` (`paths.conversion` of a path); `calibration` are float32 samples (n, *input
-    shape), which "qat" does not use.  Raises `ConvertError` if TensorFlow refuses the model or leaves something in
+    `conversion` is one of `CONVERSIONS` (`paths.conversion` of a path); `calibration` are samples (n, *input shape)
+    by input, which "qat" does not use.  Raises `ConvertError` if TensorFlow refuses the model or leaves something in
     float.
     """
     if conversion not in CONVERSIONS:
         raise BadInputError(f"unknown conversion {conversion}", hint=f"known: {', '.join(CONVERSIONS)}")
-    shape = _sample_shape(keras_model)
-    if conversion != "qat" and (len(calibration) == 0 or calibration.shape[1:] != shape):
-        raise BadInputError(f"calibration samples of shape {calibration.shape}, the model takes (n, {shape})")
+    shapes = _sample_shapes(keras_model)
+    given = [array.shape[1:] for array in calibration]
+    if conversion != "qat" and (given != shapes or any(len(array) == 0 for array in calibration)):
+        raise BadInputError(f"calibration samples of shapes {given}, the model takes {shapes}")
     with deferred_interrupt(), quiet() as log, nonzero_offsets(keras_model):
         try:
-            content = bytes(_converter(keras_model, conversion, shape, calibration, progress).convert())
+            content = bytes(_converter(keras_model, conversion, calibration, progress).convert())
         except Exception as error:
             failure = error
             content = b""
     if not content:
         raise _refusal(failure, log.text, keras_model)
     check_quantized(content, [layer.name for layer in flat_layers(keras_model)])
-    return content
+    return in_order(content, list(keras_model.input_names)) if _has_lstm(keras_model) else content
 
 
 def _refusal(failure: Exception | None, log: str, keras_model: Any) -> ConvertError:
@@ -79,25 +83,32 @@ def layer_of(tensor: str, layers: Collection[str]) -> str:
     return next((word for word in reversed(named) if word in layers), "")
 
 
-def _sample_shape(keras_model: Any) -> tuple[int, ...]:
-    """Returns the shape of one sample; raises `ConvertError` for several inputs or outputs, or a dynamic axis."""
-    if len(keras_model.inputs) != 1 or len(keras_model.outputs) != 1:
-        raise ConvertError(
-            "the model has more than one input or output", hint="wrap it in a model that has one of each"
-        )
-    shape = tuple(keras_model.inputs[0].shape)[1:]
-    if None in shape:
-        raise ConvertError(f"the model's input shape {shape} is not fixed", hint="give every axis of Input a size")
-    return shape
+def _sample_shapes(keras_model: Any) -> list[tuple[int, ...]]:
+    """Returns the shapes of one sample by input; raises `ConvertError` for a dynamic axis."""
+    shapes = [tuple(tensor.shape)[1:] for tensor in keras_model.inputs]
+    for shape in shapes:
+        if None in shape:
+            hint = "give every axis of Input a size"
+            raise ConvertError(f"the model's input shape {shape} is not fixed", hint=hint)
+    return shapes
 
 
-def _converter(
-    keras_model: Any, conversion: str, shape: tuple[int, ...], calibration: Array, progress: Progress | None
-) -> Any:
-    """Configures TensorFlow's converter."""
+def _converter(keras_model: Any, conversion: str, calibration: Sequence[Array], progress: Progress | None) -> Any:
+    """Configures TensorFlow's converter.
+
+    A frozen graph keeps the order of inputs and outputs; a SavedModel does not (`tensor_order`).
+    """
     tf = import_tensorflow()
-    spec = tf.TensorSpec((1, *shape), tf.float32, name=keras_model.inputs[0].name.split(":")[0])
-    graph = tf.function(lambda sample: keras_model(sample, training=False)).get_concrete_function(spec)
+    specs = [
+        tf.TensorSpec((1, *tensor.shape[1:]), tensor.dtype, name=name)
+        for tensor, name in zip(keras_model.inputs, keras_model.input_names, strict=True)
+    ]
+
+    def run(*inputs: Any) -> Any:
+        outputs = as_outputs(keras_model(list(inputs) if len(inputs) > 1 else inputs[0], training=False))
+        return list(outputs) if len(outputs) > 1 else outputs[0]
+
+    graph = tf.function(run).get_concrete_function(*specs)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph], keras_model)
     converter.experimental_lower_to_saved_model = _has_lstm(keras_model)  # a frozen LSTM crashes the converter
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -105,7 +116,7 @@ def _converter(
     converter.inference_input_type = converter.inference_output_type = kind
     if conversion != "qat":  # with supported_ops set, a quantization-aware model would need samples
         operators = tf.lite.OpsSet
-        converter.representative_dataset = lambda: _samples(calibration, progress)
+        converter.representative_dataset = lambda: _samples(keras_model, calibration, progress)
         converter.target_spec.supported_ops = [
             operators.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
             if conversion == "int16x8"
@@ -121,11 +132,17 @@ def _has_lstm(keras_model: Any) -> bool:
     return any(type(part).__name__ == "LSTM" and not getattr(part, "unroll", False) for part in inner)
 
 
-def _samples(calibration: Array, progress: Progress | None) -> Iterator[list[Array]]:
-    for number, sample in enumerate(calibration):
+def _samples(
+    keras_model: Any, calibration: Sequence[Array], progress: Progress | None
+) -> Iterator[tuple[str, dict[str, Array]] | list[Array]]:
+    """Iterates over calibration samples; those of a SavedModel with several inputs go by name."""
+    names = keras_model.input_names if _has_lstm(keras_model) and len(calibration) > 1 else []
+    for number in range(len(calibration[0])):
         if progress is not None:
-            progress(number, len(calibration), "calibrate")
-        yield [np.asarray(sample[None], np.float32)]
+            progress(number, len(calibration[0]), "calibrate")
+        given = as_inputs(keras_model, [array[number : number + 1] for array in calibration])
+        inputs = given if isinstance(given, list) else [given]
+        yield ("serving_default", dict(zip(names, inputs, strict=True))) if names else inputs
 
 
 def _one_scale_a_kernel(converter: Any) -> None:

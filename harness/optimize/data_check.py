@@ -1,6 +1,6 @@
 """Check of a model's data, loss and metric against its network, before anything is trained.
 
-    task = check_data(model, TrainingData(*train), TrainingData(*test))     # LearningTask("classes", "top1", (10,))
+    check_data(model, train, test).task         # LearningTask("classes", "top1", (10,))
 
 The network runs on samples of the data as it is before training, or with its trained weights where the model has some;
 loss and metric are called on its outputs.
@@ -8,6 +8,8 @@ loss and metric are called on its outputs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,46 +17,84 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.harness.blame import first_cause
+from hil.harness.data.interface import Interface, interface
+from hil.harness.data.samples import Samples
 from hil.harness.metrics.labels import Labels, not_finite
 from hil.harness.metrics.learning_task import LearningTask, learning_task
-from hil.harness.metrics.loss_kind import loss_kind
 from hil.harness.metrics.scores import finite_score
 from hil.harness.model import Model
+from hil.harness.model.metric import metric_of_output, own_metric
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet, seeded
 from hil.harness.optimize.network_check import check_network
+from hil.harness.optimize.network_inputs import Progress, as_inputs, as_outputs, check_samples, predict
+from hil.harness.optimize.output_losses import output_losses
 from hil.harness.optimize.trained_base import base_model, build_network
-from hil.harness.optimize.training import Progress, TrainingData, check_samples, keras_loss, loss_labels, predict
 
 _SAMPLES = 32
 _SAME_VALUES = ("Reshape", "Flatten", "Permute", "Dropout")
 """Layers that move values and change none."""
 
 
-def check_data(model: Model, train: TrainingData, test: TrainingData, progress: Progress | None = None) -> LearningTask:
-    """Finds the learning task of a model file.
+@dataclass(frozen=True)
+class CheckedData:
+    """The learning task of a model, and the interface of its network."""
+
+    task: LearningTask
+    interface: Interface
+
+
+def check_data(model: Model, train: Samples, test: Samples, progress: Progress | None = None) -> CheckedData:
+    """Finds the learning task of a model file; the samples are as its loader gives them.
 
     Raises `BadInputError` of one line if samples, labels, loss or metric do not fit each other and the network.
     """
-    for split, data in (("training", train), ("test", test)):
-        if not np.isfinite(data.x).all():
-            raise BadInputError(not_finite(data.x, f"{split} samples"))
-        if len(data.x) > 1 and all(np.array_equal(sample, data.x[0]) for sample in data.x[1:]):
-            raise BadInputError(f"all {len(data.x)} {split} samples are equal: no range can be calibrated with them")
     trained = model.weights is not None or model.keras_file is not None
     network = base_model(model, None) if trained else _initial_network(model)
-    for data in (train, test):
-        check_samples(network, data.x)
+    output, metric = metric_of_output(model.metric)
+    train, test = (data.arranged(network.input_names, network.output_names) for data in (train, test))
+    for split, data in (("training", train), ("test", test)):
+        check_samples(network, data)
+        _check_values(split, data)
+    own = own_metric(metric)
+    found = interface(network.input_names, network.output_names, test, output, takes_all=own is not None)
     few = train.sample(_SAMPLES, model.recipe.seed)
-    outputs = _run(network, few.x)
-    if not np.isfinite(outputs).all():
+    outputs = _run(network, few)
+    if not all(np.isfinite(array).all() for array in outputs):
         raise BadInputError("the network's outputs are not finite on training samples: look at its weights")
-    labels, loss = Labels(test.y, tuple(outputs.shape)[1:]), loss_kind(keras_loss(model.loss))
-    task = learning_task(model.metric, labels, loss, test.x.shape[1:], _activation(network))
+    task = _task(model, network, test, found)
     if not trained:  # else a technique checks the labels before it trains, and ptq needs no loss
         _probe_loss(network, model, train, few, outputs)
     if task.own is not None:
-        _probe_metric(task, predict(network, test.x, progress), test.y)
-    return task
+        _probe_metric(task, found.metric(predict(network, test, progress)), found.metric(test.y))
+    return CheckedData(task, found)
+
+
+def _task(model: Model, network: Any, test: Samples, found: Interface) -> LearningTask:
+    """Finds the task of the output that the metric is of; a metric of all outputs is the user's own."""
+    place = found.output or 0
+    losses = output_losses(network, test, model.loss, model.loss_weights)
+    several = len(found.outputs) > 1
+    labels = Labels(test.y[place], losses.shapes[place], output=found.outputs[place] if several else "")
+    inputs = test.inputs.arrays[0].shape[1:] if len(found.inputs) == 1 else ()
+    metric = metric_of_output(model.metric)[1]
+    return learning_task(metric, labels, losses.kind(place), inputs, _activation(network, place))
+
+
+def _check_values(split: str, data: Samples) -> None:
+    """Raises `BadInputError` for samples that are not finite, or all equal."""
+    names = data.inputs.names if len(data.inputs.names) > 1 else ("",)
+    for number, (name, array) in enumerate(zip(names, data.inputs.arrays, strict=True)):
+        of = f" of {name}" if name else ""
+        first, equal, start = array[:1], len(data) > 1, 0
+        for part in data.chunks():
+            values = part.x[number]
+            if not np.isfinite(values).all():
+                raise BadInputError(not_finite(values, f"{split} samples{of}", start))
+            equal = equal and bool((values == first).all())
+            start += len(part)
+        if equal:
+            line = f"all {len(data)} {split} samples{of} are equal: no range can be calibrated with them"
+            raise BadInputError(line)
 
 
 def _initial_network(model: Model) -> Any:
@@ -65,19 +105,20 @@ def _initial_network(model: Model) -> Any:
     return network
 
 
-def _run(network: Any, x: Array) -> Any:
+def _run(network: Any, samples: Samples) -> tuple[Any, ...]:
     """Returns the outputs (n, ...); raises `BadInputError` if TensorFlow cannot run the network on this machine."""
     try:
         with quiet():
-            return network(x, training=False)
+            return as_outputs(network(as_inputs(network, samples.x), training=False))
     except Exception as error:
-        message = f"the network does not run on samples of shape {x.shape[1:]}: {type(error).__name__}"
+        shapes = ", ".join(str(array.shape[1:]) for array in samples.inputs.arrays)
+        message = f"the network does not run on samples of shape {shapes}: {type(error).__name__}"
         raise BadInputError(f"{message}: {first_cause(error)}") from error
 
 
-def _activation(network: Any) -> str:
-    """Name of the activation at the network's end, empty if there is none or it is not known."""
-    layer = network.outputs[0]._keras_history.layer
+def _activation(network: Any, place: int) -> str:
+    """Name of the activation at an output, empty if there is none or it is not known."""
+    layer = network.outputs[place]._keras_history.layer
     while True:
         if getattr(layer, "outputs", None):  # a model inside the model
             layer = layer.outputs[0]._keras_history.layer
@@ -89,33 +130,39 @@ def _activation(network: Any) -> str:
     return str(called or type(layer).__name__).rpartition(".")[2].lower()
 
 
-def _probe_loss(network: Any, model: Model, train: TrainingData, few: TrainingData, outputs: Any) -> None:
+def _probe_loss(network: Any, model: Model, train: Samples, few: Samples, outputs: Sequence[Any]) -> None:
     """Raises `BadInputError` if labels do not fit the loss, or the loss of a few samples is no finite number.
 
     `outputs` are those of the samples `few`.
     """
-    tf, loss = import_tensorflow(), keras_loss(model.loss)
-    loss_labels(network, train, model.loss)
-    labels = loss_labels(network, few, model.loss)
-    line = f"{Labels(train.y, tuple(outputs.shape)[1:], 'training')}"
-    name = loss_kind(loss).name
+    tf, losses = import_tensorflow(), output_losses(network, train, model.loss, model.loss_weights)
+    losses.check(train)
+    labels, of_loss = losses.labels(few.y), [place for place, loss in enumerate(losses.losses) if loss is not None]
+    several = len(losses.names) > 1
+    line = "; ".join(
+        str(
+            Labels(train.labels.arrays[place], losses.shapes[place], "training", losses.names[place] if several else "")
+        )
+        for place in of_loss
+    )
+    name = ", ".join(losses.kind(place).name for place in of_loss)
     try:
         with quiet():
-            network.compile(loss=loss)
-            value = float(network.compute_loss(None, tf.constant(labels), outputs))
+            network.compile(loss=losses.losses if several else losses.losses[0])
+            given = [tf.constant(array) for array in labels]
+            value = float(network.compute_loss(None, *((given, list(outputs)) if several else (given[0], outputs[0]))))
     except Exception as error:
         raise BadInputError(f"the loss {name} fails: {line}: {type(error).__name__}: {first_cause(error)}") from error
     if not np.isfinite(value):
         raise BadInputError(f"the loss {name} is {value} before training: {line}")
 
 
-def _probe_metric(task: LearningTask, outputs: Array, labels: Array) -> None:
+def _probe_metric(task: LearningTask, outputs: Any, labels: Any) -> None:
     """Raises `BadInputError` if the user's metric gives no finite number, neither for `outputs` nor for random ones.
 
     One that fails on an untrained network alone, which may put all samples into one class, may well be right.
     """
-    draw: Array = np.asarray(np.random.default_rng(0).random(outputs.shape), np.float32)
-    rows: Array = draw / draw.sum(axis=-1, keepdims=True) if outputs.ndim > 1 and outputs.shape[-1] > 1 else draw
+    rows = tuple(map(_drawn, outputs)) if isinstance(outputs, tuple) else _drawn(outputs)
     try:
         finite_score(task, outputs, labels, "untrained network")
     except BadInputError as error:
@@ -123,3 +170,10 @@ def _probe_metric(task: LearningTask, outputs: Array, labels: Array) -> None:
             finite_score(task, rows, labels, "random outputs")
         except BadInputError:
             raise error from None
+
+
+def _drawn(outputs: Array) -> Array:
+    """Returns random outputs of the same shape, whose rows add up to 1."""
+    draw: Array = np.asarray(np.random.default_rng(0).random(outputs.shape), np.float32)
+    whole: Array = draw / draw.sum(axis=-1, keepdims=True) if outputs.ndim > 1 and outputs.shape[-1] > 1 else draw
+    return whole

@@ -1,6 +1,6 @@
 """Fidelity of an int8 file to the Keras model that it was made from: signal to quantization noise of its outputs.
 
-    found = measure_fidelity(int8, keras_model, samples)
+    found = measure_fidelity(int8, keras_model, samples.x)
     found.sqnr_db                                  # 34.2, of the worst output
     shortfall(found, 34.2)                         # "0.1 dB, ptq has 34.2 dB" if it is another function, else ""
 
@@ -25,7 +25,7 @@ times as large; two exchanged channels (40 of 71) or a dropped bias (3 of 54) ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,8 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet
-from hil.targets.execution.signature import TensorSpec, dequantize, quantize, read_signature
+from hil.harness.optimize.network_inputs import as_inputs, as_outputs
+from hil.targets.execution.signature import TensorSpec, dequantize, quantize_samples, read_signature
 
 COMPARED = 64
 """Samples of a comparison."""
@@ -58,18 +59,19 @@ class Fidelity:
         return min(self.db)
 
 
-def measure_fidelity(int8: bytes, keras_model: Any, samples: Array) -> Fidelity:
+def measure_fidelity(int8: bytes, keras_model: Any, samples: Sequence[Array]) -> Fidelity:
     """Compares a quantized TFLite file with a Keras model on samples float32 (n, *input shape)."""
     specs = read_signature(int8).outputs
     runs = [
         [interpreter.get_tensor(detail["index"])[0] for detail in interpreter.get_output_details()]
         for interpreter in invocations(int8, samples)
     ]
-    wanted = import_tensorflow().nest.flatten(keras_model.predict(samples, batch_size=COMPARED, verbose=0))
+    wanted = as_outputs(keras_model(as_inputs(keras_model, samples), training=False))
+    wanted = tuple(np.asarray(output) for output in wanted)
     got = [dequantize(spec, np.stack(values)) for spec, values in zip(specs, zip(*runs, strict=True), strict=True)]
     steps = [_rms_noise(*pair) / _step(spec) for *pair, spec in zip(wanted, got, specs, strict=True)]
     figures = [signal_to_noise(*pair) for pair in zip(wanted, got, strict=True)]
-    return Fidelity(tuple(figures), tuple(steps), len(samples))
+    return Fidelity(tuple(figures), tuple(steps), len(samples[0]))
 
 
 def shortfall(found: Fidelity, ptq_db: float | None) -> str:
@@ -84,7 +86,7 @@ def shortfall(found: Fidelity, ptq_db: float | None) -> str:
     return f"{worst:.1f} dB, {needed if ptq_db is None or ptq_db < worst else f'ptq has {ptq_db:.1f} dB'}"
 
 
-def invocations(int8: bytes, samples: Array, *, every_tensor: bool = False) -> Iterator[Any]:
+def invocations(int8: bytes, samples: Sequence[Array], *, every_tensor: bool = False) -> Iterator[Any]:
     """Runs a file on each sample; yields TensorFlow's interpreter after each, with every tensor if asked for."""
     lite = import_tensorflow().lite
     with quiet():
@@ -94,10 +96,12 @@ def invocations(int8: bytes, samples: Array, *, every_tensor: bool = False) -> I
             experimental_preserve_all_tensors=every_tensor,
         )
         interpreter.allocate_tensors()
-    (spec,), (detail,) = read_signature(int8).inputs, interpreter.get_input_details()
-    for sample in quantize(spec, samples):
+    quantized = quantize_samples(read_signature(int8), samples)
+    places = [detail["index"] for detail in interpreter.get_input_details()]
+    for number in range(len(samples[0])):
         interpreter.reset_all_variables()
-        interpreter.set_tensor(detail["index"], sample[None])
+        for place, array in zip(places, quantized, strict=True):
+            interpreter.set_tensor(place, array[number : number + 1])
         interpreter.invoke()
         yield interpreter
 

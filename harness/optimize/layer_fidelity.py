@@ -11,6 +11,7 @@ Along the model these figures only fall, a little with each quantization, and mo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from hil.harness.optimize.fidelity import (
 from hil.harness.optimize.keras.flat_graph import flatten_model
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, quiet
 from hil.harness.optimize.layers import unwrap
+from hil.harness.optimize.network_inputs import as_inputs, as_outputs
 from hil.targets.execution.signature import read_signature
 
 TRACED = 16
@@ -36,12 +38,14 @@ _SAME_DB, _LOST_DB = 40.0, 0.0
 """Figures beyond these say no more: quantization alone, and nothing in common."""
 
 
-def check_fidelity(int8: bytes, keras_model: Any, samples: Array, leaf: str, ptq_db: float | None) -> Fidelity:
-    """Compares the file of a leaf with its Keras model on some of the samples float32 (n, *input shape).
+def check_fidelity(
+    int8: bytes, keras_model: Any, samples: Sequence[Array], leaf: str, ptq_db: float | None
+) -> Fidelity:
+    """Compares the file of a leaf with its Keras model on some of the samples, arrays (n, *input shape) by input.
 
     Raises `ConvertError` naming the first layer that differs if the file is another function (see `fidelity`).
     """
-    found = measure_fidelity(int8, keras_model, samples[:COMPARED])
+    found = measure_fidelity(int8, keras_model, [array[:COMPARED] for array in samples])
     if missing := shortfall(found, ptq_db):
         layer = first_difference(int8, keras_model, samples)
         raise ConvertError(
@@ -51,11 +55,11 @@ def check_fidelity(int8: bytes, keras_model: Any, samples: Array, leaf: str, ptq
     return found
 
 
-def first_difference(int8: bytes, keras_model: Any, samples: Array) -> str:
-    """Returns the first layer of a Keras model that a file does not compute; samples are float32 (n, *input shape)."""
+def first_difference(int8: bytes, keras_model: Any, samples: Sequence[Array]) -> str:
+    """Returns the first layer of a Keras model that a file does not compute; samples are (n, *input shape) by input."""
     model = _flat(keras_model)
     layers = [layer for layer in model.layers if len(layer._inbound_nodes) == 1 and _is_one_tensor(layer)]
-    delivered = _delivered(layers, _figures(int8, model, layers, samples[:TRACED]))
+    delivered = _delivered(layers, _figures(int8, model, layers, [array[:TRACED] for array in samples]))
     falls = {
         layer.name: min((delivered[source.name] for source in _inbound(layer, delivered)), default=_SAME_DB)
         - delivered[layer.name]
@@ -76,12 +80,12 @@ def _is_one_tensor(layer: Any) -> bool:
     return not isinstance(layer.output, list | tuple | dict) and bool(layer.output.dtype.is_floating)
 
 
-def _figures(int8: bytes, model: Any, layers: list[Any], samples: Array) -> dict[str, float]:
+def _figures(int8: bytes, model: Any, layers: list[Any], samples: Sequence[Array]) -> dict[str, float]:
     """Returns the signal to noise of each layer's most similar tensor, limited to what distinguishes layers."""
     with quiet():
         probe = import_keras().Model(model.inputs, [layer.output for layer in layers])
-        wanted = probe.predict(samples, batch_size=TRACED, verbose=0)
-    values = dict(zip((layer.name for layer in layers), import_tensorflow().nest.flatten(wanted), strict=True))
+        wanted = probe(as_inputs(probe, samples), training=False)
+    values = dict(zip((layer.name for layer in layers), map(np.asarray, as_outputs(wanted)), strict=True))
     tensors = _tensors(int8, samples)
     return {
         name: max((_figure(value, tensor) for tensor in tensors), default=_LOST_DB) for name, value in values.items()
@@ -94,7 +98,7 @@ def _figure(value: Array, tensor: Array) -> float:
     return min(_SAME_DB, max(_LOST_DB, signal_to_noise(value, tensor)))
 
 
-def _tensors(int8: bytes, samples: Array) -> list[Array]:
+def _tensors(int8: bytes, samples: Sequence[Array]) -> list[Array]:
     """Returns the real values (samples, ...) of the file's inputs and operators' outputs that have one scale."""
     signature = read_signature(int8)
     names = {name for outputs in signature.all_outputs for name in outputs} | {spec.name for spec in signature.inputs}

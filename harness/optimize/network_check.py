@@ -20,6 +20,8 @@ from hil.harness.optimize.keras.any_format import WRAPPERS
 from hil.harness.optimize.keras.hdf5_file import code_in
 from hil.harness.optimize.keras.keras2 import import_keras, quiet
 
+INPUT_TYPES = ("float32", "int32")
+"""Types of inputs: real numbers, which are quantized, and whole ones, which stay what they are."""
 _OWN_LAYERS = "build it of Keras' own layers"
 _PACKAGES = ("keras", "tf_keras", "tensorflow_model_optimization")
 _LOOPS = ("GRU", "SimpleRNN", "RNN", "StackedRNNCells", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
@@ -87,17 +89,14 @@ def _check_layer(layer: Any) -> None:
 
 
 def _check_shapes(network: Any) -> None:
-    if len(network.inputs) != 1 or len(network.outputs) != 1:
-        raise BadInputError(
-            f"the network has {len(network.inputs)} inputs and {len(network.outputs)} outputs",
-            hint="a model file takes one of each: wrap it in a model that has one of each",
-        )
-    (given,) = network.inputs
-    shape = tuple(given.shape)[1:]
-    if None in shape or not shape:
-        raise BadInputError(f"the network's input shape {shape} is not fixed", hint="give every axis of Input a size")
-    if given.dtype.name != "float32":
-        raise BadInputError(f"the network's input is {given.dtype.name}", hint="a quantized input holds real numbers")
+    for given, name in zip(network.inputs, network.input_names, strict=True):
+        shape, of = tuple(given.shape)[1:], f" {name}" if len(network.inputs) > 1 else ""
+        if None in shape or not shape:
+            hint = "give every axis of Input a size"
+            raise BadInputError(f"the shape {shape} of the network's input{of} is not fixed", hint=hint)
+        if given.dtype.name not in INPUT_TYPES:
+            hint = f"the types of inputs are {', '.join(INPUT_TYPES)}"
+            raise BadInputError(f"the network's input{of} is {given.dtype.name}", hint=hint)
 
 
 def _check_file(network: Any) -> None:

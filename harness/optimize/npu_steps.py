@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from hil.core.errors import OptimizeError
+from hil.harness.data.samples import Samples
 from hil.harness.model import Recipe
 from hil.harness.optimize.activation_ranges import set_activation_ranges
 from hil.harness.optimize.clustering import PreservedClusters, cluster_kernel
@@ -29,36 +30,36 @@ from hil.harness.optimize.npu_rules import clustered_layers, decide
 from hil.harness.optimize.pruning import prune_layers
 from hil.harness.optimize.quantization_aware import make_quantization_aware, with_default_quantizers
 from hil.harness.optimize.selection import cluster_counts, sparsities
-from hil.harness.optimize.training import TrainingData, TrainingPlan, fit
+from hil.harness.optimize.training import TrainingPlan, calibration_of, fit
 
 T = TypeVar("T", int, float)
 
 
-def npu_prune(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
+def npu_prune(model: Any, data: Samples, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Prunes the layers that the rules name, by magnitude."""
     shares = _some(sparsities("npu_prune", model, recipe), model, recipe, plan)
     return prune_layers(model, data, recipe, plan, shares)
 
 
-def npu_cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
+def npu_cluster(model: Any, data: Samples, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Clusters each kernel to the number of distinct weights that the rules give."""
     return _clustered("npu_cluster", model, data, recipe, plan)
 
 
-def npu_sparse_cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
+def npu_sparse_cluster(model: Any, data: Samples, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Clusters a pruned model; zeros stay zero, and zero is one of the clusters."""
     return _clustered("npu_sparse_cluster", model, data, recipe, plan)
 
 
-def npu_pcqat(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
+def npu_pcqat(model: Any, data: Samples, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Fine-tunes with fake quantization; every clustered kernel preserves its clusters and zeros."""
     aware = make_quantization_aware(model, "npu_pcqat", recipe.repairs)
-    set_activation_ranges(aware, data.sample(recipe.calibration, recipe.seed).x)
+    set_activation_ranges(aware, calibration_of(data, recipe, plan).x)
     fit(aware, data, plan, [PreservedClusters.of_model(aware, clustered_layers(model, recipe)).callback])
     return with_default_quantizers(aware, recipe.repairs)
 
 
-STEPS: dict[str, Callable[[Any, TrainingData, Recipe, TrainingPlan], Any]] = {
+STEPS: dict[str, Callable[[Any, Samples, Recipe, TrainingPlan], Any]] = {
     "npu_prune": npu_prune,
     "npu_cluster": npu_cluster,
     "npu_sparse_cluster": npu_sparse_cluster,
@@ -66,7 +67,7 @@ STEPS: dict[str, Callable[[Any, TrainingData, Recipe, TrainingPlan], Any]] = {
 }
 
 
-def _clustered(technique: str, model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
+def _clustered(technique: str, model: Any, data: Samples, recipe: Recipe, plan: TrainingPlan) -> Any:
     zero, copies = technique == "npu_sparse_cluster", LayerCopies()
     with quiet():
         made = replay(model, copies)

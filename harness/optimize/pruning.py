@@ -13,18 +13,17 @@ from typing import Any
 
 from hil.core.errors import OptimizeError
 from hil.harness.blame import first_cause
+from hil.harness.data.samples import Samples
 from hil.harness.model import Recipe
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
 from hil.harness.optimize.layers import TOUCHED
-from hil.harness.optimize.training import TrainingData, TrainingPlan, fit, mask_interval
+from hil.harness.optimize.training import TrainingPlan, fit, mask_interval
 
 
-def prune_layers(
-    model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan, shares: Mapping[str, float]
-) -> Any:
+def prune_layers(model: Any, data: Samples, recipe: Recipe, plan: TrainingPlan, shares: Mapping[str, float]) -> Any:
     """Returns a pruned and fine-tuned copy of `model`; `shares` maps the layers to prune to their share of zeros."""
     sparsity = import_tfmot().sparsity.keras
-    interval, last = mask_interval(plan.steps(len(data.x)))
+    interval, last = mask_interval(plan.steps(len(data)))
 
     def wrap(layer: Any) -> Any:
         share = shares.get(layer.name)

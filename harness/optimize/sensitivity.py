@@ -12,16 +12,19 @@ samples give the same shares.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from hil.harness.data.samples import Samples
 from hil.harness.model import Recipe
 from hil.harness.optimize.keras.keras2 import import_tensorflow
 from hil.harness.optimize.layers import flat_layers
-from hil.harness.optimize.training import TrainingData, keras_loss, loss_labels
+from hil.harness.optimize.network_inputs import as_inputs, as_outputs
+from hil.harness.optimize.output_losses import OutputLosses, output_losses
+from hil.harness.optimize.training import DEFAULT_GOAL, LearningGoal
 
 LEVELS = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 SAMPLES = 512
@@ -37,18 +40,18 @@ class SparsityAllocation:
 
 
 def allocate_sparsity(
-    model: Any, data: TrainingData, recipe: Recipe, names: Collection[str], loss: str | Callable[[], Any] = "logits"
+    model: Any, data: Samples, recipe: Recipe, names: Collection[str], goal: LearningGoal = DEFAULT_GOAL
 ) -> SparsityAllocation:
     """Allocates a sparsity to each of the layers `names`, `recipe.sparsity` over all of them; in the model's order."""
-    data = replace(data, y=loss_labels(model, data, loss))
+    losses_of = output_losses(model, data, goal.loss, goal.loss_weights)
     samples = data.sample(SAMPLES, recipe.seed)
     layers = [layer for layer in flat_layers(model) if layer.name in names]
-    losses = {layer.name: _losses(model, layer, samples, loss) for layer in layers}
+    losses = {layer.name: _losses(model, layer, samples, losses_of) for layer in layers}
     sizes = {layer.name: int(np.prod(layer.kernel.shape)) for layer in layers}
     return SparsityAllocation(greedy_shares(losses, sizes, recipe.sparsity, recipe.palette), losses)
 
 
-def _losses(model: Any, layer: Any, samples: TrainingData, loss: str | Callable[[], Any]) -> dict[float, float]:
+def _losses(model: Any, layer: Any, samples: Samples, losses: OutputLosses) -> dict[float, float]:
     kernel = layer.kernel.numpy()
     ordered = np.sort(np.abs(kernel), axis=None)
     found = {}
@@ -56,18 +59,23 @@ def _losses(model: Any, layer: Any, samples: TrainingData, loss: str | Callable[
         for level in LEVELS:
             threshold = ordered[min(round(level * kernel.size), kernel.size - 1)]
             layer.kernel.assign(np.where(np.abs(kernel) < threshold, np.float32(0), kernel))
-            found[level] = _loss(model, samples, loss)
+            found[level] = _loss(model, samples, losses)
     finally:
         layer.kernel.assign(kernel)
     return found
 
 
-def _loss(model: Any, samples: TrainingData, loss: str | Callable[[], Any]) -> float:
-    tf, function, total = import_tensorflow(), keras_loss(loss), 0.0
-    for start in range(0, len(samples.x), _BATCH):
-        x, y = samples.x[start : start + _BATCH], samples.y[start : start + _BATCH]
-        total += float(tf.reduce_mean(function(tf.constant(y), model(x, training=False)))) * len(x)
-    return total / len(samples.x)
+def _loss(model: Any, samples: Samples, losses: OutputLosses) -> float:
+    """Returns the mean loss over the samples, summed over the outputs by their weights."""
+    tf, total = import_tensorflow(), 0.0
+    for batch in samples.chunks(_BATCH):
+        outputs = as_outputs(model(as_inputs(model, batch.x), training=False))
+        for function, weight, labels, output in zip(
+            losses.losses, losses.weights, losses.labels(batch.y), outputs, strict=True
+        ):
+            if function is not None:
+                total += weight * float(tf.reduce_mean(function(tf.constant(labels), output))) * len(batch)
+    return total / len(samples)
 
 
 def greedy_shares(

@@ -1,14 +1,14 @@
 """The techniques: each takes a Keras model and settings and returns a fine-tuned Keras model without wrappers.
 
-    pruned = apply("prune", base, TrainingData(x, y), recipe)
-    clustered = apply("sparse_cluster", pruned, TrainingData(x, y), recipe)
-    quantized = apply("pcqat", clustered, TrainingData(x, y), recipe)
+    pruned = apply("prune", base, Samples(x, y), recipe)
+    clustered = apply("sparse_cluster", pruned, Samples(x, y), recipe)
+    quantized = apply("pcqat", clustered, Samples(x, y), recipe)
 
 The input model is not changed.  The same model, data and recipe give the same result on the same machine.
 `apply_checked` also returns the promises of zeros and clusters after the step, checked:
 
-    step = apply_checked("prune", base, TrainingData(x, y), recipe)
-    step = apply_checked("pqat", step.model, TrainingData(x, y), recipe, step.promises)
+    step = apply_checked("prune", base, Samples(x, y), recipe)
+    step = apply_checked("pqat", step.model, Samples(x, y), recipe, step.promises)
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hil.core.errors import BadInputError
+from hil.harness.data.samples import Samples
 from hil.harness.model import Recipe
 from hil.harness.optimize.activation_ranges import set_activation_ranges
 from hil.harness.optimize.batchnorm_folding import fold
@@ -27,6 +28,7 @@ from hil.harness.optimize.keras.flat_graph import flat_model
 from hil.harness.optimize.keras.keras2 import import_tfmot, quiet, seeded
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.layers import kernels
+from hil.harness.optimize.network_inputs import Progress, check_samples
 from hil.harness.optimize.npu_steps import STEPS as NPU_STEPS
 from hil.harness.optimize.paths import CLUSTERING, PRUNING
 from hil.harness.optimize.promises import Promise, promises_after
@@ -34,32 +36,31 @@ from hil.harness.optimize.pruning import prune_layers, wrap_layers
 from hil.harness.optimize.quantization_aware import make_quantization_aware, with_default_quantizers
 from hil.harness.optimize.selection import check_names, cluster_counts, sparsities, touched_layers
 from hil.harness.optimize.survival import check_keras
-from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, check_samples, fit
+from hil.harness.optimize.training import DEFAULT_GOAL, LearningGoal, TrainingPlan, calibration_of, fit
 from hil.harness.optimize.training_history import OnEpoch
 
-__all__ = ["FOLD", "STEPS", "Progress", "TrainingData", "apply", "apply_checked"]
+__all__ = ["FOLD", "STEPS", "LearningGoal", "Progress", "Samples", "apply", "apply_checked"]
 
 FOLD = "fold"
-Loss = str | Callable[[], Any]
 _CLUSTER_MODULE = "tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster"
 
 
-def prune(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
+def prune(model: Any, data: Samples, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Prunes each kernel by magnitude to `recipe.sparsity`."""
     return prune_layers(model, data, recipe, plan, sparsities("prune", model, recipe))
 
 
-def cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
+def cluster(model: Any, data: Samples, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Clusters each kernel to `recipe.clusters` distinct weights."""
     return _cluster("cluster", model, data, recipe, plan)
 
 
-def sparse_cluster(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
+def sparse_cluster(model: Any, data: Samples, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Clusters a pruned model; zeros stay zero, and zero is one of the clusters."""
     return _cluster("sparse_cluster", model, data, recipe, plan)
 
 
-def _cluster(technique: str, model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
+def _cluster(technique: str, model: Any, data: Samples, recipe: Recipe, plan: TrainingPlan) -> Any:
     """Wraps only layers with kernels: TFMOT's wrapper would freeze batch normalization and dropout as well."""
     clustering = import_tfmot().clustering.keras
     cluster_weights = importlib.import_module(_CLUSTER_MODULE).cluster_weights
@@ -81,18 +82,18 @@ def _cluster(technique: str, model: Any, data: TrainingData, recipe: Recipe, pla
         return clustering.strip_clustering(wrapped)
 
 
-def _quantize(technique: str) -> Callable[[Any, TrainingData, Recipe, TrainingPlan], Any]:
-    def step(model: Any, data: TrainingData, recipe: Recipe, plan: TrainingPlan) -> Any:
+def _quantize(technique: str) -> Callable[[Any, Samples, Recipe, TrainingPlan], Any]:
+    def step(model: Any, data: Samples, recipe: Recipe, plan: TrainingPlan) -> Any:
         aware = make_quantization_aware(model, technique, recipe.repairs)
         if "calibrated_ranges" in recipe.repairs:
-            set_activation_ranges(aware, data.sample(recipe.calibration, recipe.seed).x)
+            set_activation_ranges(aware, calibration_of(data, recipe, plan).x)
         fit(aware, data, plan)
         return with_default_quantizers(aware, recipe.repairs)
 
     return step
 
 
-STEPS: dict[str, Callable[[Any, TrainingData, Recipe, TrainingPlan], Any]] = {
+STEPS: dict[str, Callable[[Any, Samples, Recipe, TrainingPlan], Any]] = {
     "prune": prune,
     "cluster": cluster,
     "sparse_cluster": sparse_cluster,
@@ -105,12 +106,14 @@ STEPS: dict[str, Callable[[Any, TrainingData, Recipe, TrainingPlan], Any]] = {
 def apply(
     technique: str,
     model: Any,
-    data: TrainingData,
+    data: Samples,
     recipe: Recipe,
-    loss: Loss = "logits",
+    goal: LearningGoal = DEFAULT_GOAL,
     progress: Progress | None = None,
     earlier: Sequence[Promise] = (),
     on_epoch: OnEpoch | None = None,
+    calibration: Samples | None = None,
+    validation: Samples | None = None,
 ) -> Any:
     """Applies one technique that returns a Keras model, seeded by the recipe; nested models are flattened.
 
@@ -123,12 +126,14 @@ def apply(
     if technique == FOLD:
         return fold(model)
     model = flat_model(model, technique)
-    check_samples(model, data.x)
+    check_samples(model, data)
     if technique in (*PRUNING, *CLUSTERING):
         check_names(model, recipe)
     tune = recipe.fine_tune(technique)
     spared = frozenset(promise.layer for promise in earlier) - touched_layers(technique, model, recipe)
-    plan = TrainingPlan(tune, recipe.batch_size, recipe.seed, loss, progress, technique, spared, on_epoch)
+    plan = TrainingPlan(
+        tune, recipe.batch_size, recipe.seed, goal, progress, technique, spared, on_epoch, calibration, validation
+    )
     with seeded(recipe.seed), _unfrozen(model):
         return STEPS[technique](model, data, recipe, plan)
 
@@ -161,15 +166,17 @@ class Optimized:
 def apply_checked(
     technique: str,
     model: Any,
-    data: TrainingData,
+    data: Samples,
     recipe: Recipe,
     earlier: Sequence[Promise] = (),
-    loss: Loss = "logits",
+    goal: LearningGoal = DEFAULT_GOAL,
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
+    calibration: Samples | None = None,
+    validation: Samples | None = None,
 ) -> Optimized:
     """Applies a technique to a model with the promises `earlier`; raises `LostError` for a promise that is broken."""
     before = model if technique == FOLD else flat_model(model, technique)
-    after = apply(technique, before, data, recipe, loss, progress, earlier, on_epoch)
+    after = apply(technique, before, data, recipe, goal, progress, earlier, on_epoch, calibration, validation)
     promises = promises_after(technique, before, earlier, recipe)
     return Optimized(after, promises, check_keras(before, after, promises, technique, recipe))

@@ -13,12 +13,14 @@ import numpy as np
 
 from hil.core.errors import BadInputError, HilError
 from hil.harness.blame import first_cause
+from hil.harness.data.samples import Samples
 from hil.harness.model import Model
 from hil.harness.optimize.keras.any_format import read_network
 from hil.harness.optimize.keras.keras2 import import_keras, seeded
 from hil.harness.optimize.keras.keras3 import is_keras3, rebuild, reset_layer_names
 from hil.harness.optimize.network_check import check_network
-from hil.harness.optimize.training import Progress, TrainingData, TrainingPlan, fit
+from hil.harness.optimize.network_inputs import Progress
+from hil.harness.optimize.training import TrainingPlan, fit, goal_of
 from hil.harness.optimize.training_history import OnEpoch
 from hil.harness.output_file import write_output
 
@@ -26,7 +28,11 @@ _HINT = "return a functional or sequential model of Keras 2 or 3; a file is name
 
 
 def base_model(
-    model: Model, data: TrainingData | None, progress: Progress | None = None, on_epoch: OnEpoch | None = None
+    model: Model,
+    data: Samples | None,
+    progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
+    validation: Samples | None = None,
 ) -> Any:
     """Returns the trained Keras base: read from its file, built with `model.weights`, or trained by its recipe.
 
@@ -36,7 +42,7 @@ def base_model(
     if model.keras_file is None and model.weights is None:
         if data is None:
             raise BadInputError(f"model {model.name} has no weights and no training data to make them")
-        return train_base(model, data, progress, on_epoch)
+        return train_base(model, data, progress, on_epoch, validation)
     network = build_network(model)
     check_network(network)
     if model.weights is None:
@@ -46,15 +52,19 @@ def base_model(
 
 
 def train_base(
-    model: Model, data: TrainingData, progress: Progress | None = None, on_epoch: OnEpoch | None = None
+    model: Model,
+    data: Samples,
+    progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
+    validation: Samples | None = None,
 ) -> Any:
     """Trains the network from its initial weights, seeded by the recipe."""
     recipe = model.recipe
     with seeded(recipe.seed):
         network = build_network(model)
         check_network(network)
-        settings = (recipe.base, recipe.batch_size, recipe.seed, model.loss)
-        fit(network, data, TrainingPlan(*settings, progress, "base", on_epoch=on_epoch))
+        settings = (recipe.base, recipe.batch_size, recipe.seed, goal_of(model))
+        fit(network, data, TrainingPlan(*settings, progress, "base", on_epoch=on_epoch, validation=validation))
     return network
 
 

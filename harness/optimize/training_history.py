@@ -18,11 +18,14 @@ SHOWN = 8
 class Epoch:
     """Means over the batches of an epoch, while the weights change: the loss, and the share of right answers.
 
-    `accuracy` is None for a loss without right answers, such as that of a regression.
+    `accuracy` is None for a loss without right answers, such as that of a regression.  The validation figures are those
+    of the samples held out, after the epoch; None without such samples.
     """
 
     loss: float
     accuracy: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
 
 
 OnEpoch = Callable[[Epoch], None]

@@ -133,6 +133,26 @@ def quantize(spec: TensorSpec, values: Array) -> Array:
     return result
 
 
+def quantize_samples(signature: Signature, samples: Sequence[Array]) -> list[Array]:
+    """Real numbers (n, ...) by input as the tensors' dtypes; an input without a scale takes whole numbers as they are.
+
+    Raises `BadInputError` for values that an input does not hold.
+    """
+    if len(samples) != len(signature.inputs):
+        names = ", ".join(spec.name for spec in signature.inputs)
+        raise BadInputError(f"the model takes {len(signature.inputs)} inputs ({names}), the data has {len(samples)}")
+    return [_whole_or_quantized(spec, array) for spec, array in zip(signature.inputs, samples, strict=True)]
+
+
+def _whole_or_quantized(spec: TensorSpec, values: Array) -> Array:
+    if spec.scale or spec.dtype.kind not in "iub":
+        return quantize(spec, values)
+    whole: Array = values.astype(spec.dtype)
+    if not np.array_equal(whole, values):
+        raise BadInputError(f"input {spec.name!r} takes {spec.dtype.name}, and the data has other values")
+    return whole
+
+
 def dequantize(spec: TensorSpec, values: Array) -> Array:
     """The real numbers (float32) that quantized values stand for."""
     if not spec.scale:

@@ -44,7 +44,7 @@ def small_network() -> Any:
     return keras.Model(image, layers.Dense(4, name="logits")(x), name="small")
 
 
-def trained(network: Any, data: steps.TrainingData, epochs: int = 6) -> Any:
+def trained(network: Any, data: steps.Samples, epochs: int = 6) -> Any:
     with seeded(0):
         fit(network, data, TrainingPlan(FineTune(epochs, 3e-3), 32, 0))
     return network
@@ -54,7 +54,7 @@ def trained(network: Any, data: steps.TrainingData, epochs: int = 6) -> Any:
 class Tree:
     """Keras models by node of the deployment tree, trained when first asked for, by one worker of a parallel run."""
 
-    data: steps.TrainingData
+    data: steps.Samples
     recipe: Recipe
     network: Callable[[], Any]
     folder: Path
@@ -84,17 +84,17 @@ class Tree:
 
 
 @pytest.fixture(scope="session")
-def data() -> steps.TrainingData:
+def data() -> steps.Samples:
     """Four textures in noise."""
     random = np.random.default_rng(0)
     textures = random.normal(size=(4, 8, 8, 1))
     classes = random.integers(0, 4, 384)
     images = textures[classes] + random.normal(size=(384, 8, 8, 1))
-    return steps.TrainingData(images.astype(np.float32), classes)
+    return steps.Samples(images.astype(np.float32), classes)
 
 
 @pytest.fixture(scope="session")
-def tree(data: steps.TrainingData, tmp_path_factory: pytest.TempPathFactory) -> Tree:
+def tree(data: steps.Samples, tmp_path_factory: pytest.TempPathFactory) -> Tree:
     def network() -> Any:
         with seeded(1):
             return trained(small_network(), data)

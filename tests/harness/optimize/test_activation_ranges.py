@@ -133,7 +133,7 @@ def test_every_scheme_gives_the_same_ranges_and_changes_nothing_else(tree: Any, 
     changed = {v.name for v in aware.weights if not np.array_equal(v.numpy(), before[v.name])}
     assert all(name.endswith(("_min:0", "_max:0")) and "kernel" not in name for name in changed)
     assert len(changed) >= 2 + 3 + 1 + 2  # both ends of the input and the logits, the upper one of ReLUs and their mean
-    logits = network.predict(tree.data.x, verbose=0)
+    logits = network.predict(tree.data.x[0], verbose=0)
     assert ranges(aware)["logits"] == pytest.approx(extremes(logits), rel=1e-4)
 
 

@@ -40,8 +40,8 @@ def classes(content: bytes, x: Any) -> Any:
     ids=["ptq", "qat", "int16x8"],
 )
 def test_one_sample_quantized_and_the_same_classes(tree: Any, node: Any, conversion: str, kind: Any) -> None:
-    model, x = tree.model(node), tree.data.x[:100]
-    content = to_tflite(model, conversion, tree.data.x[100:200])
+    model, x = tree.model(node), tree.data.x[0][:100]
+    content = to_tflite(model, conversion, [tree.data.x[0][100:200]])
     made = interpreter(content)
     for detail in (*made.get_input_details(), *made.get_output_details()):
         assert detail["dtype"] == kind
@@ -50,13 +50,15 @@ def test_one_sample_quantized_and_the_same_classes(tree: Any, node: Any, convers
 
 
 def test_conversion_writes_nothing_to_the_terminal(tree: Any, capfd: Any) -> None:
-    to_tflite(tree.model(()), "ptq", tree.data.x[:10])
+    to_tflite(tree.model(()), "ptq", [tree.data.x[0][:10]])
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
 
 
 def test_the_same_model_gives_the_same_bytes(tree: Any) -> None:
-    assert to_tflite(tree.model(()), "ptq", tree.data.x[:10]) == to_tflite(tree.model(()), "ptq", tree.data.x[:10])
+    assert to_tflite(tree.model(()), "ptq", [tree.data.x[0][:10]]) == to_tflite(
+        tree.model(()), "ptq", [tree.data.x[0][:10]]
+    )
 
 
 def test_what_stays_in_float_is_named(tree: Any) -> None:
@@ -85,15 +87,15 @@ def test_a_float_model_is_not_taken_for_a_quantization_aware_one(tree: Any) -> N
         to_tflite(tree.model(()), "qat", tree.data.x)
 
 
-def test_a_layer_tensorflow_cannot_quantize_is_one_clear_line(data: steps.TrainingData) -> None:
+def test_a_layer_tensorflow_cannot_quantize_is_one_clear_line(data: steps.Samples) -> None:
     keras, tf = import_keras(), import_tensorflow()
     network = keras.Sequential([keras.layers.Lambda(tf.math.erf, input_shape=(8, 8, 1)), keras.layers.Flatten()])
     with pytest.raises(ConvertError) as error:
-        to_tflite(network, "ptq", data.x[:10])
+        to_tflite(network, "ptq", [data.x[0][:10]])
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_free_axes_several_inputs_and_wrong_samples_are_refused(data: steps.TrainingData) -> None:
+def test_free_axes_several_inputs_and_wrong_samples_are_refused(data: steps.Samples) -> None:
     keras = import_keras()
     layers = keras.layers
     free = keras.Sequential([layers.Conv2D(2, 1, input_shape=(None, 8, 1))])

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 from hil.core.errors import BadInputError
+from hil.harness.data.samples import Samples
 from hil.harness.metrics.loss_kind import LossKind, loss_kind
 from hil.harness.metrics.scores import top1
 from hil.harness.model import Dataset, FineTune, Model, Recipe
 from hil.harness.optimize.data_check import check_data
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow
+from hil.harness.optimize.network_inputs import predict
+from hil.harness.optimize.output_losses import output_losses
 from hil.harness.optimize.trained_base import train_base
-from hil.harness.optimize.training import TrainingData, loss_labels, predict
 
 DRAW = np.random.default_rng(0)
 X = DRAW.normal(size=(96, 6)).astype("float32")
@@ -46,8 +48,13 @@ def model(build: Callable[[], Any], loss: Any = "logits", metric: Any = None) ->
     return Model("small", build=build, data=Dataset(len, list), loss=loss, metric=metric, recipe=recipe)  # type: ignore[arg-type]
 
 
+def loss_labels(build: Callable[[], Any], y: Any, loss: Any) -> Any:
+    samples = Samples(X, y)
+    return output_losses(build(), samples, loss).labels(samples.y)[0]
+
+
 def check(of: Model, y: Any, x: Any = X, test: Any = None) -> Any:
-    return check_data(of, TrainingData(x, y), TrainingData(X, y if test is None else test))
+    return check_data(of, Samples(x, y), Samples(X, y if test is None else test)).task
 
 
 @pytest.mark.parametrize(
@@ -132,20 +139,20 @@ def test_the_splits_may_have_labels_of_different_forms() -> None:
 def test_a_loss_of_classes_gets_every_form_of_them_as_the_same_array(loss: str) -> None:
     of = model(network(3), loss if loss == "logits" else keras_loss_of(loss, from_logits=True))
     forms = (SIDES, SIDES[:, None], SIDES.astype("uint8"), np.eye(3)[SIDES], np.eye(3, dtype=bool)[SIDES])
-    taken = [loss_labels(network(3)(), TrainingData(X, y), of.loss) for y in forms]
+    taken = [loss_labels(network(3), y, of.loss) for y in forms]
     assert all(np.array_equal(taken[0], other) for other in taken)
-    outputs = predict(train_base(of, TrainingData(X, forms[3])), X)
+    (outputs,) = predict(train_base(of, Samples(X, forms[3])), Samples(X, SIDES))
     assert top1(outputs, SIDES) > 0.9
 
 
 def test_bools_train_a_binary_loss() -> None:
-    outputs = predict(train_base(model(network(1, "sigmoid"), BCE), TrainingData(X, YES)), X)
+    (outputs,) = predict(train_base(model(network(1, "sigmoid"), BCE), Samples(X, YES)), Samples(X, YES))
     assert np.mean((outputs[:, 0] > 0.5) == YES) > 0.9
 
 
 @pytest.mark.parametrize("y", [YES, YES.astype(int), YES[:, None], YES.astype(float)])
 def test_a_binary_loss_gets_labels_of_the_outputs_shape(y: Any) -> None:
-    taken = loss_labels(network(1, "sigmoid")(), TrainingData(X, y), BCE)
+    taken = loss_labels(network(1, "sigmoid"), y, BCE)
     assert taken.dtype == np.float32
     assert np.array_equal(taken, YES.astype(np.float32)[:, None])
 

@@ -18,7 +18,7 @@ from hil.harness.optimize.keras.keras2 import import_keras, quiet, seeded
 from hil.harness.optimize.layer_fidelity import check_fidelity
 from hil.harness.optimize.layers import weight_name
 from hil.harness.optimize.quantization_aware import make_quantization_aware, with_default_quantizers
-from hil.harness.optimize.training import TrainingPlan, fit
+from hil.harness.optimize.training import LearningGoal, TrainingPlan, fit
 from tests.harness.optimize.conftest import normalized, trained
 
 CALIBRATION = 20
@@ -45,14 +45,14 @@ def dense(*outer: Any, units: int = 16) -> Any:
 
 
 @pytest.fixture(scope="module")
-def base(data: steps.TrainingData) -> Any:
+def base(data: steps.Samples) -> Any:
     with seeded(3):
         return trained(residual(), data)
 
 
 @pytest.fixture(scope="module")
-def ptq_db(base: Any, data: steps.TrainingData) -> float:
-    int8 = to_tflite(base, "ptq", data.x[:CALIBRATION])
+def ptq_db(base: Any, data: steps.Samples) -> float:
+    int8 = to_tflite(base, "ptq", [data.x[0][:CALIBRATION]])
     return check_fidelity(int8, base, data.x, "ptq", None).sqnr_db
 
 
@@ -91,30 +91,28 @@ BROKEN: dict[str, tuple[str, Callable[[Any], Any]]] = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_broken_file_is_refused_and_its_layer_named(
-    base: Any, ptq_db: float, data: steps.TrainingData, kind: str
-) -> None:
+def test_a_broken_file_is_refused_and_its_layer_named(base: Any, ptq_db: float, data: steps.Samples, kind: str) -> None:
     layer, broken = BROKEN[kind]
-    int8 = to_tflite(broken(base), "ptq", data.x[:CALIBRATION])
+    int8 = to_tflite(broken(base), "ptq", [data.x[0][:CALIBRATION]])
     with pytest.raises(ConvertError, match=rf"prune: .* another function .*; first layer that differs: {layer}$"):
         check_fidelity(int8, base, data.x, "prune", ptq_db)
 
 
-def test_ptq_itself_must_reach_the_floor(base: Any, data: steps.TrainingData) -> None:
-    int8 = to_tflite(altered(base, "conv_relu"), "ptq", data.x[:CALIBRATION])
+def test_ptq_itself_must_reach_the_floor(base: Any, data: steps.Samples) -> None:
+    int8 = to_tflite(altered(base, "conv_relu"), "ptq", [data.x[0][:CALIBRATION]])
     with pytest.raises(ConvertError, match=r"ptq: .* dB, at least 6 are needed, of signal to noise"):
         check_fidelity(int8, base, data.x, "ptq", None)
 
 
-def aware(network: Any, data: steps.TrainingData, loss: str = "logits") -> Any:
+def aware(network: Any, data: steps.Samples, loss: str = "logits") -> Any:
     """Stock quantization-aware training of a network."""
     with seeded(3):
         made = make_quantization_aware(network, "qat", REPAIRS)
-        fit(made, data, TrainingPlan(FineTune(2, 1e-3), 32, 0, loss))
+        fit(made, data, TrainingPlan(FineTune(2, 1e-3), 32, 0, LearningGoal(loss)))
         return with_default_quantizers(made, REPAIRS)
 
 
-def test_the_relu_that_tensorflow_drops_is_kept_and_its_loss_is_seen(data: steps.TrainingData) -> None:
+def test_the_relu_that_tensorflow_drops_is_kept_and_its_loss_is_seen(data: steps.Samples) -> None:
     keras = import_keras()
     layers = keras.layers
     image = layers.Input((8, 8, 1))
@@ -123,11 +121,11 @@ def test_the_relu_that_tensorflow_drops_is_kept_and_its_loss_is_seen(data: steps
     network = keras.Model(image, layers.Dense(4)(layers.GlobalAveragePooling2D()(x)))
     model = aware(network, data)
     before = [value.copy() for value in model.get_weights()]
-    kept = measure_fidelity(to_tflite(model, "qat", data.x), model, data.x[:64])
+    kept = measure_fidelity(to_tflite(model, "qat", data.x), model, [data.x[0][:64]])
     assert kept.steps[0] < 1
     assert all(np.array_equal(one, other) for one, other in zip(before, model.get_weights(), strict=True))
     with quiet():
-        dropped = bytes(_converter(model, "qat", (8, 8, 1), data.x, None).convert())
+        dropped = bytes(_converter(model, "qat", data.x, None).convert())
     with pytest.raises(ConvertError, match=r"qat: .*, ptq has 40.0 dB, .* first layer that differs: relu$"):
         check_fidelity(dropped, model, data.x, "qat", 40.0)
 
@@ -162,16 +160,16 @@ def test_noise_within_a_step_is_no_other_function_however_small_the_signal() -> 
     assert found.steps[0] < 1
 
 
-def test_stock_ranges_much_wider_than_the_values_are_no_other_function(data: steps.TrainingData) -> None:
-    small = steps.TrainingData(data.x * np.float32(0.02), data.y)
+def test_stock_ranges_much_wider_than_the_values_are_no_other_function(data: steps.Samples) -> None:
+    small = steps.Samples(data.x[0] * np.float32(0.02), data.y)
     model = aware(residual(), small)
     check_fidelity(to_tflite(model, "qat", small.x), model, small.x, "qat", 40.0)
 
 
 @pytest.mark.parametrize("way", ["ptq", "npu_ptq", "int16x8"])
-def test_a_healthy_file_is_accepted(base: Any, ptq_db: float, data: steps.TrainingData, way: str) -> None:
+def test_a_healthy_file_is_accepted(base: Any, ptq_db: float, data: steps.Samples, way: str) -> None:
     model = steps.apply("fold", base, data, None) if way == "npu_ptq" else base  # type: ignore[arg-type]
-    found = check_fidelity(to_tflite(model, way, data.x[:CALIBRATION]), model, data.x, way, ptq_db)
+    found = check_fidelity(to_tflite(model, way, [data.x[0][:CALIBRATION]]), model, data.x, way, ptq_db)
     assert found.sqnr_db > 25
     assert found.samples == 64
 

@@ -36,7 +36,7 @@ def write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def small_model(data: steps.TrainingData, **settings: Any) -> Model:
+def small_model(data: steps.Samples, **settings: Any) -> Model:
     return Model("small", build=small_network, data=Dataset(lambda _split: (data.x, data.y), lambda: []), **settings)
 
 
@@ -176,12 +176,12 @@ def test_listing_models_imports_no_tensorflow() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_base_is_trained_written_and_read_back(tmp_path: Path, data: steps.TrainingData) -> None:
+def test_a_base_is_trained_written_and_read_back(tmp_path: Path, data: steps.Samples) -> None:
     model = small_model(data, recipe=Recipe(batch_size=32, base=FineTune(1, 1e-3)))
     network = trained_base.base_model(model, data)
     trained_base.save_weights(network, tmp_path / "small.npz")
     again = trained_base.base_model(small_model(data, weights=tmp_path / "small.npz"), None)
-    assert np.array_equal(network.predict(data.x, verbose=0), again.predict(data.x, verbose=0))
+    assert np.array_equal(network.predict(data.x[0], verbose=0), again.predict(data.x[0], verbose=0))
     trained_base.save_weights(again, tmp_path / "again.npz")
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "small.npz").read_bytes()
 
@@ -201,7 +201,7 @@ def test_weights_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_weights_that_do_not_fit_are_refused(tmp_path: Path, data: steps.TrainingData) -> None:
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path, data: steps.Samples) -> None:
     path = tmp_path / "w.npz"
     model = small_model(data, weights=path)
     path.write_text("no weights")
@@ -235,13 +235,13 @@ def test_a_build_that_gives_no_keras_model_is_one_clear_line() -> None:
             trained_base.build_network(Model("x", build=build, data=Dataset(len, list)))
 
 
-def test_without_weights_and_data_there_is_no_base(data: steps.TrainingData) -> None:
+def test_without_weights_and_data_there_is_no_base(data: steps.Samples) -> None:
     with pytest.raises(BadInputError, match="no weights and no training data"):
         trained_base.base_model(small_model(data), None)
 
 
-def test_the_command_trains_and_writes(tmp_path: Path, data: steps.TrainingData, capsys: Any) -> None:
-    np.savez(tmp_path / "xy.npz", x=data.x, y=data.y)
+def test_the_command_trains_and_writes(tmp_path: Path, data: steps.Samples, capsys: Any) -> None:
+    np.savez(tmp_path / "xy.npz", x=data.x[0], y=data.y[0])
     text = f"""
 import numpy as np
 from hil.harness.model import Dataset, FineTune, Model, Recipe

@@ -28,13 +28,13 @@ QUICK = replace(
 NPU = ("npu_ptq", "npu_prune", "npu_cluster", "npu_sparse_cluster", "npu_pcqat")
 
 
-def walked(model: Any, leaf: str, data: steps.TrainingData, recipe: Recipe) -> tuple[Any, bytes]:
+def walked(model: Any, leaf: str, data: steps.Samples, recipe: Recipe) -> tuple[Any, bytes]:
     """The Keras model and the int8 file of a leaf, checked as the pipeline does."""
     path = paths.path_of(leaf)
     made = steps.Optimized(model, (), [])
     for step in paths.training_node(path):
         made = steps.apply_checked(step, made.model, data, recipe, made.promises)
-    content = to_tflite(made.model, paths.conversion(path), data.x[:50])
+    content = to_tflite(made.model, paths.conversion(path), [data.x[0][:50]])
     survival.check_tflite(content, made.model, made.promises, path[-1])
     return made.model, content
 
@@ -43,7 +43,7 @@ def walked(model: Any, leaf: str, data: steps.TrainingData, recipe: Recipe) -> t
 def test_the_whole_kernel_of_the_file_has_one_scale_and_few_values(tree: Any, leaf: str) -> None:
     path = paths.path_of(leaf)
     model = tree.model(paths.training_node(path))
-    rows = measure_tflite(to_tflite(model, paths.conversion(path), tree.data.x[:50]), model)
+    rows = measure_tflite(to_tflite(model, paths.conversion(path), [tree.data.x[0][:50]]), model)
     assert [row.scales for row in rows] == [1, 1, 1, 1]
     found = {row.layer: row for row in rows}
     if "cluster" in leaf or leaf == "npu_pcqat":
@@ -56,12 +56,12 @@ def test_the_whole_kernel_of_the_file_has_one_scale_and_few_values(tree: Any, le
 def test_more_values_than_the_palette_holds_in_the_file_are_an_error(tree: Any) -> None:
     """With a scale for each channel, as TensorFlow gives by default, the channels do not agree."""
     node = ("npu_prune", "fold", "npu_sparse_cluster")
-    content = to_tflite(tree.model(node), "ptq", tree.data.x[:50])
+    content = to_tflite(tree.model(node), "ptq", [tree.data.x[0][:50]])
     with pytest.raises(LostError, match=r"layer conv of the int8 file lost its clusters .* [0-9]+ distinct .*, 5 were"):
         survival.check_tflite(content, tree.model(node), tree.promises(node), "npu_ptq")
 
 
-def test_what_they_buy_in_encoded_weights(data: steps.TrainingData) -> None:
+def test_what_they_buy_in_encoded_weights(data: steps.Samples) -> None:
     """A pointwise kernel of 96 x 96, large enough for Vela's tables not to matter."""
     keras = import_keras()
     layers = keras.layers
@@ -80,7 +80,7 @@ def test_what_they_buy_in_encoded_weights(data: steps.TrainingData) -> None:
 
 
 def test_a_transposed_convolution_and_one_that_feeds_a_concatenation_keep_what_they_have(
-    data: steps.TrainingData,
+    data: steps.Samples,
 ) -> None:
     """Stock PCQAT refuses the first and drops the clusters of the second without a word."""
     keras = import_keras()
@@ -99,7 +99,7 @@ def test_a_transposed_convolution_and_one_that_feeds_a_concatenation_keep_what_t
         steps.apply("pcqat", network, data, QUICK)
 
 
-def test_layers_that_no_technique_takes_are_left_with_a_line_and_the_others_are_done(data: steps.TrainingData) -> None:
+def test_layers_that_no_technique_takes_are_left_with_a_line_and_the_others_are_done(data: steps.Samples) -> None:
     keras = import_keras()
     layers = keras.layers
     with seeded(4):
@@ -131,7 +131,7 @@ def test_rules_say_what_is_spared_and_why(tree: Any) -> None:
     assert kept["pw"].line == "layer pw: named in Recipe.keep, kept dense at 8 bits"
 
 
-def test_a_model_of_which_the_rules_leave_nothing_is_one_clear_line(data: steps.TrainingData) -> None:
+def test_a_model_of_which_the_rules_leave_nothing_is_one_clear_line(data: steps.Samples) -> None:
     keras = import_keras()
     tiny = keras.Sequential([keras.layers.Flatten(input_shape=(8, 8, 1)), keras.layers.Dense(3, name="out")])
     with pytest.raises(
@@ -140,7 +140,7 @@ def test_a_model_of_which_the_rules_leave_nothing_is_one_clear_line(data: steps.
         steps.apply("npu_prune", tiny, data, QUICK)
 
 
-def test_dead_channels_are_found_and_cost_no_accuracy(data: steps.TrainingData) -> None:
+def test_dead_channels_are_found_and_cost_no_accuracy(data: steps.Samples) -> None:
     """With a scale for each channel such a channel's bias does not fit; with one scale it does."""
     keras = import_keras()
     layers = keras.layers
@@ -207,7 +207,7 @@ def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any]) -> 
         Recipe(**settings)
 
 
-def test_zeros_at_once_or_as_a_mapping_says(tree: Any, data: steps.TrainingData) -> None:
+def test_zeros_at_once_or_as_a_mapping_says(tree: Any, data: steps.Samples) -> None:
     recipe = replace(QUICK, schedule="constant", sparsity=0.6, sparsity_by={"pw": 0.75, "conv": 0.0})
     made = steps.apply_checked("npu_prune", tree.model(()), data, recipe)
     rows = {row.layer: row for row in made.weights}

@@ -21,6 +21,7 @@ from hil.harness.optimize.keras.keras2 import import_keras, seeded
 from hil.harness.optimize.layer_weights import LayerWeights, measure_keras
 from hil.harness.optimize.npu_rules import decide
 from hil.harness.optimize.promises import PRESERVED, Promise, promises_after, read_promises
+from hil.harness.optimize.training import DEFAULT_GOAL, LearningGoal
 from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import Store
 from tests.support.blobs import model_file, write
@@ -36,16 +37,16 @@ QUICK = replace(
 def walked(
     network: Any,
     path: paths.Node,
-    data: steps.TrainingData,
+    data: steps.Samples,
     recipe: Recipe | Mapping[str, Recipe] = QUICK,
-    loss: str = "logits",
+    goal: LearningGoal = DEFAULT_GOAL,
 ) -> tuple[steps.Optimized, list[LayerWeights]]:
     """The result of the last training of a path, and the kernels of its int8 file, both checked."""
     made = steps.Optimized(network, (), [])
     for step in paths.training_node(path):
         settings = recipe if isinstance(recipe, Recipe) else recipe.get(step, QUICK)
-        made = steps.apply_checked(step, made.model, data, settings, made.promises, loss)
-    content = to_tflite(made.model, paths.conversion(path), data.x[:50])
+        made = steps.apply_checked(step, made.model, data, settings, made.promises, goal)
+    content = to_tflite(made.model, paths.conversion(path), [data.x[0][:50]])
     return made, survival.check_tflite(content, made.model, made.promises, path[-1])
 
 
@@ -67,7 +68,7 @@ def test_every_step_says_what_it_preserves() -> None:
 
 @pytest.mark.parametrize("leaf", ["npu_prune", "npu_pcqat"])
 def test_a_separable_convolution_that_the_fold_splits_is_promised_what_is_done_after_the_fold(
-    data: steps.TrainingData, leaf: str
+    data: steps.Samples, leaf: str
 ) -> None:
     """The pointwise half was not pruned, though the rules would prune it in the folded model."""
     layers = import_keras().layers
@@ -88,9 +89,7 @@ def test_a_separable_convolution_that_the_fold_splits_is_promised_what_is_done_a
 
 
 @pytest.mark.parametrize("leaf", ["pcqat", "npu_pcqat"])
-def test_layers_of_a_nested_model_are_promised_by_their_names_in_the_flat_one(
-    data: steps.TrainingData, leaf: str
-) -> None:
+def test_layers_of_a_nested_model_are_promised_by_their_names_in_the_flat_one(data: steps.Samples, leaf: str) -> None:
     layers = import_keras().layers
     inner = import_keras().Sequential(
         [layers.Input((8, 8, 1)), layers.Conv2D(32, 3, name="conv"), layers.ReLU(name="relu")], name="inner"
@@ -103,7 +102,7 @@ def test_layers_of_a_nested_model_are_promised_by_their_names_in_the_flat_one(
 @pytest.mark.parametrize("leaf", ["sparse_cluster", "pcqat"])
 @pytest.mark.parametrize("sparsity", [0.9, 0.97, 0.995])
 def test_a_layer_with_fewer_weights_left_than_clusters_is_clustered_to_these(
-    data: steps.TrainingData, leaf: str, sparsity: float
+    data: steps.Samples, leaf: str, sparsity: float
 ) -> None:
     layers = import_keras().layers
     network = with_layers(layers.Conv2D(8, 3, name="few"), layers.Conv2D(32, 3, name="wide"))
@@ -113,9 +112,7 @@ def test_a_layer_with_fewer_weights_left_than_clusters_is_clustered_to_these(
 
 
 @pytest.mark.parametrize("leaf", ["sparse_cluster", "pcqat"])
-def test_a_kernel_too_small_to_cluster_keeps_the_zeros_that_pruning_promised(
-    data: steps.TrainingData, leaf: str
-) -> None:
+def test_a_kernel_too_small_to_cluster_keeps_the_zeros_that_pruning_promised(data: steps.Samples, leaf: str) -> None:
     layers = import_keras().layers
     network = with_layers(layers.Conv2D(4, 1, name="tiny"), layers.Conv2D(24, 3, name="wide"))
     made, rows = walked(network, paths.path_of(leaf), data)
@@ -129,7 +126,7 @@ def test_a_kernel_too_small_to_cluster_keeps_the_zeros_that_pruning_promised(
         survival.check_keras(pruned.model, trained, promises, "sparse_cluster", QUICK)
 
 
-def test_a_layer_that_one_step_keeps_has_what_another_promised(data: steps.TrainingData) -> None:
+def test_a_layer_that_one_step_keeps_has_what_another_promised(data: steps.Samples) -> None:
     layers = import_keras().layers
     network = with_layers(layers.Conv2D(16, 3, activation="relu", name="a"), layers.Conv2D(24, 3, name="b"))
     recipes = {"prune": replace(QUICK, keep=("logits",)), "sparse_cluster": replace(QUICK, keep=("b",))}
@@ -140,7 +137,7 @@ def test_a_layer_that_one_step_keeps_has_what_another_promised(data: steps.Train
     }
 
 
-def test_a_share_of_zero_promises_nothing_and_spares_what_was_promised(data: steps.TrainingData) -> None:
+def test_a_share_of_zero_promises_nothing_and_spares_what_was_promised(data: steps.Samples) -> None:
     layers = import_keras().layers
     network = with_layers(layers.Conv2D(16, 3, activation="relu", name="a"), layers.Conv2D(24, 3, name="b"))
     first = steps.apply_checked("prune", network, data, replace(QUICK, sparsity_by={"b": 0.0}))
@@ -187,7 +184,7 @@ def test_zeros_overwritten_by_a_later_step_are_caught_there_and_in_the_file(tree
     with pytest.raises(LostError, match=r"layer pw lost its zeros after pcqat: 0.0% .* promised by prune$") as error:
         tree.check(node, broken)
     assert (error.value.layer, error.value.step) == ("pw", "pcqat")
-    content = to_tflite(broken, "ptq", tree.data.x[:20])
+    content = to_tflite(broken, "ptq", [tree.data.x[0][:20]])
     with pytest.raises(LostError, match=r"layer pw of the int8 file lost its zeros after ptq: .* by prune; the Keras"):
         survival.check_tflite(content, broken, tree.promises(node), "ptq")
 
@@ -210,7 +207,9 @@ def test_published_models_keep_what_is_promised(shared_models: Path, name: str, 
     x = random.normal(size=(64, *network.input_shape[1:])).astype(np.float32)
     tune = FineTune(epochs=1, learning_rate=1e-4)
     recipe = Recipe(batch_size=32, prune=tune, sparse_cluster=tune, pqat=tune, pcqat=tune)
-    made, _ = walked(network, paths.path_of(leaf), steps.TrainingData(x, network.predict(x, verbose=0)), recipe, "mse")
+    made, _ = walked(
+        network, paths.path_of(leaf), steps.Samples(x, network.predict(x, verbose=0)), recipe, LearningGoal("mse")
+    )
     assert {promise.kind for promise in made.promises} == ({"zeros"} if leaf == "pqat" else {"zeros", "clusters"})
     assert len({row.layer for row in measure_keras(made.model)}) >= 10
 

@@ -18,7 +18,7 @@ from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot, seeded
 from hil.harness.optimize.layer_weights import measure_tflite
 from hil.harness.optimize.layers import kernels
 from hil.harness.optimize.repairs import repairs
-from hil.harness.optimize.training import TrainingPlan, fit
+from hil.harness.optimize.training import LearningGoal, TrainingPlan, fit
 from hil.targets import create
 from hil.targets.base import Deployable
 from hil.targets.execution.signature import dequantize, quantize, read_signature
@@ -63,7 +63,7 @@ def test_one_layer_without_zeros_switches_off_the_zeros_of_all_others(tree: Any)
 
 
 @pytest.fixture(scope="module")
-def relu_network(data: steps.TrainingData) -> Any:
+def relu_network(data: steps.Samples) -> Any:
     """A pruned network whose convolutions are followed by a separate ReLU, without batch normalization."""
     keras = import_keras()
     layers = keras.layers
@@ -81,7 +81,7 @@ def relu_network(data: steps.TrainingData) -> Any:
     return steps.apply_checked("prune", network, data, replace(RECIPE, prune=BRIEF))
 
 
-def test_a_separate_relu_takes_the_weight_quantizer_away(relu_network: Any, data: steps.TrainingData) -> None:
+def test_a_separate_relu_takes_the_weight_quantizer_away(relu_network: Any, data: steps.Samples) -> None:
     pruned, promises = relu_network.model, relu_network.promises
     lost = (
         "layer conv lost its zeros after pqat: .*; a separate ReLU reads it, and the repair relu_layer is switched off"
@@ -93,7 +93,7 @@ def test_a_separate_relu_takes_the_weight_quantizer_away(relu_network: Any, data
 
 
 @pytest.fixture(scope="module")
-def dead_network(data: steps.TrainingData) -> Any:
+def dead_network(data: steps.Samples) -> Any:
     """A network with four channels whose weights are all zero but whose bias is not."""
     keras = import_keras()
     layers = keras.layers
@@ -111,14 +111,12 @@ def dead_network(data: steps.TrainingData) -> Any:
     return network
 
 
-def test_an_all_zero_channel_gets_a_bias_that_does_not_fit(
-    dead_network: Any, data: steps.TrainingData, tree: Any
-) -> None:
+def test_an_all_zero_channel_gets_a_bias_that_does_not_fit(dead_network: Any, data: steps.Samples, tree: Any) -> None:
     broken = steps.apply("pqat", dead_network, data, without(tree.recipe, "dead_channels"))
     with pytest.raises(ConvertError, match=r"a bias of .*conv.* does not fit 32 bits"):
         to_tflite(broken, "qat", data.x)
     repaired = steps.apply("pqat", dead_network, data, replace(without(tree.recipe, ""), repairs=REPAIRS))
-    assert np.array_equal(repaired.predict(data.x, verbose=0), broken.predict(data.x, verbose=0))
+    assert np.array_equal(repaired.predict(data.x[0], verbose=0), broken.predict(data.x[0], verbose=0))
     rows = measure_tflite(to_tflite(repaired, "qat", data.x), repaired)
     assert rows[0].layer == "conv"
     assert rows[0].zeros >= 4 / 12
@@ -129,14 +127,14 @@ class Regression:
     """A trained network whose targets lie between 5 and 95, with its data; the last 200 samples are the test set."""
 
     network: Any
-    data: steps.TrainingData
+    data: steps.Samples
 
     def error(self, model: Any, conversion: str) -> float:
         """Mean absolute error of the int8 file on the test set."""
-        int8 = to_tflite(model, conversion, self.data.x[:50])
-        signature, x = read_signature(int8), self.data.x[-200:]
+        int8 = to_tflite(model, conversion, [self.data.x[0][:50]])
+        signature, x = read_signature(int8), self.data.x[0][-200:]
         run = create("host").run(Deployable(int8, None), [quantize(signature.inputs[0], x)])
-        return float(np.mean(np.abs(dequantize(signature.outputs[0], run.outputs[0]) - self.data.y[-200:])))
+        return float(np.mean(np.abs(dequantize(signature.outputs[0], run.outputs[0]) - self.data.y[0][-200:])))
 
 
 @pytest.fixture(scope="module")
@@ -149,19 +147,19 @@ def regression() -> Regression:
     with seeded(6):
         hidden = [layers.Dense(24, activation="relu", name=name) for name in ("first", "second")]
         network = keras.Sequential([layers.Input((8,)), *hidden, layers.Dense(1, name="target")])
-        fit(network, steps.TrainingData(x[:400], y[:400]), TrainingPlan(FineTune(60, 1e-2), 32, 0, "mse"))
-    return Regression(network, steps.TrainingData(x, y))
+        fit(network, steps.Samples(x[:400], y[:400]), TrainingPlan(FineTune(60, 1e-2), 32, 0, LearningGoal("mse")))
+    return Regression(network, steps.Samples(x, y))
 
 
 def test_an_output_is_cut_off_at_the_first_range(regression: Regression) -> None:
-    data = steps.TrainingData(regression.data.x[:400], regression.data.y[:400])
+    data = regression.data.take(slice(0, 400))
     recipe = replace(without(RECIPE, "calibrated_ranges"), qat=BRIEF)
     ptq = regression.error(regression.network, "ptq")
-    broken = steps.apply("qat", regression.network, data, recipe, "mse")
+    broken = steps.apply("qat", regression.network, data, recipe, LearningGoal("mse"))
     assert regression.error(broken, "qat") > 3 * ptq
     (line,) = clipped_outputs(broken, data.x)
     assert re.fullmatch(r"output target: 9\d % of its values .* lie outside its range -\d.* to \d.*", line)
-    repaired = steps.apply("qat", regression.network, data, replace(recipe, repairs=REPAIRS), "mse")
+    repaired = steps.apply("qat", regression.network, data, replace(recipe, repairs=REPAIRS), LearningGoal("mse"))
     assert regression.error(repaired, "qat") < 1.5 * ptq
     assert clipped_outputs(repaired, data.x) == []
 
@@ -177,9 +175,9 @@ def test_small_activations_have_few_steps_of_the_first_range(tree: Any) -> None:
 
     def accuracy(repairs: tuple[str, ...]) -> float:
         aware = steps.apply("qat", network, tree.data, replace(RECIPE, qat=still, repairs=repairs))
-        return float(np.mean(aware.predict(tree.data.x, verbose=0).argmax(axis=1) == tree.data.y))
+        return float(np.mean(aware.predict(tree.data.x[0], verbose=0).argmax(axis=1) == tree.data.y[0]))
 
-    base = float(np.mean(network.predict(tree.data.x, verbose=0).argmax(axis=1) == tree.data.y))
+    base = float(np.mean(network.predict(tree.data.x[0], verbose=0).argmax(axis=1) == tree.data.y[0]))
     assert accuracy(without(RECIPE, "calibrated_ranges").repairs) < base - 0.2
     assert accuracy(REPAIRS) > base - 0.02
 

@@ -33,7 +33,7 @@ def test_a_step_holds_what_its_path_promises(tree: Any, node: paths.Node) -> Non
 def test_the_int8_file_still_holds_it(tree: Any, leaf: str) -> None:
     path = paths.path_of(leaf)
     model = tree.model(paths.training_node(path))
-    content = to_tflite(model, paths.conversion(path), tree.data.x[:50])
+    content = to_tflite(model, paths.conversion(path), [tree.data.x[0][:50]])
     promises = tree.promises(paths.training_node(path))
     rows = survival.check_tflite(content, model, promises, path[-1])
     assert [row.layer for row in rows] == ["conv", "dw", "pw", "logits"]
@@ -45,8 +45,8 @@ def test_the_int8_file_still_holds_it(tree: Any, leaf: str) -> None:
 
 def test_training_learns_and_keeps_accuracy(tree: Any) -> None:
     for node in [(), *NODES]:
-        outputs = tree.model(node).predict(tree.data.x, verbose=0)
-        assert np.mean(outputs.argmax(axis=1) == tree.data.y) > 0.85, node
+        outputs = tree.model(node).predict(tree.data.x[0], verbose=0)
+        assert np.mean(outputs.argmax(axis=1) == tree.data.y[0]) > 0.85, node
 
 
 @pytest.mark.parametrize("technique", ["prune", "cluster", "qat"])
@@ -68,21 +68,21 @@ def dense() -> Any:
     )
 
 
-def test_settings_are_used(dense: Any, data: steps.TrainingData, tree: Any) -> None:
+def test_settings_are_used(dense: Any, data: steps.Samples, tree: Any) -> None:
     recipe = replace(tree.recipe, sparsity=0.75, seed=3, prune=FineTune(1, 1e-3), keep=("logits",))
     rows = {row.layer: row for row in measure_keras(steps.apply("prune", dense, data, recipe))}
     assert rows["pw"].zeros == pytest.approx(0.75, abs=1 / rows["pw"].size)
     assert rows["logits"].zeros == 0
 
 
-def test_progress_ends_at_its_total_and_names_the_step(dense: Any, data: steps.TrainingData, tree: Any) -> None:
+def test_progress_ends_at_its_total_and_names_the_step(dense: Any, data: steps.Samples, tree: Any) -> None:
     seen: list[tuple[int, int, str]] = []
     recipe = replace(tree.recipe, qat=FineTune(2, 1e-3, samples=128))
     steps.apply("qat", dense, data, recipe, progress=lambda *told: seen.append(told))
     assert seen[-1] == (8, 8, "qat")
 
 
-def test_python_and_numpy_random_numbers_go_on_undisturbed(dense: Any, data: steps.TrainingData, tree: Any) -> None:
+def test_python_and_numpy_random_numbers_go_on_undisturbed(dense: Any, data: steps.Samples, tree: Any) -> None:
     np.random.seed(5)
     expected = np.random.rand()
     np.random.seed(5)
@@ -90,7 +90,7 @@ def test_python_and_numpy_random_numbers_go_on_undisturbed(dense: Any, data: ste
     assert np.random.rand() == expected
 
 
-def test_a_layer_that_tfmot_cannot_quantize_is_one_clear_line(data: steps.TrainingData) -> None:
+def test_a_layer_that_tfmot_cannot_quantize_is_one_clear_line(data: steps.Samples) -> None:
     keras = import_keras()
     layers = keras.layers
     network = keras.Sequential([layers.Reshape((8, 8), input_shape=(8, 8, 1)), layers.LSTM(4, name="memory")])
@@ -98,7 +98,7 @@ def test_a_layer_that_tfmot_cannot_quantize_is_one_clear_line(data: steps.Traini
         steps.apply("qat", network, data, steps.Recipe())
 
 
-def test_frozen_layers_hold_what_their_path_promises(data: steps.TrainingData, tree: Any) -> None:
+def test_frozen_layers_hold_what_their_path_promises(data: steps.Samples, tree: Any) -> None:
     """As in transfer learning; TFMOT clusters no frozen layer, and preserves neither its zeros nor its clusters."""
     keras = import_keras()
     brief = FineTune(1, 1e-3, samples=64)
@@ -119,7 +119,7 @@ def test_frozen_layers_hold_what_their_path_promises(data: steps.TrainingData, t
 
 
 @pytest.mark.parametrize("technique", steps.STEPS)
-def test_a_model_that_is_repeated_is_one_clear_line(data: steps.TrainingData, technique: str) -> None:
+def test_a_model_that_is_repeated_is_one_clear_line(data: steps.Samples, technique: str) -> None:
     """TFMOT would prune and cluster none of its kernels, without a word."""
     keras = import_keras()
     inner = keras.Sequential([keras.layers.Flatten(input_shape=(8, 8, 1)), keras.layers.Dense(4)], name="inner")

@@ -81,14 +81,14 @@ def test_a_layer_that_is_gone_is_an_error() -> None:
 
 def test_a_loss_in_the_file_alone_names_the_layer(tree: Any) -> None:
     pruned, dense = tree.model(("prune",)), tree.model(())
-    content = to_tflite(dense, "ptq", tree.data.x[:20])
+    content = to_tflite(dense, "ptq", [tree.data.x[0][:20]])
     with pytest.raises(LostError, match=r"layer conv of the int8 file lost its zeros after ptq: .* by prune$"):
         survival.check_tflite(content, pruned, tree.promises(("prune",)), "ptq")
     with pytest.raises(LostError, match="; the Keras model that was converted had lost them already"):
         survival.check_tflite(content, dense, tree.promises(("prune",)), "ptq")
 
 
-def test_a_layer_that_feeds_a_concatenation_is_caught(data: steps.TrainingData) -> None:
+def test_a_layer_that_feeds_a_concatenation_is_caught(data: steps.Samples) -> None:
     """TFMOT gives such layers its default quantizer, without a word."""
     keras = import_keras()
     layers = keras.layers
@@ -103,7 +103,7 @@ def test_a_layer_that_feeds_a_concatenation_is_caught(data: steps.TrainingData) 
         steps.apply_checked("pqat", pruned.model, data, QUICK, pruned.promises)
 
 
-def test_branches_of_the_same_shape_keep_their_names(data: steps.TrainingData) -> None:
+def test_branches_of_the_same_shape_keep_their_names(data: steps.Samples) -> None:
     keras = import_keras()
     layers = keras.layers
     image = layers.Input((8, 8, 1))
@@ -114,7 +114,7 @@ def test_branches_of_the_same_shape_keep_their_names(data: steps.TrainingData) -
         kernel, bias = network.get_layer(name).get_weights()
         kernel.ravel()[: 8 * place] = 0
         network.get_layer(name).set_weights([kernel, bias])
-    rows = measure_tflite(to_tflite(network, "ptq", data.x[:10]), network)
+    rows = measure_tflite(to_tflite(network, "ptq", [data.x[0][:10]]), network)
     zeros = {row.layer: round(row.zeros * row.size / 8) for row in rows if row.size == 64}
     assert zeros == {"first": 0, "second": 1, "third": 2}
 
@@ -134,7 +134,7 @@ def test_a_model_named_like_one_of_its_layers_takes_no_operator_from_another(nam
     assert [row.layer for row in rows] == ["wide", "first/inner", "last"]
 
 
-def test_every_operator_of_a_shared_layer_is_measured(data: steps.TrainingData) -> None:
+def test_every_operator_of_a_shared_layer_is_measured(data: steps.Samples) -> None:
     keras = import_keras()
     layers = keras.layers
     with seeded(2):
@@ -145,19 +145,19 @@ def test_every_operator_of_a_shared_layer_is_measured(data: steps.TrainingData) 
     made = steps.Optimized(network, (), [])
     for step in ("prune", "pqat"):
         made = steps.apply_checked(step, made.model, data, QUICK, made.promises)
-    content = to_tflite(made.model, "qat", data.x[:10])
+    content = to_tflite(made.model, "qat", [data.x[0][:10]])
     rows = survival.check_tflite(content, made.model, made.promises, "pqat")
     assert [row.layer for row in rows] == ["first", "shared", "shared", "other"]
 
 
-def test_a_layer_on_which_no_output_depends_is_missing_with_its_reason(data: steps.TrainingData) -> None:
+def test_a_layer_on_which_no_output_depends_is_missing_with_its_reason(data: steps.Samples) -> None:
     keras = import_keras()
     layers = keras.layers
     image = layers.Input((8, 8, 1))
     flat = layers.Flatten()(image)
     nothing = layers.Dense(5, name="dead")(flat)[:, :0]
     network = keras.Model(image, layers.Dense(4, name="logits")(layers.Concatenate()([flat, nothing])))
-    content = to_tflite(network, "ptq", data.x[:10])
+    content = to_tflite(network, "ptq", [data.x[0][:10]])
     with pytest.raises(LostError, match="layer dead is not in the int8 file; TensorFlow's converter removed it"):
         survival.check_tflite(content, network, [Promise("dead", "zeros", 1, "prune")], "ptq")
 
@@ -168,7 +168,7 @@ def test_what_is_saved_is_what_was_checked(tree: Any, tmp_path: Any) -> None:
     save_model(tree.model(node), tmp_path / "pcqat.h5")
     again = load_model(tmp_path / "pcqat.h5")
     tree.check(node, again)
-    assert np.array_equal(again.predict(tree.data.x, verbose=0), tree.model(node).predict(tree.data.x, verbose=0))
+    assert np.array_equal(again.predict(tree.data.x[0], verbose=0), tree.model(node).predict(tree.data.x[0], verbose=0))
     assert to_tflite(again, "qat", tree.data.x) == to_tflite(tree.model(node), "qat", tree.data.x)
 
 
@@ -183,7 +183,7 @@ def test_what_is_no_tflite_file_is_one_clear_line(content: bytes) -> None:
 
 
 def test_a_file_cut_short_is_read_or_refused_and_never_a_traceback(tree: Any) -> None:
-    content = to_tflite(tree.model(()), "ptq", tree.data.x[:10])
+    content = to_tflite(tree.model(()), "ptq", [tree.data.x[0][:10]])
     lines = []
     for length in range(8, len(content), len(content) // 40):
         try:

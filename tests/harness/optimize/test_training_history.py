@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from hil.core.arrays import Array
+from hil.harness.data.samples import Samples
 from hil.harness.model import FineTune
 from hil.harness.optimize.keras.keras2 import import_keras
-from hil.harness.optimize.training import TrainingData, TrainingPlan, fit
+from hil.harness.optimize.training import LearningGoal, TrainingPlan, fit
 from hil.harness.optimize.training_history import Epoch
 
 N = 64
@@ -27,7 +28,7 @@ def history(y: Array, outputs: int, of: Any, x: Array = X) -> list[Epoch]:
     keras = import_keras()
     network = keras.Sequential([keras.layers.Input(x.shape[1:]), keras.layers.Dense(outputs)])
     epochs: list[Epoch] = []
-    fit(network, TrainingData(x, y), TrainingPlan(FineTune(3, 0.3), 16, 0, of, on_epoch=epochs.append))
+    fit(network, Samples(x, y), TrainingPlan(FineTune(3, 0.3), 16, 0, LearningGoal(of), on_epoch=epochs.append))
     assert len(epochs) == 3
     assert epochs[-1].loss < epochs[0].loss
     return epochs

@@ -47,7 +47,7 @@ def test_a_model_file_may_build_in_keras_3(tmp_path: Path) -> None:
         "x", build=flat_classifier, data=data(), recipe=Recipe(base=tune, prune=tune, batch_size=5, clusters=5)
     )
     first, again = (
-        trained_base.base_model(model, steps.TrainingData(X, np.arange(5) % 4)),
+        trained_base.base_model(model, steps.Samples(X, np.arange(5) % 4)),
         trained_base.build_network(model),
     )
     assert [weight.name for weight in first.weights] == [weight.name for weight in again.weights]
@@ -59,9 +59,9 @@ def test_a_model_file_may_build_in_keras_3(tmp_path: Path) -> None:
     trained_base.save_weights(first, tmp_path / "w.npz")
     trained_base.load_weights(again, tmp_path / "w.npz")
     assert same(first, again)
-    pruned = steps.apply("prune", first, steps.TrainingData(X, np.arange(5) % 4), model.recipe)
+    pruned = steps.apply("prune", first, steps.Samples(X, np.arange(5) % 4), model.recipe)
     assert np.mean(pruned.layers[1].get_weights()[0] == 0) == 0.5
-    assert steps.apply("qat", first, steps.TrainingData(X, np.arange(5) % 4), model.recipe) is not None
+    assert steps.apply("qat", first, steps.Samples(X, np.arange(5) % 4), model.recipe) is not None
 
 
 TEXT = """
