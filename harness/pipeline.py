@@ -48,6 +48,7 @@ from hil.harness.run_in_parts import run_in_parts
 from hil.harness.step_inputs import Say
 from hil.harness.step_process import build_in_process, is_of_file
 from hil.harness.store.code_version import code_version
+from hil.harness.store.file_digests import digest_data
 from hil.harness.store.source_digest import function_digest, source_digest, source_versions, versions
 from hil.harness.store.store import UNKNOWN, Artifact, ArtifactRecipe, Origin, Store, digest, digest_files
 from hil.harness.stored_run import read_run, write_run
@@ -171,7 +172,7 @@ class Pipeline:
 
     def data_digest(self, model: Model) -> str:
         """Identity of a model's data: the files it comes from and the source of its loader."""
-        return digest(f"{_files_digest(model.data)}{source_digest(model)}".encode())
+        return digest(f"{_files_digest(model.data, self.store.root)}{source_digest(model)}".encode())
 
     def test_inputs(self, model: Model, signature: Signature) -> list[Array]:
         """The test samples in the dtypes of an int8 file's inputs, as files in the store."""
@@ -470,5 +471,5 @@ def _loaded(data: Dataset, split: str) -> Samples:
 
 
 @lru_cache(maxsize=64)
-def _files_digest(data: Dataset) -> str:
-    return digest_files(data.present())
+def _files_digest(data: Dataset, root: Path) -> str:
+    return digest_data(data.present(), root)

@@ -29,6 +29,7 @@ from hil.harness.model.definition import (
     Recipe,
 )
 from hil.harness.model.files import discover, discover_loadable, find, load_model_file, sibling
+from hil.harness.model.folders import image_folder, wav_folder
 from hil.harness.model.metric import METRICS, Metric, MetricFunction, Scale
 
 __all__ = [
@@ -50,6 +51,8 @@ __all__ = [
     "discover",
     "discover_loadable",
     "find",
+    "image_folder",
     "load_model_file",
     "sibling",
+    "wav_folder",
 ]
