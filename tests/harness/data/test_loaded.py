@@ -42,7 +42,8 @@ def dataset() -> Any:
 @pytest.mark.parametrize("make", [lambda: (X, Y), parts, Sequence, dataset, lambda: iter([(X, Y)])])
 def test_every_way_gives_the_same_samples(make: Any) -> None:
     found = joined(batches(make(), "train"))
-    assert np.array_equal(found.x[0], X) and found.x[0].dtype == np.uint8
+    assert found.x[0].dtype == np.uint8
+    assert np.array_equal(found.x[0], X)
     assert np.array_equal(found.y[0], Y)
     assert found.w is None
 
@@ -55,16 +56,18 @@ def test_names_weights_and_several_arrays_pass_through_files(tmp_path: Path) -> 
     assert isinstance(found.x[0], np.memmap)
     assert [array.dtype for array in found.x] == [np.uint8, np.float32]
     assert (found.inputs.names, found.labels.names) == (("image", "age"), ("kind", "box"))
-    assert found.w is not None and np.allclose(found.w, weights)
+    assert np.allclose(found.w, weights)
     arranged = found.arranged(["age", "image"], ["box", "kind"])
-    assert np.array_equal(arranged.x[1], X) and np.array_equal(arranged.y[1], Y)
+    assert np.array_equal(arranged.x[1], X)
+    assert np.array_equal(arranged.y[1], Y)
 
 
 def test_large_arrays_come_in_parts(tmp_path: Path) -> None:
     x = np.zeros((50, CHUNK_BYTES // 16), np.uint8)
     x[:, 0] = np.arange(50)
     sizes = [len(part) for part in batches((x, np.arange(50)), "train")]
-    assert len(sizes) > 3 and sum(sizes) == 50
+    assert len(sizes) > 3
+    assert sum(sizes) == 50
     write_samples(batches((x, np.arange(50)), "train"), tmp_path)
     assert np.array_equal(read_samples(tmp_path).x[0][:, 0], np.arange(50))
 

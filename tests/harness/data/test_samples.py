@@ -28,7 +28,7 @@ def test_a_draw_is_the_same_for_a_seed_and_copies_nothing_yet() -> None:
 def test_some_of_some_are_their_rows() -> None:
     some = Samples(X, MANY, np.arange(100.0)).take(np.arange(10, 50)).take(slice(5, 8))
     assert some.x[0].ravel().tolist() == [15, 16, 17]
-    assert some.w is not None and some.w.tolist() == [15, 16, 17]
+    assert some.w.tolist() == [15, 16, 17]
     assert [len(part) for part in some.chunks(2)] == [2, 1]
 
 
