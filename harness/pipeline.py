@@ -49,7 +49,7 @@ from hil.harness.step_inputs import Say
 from hil.harness.step_process import build_in_process, is_of_file
 from hil.harness.store.code_version import code_version
 from hil.harness.store.file_digests import digest_data
-from hil.harness.store.source_digest import function_digest, source_digest, source_versions, versions
+from hil.harness.store.source_digest import NOT_LOADED, function_digest, source_digest, source_versions, versions
 from hil.harness.store.store import UNKNOWN, Artifact, ArtifactRecipe, Origin, Store, digest, digest_files
 from hil.harness.stored_run import read_run, write_run
 from hil.harness.vela.compiler import Compiled, compile_model
@@ -145,7 +145,7 @@ class Pipeline:
             return _loaded(model.data, split)
         libraries = {**versions("numpy"), **source_versions(model)}
         recipe = ArtifactRecipe(
-            "data", {"data": self.data_digest(model)}, {"split": split, "format": "files"}, versions=libraries
+            "data", {"data": self.loader_digest(model)}, {"split": split, "format": "files"}, versions=libraries
         )
         return read_samples(self._make(recipe, "data", model, split=split).folder)
 
@@ -170,6 +170,11 @@ class Pipeline:
         split = "calibration" if "calibration" in model.data.splits else "train"
         return stratified(self.samples(model, split), model.recipe.calibration, model.recipe.seed)
 
+    def loader_digest(self, model: Model) -> str:
+        """Identity of a model's samples: the files they come from, and the source without what loads nothing."""
+        files = _files_digest(model.data, self.store.root)
+        return digest(f"{files}{source_digest(model, NOT_LOADED)}".encode())
+
     def data_digest(self, model: Model) -> str:
         """Identity of a model's data: the files it comes from and the source of its loader."""
         return digest(f"{_files_digest(model.data, self.store.root)}{source_digest(model)}".encode())
@@ -182,7 +187,7 @@ class Pipeline:
         specs = [[spec.name, spec.dtype.name, spec.scale, spec.zero_point] for spec in signature.inputs]
         recipe = ArtifactRecipe(
             "inputs",
-            {"data": self.data_digest(model)},
+            {"data": self.loader_digest(model)},
             {"split": "test", "tensors": specs, "names": list(samples.inputs.names)},
             code_version("hil.targets.execution.signature"),
             {**versions("numpy"), **source_versions(model)},

@@ -42,7 +42,7 @@ _tune = FineTune(epochs=2, learning_rate=3e-4, samples=4000)
 model = Model(
     name="digits_dscnn",
     build=build,
-    data=Dataset(loader.load, loader.files, cache=True),
+    data=Dataset(loader.load, loader.files),
     recipe=Recipe(
         batch_size=64,
         base=FineTune(epochs=20, learning_rate=2e-3),

@@ -46,7 +46,7 @@ _tune = FineTune(epochs=2, learning_rate=3e-4, samples=4000)
 model = Model(
     name="digits_dscnn_l",
     build=build,
-    data=Dataset(loader.load, loader.files, cache=True),
+    data=Dataset(loader.load, loader.files),
     recipe=Recipe(
         batch_size=64,
         base=FineTune(epochs=12, learning_rate=2e-3),

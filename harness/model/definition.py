@@ -61,7 +61,7 @@ class Dataset:
 
     It raises `UnavailableError` with a hint when the data is not on this machine.
     """
-    splits: tuple[str, ...] = SPLITS
+    splits: tuple[str, ...] = ("train", "test")
     """Splits that `load` knows: beside `"train"` and `"test"`, `"calibration"` has the samples that set activation
     ranges, and `"validation"` those that are evaluated after each epoch."""
     validation: float = 0.0

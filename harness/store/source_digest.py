@@ -19,7 +19,7 @@ import collections
 import functools
 import importlib.metadata
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -32,13 +32,15 @@ from hil.harness.store.syntax import parse, text
 
 SETTINGS = frozenset({"name", "recipe", "budget", "gates", "metric", "weights", "tflite", "techniques"})
 """Arguments of `Model` that the digest ignores."""
+NOT_LOADED = frozenset(field.name for field in fields(Model)) - {"data"}
+"""Arguments of `Model` on which the samples do not depend."""
 _ORDER = [field.name for field in fields(Model)]
 
 
 @lru_cache
-def source_digest(model: Model) -> str:
-    """Hashes the definitions in the model's files, without its settings."""
-    return digest("".join(_definitions(path, model) for path in source_files(model)).encode())
+def source_digest(model: Model, ignored: frozenset[str] = SETTINGS) -> str:
+    """Hashes the definitions in the model's files, without those arguments of `Model`."""
+    return digest("".join(_definitions(path, model, ignored) for path in source_files(model)).encode())
 
 
 def function_digest(function: Callable[..., Any]) -> str:
@@ -72,7 +74,8 @@ def _distributions() -> dict[str, list[str]]:
 
 def source_files(model: Model) -> list[Path]:
     """Lists the model file and every file of the user's own that it reaches, sorted."""
-    functions = (model.build, model.data.load, model.data.files, model.loss)
+    losses = model.loss.values() if isinstance(model.loss, Mapping) else (model.loss,)
+    functions = (model.build, model.data.load, model.data.files, model.data.augment, *losses)
     found: set[Path] = set()
     waiting = [model.path, *(file for function in functions if callable(function) for file in _file_of(function))]
     while waiting:
@@ -100,19 +103,19 @@ def _parsed(path: Path) -> ast.Module:
     return parse(path.read_bytes())
 
 
-def _definitions(path: Path, model: Model) -> str:
+def _definitions(path: Path, model: Model, ignored: frozenset[str]) -> str:
     if path.suffix != ".py":
         return digest(path.read_bytes())
     tree = _parsed(path)
     if path == model.path:
-        tree.body = _without_settings(tree.body)
+        tree.body = _without(ignored, tree.body)
     return text(tree)
 
 
-def _without_settings(body: Sequence[ast.stmt]) -> list[ast.stmt]:
-    """Removes the settings of `Model` from a model file's statements, and the definitions that only they use."""
+def _without(ignored: frozenset[str], body: Sequence[ast.stmt]) -> list[ast.stmt]:
+    """Removes arguments of `Model` from a model file's statements, and the definitions that only they use."""
     kept = [statement for statement in body if not _imports_harness(statement)]
-    settings = {name for statement in kept if _assigns_model(statement) for name in _take_settings(statement)}
+    settings = {name for statement in kept if _assigns_model(statement) for name in _take(ignored, statement)}
     while True:
         used = collections.Counter(name for statement in kept for name in _names([statement]))
         gone = [s for s in kept if used[_bound(s)] == 1 and (_bound(s) in settings or _does_nothing(s))]
@@ -136,18 +139,18 @@ def _assigns_model(statement: ast.stmt) -> bool:
     return False
 
 
-def _take_settings(statement: Any) -> set[str]:
-    """Removes the settings from `model = Model(...)`; returns the names that they used."""
+def _take(ignored: frozenset[str], statement: Any) -> set[str]:
+    """Removes arguments from `model = Model(...)`; returns the names that they used."""
     call: ast.Call = statement.value
     taken: list[ast.AST] = []
     for place, argument in enumerate(call.args[: len(_ORDER)]):
         if isinstance(argument, ast.Starred):
             break
-        if _ORDER[place] in SETTINGS:
+        if _ORDER[place] in ignored:
             taken.append(argument)
             call.args[place] = ast.Constant(None)
-    taken += [keyword for keyword in call.keywords if keyword.arg in SETTINGS]
-    call.keywords = [keyword for keyword in call.keywords if keyword.arg not in SETTINGS]
+    taken += [keyword for keyword in call.keywords if keyword.arg in ignored]
+    call.keywords = [keyword for keyword in call.keywords if keyword.arg not in ignored]
     return _names(taken)
 
 

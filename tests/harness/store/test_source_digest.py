@@ -11,7 +11,7 @@ import pytest
 
 from hil.core.errors import BadInputError
 from hil.harness.model import Model, load_model_file
-from hil.harness.store.source_digest import source_digest, source_files, source_versions, versions
+from hil.harness.store.source_digest import NOT_LOADED, source_digest, source_files, source_versions, versions
 from tests.support.blobs import write
 
 BASE = """
@@ -219,3 +219,29 @@ def test_another_process_gives_the_same_digest(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == source_digest(model)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "loads_others"),
+    [
+        ("return width", "return 2 * width", False),
+        ('return "mse"', 'return "mae"', False),
+        ("build=lambda: net(8)", "build=lambda: net(16)", False),
+        ("return split", "return split + split", True),
+        ("files=lambda: []", "files=lambda: [__file__]", True),
+    ],
+)
+def test_the_samples_depend_on_their_loader_alone(tmp_path: Path, old: str, new: str, loads_others: bool) -> None:
+    assert old in BASE
+    before, after = (source_digest(loaded(tmp_path, text), NOT_LOADED) for text in (BASE, BASE.replace(old, new)))
+    assert (before != after) is loads_others
+
+
+def test_losses_by_output_and_augmentation_are_part_of_it(tmp_path: Path) -> None:
+    text = BASE.replace("loss=distance", 'loss={"kind": sibling(__file__, "more.py").distance}')
+    text = text.replace("import Budget,", "import sibling, Budget,")
+    before, after = (
+        source_digest(loaded(tmp_path, text, **{"models/more.py": f"def distance():\n    return {loss!r}\n"}))
+        for loss in ("mse", "mae")
+    )
+    assert before != after
