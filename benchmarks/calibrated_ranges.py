@@ -49,7 +49,7 @@ def metric_of(pipeline: Pipeline, model: Model, leaf: str, samples: int) -> floa
     signature = read_signature(int8)
     run = pipeline.outputs("host", Deployable(int8, None), [quantize(signature.inputs[0], x)], Origin(model.name, leaf))
     task, outputs = pipeline.learning_task(model), dequantize(signature.outputs[0], run.outputs[0])
-    return finite_score(task, outputs, task.labels(y), leaf)
+    return finite_score(task, outputs, task.labels(y), x if task.takes_inputs else None, leaf)
 
 
 def rows_of(model: Model, seeds: Sequence[int], measured: Callable[[Model, str], float], samples: int | None) -> None:

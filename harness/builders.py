@@ -171,9 +171,10 @@ def _predictions(pipeline: StepInputs, model: Model, folder: Path, node: Node) -
 def _accuracy(pipeline: StepInputs, model: Model, folder: Path) -> Note:
     """Takes the arrays from the folder, where they do not stay."""
     from hil.harness.metrics.accuracy import accuracy_of
+    from hil.harness.metrics.array_groups import restored
 
     with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
-        found = accuracy_of(pipeline.learning_task(model), dict(arrays))
+        found = accuracy_of(pipeline.learning_task(model), restored(arrays))
     (folder / ARRAYS).unlink()
     return asdict(found)
 

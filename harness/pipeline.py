@@ -35,11 +35,12 @@ from hil.harness.data.samples_files import read_arrays, read_samples, write_arra
 from hil.harness.data.stratified import stratified
 from hil.harness.leaves import GIVEN
 from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy, accuracy_from_record, accuracy_of
+from hil.harness.metrics.array_groups import flattened
 from hil.harness.metrics.base_score import BaseScore, base_score
 from hil.harness.metrics.int8_task import task_of_int8
 from hil.harness.metrics.learning_task import LearningTask
 from hil.harness.model import Dataset, Model, Recipe
-from hil.harness.model.metric import metric_of_output, own_metric
+from hil.harness.model.metric import metric_of_output, named_metric, takes_all_outputs, user_function
 from hil.harness.optimize.fidelity import Fidelity
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import PRUNING, Node, conversion, path_of, training_node
@@ -275,8 +276,7 @@ class Pipeline:
 
     def learning_task(self, model: Model) -> LearningTask:
         """The task of a model with its metric; `BadInputError` if data, loss, metric and network do not fit."""
-        own = own_metric(metric_of_output(model.metric)[1])
-        return LearningTask.from_json(self._checked_data(model)["task"], own)
+        return LearningTask.from_json(self._checked_data(model)["task"], metric_of_output(model.metric)[1])
 
     def interface(self, model: Model) -> Interface:
         """The names of a model's inputs and outputs, and the output of its metric; errors as `learning_task`."""
@@ -286,10 +286,7 @@ class Pipeline:
         """The learning task and the interface, as JSON."""
         if model.tflite is not None:
             return _of_int8(model, self.loaded_samples(model, "test"))
-        output, metric = metric_of_output(model.metric)
-        own = own_metric(metric)
-        name = metric if own is None else function_digest(own.function)
-        settings = {"seed": model.recipe.seed, "metric": name, "output": output}
+        settings = {"seed": model.recipe.seed, **_metric(model)}
         inputs = {**_network(model), "data": self.data_digest(model)}
         if model.weights is not None:
             inputs["weights"] = digest_files([model.file(model.weights)])
@@ -307,36 +304,38 @@ class Pipeline:
     def base_score(self, model: Model) -> BaseScore | None:
         """The score of the float base on the test set; None for an int8 file, and for a metric of the user's own."""
         task = self.learning_task(model)
-        if model.build is None or task.own is not None:
+        if model.build is None or task.user_function is not None:
             return None
-        found = self.interface(model)
-        labels, outputs = self.samples(model, "test").y, self.predictions(model, ())
-        return base_score(task, found.metric(labels), found.metric(outputs))
+        found, test = self.interface(model), self.samples(model, "test")
+        x = found.samples(test.x) if task.takes_inputs else None
+        return base_score(task, found.metric(test.y), found.metric(self.predictions(model, ())), x)
 
     def accuracy(
         self,
         model: Model,
-        labels: Sequence[Array],
+        samples: Samples,
         *,
         candidate: Sequence[Array],
         on_target: Array,
         references: Mapping[str, Sequence[Array]],
     ) -> Accuracy | AbsoluteAccuracy:
-        """The metric of labels and float outputs, arrays (n, ...) by output; one of the user's own is called once.
+        """The metric of float outputs (n, ...), by output, for `samples`; a function of the user's own is called once.
 
         `references` are the outputs `reference` and `keras` of `metrics.accuracy.compare`; empty for an int8 file.
         """
-        task = self.learning_task(model)
-        pick = self.interface(model).metric
-        arrays = {"labels": pick(labels), "candidate": pick(candidate), "on_target": on_target}
-        arrays |= {name: pick(outputs) for name, outputs in references.items()}
-        if task.own is None:
-            return accuracy_of(task, arrays)
+        task, found = self.learning_task(model), self.interface(model)
+        by_output = {"labels": samples.y, "candidate": candidate, **references}
+        groups = {"on_target": on_target, **{name: found.metric(arrays) for name, arrays in by_output.items()}}
+        if task.takes_inputs:
+            groups["x"] = found.samples(samples.x)
+        if task.user_function is None:
+            return accuracy_of(task, groups)
+        arrays = flattened(groups)
         recipe = ArtifactRecipe(
             "accuracy",
-            {name: digest(np.ascontiguousarray(array).tobytes()) for name, array in arrays.items()},
+            {name: digest_array(array) for name, array in arrays.items()},
             {
-                "metric": function_digest(task.own.function),
+                **_metric(model),
                 "scale": asdict(task.scale),
                 "shapes": {name: list(array.shape) for name, array in arrays.items()},
             },
@@ -459,10 +458,17 @@ def _of_int8(model: Model, samples: Samples) -> Mapping[str, Any]:
     names = [[spec.name for spec in specs] for specs in (signature.inputs, signature.outputs)]
     output, metric = metric_of_output(model.metric)
     samples = samples.arranged(*names)
-    found = interface(*names, samples, output, takes_all=own_metric(metric) is not None)
-    place = found.output or 0
-    task = task_of_int8(metric, samples.y[place], signature.outputs[place])
+    found = interface(*names, samples, output, takes_all=takes_all_outputs(metric))
+    task = task_of_int8(metric, samples.y, signature, found)
     return {"task": task.as_json(), "interface": found.as_json()}
+
+
+def _metric(model: Model) -> dict[str, Any]:
+    """Returns output and name of a model's metric for a recipe, and the hash of the user's function that it calls."""
+    output, metric = metric_of_output(model.metric)
+    function, named = user_function(metric), named_metric(metric)
+    code = function_digest(function) if function else None
+    return {"output": output, "metric": named.name if named else None, "function": code}
 
 
 def surviving(artifact: Artifact) -> list[LayerWeights]:

@@ -277,13 +277,13 @@ class Evaluator:
                 f"{deployment.name}: sim differs from the reference in {outcome.sim_mismatches} elements "
                 f"of {outcome.sim_samples} samples, so its accuracy is not the model's"
             )
-        labels = self.pipeline.samples(model, "test").y
+        samples = self.pipeline.samples(model, "test")
         references = self._references(deployment)
         if outcome.run.printed:  # a board that prints is measured by what it printed
             of_picked = {name: _rows(outputs, outcome.picked) for name, outputs in references.items()}
             return self.pipeline.accuracy(
                 model,
-                _rows(labels, outcome.picked),
+                samples.take(outcome.picked),
                 candidate=outcome.run.printed,
                 on_target=np.arange(len(outcome.picked)),
                 references=of_picked,
@@ -292,7 +292,7 @@ class Evaluator:
             raise MismatchError(f"{deployment.name}: {self.target_name} and sim differ, so sim cannot stand in for it")
         candidate = _real(deployment.signature, outcome.sim.outputs)
         return self.pipeline.accuracy(
-            model, labels, candidate=candidate, on_target=outcome.picked, references=references
+            model, samples, candidate=candidate, on_target=outcome.picked, references=references
         )
 
     def _references(self, deployment: Deployment) -> dict[str, tuple[Array, ...]]:

@@ -30,10 +30,9 @@ def training_effect(pipeline: Pipeline, model: Model, leaf: str) -> Accuracy | N
     """Compares the Keras models before and after a leaf's last training; None for a leaf without one."""
     if (before := started_from(leaf)) is None:
         return None
-    labels = pipeline.samples(model, "test").y
+    samples = pipeline.samples(model, "test")
     outputs = pipeline.predictions(model, training_node(path_of(leaf)))
     references = {"reference": pipeline.predictions(model, before), "keras": outputs}
-    found = pipeline.accuracy(
-        model, labels, candidate=outputs, on_target=np.arange(len(labels[0])), references=references
-    )
+    every = np.arange(len(samples))
+    found = pipeline.accuracy(model, samples, candidate=outputs, on_target=every, references=references)
     return found if isinstance(found, Accuracy) else None

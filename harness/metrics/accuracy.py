@@ -13,7 +13,7 @@ samples disagree; for any other metric a bootstrap over samples with a fixed see
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 
 from hil.core.arrays import Array
 from hil.core.errors import HilError, NoReferenceError
+from hil.harness.metrics.array_groups import count, picked
 from hil.harness.metrics.learning_task import LearningTask
-from hil.harness.metrics.scores import Points, finite_score, points_of, score_of
-from hil.harness.model import MetricFunction, Scale
-from hil.harness.model.metric import FRACTION
+from hil.harness.metrics.resamples import Statistic, paired_interval, value_of
+from hil.harness.metrics.sample_sums import SampleSums
+from hil.harness.metrics.scores import finite_value, statistic_of
+from hil.harness.model import Scale
+from hil.harness.model.metric import FRACTION, ArrayOrTuple, top_of
 
 Z95 = 1.959963984540054
-RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -106,54 +108,78 @@ def accuracy_from_record(record: Mapping[str, Any]) -> Accuracy | AbsoluteAccura
     return Accuracy(**record) if "reference" in record else AbsoluteAccuracy(**record)
 
 
-def accuracy_of(task: LearningTask, arrays: Mapping[str, Array]) -> Accuracy | AbsoluteAccuracy:
+def accuracy_of(task: LearningTask, arrays: Mapping[str, Any]) -> Accuracy | AbsoluteAccuracy:
     """The accuracy of the arguments `arrays` of `compare`, or of `measure`."""
     return compare(task, **arrays) if "reference" in arrays else measure(task, **arrays)
 
 
-def measure(task: LearningTask, labels: Array, *, candidate: Array, on_target: Array) -> AbsoluteAccuracy:
+def measure(
+    task: LearningTask,
+    labels: ArrayOrTuple,
+    *,
+    candidate: ArrayOrTuple,
+    on_target: Array,
+    x: ArrayOrTuple | None = None,
+) -> AbsoluteAccuracy:
     """The task's metric of one model; arguments and errors are those of `compare`."""
-    score, points, labels = score_of(task), points_of(task), task.labels(labels)
-    value = finite_score(task, candidate, labels, "int8 model")
-    counted = points is not None and _is_counted(task, points(candidate, labels))
-    measured = _on_target(score, candidate, labels, on_target)
-    return AbsoluteAccuracy(task.metric, value, len(labels), *measured, counted, **asdict(task.scale))
+    labels = task.labels(labels)
+    found = statistic_of(task, candidate, labels, x)
+    value = finite_value(found, task, candidate, "int8 model")
+    measured = _on_target(task, candidate, labels, x, on_target)
+    counted = _right(task, found) is not None
+    return AbsoluteAccuracy(task.metric, value, count(labels), *measured, counted, **asdict(task.scale))
 
 
 def compare(
-    task: LearningTask, labels: Array, *, reference: Array, keras: Array, candidate: Array, on_target: Array
+    task: LearningTask,
+    labels: ArrayOrTuple,
+    *,
+    reference: ArrayOrTuple,
+    keras: ArrayOrTuple,
+    candidate: ArrayOrTuple,
+    on_target: Array,
+    x: ArrayOrTuple | None = None,
 ) -> Accuracy:
     """The task's metric of each model, with the paired interval of the drop.
 
-    `labels` are the data's; outputs are float (n, ...); `on_target` holds the indices of the samples that ran on the
-    target.  Raises `BadInputError` if the metric of a model is no finite number.
+    `labels` are the data's; outputs are float (n, ...), of one output or a tuple of all; `on_target` holds the indices
+    of the samples that ran on the target; `x` are the samples, for a metric that takes them.  Raises `BadInputError` if
+    the metric of a model is no finite number.
     """
-    score, points, labels = score_of(task), points_of(task), task.labels(labels)
+    labels, scale = task.labels(labels), task.scale
     models = {"float base": reference, "Keras model of the path": keras, "int8 model": candidate}
-    before, between, after = (finite_score(task, outputs, labels, name) for name, outputs in models.items())
-    counted = False
-    if points is None:
-        low, high = _paired_bootstrap(score, task.scale, labels, reference, candidate)
-    else:
-        first, second = points(reference, labels), points(candidate, labels)
-        counted = _is_counted(task, first)
-        low, high = _paired_wald(first[0] > 0, second[0] > 0) if counted else _bootstrap_of_points(first, second)
-    measured = _on_target(score, candidate, labels, on_target)
-    return Accuracy(
-        task.metric, after, before, between, low, high, len(labels), *measured, counted, **asdict(task.scale)
+    first, middle, last = (statistic_of(task, outputs, labels, x) for outputs in models.values())
+    before, between, after = (
+        finite_value(found, task, outputs, name)
+        for found, (name, outputs) in zip((first, middle, last), models.items(), strict=True)
     )
+    right = [_right(task, found) for found in (first, last)]
+    if right[0] is not None and right[1] is not None:
+        low, high = _paired_wald(right[0], right[1])
+    else:
+        low, high = paired_interval(lambda weights: scale.drop(first(weights), last(weights)), count(labels))
+    measured = _on_target(task, candidate, labels, x, on_target)
+    counted = right[0] is not None
+    return Accuracy(task.metric, after, before, between, low, high, count(labels), *measured, counted, **asdict(scale))
 
 
-def _is_counted(task: LearningTask, points: Points) -> bool:
-    return task.metric != "r2" and bool((points[1] == 1).all())
+def _right(task: LearningTask, found: Statistic) -> NDArray[np.bool_] | None:
+    """Returns the samples that are right (n,), if each is right or wrong and the metric is their share."""
+    if not (isinstance(found, SampleSums) and (top_of(task.metric) or task.metric == "binary")):
+        return None
+    return found.rows[:, 0] > 0 if (found.rows[:, 1] == 1).all() else None
 
 
-def _on_target(score: MetricFunction, candidate: Array, labels: Array, picked: Array) -> tuple[float, int]:
+def _on_target(
+    task: LearningTask, candidate: ArrayOrTuple, labels: ArrayOrTuple, x: ArrayOrTuple | None, samples: Array
+) -> tuple[float, int]:
     """Returns the metric of the picked samples, NaN where they are too few for it, and their number."""
+    of_samples = None if x is None else picked(x, samples)
     try:
-        return score(candidate[picked], labels[picked]), len(picked)
+        found = statistic_of(task, picked(candidate, samples), picked(labels, samples), of_samples)
+        return value_of(found), len(samples)
     except HilError:
-        return math.nan, len(picked)
+        return math.nan, len(samples)
 
 
 def _paired_wald(reference: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> tuple[float, float]:
@@ -163,37 +189,3 @@ def _paired_wald(reference: NDArray[np.bool_], candidate: NDArray[np.bool_]) -> 
     drop = (lost - won) / n
     half = Z95 * math.sqrt(max(lost + won - (lost - won) ** 2 / n, 0.0)) / n
     return drop - half, drop + half
-
-
-def _bootstrap_of_points(reference: Points, candidate: Points) -> tuple[float, float]:
-    """Interval of a metric that is a quotient of sums; the points at stake are those of the labels alone."""
-    rng, lost, at_stake = np.random.default_rng(0), reference[0] - candidate[0], reference[1]
-    drops = []
-    for _ in range(RESAMPLES):
-        pick = rng.integers(0, len(lost), len(lost))
-        whole = float(at_stake[pick].sum())
-        drops.append(float(lost[pick].sum()) / whole if whole > 0 else math.nan)
-    return _interval(drops)
-
-
-def _paired_bootstrap(
-    score: MetricFunction, scale: Scale, labels: Array, reference: Array, candidate: Array
-) -> tuple[float, float]:
-    rng = np.random.default_rng(0)
-    drops = []
-    for _ in range(RESAMPLES):
-        pick = rng.integers(0, len(labels), len(labels))
-        try:
-            drops.append(scale.drop(score(reference[pick], labels[pick]), score(candidate[pick], labels[pick])))
-        except HilError:  # a resample on which the metric is not defined
-            continue
-    return _interval(drops)
-
-
-def _interval(drops: Sequence[float]) -> tuple[float, float]:
-    """95 % of the finite drops; NaN if there is none."""
-    finite = [drop for drop in drops if math.isfinite(drop)]
-    if not finite:
-        return math.nan, math.nan
-    low, high = np.quantile(finite, [0.025, 0.975])
-    return float(low), float(high)

@@ -4,13 +4,13 @@
     found.value, found.constant, found.learned_nothing      # 0.467, 0.533, True
     found.remark      # "float base: 46.7 % top1, no better than always naming the most frequent class (53.3 %): ..."
 
-A network that learned nothing gives optimized models that lose nothing, and so meets every limit on the drop.  The best
-constant answer is the most frequent class (`top1`), the more frequent answer of each output (`binary`), the mean of the
-labels (`r2`: 0), any number (`auc`: 0.5).  Of a metric of the user's own no such answer is known.
+A network that learned nothing gives optimized models that lose nothing, and so meets every limit on the drop.  Of a
+metric of the user's own no best constant answer is known.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,22 +18,29 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.harness.metrics.learning_task import LearningTask
+from hil.harness.metrics.resamples import value_of
+from hil.harness.metrics.sample_sums import of_numbers
 from hil.harness.metrics.scores import finite_score
-from hil.harness.model import Scale
-from hil.harness.model.metric import scale_of
+from hil.harness.model.metric import ArrayOrTuple, scale_of, top_of
 
+_CLASS, _SCORE, _MEAN = "always naming the most frequent class", "a score that is always the same", "the mean of the"
 _ANSWERS = {
-    "top1": "always naming the most frequent class",
+    "top1": _CLASS,
     "binary": "always giving the more frequent answer",
-    "auc": "a score that is always the same",
-    "r2": "the mean of the labels",
+    "f1": "always saying yes",
+    **dict.fromkeys(("f1_macro", "worst_recall", "mean_iou"), _CLASS),
+    **dict.fromkeys(("auc", "eer", "reconstruction_auc"), _SCORE),
+    **dict.fromkeys(("map", "map50"), "no box"),
+    **dict.fromkeys(("r2", "mse", "rmse", "snr", "psnr"), f"{_MEAN} labels"),
+    "mae": "the median of the labels",
+    "reconstruction_error": f"{_MEAN} samples",
 }
-"""Metric -> the best constant answer in words."""
+"""Metric -> the best constant answer in words; of top-k it is the k most frequent classes."""
 
 
 @dataclass(frozen=True)
 class BaseScore:
-    """Value of a named `metric` of the float base, and of the best `constant` answer, both as fractions of 1."""
+    """Value of a named `metric` of the float base, and of the best `constant` answer, in the metric's unit."""
 
     metric: str
     value: float
@@ -42,15 +49,18 @@ class BaseScore:
     @property
     def learned_nothing(self) -> bool:
         """True for a base no better than a constant answer; one that is right on every sample shows nothing."""
-        return self.value <= self.constant < 1
+        scale = scale_of(self.metric)
+        perfect = 0.0 if scale.lower_is_better else 1.0 if scale.is_share else np.inf
+        return self.constant != perfect and scale.drop(self.constant, self.value) >= 0
 
     @property
     def remark(self) -> str:
         """Line on a base that learned nothing; empty for any other."""
         if not self.learned_nothing:
             return ""
-        scale: Scale = scale_of(self.metric)
-        answer = f"{_ANSWERS[self.metric]} ({scale.text(self.constant)})"
+        scale = scale_of(self.metric)
+        words = _ANSWERS.get(self.metric, f"always naming the {top_of(self.metric)} most frequent classes")
+        answer = f"{words} ({scale.text(self.constant)})"
         return f"float base: {self.metric} {scale.text(self.value)}, no better than {answer}: nothing was learned"
 
     def record(self) -> dict[str, Any]:
@@ -58,23 +68,70 @@ class BaseScore:
         return {**asdict(self), "learned_nothing": self.learned_nothing}
 
 
-def base_score(task: LearningTask, labels: Array, outputs: Array) -> BaseScore | None:
+def base_score(
+    task: LearningTask, labels: ArrayOrTuple, outputs: ArrayOrTuple, x: ArrayOrTuple | None = None
+) -> BaseScore | None:
     """Scores float outputs (n, ...) of the base against the data's labels (n, ...); None for a metric of the user's.
 
-    Raises `BadInputError` if the metric is no finite number.
+    `x` are the samples, for a metric that takes them.  Raises `BadInputError` if the metric is no finite number.
     """
     if task.own is not None:
         return None
     wanted = task.labels(labels)
-    value = finite_score(task, outputs, wanted, "float base")
-    return BaseScore(task.metric, value, _constant(task.metric, wanted))
+    value = finite_score(task, outputs, wanted, x, "float base")
+    return BaseScore(task.metric, value, _constant(task, np.asarray(wanted if x is None else x)))
 
 
-def _constant(metric: str, labels: Array) -> float:
-    """Returns the metric of the best constant answer to labels in the metric's own form."""
-    if metric == "top1":
-        return float(np.bincount(labels.ravel()).max() / labels.size)
-    if metric == "binary":
-        yes = labels.mean(axis=0)
-        return float(np.maximum(yes, 1 - yes).mean())
-    return 0.5 if metric == "auc" else 0.0
+def _constant(task: LearningTask, wanted: Array) -> float:
+    """Returns the metric of the best constant answer to labels in the metric's own form, or to the samples."""
+    if k := top_of(task.metric):
+        return float(np.sort(np.bincount(wanted.ravel()))[-k:].sum() / wanted.size)
+    if task.metric in _BY_LABELS:
+        return _BY_LABELS[task.metric](wanted)
+    if task.kind not in ("regression", "reconstruction"):
+        return 0.5 if task.metric in ("auc", "eer") else 0.0
+    if task.metric == "reconstruction_auc":
+        return 0.5
+    middle = np.median if task.metric == "mae" else np.mean
+    answer = np.broadcast_to(middle(wanted, axis=0), wanted.shape)
+    metric = "mse" if task.metric == "reconstruction_error" else task.metric
+    return value_of(of_numbers(metric, answer, wanted, task.peak))
+
+
+def _binary(wanted: Array) -> float:
+    yes = wanted.mean(axis=0)
+    return float(np.maximum(yes, 1 - yes).mean())
+
+
+def _f1(wanted: Array) -> float:
+    yes = float(wanted.mean())
+    return 2 * yes / (1 + yes)
+
+
+def _f1_macro(wanted: Array) -> float:
+    shares = _shares(wanted)
+    return float((2 * shares / (1 + shares)).max() / len(shares))
+
+
+def _mean_iou(wanted: Array) -> float:
+    shares = _shares(wanted)
+    return float(shares.max() / len(shares))
+
+
+def _worst_recall(wanted: Array) -> float:
+    return float(len(_shares(wanted)) == 1)
+
+
+def _shares(wanted: Array) -> Array:
+    """Returns the share of each class that occurs."""
+    return np.unique(wanted, return_counts=True)[1] / wanted.size
+
+
+_BY_LABELS: dict[str, Callable[[Array], float]] = {
+    "binary": _binary,
+    "f1": _f1,
+    "f1_macro": _f1_macro,
+    "mean_iou": _mean_iou,
+    "worst_recall": _worst_recall,
+}
+"""Metric of answers -> the value of the best constant one."""

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from hil.core.arrays import Array
-from hil.harness.metrics.labels import Labels
-from hil.harness.metrics.learning_task import LearningTask, learning_task
+from hil.harness.data.interface import Interface
+from hil.harness.metrics.learning_task import LearningTask, labels_of_metric, learning_task
 from hil.harness.metrics.loss_kind import LossKind
-from hil.harness.model import Metric, MetricFunction
-from hil.targets.execution.signature import TensorSpec
+from hil.harness.metrics.scores import decoded_shape
+from hil.harness.model.metric import ModelMetric
+from hil.targets.execution.signature import Signature
 
 _PROBABILITIES = (1 / 256, -128)
 """Scale and zero point that TFLite gives the int8 output of a sigmoid or softmax."""
 
 
-def task_of_int8(metric: str | Metric | MetricFunction | None, labels: Array, output: TensorSpec) -> LearningTask:
-    """The task of an int8 file; `labels` (n, ...) are those of the test data.  Raises as `learning_task`."""
+def task_of_int8(
+    metric: ModelMetric | None, labels: Sequence[Array], signature: Signature, found: Interface
+) -> LearningTask:
+    """The task of an int8 file; `labels` (n, ...) are those of the test data by output.  Raises as `learning_task`."""
+    output = signature.outputs[found.output or 0]
     activation = "sigmoid" if (output.scale, output.zero_point) == _PROBABILITIES else ""
-    return learning_task(metric, Labels(labels, output.sample_shape), LossKind(), activation=activation)
+    zeros = [np.zeros((1, *spec.sample_shape), np.float32) for spec in signature.outputs]
+    inputs = signature.inputs[0].sample_shape if len(signature.inputs) == 1 else ()
+    of_metric = labels_of_metric(metric, found.metric(labels), decoded_shape(metric, found.metric(zeros)))
+    return learning_task(metric, of_metric, LossKind(), inputs, activation)

@@ -4,6 +4,7 @@
     labels.classes()        # int64 (n,) of 0 to 9, from integers, bools, whole floats or one-hot rows
     labels.yes_no()         # bool (n, *outputs), from labels 0 and 1 of the outputs' shape
     labels.numbers()        # float64 (n, *outputs)
+    labels.boxes()          # float64 (n, g, 5): four corners and a class, negative in rows of padding
 
 Axes of size one do not count: labels (n,) and (n, 1) are the same.  The last axis of the outputs has the classes, so a
 network that gives (H, W, C) takes classes (H, W).  Labels that do not fit raise `BadInputError`, whose line names both
@@ -83,6 +84,27 @@ class Labels:
         self._require_outputs_shape()
         return self.y.reshape(-1, *self.outputs).astype(dtype, copy=False)
 
+    def one_yes_no(self) -> NDArray[np.bool_]:
+        """One label 0 or 1 a sample as bool (n,), whatever the outputs are."""
+        self.require_numbers()
+        if self.y.size != len(self.y) or not self.is_zero_or_one:
+            raise BadInputError(f"the labels are not one 0 or 1 a sample: {self}")
+        return self.y.reshape(-1).astype(bool)
+
+    def boxes(self) -> NDArray[np.float64]:
+        """True boxes (n, g, 5): four corners and a class, which is negative in rows of padding."""
+        self.require_numbers()
+        if self.y.ndim != 3 or self.y.shape[-1] != 5:
+            raise BadInputError(f"the labels are no boxes (g, 5) of four corners and a class: {self}")
+        boxes = self.y.astype(np.float64)
+        true = boxes[boxes[..., 4] >= 0]
+        if not len(true) or (np.rint(true[:, 4]) != true[:, 4]).any():
+            raise BadInputError(f"the last column of the labels has no classes from 0: {self}")
+        if (true[:, 2:4] < true[:, :2]).any():
+            hint = "boxes are (y, x, y, x) or (x, y, x, y)"
+            raise BadInputError(f"the second corner of a box is before its first: {self}", hint=hint)
+        return boxes
+
     @property
     def count(self) -> int:
         """Length of the outputs' last axis: the number of classes, if they are classes."""
@@ -102,6 +124,11 @@ class Labels:
     def are_yes_no(self) -> bool:
         """True if `yes_no` takes the labels."""
         return _accepts(self.yes_no)
+
+    @property
+    def are_one_yes_no(self) -> bool:
+        """True if `one_yes_no` takes the labels."""
+        return _accepts(self.one_yes_no)
 
     @property
     def is_zero_or_one(self) -> bool:

@@ -1,82 +1,158 @@
 """Scores of outputs against labels, by named metrics and by functions of the user's own.
 
-    score = score_of(task)
-    score(outputs, labels)          # float outputs (n, ...), labels as `task.labels(y)` gives them
+    statistic = statistic_of(task, outputs, labels, x)      # labels as `task.labels(y)` gives them
+    value_of(statistic)                                     # 0.91
+    statistic(weights)                                      # of r resamples, (r,)
 
-`top1` and `binary` are shares of right elements, `r2` is 1 less the residual sum of squares over the sum of squares
-about each output's mean (one output or many: the units cancel), `auc` the area under the ROC curve.  Where a named
-metric is not defined on some samples (one class, labels that are all the same) the score is NaN.
+Where a named metric is not defined on some samples (one class, labels that are all the same) the score is NaN.
 """
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hil.core.arrays import Array
+from hil.core.arrays import Array, Floats
 from hil.core.errors import BadInputError, HilError
 from hil.harness.blame import first_cause
+from hil.harness.metrics import sample_sums
+from hil.harness.metrics.array_groups import count, described, mapped, picked
+from hil.harness.metrics.detections import THRESHOLDS, MeanPrecision, merge_detections
+from hil.harness.metrics.labels import Shape
 from hil.harness.metrics.learning_task import LearningTask
-from hil.harness.model import MetricFunction
-
-Points = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""Points won and points at stake by sample; the score is the quotient of their sums."""
-
-
-def top1(outputs: Array, labels: Array) -> float:
-    """Share of rows whose largest output is the label's; `outputs` (n, ..., classes), `labels` (n, ...) indices."""
-    return _quotient(*_top1(outputs, labels))
+from hil.harness.metrics.rank_statistic import RankStatistic
+from hil.harness.metrics.resamples import Statistic, value_of
+from hil.harness.metrics.sample_sums import SampleSums
+from hil.harness.model.metric import ArrayOrTuple, Decode, ModelMetric, named_metric, own_metric, top_of
 
 
-def auc(outputs: Array, labels: Array) -> float:
-    """Area under the ROC curve, ties counted half; the last output column is the score, `labels` (n,) are 0 or 1."""
-    scores = np.asarray(outputs, np.float64).reshape(len(labels), -1)[:, -1]
-    positive = np.asarray(labels).astype(bool)
-    count = int(positive.sum())
-    if not 0 < count < len(positive) or np.isnan(scores).any():
-        return math.nan
-    ours, others = np.sort(scores[positive]), np.sort(scores[~positive])
-    below = sum(int(np.searchsorted(others, ours, side).sum()) for side in ("left", "right"))
-    return below / 2 / (count * (len(positive) - count))
+def statistic_of(
+    task: LearningTask, outputs: ArrayOrTuple, labels: ArrayOrTuple, x: ArrayOrTuple | None = None
+) -> Statistic:
+    """Returns the task's metric of outputs (n, ...), labels in the task's form, and samples x if it takes them.
 
-
-def points_of(task: LearningTask) -> Callable[[Array, Array], Points] | None:
-    """Returns the function that gives the points of each sample, None for a metric that is no quotient of sums."""
-    ways: dict[str, Callable[[Array, Array], Points]] = {
-        "top1": _top1,
-        "binary": partial(_binary, threshold=task.threshold),
-        "r2": _r2,
-    }
-    return None if task.own is not None else ways.get(task.metric)
-
-
-def score_of(task: LearningTask) -> MetricFunction:
-    """Returns the task's metric as a function of outputs (n, ...) and labels in the task's form.
-
-    A metric of the user's own raises `BadInputError` if it fails or gives no number; the line names the function.
+    A function of the user's own raises `BadInputError` if it fails or gives no number; the line names the function.
     """
     if task.own is not None:
-        return partial(_call, task.own.function)
-    if points := points_of(task):
-        return lambda outputs, labels: _quotient(*points(outputs, labels))
-    return auc
+        given = (outputs, labels) if x is None else (outputs, labels, x)
+        return OwnStatistic(task.own.function, given)
+    return _named_statistic(task, decoded(task.decode, outputs), np.asarray(labels), x)
 
 
-def finite_score(task: LearningTask, outputs: Array, labels: Array, model: str) -> float:
+def _named_statistic(task: LearningTask, outputs: Array, labels: Array, x: ArrayOrTuple | None) -> Statistic:
+    if task.kind == "detection":
+        thresholds = THRESHOLDS[:1] if task.metric == "map50" else THRESHOLDS
+        return MeanPrecision(merge_detections(outputs), labels, thresholds)
+    if task.metric in ("auc", "eer"):  # of two outputs the last is the score
+        return RankStatistic(task.metric, outputs.reshape(len(labels), -1)[:, -1], labels)
+    if task.metric == "reconstruction_auc":
+        return RankStatistic("auc", sample_sums.squared_errors(outputs, np.asarray(x)), labels)
+    if task.metric == "reconstruction_error":
+        return sample_sums.of_numbers("mse", outputs, np.asarray(x))
+    if task.kind in ("regression", "reconstruction"):
+        return sample_sums.of_numbers(task.metric, outputs, labels, task.peak)
+    return _answers_statistic(task, outputs, labels)
+
+
+def _answers_statistic(task: LearningTask, outputs: Array, labels: Array) -> SampleSums:
+    """Returns a metric of right and wrong answers: classes, or yes and no."""
+    if k := top_of(task.metric):
+        return sample_sums.top_k(outputs, labels, k)
+    if task.kind == "classes":
+        answers = np.asarray(outputs).reshape(*labels.shape, -1).argmax(axis=-1)
+        return sample_sums.by_class(task.metric, answers, labels, task.outputs[-1])
+    answers = np.asarray(outputs).reshape(labels.shape) > task.threshold
+    if task.metric == "binary":
+        return sample_sums.answers_right(answers, labels)
+    return sample_sums.by_class(task.metric, answers, labels, 2)
+
+
+def finite_score(
+    task: LearningTask, outputs: ArrayOrTuple, labels: ArrayOrTuple, x: ArrayOrTuple | None, model: str
+) -> float:
     """Score of a model that an error calls `model`; raises `BadInputError` if it is no finite number."""
-    value = score_of(task)(outputs, labels)
+    return finite_value(statistic_of(task, outputs, labels, x), task, outputs, model)
+
+
+def finite_value(statistic: Statistic, task: LearningTask, outputs: ArrayOrTuple, model: str) -> float:
+    """Value of the statistic of a model's outputs; arguments and errors are those of `finite_score`."""
+    value = value_of(statistic)
     if math.isfinite(value):
         return value
     name = task.metric if task.own is None else describe(task.own.function)
-    cause = "" if np.isfinite(outputs).all() else ", whose outputs are not finite"
+    parts = outputs if isinstance(outputs, tuple) else (outputs,)
+    cause = "" if all(np.isfinite(part).all() for part in parts) else ", whose outputs are not finite"
     raise BadInputError(f"the metric {name} is {value} for the {model}{cause}")
+
+
+@dataclass(frozen=True, eq=False)
+class OwnStatistic:
+    """A function of the user's own, of arrays `given` (n, ...); undefined on a resample on which it fails."""
+
+    function: Any
+    given: tuple[ArrayOrTuple, ...]
+
+    def __call__(self, weights: Floats | None = None) -> Floats:
+        if weights is None:
+            return np.array([self._call(*(mapped(np.copy, part) for part in self.given))])  # which it may edit
+        return np.array([self._of_resample(row) for row in weights])
+
+    def _of_resample(self, weights: Floats) -> float:
+        samples = np.repeat(np.arange(len(weights)), weights.astype(np.int64))
+        try:
+            return self._call(*(picked(part, samples) for part in self.given))
+        except HilError:
+            return math.nan
+
+    def _call(self, *given: ArrayOrTuple) -> float:
+        value = _called(self.function, "metric", *given)
+        number = np.asarray(value)
+        if number.size != 1 or number.dtype.kind not in "biuf":
+            kind = f"{number.dtype} {number.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+            raise BadInputError(f"the metric {describe(self.function)} gives no number but {kind}")
+        return float(number.item())
+
+
+def decoded(decode: Decode | None, outputs: ArrayOrTuple) -> Array:
+    """What a user's function makes of outputs (n, ...): an array, or boxes, scores and classes as one (n, d, 6)."""
+    if decode is None:
+        return merge_detections(outputs) if isinstance(outputs, tuple) else outputs
+    found = _called(decode, "decode function", mapped(np.copy, outputs))
+    parts = tuple(np.asarray(part) for part in found) if isinstance(found, tuple | list) else np.asarray(found)
+    merged = merge_detections(parts) if isinstance(parts, tuple) else parts
+    if merged.ndim == 0 or len(merged) != count(outputs) or merged.dtype.kind not in "biuf":
+        kind = f"{merged.dtype} {merged.shape}"
+        raise BadInputError(f"the decode function {describe(decode)} gives no row for each sample but {kind}")
+    return merged
+
+
+def decoded_shape(metric: ModelMetric | None, outputs: ArrayOrTuple) -> Shape:
+    """Shape of one sample of what a metric takes of outputs (n, ...); of a function of all, of the first.
+
+    Raises `BadInputError` as `decoded`.
+    """
+    if own_metric(metric) is not None:
+        return tuple((outputs[0] if isinstance(outputs, tuple) else outputs).shape[1:])
+    named = named_metric(metric)
+    return tuple(decoded(named.decode if named else None, outputs).shape[1:])
+
+
+def _called(function: Any, role: str, *given: ArrayOrTuple) -> Any:
+    try:
+        return function(*given)
+    except HilError:
+        raise
+    except Exception as error:
+        names = zip(("outputs", "labels", "samples"), given, strict=False)
+        shapes = ", ".join(f"{name} {described(part)}" for name, part in names)
+        message = f"the {role} {describe(function)} fails on {shapes}: {type(error).__name__}: {first_cause(error)}"
+        raise BadInputError(message) from error
 
 
 def describe(function: Any) -> str:
@@ -86,45 +162,3 @@ def describe(function: Any) -> str:
     name = getattr(function, "__name__", type(function).__name__)
     code = getattr(inspect.unwrap(function), "__code__", None) or getattr(type(function).__call__, "__code__", None)
     return f"{name} ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else name
-
-
-def _call(function: MetricFunction, outputs: Array, labels: Array) -> float:
-    try:
-        value: Any = function(outputs.copy(), labels.copy())  # which may edit its arguments
-    except HilError:
-        raise
-    except Exception as error:
-        shapes = f"outputs {outputs.dtype} {outputs.shape}, labels {labels.dtype} {labels.shape}"
-        message = f"the metric {describe(function)} fails on {shapes}: {type(error).__name__}: {first_cause(error)}"
-        raise BadInputError(message) from error
-    number = np.asarray(value)
-    if number.size != 1 or number.dtype.kind not in "biuf":
-        kind = f"{number.dtype} {number.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-        raise BadInputError(f"the metric {describe(function)} gives no number but {kind}")
-    return float(number.item())
-
-
-def _top1(outputs: Array, labels: Array) -> Points:
-    rows = np.asarray(outputs).reshape(*labels.shape, -1)
-    return _shares(rows.argmax(axis=-1) == labels)
-
-
-def _binary(outputs: Array, labels: Array, threshold: float) -> Points:
-    return _shares((np.asarray(outputs).reshape(labels.shape) > threshold) == labels)
-
-
-def _r2(outputs: Array, labels: Array) -> Points:
-    wanted = np.asarray(labels, np.float64).reshape(len(labels), -1)
-    given = np.asarray(outputs, np.float64).reshape(wanted.shape)
-    total = ((wanted - wanted.mean(axis=0)) ** 2).sum(axis=1)
-    return total - ((wanted - given) ** 2).sum(axis=1), total
-
-
-def _shares(right: NDArray[np.bool_]) -> Points:
-    by_sample = right.reshape(len(right), -1)
-    return by_sample.sum(axis=1).astype(np.float64), np.full(len(right), float(by_sample.shape[1]))
-
-
-def _quotient(won: NDArray[np.float64], at_stake: NDArray[np.float64]) -> float:
-    whole = float(at_stake.sum())
-    return float(won.sum()) / whole if whole > 0 else math.nan

@@ -30,7 +30,7 @@ from hil.harness.model.definition import (
 )
 from hil.harness.model.files import discover, discover_loadable, find, load_model_file, sibling
 from hil.harness.model.folders import image_folder, wav_folder
-from hil.harness.model.metric import METRICS, Metric, MetricFunction, Scale
+from hil.harness.model.metric import METRICS, Metric, MetricFunction, NamedMetric, Scale
 
 __all__ = [
     "LOSSES",
@@ -46,6 +46,7 @@ __all__ = [
     "Metric",
     "MetricFunction",
     "Model",
+    "NamedMetric",
     "Recipe",
     "Scale",
     "discover",

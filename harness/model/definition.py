@@ -17,12 +17,13 @@ from hil.harness.data.loaded import batches
 from hil.harness.data.samples import Samples
 from hil.harness.model.field_check import check_fields
 from hil.harness.model.metric import (
-    METRICS,
     Metric,
-    MetricFunction,
+    ModelMetric,
+    NamedMetric,
     Scale,
     check_drop,
     metric_of_output,
+    named_metric,
     own_metric,
     scale_of,
 )
@@ -40,7 +41,6 @@ SPARSITY_BY = ("uniform", "sensitivity")
 OF_METRIC = ("max_accuracy_drop", "min_accuracy")
 """Limits in the unit of the model's metric."""
 Loss = str | Callable[[], Any]
-MetricChoice = str | Metric | MetricFunction | None
 PALETTE = 32
 """Size of the palette of Arm's weight compression, in distinct weights."""
 
@@ -320,12 +320,12 @@ class Model:
     """Limits that `budget` and `hil tree` check."""
     gates: Mapping[str, str] = field(default_factory=dict)
     """Gates of figures against a baseline, such as `{"latency": "2 %", "flash": "off"}` (docs/results.md)."""
-    metric: MetricChoice | Mapping[str, MetricChoice] = None
-    """Accuracy: `"top1"`, `"binary"`, `"auc"`, `"r2"`, a function of (outputs, labels), larger is better, or a Metric.
+    metric: ModelMetric | Mapping[str, ModelMetric] | None = None
+    """Accuracy: a name such as `"top1"` (docs/models.md), or a function of (outputs, labels), of which more is better.
 
-    A Metric also says its unit and direction. With None it follows from outputs, labels and loss (docs/models.md). Of
-    several outputs a mapping names the one that decides and its metric; a function gets tuples of all outputs and all
-    labels.
+    A `Metric` is a function with unit and direction, a `NamedMetric` decodes the outputs first. With None it follows
+    from outputs, labels and loss. Of several outputs a mapping names the one that decides and its metric; a function
+    gets tuples of all outputs and all labels.
     """
     loss: Loss | Mapping[str, Loss] = "logits"
     """Loss of training: `"logits"` or `"probabilities"`, cross-entropies of such outputs, or `"mse"`, the mean square.
@@ -364,11 +364,13 @@ class Model:
             hint = "one decides: name that, or give a function of all outputs"
             raise BadInputError(f"model {self.name}: metric names {len(self.metric)} outputs", hint=hint)
         metric = metric_of_output(self.metric)[1]
-        if not (metric is None or isinstance(metric, str | Metric) or callable(metric)):
+        if not (metric is None or isinstance(metric, str | Metric | NamedMetric) or callable(metric)):
             given = f"{type(metric).__name__} {metric!r}"
             raise BadInputError(f"model {self.name}: metric is {given}", hint="a name or a function")
-        if isinstance(metric, str) and metric not in METRICS:
-            raise BadInputError(f"model {self.name}: unknown metric {metric}", hint=f"known: {', '.join(METRICS)}")
+        try:
+            named_metric(metric)
+        except BadInputError as error:
+            raise BadInputError(f"model {self.name}: {error.args[0]}", hint=error.hint) from None
 
     def _check_losses(self) -> None:
         for loss in self.loss.values() if isinstance(self.loss, Mapping) else (self.loss,):
@@ -393,8 +395,9 @@ class Model:
         metric = metric_of_output(self.metric)[1]
         if (own := own_metric(metric)) is not None:
             return own.scale
-        of_classes = self.loss in ("logits", "probabilities")
-        return scale_of(str(metric)) if metric else Scale() if of_classes else None
+        if (named := named_metric(metric)) is not None:
+            return scale_of(named.name)
+        return Scale() if self.loss in ("logits", "probabilities") else None
 
     def _check_of_int8(self) -> None:
         """Raises `BadInputError` for a field that has no effect on an int8 file."""

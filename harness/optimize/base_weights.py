@@ -48,9 +48,10 @@ def _train(path: Path, output: Path | None) -> None:
     save_weights(network, output)
     print(f"\n{output}: {network.count_params()} parameters")
     outputs, labels = found.interface.metric(predict(network, test)), found.interface.metric(test.y)
-    score = finite_score(task, outputs, task.labels(labels), "float base")
+    x = found.interface.samples(test.x) if task.takes_inputs else None
+    score = finite_score(task, outputs, task.labels(labels), x, "float base")
     print(f"{task.metric} {score:.4f} of {len(test)} test samples")
-    if (base := base_score(task, labels, outputs)) and base.learned_nothing:
+    if (base := base_score(task, labels, outputs, x)) and base.learned_nothing:
         print(base.remark)
 
 

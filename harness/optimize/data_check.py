@@ -19,11 +19,12 @@ from hil.core.errors import BadInputError
 from hil.harness.blame import first_cause
 from hil.harness.data.interface import Interface, interface
 from hil.harness.data.samples import Samples
+from hil.harness.metrics.array_groups import mapped
 from hil.harness.metrics.labels import Labels, not_finite
-from hil.harness.metrics.learning_task import LearningTask, learning_task
-from hil.harness.metrics.scores import finite_score
+from hil.harness.metrics.learning_task import LearningTask, labels_of_metric, learning_task
+from hil.harness.metrics.scores import decoded_shape, finite_score
 from hil.harness.model import Model
-from hil.harness.model.metric import metric_of_output, own_metric
+from hil.harness.model.metric import ArrayOrTuple, metric_of_output, takes_all_outputs
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet, seeded
 from hil.harness.optimize.network_check import check_network
 from hil.harness.optimize.network_inputs import Progress, as_inputs, as_outputs, check_samples, predict
@@ -55,28 +56,30 @@ def check_data(model: Model, train: Samples, test: Samples, progress: Progress |
     for split, data in (("training", train), ("test", test)):
         check_samples(network, data)
         _check_values(split, data)
-    own = own_metric(metric)
-    found = interface(network.input_names, network.output_names, test, output, takes_all=own is not None)
+    takes_all = takes_all_outputs(metric)
+    found = interface(network.input_names, network.output_names, test, output, takes_all=takes_all)
     few = train.sample(_SAMPLES, model.recipe.seed)
     outputs = _run(network, few)
     if not all(np.isfinite(array).all() for array in outputs):
         raise BadInputError("the network's outputs are not finite on training samples: look at its weights")
-    task = _task(model, network, test, found)
+    task = _task(model, network, test, found, found.metric([np.asarray(array) for array in outputs]))
     if not trained:  # else a technique checks the labels before it trains, and ptq needs no loss
         _probe_loss(network, model, train, few, outputs)
     if task.own is not None:
-        _probe_metric(task, found.metric(predict(network, test, progress)), found.metric(test.y))
+        x = found.samples(test.x) if task.takes_inputs else None
+        _probe_metric(task, found.metric(predict(network, test, progress)), found.metric(test.y), x)
     return CheckedData(task, found)
 
 
-def _task(model: Model, network: Any, test: Samples, found: Interface) -> LearningTask:
-    """Finds the task of the output that the metric is of; a metric of all outputs is the user's own."""
+def _task(model: Model, network: Any, test: Samples, found: Interface, outputs: ArrayOrTuple) -> LearningTask:
+    """Finds the task of the output that the metric is of, or of what it makes of all; `outputs` are of some samples."""
     place = found.output or 0
     losses = output_losses(network, test, model.loss, model.loss_weights)
     several = len(found.outputs) > 1
-    labels = Labels(test.y[place], losses.shapes[place], output=found.outputs[place] if several else "")
-    inputs = test.inputs.arrays[0].shape[1:] if len(found.inputs) == 1 else ()
     metric = metric_of_output(model.metric)[1]
+    name = found.outputs[place] if several and found.output is not None else ""
+    labels = labels_of_metric(metric, found.metric(test.y), decoded_shape(metric, outputs), output=name)
+    inputs = test.inputs.arrays[0].shape[1:] if len(found.inputs) == 1 else ()
     return learning_task(metric, labels, losses.kind(place), inputs, _activation(network, place))
 
 
@@ -157,17 +160,17 @@ def _probe_loss(network: Any, model: Model, train: Samples, few: Samples, output
         raise BadInputError(f"the loss {name} is {value} before training: {line}")
 
 
-def _probe_metric(task: LearningTask, outputs: Any, labels: Any) -> None:
+def _probe_metric(task: LearningTask, outputs: ArrayOrTuple, labels: ArrayOrTuple, x: ArrayOrTuple | None) -> None:
     """Raises `BadInputError` if the user's metric gives no finite number, neither for `outputs` nor for random ones.
 
     One that fails on an untrained network alone, which may put all samples into one class, may well be right.
     """
-    rows = tuple(map(_drawn, outputs)) if isinstance(outputs, tuple) else _drawn(outputs)
+    rows = mapped(_drawn, outputs)
     try:
-        finite_score(task, outputs, labels, "untrained network")
+        finite_score(task, outputs, labels, x, "untrained network")
     except BadInputError as error:
         try:
-            finite_score(task, rows, labels, "random outputs")
+            finite_score(task, rows, labels, x, "random outputs")
         except BadInputError:
             raise error from None
 

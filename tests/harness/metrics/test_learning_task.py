@@ -16,7 +16,8 @@ from hil.harness.metrics.accuracy import compare
 from hil.harness.metrics.labels import Labels
 from hil.harness.metrics.learning_task import LearningTask, learning_task
 from hil.harness.metrics.loss_kind import LossKind
-from hil.harness.metrics.scores import describe, score_of
+from hil.harness.metrics.resamples import value_of
+from hil.harness.metrics.scores import describe, statistic_of
 
 N = 60
 DRAW = np.random.default_rng(0)
@@ -113,7 +114,7 @@ def test_the_metric_follows_from_the_task(case: Case) -> None:
         perfect = np.eye(case.outputs[-1])[perfect.astype(int)]
     if case.threshold == 0.0:
         perfect = 2 * perfect - 1
-    assert score_of(found)(perfect, found.labels(LABELS[case.labels])) == 1.0
+    assert value_of(statistic_of(found, perfect, found.labels(LABELS[case.labels]))) == 1.0
     assert LearningTask.from_json(found.as_json()) == found
 
 
@@ -165,18 +166,13 @@ def test_what_is_not_defined_is_one_line_with_both_shapes(
     assert "\n" not in text
 
 
-def test_an_autoencoder_with_labels_of_anomalies_needs_a_metric_of_its_own() -> None:
-    with pytest.raises(BadInputError, match="for an autoencoder's score of a sample give the model file a metric"):
-        task("0 and 1", (3,), "mse", inputs=(3,))
-
-
 def test_auc_takes_one_score_or_those_of_two_classes() -> None:
     scores = DRAW.random((N, 1)) + YES[:, None]
     two = np.concatenate([1 - scores, scores], axis=1)
     for labels in ("0 and 1", "bool", "0 and 1 (n, 1)"):
         one, of_two = task(labels, (1,), "bce", "auc"), task(labels, (2,), "logits", "auc")
-        assert score_of(one)(scores, one.labels(LABELS[labels])) == 1.0
-        assert score_of(of_two)(two, of_two.labels(LABELS[labels])) == 1.0
+        assert value_of(statistic_of(one, scores, one.labels(LABELS[labels]))) == 1.0
+        assert value_of(statistic_of(of_two, two, of_two.labels(LABELS[labels]))) == 1.0
 
 
 def paired(found: LearningTask, y: Any, reference: Any, candidate: Any) -> Any:

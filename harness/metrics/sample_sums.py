@@ -1,0 +1,168 @@
+"""Metrics that are functions of sums over samples: shares, F1, recall, IoU, errors, r2, SNR.
+
+    right = answers_right(outputs.argmax(axis=-1), labels)      # SampleSums of the rows (right, elements)
+    right()                                                     # array([0.91])
+    right(weights)                                              # (r,) values of r resamples
+
+Each sample has a row of numbers; a resample's metric is a function of its sum of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hil.core.arrays import Array, Floats, Integers
+
+_ROWS = 1 << 20
+"""Elements of the outputs at a time, where a comparison would take several times their memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class SampleSums:
+    """`value` (r, k) -> (r,) of the sums of `rows` (n, k) over samples."""
+
+    rows: Array
+    value: Callable[[Floats], Floats]
+
+    def __call__(self, weights: Floats | None = None) -> Floats:
+        if weights is None:
+            sums = self.rows.sum(axis=0, keepdims=True)
+        else:
+            from scipy.sparse import csr_array  # no BLAS: its threads would decide the last digit of a sum
+
+            sums = (csr_array(self.rows.T, dtype=np.float64) @ weights.T).T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.value(np.asarray(sums, np.float64))
+
+
+def quotient(sums: Floats) -> Floats:
+    """The first sum over the second; NaN where that is 0."""
+    return np.where(sums[:, 1] > 0, sums[:, 0] / sums[:, 1], np.nan)
+
+
+# -- shares of right elements
+
+
+def top_k(outputs: Array, labels: Integers, k: int) -> SampleSums:
+    """Share of elements whose label is among the k largest outputs; of equal outputs, the first is the larger one."""
+    rows = np.asarray(outputs).reshape(*labels.shape, -1)
+    if k == 1:
+        return answers_right(rows.argmax(axis=-1), labels)
+    flat, wanted = rows.reshape(-1, rows.shape[-1]), labels.reshape(-1)
+    step = max(1, _ROWS // flat.shape[-1])
+    parts = [_is_in_top(flat[n : n + step], wanted[n : n + step], k) for n in range(0, len(flat), step)]
+    return _share(np.concatenate(parts).reshape(labels.shape))
+
+
+def answers_right(answers: Array, labels: Array) -> SampleSums:
+    """Share of elements (n, ...) in which the answer is the label."""
+    return _share(answers.reshape(labels.shape) == labels)
+
+
+def _is_in_top(rows: Array, labels: Integers, k: int) -> Array:
+    own = np.take_along_axis(rows, labels[:, None], axis=1)
+    later = np.arange(rows.shape[1]) > labels[:, None]
+    return (~(rows < own) & ~((rows == own) & later)).sum(axis=1) <= k  # NaN is in no top
+
+
+def _share(right: Array) -> SampleSums:
+    by_sample = right.reshape(len(right), -1)
+    at_stake = np.full(len(right), by_sample.shape[1])
+    return SampleSums(np.stack([by_sample.sum(axis=1), at_stake], axis=1).astype(np.float64), quotient)
+
+
+# -- metrics by class
+
+
+def by_class(metric: str, answers: Array, labels: Array, classes: int) -> SampleSums:
+    """`f1`, `f1_macro`, `worst_recall` or `mean_iou` of class indices (n, ...) from 0 to below `classes`."""
+    given, wanted = (part.reshape(len(labels), -1).astype(np.int64) for part in (answers, labels))
+    counts = [_count(given, given == wanted, classes), _count(wanted, None, classes), _count(given, None, classes)]
+
+    def value(sums: Floats) -> Floats:
+        return _BY_CLASS[metric](*np.split(sums, 3, axis=1))
+
+    return SampleSums(np.concatenate(counts, axis=1), value)
+
+
+def _count(classes: Integers, where: Array | None, count: int) -> Integers:
+    """Counts the elements (n, m) of each class, `where` alone, by sample (n, count)."""
+    place = classes + count * np.arange(len(classes))[:, None]
+    found = np.bincount((place if where is None else place[where]).reshape(-1), minlength=count * len(classes))
+    return found.reshape(len(classes), count)
+
+
+def _f1(right: Floats, labelled: Floats, given: Floats) -> Floats:
+    return (2 * right / (labelled + given))[:, 1]
+
+
+def _f1_macro(right: Floats, labelled: Floats, given: Floats) -> Floats:
+    return _mean(2 * right / (labelled + given))
+
+
+def _worst_recall(right: Floats, labelled: Floats, given: Floats) -> Floats:
+    recall = np.where(labelled > 0, right / labelled, np.inf).min(axis=1)
+    return np.where(np.isfinite(recall), recall, np.nan)
+
+
+def _mean_iou(right: Floats, labelled: Floats, given: Floats) -> Floats:
+    return _mean(right / (labelled + given - right))
+
+
+def _mean(values: Floats) -> Floats:
+    """Mean over the classes of which there is any element; NaN of the others."""
+    known = ~np.isnan(values)
+    return np.where(known, values, 0).sum(axis=1) / known.sum(axis=1)
+
+
+_BY_CLASS: dict[str, Callable[[Floats, Floats, Floats], Floats]] = {
+    "f1": _f1,
+    "f1_macro": _f1_macro,
+    "worst_recall": _worst_recall,
+    "mean_iou": _mean_iou,
+}
+"""Metric -> its function of right, labelled and given elements (r, classes)."""
+
+
+# -- errors of numbers
+
+
+def of_numbers(metric: str, outputs: Array, labels: Array, peak: float = 1.0) -> SampleSums:
+    """`r2`, `mae`, `mse`, `rmse`, `snr` or `psnr` (of samples up to `peak`) of numbers (n, ...)."""
+    wanted = np.asarray(labels, np.float64).reshape(len(labels), -1)
+    error = np.asarray(outputs, np.float64).reshape(wanted.shape) - wanted
+    squares = (error**2).sum(axis=1)
+    ones, elements = np.ones(len(wanted)), np.full(len(wanted), wanted.shape[1])
+    if metric == "r2":
+        total = ((wanted - wanted.mean(axis=0)) ** 2).sum(axis=1)
+        return _sums(total - squares, total)
+    if metric == "snr":
+        return _sums((wanted**2).sum(axis=1), squares, lambda sums: _db(sums[:, 0] / sums[:, 1]))
+    if metric == "psnr":
+        with np.errstate(divide="ignore"):
+            return _sums(_db(peak**2 * elements / squares), ones)
+    if metric == "mae":
+        return _sums(np.abs(error).sum(axis=1), elements)
+    return _sums(squares, elements, _root if metric == "rmse" else quotient)
+
+
+def squared_errors(outputs: Array, x: Array) -> Floats:
+    """Mean squared error of each sample (n,)."""
+    rows = of_numbers("mse", outputs, x).rows
+    return np.asarray(rows[:, 0] / rows[:, 1])
+
+
+def _sums(first: Array, second: Array, value: Callable[[Floats], Floats] = quotient) -> SampleSums:
+    return SampleSums(np.stack([first, second], axis=1).astype(np.float64), value)
+
+
+def _root(sums: Floats) -> Floats:
+    return np.sqrt(quotient(sums))
+
+
+def _db(ratio: Any) -> Floats:
+    return np.asarray(10 * np.log10(ratio), np.float64)
