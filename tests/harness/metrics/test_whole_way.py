@@ -16,7 +16,7 @@ from hil.harness.evaluation.evaluator import Deployment, Evaluator
 from hil.harness.evaluation.limit_check import check_limits, format_check
 from hil.harness.metrics.accuracy import Accuracy
 from hil.harness.metrics.detections import MeanPrecision
-from hil.harness.model import Budget, Dataset, FineTune, Model, NamedMetric, Recipe
+from hil.harness.model import Budget, Dataset, FineTune, Metric, Model, NamedMetric, Recipe
 from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import Store
 from hil.harness.tree.text_report import format_walk
@@ -56,6 +56,30 @@ def stripes(split: str) -> tuple[Array, Array]:
     return x, np.concatenate([edges, kind[:, None] % 2], axis=1)[:, None]
 
 
+def stripes_of_two(split: str) -> tuple[Array, tuple[Array, Array]]:
+    """The same with labels by output: places and kinds in training, true boxes and classes in the test set."""
+    x, y = stripes(split)
+    return (x, (y[:, :4], y[:, 4:])) if split == "train" else (x, (y[..., :4], y[..., 4]))
+
+
+def two_heads() -> Any:
+    from tf_keras import Model, layers
+
+    image = layers.Input((8, 8, 1))
+    inside = layers.Flatten()(layers.Conv2D(8, 3, padding="same", activation="relu")(image))
+    return Model(image, [layers.Dense(4, name="place")(inside), layers.Dense(2, name="kind")(inside)])
+
+
+def boxes_of_two(outputs: tuple[Array, Array]) -> tuple[Array, Array, Array]:
+    return boxes(np.concatenate(outputs, axis=-1))
+
+
+def farthest(outputs: tuple[Array, Array], labels: tuple[Array, Array], x: Array) -> float:
+    """Largest distance of a place from its label, of the images that are bright."""
+    bright = x.max(axis=(1, 2, 3)) > 0.5
+    return float(np.abs(outputs[0][:, None] - labels[0])[bright].max())
+
+
 def boxes(outputs: Array) -> tuple[Array, Array, Array]:
     scores = outputs[:, None, 4:]
     return outputs[:, None, :4], scores.max(axis=-1), scores.argmax(axis=-1)
@@ -80,6 +104,7 @@ MODELS = {
         stripes,
         NamedMetric("map50", decode=boxes),
     ),
+    "two heads": (two_heads, stripes_of_two, NamedMetric("map50", decode=boxes_of_two)),
 }
 
 
@@ -153,6 +178,23 @@ def test_a_raw_head_is_decoded_and_its_boxes_matched(folder: Path) -> None:
     assert evaluator.pipeline.base_score(model("detector")) is None  # which would call the user's function here
 
 
+def test_boxes_and_classes_of_two_outputs_are_decoded_together(folder: Path) -> None:
+    evaluator, deployment, found, place = measured(model("two heads"), folder)
+    spec, given = deployment.signature.outputs[1], evaluator.outcome(deployment).sim.outputs[1]
+    corners, scores, classes = boxes_of_two((place, dequantize(spec, given)))
+    detections = np.concatenate([corners, scores[..., None], classes[..., None]], axis=-1)
+    assert found.value == pytest.approx(MeanPrecision(detections, stripes("test")[1], np.array([0.5]))()[0])
+    assert found.reference > 0.5
+
+
+def test_a_function_of_all_outputs_also_takes_the_samples(folder: Path) -> None:
+    own = Metric(farthest, lower_is_better=True, takes_inputs=True)
+    _, _, found, place = measured(model("two heads", own), folder)
+    x, labels = stripes_of_two("test")
+    assert found.value == farthest((place, place), labels, x)
+    assert (found.metric, found.samples) == ("farthest", N)
+
+
 @pytest.mark.parametrize(
     ("name", "metric", "line"),
     [
@@ -160,6 +202,12 @@ def test_a_raw_head_is_decoded_and_its_boxes_matched(folder: Path) -> None:
         ("segmentation", "reconstruction_auc", "the labels are not one 0 or 1 a sample"),
         ("detector", "map", "map takes detections"),
         ("detector", NamedMetric("map", decode=lambda outputs: outputs["boxes"]), "the decode function <lambda>"),
+        (
+            "two heads",
+            "map",
+            r"mAP takes boxes \(d, 4\), scores \(d,\) and classes \(d,\), the outputs are \(4,\), \(2,\)",
+        ),
+        ("two heads", "mae", "the outputs place, kind have labels: say of which the metric is"),
     ],
 )
 def test_a_metric_that_does_not_fit_is_a_line_before_anything_trains(
