@@ -5,17 +5,29 @@ Importing this module imports numba.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
 import numpy as np
 
 from hil.core.arrays import Array, Floats, Integers
-from hil.npu.loops.compilation import compiled
 
+_F = TypeVar("_F", bound=Callable[..., Any])
 MOST_DETECTIONS = 100
 """Detections of an image and a class that COCO's rule counts."""
 RECALLS = np.linspace(0.0, 1.0, 101)
 
 
-@compiled
+def _compiled(function: _F) -> _F:
+    """Compiles `function` at its first call; caches the machine code on disk if numba finds a writable folder."""
+    try:
+        return cast(_F, numba.njit(cache=True)(function))
+    except RuntimeError:  # no folder can be written
+        return cast(_F, numba.njit(function))
+
+
+@_compiled
 def match(detections: Floats, truths: Floats, thresholds: Floats) -> tuple[Array, Array]:
     """Matches `detections` (n, d, 6), the largest score of an image first, to `truths` (n, g, 5).
 
@@ -56,7 +68,7 @@ def match(detections: Floats, truths: Floats, thresholds: Floats) -> tuple[Array
     return taken, counted
 
 
-@compiled
+@_compiled
 def average_precision(weights: Floats, images: Integers, taken: Array, truths: Integers) -> Floats:
     """Mean over thresholds of the average precision of one class in each resample (r,); NaN where it has no true box.
 

@@ -58,4 +58,4 @@ def _eer(ours: Floats, others: Floats) -> Floats:
     after = (excess >= 0).argmax(axis=1)[:, None]
     one, two = (np.take_along_axis(excess, place, axis=1) for place in (np.maximum(after - 1, 0), after))
     left, right = (np.take_along_axis(alarms, place, axis=1) for place in (np.maximum(after - 1, 0), after))
-    return (left + (right - left) * one / (one - two))[:, 0]
+    return np.asarray(left + (right - left) * one / (one - two))[:, 0]

@@ -17,8 +17,8 @@ import numpy as np
 
 from hil.core.arrays import Array, Floats, Integers
 
-_ROWS = 1 << 20
-"""Elements of the outputs at a time, where a comparison would take several times their memory."""
+_ELEMENTS = 1 << 20
+"""Elements of the outputs at a time, where their comparison takes several times their memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ def top_k(outputs: Array, labels: Integers, k: int) -> SampleSums:
     if k == 1:
         return answers_right(rows.argmax(axis=-1), labels)
     flat, wanted = rows.reshape(-1, rows.shape[-1]), labels.reshape(-1)
-    step = max(1, _ROWS // flat.shape[-1])
+    step = max(1, _ELEMENTS // flat.shape[-1])
     parts = [_is_in_top(flat[n : n + step], wanted[n : n + step], k) for n in range(0, len(flat), step)]
     return _share(np.concatenate(parts).reshape(labels.shape))
 
@@ -66,7 +66,8 @@ def answers_right(answers: Array, labels: Array) -> SampleSums:
 def _is_in_top(rows: Array, labels: Integers, k: int) -> Array:
     own = np.take_along_axis(rows, labels[:, None], axis=1)
     later = np.arange(rows.shape[1]) > labels[:, None]
-    return (~(rows < own) & ~((rows == own) & later)).sum(axis=1) <= k  # NaN is in no top
+    found: Array = (~(rows < own) & ~((rows == own) & later)).sum(axis=1) <= k  # NaN is in no top
+    return found
 
 
 def _share(right: Array) -> SampleSums:
@@ -116,7 +117,7 @@ def _mean_iou(right: Floats, labelled: Floats, given: Floats) -> Floats:
 def _mean(values: Floats) -> Floats:
     """Mean over the classes of which there is any element; NaN of the others."""
     known = ~np.isnan(values)
-    return np.where(known, values, 0).sum(axis=1) / known.sum(axis=1)
+    return np.asarray(np.where(known, values, 0).sum(axis=1) / known.sum(axis=1))
 
 
 _BY_CLASS: dict[str, Callable[[Floats, Floats, Floats], Floats]] = {
@@ -133,21 +134,29 @@ _BY_CLASS: dict[str, Callable[[Floats, Floats, Floats], Floats]] = {
 
 def of_numbers(metric: str, outputs: Array, labels: Array, peak: float = 1.0) -> SampleSums:
     """`r2`, `mae`, `mse`, `rmse`, `snr` or `psnr` (of samples up to `peak`) of numbers (n, ...)."""
-    wanted = np.asarray(labels, np.float64).reshape(len(labels), -1)
-    error = np.asarray(outputs, np.float64).reshape(wanted.shape) - wanted
-    squares = (error**2).sum(axis=1)
-    ones, elements = np.ones(len(wanted)), np.full(len(wanted), wanted.shape[1])
-    if metric == "r2":
-        total = ((wanted - wanted.mean(axis=0)) ** 2).sum(axis=1)
-        return _sums(total - squares, total)
-    if metric == "snr":
-        return _sums((wanted**2).sum(axis=1), squares, lambda sums: _db(sums[:, 0] / sums[:, 1]))
-    if metric == "psnr":
-        with np.errstate(divide="ignore"):
-            return _sums(_db(peak**2 * elements / squares), ones)
-    if metric == "mae":
-        return _sums(np.abs(error).sum(axis=1), elements)
-    return _sums(squares, elements, _root if metric == "rmse" else quotient)
+    mean = np.mean(labels, axis=0, dtype=np.float64).reshape(-1) if metric == "r2" else 0.0
+
+    def rows(given: Array, wanted: Array) -> Floats:
+        wanted = np.asarray(wanted, np.float64).reshape(len(wanted), -1)
+        error = np.asarray(given, np.float64).reshape(wanted.shape) - wanted
+        squares, elements = (error**2).sum(axis=1), np.full(len(wanted), float(wanted.shape[1]))
+        if metric == "r2":
+            total = ((wanted - mean) ** 2).sum(axis=1)
+            return np.stack([total - squares, total], axis=1)
+        if metric == "snr":
+            return np.stack([(wanted**2).sum(axis=1), squares], axis=1)
+        if metric == "psnr":
+            with np.errstate(divide="ignore"):
+                return np.stack([_db(peak**2 * elements / squares), np.ones(len(wanted))], axis=1)
+        return np.stack([np.abs(error).sum(axis=1) if metric == "mae" else squares, elements], axis=1)
+
+    return SampleSums(_in_parts(rows, outputs, labels), _OF_NUMBERS.get(metric, quotient))
+
+
+def _in_parts(rows: Callable[[Array, Array], Floats], outputs: Array, labels: Array) -> Floats:
+    """Returns the rows (n, k) of all samples; memory does not grow with what a sample has."""
+    step = max(1, _ELEMENTS // max(1, labels[:1].size))
+    return np.concatenate([rows(outputs[n : n + step], labels[n : n + step]) for n in range(0, len(labels), step)])
 
 
 def squared_errors(outputs: Array, x: Array) -> Floats:
@@ -156,13 +165,17 @@ def squared_errors(outputs: Array, x: Array) -> Floats:
     return np.asarray(rows[:, 0] / rows[:, 1])
 
 
-def _sums(first: Array, second: Array, value: Callable[[Floats], Floats] = quotient) -> SampleSums:
-    return SampleSums(np.stack([first, second], axis=1).astype(np.float64), value)
-
-
 def _root(sums: Floats) -> Floats:
     return np.sqrt(quotient(sums))
 
 
 def _db(ratio: Any) -> Floats:
     return np.asarray(10 * np.log10(ratio), np.float64)
+
+
+def _decibels(sums: Floats) -> Floats:
+    return _db(sums[:, 0] / sums[:, 1])
+
+
+_OF_NUMBERS: dict[str, Callable[[Floats], Floats]] = {"rmse": _root, "snr": _decibels}
+"""Metric -> its function of two sums, where it is not their quotient."""

@@ -13,7 +13,8 @@ from hil.harness.metrics.accuracy import Accuracy, compare
 from hil.harness.metrics.labels import Labels
 from hil.harness.metrics.learning_task import learning_task
 from hil.harness.metrics.loss_kind import LossKind
-from hil.harness.model import Array, Budget, Dataset, Metric, MetricFunction, Model, Scale
+from hil.harness.model import METRICS, Array, Budget, Dataset, Metric, MetricFunction, Model, NamedMetric, Scale
+from hil.harness.model.metric import SCALES, ModelMetric
 
 DATA = Dataset(lambda split: (np.zeros((1, 1)), np.zeros(1)), lambda: [])
 
@@ -54,18 +55,37 @@ def test_limits_of_a_metric_are_in_its_unit() -> None:
     assert format_check(drop) == "drop +1.25 points, limit 1.00, 0.25 too much"
 
 
-def model(metric: str | Metric | MetricFunction | None, most: float = 0.5, loss: str = "logits") -> Model:
+@pytest.mark.parametrize(
+    ("metric", "lines"),
+    [
+        ("eer", ["drop at most 1.00 points, accuracy at most 0.0500", "drop +2.00 points, limit 1.00, 1.00 too much"]),
+        ("snr", ["drop at most 1 dB, accuracy at least 0.05 dB", "drop +0.02 dB"]),
+        ("rmse", ["drop at most 1, accuracy at most 0.05", "drop +0.02"]),
+    ],
+)
+def test_limits_of_named_metrics_have_their_unit_and_direction(metric: str, lines: list[str]) -> None:
+    scale = SCALES[metric]
+    most = 0.01 if scale.is_share else 1.0
+    check = LimitCheck("max_accuracy_drop", 0.02, most, scale.unit, Trust.EXACT, lower_is_better=scale.lower_is_better)
+    assert [format_limits(Budget(max_accuracy_drop=most, min_accuracy=0.05), scale), format_check(check)] == lines
+    assert scale.worse_by(0.5, scale.drop(0.5, 0.75)) == 0.75
+
+
+def model(metric: ModelMetric | None, most: float = 0.5, loss: str = "logits") -> Model:
     return Model("m", DATA, build="m.keras", budget=Budget(max_accuracy_drop=most), metric=metric, loss=loss)
 
 
-@pytest.mark.parametrize("metric", ["top1", "binary", "auc", None, Metric(mean_error, unit="fraction")])
-def test_points_are_no_fraction(metric: str | Metric | None) -> None:
+SHARES = [name for name in METRICS if SCALES[name].is_share]
+
+
+@pytest.mark.parametrize("metric", [*SHARES, None, NamedMetric("top7"), Metric(mean_error, unit="fraction")])
+def test_points_are_no_fraction(metric: ModelMetric | None) -> None:
     with pytest.raises(BadInputError, match=r"max_accuracy_drop 5 is 500 points: .* \(5 points are 0.05\)"):
         model(metric, 5)
     with pytest.raises(BadInputError, match="500 points"):
         limits_of(model(metric), "sim", {"max_accuracy_drop": 5})
 
 
-@pytest.mark.parametrize("metric", ["r2", mean_error, Metric(mean_error, unit="dB")])
-def test_a_metric_that_is_no_share_may_drop_by_more_than_one(metric: str | Metric | MetricFunction) -> None:
+@pytest.mark.parametrize("metric", [*(set(METRICS) - set(SHARES)), mean_error, Metric(mean_error, unit="dB")])
+def test_a_metric_that_is_no_share_may_drop_by_more_than_one(metric: ModelMetric) -> None:
     assert limits_of(model(metric, 5), "sim", {}).limits.max_accuracy_drop == 5
