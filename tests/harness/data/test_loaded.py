@@ -103,7 +103,7 @@ def fails() -> Iterator[tuple[Any, Any]]:
         ((X.astype(str), Y), "and y"),
         ((X, np.asarray([None] * 20)), "labels are objects"),
         (({"a": X, 3: X}, Y), "mapping of names"),
-        (endless(), "begins again"),
+        (endless(), "gives its first 4 batches 4 times"),
         (fails(), "RuntimeError: the disk is gone"),
         (iter([]), "is empty"),
         (iter([(X, Y), (X[:, :1], Y)]), "changes after 20 samples"),

@@ -1,0 +1,41 @@
+"""The kinds of models that users bring, from Keras to `sim`: right on every leaf, with what its steps promised.
+
+`tox -e kinds` takes all leaves; here four of them stand for the ways: converted, quantization-aware, pruned and
+clustered as TFMOT does it, and as the NPU wants it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hil.harness.evaluation.evaluator import Evaluator
+from hil.harness.metrics.accuracy import Accuracy
+from hil.harness.model.definition import LEAVES
+from hil.harness.pipeline import Pipeline
+from hil.harness.store.store import Store
+from hil.harness.vela.settings import VelaSettings
+from tests.support.kinds import KINDS
+
+ALL = os.environ.get("HIL_TEST_LEAVES") == "all"
+LARGEST_DROP = 0.15
+"""Of fractions and of r2: these networks are tiny and trained for seconds; a broken leaf loses far more."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_leaf_is_right_and_keeps_its_promises(kind: str, tmp_path: Path) -> None:
+    evaluator = Evaluator(Pipeline(Store(tmp_path)), "sim", VelaSettings(), samples=16)
+    model = KINDS[kind]()
+    base = evaluator.pipeline.base_score(model)
+    assert base is not None
+    assert base.value > base.constant + 0.3 * (1 - base.constant)
+    for leaf in LEAVES if ALL else ("ptq", "qat", "pcqat", "npu_pcqat"):
+        deployment = evaluator.deploy(model, leaf)
+        assert evaluator.parity(deployment).mismatches == 0, leaf
+        found = evaluator.accuracy(deployment)
+        assert isinstance(found, Accuracy)
+        assert found.drop < LARGEST_DROP, leaf
+        if leaf == "pcqat":
+            assert max(layer.zeros for layer in deployment.weights) > 0.45
