@@ -22,6 +22,7 @@ from hil.harness.blame import blamed
 from hil.harness.data.samples import Samples
 from hil.harness.data.samples_files import write_arrays, write_samples
 from hil.harness.model import Model
+from hil.harness.model.metric import other_outputs
 from hil.harness.optimize.paths import Node, conversion, path_of, training_node
 from hil.harness.optimize.training_history import Epoch
 from hil.harness.step_inputs import StepInputs
@@ -78,7 +79,8 @@ def _base(pipeline: StepInputs, model: Model, folder: Path, trains: bool) -> Non
     from hil.harness.optimize.keras.hdf5_file import save_model
     from hil.harness.optimize.trained_base import base_model
 
-    pipeline.learning_task(model)  # what does not fit is known before anything is trained
+    for output in ("", *other_outputs(model.metric)):  # what does not fit is known before anything is trained
+        pipeline.learning_task(model, output)
     data = pipeline.samples(model, "train") if trains else None
     epochs: list[Epoch] = []
     progress = _progress(pipeline, step_title("base", model, {}))
@@ -146,13 +148,13 @@ def _size(pipeline: StepInputs, model: Model, folder: Path) -> Note:
     return {"params": params, "macs": macs}
 
 
-def _learning_task(pipeline: StepInputs, model: Model, folder: Path) -> Note:
+def _learning_task(pipeline: StepInputs, model: Model, folder: Path, output: str = "") -> Note:
     from hil.harness.optimize.data_check import check_data
 
     text = step_title("learning_task", model, {})
     pipeline.say(text, 0, 0)
     train, test = (pipeline.loaded_samples(model, split) for split in ("train", "test"))
-    found = check_data(model, train, test, _progress(pipeline, text))
+    found = check_data(model, train, test, _progress(pipeline, text), output)
     return {"task": found.task.as_json(), "interface": found.interface.as_json()}
 
 
@@ -168,13 +170,13 @@ def _predictions(pipeline: StepInputs, model: Model, folder: Path, node: Node) -
     write_arrays(folder, batches)
 
 
-def _accuracy(pipeline: StepInputs, model: Model, folder: Path) -> Note:
+def _accuracy(pipeline: StepInputs, model: Model, folder: Path, output: str = "") -> Note:
     """Takes the arrays from the folder, where they do not stay."""
     from hil.harness.metrics.accuracy import accuracy_of
     from hil.harness.metrics.array_groups import restored
 
     with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
-        found = accuracy_of(pipeline.learning_task(model), restored(arrays))
+        found = accuracy_of(pipeline.learning_task(model, output), restored(arrays))
     (folder / ARRAYS).unlink()
     return asdict(found)
 

@@ -274,26 +274,31 @@ class Pipeline:
         note = self._make(ArtifactRecipe("size", _network(model), {}, code, libraries), "size", model).note
         return int(note["params"]), int(note["macs"])
 
-    def learning_task(self, model: Model) -> LearningTask:
-        """The task of a model with its metric; `BadInputError` if data, loss, metric and network do not fit."""
-        return LearningTask.from_json(self._checked_data(model)["task"], metric_of_output(model.metric)[1])
+    def learning_task(self, model: Model, output: str = "") -> LearningTask:
+        """The task of a model with its metric of `output`, if it names several, or of the one that decides.
 
-    def interface(self, model: Model) -> Interface:
-        """The names of a model's inputs and outputs, and the output of its metric; errors as `learning_task`."""
-        return Interface.from_json(self._checked_data(model)["interface"])
+        Raises `BadInputError` if data, loss, metric and network do not fit.
+        """
+        return LearningTask.from_json(
+            self._checked_data(model, output)["task"], metric_of_output(model.metric, output)[1]
+        )
 
-    def _checked_data(self, model: Model) -> Mapping[str, Any]:
+    def interface(self, model: Model, output: str = "") -> Interface:
+        """The names of a model's inputs and outputs, and the output of its metric; as `learning_task`."""
+        return Interface.from_json(self._checked_data(model, output)["interface"])
+
+    def _checked_data(self, model: Model, output: str) -> Mapping[str, Any]:
         """The learning task and the interface, as JSON."""
         if model.tflite is not None:
-            return _of_int8(model, self.loaded_samples(model, "test"))
-        settings = {"seed": model.recipe.seed, **_metric(model)}
+            return _of_int8(model, self.loaded_samples(model, "test"), output)
+        settings = {"seed": model.recipe.seed, **_metric(model, output)}
         inputs = {**_network(model), "data": self.data_digest(model)}
         if model.weights is not None:
             inputs["weights"] = digest_files([model.file(model.weights)])
         code = code_version(*ENTRIES["learning_task"])
         libraries = {**versions(*TRAINING, *_KERAS_LIBRARIES), **source_versions(model)}
         recipe = ArtifactRecipe("learning_task", inputs, settings, code, libraries)
-        return self._make(recipe, "learning_task", model).note
+        return self._make(recipe, "learning_task", model, **_of_output(output)).note
 
     def predictions(self, model: Model, node: Node) -> tuple[Array, ...]:
         """Float outputs of a node's Keras model on the whole test set (n, ...)."""
@@ -318,12 +323,14 @@ class Pipeline:
         candidate: Sequence[Array],
         on_target: Array,
         references: Mapping[str, Sequence[Array]],
+        output: str = "",
     ) -> Accuracy | AbsoluteAccuracy:
         """The metric of float outputs (n, ...), by output, for `samples`; a function of the user's own is called once.
 
         `references` are the outputs `reference` and `keras` of `metrics.accuracy.compare`; empty for an int8 file.
+        `output` is as in `learning_task`.
         """
-        task, found = self.learning_task(model), self.interface(model)
+        task, found = self.learning_task(model, output), self.interface(model, output)
         by_output = {"labels": samples.y, "candidate": candidate, **references}
         groups = {"on_target": on_target, **{name: found.metric(arrays) for name, arrays in by_output.items()}}
         if task.takes_inputs:
@@ -335,14 +342,14 @@ class Pipeline:
             "accuracy",
             {name: digest_array(array) for name, array in arrays.items()},
             {
-                **_metric(model),
+                **_metric(model, output),
                 "scale": asdict(task.scale),
                 "shapes": {name: list(array.shape) for name, array in arrays.items()},
             },
             code_version(*ENTRIES["accuracy"]),
             {**versions("numpy"), **source_versions(model)},
         )
-        return accuracy_from_record(self._make(recipe, "accuracy", model, arrays).note)
+        return accuracy_from_record(self._make(recipe, "accuracy", model, arrays, **_of_output(output)).note)
 
     # -- TFLite and Vela
 
@@ -452,20 +459,25 @@ def _network(model: Model) -> dict[str, str]:
     return inputs
 
 
-def _of_int8(model: Model, samples: Samples) -> Mapping[str, Any]:
+def _of_int8(model: Model, samples: Samples, output: str) -> Mapping[str, Any]:
     """The learning task and the interface of an int8 file, as JSON."""
     signature = read_signature(model.file(model.tflite or "").read_bytes(), str(model.tflite))
     names = [[spec.name for spec in specs] for specs in (signature.inputs, signature.outputs)]
-    output, metric = metric_of_output(model.metric)
+    output, metric = metric_of_output(model.metric, output)
     samples = samples.arranged(*names)
     found = interface(*names, samples, output, takes_all=takes_all_outputs(metric))
     task = task_of_int8(metric, samples.y, signature, found)
     return {"task": task.as_json(), "interface": found.as_json()}
 
 
-def _metric(model: Model) -> dict[str, Any]:
+def _of_output(output: str) -> dict[str, str]:
+    """Returns the argument of a builder for the metric of an output; none for the one that decides."""
+    return {"output": output} if output else {}
+
+
+def _metric(model: Model, output: str) -> dict[str, Any]:
     """Returns output and name of a model's metric for a recipe, and the hash of the user's function that it calls."""
-    output, metric = metric_of_output(model.metric)
+    output, metric = metric_of_output(model.metric, output)
     function, named = user_function(metric), named_metric(metric)
     code = function_digest(function) if function else None
     return {"output": output, "metric": named.name if named else None, "function": code}

@@ -30,6 +30,7 @@ from hil.harness.evaluation.training_effect import started_from
 from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy
 from hil.harness.metrics.base_score import BaseScore
 from hil.harness.model import Model
+from hil.harness.model.metric import other_outputs
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import path_of, training_node
 from hil.harness.pipeline import Pipeline, surviving
@@ -157,7 +158,8 @@ class Evaluator:
         """Trains, converts and compiles; steps that are in the store are not repeated."""
         if model.tflite is not None:
             return self._deployment(model, path, model.file(model.tflite).read_bytes())
-        self.pipeline.learning_task(model)
+        for output in ("", *other_outputs(model.metric)):
+            self.pipeline.learning_task(model, output)
         artifact = self.pipeline.int8(model, path)
         return self._deployment(model, path, artifact.read(TFLITE), tuple(surviving(artifact)))
 
@@ -204,7 +206,9 @@ class Evaluator:
         """The model's metric on the whole test set, against the float Keras base where there is one."""
         results = self.results(deployment)
         if results.accuracy is None:
-            results.accuracy = self._accuracy(deployment)
+            found = self._accuracy(deployment)
+            beside = {one: self._accuracy(deployment, one) for one in other_outputs(deployment.model.metric)}
+            results.accuracy = replace(found, by_output=beside)
             results.base = self.pipeline.base_score(deployment.model)
         return results.accuracy
 
@@ -269,8 +273,11 @@ class Evaluator:
         found = parity.compare(outcome.run.outputs, outcome.oracle, keras, floats)
         return replace(found, sim_mismatches=outcome.sim_mismatches, sim_samples=outcome.sim_samples)
 
-    def _accuracy(self, deployment: Deployment) -> Accuracy | AbsoluteAccuracy:
-        """Accuracy on the whole test set by `sim`; raises `MismatchError` if it differs from target or oracle."""
+    def _accuracy(self, deployment: Deployment, output: str = "") -> Accuracy | AbsoluteAccuracy:
+        """Accuracy on the whole test set by `sim`; raises `MismatchError` if it differs from target or oracle.
+
+        `output` is one of several outputs that have a metric; empty for the one that decides.
+        """
         model, outcome = deployment.model, self.outcome(deployment)
         if outcome.sim_mismatches:
             raise MismatchError(
@@ -287,12 +294,13 @@ class Evaluator:
                 candidate=outcome.run.printed,
                 on_target=np.arange(len(outcome.picked)),
                 references=of_picked,
+                output=output,
             )
         if parity.count(_part(outcome.sim, outcome.picked).outputs, outcome.run.outputs):
             raise MismatchError(f"{deployment.name}: {self.target_name} and sim differ, so sim cannot stand in for it")
         candidate = _real(deployment.signature, outcome.sim.outputs)
         return self.pipeline.accuracy(
-            model, samples, candidate=candidate, on_target=outcome.picked, references=references
+            model, samples, candidate=candidate, on_target=outcome.picked, references=references, output=output
         )
 
     def _references(self, deployment: Deployment) -> dict[str, tuple[Array, ...]]:

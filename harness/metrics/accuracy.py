@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,7 @@ class Accuracy:
     `reference` is the float base, `keras` the float model of the candidate's own path before conversion, `value` the
     candidate, `drop` by how much it is worse than the base (negative: better), `low`..`high` its 95 % interval.
     `on_target` is the metric over the `target_samples` that ran on the target itself, NaN where they are too few.
+    `by_output` has the metrics of further outputs, by name, which decide nothing.
     """
 
     metric: str
@@ -56,6 +57,7 @@ class Accuracy:
     counted: bool = False
     unit: str = FRACTION
     lower_is_better: bool = False
+    by_output: Mapping[str, Accuracy] = field(default_factory=dict, compare=False)
 
     @property
     def drop(self) -> float:
@@ -91,6 +93,7 @@ class AbsoluteAccuracy:
     counted: bool = False
     unit: str = FRACTION
     lower_is_better: bool = False
+    by_output: Mapping[str, AbsoluteAccuracy] = field(default_factory=dict, compare=False)
 
     @property
     def scale(self) -> Scale:
@@ -101,6 +104,18 @@ class AbsoluteAccuracy:
     drop = _of_reference("drop")
     low = _of_reference("low")
     high = _of_reference("high")
+
+
+def lines_by_output(accuracy: Accuracy | AbsoluteAccuracy) -> list[str]:
+    """Formats the metrics of further outputs, such as "boxes: rmse 0.21, drop +0.02 (95 % interval +0.01 to +0.03)"."""
+    lines = []
+    for output, found in accuracy.by_output.items():
+        scale, text = found.scale, f"{output}: {found.metric} {found.scale.text(found.value)}"
+        if isinstance(found, Accuracy):
+            low, high = (scale.difference_number(end) for end in (found.low, found.high))
+            text += f", drop {scale.difference(found.drop)} (95 % interval {low} to {high})"
+        lines.append(text)
+    return lines
 
 
 def accuracy_from_record(record: Mapping[str, Any]) -> Accuracy | AbsoluteAccuracy:

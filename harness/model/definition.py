@@ -324,8 +324,8 @@ class Model:
     """Accuracy: a name such as `"top1"` (docs/models.md), or a function of (outputs, labels), of which more is better.
 
     A `Metric` is a function with unit and direction, a `NamedMetric` decodes the outputs first. With None it follows
-    from outputs, labels and loss. Of several outputs a mapping names the one that decides and its metric; a function
-    gets tuples of all outputs and all labels.
+    from outputs, labels and loss. Of several outputs a mapping names metrics: the first decides, the others are
+    shown beside it. A function without a name gets tuples of all outputs and all labels.
     """
     loss: Loss | Mapping[str, Loss] = "logits"
     """Loss of training: `"logits"` or `"probabilities"`, cross-entropies of such outputs, or `"mse"`, the mean square.
@@ -360,17 +360,16 @@ class Model:
         check_gates(self.gates)
 
     def _check_metric(self) -> None:
-        if isinstance(self.metric, Mapping) and len(self.metric) != 1:
-            hint = "one decides: name that, or give a function of all outputs"
-            raise BadInputError(f"model {self.name}: metric names {len(self.metric)} outputs", hint=hint)
-        metric = metric_of_output(self.metric)[1]
-        if not (metric is None or isinstance(metric, str | Metric | NamedMetric) or callable(metric)):
-            given = f"{type(metric).__name__} {metric!r}"
-            raise BadInputError(f"model {self.name}: metric is {given}", hint="a name or a function")
-        try:
-            named_metric(metric)
-        except BadInputError as error:
-            raise BadInputError(f"model {self.name}: {error.args[0]}", hint=error.hint) from None
+        if isinstance(self.metric, Mapping) and not self.metric:
+            raise BadInputError(f"model {self.name}: metric names no output", hint="{'output': 'top1'}, or None")
+        for metric in self.metric.values() if isinstance(self.metric, Mapping) else (self.metric,):
+            if not (metric is None or isinstance(metric, str | Metric | NamedMetric) or callable(metric)):
+                given = f"{type(metric).__name__} {metric!r}"
+                raise BadInputError(f"model {self.name}: metric is {given}", hint="a name or a function")
+            try:
+                named_metric(metric)
+            except BadInputError as error:
+                raise BadInputError(f"model {self.name}: {error.args[0]}", hint=error.hint) from None
 
     def _check_losses(self) -> None:
         for loss in self.loss.values() if isinstance(self.loss, Mapping) else (self.loss,):

@@ -150,9 +150,20 @@ def top_of(name: str) -> int:
     return int(found[1]) if found else 0
 
 
-def metric_of_output(metric: Any) -> tuple[str, Any]:
-    """Returns the output that a model file's metric is of, and the metric; an empty name if the file names none."""
-    return next(iter(metric.items())) if isinstance(metric, Mapping) and metric else ("", metric)
+def metric_of_output(metric: Any, output: str = "") -> tuple[str, Any]:
+    """Returns an output with its metric in a model file: `output`, or the one that decides, which is the first.
+
+    The name is empty if the file names none.
+    """
+    if not isinstance(metric, Mapping):
+        return "", metric
+    name = output or next(iter(metric))
+    return name, metric[name]
+
+
+def other_outputs(metric: Any) -> tuple[str, ...]:
+    """Returns the outputs whose metrics are shown beside that of the one that decides."""
+    return tuple(metric)[1:] if isinstance(metric, Mapping) else ()
 
 
 def takes_all_outputs(metric: ModelMetric | None) -> bool:

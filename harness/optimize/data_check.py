@@ -24,7 +24,7 @@ from hil.harness.metrics.labels import Labels, not_finite
 from hil.harness.metrics.learning_task import LearningTask, labels_of_metric, learning_task
 from hil.harness.metrics.scores import decoded_shape, finite_score
 from hil.harness.model import Model
-from hil.harness.model.metric import ArrayOrTuple, metric_of_output, takes_all_outputs
+from hil.harness.model.metric import ArrayOrTuple, ModelMetric, metric_of_output, takes_all_outputs
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet, seeded
 from hil.harness.optimize.network_check import check_network
 from hil.harness.optimize.network_inputs import Progress, as_inputs, as_outputs, check_samples, predict
@@ -44,14 +44,17 @@ class CheckedData:
     interface: Interface
 
 
-def check_data(model: Model, train: Samples, test: Samples, progress: Progress | None = None) -> CheckedData:
+def check_data(
+    model: Model, train: Samples, test: Samples, progress: Progress | None = None, output: str = ""
+) -> CheckedData:
     """Finds the learning task of a model file; the samples are as its loader gives them.
 
+    `output` is one of several outputs that have a metric; empty for the one that decides.
     Raises `BadInputError` of one line if samples, labels, loss or metric do not fit each other and the network.
     """
     trained = model.weights is not None or model.keras_file is not None
     network = base_model(model, None) if trained else _initial_network(model)
-    output, metric = metric_of_output(model.metric)
+    output, metric = metric_of_output(model.metric, output)
     train, test = (data.arranged(network.input_names, network.output_names) for data in (train, test))
     for split, data in (("training", train), ("test", test)):
         check_samples(network, data)
@@ -62,7 +65,7 @@ def check_data(model: Model, train: Samples, test: Samples, progress: Progress |
     outputs = _run(network, few)
     if not all(np.isfinite(array).all() for array in outputs):
         raise BadInputError("the network's outputs are not finite on training samples: look at its weights")
-    task = _task(model, network, test, found, found.metric([np.asarray(array) for array in outputs]))
+    task = _task(model, metric, network, test, found, found.metric([np.asarray(array) for array in outputs]))
     if not trained:  # else a technique checks the labels before it trains, and ptq needs no loss
         _probe_loss(network, model, train, few, outputs)
     if task.own is not None:
@@ -71,12 +74,13 @@ def check_data(model: Model, train: Samples, test: Samples, progress: Progress |
     return CheckedData(task, found)
 
 
-def _task(model: Model, network: Any, test: Samples, found: Interface, outputs: ArrayOrTuple) -> LearningTask:
-    """Finds the task of the output that the metric is of, or of what it makes of all; `outputs` are of some samples."""
+def _task(
+    model: Model, metric: ModelMetric | None, network: Any, test: Samples, found: Interface, outputs: ArrayOrTuple
+) -> LearningTask:
+    """Finds the task of the output that `metric` is of, or of what it makes of all; `outputs` are of some samples."""
     place = found.output or 0
     losses = output_losses(network, test, model.loss, model.loss_weights)
     several = len(found.outputs) > 1
-    metric = metric_of_output(model.metric)[1]
     name = found.outputs[place] if several and found.output is not None else ""
     labels = labels_of_metric(metric, found.metric(test.y), decoded_shape(metric, outputs), output=name)
     inputs = test.inputs.arrays[0].shape[1:] if len(found.inputs) == 1 else ()

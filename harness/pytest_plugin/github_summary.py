@@ -31,7 +31,7 @@ def append_tables(rows: Sequence[TableRow], left_out: Mapping[str, str]) -> None
     for of_model in summary_tables(rows) if os.environ.get(VARIABLE) else ():
         for table in of_model.tables:
             parts += [f"### {escape_markdown(table.title)}", format_markdown(table.columns, table.cells)]
-        parts += [escape_markdown(of_model.remark)] if of_model.remark else []
+        parts += map(escape_markdown, of_model.remarks)
     _append([*parts, *(escape_markdown(f"left out: {name}: {why}") for name, why in sorted(left_out.items()))])
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from hil.core.errors import HilError
 from hil.harness.evaluation.cost import clock_of
 from hil.harness.evaluation.kernel_weights import kernel_weights
-from hil.harness.metrics.accuracy import Accuracy
+from hil.harness.metrics.accuracy import Accuracy, lines_by_output
 from hil.harness.number_format import fixed
 from hil.harness.optimize.paths import PATHS
 from hil.harness.pytest_plugin import metric_cells
@@ -94,7 +94,7 @@ def row(deployment: Deployment, results: MeasuredResults) -> TableRow:
         if isinstance(result, Accuracy):
             found |= {"base": result.reference, "keras": result.keras, "drop": result.drop}
             found |= {"low": result.low, "high": result.high}
-        found |= {"base_remark": results.base.remark if results.base else ""}
+        found |= {"base_remark": results.base.remark if results.base else "", "by_output": lines_by_output(result)}
     if (outcome := results.outcome) is not None:
         cycles = next((m for m in outcome.run.measurements if m.name == "npu_cycles"), None)
         found |= {"samples": len(outcome.picked), "sim_samples": outcome.sim_samples}
@@ -123,7 +123,8 @@ def format_summary(rows: Sequence[TableRow], left_out: Mapping[str, str], width:
         for table in of_model.tables:
             parts.append(format_table(table.columns, table.cells, title=table.title, width=width, colour=colour))
             shown = shown.union(shown_columns(table.columns, table.cells, width))
-        parts += ["\n".join(wrap(of_model.remark, width))] if of_model.remark else []
+        lines = [line for remark in of_model.remarks for line in wrap(remark, width)]
+        parts += ["\n".join(lines)] if lines else []
     if rows:
         parts.append("\n".join(line for note in legend(rows, shown) for line in wrap(note, width)))
     lines = [f"left out: {name}: {reason}" for name, reason in sorted(left_out.items())]
@@ -133,10 +134,13 @@ def format_summary(rows: Sequence[TableRow], left_out: Mapping[str, str], width:
 
 @dataclass(frozen=True)
 class ModelTables:
-    """The tables of a model, one an accelerator and one of times by accelerator, and a remark on its float base."""
+    """The tables of a model, one an accelerator and one of times by accelerator.
+
+    `remarks` are lines on its float base, and on the metrics of further outputs.
+    """
 
     tables: Sequence[SummaryTable]
-    remark: str = ""
+    remarks: Sequence[str] = ()
 
 
 def summary_tables(rows: Sequence[TableRow]) -> Iterator[ModelTables]:
@@ -148,8 +152,10 @@ def summary_tables(rows: Sequence[TableRow]) -> Iterator[ModelTables]:
         groups = {npu: [row for row in of_model if row["accelerator"] == npu] for npu in _accelerators(of_model)}
         titles = {npu: metric_cells.title(f"{model} on {npu}" if several else model, groups[npu]) for npu in groups}
         tables = [_table(titles[npu], group) for npu, group in groups.items()]
-        remark = next((f"{model}: {row['base_remark']}" for row in of_model if row.get("base_remark")), "")
-        yield ModelTables([*tables, *([_by_accelerator(model, groups)] if len(groups) > 1 else [])], remark)
+        remarks = [f"{model}: {row['base_remark']}" for row in of_model if row.get("base_remark")][:1]
+        remarks += [f"{row['path']}: {line}" for row in of_model for line in row.get("by_output", ())]
+        of_times = [_by_accelerator(model, groups)] if len(groups) > 1 else []
+        yield ModelTables([*tables, *of_times], list(dict.fromkeys(remarks)))
 
 
 def _place(row: TableRow) -> tuple[str, int]:

@@ -24,6 +24,7 @@ from hil.harness.evaluation.figures import (
 from hil.harness.evaluation.identity import deployment_identity
 from hil.harness.evaluation.limit_check import check_limits
 from hil.harness.evaluation.training_effect import training_effect
+from hil.harness.metrics.accuracy import lines_by_output
 from hil.harness.model import Budget
 from hil.harness.optimize.paths import path_of
 from hil.harness.tree.candidates import Candidate
@@ -42,17 +43,18 @@ def measure_leaf(
     figures = [*_sizes(deployment), _sqnr(evaluator, deployment), *parity_figures(parity)]
     identity, settings = deployment_identity(evaluator, deployment), candidate.settings
     notes = tuple(evaluator.pipeline.notes(deployment.model, deployment.path))
-    leaf = partial(Leaf, candidate.title, path_of(candidate.leaf), identity=identity, settings=settings, notes=notes)
+    leaf = partial(Leaf, candidate.title, path_of(candidate.leaf), identity=identity, settings=settings)
     if parity.mismatches or parity.sim_mismatches:
         reason = _why_different(evaluator, deployment, failures)
-        return leaf(status=LeafStatus.MISMATCH, measurements=tuple(figures), reason=reason)
+        return leaf(status=LeafStatus.MISMATCH, measurements=tuple(figures), reason=reason, notes=notes)
     accuracy = evaluator.accuracy(deployment)
+    notes += tuple(f"{candidate.title}: {line}" for line in lines_by_output(accuracy))
     effect = training_effect(evaluator.pipeline, deployment.model, deployment.path)
     figures += [*accuracy_figures(accuracy), *finite(training_figures(effect))]
     figures += time_figures(*whole_latency(evaluator, deployment))
     checks = check_limits(evaluator, deployment, limits)
     status = LeafStatus.MET if all(check.met for check in checks) else LeafStatus.MISSED
-    return leaf(status=status, checks=checks, measurements=tuple(figures))
+    return leaf(status=status, checks=checks, measurements=tuple(figures), notes=notes)
 
 
 def _sizes(deployment: Deployment) -> list[Measurement]:

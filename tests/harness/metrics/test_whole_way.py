@@ -14,10 +14,11 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.harness.evaluation.evaluator import Deployment, Evaluator
 from hil.harness.evaluation.limit_check import check_limits, format_check
-from hil.harness.metrics.accuracy import Accuracy
+from hil.harness.metrics.accuracy import Accuracy, lines_by_output
 from hil.harness.metrics.detections import MeanPrecision
 from hil.harness.model import Budget, Dataset, FineTune, Metric, Model, NamedMetric, Recipe
 from hil.harness.pipeline import Pipeline
+from hil.harness.pytest_plugin.summary import format_summary, row
 from hil.harness.store.store import Store
 from hil.harness.tree.text_report import format_walk
 from hil.harness.tree.walk import walk
@@ -195,6 +196,31 @@ def test_a_function_of_all_outputs_also_takes_the_samples(folder: Path) -> None:
     assert (found.metric, found.samples) == ("farthest", N)
 
 
+def test_further_outputs_are_measured_beside_the_one_that_decides(folder: Path) -> None:
+    two = model("two heads", {"kind": "top1", "place": "rmse"})
+    evaluator, deployment, found, place = measured(two, folder)
+    other = found.by_output["place"]
+    assert (found.metric, other.metric) == ("top1", "rmse")
+    assert other.value == pytest.approx(np.sqrt(((place - stripes_of_two("test")[1][0][:, 0]) ** 2).mean()))
+    assert other.low <= other.drop == other.value - other.reference <= other.high
+    line = (
+        f"place: rmse {other.value:.4g}, drop {other.drop:+.4g} (95 % interval {other.low:+.4g} to {other.high:+.4g})"
+    )
+    assert lines_by_output(found) == [line]
+    (leaf,) = walk(two, evaluator, Budget()).leaves
+    assert leaf.notes[-1] == f"ptq: {line}"
+    assert f"ptq: {line}" in format_summary([row(deployment, evaluator.results(deployment))], {}, 200, colour=False)
+
+
+def test_an_int8_file_has_the_metric_of_its_leaf(folder: Path, tmp_path: Path) -> None:
+    _, deployment, found, _ = measured(model("autoencoder"), folder)
+    (tmp_path / "leaf.tflite").write_bytes(deployment.int8)
+    file = Model("file", tflite=tmp_path / "leaf.tflite", data=model("autoencoder").data)
+    evaluator = Evaluator(Pipeline(Store(tmp_path / "store")), "sim", VelaSettings())
+    absolute = evaluator.accuracy(evaluator.deploy(file, "int8"))
+    assert (absolute.metric, absolute.value) == (found.metric, found.value)
+
+
 @pytest.mark.parametrize(
     ("name", "metric", "line"),
     [
@@ -207,6 +233,7 @@ def test_a_function_of_all_outputs_also_takes_the_samples(folder: Path) -> None:
             "map",
             r"mAP takes boxes \(d, 4\), scores \(d,\) and classes \(d,\), the outputs are \(4,\), \(2,\)",
         ),
+        ("two heads", {"kind": "top1", "place": "mean_iou"}, "the labels are no classes"),
         ("two heads", "mae", "the outputs place, kind have labels: say of which the metric is"),
     ],
 )
@@ -216,4 +243,4 @@ def test_a_metric_that_does_not_fit_is_a_line_before_anything_trains(
     store = Store(tmp_path)
     with pytest.raises(BadInputError, match=line):
         Pipeline(store).keras(model(name, metric), ())
-    assert {artifact.step for artifact in store.artifacts()} <= {"data"}
+    assert {artifact.step for artifact in store.artifacts()} <= {"data", "learning_task"}
