@@ -1,6 +1,6 @@
 """Metrics that are functions of sums over samples: shares, F1, recall, IoU, errors, r2, SNR.
 
-    right = answers_right(outputs.argmax(axis=-1), labels)      # SampleSums of the rows (right, elements)
+    right = answers_right(answers, labels)                      # SampleSums of the rows (right, elements)
     right()                                                     # array([0.91])
     right(weights)                                              # (r,) values of r resamples
 
