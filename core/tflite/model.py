@@ -59,7 +59,8 @@ _UNQUANTIZED = Quantization((), (), 0)
 class Tensor:
     """A tensor by its place in the subgraph; `shape_signature` has -1 for a size that the model leaves open.
 
-    `type` is TFLite's TensorType; `data` are the bytes of a constant, None of a variable or activation.
+    `type` is TFLite's TensorType; `data` are the bytes of a constant, None of a variable or activation.  Of a sparse
+    constant they are the values that are not zero.
     """
 
     index: int
@@ -70,6 +71,7 @@ class Tensor:
     quantization: Quantization
     data: Bytes | None
     is_variable: bool
+    is_sparse: bool
 
     @property
     def dtype(self) -> np.dtype[Any] | None:
@@ -260,6 +262,7 @@ def _tensor(index: int, table: Table, buffers: Sequence[Bytes]) -> Tensor:
         _UNQUANTIZED if quantization is None else _quantization(quantization),
         data if len(data) else None,
         bool(table.scalar(5, "<b")),
+        table.table(6) is not None,
     )
 
 

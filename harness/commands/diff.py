@@ -58,7 +58,7 @@ def diff(
     from hil.core.errors import BadInputError
     from hil.harness.diff.difference import compare
     from hil.harness.diff.runs import RunTracer
-    from hil.targets.execution.signature import read_signature, require_quantized
+    from hil.targets.execution.signature import read_signature, require_runnable
 
     unused_options.refuse_beside_inputs(inputs, samples=samples, seed=seed)
     samples, seed = samples or 4, seed or 0
@@ -66,7 +66,7 @@ def diff(
     signature = read_signature(data, str(model))
     if signature.compiled:
         raise BadInputError(f"{model} is an output of Vela", hint="give the int8 model, and the output as --target")
-    require_quantized(signature, str(model))
+    require_runnable(signature, str(model))
     settings = vela.settings()
     other = replace(settings, options=tuple(against_vela_option)) if against_vela_option else None
     against = against or registry.with_role(Role.STAND_IN if other else Role.ORACLE).name

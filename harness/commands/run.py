@@ -27,7 +27,9 @@ def run(
     model: Annotated[Path, typer.Argument(metavar="MODEL.tflite", help="An int8 model, or a Vela output.")],
     target: arguments.Target = registry.DEFAULT,
     inputs: arguments.Inputs = None,
-    outputs: Annotated[Path | None, typer.Option(metavar="OUT.npz", help="Quantized outputs, by tensor name.")] = None,
+    outputs: Annotated[
+        Path | None, typer.Option(metavar="OUT.npz", help="Outputs as the model gives them, by tensor name.")
+    ] = None,
     samples: Annotated[int | None, typer.Option(min=1, help="How many random samples, without --inputs (1).")] = None,
     vela: VelaOptions = arguments.VELA,
     of_targets: arguments.TargetValues = arguments.NO_VALUES,
@@ -42,7 +44,7 @@ def run(
     from hil.harness.results.recording import Recording
     from hil.harness.results.records import DeploymentRecord, FigureRecord
     from hil.targets.declaration import File
-    from hil.targets.execution.signature import read_signature
+    from hil.targets.execution.signature import read_signature, require_runnable
 
     if outputs:
         check_output(outputs, "--outputs", (".npz", ""))
@@ -51,6 +53,7 @@ def run(
     made = registry.make(declared, registry.make_options([target], of_targets)[target])
     data = arguments.read_model(model)
     signature = read_signature(data, str(model))
+    require_runnable(signature, str(model))
     settings = _settings(vela, data, signature)
     if cpu and signature.compiled:
         raise BadInputError(f"--cpu: {model} is a Vela output, which needs the NPU", hint="give the int8 model")

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hil.core.arrays import Array
+from hil.core.arrays import Array, bit_equal
 from hil.core.errors import BadInputError
 from hil.core.tflite.model import TfliteModel, read_model
 from hil.harness.diff.coverage import Compared, Coverage
@@ -59,7 +59,7 @@ def _is_contradicted(name: str, run: Trace, other: Trace, differing: set[str], m
     except BadInputError:
         return False
     there = [run.tensors[_name(model, index)][0].values for index in piece.outputs]
-    return not all(np.array_equal(one.ravel(), two.ravel()) for one, two in zip(outputs, there, strict=True))
+    return not all(bit_equal(one.ravel(), two.ravel()) for one, two in zip(outputs, there, strict=True))
 
 
 def _filled(form: TracedTensor, others: Sequence[TracedTensor]) -> Array:

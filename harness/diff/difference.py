@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hil.core.arrays import Array
+from hil.core.arrays import Array, largest_difference, unequal
 from hil.core.errors import BadInputError
 from hil.harness.diff.contradictions import withdraw
 from hil.harness.diff.coverage import Compared, Coverage
@@ -52,14 +52,14 @@ class Difference:
     operator: str
     tensor: str
     at: tuple[int, ...]
-    got: int
-    expected: int
+    got: int | float
+    expected: int | float
     stream: int | None = None
     word_offset: int | None = None
     against: tuple[int, int] | None = None
     sample: int = 0
     elements: int = 1
-    largest: int = 0
+    largest: int | float = 0
     suspects: tuple[Compared, ...] = ()
     known: str = ""
 
@@ -143,7 +143,7 @@ def _compare_elements(ours: TracedTensor, theirs: TracedTensor, about: Compared)
     there = ours.written().ravel() & theirs.written().ravel()
     samples = len(ours.values)
     left, right = (tensor.values.reshape(samples, -1) for tensor in (ours, theirs))
-    differs = (left != right) & there
+    differs = unequal(left, right) & there
     how, reason = Coverage.WHOLE, ""
     if ours.cascaded or theirs.cascaded:
         how = Coverage.STRIPES
@@ -161,14 +161,14 @@ def _compare_elements(ours: TracedTensor, theirs: TracedTensor, about: Compared)
         about.operator,
         about.tensor,
         _element(theirs if ours.owner is not None else ours, flat),
-        int(left[sample, flat]),
-        int(right[sample, flat]),
+        left[sample, flat].item(),
+        right[sample, flat].item(),
         stream,
         word_offset,
         against=theirs.command_of(flat),
         sample=sample,
         elements=found.mismatches,
-        largest=int(np.abs(left.astype(np.int64) - right.astype(np.int64))[differs].max()),
+        largest=largest_difference(left[differs], right[differs]),
     )
 
 

@@ -30,9 +30,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hil.core.arrays import Array
+from hil.core.arrays import Array, bit_equal
 from hil.core.errors import BadInputError
 from hil.harness.diff.cpu_kernels import trace_kernels
 from hil.harness.diff.trace import Trace, TracedTensor, trace_compiled, trace_reference
@@ -224,4 +222,4 @@ def _check_same_model(path: Path, source: Signature, placed: Signature) -> None:
 
 
 def _equal(one: TracedTensor, others: Sequence[TracedTensor]) -> bool:
-    return any(np.array_equal(one.values.ravel(), other.values.ravel()) for other in others)
+    return any(bit_equal(one.values.ravel(), other.values.ravel()) for other in others)

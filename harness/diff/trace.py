@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from hil.core.arrays import Array
+from hil.core.arrays import Array, bit_equal
 from hil.harness.diff.tensor_assembly import WrittenPart, assemble
 from hil.harness.vela.mapping import MappedCommand
 from hil.npu.stream.operations import BlockOperation, Operation
@@ -115,7 +115,7 @@ def trace_compiled(compiled: bytes, mapping: Sequence[MappedCommand], inputs: Se
 
 
 def _same(one: TracedTensor, whole: TracedTensor) -> bool:
-    return one.values.dtype == whole.values.dtype and np.array_equal(one.values.ravel(), whole.values.ravel())
+    return bit_equal(one.values.ravel(), whole.values.ravel())
 
 
 @dataclass

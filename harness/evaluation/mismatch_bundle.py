@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hil.core.arrays import Integers
+from hil.core.arrays import Integers, unequal
 from hil.core.errors import HilError
 from hil.harness.diff.difference import first_difference
 from hil.harness.evaluation.evaluator import Deployment, Evaluator, MismatchReport, TargetOutcome
@@ -80,7 +80,7 @@ def _explain(evaluator: Evaluator, deployment: Deployment, root: Path) -> Mismat
 def _different_samples(outcome: TargetOutcome) -> Integers:
     differs = np.zeros(len(outcome.picked), bool)
     for got, want in zip(outcome.run.outputs, outcome.oracle, strict=True):
-        differs |= (got != want).reshape(len(got), -1).any(axis=1)
+        differs |= unequal(got, want).reshape(len(got), -1).any(axis=1)
     return np.flatnonzero(differs)
 
 

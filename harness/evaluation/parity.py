@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hil.core.arrays import Array
+from hil.core.arrays import Array, largest_difference, unequal
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class FirstDifference:
 
     output: int
     index: tuple[int, ...]
-    target: int
-    oracle: int
+    target: int | float
+    oracle: int | float
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,17 @@ class OutputParity:
 class Parity:
     """Target against oracle (counts of elements) and against the float Keras model.
 
-    `largest` is the largest absolute difference in quantized steps, `agreement` the fraction of samples with the same
-    largest output as Keras, `sqnr_db` in decibel, `error` the largest absolute difference in the output's own unit;
-    these three are the worst of the outputs' (`by_output`), None where there is no Keras model.  `sim_mismatches`
-    counts the elements in which `sim`, which stands in for slower targets, differs from the oracle on `sim_samples`
-    samples.
+    `largest` is the largest absolute difference in quantized steps, or in the unit of a float output; `agreement` is
+    the fraction of samples with the same largest output as Keras, `sqnr_db` in decibel, `error` the largest absolute
+    difference in the output's own unit; these three are the worst of the outputs' (`by_output`), None where there is no
+    Keras model.  `sim_mismatches` counts the elements in which `sim`, which stands in for slower targets, differs from
+    the oracle on `sim_samples` samples.
     """
 
     elements: int
     samples: int
     mismatches: int
-    largest: int
+    largest: int | float
     first: FirstDifference | None
     agreement: float | None = None
     sqnr_db: float | None = None
@@ -62,28 +62,29 @@ class Parity:
 
 def count(some: Sequence[Array], others: Sequence[Array]) -> int:
     """Number of elements that differ."""
-    return sum(int(np.count_nonzero(one != other)) for one, other in zip(some, others, strict=True))
+    return sum(int(np.count_nonzero(unequal(one, other))) for one, other in zip(some, others, strict=True))
 
 
 def compare(
     target: Sequence[Array], oracle: Sequence[Array], keras: Sequence[Array] | None, dequantized: Sequence[Array]
 ) -> Parity:
-    """Compares `target` and `oracle`, quantized arrays (samples, ...) in the same order.
+    """Compares `target` and `oracle`, arrays of the outputs' dtypes (samples, ...) in the same order.
 
     `keras` and `dequantized` are float (samples, ...) by output.
     """
-    mismatches = largest = elements = 0
+    mismatches = elements = 0
+    largest: int | float = 0
     first = None
     for number, (got, want) in enumerate(zip(target, oracle, strict=True)):
         if got.shape != want.shape or got.dtype != want.dtype:
             raise ValueError(f"output {number}: {got.dtype}{got.shape} against {want.dtype}{want.shape}")
-        difference = np.abs(got.astype(np.int64) - want.astype(np.int64))
-        elements += difference.size
-        mismatches += int(np.count_nonzero(difference))
-        largest = max(largest, int(difference.max(initial=0)))
-        if first is None and difference.any():
-            index = tuple(int(i) for i in np.argwhere(difference)[0])
-            first = FirstDifference(number, index, int(got[index]), int(want[index]))
+        differs = unequal(got, want)
+        elements += differs.size
+        mismatches += int(np.count_nonzero(differs))
+        largest = max(largest, largest_difference(got, want))
+        if first is None and differs.any():
+            index = tuple(int(i) for i in np.argwhere(differs)[0])
+            first = FirstDifference(number, index, got[index].item(), want[index].item())
     result = Parity(elements, len(target[0]), mismatches, largest, first)
     if keras is None:
         return result

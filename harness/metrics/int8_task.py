@@ -23,7 +23,8 @@ def task_of_int8(
 ) -> LearningTask:
     """The task of an int8 file; `labels` (n, ...) are those of the test data by output.  Raises as `learning_task`."""
     output = signature.outputs[found.output or 0]
-    activation = "sigmoid" if (output.scale, output.zero_point) == _PROBABILITIES else ""
+    quantized = output.quantized or output
+    activation = "sigmoid" if (quantized.scale, quantized.zero_point) == _PROBABILITIES else ""
     zeros = [np.zeros((1, *spec.sample_shape), np.float32) for spec in signature.outputs]
     inputs = signature.inputs[0].sample_shape if len(signature.inputs) == 1 else ()
     of_metric = labels_of_metric(metric, found.metric(labels), decoded_shape(metric, found.metric(zeros)))

@@ -30,7 +30,7 @@ from hil.harness.vela.mapping import MappedCommand
 from hil.harness.vela.read_only_data import read_only_bytes
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.accelerator import Accelerator
-from hil.targets.execution.signature import Signature, read_signature, require_quantized
+from hil.targets.execution.signature import Signature, read_signature, require_runnable
 
 PATIENCE_S = 600.0
 # What this module sets or reads itself, and what would end Vela before it compiles.
@@ -136,7 +136,7 @@ def compile_model(
     """
     Accelerator.from_name(settings.accelerator)
     signature = read_signature(int8, name)
-    require_quantized(signature, name)
+    require_runnable(signature, name)
     if signature.compiled:
         raise BadInputError(f"{name} is an output of Vela already", hint="give the int8 model it was made from")
     request = _request(settings)

@@ -18,14 +18,19 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, StreamError
-from hil.core.tflite.model import NPU_OPERATOR, Tensor, TfliteModel, view_model
+from hil.core.tflite.model import NPU_OPERATOR, Operator, Subgraph, Tensor, TfliteModel, view_model
+from hil.targets.execution.quantization import Refusal, refusal
+
+_MOST_STEPS = float(1 << 30)
+"""QUANTIZE converts to int32 before it saturates, which C leaves undefined beyond."""
 
 
 @dataclass(frozen=True)
 class TensorSpec:
     """One tensor of a model's interface; `scale` is 0 for a tensor without quantization.
 
-    `dynamic` lists the axes, other than the first, whose size the model leaves open.
+    `quantized` of a float input is the tensor that a QUANTIZE makes of it, of a float output the one that a DEQUANTIZE
+    makes it from.
     """
 
     name: str
@@ -33,7 +38,7 @@ class TensorSpec:
     dtype: np.dtype[Any]
     scale: float = 0.0
     zero_point: int = 0
-    dynamic: tuple[int, ...] = ()
+    quantized: TensorSpec | None = None
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -50,7 +55,7 @@ class Signature:
 
     `operators` are kinds (CONV_2D ..., `ethos-u` for what Vela placed), `operator_inputs` the names of the tensors that
     each reads, `operator_outputs` of the one that it writes (the first one, where it writes several: `all_outputs` has
-    them all).
+    them all).  `refusal` is the reason for which no target runs it.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -59,6 +64,7 @@ class Signature:
     operator_inputs: tuple[tuple[str, ...], ...]
     operator_outputs: tuple[str, ...]
     all_outputs: tuple[tuple[str, ...], ...]
+    refusal: Refusal | None = None
 
     @property
     def compiled(self) -> bool:
@@ -76,22 +82,10 @@ def read_signature(model: bytes, name: str = "the model") -> Signature:
     return view_model(model, name, _signature)
 
 
-def require_quantized(signature: Signature, name: str = "the model") -> None:
-    """Raises `BadInputError` for a float model, or one whose inputs have no fixed shape."""
-    for kind, specs in (("input", signature.inputs), ("output", signature.outputs)):
-        for spec in specs:
-            if spec.dtype.kind == "f":
-                raise BadInputError(
-                    f"{name} is no fully quantized model: its {kind} {spec.name!r} is {spec.dtype.name}",
-                    hint="convert it with full integer quantization, inference_input_type and _output_type int8",
-                )
-    for spec in signature.inputs:
-        if spec.dynamic:
-            axes = ", ".join(map(str, spec.dynamic))
-            raise BadInputError(
-                f"{name} has a dynamic shape: axis {axes} of its input {spec.name!r} has no size",
-                hint="convert it with a fixed input shape",
-            )
+def require_runnable(signature: Signature, name: str = "the model") -> None:
+    """Raises `BadInputError` for a float model, and for what else no target runs (`quantization`)."""
+    if signature.refusal is not None:
+        raise BadInputError(f"{name} {signature.refusal.reason}", hint=signature.refusal.hint)
 
 
 def check_inputs(signature: Signature, inputs: Sequence[Array]) -> int:
@@ -106,6 +100,7 @@ def check_inputs(signature: Signature, inputs: Sequence[Array]) -> int:
             raise BadInputError(f"input {spec.name!r} wants the shape ({wanted}), {array.shape} was given")
         if array.dtype != spec.dtype:
             raise BadInputError(f"input {spec.name!r} wants {spec.dtype.name}, {array.dtype.name} was given")
+        _check_reals(spec, array)
         if len(array) != samples:
             raise BadInputError(
                 f"input {spec.name!r} has {len(array)} samples, {signature.inputs[0].name!r} has {samples}"
@@ -113,6 +108,16 @@ def check_inputs(signature: Signature, inputs: Sequence[Array]) -> int:
     if not samples:
         raise BadInputError("the inputs hold no sample")
     return samples
+
+
+def _check_reals(spec: TensorSpec, array: Array) -> None:
+    """Raises `BadInputError` for real numbers of which processors make different integers: NaN, and beyond int32."""
+    if spec.dtype.kind != "f":
+        return
+    if not np.isfinite(array).all():
+        raise BadInputError(f"input {spec.name!r} holds a value that is not finite")
+    if spec.quantized is not None and np.abs(array).max(initial=0) >= _MOST_STEPS * spec.quantized.scale:
+        raise BadInputError(f"input {spec.name!r} holds {np.abs(array).max():g}, too large for its QUANTIZE")
 
 
 def quantize(spec: TensorSpec, values: Array) -> Array:
@@ -192,7 +197,7 @@ def take_inputs(signature: Signature, given: Array | Mapping[str, Array]) -> lis
     return arrays
 
 
-def _tensor_spec(tensor: Tensor) -> TensorSpec:
+def _tensor_spec(tensor: Tensor, quantized: Tensor | None = None) -> TensorSpec:
     if any(size < 0 for size in tensor.shape) or math.prod(tensor.shape) >= 1 << 40:
         raise StreamError(f"a tensor of shape {tensor.shape}")
     if tensor.dtype is None:
@@ -201,8 +206,21 @@ def _tensor_spec(tensor: Tensor) -> TensorSpec:
     if len(tensor.quantization.scales) == 1:
         scale = tensor.quantization.scales[0]
         zero_point = next(iter(tensor.quantization.zero_points), 0)
-    dynamic = tuple(axis for axis, size in enumerate(tensor.shape_signature) if axis and size < 0)
-    return TensorSpec(tensor.name, tensor.shape, tensor.dtype, scale, zero_point, dynamic)
+    of = None if quantized is None or quantized.dtype is None else _tensor_spec(quantized)
+    return TensorSpec(tensor.name, tensor.shape, tensor.dtype, scale, zero_point, of)
+
+
+def _quantized(graph: Subgraph, index: int, operator: Operator) -> Tensor | None:
+    """The other tensor of a QUANTIZE that reads tensor `index`, or of a DEQUANTIZE that writes it."""
+    ends = {"QUANTIZE": (operator.inputs, operator.outputs), "DEQUANTIZE": (operator.outputs, operator.inputs)}
+    float_end, other = ends.get(operator.kind, ((), ()))
+    found = graph.tensors[other[0]] if index in float_end and other and other[0] >= 0 else None
+    return found if graph.tensor(index).is_float and found is not None and found.quantization.scales else None
+
+
+def _interface(graph: Subgraph, indices: Sequence[int]) -> tuple[TensorSpec, ...]:
+    found = {index: [_quantized(graph, index, operator) for operator in graph.operators] for index in indices}
+    return tuple(_tensor_spec(graph.tensor(i), next((of for of in found[i] if of is not None), None)) for i in indices)
 
 
 def _signature(model: TfliteModel) -> Signature:
@@ -210,10 +228,11 @@ def _signature(model: TfliteModel) -> Signature:
     names = {-1: "", **{tensor.index: tensor.name for tensor in graph.tensors}}
     outputs = [tuple(names[index] for index in operator.outputs) for operator in graph.operators]
     return Signature(
-        tuple(_tensor_spec(graph.tensor(index)) for index in graph.inputs),
-        tuple(_tensor_spec(graph.tensor(index)) for index in graph.outputs),
+        _interface(graph, graph.inputs),
+        _interface(graph, graph.outputs),
         tuple(operator.kind for operator in graph.operators),
         tuple(tuple(names[index] for index in operator.inputs if index >= 0) for operator in graph.operators),
         tuple(next(iter(written), "") for written in outputs),
         tuple(outputs),
+        refusal(model),
     )

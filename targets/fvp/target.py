@@ -39,7 +39,7 @@ from hil.npu.timing.memory_system import MemorySystem
 from hil.targets.base import Deployable, Progress, Run
 from hil.targets.counters import BY_LABEL, TOTAL
 from hil.targets.execution.placement import check_accelerator, model_file
-from hil.targets.execution.signature import Signature, TensorSpec, check_inputs, read_signature, require_quantized
+from hil.targets.execution.signature import Signature, TensorSpec, check_inputs, read_signature, require_runnable
 from hil.targets.fvp import FvpOptions
 
 _NPU = "NPU "
@@ -104,7 +104,7 @@ class FvpTarget:
         """See `Target.run`; the log is the UART's of all samples."""
         data = model_file(model)
         signature = read_signature(data)
-        require_quantized(signature)
+        require_runnable(signature)
         samples = check_inputs(signature, inputs)
         if signature.compiled:
             check_accelerator(data, model.npu.accelerator)

@@ -15,7 +15,7 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.targets.base import Deployable, Progress, Run
 from hil.targets.execution.interpreter import Interpreter, interpreter_version
-from hil.targets.execution.signature import read_signature, require_quantized
+from hil.targets.execution.signature import read_signature, require_runnable
 from hil.targets.host import HostOptions
 
 
@@ -48,7 +48,7 @@ class HostTarget:
         signature = read_signature(model.int8)
         if signature.compiled:
             raise BadInputError("host cannot run an output of Vela", hint="give the .tflite it was made from")
-        require_quantized(signature)
+        require_runnable(signature)
         interpreter = Interpreter(model.int8, self._interpreter)
         outputs = interpreter.run(inputs, keep_state=self._keep_state, progress=progress)
         identity = {**self.identity(), "latency": "none: host kernels say nothing of a chip"}

@@ -28,7 +28,7 @@ from hil.targets.counters import BY_LABEL, TOTAL
 from hil.targets.execution.graph import Graph, State, cached_graph
 from hil.targets.execution.interpreter import Interpreter, interpreter_version
 from hil.targets.execution.placement import check_accelerator, model_file
-from hil.targets.execution.signature import check_inputs, read_signature, require_quantized
+from hil.targets.execution.signature import check_inputs, read_signature, require_runnable
 from hil.targets.sim import SimOptions
 
 _CHUNK_BYTES = 64 << 20  # of arena a batch, so that large models do not fill the memory
@@ -57,7 +57,7 @@ class SimTarget:
         """See `Target.run`."""
         data = model_file(model)
         signature = read_signature(data)
-        require_quantized(signature)
+        require_runnable(signature)
         samples = check_inputs(signature, inputs)
         if not signature.compiled:
             interpreter = Interpreter(data)

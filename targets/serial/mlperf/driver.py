@@ -27,7 +27,7 @@ from hil.targets.base import Deployable, Progress, Run
 from hil.targets.boards import Board, BoardAccess, Health, Recovery, WrongBoardError
 from hil.targets.boards.port_lock import Say
 from hil.targets.boards.serial_line import open_line
-from hil.targets.execution.signature import Signature, check_inputs, read_signature, require_quantized
+from hil.targets.execution.signature import Signature, check_inputs, read_signature, require_runnable
 from hil.targets.link import GarbageError
 from hil.targets.mlperf_link.commands import MlperfClient
 from hil.targets.mlperf_link.replies import Profile, Results
@@ -162,7 +162,7 @@ def _signature(model: Deployable) -> Signature:
     if data is None:
         raise BadInputError("there is no model to compare the board with")
     signature = read_signature(data)
-    require_quantized(signature)
+    require_runnable(signature)
     for kind, specs in (("input", signature.inputs), ("output", signature.outputs)):
         if len(specs) != 1:
             raise BadInputError(f"the model has {len(specs)} {kind}s, the MLPerf Tiny protocol knows one")

@@ -23,7 +23,7 @@ from hil.targets.boards.ports import usb_serial
 from hil.targets.execution.graph import cached_graph
 from hil.targets.execution.interpreter import interpreter_version
 from hil.targets.execution.placement import check_accelerator, model_file
-from hil.targets.execution.signature import check_inputs, read_signature, require_quantized
+from hil.targets.execution.signature import check_inputs, read_signature, require_runnable
 from hil.targets.link import Identity, Link
 from hil.targets.serial import SerialOptions
 from hil.targets.serial.monitor.figures import figures
@@ -49,7 +49,7 @@ class MonitorDriver:
         """See `Driver.check`; refuses a model of which nothing is on the NPU, and one for another accelerator."""
         data = model_file(model)
         signature = read_signature(data)
-        require_quantized(signature)
+        require_runnable(signature)
         check_inputs(signature, inputs)
         if not signature.compiled:
             raise BadInputError("nothing of the model is on the NPU, so a board has nothing to run", hint="use sim")

@@ -37,7 +37,7 @@ from hil.npu.vela_output import NpuOperator, is_compiled, read_compiled
 from hil.npu.weights.codec import decode_weight_stream
 from hil.npu.weights.order import WeightLayout, unpack
 from hil.targets.execution.graph import State, read_graph
-from hil.targets.execution.signature import read_signature, require_quantized
+from hil.targets.execution.signature import read_signature, require_runnable
 from tests.support.fuzzing import drivers
 
 GUARD = 4096
@@ -150,7 +150,7 @@ def tflite(data: bytes, contexts: Contexts) -> str:
     """A `.tflite`, through every reader, and to its end if it is a Vela output."""
     is_compiled(data)
     answers = [
-        _answer(lambda: require_quantized(read_signature(data))),
+        _answer(lambda: require_runnable(read_signature(data))),
         _answer(lambda: read_tflite(data)),
         _answer(lambda: _operators(data)),
         _answer(lambda: _graph(data)),

@@ -16,7 +16,7 @@ from hil.targets.execution.signature import (
     dequantize,
     quantize,
     read_signature,
-    require_quantized,
+    require_runnable,
     take_inputs,
 )
 
@@ -54,7 +54,7 @@ def test_no_damage_escapes_as_anything_else(made: Callable[[str], bytes]) -> Non
         for position in generator.integers(8, len(damaged), 2) if len(damaged) > 8 else ():
             damaged[position] = int(generator.integers(256))
         try:
-            require_quantized(read_signature(bytes(damaged)))
+            require_runnable(read_signature(bytes(damaged)))
         except BadInputError:
             refused += 1
     assert refused > 100
@@ -62,9 +62,9 @@ def test_no_damage_escapes_as_anything_else(made: Callable[[str], bytes]) -> Non
 
 def test_a_float_model_and_open_shapes_are_refused(made: Callable[[str], bytes]) -> None:
     with pytest.raises(BadInputError, match=r"no fully quantized model: its input .* is float32"):
-        require_quantized(read_signature(made("floats")))
+        require_runnable(read_signature(made("floats")))
     with pytest.raises(BadInputError, match=r"dynamic shape: axis 1, 2 of its input 'image'"):
-        require_quantized(replace(ONE, inputs=(replace(IMAGE, dynamic=(1, 2)),)))
+        require_runnable(replace(ONE, inputs=(replace(IMAGE, dynamic=(1, 2)),)))
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_bad_input_is_refused_before_anything_boots(fvp: Target, made: Made) -> 
         fvp.run(Deployable(None, compiled), inputs)
     with pytest.raises(BadInputError, match="takes 2 inputs"):
         fvp.run(Deployable(made("two"), None), inputs[:1])
-    with pytest.raises(BadInputError, match="no fully quantized model"):
+    with pytest.raises(BadInputError, match="is a float model: FULLY_CONNECTED 0"):
         fvp.run(Deployable(made("floats"), None), [np.zeros((1, 4), np.float32)])
     with pytest.raises(BadInputError, match="no engine is called 'fast'"):
         create("fvp", engine="fast").identity()

@@ -83,7 +83,7 @@ def test_an_output_of_vela_is_refused(made: Made) -> None:
 
 def test_a_float_model_is_refused(made: Made) -> None:
     for name in ("host", "sim"):
-        with pytest.raises(BadInputError, match="no fully quantized model"):
+        with pytest.raises(BadInputError, match="is a float model: FULLY_CONNECTED 0"):
             create(name).run(Deployable(made("floats"), None), [np.zeros((1, 4), np.float32)])
 
 
