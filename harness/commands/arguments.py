@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -136,6 +137,21 @@ def parse_period(text: str, option: str) -> timedelta:
     if (period := parse_duration(text)) is None:
         raise BadInputError(f"{option} {text}: a number of hours, days or weeks: 12h, 90d, 26w")
     return period
+
+
+def read_entry_point(path: Path) -> bytes:
+    """As `read_model`, of a `.tflite`; a line on stderr names the signature that runs where it has several."""
+    from hil.core.tflite.entry_points import entry_points
+    from hil.core.tflite.model import view_model
+
+    data = read_model(path)
+    names = view_model(data, str(path), entry_points)
+    if len(names) > 1:
+        others = ", ".join(map(repr, names[1:]))
+        print(
+            f"{path} has {len(names)} signatures: {names[0]!r} runs, as on TFLite Micro, not {others}", file=sys.stderr
+        )
+    return data
 
 
 def read_model(path: Path) -> bytes:

@@ -62,7 +62,7 @@ def diff(
 
     unused_options.refuse_beside_inputs(inputs, samples=samples, seed=seed)
     samples, seed = samples or 4, seed or 0
-    data = arguments.read_model(model)
+    data = arguments.read_entry_point(model)
     signature = read_signature(data, str(model))
     if signature.compiled:
         raise BadInputError(f"{model} is an output of Vela", hint="give the int8 model, and the output as --target")

@@ -51,7 +51,7 @@ def run(
     unused_options.refuse_beside_inputs(inputs, samples=samples)
     declared = registry.declaration(target)
     made = registry.make(declared, registry.make_options([target], of_targets)[target])
-    data = arguments.read_model(model)
+    data = arguments.read_entry_point(model)
     signature = read_signature(data, str(model))
     require_runnable(signature, str(model))
     settings = _settings(vela, data, signature)

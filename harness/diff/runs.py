@@ -32,6 +32,7 @@ from typing import Any
 
 from hil.core.arrays import Array, bit_equal
 from hil.core.errors import BadInputError
+from hil.core.tflite.model import view_model
 from hil.harness.diff.cpu_kernels import trace_kernels
 from hil.harness.diff.trace import Trace, TracedTensor, trace_compiled, trace_reference
 from hil.harness.vela.compiler import Compiled, compile_model
@@ -44,6 +45,7 @@ from hil.npu.vela_output import CpuOperator, is_compiled, read_compiled
 from hil.targets import registry
 from hil.targets.base import Deployable, Run, Target
 from hil.targets.declaration import Declaration, Role
+from hil.targets.execution import bias_types
 from hil.targets.execution.signature import Signature, read_signature
 
 _DAMAGE = (OSError, ElementTree.ParseError, csv.Error, KeyError, ValueError, IndexError, TypeError)
@@ -85,7 +87,8 @@ class RunTracer:
             return self._file(Path(what))
         declared = registry.declaration(what)
         if declared.role is Role.ORACLE:
-            return RunTrace(what, trace_reference(self.int8, self.inputs))
+            biases = view_model(self.int8, self.name, bias_types.note)
+            return RunTrace(what, trace_reference(self.int8, self.inputs), notes=(biases,) if biases else ())
         if declared.role is Role.STAND_IN:
             return self._on_sim(what, self._compiled(settings))
         return self._on_device(declared, None if self.cpu else self._compiled(settings), settings)

@@ -23,6 +23,7 @@ from importlib.metadata import version
 from typing import Any
 
 from hil.core.errors import BadInputError, CompileError, WorkerDiedError
+from hil.core.tflite.entry_points import first_alone
 from hil.core.tflite.memory_plan import without_plan
 from hil.core.worker import Worker
 from hil.harness.vela.debug_database import read_mapping
@@ -141,7 +142,7 @@ def compile_model(
         raise BadInputError(f"{name} is an output of Vela already", hint="give the int8 model it was made from")
     request = _request(settings)
     try:
-        answer, blobs = (ask or _ask)(request, without_plan(int8))
+        answer, blobs = (ask or _ask)(request, first_alone(without_plan(int8)))
     except WorkerDiedError as death:
         if not death.crashed:  # Too slow, or killed: that says nothing of the model.
             raise

@@ -14,7 +14,7 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, InfrastructureError
 from hil.core.tflite.model import TfliteModel, view_model
-from hil.targets.execution import tensorflow_kernels
+from hil.targets.execution import bias_types, tensorflow_kernels
 from hil.targets.execution.signature import read_signature
 from hil.targets.execution.submodel import Submodel, alone, cut
 
@@ -123,7 +123,7 @@ def _get(model: bytes, name: str, piece: dict[str, list[int]] | None, every_tens
             raise InfrastructureError("the model's state is lost: its process was started anew in between")
         if piece is not None:
             model = cut(model, Submodel(**{part: tuple(indices) for part, indices in piece.items()}), _schema(name))
-        _prepared[key] = Prepared(model, name, every_tensor)
+        _prepared[key] = Prepared(bias_types.readable(model, _schema(name)), name, every_tensor)
         if len(_prepared) > _KEPT:
             _prepared.popitem(last=False)
     _prepared.move_to_end(key)

@@ -43,7 +43,7 @@ def refusal(model: TfliteModel) -> Refusal | None:
 def _sparse(model: TfliteModel) -> Refusal | None:
     for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors if tensor.is_sparse):
         return Refusal(
-            f"has sparse weights, {tensor.name!r}, which Vela and TFLite Micro read as dense ones",
+            f"has sparse weights, {tensor.name!r}, which neither Vela nor TFLite Micro unpacks",
             "convert it without EXPERIMENTAL_SPARSITY: Vela compresses the zeros of dense weights",
         )
     return None

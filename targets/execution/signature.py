@@ -97,7 +97,9 @@ def check_inputs(signature: Signature, inputs: Sequence[Array]) -> int:
     for spec, array in zip(signature.inputs, inputs, strict=True):
         if np.ndim(array) == 0 or array.shape[1:] != spec.sample_shape:
             wanted = ", ".join(map(str, ("samples", *spec.sample_shape)))
-            raise BadInputError(f"input {spec.name!r} wants the shape ({wanted}), {array.shape} was given")
+            batch = np.ndim(array) > 0 and array.shape[1:] == spec.shape[1:]
+            hint = f"each sample is a batch of {spec.shape[0]}: convert it with a batch of 1" if batch else ""
+            raise BadInputError(f"input {spec.name!r} wants the shape ({wanted}), {array.shape} was given", hint=hint)
         if array.dtype != spec.dtype:
             raise BadInputError(f"input {spec.name!r} wants {spec.dtype.name}, {array.dtype.name} was given")
         _check_reals(spec, array)

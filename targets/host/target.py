@@ -13,7 +13,9 @@ from collections.abc import Sequence
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
+from hil.core.tflite.model import view_model
 from hil.targets.base import Deployable, Progress, Run
+from hil.targets.execution import bias_types
 from hil.targets.execution.interpreter import Interpreter, interpreter_version
 from hil.targets.execution.signature import read_signature, require_runnable
 from hil.targets.host import HostOptions
@@ -51,5 +53,10 @@ class HostTarget:
         require_runnable(signature)
         interpreter = Interpreter(model.int8, self._interpreter)
         outputs = interpreter.run(inputs, keep_state=self._keep_state, progress=progress)
-        identity = {**self.identity(), "latency": "none: host kernels say nothing of a chip"}
+        biases = view_model(model.int8, "the model", bias_types.note)
+        identity = {
+            **self.identity(),
+            **({"biases": biases} if biases else {}),
+            "latency": "none: host kernels say nothing of a chip",
+        }
         return Run(outputs, identity=identity)

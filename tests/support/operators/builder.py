@@ -72,7 +72,8 @@ class Tensor:
 
     `dtype` is NumPy's name, or `int4` (data as int8, packed on writing).  `scale` and `zero_point` are numbers or one
     number an index of `axis`; without a scale the tensor is not quantized.  `data` makes it a constant, `variable` a
-    state that starts as its zero point and lives from run to run.
+    state that starts as its zero point and lives from run to run, `sparse` a constant in TFLite's sparse encoding.
+    `signature` is the shape with -1 for sizes that the model leaves open.
     """
 
     shape: tuple[int, ...]
@@ -82,6 +83,8 @@ class Tensor:
     data: Array | None = None
     axis: int = 0
     variable: bool = False
+    sparse: bool = False
+    signature: tuple[int, ...] = ()
     name: str = ""
 
     @property
@@ -156,6 +159,8 @@ def _tensor(number: int, tensor: Tensor, buffers: list[Any]) -> Any:
     made.shape, made.hasRank = list(tensor.shape), True
     made.type = getattr(schema.TensorType, tensor.dtype.upper())
     made.isVariable = tensor.variable
+    made.sparsity = schema.SparsityParametersT() if tensor.sparse else None
+    made.shapeSignature = list(tensor.signature) or None
     made.buffer = 0
     if tensor.data is not None:
         buffer = schema.BufferT()
