@@ -381,19 +381,28 @@ class Pipeline:
             return None
 
     def compiled(
-        self, int8: bytes, settings: VelaSettings, origin: Origin = UNKNOWN, vela: OtherVela | None = None
+        self,
+        int8: bytes,
+        settings: VelaSettings,
+        origin: Origin = UNKNOWN,
+        vela: OtherVela | None = None,
+        *,
+        mapped: bool = False,
     ) -> Compiled:
-        """Vela's output for a quantized TFLite file of a model and technique; `vela` None: of the installed Vela."""
+        """Vela's output for a quantized TFLite file of a model and technique; `vela` None: of the installed Vela.
+
+        `mapped`: with the mapping from commands to operators, which takes longer.
+        """
         recipe = ArtifactRecipe(
             "vela",
             {"model": digest(int8)},
-            asdict(settings),
+            {**asdict(settings), "mapped": mapped},
             code_version(*ENTRIES["vela" if vela is None else "other_vela"]),
             versions("ethos-u-vela") if vela is None else {"ethos-u-vela": vela.version},
         )
 
         def build(folder: Path) -> None:
-            compiled = (compile_model if vela is None else vela.compile_model)(int8, settings)
+            compiled = (compile_model if vela is None else vela.compile_model)(int8, settings, mapped=mapped)
             (folder / TFLITE).write_bytes(compiled.model)
             write_json(folder / "compiled.json", compiled.record())
 

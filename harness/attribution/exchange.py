@@ -90,7 +90,7 @@ class Exchange:
             self._inputs.config_text(texts[VELA_CONFIG]),
             (texts["vela_options"],) if texts["vela_options"] else (),
         )
-        compiled = self._pipeline.compiled(int8, settings, self._origin, vela)
+        compiled = self._pipeline.compiled(int8, settings, self._origin, vela, mapped=True)
         if vela is not None and not settings.config_text:
             settings = replace(settings, config_text=vela.config_text)
         run = self._run(int8, compiled, settings)

@@ -87,7 +87,9 @@ def check(
 
     def compiled_for(npu: NpuConfig) -> Deployable:
         settings = VelaSettings(**asdict(npu))
-        return Deployable(model.int8, compile_model(model.int8, settings, name="the known model").model, settings)
+        return Deployable(
+            model.int8, compile_model(model.int8, settings, name="the known model", mapped=False).model, settings
+        )
 
     with board_address.reach(address, folder, npu=DEFAULT_NPU) as access:
         found = check_board(access, compiled_for, model.inputs, model.outputs, health)

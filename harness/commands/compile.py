@@ -36,7 +36,7 @@ def compile_(
     check_output(output, "-o", FORMATS)
     settings = vela.settings()
     int8 = arguments.read_entry_point(model)
-    compiled = compile_model(int8, settings, name=str(model))
+    compiled = compile_model(int8, settings, name=str(model), mapped=False)
     write_output(output, export(output, compiled.model, int8))
     if as_json:
         print(json.dumps({"output": str(output), "vela": vela_version(), **asdict(compiled.summary)}))

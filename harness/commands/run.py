@@ -99,7 +99,7 @@ def _deployable(data: bytes, signature: Signature, settings: VelaSettings, name:
 
     if signature.compiled:
         return Deployable(None, data, settings)
-    made = compile_model(data, settings, name=name).model if compiled else None
+    made = compile_model(data, settings, name=name, mapped=False).model if compiled else None
     return Deployable(data, made, settings)
 
 

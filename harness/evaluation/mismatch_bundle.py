@@ -53,7 +53,7 @@ def _explain(evaluator: Evaluator, deployment: Deployment, root: Path) -> Mismat
     vela = deployment.vela
     name = f"{deployment.name}-{deployment.target}-{vela.accelerator}-{vela.memory_mode}"
     folder = root / FOLDER / re.sub(r"[^\w.-]", "_", name)
-    operator = _first_operator(deployment, outcome, int(different[0]))
+    operator = _first_operator(evaluator, deployment, outcome, int(different[0]))
     lines = [
         f"{parity.mismatches} of {parity.elements} output elements differ on {deployment.target}, "
         f"by at most {parity.largest}, in {len(different)} of {parity.samples} samples",
@@ -84,11 +84,12 @@ def _different_samples(outcome: TargetOutcome) -> Integers:
     return np.flatnonzero(differs)
 
 
-def _first_operator(deployment: Deployment, outcome: TargetOutcome, sample: int) -> str:
+def _first_operator(evaluator: Evaluator, deployment: Deployment, outcome: TargetOutcome, sample: int) -> str:
     """Describes the first operator whose output differs on `sim`, or says why there is none."""
-    inputs = [array[sample : sample + 1] for array in outcome.inputs]
+    inputs, vela = [array[sample : sample + 1] for array in outcome.inputs], deployment.vela
     try:
-        found = first_difference(deployment.deployable, deployment.compiled.mapping, inputs)
+        mapping = evaluator.pipeline.compiled(deployment.int8, vela, deployment.origin, mapped=True).mapping
+        found = first_difference(deployment.deployable, mapping, inputs)
     except HilError as error:
         return f"not found: {error}"
     if found is None:

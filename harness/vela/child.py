@@ -61,7 +61,7 @@ def _answer_and_end(parent: int, writing: int, header: dict[str, Any], blobs: li
 
 
 def compile_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[VelaAnswer, list[bytes]]:
-    """Handler: `header` has Vela's settings, `blobs` the int8 model.
+    """Handler: `header` has Vela's settings and `mapped` for a debug database, `blobs` the int8 model.
 
     Without a model, only the options are read.  Files are made in this process's temporary folder, which ends with it
     if it does not live to remove them.
@@ -124,7 +124,7 @@ def command_line(folder: Path, model: Path, header: Mapping[str, Any]) -> list[s
         f"--system-config={header['system_config']}",
         f"--memory-mode={header['memory_mode']}",
         f"--config={config}",
-        "--enable-debug-db",
+        *(["--enable-debug-db"] if header["mapped"] else []),
         *header["options"],
     ]
 
@@ -135,7 +135,7 @@ def _last_line(said: io.StringIO) -> str:
 
 
 def output_files(folder: Path) -> list[bytes]:
-    """Reads the compiled model, the summary CSV and the debug XML that Vela wrote below `folder`."""
+    """Reads the compiled model, the summary CSV and, if it was asked for, the debug XML that Vela wrote."""
     out = folder / "out"
     (summary,) = out.glob("model_summary_*.csv")
-    return [(out / name).read_bytes() for name in ("model_vela.tflite", summary.name, "model_debug.xml")]
+    return [path.read_bytes() for path in (out / "model_vela.tflite", summary, *out.glob("model_debug.xml"))]

@@ -17,7 +17,8 @@ import csv
 import functools
 import io
 import shlex
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -67,7 +68,7 @@ class VelaSummary:
     part of one of them that holds weights, scales and tables.  `weights_original` and `weights_encoded` are the NPU's
     weights in bytes, before and after compression.  Cycles are of the NPU's clock (`clock_hz`); `cycles_total` is the
     estimate for the NPU's part with memory, `cycles_npu` without.  `cpu_operators` and `npu_operators` are kinds of
-    TFLite operators, one entry an operator.
+    TFLite operators, one entry an operator: what Vela left to the CPU, and the rest of the model's.
     """
 
     cycles_total: int
@@ -97,21 +98,33 @@ class VelaSummary:
 
 @dataclass(frozen=True)
 class Compiled:
-    """Vela's output file, its figures, the mapping from commands to operators, and its printed text."""
+    """Vela's output file, its figures, and its printed text.
+
+    `commands` map the stream to operators, None if that was not asked for.
+    """
 
     model: bytes
     summary: VelaSummary
-    mapping: tuple[MappedCommand, ...]
+    commands: tuple[MappedCommand, ...] | None
     log: str = ""
+
+    @property
+    def mapping(self) -> tuple[MappedCommand, ...]:
+        """The mapping from commands to operators; `ValueError` if it was compiled without."""
+        if self.commands is None:
+            raise ValueError("the model was compiled without a mapping")
+        return self.commands
 
     def record(self) -> dict[str, Any]:
         """Everything but `model`, as JSON values."""
-        return {"summary": asdict(self.summary), "mapping": [asdict(m) for m in self.mapping], "log": self.log}
+        mapping = None if self.commands is None else [asdict(command) for command in self.commands]
+        return {"summary": asdict(self.summary), "mapping": mapping, "log": self.log}
 
     @classmethod
     def from_record(cls, model: bytes, record: Mapping[str, Any]) -> Compiled:
         """The inverse of `record`."""
-        mapping = tuple(MappedCommand(**_tuples(entry)) for entry in record["mapping"])
+        entries = record["mapping"]
+        mapping = None if entries is None else tuple(MappedCommand(**_tuples(entry)) for entry in entries)
         return cls(model, VelaSummary(**_tuples(record["summary"])), mapping, record["log"])
 
 
@@ -126,11 +139,17 @@ def vela_version() -> str:
 
 
 def compile_model(
-    int8: bytes, settings: VelaSettings, *, name: str = "the model", ask: AskVela | None = None
+    int8: bytes,
+    settings: VelaSettings,
+    *,
+    name: str = "the model",
+    ask: AskVela | None = None,
+    mapped: bool = True,
 ) -> Compiled:
     """Compiles a fully quantized `.tflite` by the installed Vela, or by the one that `ask` asks.
 
-    Errors use `name` for the model.
+    Errors use `name` for the model.  The mapping (`mapped`) takes Vela's debug database, which may take longer than all
+    the rest; the compiled model is the same without.
 
     Raises `BadInputError` for a file that is no such model and for settings that Vela does not know, `CompileError`
     when Vela gives up on the model (with Vela's text as `log`).
@@ -140,7 +159,7 @@ def compile_model(
     require_runnable(signature, name)
     if signature.compiled:
         raise BadInputError(f"{name} is an output of Vela already", hint="give the int8 model it was made from")
-    request = _request(settings)
+    request = _request(settings, mapped=mapped)
     try:
         answer, blobs = (ask or _ask)(request, first_alone(without_plan(int8)))
     except WorkerDiedError as death:
@@ -160,7 +179,7 @@ def check_options(settings: VelaSettings) -> None:
         _refuse(answer, "the options", settings)
 
 
-def _request(settings: VelaSettings) -> dict[str, Any]:
+def _request(settings: VelaSettings, *, mapped: bool = False) -> dict[str, Any]:
     options = [word for option in settings.options for word in shlex.split(option)]
     for word in options:
         own = [name for name in _OWN_OPTIONS if word.startswith("--") and name.startswith(word.partition("=")[0])]
@@ -172,6 +191,7 @@ def _request(settings: VelaSettings) -> dict[str, Any]:
         "system_config": settings.system_config,
         "config": settings.config_text,
         "options": options,
+        "mapped": mapped,
     }
 
 
@@ -193,11 +213,10 @@ def _refuse(answer: Mapping[str, Any], name: str, settings: VelaSettings) -> Non
 
 
 def _compiled(source: Signature, blobs: list[bytes], log: str) -> Compiled:
-    model, summary, debug = blobs
+    model, summary, *debug = blobs
     placed = read_signature(model, "Vela's output")
-    mapping = read_mapping(debug.decode(), source)
+    mapping = read_mapping(debug[0].decode(), source) if debug else None
     row = next(csv.DictReader(io.StringIO(summary.decode())))
-    on_npu = sorted({command.operator_index for command in mapping})
 
     def kib(column: str) -> int:
         return round(float(row[column]) * 1024)
@@ -217,11 +236,23 @@ def _compiled(source: Signature, blobs: list[bytes], log: str) -> Compiled:
             weights_original=int(float(row["total_original_weights"])),
             weights_encoded=int(float(row["total_npu_encoded_weights"])),
             cpu_operators=placed.cpu_operators,
-            npu_operators=tuple(source.operators[index] for index in on_npu if index >= 0),
+            npu_operators=_without(source.operators, placed.cpu_operators),
         ),
         mapping,
         log,
     )
+
+
+def _without(operators: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    """`operators` less one of its kind for each of the `others`."""
+    left = Counter(others)
+    kept = []
+    for kind in operators:
+        if left[kind]:
+            left[kind] -= 1
+        else:
+            kept.append(kind)
+    return tuple(kept)
 
 
 @functools.cache

@@ -97,12 +97,14 @@ class OtherVela:
                 raise limit from error
             raise UnavailableError(f"Vela {self.version} cannot be installed: {error}") from error
 
-    def compile_model(self, int8: bytes, settings: VelaSettings, *, name: str = "the model") -> Compiled:
+    def compile_model(
+        self, int8: bytes, settings: VelaSettings, *, name: str = "the model", mapped: bool = True
+    ) -> Compiled:
         """Compiles as `hil.harness.vela.compiler.compile_model`; raises `UnavailableError` if it is not installed."""
         if not self.is_installed:
             raise self._unavailable()
         try:
-            return compile_model(int8, settings, name=name, ask=self._ask)
+            return compile_model(int8, settings, name=name, ask=self._ask, mapped=mapped)
         except (BadInputError, CompileError) as error:
             error.args = (re.sub(r"^Vela(?= )", f"Vela {self.version}", error.args[0]),)
             raise

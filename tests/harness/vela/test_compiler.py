@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import tempfile
@@ -43,6 +44,17 @@ def test_the_figures_are_velas_own(resnet: bytes) -> None:
     assert (summary.weights_original, summary.weights_encoded) == (77_360, 74_592)
     assert summary.cpu_operators == ()
     assert summary.npu_operators.count("CONV_2D") == 9
+
+
+@pytest.mark.parametrize("options", [(), ("--debug-force-legacy-core",)])
+def test_without_a_mapping_the_model_is_the_same(resnet: bytes, options: tuple[str, ...]) -> None:
+    mapped, plain = (compile_model(resnet, VelaSettings(options=options), mapped=mapped) for mapped in (True, False))
+    assert plain.model == mapped.model
+    assert plain.summary == mapped.summary
+    assert mapped.mapping
+    assert Compiled.from_record(plain.model, json.loads(json.dumps(plain.record()))) == plain
+    with pytest.raises(ValueError, match="compiled without a mapping"):
+        _ = plain.mapping
 
 
 @pytest.mark.parametrize(
