@@ -67,12 +67,13 @@ class State:
 
 @dataclass(frozen=True)
 class Graph:
-    """The steps of one inference, in order."""
+    """The steps of one inference, in order, and by step the tensors that no later one reads by name."""
 
     data: bytes
     model: CompiledModel
     steps: tuple[BoundOperator | CpuOperator | Submodel, ...]
     resources: Resources
+    released: tuple[tuple[int, ...], ...]
 
     @property
     def stateful(self) -> bool:
@@ -95,13 +96,14 @@ class Graph:
         inference = _Inference(self, len(inputs[0]), state, trace, passed, jobs, device)
         for index, array in zip(self.model.main.inputs, inputs, strict=True):
             inference.store(index, array)
-        for step in self.steps:
+        for step, released in zip(self.steps, self.released, strict=True):
             if isinstance(step, BoundOperator):
                 inference.run_npu(step)
             elif isinstance(step, CpuOperator):
                 inference.access_resource(step)
             else:
                 inference.run_cpu(step)
+            inference.release(released)
         state.resumed = True
         return tuple(_sampled(inference.load(i), self.model.main.tensors[i]) for i in self.model.main.outputs)
 
@@ -129,6 +131,7 @@ class _Inference:
         self._device = device
         self._changed: list[range] = []
         self._values: dict[int, Array] = {}
+        self._written: set[range] = set()
         self._streams = 0
         bound = [step for step in graph.steps if isinstance(step, BoundOperator)]
         self._arena = np.zeros((samples, graph.model.arena_bytes), np.uint8)
@@ -149,8 +152,7 @@ class _Inference:
 
         Vela 3.9 gives the input of a CPU operator a tensor of its own at the place that an NPU operator writes.
         """
-        places = {_range(self._tensors[index]) for index in self._values if self._tensors[index].offset is not None}
-        if tensor.offset is None or _range(tensor) not in places:
+        if tensor.offset is None or _range(tensor) not in self._written:
             raise BadInputError(f"the compiled model reads its tensor {tensor.name!r} before anything has written it")
         return _fetch(self._arena, tensor)
 
@@ -167,8 +169,15 @@ class _Inference:
 
     def _keep(self, index: int, value: Array) -> None:
         self._values[index] = value
+        if self._tensors[index].offset is not None:
+            self._written.add(_range(self._tensors[index]))
         if self._passed is not None:
             self._passed(self._tensors[index].name, self.load(index))
+
+    def release(self, indices: Sequence[int]) -> None:
+        """Drops the values of tensors, which stay in the arena: all of a large batch's do not fit the memory."""
+        for index in indices:
+            self._values.pop(index, None)
 
     def run_npu(self, step: BoundOperator) -> None:
         state = self._state.variables
@@ -226,7 +235,8 @@ def read_graph(data: bytes) -> Graph:
     model = read_compiled(data)
     _check(model)
     resources = read_resources(model)
-    return Graph(data, model, _steps(model, resources), resources)
+    steps = _steps(model, resources)
+    return Graph(data, model, steps, resources, _released(model, steps))
 
 
 @lru_cache(maxsize=4)
@@ -275,6 +285,25 @@ def _steps(model: CompiledModel, resources: Resources) -> tuple[BoundOperator | 
             run.append(operator)
     end_run()
     return tuple(steps)
+
+
+def _released(
+    model: CompiledModel, steps: Sequence[BoundOperator | CpuOperator | Submodel]
+) -> tuple[tuple[int, ...], ...]:
+    """By step, the tensors of which it is the last that writes or reads them, but for the model's outputs.
+
+    NPU operators read the arena.
+    """
+    last = dict.fromkeys(model.main.inputs, 0)
+    for position, step in enumerate(steps):
+        npu = isinstance(step, BoundOperator)
+        used = step.operator.outputs if npu else (*step.inputs, *step.outputs)
+        last |= dict.fromkeys(used, position)
+    kept = {*model.main.outputs}
+    return tuple(
+        tuple(index for index, position in last.items() if position == number and index not in kept)
+        for number in range(len(steps))
+    )
 
 
 def _piece(model: CompiledModel, run: list[CpuOperator]) -> Submodel:
