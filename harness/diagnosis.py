@@ -46,6 +46,7 @@ DISTRIBUTIONS = (
     ("capstone", "decoding the firmware's accesses to the NPU (engine open)", True),
     ("ziglang", "building the monitor firmware for boards", False),
     ("ai-edge-litert", "LiteRT as a second interpreter on host", False),
+    ("tflite-micro", "TFLite Micro's kernels for what TensorFlow does not know", False),
     ("tflite-runtime", "tflite-runtime as a second interpreter on host", False),
 )
 

@@ -87,8 +87,9 @@ class RunTracer:
             return self._file(Path(what))
         declared = registry.declaration(what)
         if declared.role is Role.ORACLE:
-            biases = view_model(self.int8, self.name, bias_types.note)
-            return RunTrace(what, trace_reference(self.int8, self.inputs), notes=(biases,) if biases else ())
+            reference = trace_reference(self.int8, self.inputs)
+            notes = (view_model(self.int8, self.name, bias_types.note), reference.note)
+            return RunTrace(what, reference, notes=tuple(filter(None, notes)))
         if declared.role is Role.STAND_IN:
             return self._on_sim(what, self._compiled(settings))
         return self._on_device(declared, None if self.cpu else self._compiled(settings), settings)

@@ -59,12 +59,14 @@ class Trace:
     """The tensors of an inference by name, and by name the reason for those that cannot be assembled.
 
     The compiler may write a tensor in several forms under one name, such as a padded copy: each is there.  `operators`
-    are the indices of the model's operators to which commands belong; None if nothing is known of that.
+    are the indices of the model's operators to which commands belong; None if nothing is known of that.  `note` is a
+    line on other kernels that stood in for the reference kernels.
     """
 
     tensors: Mapping[str, tuple[TracedTensor, ...]]
     left_out: Mapping[str, str] = field(default_factory=dict)
     operators: frozenset[int] | None = None
+    note: str = ""
 
     def fuses(self, tensor: str) -> bool:
         """True if `tensor` is missing because no command writes it."""
@@ -85,7 +87,8 @@ def trace_reference(int8: bytes, inputs: Sequence[Array]) -> Trace:
     """Runs every sample on the reference kernels, from a fresh state."""
     oracle = Interpreter(int8)
     samples = [oracle.intermediate([array[i : i + 1] for array in inputs]) for i in range(len(inputs[0]))]
-    return Trace({name: (TracedTensor(np.stack([found[name] for found in samples])),) for name in samples[0]})
+    tensors = {name: (TracedTensor(np.stack([found[name] for found in samples])),) for name in samples[0]}
+    return Trace(tensors, note=oracle.stand_in)
 
 
 def trace_compiled(compiled: bytes, mapping: Sequence[MappedCommand], inputs: Sequence[Array]) -> Trace:

@@ -9,6 +9,9 @@ first compute what the Ethos-U computes, bit for bit; so this asks for `BUILTIN_
 distributions, `tensorflow`, `litert` (ai-edge-litert) and `tflite-runtime`; their reference kernels differ in places
 (LiteRT 2.3's fully-connected does), so `tensorflow` is the oracle and the others are there to see the difference.
 
+What TensorFlow does not take, such as an operator of a version that it does not know, runs on a *stand-in*: TFLite
+Micro's kernels, else LiteRT's where they compute the same.  `stand_in` says so.
+
 Kernels trust the file they are given and may crash on a damaged one, so they run in a child process
 (`hil.core.worker`).
 
@@ -18,8 +21,9 @@ of a run one sequence.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -33,9 +37,21 @@ from hil.targets.base import Progress
 from hil.targets.execution.signature import check_inputs, read_signature
 from hil.targets.execution.submodel import Submodel
 
-_DISTRIBUTIONS = {"tensorflow": "tensorflow", "litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
+_DISTRIBUTIONS = {
+    "tensorflow": "tensorflow",
+    "litert": "ai-edge-litert",
+    "tflite-runtime": "tflite-runtime",
+    "tflite-micro": "tflite-micro",
+}
 INTERPRETERS = tuple(_DISTRIBUTIONS)
 """Names that `Interpreter` takes; the first is the oracle."""
+
+_STAND_INS = ("tflite-micro", "litert")
+_DIFFERENT = {"litert": ("FULLY_CONNECTED",), "tflite-micro": ("UNIDIRECTIONAL_SEQUENCE_LSTM",)}
+"""Stand-ins -> operators whose results are others than TensorFlow's."""
+
+_NOT_KNOWN = ("Didn't find op", "crashed TFLite's reference kernels")
+"""Errors that say that TensorFlow's kernels do not know an operator, and not that the model is wrong."""
 
 _CHUNK = 32  # samples a request, so that progress can be told
 _START_S = 120.0  # loading the kernels from a slow disk
@@ -45,7 +61,8 @@ _SAMPLE_S = 60.0
 class Interpreter:
     """A model on reference kernels; `interpreter` is one of `INTERPRETERS`.
 
-    Raises `BadInputError` for an unknown name, `UnavailableError` where its distribution is not installed.
+    `stand_in` says after a run which other kernels ran in place of the oracle's, and why.  Raises `BadInputError` for
+    an unknown name, `UnavailableError` where its distribution is not installed.
     """
 
     def __init__(self, model: bytes, interpreter: str = "tensorflow") -> None:
@@ -53,6 +70,7 @@ class Interpreter:
         self._name = interpreter
         interpreter_version(interpreter)
         self.signature = read_signature(model)
+        self.stand_in = ""
 
     def run(
         self, inputs: Sequence[Array], *, keep_state: bool = False, progress: Progress | None = None
@@ -74,7 +92,11 @@ class Interpreter:
         return self._ask([array[:1] for array in inputs], {"every_tensor": True, "keep_state": False})
 
     def _ask(self, inputs: Sequence[Array], header: dict[str, Any]) -> dict[str, Array]:
-        return _request(self._model, inputs, len(inputs[0]), {**header, "interpreter": self._name})
+        ask = functools.partial(_request, self._model, inputs, len(inputs[0]))
+        if self._name != INTERPRETERS[0]:
+            return ask({**header, "interpreter": self._name})
+        found, self.stand_in = _by_oracle(self._model, ask, header)
+        return found
 
 
 def run_piece(
@@ -84,14 +106,52 @@ def run_piece(
 
     `resume` continues from the state after the last call of this piece, else every sample starts from a fresh one.
     """
-    header = {"every_tensor": False, "keep_state": False, "resume": resume, "interpreter": INTERPRETERS[0]}
-    return list(_request(model, inputs, samples, {**header, "piece": asdict(piece)}).values())
+    header = {"every_tensor": False, "keep_state": False, "resume": resume, "piece": asdict(piece)}
+    found, _ = _by_oracle(model, functools.partial(_request, model, inputs, samples), header)
+    return list(found.values())
 
 
 def alone(model: bytes, operator: int) -> bytes:
     """The `.tflite` of one operator of `model`, by its index; raises `BadInputError` for one that cannot be cut out."""
     _, results = _worker().request({"alone": operator, "interpreter": INTERPRETERS[0]}, [model], patience_s=_START_S)
     return results[0]
+
+
+def _by_oracle(
+    model: bytes, ask: Callable[[dict[str, Any]], dict[str, Array]], header: dict[str, Any]
+) -> tuple[dict[str, Array], str]:
+    """Arrays of the oracle's kernels, or of a stand-in's with a line that says so; the oracle's error if there is none.
+
+    Once a stand-in has run a model or a piece of it, it runs it again: the state is there.
+    """
+    key = model, str(header.get("piece"))
+    if key in _stood_in:
+        name, line = _stood_in[key]
+        return ask({**header, "interpreter": name}), line
+    try:
+        return ask({**header, "interpreter": INTERPRETERS[0]}), ""
+    except BadInputError as error:
+        if not any(reason in error.args[0] for reason in _NOT_KNOWN):
+            raise
+        refusal = error
+    kinds = {*read_signature(model).operators}
+    for name in _STAND_INS:
+        with contextlib.suppress(BadInputError, UnavailableError):
+            if kinds.isdisjoint(_DIFFERENT[name]):
+                line = f"{name} {interpreter_version(name)} in place of TensorFlow: {refusal.args[0]}"
+                found = ask({**header, "interpreter": name})
+                _stood_in[key] = name, line
+                return found, line
+    with contextlib.suppress(UnavailableError):
+        interpreter_version(_STAND_INS[0])
+        raise refusal
+    raise BadInputError(
+        refusal.args[0], hint=refusal.hint or 'pip install "ethosu-hil[tflm]" lets TFLite Micro\'s kernels stand in'
+    ) from refusal
+
+
+_stood_in: dict[tuple[bytes, str], tuple[str, str]] = {}
+"""Models, with a piece of them, that a stand-in has run -> its name, and the line that says so."""
 
 
 def _request(model: bytes, inputs: Sequence[Array], samples: int, header: dict[str, Any]) -> dict[str, Array]:

@@ -14,12 +14,13 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, InfrastructureError
 from hil.core.tflite.model import TfliteModel, view_model
-from hil.targets.execution import bias_types, tensorflow_kernels
+from hil.targets.execution import bias_types, tensorflow_kernels, tflite_micro_kernels
 from hil.targets.execution.signature import read_signature
 from hil.targets.execution.submodel import Submodel, alone, cut
 
 _PACKAGES = {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
-"""Interpreters beside TensorFlow's own."""
+"""Interpreters beside TensorFlow's own and TFLite Micro's."""
+MICRO = "tflite-micro"
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError, KeyError)
 """Errors of flatbuffers, struct and NumPy when `submodel` rewrites a file whose offsets or lengths are wild."""
 _KEPT = 64  # interpreters that stay prepared: the pieces of a graph are called again for every batch
@@ -131,6 +132,8 @@ def _get(model: bytes, name: str, piece: dict[str, list[int]] | None, every_tens
 
 
 def _schema(name: str) -> Any:
+    if name == MICRO:
+        return tflite_micro_kernels.schema()
     if name in _PACKAGES:
         return importlib.import_module(f"{_PACKAGES[name]}.schema_py_generated")
     return tensorflow_kernels.schema()
@@ -143,6 +146,8 @@ def _new(model: bytes, name: str, every_tensor: bool) -> Any:
 
 
 def _interpreter(model: bytes, name: str, every_tensor: bool) -> Any:
+    if name == MICRO:
+        return tflite_micro_kernels.MicroInterpreter(model, every_tensor)
     if name not in _PACKAGES:
         return tensorflow_kernels.KernelInterpreter(model, every_tensor)
     module = importlib.import_module(f"{_PACKAGES[name]}.interpreter")

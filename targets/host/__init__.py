@@ -16,7 +16,7 @@ class HostOptions:
     keep_state: bool = keep_state()
     interpreter: str = option(
         "tensorflow",
-        help="Which kernels host runs: tensorflow (the oracle), litert or tflite-runtime.",
+        help="Which kernels host runs: tensorflow (the oracle), litert, tflite-runtime or tflite-micro.",
         commands=("run",),
     )
 

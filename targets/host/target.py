@@ -54,9 +54,7 @@ class HostTarget:
         interpreter = Interpreter(model.int8, self._interpreter)
         outputs = interpreter.run(inputs, keep_state=self._keep_state, progress=progress)
         biases = view_model(model.int8, "the model", bias_types.note)
-        identity = {
-            **self.identity(),
-            **({"biases": biases} if biases else {}),
-            "latency": "none: host kernels say nothing of a chip",
-        }
+        notes = {"biases": biases, "stand_in": interpreter.stand_in}
+        identity = {**self.identity(), **{name: note for name, note in notes.items() if note}}
+        identity["latency"] = "none: host kernels say nothing of a chip"
         return Run(outputs, identity=identity)

@@ -1,0 +1,88 @@
+"""What TensorFlow's kernels do not know runs on others that compute the same, and the result says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+import numpy as np
+import pytest
+
+from hil.core.errors import BadInputError, UnavailableError
+from hil.harness.commands.inputs import random_inputs
+from hil.harness.diff.runs import RunTracer
+from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.settings import VelaSettings
+from hil.targets import create
+from hil.targets.base import Deployable
+from hil.targets.execution.interpreter import Interpreter, interpreter_version
+from hil.targets.execution.signature import read_signature
+from tests.support.operators.builder import Op, Tensor, build
+
+NEWER = 60
+"""A version that no interpreter has yet; TFLite Micro looks at none."""
+
+
+@pytest.fixture
+def micro(missing: Callable[[object], NoReturn]) -> str:
+    try:
+        interpreter_version("tflite-micro")
+    except UnavailableError as error:
+        missing(error)
+    return "tflite-micro"
+
+
+def _dense(version: int) -> bytes:
+    generator = np.random.default_rng(0)
+    data = generator.integers(-127, 128, (16, 32))
+    x, y = Tensor((1, 32), scale=0.05, name="x"), Tensor((1, 16), scale=0.2, name="y")
+    bias = Tensor((16,), "int32", scale=0.0005, data=generator.integers(-900, 900, 16))
+    weights = Tensor(data.shape, scale=0.01, data=data)
+    return build(Op("FULLY_CONNECTED", [x, weights, bias], [y], version=version))
+
+
+def _share(version: int) -> bytes:
+    x, y = Tensor((1, 8), scale=0.1, name="x"), Tensor((1, 8), scale=1 / 256, zero_point=-128, name="y")
+    return build(Op("LOGISTIC", [x], [y], version=version))
+
+
+@pytest.mark.parametrize("model", [_dense, _share])
+def test_an_operator_of_a_newer_version_runs_on_tflite_micro(micro: str, model: Callable[[int], bytes]) -> None:
+    known, newer = model(2), model(NEWER)
+    inputs = random_inputs(read_signature(known), 40)
+    expected = create("host").run(Deployable(known, None), inputs)
+    found = create("host").run(Deployable(newer, None), inputs)
+    np.testing.assert_array_equal(found.outputs[0], expected.outputs[0])
+    assert "stand_in" not in expected.identity
+    assert found.identity["stand_in"].startswith(f"{micro} {interpreter_version(micro)} in place of TensorFlow: ")
+    assert f"version '{NEWER}'" in found.identity["stand_in"]
+
+
+def test_the_cpus_operators_of_a_compiled_model_have_a_stand_in_too(micro: str) -> None:
+    newer, settings = _share(NEWER), VelaSettings(options=("--ignore-ops LOGISTIC",))
+    inputs = random_inputs(read_signature(newer), 4)
+    deployable = Deployable(newer, compile_model(newer, settings).model)
+    expected = create("host").run(Deployable(_share(1), None), inputs).outputs[0]
+    np.testing.assert_array_equal(create("sim").run(deployable, inputs).outputs[0], expected)
+
+
+def test_a_diff_names_the_stand_in(micro: str) -> None:
+    newer = _dense(NEWER)
+    traced = RunTracer(newer, VelaSettings(), random_inputs(read_signature(newer), 2)).trace("host")
+    assert traced.notes[0].startswith(f"{micro} ")
+    assert traced.trace.tensors["y"][0].values.shape == (2, 1, 16)
+
+
+def test_litert_does_not_stand_in_for_what_it_computes_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteRT 2.3 knows version 13 of FULLY_CONNECTED, and rounds otherwise in places."""
+    monkeypatch.setattr("hil.targets.execution.interpreter._STAND_INS", ("litert",))
+    model = _dense(13)
+    with pytest.raises(BadInputError, match="FULLY_CONNECTED' version '13'"):
+        Interpreter(model).run(random_inputs(read_signature(model), 2))
+
+
+def test_a_model_that_is_wrong_has_no_stand_in() -> None:
+    x, y = Tensor((1, 8), scale=0.1, name="x"), Tensor((1, 9), scale=0.1, name="y")
+    model = build(Op("MUL", [x, Tensor((1, 7), scale=0.1, data=np.zeros((1, 7)))], [y]))
+    with pytest.raises(BadInputError, match="do not take the model"):
+        Interpreter(model).run(random_inputs(read_signature(model), 1))
