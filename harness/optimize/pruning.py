@@ -49,16 +49,18 @@ def wrap_layers(model: Any, wrap: Callable[[Any], Any], technique: str) -> Any:
     touched = []
 
     def noted(layer: Any) -> Any:
-        wrapped = wrap(layer)
-        touched.extend([layer] if wrapped is not layer else [])
+        copy = layer.__class__.from_config(layer.get_config())
+        with tf.name_scope(layer.name):  # as Keras names the weights when it calls a layer
+            copy.build(layer.input_shape)
+        copy.set_weights(layer.get_weights())
+        wrapped = wrap(copy)
+        touched.extend([layer] if wrapped is not copy else [])
         return wrapped
 
-    models = import_keras().models
+    tf = import_tensorflow()
     try:
         with quiet():
-            copy = models.clone_model(model)
-            copy.set_weights(model.get_weights())
-            made = models.clone_model(copy, clone_function=noted)
+            made = import_keras().models.clone_model(model, clone_function=noted)
     except (RuntimeError, ValueError, import_tensorflow().errors.InvalidArgumentError) as error:
         raise OptimizeError(f"{technique}: TFMOT cannot wrap this model: {first_cause(error)}") from error
     if not touched:
