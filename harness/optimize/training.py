@@ -13,6 +13,7 @@ from hil.harness.data.samples import Samples
 from hil.harness.data.stratified import stratified
 from hil.harness.model import FineTune, Model, Recipe
 from hil.harness.optimize.clustering import PreservedClusters
+from hil.harness.optimize.graph_optimizer import brief_training
 from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_keras
 from hil.harness.optimize.network_inputs import Progress, check_samples
@@ -101,7 +102,8 @@ def fit(model: Any, data: Samples, plan: TrainingPlan, callbacks: Sequence[Any] 
             held = TrainingBatches(model, plan.validation, losses, EVALUATED, 1, plan.seed)
             length |= {"validation_data": held.as_dataset(), "validation_steps": held.steps}
         try:
-            model.fit(batches.as_dataset(), **length, verbose=0, callbacks=every)
+            with brief_training(total):
+                model.fit(batches.as_dataset(), **length, verbose=0, callbacks=every)
         except HilError:
             raise
         except Exception as error:
