@@ -26,6 +26,7 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError, OptimizeError
 from hil.harness import builders
 from hil.harness.builders import ARRAYS, FIDELITY, KERAS, NOTES, PROMISES, SPREAD, TFLITE, WEIGHTS, write_json
+from hil.harness.compute import Compute, choose_compute, compute_of_process
 from hil.harness.data.array_digest import digest_array
 from hil.harness.data.held_out import held_out
 from hil.harness.data.interface import Interface, interface
@@ -100,12 +101,16 @@ class Pipeline:
 
     With `isolated`, what needs TensorFlow or runs the user's code is built in a process of its own, whose death fails
     one artifact; without, in this process.  A model that comes from no model file is always built in this process.
+    `compute` is what that other process uses, by default what `choose_compute` finds.
     """
 
-    def __init__(self, store: Store, say: Say = _quiet, *, isolated: bool = True) -> None:
+    def __init__(
+        self, store: Store, say: Say = _quiet, *, isolated: bool = True, compute: Compute | None = None
+    ) -> None:
         self.store = store
         self.say = say
         self._isolated = isolated
+        self.compute = compute or (choose_compute() if isolated else compute_of_process())
 
     def _make(
         self,
@@ -124,7 +129,7 @@ class Pipeline:
             if arrays is not None:
                 np.savez(folder / ARRAYS, **arrays)
             if self._builds_elsewhere(model):
-                return build_in_process(arrow, self, model, folder, arguments)
+                return build_in_process(arrow, self, model, folder, arguments, self.compute)
             return builders.build(arrow, self, model, folder, arguments)
 
         title = step_title(arrow, model, arguments)
@@ -134,6 +139,11 @@ class Pipeline:
     def _builds_elsewhere(self, model: Model) -> bool:
         """Returns whether what needs TensorFlow or the user's code is built in a process of its own."""
         return self._isolated and is_of_file(model)
+
+    def compute_settings(self, model: Model) -> dict[str, Any]:
+        """Settings of a recipe whose result depends on the threads that make it."""
+        compute = self.compute if self._builds_elsewhere(model) or not self._isolated else compute_of_process()
+        return compute.settings()
 
     # -- data
 
@@ -215,7 +225,7 @@ class Pipeline:
         return ArtifactRecipe(
             node[-1],
             {**self._parent(model, node[:-1]), "data": self.data_digest(model)},
-            model.recipe.settings_of(node[-1]),
+            {**model.recipe.settings_of(node[-1]), **self.compute_settings(model)},
             code_version(*ENTRIES["technique"]),
             versions(*TRAINING),
         )
@@ -235,7 +245,7 @@ class Pipeline:
             inputs["weights"] = digest_files([model.file(model.weights)])
         elif model.keras_file is None:
             inputs["data"] = self.data_digest(model)
-            settings = model.recipe.settings_of("base")
+            settings = {**model.recipe.settings_of("base"), **self.compute_settings(model)}
         libraries = {**versions(*TRAINING, *_KERAS_LIBRARIES), **source_versions(model)}
         return ArtifactRecipe("base", inputs, settings, code_version(*ENTRIES["base"]), libraries)
 
@@ -251,7 +261,7 @@ class Pipeline:
         recipe = ArtifactRecipe(
             "sensitivity",
             {"parent": self.keras(model, node[:-1]).digest(KERAS), "data": self.data_digest(model)},
-            {"step": node[-1], **model.recipe.spread_by()},
+            {"step": node[-1], **model.recipe.spread_by(), **self.compute_settings(model)},
             code_version(*ENTRIES["sensitivity"]),
             versions(*TRAINING),
         )
@@ -303,7 +313,13 @@ class Pipeline:
     def predictions(self, model: Model, node: Node) -> tuple[Array, ...]:
         """Float outputs of a node's Keras model on the whole test set (n, ...)."""
         inputs = {"keras": self.keras(model, node).digest(KERAS), "data": self.data_digest(model)}
-        recipe = ArtifactRecipe("predictions", inputs, {}, code_version(*ENTRIES["predictions"]), versions(*TRAINING))
+        recipe = ArtifactRecipe(
+            "predictions",
+            inputs,
+            self.compute_settings(model),
+            code_version(*ENTRIES["predictions"]),
+            versions(*TRAINING),
+        )
         return read_arrays(self._make(recipe, "predictions", model, node=list(node)).folder)
 
     def base_score(self, model: Model) -> BaseScore | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hil.core.errors import InfrastructureError
 from hil.harness.builders import build
+from hil.harness.compute import compute_of_json
 from hil.harness.pipeline import Pipeline
 from hil.harness.step_process import model_of_json, report, take_over
 from hil.harness.store.source_digest import source_digest
@@ -19,5 +20,7 @@ def build_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str
     model = model_of_json(header["model"])
     if source_digest(model) != header["source"]:
         raise InfrastructureError(f"{model.path} was changed during the run", hint="run it again")
-    pipeline = Pipeline(Store(Path(header["store"])), report, isolated=False)
+    pipeline = Pipeline(
+        Store(Path(header["store"])), report, isolated=False, compute=compute_of_json(header["compute"])
+    )
     return {"note": build(header["arrow"], pipeline, model, Path(header["folder"]), header["arguments"])}, []

@@ -28,6 +28,7 @@ from hil.core.machine_limits import full_folder_error, limit_in_text
 from hil.core.worker import Worker
 from hil.core.worker_child import tell
 from hil.harness.builders import Note
+from hil.harness.compute import OF_CUDA, OF_TENSORFLOW, Compute
 from hil.harness.model import FineTune, Model, Recipe, load_model_file
 from hil.harness.step_inputs import StepInputs
 from hil.harness.store.source_digest import source_digest
@@ -38,8 +39,6 @@ PATIENCE = "HIL_PATIENCE_S"
 """Environment variable: seconds without progress, of computing or of waiting, after which a step hangs."""
 _PATIENCE_S = 300.0
 _HINT = f"{PATIENCE} sets the seconds"
-_ENVIRONMENT = {"TF_NUM_INTRAOP_THREADS": "1"}
-"""Whatever a model file imports first, results depend on no number of threads."""
 _SAME = ("build", "data", "metric", "loss", "weights", "tflite")
 
 
@@ -77,9 +76,9 @@ def report(text: str, done: int, total: int) -> None:
 
 
 def build_in_process(
-    arrow: str, pipeline: StepInputs, model: Model, folder: Path, arguments: Mapping[str, Any]
+    arrow: str, pipeline: StepInputs, model: Model, folder: Path, arguments: Mapping[str, Any], compute: Compute
 ) -> Note:
-    """Runs a builder in the worker; its progress goes to the pipeline's.
+    """Runs a builder in the worker, which uses `compute`; its progress goes to the pipeline's.
 
     Raises the error of the builder, `CrashError` if its process ended or hung, `InfrastructureError` if a limit of the
     machine ended it.
@@ -92,9 +91,10 @@ def build_in_process(
         "store": str(pipeline.store.root.resolve()),
         "folder": str(folder.resolve()),
         "surroundings": _surroundings(),
+        "compute": compute.as_json(),
     }
     try:
-        answer, _ = _worker().request(
+        answer, _ = _worker(compute).request(
             header,
             told=lambda told: pipeline.say(told["text"], told["done"], told["total"]),
             again=False,
@@ -123,7 +123,7 @@ def take_over(surroundings: Mapping[str, Any]) -> None:
     sys.path[:] = surroundings["path"]
     if surroundings["folder"]:
         os.chdir(surroundings["folder"])
-    own = {name: os.environ[name] for name in ("TMPDIR", *_ENVIRONMENT) if name in os.environ}
+    own = {name: os.environ[name] for name in ("TMPDIR", OF_TENSORFLOW, OF_CUDA) if name in os.environ}
     wanted = {**surroundings["environment"], **own}
     for name in os.environ.keys() - wanted.keys():
         del os.environ[name]
@@ -131,8 +131,8 @@ def take_over(surroundings: Mapping[str, Any]) -> None:
 
 
 @functools.cache
-def _worker() -> Worker:
-    return Worker(HANDLER, _ENVIRONMENT)
+def _worker(compute: Compute) -> Worker:
+    return Worker(HANDLER, compute.environment())
 
 
 def patience_s() -> float:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hil.fvp.inference.firmware import Firmware
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ["HIL_THREADS"] = "1"  # xdist's processes share the cores; a thread more would train other weights
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"  # a test may start TensorFlow before the harness trains in the same process
 
 with contextlib.suppress(ImportError):  # tests/on_target runs without the test extras

@@ -67,7 +67,7 @@ def why_not_retrained(
         return "the recipes are the same"
     if settings_of(recipes[0]).keys() != settings_of(recipes[1]).keys():
         return "the recipes have different steps"
-    current = {**training_identity(model, leaf), "data": data_identity(pipeline, model)}
+    current = {**training_identity(pipeline, model, leaf), "data": data_identity(pipeline, model)}
     for name in sorted(current.keys() - {"recipe"}):
         if len({identity.get(name, "") for identity in (before, after, current)}) > 1:
             return f"{name} is not the same in both runs and here"

@@ -51,6 +51,17 @@ ModelsFolder = Annotated[Path, typer.Option("--models", metavar="FOLDER", help="
 Inputs = Annotated[
     Path | None, typer.Option(metavar="IN.npz", help="Arrays by tensor name, or one array; random without.")
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Threads of an operation in training (HIL_THREADS, or all cores); other numbers give other weights.",
+    ),
+]
+Reproducible = Annotated[
+    bool, typer.Option("--reproducible", help="Train in one thread: the same weights on any number of cores.")
+]
 Cpu = Annotated[bool, typer.Option("--cpu", help="Do not compile: run on the target's CPU kernels.")]
 
 

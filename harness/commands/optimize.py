@@ -36,11 +36,14 @@ def optimize(
     ] = None,
     models: arguments.ModelsFolder = arguments.MODELS,
     store: arguments.StoreFolder = None,
+    threads: arguments.Threads = None,
+    reproducible: arguments.Reproducible = False,
     as_json: arguments.Json = False,
 ) -> None:
     """Take a model along one path; trains only what the store does not have yet."""
     from hil.core.errors import BadInputError
     from hil.harness.builders import TFLITE
+    from hil.harness.compute import choose_compute
     from hil.harness.export import FORMATS, export
     from hil.harness.model import find
     from hil.harness.optimize.paths import path_of
@@ -52,6 +55,7 @@ def optimize(
     path = path_of(technique)
     if output is not None:
         check_output(output, "-o", FORMATS)
+    compute = choose_compute(threads, reproducible=reproducible)
     unused_options.refuse_models_folder(model, models)
     found = find(model, models)
     if found.build is None:
@@ -61,7 +65,7 @@ def optimize(
     unused_options.refuse_settings(found, technique, settings)
     found = with_settings(found, settings)
     progress = LineProgress()
-    pipeline = Pipeline(arguments.open_store(store), progress)
+    pipeline = Pipeline(arguments.open_store(store), progress, compute=compute)
     try:
         artifact = pipeline.int8(found, technique)
         base = pipeline.base_score(found)

@@ -65,6 +65,8 @@ def tree(
     of_targets: arguments.TargetValues = arguments.NO_VALUES,
     models: arguments.ModelsFolder = arguments.MODELS,
     store: arguments.StoreFolder = None,
+    threads: arguments.Threads = None,
+    reproducible: arguments.Reproducible = False,
     output: Annotated[
         list[Path] | None, typer.Option("-o", metavar="FILE", help="Draw it: .html or .png; may be repeated.")
     ] = None,
@@ -75,6 +77,7 @@ def tree(
     as_json: arguments.Json = False,
 ) -> None:
     """Walk the deployment tree until a leaf meets the limits; without any, the model file's budget holds."""
+    from hil.harness.compute import choose_compute
     from hil.harness.evaluation.evaluator import Evaluator
     from hil.harness.evaluation.limits import limits_of, parse_size
     from hil.harness.model import find
@@ -93,6 +96,7 @@ def tree(
     settings = vela.settings()
     check_options(settings)
     options = registry.make_options([target], of_targets)[target]  # before anything is trained for it
+    compute = choose_compute(threads, reproducible=reproducible)
     unused_options.refuse_models_folder(model, models)
     found = find(model, models)
     leaves = tuple(technique or ())
@@ -104,7 +108,8 @@ def tree(
     asked = limits_of(found, target, given)
     recording = Recording.of(results, "hil tree")
     observer = create_view(as_json=as_json)
-    evaluator = Evaluator(Pipeline(arguments.open_store(store), observer), target, settings, samples, options)
+    pipeline = Pipeline(arguments.open_store(store), observer, compute=compute)
+    evaluator = Evaluator(pipeline, target, settings, samples, options)
     with contextlib.closing(evaluator.target), observer, recording.session(evaluator.target):
         if asked.left_out:
             observer.say(asked.left_out)

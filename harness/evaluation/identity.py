@@ -46,7 +46,9 @@ def deployment_identity(evaluator: Evaluator, deployment: Deployment) -> dict[st
         "int8_sha256": digest(deployment.int8),
         "data": data_identity(evaluator.pipeline, deployment.model),
         METRIC: _metric(evaluator.pipeline, deployment.model),
-        **(training_identity(deployment.model, deployment.path) if deployment.path != GIVEN else {}),
+        **(
+            training_identity(evaluator.pipeline, deployment.model, deployment.path) if deployment.path != GIVEN else {}
+        ),
     }
     return {name: str(value) for name, value in found.items() if value}
 
@@ -65,14 +67,15 @@ def data_identity(pipeline: Pipeline, model: Model) -> str:
     return pipeline.data_digest(model)[:_DIGITS]
 
 
-def training_identity(model: Model, path: str) -> dict[str, str]:
-    """Returns source and weights of the network, the settings of its steps, and the libraries that trained it."""
+def training_identity(pipeline: Pipeline, model: Model, path: str) -> dict[str, str]:
+    """Returns source and weights of the network, the settings of its steps, libraries and threads."""
     settings = {step: model.recipe.settings_of(step) for step in ("base", *path_of(path))}
     files = [model.file(model.weights)] if model.weights else [model.keras_file] if model.keras_file else []
     return {
         "network": source_digest(model)[:_DIGITS],
         "weights": digest_files([file for file in files if file.is_file()])[:_DIGITS] if files else "",
         "recipe": json.dumps(settings, sort_keys=True),
+        **{name: str(value) for name, value in pipeline.compute_settings(model).items()},
         **versions(*TRAINING),
         **source_versions(model),
     }

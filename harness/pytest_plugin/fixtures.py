@@ -55,7 +55,9 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Evaluator]:
 
     chosen = request.config.stash[OPTIONS]
     pipeline = Pipeline(
-        Store(chosen.store or default_root()), PytestProgress(request.config, len(request.session.items))
+        Store(chosen.store or default_root()),
+        PytestProgress(request.config, len(request.session.items)),
+        compute=chosen.compute,
     )
     made = Evaluator(pipeline, chosen.target_name, chosen.settings[0], chosen.samples, chosen.of_target)
     with contextlib.closing(made.target):

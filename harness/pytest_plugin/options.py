@@ -22,6 +22,7 @@ from hil.core.errors import BadInputError
 from hil.core.options import Option, from_values, option, options_of
 from hil.harness.comparison.dependencies import check_parts
 from hil.harness.comparison.gates import parse_lines
+from hil.harness.compute import Compute, choose_compute
 from hil.harness.results.location import results_url
 from hil.harness.vela.settings import VelaOptions, VelaSettings
 from hil.targets import registry
@@ -63,6 +64,10 @@ class PluginOptions:
         None, metavar="FOLDER", help="folder of artifacts (HIL_STORE, or the user's cache folder)"
     )
     models: Path | None = option(None, metavar="FOLDER", help="folder of model files (models)")
+    threads: int | None = option(
+        None, metavar="N", minimum=1, help="threads of an operation in training (HIL_THREADS, or all cores)"
+    )
+    reproducible: bool = option(False, help="train in one thread: the same weights on any number of cores")
     results: str | None = option(
         None, metavar="URL", help="database of results: a SQLite file, or postgresql+psycopg://... (HIL_RESULTS)"
     )
@@ -130,6 +135,7 @@ class Options:
     techniques: tuple[str, ...]
     samples: int | None
     store: Path | None
+    compute: Compute
     folder: Path
     results: str | None
     baseline: str | None
@@ -165,6 +171,7 @@ def read(config: pytest.Config) -> Options:
         techniques=own.technique,
         samples=own.samples,
         store=own.store,
+        compute=choose_compute(own.threads, reproducible=own.reproducible),
         folder=own.models or config.rootpath / MODELS,
         report=_checked_report(own.report),
         **_against(config, own),

@@ -27,6 +27,7 @@ from typing import Any
 from hil.core.error_json import error_as_json, error_of_json
 from hil.core.errors import HilError, InfrastructureError, UnavailableError
 from hil.core.worker import Worker
+from hil.harness.compute import compute_of_json
 from hil.harness.step_process import patience_s
 from hil.harness.tree.executor import HANDLER, EventHandler, Executor, TaskEnded, TaskProgress, TaskStarted
 from hil.harness.tree.tasks import Task, result_of_json
@@ -145,7 +146,7 @@ def on_worker(walk: str, plain: dict[str, Any]) -> dict[str, Any]:
             raise _UnwantedError  # which ends the child
         worker.log_event(walk, {"key": key, **progress})
 
-    with _children.one(walk) as child:
+    with _children.one(walk, plain["compute"]) as child:
         try:
             answer: dict[str, Any] = child.request(plain, told=report, again=False, patience_s=patience_s())[0]
             return answer
@@ -165,8 +166,10 @@ class _Children:
         self._idle: list[tuple[str, Worker, threading.Timer]] = []
 
     @contextlib.contextmanager
-    def one(self, walk: str) -> Any:
-        child = self._take(walk) or Worker(HANDLER, {"TF_NUM_INTEROP_THREADS": "1"})
+    def one(self, walk: str, compute: Mapping[str, Any]) -> Any:
+        child = self._take(walk) or Worker(
+            HANDLER, {"TF_NUM_INTEROP_THREADS": "1", **compute_of_json(compute).environment()}
+        )
         try:
             yield child
         finally:

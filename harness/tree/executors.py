@@ -5,18 +5,18 @@
         ended = executor.wait(handle)      # handle(TaskStarted(...)), handle(TaskProgress(...)), then TaskEnded(...)
 
 All have one small interface: a walk submits the tasks that are ready and waits for the next one to end.  Results are in
-the store, and are the same with every executor: see `hil.harness.optimize.keras.keras2` for threads.
+the store, and are the same with every executor: a task names its threads (`hil.harness.compute`).
 """
 
 from __future__ import annotations
 
-import os
 import queue
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 from hil.core.errors import BadInputError
 from hil.core.worker import Worker
+from hil.harness.compute import ONE_THREAD, Compute, usable_cores
 from hil.harness.step_process import patience_s
 from hil.harness.tree.executor import HANDLER, EventHandler, Executor, TaskEnded, TaskProgress, TaskStarted
 from hil.harness.tree.tasks import Task, TaskResult, result_of_json, run_task
@@ -50,12 +50,12 @@ class Serial(Executor):
 class LocalProcesses(Executor):
     """Runs tasks in `jobs` local processes, at most one a core, which share the cores and end with this process."""
 
-    def __init__(self, jobs: int) -> None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    def __init__(self, jobs: int, compute: Compute) -> None:
+        cores = usable_cores()
         jobs = min(jobs, cores)
         each = str(max(1, cores // jobs))
         shares = dict.fromkeys(("TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), each)
-        self._workers = [Worker(HANDLER, shares) for _ in range(jobs)]
+        self._workers = [Worker(HANDLER, {**shares, **compute.environment()}) for _ in range(jobs)]
         self._idle = deque(self._workers)
         self._events: queue.SimpleQueue[TaskStarted | TaskProgress | TaskEnded] = queue.SimpleQueue()
         self._threads = ThreadPoolExecutor(jobs, "hil-jobs")
@@ -94,12 +94,12 @@ class LocalProcesses(Executor):
         self._events.put(done)
 
 
-def create_executor(jobs: int = 1, scheduler: str = "") -> Executor:
+def create_executor(jobs: int = 1, scheduler: str = "", compute: Compute = ONE_THREAD) -> Executor:
     """Creates the executor; raises `BadInputError` for invalid options, `InfrastructureError` without the scheduler."""
     if jobs < 1:
         raise BadInputError(f"{jobs} jobs: at least 1")
     if not scheduler:
-        return Serial() if jobs == 1 else LocalProcesses(jobs)
+        return Serial() if jobs == 1 else LocalProcesses(jobs, compute)
     if jobs > 1:
         raise BadInputError(
             "jobs and a scheduler: one or the other", hint="the scheduler knows how many workers it has"

@@ -135,7 +135,7 @@ class LeafProducer:
 
     def _task(self, model: Model, where: SettledNode, candidate: Candidate | None) -> Task:
         evaluator, recipe = self.evaluator, self._recipes[where].as_json()
-        wanted = (evaluator.vela, evaluator.target_name, evaluator.samples)
+        wanted = (evaluator.vela, evaluator.target_name, evaluator.samples, evaluator.pipeline.compute)
         return Task(model, evaluator.pipeline.store.root, where, recipe, *wanted, candidate)
 
     def _stored(self, model: Model, where: SettledNode) -> Artifact | None:

@@ -22,6 +22,7 @@ from hil.core.error_json import error_as_json, error_of_json
 from hil.core.errors import HilError, InfrastructureError, NoMemoryError, WorkerError
 from hil.core.machine_limits import machine_error
 from hil.harness.blame import first_cause
+from hil.harness.compute import Compute, compute_of_json
 from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import Model
 from hil.harness.pipeline import Pipeline
@@ -53,7 +54,7 @@ class Task:
     """One task: to make the Keras model of `settled`, or `candidate` up to its outputs on `host` and `sim`.
 
     `model` has the settings of its candidate, `made_of` is the expected recipe of the node as JSON; Vela's settings,
-    target and samples are those of the evaluator.
+    target, samples and `compute` are those of the evaluator.
     """
 
     model: Model
@@ -63,6 +64,7 @@ class Task:
     vela: VelaSettings
     target: str
     samples: int | None
+    compute: Compute
     candidate: Candidate | None = None
 
     @property
@@ -80,6 +82,7 @@ class Task:
             "vela": asdict(self.vela),
             "target": self.target,
             "samples": self.samples,
+            "compute": self.compute.as_json(),
         }
 
 
@@ -97,7 +100,7 @@ def run_task(task: Task, say: Say, *, isolated: bool = True) -> TaskResult:
 
     `isolated` as for `Pipeline`: a worker process is isolated already.
     """
-    pipeline = Pipeline(Store(task.store), say, isolated=isolated)
+    pipeline = Pipeline(Store(task.store), say, isolated=isolated, compute=task.compute)
     try:
         _compare(task.made_of, pipeline.recipe(task.model, task.settled.node).as_json())
         if task.candidate is not None:
@@ -112,7 +115,9 @@ def run_task(task: Task, say: Say, *, isolated: bool = True) -> TaskResult:
 
 def run_in_child(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
     """Handles a task in a worker process: `header` is the task; reports progress, returns a `TaskResult` as JSON."""
-    made = run_task(_task(header), report, isolated=False)
+    task = _task(header)
+    task.compute.check_here()
+    made = run_task(task, report, isolated=False)
     failed = made.failed and error_as_json(made.failed)
     return {"seconds": made.seconds, "anew": made.anew, "failed": failed}, []
 
@@ -128,7 +133,8 @@ def _task(plain: Mapping[str, Any]) -> Task:
     vela = VelaSettings(**{**plain["vela"], "options": tuple(plain["vela"]["options"])})
     candidate = Candidate(plain["leaf"]) if plain["leaf"] is not None else None
     settled, store = SettledNode(tuple(plain["node"])), Path(plain["store"])
-    return Task(model, store, settled, plain["made_of"], vela, plain["target"], plain["samples"], candidate)
+    of_evaluator = plain["target"], plain["samples"], compute_of_json(plain["compute"])
+    return Task(model, store, settled, plain["made_of"], vela, *of_evaluator, candidate)
 
 
 def _compare(wanted: Mapping[str, Any], here: Mapping[str, Any]) -> None:

@@ -65,7 +65,7 @@ def walk(
     observer = observer or ProgressObserver(evaluator.pipeline.say)
     plan = leaves_in_order(model, leaves)
     identity = _identity(evaluator)  # a target that cannot run is known before anything is trained
-    with create_executor(jobs, scheduler) as executor:
+    with create_executor(jobs, scheduler, evaluator.pipeline.compute) as executor:
         scale = evaluator.pipeline.learning_task(model).scale
         check_drop(asked.max_accuracy_drop, scale)
         observer.walk_started(model, evaluator, asked)

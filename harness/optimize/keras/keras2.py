@@ -1,4 +1,4 @@
-"""TensorFlow with Keras 2 for this project: lazy imports, suppressed output, seeds, one thread an operation.
+"""TensorFlow with Keras 2 for this project: lazy imports, suppressed output, seeds, threads of an operation.
 
     keras = import_keras()                  # tf_keras; TFMOT takes no Keras 3
     with seeded(0), quiet() as log:
@@ -6,8 +6,8 @@
 
 Every module that needs TensorFlow imports it through here, inside a function: importing it takes seconds.
 
-An operation runs in one thread on every machine: another number of threads splits sums another way, and after a few
-steps the weights differ.  The number of parallel operations changes nothing (both tried on the models here).
+An operation runs in one thread, or in as many as `TF_NUM_INTRAOP_THREADS` says, which `hil.harness.compute` sets: the
+number decides the last bits of the weights.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ADDRESS_SPACE = 2 << 30
 def import_tensorflow() -> Any:
     """Imports TensorFlow without its start-up messages.
 
-    Raises `UnavailableError` if it is not installed, or was started with more than one thread an operation,
+    Raises `UnavailableError` if it is not installed, or was started with an unknown number of threads an operation,
     `NoMemoryError` if this process may use too little memory.
     """
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -67,7 +67,7 @@ def import_tensorflow() -> Any:
 
 
 def _one_thread(tf: Any) -> None:
-    if os.environ.get(_THREADS) == "1":
+    if os.environ.get(_THREADS):
         return
     try:
         tf.config.threading.set_intra_op_parallelism_threads(1)
