@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,7 @@ def _base(pipeline: StepInputs, model: Model, folder: Path, trains: bool) -> Non
 
 def _technique(pipeline: StepInputs, model: Model, folder: Path, node: Node) -> None:
     from hil.harness.optimize.clipped_outputs import clipped_outputs
+    from hil.harness.optimize.frozen_layers import frozen_notes
     from hil.harness.optimize.keras.hdf5_file import load_model, save_model
     from hil.harness.optimize.npu_rules import step_notes
     from hil.harness.optimize.steps import apply_checked
@@ -104,7 +105,8 @@ def _technique(pipeline: StepInputs, model: Model, folder: Path, node: Node) -> 
     earlier = pipeline.promises(model, node[:-1])
     epochs: list[Epoch] = []
     progress = _progress(pipeline, text)
-    goal = goal_of(model)
+    teacher = load_model(pipeline.keras(model, ()).path(KERAS)) if model.recipe.train else None
+    goal = replace(goal_of(model), teacher=teacher)
     made = apply_checked(
         node[-1],
         before,
@@ -119,7 +121,11 @@ def _technique(pipeline: StepInputs, model: Model, folder: Path, node: Node) -> 
     )
     save_model(made.model, folder / KERAS)
     clipped = clipped_outputs(made.model, calibration.x)
-    notes = [*step_notes(node[-1], before, made.model, settings), *(f"{node[-1]}: {line}" for line in clipped)]
+    notes = [
+        *frozen_notes(node[-1], before),
+        *step_notes(node[-1], before, made.model, settings),
+        *(f"{node[-1]}: {line}" for line in clipped),
+    ]
     write_json(folder / PROMISES, [asdict(promise) for promise in made.promises])
     write_json(folder / NOTES, notes)
     write_json(folder / WEIGHTS, [asdict(layer) for layer in made.weights])

@@ -51,7 +51,14 @@ from hil.harness.step_inputs import Say
 from hil.harness.step_process import build_in_process, is_of_file
 from hil.harness.store.code_version import code_version
 from hil.harness.store.file_digests import digest_data
-from hil.harness.store.source_digest import NOT_LOADED, function_digest, source_digest, source_versions, versions
+from hil.harness.store.source_digest import (
+    NOT_LOADED,
+    function_digest,
+    source_digest,
+    source_versions,
+    train_digest,
+    versions,
+)
 from hil.harness.store.store import UNKNOWN, Artifact, ArtifactRecipe, Origin, Store, digest, digest_files
 from hil.harness.stored_run import read_run, write_run
 from hil.harness.vela.compiler import Compiled, compile_model
@@ -224,8 +231,8 @@ class Pipeline:
             return self._base_recipe(model)
         return ArtifactRecipe(
             node[-1],
-            {**self._parent(model, node[:-1]), "data": self.data_digest(model)},
-            {**model.recipe.settings_of(node[-1]), **self.compute_settings(model)},
+            {**self._parent(model, node[:-1]), **self._teacher(model), "data": self.data_digest(model)},
+            {**model.recipe.settings_of(node[-1]), **self._training(model)},
             code_version(*ENTRIES["technique"]),
             versions(*TRAINING),
         )
@@ -234,6 +241,15 @@ class Pipeline:
         """Digests of what a step takes from the node before: the Keras model, and the promises of its steps."""
         keras = self.keras(model, node)
         return {"parent": keras.digest(KERAS)} | ({"promises": keras.digest(PROMISES)} if node else {})
+
+    def _training(self, model: Model) -> dict[str, Any]:
+        """Settings of every training: the threads, and the digest of the user's own function."""
+        own = {"train": train_digest(model.recipe.train)} if model.recipe.train else {}
+        return {**self.compute_settings(model), **own}
+
+    def _teacher(self, model: Model) -> dict[str, str]:
+        """Digest of the float base, which the user's own training gets."""
+        return {"teacher": self.keras(model, ()).digest(KERAS)} if model.recipe.train else {}
 
     def promises(self, model: Model, node: Node) -> tuple[Promise, ...]:
         """The promises of zeros and clusters that a node's Keras model keeps; the base has none."""
@@ -245,7 +261,7 @@ class Pipeline:
             inputs["weights"] = digest_files([model.file(model.weights)])
         elif model.keras_file is None:
             inputs["data"] = self.data_digest(model)
-            settings = {**model.recipe.settings_of("base"), **self.compute_settings(model)}
+            settings = {**model.recipe.settings_of("base"), **self._training(model)}
         libraries = {**versions(*TRAINING, *_KERAS_LIBRARIES), **source_versions(model)}
         return ArtifactRecipe("base", inputs, settings, code_version(*ENTRIES["base"]), libraries)
 

@@ -47,21 +47,22 @@ def is_of_file(model: Model) -> bool:
     if not model.path.is_file():
         return False
     written = load_model_file(model.path, needs_weights=False)
-    return all(getattr(model, name) == getattr(written, name) for name in _SAME)
+    same = all(getattr(model, name) == getattr(written, name) for name in _SAME)
+    return same and model.recipe.train == written.recipe.train
 
 
 def model_as_json(model: Model) -> dict[str, Any]:
     """Converts a model to JSON for another process; raises `BadInputError` for one without a file."""
     if not model.path.is_file():
         raise BadInputError(f"{model.name} comes from no model file: only this process can train it")
-    return {"file": str(model.path), "recipe": json.loads(json.dumps(asdict(model.recipe)))}
+    return {"file": str(model.path), "recipe": json.loads(json.dumps(asdict(replace(model.recipe, train=None))))}
 
 
 def model_of_json(plain: Mapping[str, Any]) -> Model:
-    """Loads the model that `model_as_json` describes; in its file, the recipe may be another."""
-    defaults, recipe = Recipe(), plain["recipe"]
+    """Loads the model that `model_as_json` describes; in its file, the recipe may be another, but for `train`."""
+    written, defaults, recipe = load_model_file(plain["file"]), Recipe(), plain["recipe"]
     settings = {field.name: _setting(getattr(defaults, field.name), recipe[field.name]) for field in fields(Recipe)}
-    return replace(load_model_file(plain["file"]), recipe=Recipe(**settings))
+    return replace(written, recipe=replace(Recipe(**settings), train=written.recipe.train))
 
 
 def _setting(default: Any, value: Any) -> Any:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from hil.core.errors import BadInputError
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "model": ("int8_sha256", "model_sha256", "network", "weights", "recipe", "threads", "gpu"),
+    "model": ("int8_sha256", "model_sha256", "network", "weights", "recipe", "train", "threads", "gpu"),
     "data": ("data", "metric"),
     "vela": ("vela", "vela_options", "vela_config_sha256"),
     "accelerator": ("accelerator", "npu", "macs"),

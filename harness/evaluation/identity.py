@@ -19,7 +19,7 @@ from hil.harness.leaves import GIVEN
 from hil.harness.optimize.paths import path_of
 from hil.harness.pipeline import TRAINING, target_module
 from hil.harness.store.code_version import code_version
-from hil.harness.store.source_digest import source_digest, source_versions, versions
+from hil.harness.store.source_digest import source_digest, source_versions, train_digest, versions
 from hil.harness.store.store import digest, digest_files
 from hil.harness.vela.compiler import vela_version
 
@@ -76,6 +76,7 @@ def training_identity(pipeline: Pipeline, model: Model, path: str) -> dict[str, 
         "weights": digest_files([file for file in files if file.is_file()])[:_DIGITS] if files else "",
         "recipe": json.dumps(settings, sort_keys=True),
         **{name: str(value) for name, value in pipeline.compute_settings(model).items()},
+        **({"train": train_digest(model.recipe.train)[:_DIGITS]} if model.recipe.train else {}),
         **versions(*TRAINING),
         **source_versions(model),
     }

@@ -180,6 +180,11 @@ class Recipe:
     """
     class_weight: str | Mapping[int, float] | None = None
     """Weight of a class in training: `"balanced"` gives each class the same sum, a mapping names a weight by class."""
+    train: Callable[[Any], None] | None = None
+    """Function that trains a network in place of the harness, for every technique and the base; None for Adam.
+
+    It gets a `TrainingJob` with the network, the data and the callbacks that it must pass on (docs/models.md).
+    """
     repairs: tuple[str, ...] = REPAIRS
     """Workarounds for TFMOT's defects in quantization-aware training, by name (docs/techniques.md)."""
 
@@ -203,6 +208,10 @@ class Recipe:
         if not (self.class_weight in (None, "balanced") or isinstance(self.class_weight, Mapping)):
             hint = '"balanced", or a mapping of class to weight'
             raise BadInputError(f"class_weight is {self.class_weight!r}", hint=hint)
+        if self.train is not None and not callable(self.train):
+            raise BadInputError(
+                f"train is {type(self.train).__name__} {self.train!r}", hint="a function of a TrainingJob"
+            )
         if self.calibration < 1:
             raise BadInputError(f"calibration on {self.calibration} samples: must be at least 1")
         if unknown := set(self.repairs) - set(REPAIRS):
@@ -237,7 +246,7 @@ class Recipe:
         A technique that is not listed here may use any setting.
         """
         if technique not in STEPS:
-            return asdict(self)
+            return {name: value for name, value in asdict(self).items() if name != "train"}  # see `train_digest`
         if technique in ("ptq", "npu_ptq", "int16x8"):
             return {"calibration": self.calibration}
         if technique == "fold":

@@ -12,7 +12,7 @@ training removes the differences that rounding leaves.  The method works for any
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,15 +98,25 @@ class PreservedClusters:
         kept = self
 
         class Callback(import_keras().callbacks.Callback):  # type: ignore[misc]
+            shared = False
+
             def on_train_begin(self, logs: Any = None) -> None:
-                kept._share_gradients(self.model.optimizer)
+                if getattr(self.model, "optimizer", None) is not None:
+                    kept._share_gradients(self.model.optimizer, self._note)
+
+            def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+                if not self.shared:  # a loop of the user's own, with an optimizer of its own
+                    kept._settle()
+
+            def _note(self) -> None:
+                self.shared = True
 
             def on_train_end(self, logs: Any = None) -> None:
                 kept._settle()
 
         return Callback()
 
-    def _share_gradients(self, optimizer: Any) -> None:
+    def _share_gradients(self, optimizer: Any, note: Callable[[], None]) -> None:
         tf, original = import_tensorflow(), optimizer.apply_gradients
         places = {clusters.variable.ref(): clusters for clusters in self.clusters}
 
@@ -121,6 +131,7 @@ class PreservedClusters:
             return tf.reshape(tf.gather(means, clusters.index), gradient.shape)
 
         def apply_gradients(pairs: Any, *arguments: Any, **keywords: Any) -> Any:
+            note()
             return original([(shared(g, v), v) for g, v in pairs], *arguments, **keywords)
 
         optimizer.apply_gradients = apply_gradients

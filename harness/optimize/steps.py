@@ -14,8 +14,7 @@ The input model is not changed.  The same model, data and recipe give the same r
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +23,10 @@ from hil.harness.data.samples import Samples
 from hil.harness.model import Recipe
 from hil.harness.optimize.activation_ranges import set_activation_ranges
 from hil.harness.optimize.batchnorm_folding import fold
+from hil.harness.optimize.frozen_layers import thawed
 from hil.harness.optimize.keras.flat_graph import flat_model
 from hil.harness.optimize.keras.keras2 import import_tfmot, quiet, seeded
 from hil.harness.optimize.layer_weights import LayerWeights
-from hil.harness.optimize.layers import kernels
 from hil.harness.optimize.network_inputs import Progress, check_samples
 from hil.harness.optimize.npu_steps import STEPS as NPU_STEPS
 from hil.harness.optimize.paths import CLUSTERING, PRUNING
@@ -134,24 +133,8 @@ def apply(
     plan = TrainingPlan(
         tune, recipe.batch_size, recipe.seed, goal, progress, technique, spared, on_epoch, calibration, validation
     )
-    with seeded(recipe.seed), _unfrozen(model):
+    with seeded(recipe.seed), thawed(model):
         return STEPS[technique](model, data, recipe, plan)
-
-
-@contextmanager
-def _unfrozen(model: Any) -> Iterator[None]:
-    """Makes the frozen layers with kernels, as of transfer learning, trainable while the block runs.
-
-    TFMOT leaves the weights of a frozen layer unclustered and preserves neither its zeros nor its clusters.
-    """
-    frozen = [layer for layer, _, _ in kernels(model) if not layer.trainable]
-    for layer in frozen:
-        layer.trainable = True
-    try:
-        yield
-    finally:
-        for layer in frozen:
-            layer.trainable = False
 
 
 @dataclass(frozen=True)

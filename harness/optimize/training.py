@@ -8,18 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hil.core.errors import HilError
 from hil.harness.data.samples import Samples
 from hil.harness.data.stratified import stratified
 from hil.harness.model import FineTune, Model, Recipe
 from hil.harness.optimize.clustering import PreservedClusters
-from hil.harness.optimize.graph_optimizer import brief_training
 from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_keras
 from hil.harness.optimize.network_inputs import Progress, check_samples
 from hil.harness.optimize.output_losses import Losses, OutputLosses, output_losses
 from hil.harness.optimize.training_batches import ClassWeight, TrainingBatches
 from hil.harness.optimize.training_history import Epoch, OnEpoch
+from hil.harness.optimize.training_job import TrainingJob, run_job
 
 _ACCURACY, _VALIDATION = "accuracy", "val_"
 REPORT_EVERY, EVALUATED = 10, 64
@@ -30,13 +29,16 @@ REPORT_EVERY, EVALUATED = 10, 64
 class LearningGoal:
     """Parts of a training that all techniques of a model share: losses, weights of outputs and classes, augmentation.
 
-    See `Model.loss`, `Model.loss_weights`, `Recipe.class_weight` and `Dataset.augment`.
+    See `Model.loss`, `Model.loss_weights`, `Recipe.class_weight`, `Dataset.augment` and `Recipe.train`, whose job gets
+    the float base `teacher`.
     """
 
     loss: Losses = "logits"
     loss_weights: Mapping[str, float] | None = None
     class_weight: ClassWeight = None
     augment: Callable[..., Any] | None = None
+    train: Callable[[TrainingJob], None] | None = None
+    teacher: Any = None
 
 
 DEFAULT_GOAL = LearningGoal()
@@ -73,41 +75,21 @@ def fit(model: Any, data: Samples, plan: TrainingPlan, callbacks: Sequence[Any] 
 
     Raises `BadInputError` if the samples or labels do not fit the network.  SIGINT ends the training after a batch.
     """
-    keras = import_keras()
     check_samples(model, data)
     losses = output_losses(model, data, plan.goal.loss, plan.goal.loss_weights)
     used = data.sample(plan.tune.samples, plan.seed)
     losses.check(used)
     batches = TrainingBatches(model, used, losses, plan.batch_size, plan.tune.epochs, plan.seed)
     batches = batches.with_goal(plan.goal.class_weight, plan.goal.augment)
-    total = plan.steps(len(data))
-    rate = keras.optimizers.schedules.CosineDecay(float(plan.tune.learning_rate), max(1, total))
+    held = plan.validation
+    validation = None if held is None else TrainingBatches(model, held, losses, EVALUATED, 1, plan.seed)
     metrics = [_right_answers(losses, place) for place in range(len(losses.names))]
-    several = len(losses.names) > 1
-    model.compile(
-        keras.optimizers.Adam(rate),
-        losses.losses if several else losses.losses[0],
-        loss_weights=losses.weights if several else None,
-        metrics=metrics if several else metrics[0],
-    )
-    model.optimizer.build(
-        model.trainable_variables
-    )  # else TensorFlow traces the first step twice to find its variables
+    parts = (plan.text, model, plan.goal.teacher, plan.tune, plan.seed, batches, validation, losses, metrics)
     with warnings.catch_warnings(), deferred_interrupt() as pending:  # not `quiet`: a progress bar may be on stderr
         warnings.simplefilter("ignore")
         preserving = [PreservedClusters.of_model(model, plan.preserved).callback] if plan.preserved else []
-        every = [*callbacks, *preserving, _after_batches(plan, total, pending)]
-        length = {"steps_per_epoch": batches.steps, "epochs": plan.tune.epochs}
-        if plan.validation is not None:
-            held = TrainingBatches(model, plan.validation, losses, EVALUATED, 1, plan.seed)
-            length |= {"validation_data": held.as_dataset(), "validation_steps": held.steps}
-        try:
-            with brief_training(total):
-                model.fit(batches.as_dataset(), **length, verbose=0, callbacks=every)
-        except HilError:
-            raise
-        except Exception as error:
-            raise (batches.failure or error) from None
+        every = [*callbacks, *preserving, _after_batches(plan, plan.steps(len(data)), pending)]
+        run_job(TrainingJob(*parts, every), plan.goal.train)
 
 
 def _is_accuracy(name: str, prefix: str) -> bool:
@@ -122,7 +104,9 @@ def calibration_of(data: Samples, recipe: Recipe, plan: TrainingPlan) -> Samples
 
 def goal_of(model: Model) -> LearningGoal:
     """Returns the goal of a model file's trainings."""
-    return LearningGoal(model.loss, model.loss_weights, model.recipe.class_weight, model.data.augment)
+    return LearningGoal(
+        model.loss, model.loss_weights, model.recipe.class_weight, model.data.augment, model.recipe.train
+    )
 
 
 def _right_answers(losses: OutputLosses, place: int) -> list[Any]:
@@ -144,8 +128,8 @@ def _after_batches(plan: TrainingPlan, total: int, pending: Callable[[], None]) 
         done = 0
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            if plan.on_epoch is not None:
-                figures = {name: float(value) for name, value in logs.items()}
+            figures = {name: float(value) for name, value in (logs or {}).items()}  # a loop of one's own may give none
+            if plan.on_epoch is not None and "loss" in figures:
                 accuracy, held = (
                     next((figures[name] for name in figures if _is_accuracy(name, prefix)), None)
                     for prefix in ("", _VALIDATION)

@@ -19,6 +19,7 @@ import collections
 import functools
 import importlib.metadata
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
@@ -46,6 +47,49 @@ def source_digest(model: Model, ignored: frozenset[str] = SETTINGS) -> str:
 def function_digest(function: Callable[..., Any]) -> str:
     """Hashes the file of the user's own that defines a function."""
     return digest("".join(digest(path.read_bytes()) for path in _file_of(function)).encode())
+
+
+def train_digest(function: Callable[..., Any]) -> str:
+    """Hashes what a function for `Recipe.train` consists of: its definition, those that it uses, values bound to it.
+
+    `source_digest` covers the rest of the user's files; it leaves out what only the recipe uses.
+    """
+    parts: list[str] = []
+    while isinstance(function, functools.partial):
+        parts += [*map(_value, function.args), *(f"{k}={_value(v)}" for k, v in sorted(function.keywords.items()))]
+        function = function.func
+    inner = inspect.unwrap(function)
+    parts += [_value(cell.cell_contents) for cell in getattr(inner, "__closure__", None) or ()]
+    parts += [f"{k}={_value(v)}" for k, v in sorted(getattr(function, "__dict__", {}).items())]
+    name = getattr(inner, "__qualname__", type(inner).__qualname__).split(".")[0]
+    for path in _file_of(function):
+        parts.append(_closure(_parsed(path), name) or digest(path.read_bytes()))
+    return digest("\n".join([name, *parts]).encode())
+
+
+def _value(value: object) -> str:
+    """Returns a text of a value that a function holds, equal in every process."""
+    return train_digest(value) if callable(value) else re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def _closure(tree: ast.Module, name: str) -> str:
+    """Returns the text of a definition and of those in its file that it uses, directly or not; empty without it."""
+    wanted, taken = {name}, []
+    while found := [one for one in tree.body if one not in taken and _defined(one) & wanted]:
+        taken += found
+        wanted |= _names(found)
+    return text([one for one in tree.body if one in taken]) if taken else ""
+
+
+def _defined(statement: ast.stmt) -> set[str]:
+    """Returns the names that a definition or an assignment of a file binds."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign) and not _assigns_model(statement):
+        return {
+            node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+    return set()
 
 
 @lru_cache
