@@ -357,7 +357,7 @@ class Pipeline:
         references: Mapping[str, Sequence[Array]],
         output: str = "",
     ) -> Accuracy | AbsoluteAccuracy:
-        """The metric of float outputs (n, ...), by output, for `samples`; a function of the user's own is called once.
+        """The metric of float outputs (n, ...), by output, for `samples`; mAP and what calls the user's code is stored.
 
         `references` are the outputs `reference` and `keras` of `metrics.accuracy.compare`; empty for an int8 file.
         `output` is as in `learning_task`.
@@ -367,7 +367,7 @@ class Pipeline:
         groups = {"on_target": on_target, **{name: found.metric(arrays) for name, arrays in by_output.items()}}
         if task.takes_inputs:
             groups["x"] = found.samples(samples.x)
-        if task.user_function is None:
+        if task.user_function is None and task.kind != "detection":  # whose interval takes seconds
             return accuracy_of(task, groups)
         arrays = flattened(groups)
         recipe = ArtifactRecipe(
@@ -511,7 +511,7 @@ def _of_int8(model: Model, samples: Samples, output: str) -> Mapping[str, Any]:
     return {"task": task.as_json(), "interface": found.as_json()}
 
 
-def _of_output(output: str) -> dict[str, str]:
+def _of_output(output: str) -> dict[str, Any]:
     """Returns the argument of a builder for the metric of an output; none for the one that decides."""
     return {"output": output} if output else {}
 

@@ -57,7 +57,7 @@ class Accuracy:
     counted: bool = False
     unit: str = FRACTION
     lower_is_better: bool = False
-    by_output: Mapping[str, Accuracy] = field(default_factory=dict, compare=False)
+    by_output: Mapping[str, Accuracy | AbsoluteAccuracy] = field(default_factory=dict, compare=False)
 
     @property
     def drop(self) -> float:
@@ -93,7 +93,7 @@ class AbsoluteAccuracy:
     counted: bool = False
     unit: str = FRACTION
     lower_is_better: bool = False
-    by_output: Mapping[str, AbsoluteAccuracy] = field(default_factory=dict, compare=False)
+    by_output: Mapping[str, Accuracy | AbsoluteAccuracy] = field(default_factory=dict, compare=False)
 
     @property
     def scale(self) -> Scale:
