@@ -1,6 +1,6 @@
 """Metrics that are functions of sums over samples: shares, F1, recall, IoU, errors, r2, SNR.
 
-    right = answers_right(answers, labels)                      # SampleSums of the rows (right, elements)
+    right = answers_right(outputs, labels)                      # SampleSums of the rows (right, elements)
     right()                                                     # array([0.91])
     right(weights)                                              # (r,) values of r resamples
 
@@ -44,50 +44,65 @@ def quotient(sums: Floats) -> Floats:
     return np.where(sums[:, 1] > 0, sums[:, 0] / sums[:, 1], np.nan)
 
 
+def _in_parts(rows: Callable[[Array, Array], Array], outputs: Array, labels: Array) -> Array:
+    """Returns the rows (n, k) of all samples; memory does not grow with what a sample has."""
+    step = max(1, _ELEMENTS // max(1, outputs[:1].size, labels[:1].size))
+    parts = [rows(outputs[n : n + step], labels[n : n + step]) for n in range(0, len(labels), step)]
+    return np.concatenate(parts)
+
+
+def _answers(outputs: Array, labels: Array, threshold: float | None) -> Array:
+    """Returns class indices of the shape of the labels (n, ...); with a threshold, 1 for yes and 0 for no."""
+    if threshold is not None:
+        return np.asarray(outputs.reshape(labels.shape) > threshold)
+    return np.asarray(outputs.reshape(*labels.shape, -1).argmax(axis=-1))
+
+
 # -- shares of right elements
+
+
+def answers_right(outputs: Array, labels: Array, threshold: float | None = None) -> SampleSums:
+    """Share of elements in which the largest output is the label's, or yes and no are as the labels (n, ...)."""
+    return _shares(lambda given, wanted: _answers(given, wanted, threshold) == wanted, outputs, labels)
 
 
 def top_k(outputs: Array, labels: Integers, k: int) -> SampleSums:
     """Share of elements whose label is among the k largest outputs; of equal outputs, the first is the larger one."""
-    rows = np.asarray(outputs).reshape(*labels.shape, -1)
-    if k == 1:
-        return answers_right(rows.argmax(axis=-1), labels)
-    flat, wanted = rows.reshape(-1, rows.shape[-1]), labels.reshape(-1)
-    step = max(1, _ELEMENTS // flat.shape[-1])
-    parts = [_is_in_top(flat[n : n + step], wanted[n : n + step], k) for n in range(0, len(flat), step)]
-    return _share(np.concatenate(parts).reshape(labels.shape))
+    return _shares(lambda given, wanted: _is_in_top(given, wanted, k), outputs, labels)
 
 
-def answers_right(answers: Array, labels: Array) -> SampleSums:
-    """Share of elements (n, ...) in which the answer is the label."""
-    return _share(answers.reshape(labels.shape) == labels)
-
-
-def _is_in_top(rows: Array, labels: Integers, k: int) -> Array:
-    own = np.take_along_axis(rows, labels[:, None], axis=1)
-    later = np.arange(rows.shape[1]) > labels[:, None]
-    found: Array = (~(rows < own) & ~((rows == own) & later)).sum(axis=1) <= k  # NaN is in no top
+def _is_in_top(outputs: Array, labels: Integers, k: int) -> Array:
+    rows = outputs.reshape(*labels.shape, -1)
+    own = np.take_along_axis(rows, labels[..., None], axis=-1)
+    later = np.arange(rows.shape[-1]) > labels[..., None]
+    found: Array = (~(rows < own) & ~((rows == own) & later)).sum(axis=-1) <= k  # NaN is in no top
     return found
 
 
-def _share(right: Array) -> SampleSums:
-    by_sample = right.reshape(len(right), -1)
-    at_stake = np.full(len(right), by_sample.shape[1])
-    return SampleSums(np.stack([by_sample.sum(axis=1), at_stake], axis=1).astype(np.float64), quotient)
+def _shares(is_right: Callable[[Array, Array], Array], outputs: Array, labels: Array) -> SampleSums:
+    def rows(given: Array, wanted: Array) -> Floats:
+        right = is_right(given, wanted).reshape(len(wanted), -1)
+        return np.stack([right.sum(axis=1), np.full(len(wanted), right.shape[1])], axis=1).astype(np.float64)
+
+    return SampleSums(_in_parts(rows, outputs, labels), quotient)
 
 
 # -- metrics by class
 
 
-def by_class(metric: str, answers: Array, labels: Array, classes: int) -> SampleSums:
-    """`f1`, `f1_macro`, `worst_recall` or `mean_iou` of class indices (n, ...) from 0 to below `classes`."""
-    given, wanted = (part.reshape(len(labels), -1).astype(np.int64) for part in (answers, labels))
-    counts = [_count(given, given == wanted, classes), _count(wanted, None, classes), _count(given, None, classes)]
+def by_class(metric: str, outputs: Array, labels: Array, classes: int, threshold: float | None = None) -> SampleSums:
+    """`f1`, `f1_macro`, `worst_recall` or `mean_iou` of `classes` (n, ...), or with a threshold of no and yes."""
+
+    def rows(given: Array, wanted: Array) -> Integers:
+        answers = _answers(given, wanted, threshold).reshape(len(wanted), -1).astype(np.int64)
+        wanted = wanted.reshape(len(wanted), -1).astype(np.int64)
+        pairs = ((answers, answers == wanted), (wanted, None), (answers, None))
+        return np.concatenate([_count(part, where, classes) for part, where in pairs], axis=1)
 
     def value(sums: Floats) -> Floats:
         return _BY_CLASS[metric](*np.split(sums, 3, axis=1))
 
-    return SampleSums(np.concatenate(counts, axis=1), value)
+    return SampleSums(_in_parts(rows, outputs, labels), value)
 
 
 def _count(classes: Integers, where: Array | None, count: int) -> Integers:
@@ -151,12 +166,6 @@ def of_numbers(metric: str, outputs: Array, labels: Array, peak: float = 1.0) ->
         return np.stack([np.abs(error).sum(axis=1) if metric == "mae" else squares, elements], axis=1)
 
     return SampleSums(_in_parts(rows, outputs, labels), _OF_NUMBERS.get(metric, quotient))
-
-
-def _in_parts(rows: Callable[[Array, Array], Floats], outputs: Array, labels: Array) -> Floats:
-    """Returns the rows (n, k) of all samples; memory does not grow with what a sample has."""
-    step = max(1, _ELEMENTS // max(1, labels[:1].size))
-    return np.concatenate([rows(outputs[n : n + step], labels[n : n + step]) for n in range(0, len(labels), step)])
 
 
 def squared_errors(outputs: Array, x: Array) -> Floats:

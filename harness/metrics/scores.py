@@ -62,15 +62,13 @@ def _named_statistic(task: LearningTask, outputs: Array, labels: Array, x: Array
 
 def _answers_statistic(task: LearningTask, outputs: Array, labels: Array) -> SampleSums:
     """Returns a metric of right and wrong answers: classes, or yes and no."""
-    if k := top_of(task.metric):
+    k, threshold = top_of(task.metric), None if task.kind == "classes" else task.threshold
+    if k > 1:
         return sample_sums.top_k(outputs, labels, k)
-    if task.kind == "classes":
-        answers = np.asarray(outputs).reshape(*labels.shape, -1).argmax(axis=-1)
-        return sample_sums.by_class(task.metric, answers, labels, task.outputs[-1])
-    answers = np.asarray(outputs).reshape(labels.shape) > task.threshold
-    if task.metric == "binary":
-        return sample_sums.answers_right(answers, labels)
-    return sample_sums.by_class(task.metric, answers, labels, 2)
+    if k == 1 or task.metric == "binary":
+        return sample_sums.answers_right(outputs, labels, threshold)
+    classes = task.outputs[-1] if threshold is None else 2
+    return sample_sums.by_class(task.metric, outputs, labels, classes, threshold)
 
 
 def finite_score(
