@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,14 +30,15 @@ class SampleSums:
     value: Callable[[Floats], Floats]
 
     def __call__(self, weights: Floats | None = None) -> Floats:
-        if weights is None:
-            sums = self.rows.sum(axis=0, keepdims=True)
-        else:
-            from scipy.sparse import csr_array  # no BLAS: its threads would decide the last digit of a sum
-
-            sums = (csr_array(self.rows.T, dtype=np.float64) @ weights.T).T
+        sums = self.rows.sum(axis=0, keepdims=True) if weights is None else (self._sparse @ weights.T).T
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.value(np.asarray(sums, np.float64))
+
+    @cached_property
+    def _sparse(self) -> Any:
+        from scipy.sparse import csr_array  # no BLAS: its threads would decide the last digit of a sum
+
+        return csr_array(self.rows.T, dtype=np.float64)
 
 
 def quotient(sums: Floats) -> Floats:
@@ -93,11 +95,11 @@ def _shares(is_right: Callable[[Array, Array], Array], outputs: Array, labels: A
 def by_class(metric: str, outputs: Array, labels: Array, classes: int, threshold: float | None = None) -> SampleSums:
     """`f1`, `f1_macro`, `worst_recall` or `mean_iou` of `classes` (n, ...), or with a threshold of no and yes."""
 
-    def rows(given: Array, wanted: Array) -> Integers:
+    def rows(given: Array, wanted: Array) -> Array:
         answers = _answers(given, wanted, threshold).reshape(len(wanted), -1).astype(np.int64)
         wanted = wanted.reshape(len(wanted), -1).astype(np.int64)
         pairs = ((answers, answers == wanted), (wanted, None), (answers, None))
-        return np.concatenate([_count(part, where, classes) for part, where in pairs], axis=1)
+        return np.concatenate([_count(part, where, classes) for part, where in pairs], axis=1, dtype=np.int32)
 
     def value(sums: Floats) -> Floats:
         return _BY_CLASS[metric](*np.split(sums, 3, axis=1))
