@@ -84,7 +84,7 @@ def _is_in_top(outputs: Array, labels: Integers, k: int) -> Array:
 def _shares(is_right: Callable[[Array, Array], Array], outputs: Array, labels: Array) -> SampleSums:
     def rows(given: Array, wanted: Array) -> Floats:
         right = is_right(given, wanted).reshape(len(wanted), -1)
-        return np.stack([right.sum(axis=1), np.full(len(wanted), right.shape[1])], axis=1).astype(np.float64)
+        return np.stack([right.sum(axis=1), np.full(len(wanted), right.shape[1])], axis=1, dtype=np.float64)
 
     return SampleSums(_in_parts(rows, outputs, labels), quotient)
 
