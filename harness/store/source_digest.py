@@ -59,7 +59,8 @@ def train_digest(function: Callable[..., Any]) -> str:
         parts += [*map(_value, function.args), *(f"{k}={_value(v)}" for k, v in sorted(function.keywords.items()))]
         function = function.func
     inner = inspect.unwrap(function)
-    parts += [_value(cell.cell_contents) for cell in getattr(inner, "__closure__", None) or ()]
+    bound = [cell.cell_contents for cell in getattr(inner, "__closure__", None) or ()]
+    parts += [_value(value) for value in bound if value is not inner]
     parts += [f"{k}={_value(v)}" for k, v in sorted(getattr(function, "__dict__", {}).items())]
     name = getattr(inner, "__qualname__", type(inner).__qualname__).split(".")[0]
     for path in _file_of(function):

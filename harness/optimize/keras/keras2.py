@@ -105,7 +105,7 @@ def _without_autograph() -> None:
     TensorFlow's rules name Keras and not TFMOT, whose quantizers and masks it would translate for every layer: a fifth
     of the time of a technique on few samples.  The wrappers are translated, as they call layers of the user's own.
     """
-    rules = importlib.import_module("tensorflow.python.autograph.core.config")
+    rules: Any = importlib.import_module("tensorflow.python.autograph.core.config")
     if not any(getattr(rule, "_prefix", "") == _TFMOT for rule in rules.CONVERSION_RULES):
         wrappers = (rules.Convert(f"{_TFMOT}.python.core.{module}") for module in _WRAPPERS)
         rules.CONVERSION_RULES = (*wrappers, rules.DoNotConvert(_TFMOT), *rules.CONVERSION_RULES)
