@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hil.harness.data.loaded import joined
 from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import load_model_file
 from hil.harness.pipeline import Pipeline
@@ -32,7 +33,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = load_model_file(folder / "models/blobs.py")
     deployment = Evaluator(Pipeline(Store(folder / "store")), "host", VelaSettings()).deploy(model, "ptq")
     signature = read_signature(deployment.int8)
-    samples = quantize(signature.inputs[0], model.data.read("test")[0])
+    samples = quantize(signature.inputs[0], joined(model.data.read("test")).x[0])
     outputs = HostTarget().run(deployment.deployable, [samples]).outputs[0]
     real = dequantize(signature.outputs[0], outputs).astype(np.float64)
     printed = [[f"{value:.6f}" for value in row] for row in real]
