@@ -503,10 +503,10 @@ def _network(model: Model) -> dict[str, str]:
 def _of_int8(model: Model, samples: Samples, output: str) -> Mapping[str, Any]:
     """The learning task and the interface of an int8 file, as JSON."""
     signature = read_signature(model.file(model.tflite or "").read_bytes(), str(model.tflite))
-    names = [[spec.name for spec in specs] for specs in (signature.inputs, signature.outputs)]
+    inputs, outputs = ([spec.name for spec in specs] for specs in (signature.inputs, signature.outputs))
     output, metric = metric_of_output(model.metric, output)
-    samples = samples.arranged(*names)
-    found = interface(*names, samples, output, takes_all=takes_all_outputs(metric))
+    samples = samples.arranged(inputs, outputs)
+    found = interface(inputs, outputs, samples, output, takes_all=takes_all_outputs(metric))
     task = task_of_int8(metric, samples.y, signature, found)
     return {"task": task.as_json(), "interface": found.as_json()}
 

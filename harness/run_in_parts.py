@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -23,6 +24,10 @@ def run_in_parts(target: Target, model: Deployable, inputs: Sequence[Array], pro
     runs = []
     for start in range(0, total, step):
         part = [np.ascontiguousarray(array[start : start + step]) for array in inputs]
-        runs.append(target.run(model, part, progress=lambda done, _, start=start: progress(start + done, total)))
+        runs.append(target.run(model, part, progress=partial(_report, progress, start, total)))
     outputs = zip(*(run.outputs for run in runs), strict=True)
     return replace(runs[0], outputs=tuple(np.concatenate(parts) for parts in outputs))
+
+
+def _report(progress: Progress, before: int, total: int, done: int, _: int) -> None:
+    progress(before + done, total)

@@ -1,6 +1,6 @@
 """Names of a network's inputs and outputs, and the output that the model's metric is of.
 
-    found = interface(["image"], ["classes", "boxes"], samples, {"classes": "top1"})
+    found = interface(["image"], ["classes", "boxes"], samples, "classes", takes_all=False)
     found.metric(outputs)           # of a tuple of arrays by output, the array of `classes`
 
 A named metric is of one output: of the one that has labels, or of the one that the model file names.  A function of the

@@ -1,6 +1,6 @@
 """Samples as files of a folder, written batch by batch and mapped into memory where they are read.
 
-    write_samples(batches(loaded, "train"), folder)
+    write_samples(parts, folder)                    # of an iterator over Samples
     read_samples(folder)                            # Samples whose arrays are read on access
 
 A file an input (`x0.npy`), an output (`y0.npy`) and for the weights (`w.npy`), each in the dtype of the data: images of
@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -59,8 +60,9 @@ class GrowingArray:
         self._file.write(np.ascontiguousarray(rows).data)
 
     def _write_header(self, like: Array) -> None:
-        description = {"descr": npy.dtype_to_descr(like.dtype), "fortran_order": False}
-        npy.write_array_header_1_0(self._file, {**description, "shape": (self._count, *like.shape[1:])})
+        library: Any = npy  # which has no types
+        description = {"descr": library.dtype_to_descr(like.dtype), "fortran_order": False}
+        library.write_array_header_1_0(self._file, {**description, "shape": (self._count, *like.shape[1:])})
 
 
 def write_samples(parts: Iterable[Samples], folder: Path) -> None:

@@ -1,8 +1,8 @@
 """Data in folders or tar files: a folder a class, of images or of recordings.
 
-    data = image_folder(HERE / "flowers" / "{split}", size=(96, 96))        # flowers/train/rose/001.jpg ...
-    data = image_folder(HERE / "cifar10_{split}.tar", size=(32, 32))        # the same inside a tar file
-    data = wav_folder(HERE / "speech" / "{split}", samples=16000)
+    data = image_folder("flowers/{split}", size=(96, 96))                   # flowers/train/rose/001.jpg ...
+    data = image_folder("cifar10_{split}.tar", size=(32, 32))        # the same inside a tar file
+    data = wav_folder("speech/{split}", samples=16000)
 
 Classes are the names of the innermost folders, in alphabetical order, from 0; all splits have those of "train".  Files
 are read and decoded batch by batch, in the order of their paths.

@@ -1,6 +1,6 @@
 """Fidelity of an int8 file to the Keras model that it was made from: signal to quantization noise of its outputs.
 
-    found = measure_fidelity(int8, keras_model, samples.x)
+    found = measure_fidelity(int8, keras_model, samples)
     found.sqnr_db                                  # 34.2, of the worst output
     shortfall(found, 34.2)                         # "0.1 dB, ptq has 34.2 dB" if it is another function, else ""
 

@@ -1,9 +1,9 @@
 """Losses of a network's outputs, and the labels in the form that each takes.
 
-    losses = output_losses(network, samples, model.loss, model.loss_weights)
+    losses = output_losses(network, samples, {"kind": "logits", "box": "mse"}, {"box": 0.5})
     losses.check(samples)                           # BadInputError: ... of output boxes ...
-    losses.labels(batch.y)                          # [int64 (64,), float32 (64, 4)]
-    network.compile(losses=losses.losses, loss_weights=losses.weights)
+    losses.labels(y)                                # [int64 (64,), float32 (64, 4)]
+    losses.losses, losses.weights                   # of Keras, in the network's order
 
 An output to which the data has no labels has no loss: it is trained by what the others teach the layers before it.
 """

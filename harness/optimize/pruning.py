@@ -46,7 +46,7 @@ def wrap_layers(model: Any, wrap: Callable[[Any], Any], technique: str) -> Any:
 
     Raises `OptimizeError` if TFMOT refuses the model, or no layer was wrapped.
     """
-    touched = []
+    touched: list[Any] = []
 
     def noted(layer: Any) -> Any:
         copy = layer.__class__.from_config(layer.get_config())

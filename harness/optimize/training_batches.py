@@ -1,7 +1,7 @@
 """Batches of a training: drawn anew for each epoch, read from the samples' files, augmented and weighted.
 
     batches = TrainingBatches(network, samples, losses, batch_size=64, epochs=2, seed=0)
-    network.fit(batches.as_dataset(), steps_per_epoch=batches.steps, epochs=2)
+    batches.as_dataset(), batches.steps         # what Keras' `fit` takes
 
 Memory holds a few batches at a time.  The same seed gives the same batches.
 """

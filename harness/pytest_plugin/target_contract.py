@@ -149,7 +149,7 @@ def contract_model() -> tuple[bytes, bytes]:
     x = keras.layers.DepthwiseConv2D(3, padding="same", activation="relu")(x)
     network = keras.Model(image, keras.layers.Dense(24)(keras.layers.Flatten()(x)))
     samples = np.random.default_rng(7).normal(0, 1, (64, 8, 8, 3)).astype(np.float32)
-    int8 = to_tflite(network, "ptq", samples)
+    int8 = to_tflite(network, "ptq", [samples])
     return int8, compile_model(int8, VelaSettings()).model
 
 

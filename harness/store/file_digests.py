@@ -1,6 +1,6 @@
 """Digest of many files, whose contents are read again only when one of them has changed.
 
-    digest_data(files, store.root)      # of 80,000 images: a look at each file's size and times
+    digest_data(files, Path("store"))   # of 80,000 images: a look at each file's size and times
 
 What was read is noted in the store by the files' names, sizes, inodes and times.  Files that changed within the last
 seconds are not noted: a second change may not move their times.

@@ -6,7 +6,7 @@ beyond its end, and two of them as one.  Vela and TFLite Micro go by the tensor'
 to declare it by, and its kernel takes int64 alone.
 
     model = readable(model, schema)         # declared, in the interpreter's child process
-    note(read_model(model))                 # a line for the reader of a verdict
+    note(read_model(data))                  # a line for the reader of a verdict
 """
 
 from __future__ import annotations

@@ -296,8 +296,7 @@ def _released(
     """
     last = dict.fromkeys(model.main.inputs, 0)
     for position, step in enumerate(steps):
-        npu = isinstance(step, BoundOperator)
-        used = step.operator.outputs if npu else (*step.inputs, *step.outputs)
+        used = step.operator.outputs if isinstance(step, BoundOperator) else (*step.inputs, *step.outputs)
         last |= dict.fromkeys(used, position)
     kept = {*model.main.outputs}
     return tuple(

@@ -1,6 +1,6 @@
 """Refusal of a `.tflite` that no target runs: a float model, sparse weights, inputs of no fixed shape.
 
-    found = refusal(read_model(data))
+    found = refusal(model)
     found.reason            # "is a float model: CONV_2D 0 ('conv') computes in float32"
 
 Float operators beside quantized ones are no reason: QUANTIZE and DEQUANTIZE at the edges, or what follows a detector's
