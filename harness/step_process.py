@@ -1,6 +1,6 @@
 """The process in which the pipeline's builders run, so that its death fails one artifact and not the session.
 
-    note = build_in_process("tflite", pipeline, model, folder, {"leaf": "ptq"})
+    note = build_in_process("tflite", pipeline, model, folder, {"leaf": "ptq"}, compute)
 
 TensorFlow's converter crashes on some networks, Keras and TFMOT run for hours, and a model file's functions may do
 anything.  All of it happens in one worker (`hil.core.worker`), which stays warm, so that TensorFlow is imported once,

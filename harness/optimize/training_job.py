@@ -1,5 +1,7 @@
 """Training of one network, as `Recipe.train` gets it: the user's own function in place of the harness' training.
 
+    import tf_keras
+
     def train(job: TrainingJob) -> None:
         job.fit(tf_keras.optimizers.SGD(0.01, momentum=0.9))
 

@@ -1,6 +1,6 @@
 """Tasks of an executor: to make a node of the tree, or the parts of a leaf that need no board.
 
-    task = Task(model, store, node, made_of, vela, "sim", samples=8)
+    task = Task(model, store, node, made_of, vela, "sim", 8, compute)
     result = run_task(task, say)           # in this process
     run_in_child(task.as_json(), [])       # in a worker process
 
