@@ -39,6 +39,7 @@ def _with_signatures(names: Sequence[str], called: int | None = None) -> bytes:
             whole.subgraphs.append(graph)  # The buffers are the same.
         made = schema.SignatureDefT()
         made.signatureKey, made.subgraphIndex = name, number
+        made.inputs, made.outputs = _named(graph.inputs), _named(graph.outputs)
         whole.signatureDefs.append(made)
     if called is not None:
         code, call = schema.OperatorCodeT(), schema.OperatorT()
@@ -52,6 +53,14 @@ def _with_signatures(names: Sequence[str], called: int | None = None) -> bytes:
     writer = flatbuffers.Builder(1024)
     writer.Finish(whole.Pack(writer), b"TFL3")
     return bytes(writer.Output())
+
+
+def _named(indices: Sequence[int]) -> list[schema.TensorMapT]:
+    found = []
+    for index in indices:
+        found.append(schema.TensorMapT())
+        found[-1].name, found[-1].tensorIndex = f"tensor{index}", index
+    return found
 
 
 def test_only_what_the_first_signature_runs_is_left() -> None:

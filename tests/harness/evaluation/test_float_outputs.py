@@ -20,7 +20,7 @@ from tests.support.edge_models import CLASSES, SHAPE, with_edges
 
 def test_parity_counts_real_numbers_that_differ_by_less_than_one() -> None:
     one, other = np.array([[0.25, 0.5]], np.float32), np.array([[0.75, 0.5]], np.float32)
-    found = parity.compare([one], [other], None, None)
+    found = parity.compare([one], [other], None, [])
     assert (found.mismatches, found.largest) == (1, 0.5)
     assert found.first == parity.FirstDifference(0, (0, 0), 0.25, 0.75)
 
