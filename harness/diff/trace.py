@@ -83,9 +83,9 @@ class Trace:
         return "no command of its own (fused into another operator's, or nothing to do)"
 
 
-def trace_reference(int8: bytes, inputs: Sequence[Array]) -> Trace:
-    """Runs every sample on the reference kernels, from a fresh state."""
-    oracle = Interpreter(int8)
+def trace_reference(int8: bytes, inputs: Sequence[Array], *, stand_ins: bool = True) -> Trace:
+    """Runs every sample on the reference kernels (or a stand-in's), from a fresh state."""
+    oracle = Interpreter(int8, stand_ins=stand_ins)
     samples = [oracle.intermediate([array[i : i + 1] for array in inputs]) for i in range(len(inputs[0]))]
     tensors = {name: (TracedTensor(np.stack([found[name] for found in samples])),) for name in samples[0]}
     return Trace(tensors, note=oracle.stand_in)

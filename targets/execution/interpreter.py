@@ -47,11 +47,16 @@ INTERPRETERS = tuple(_DISTRIBUTIONS)
 """Names that `Interpreter` takes; the first is the oracle."""
 
 _STAND_INS = ("tflite-micro", "litert")
-_DIFFERENT = {"litert": ("FULLY_CONNECTED",), "tflite-micro": ("UNIDIRECTIONAL_SEQUENCE_LSTM",)}
-"""Stand-ins -> operators whose results are others than TensorFlow's."""
+_DIFFERENT = {"litert": ("FULLY_CONNECTED", "UNIDIRECTIONAL_SEQUENCE_LSTM"), "tflite-micro": ()}
+"""Stand-ins -> operators whose results are not those of the chip."""
+_ON_MICRO = "UNIDIRECTIONAL_SEQUENCE_LSTM"
+"""Operator of which the NPU and the firmware compute what TFLite Micro computes, and TensorFlow something else."""
 
-_NOT_KNOWN = ("Didn't find op", "crashed TFLite's reference kernels")
-"""Errors that say that TensorFlow's kernels do not know an operator, and not that the model is wrong."""
+_NOT_KNOWN = (
+    *("Didn't find op", "unresolved custom op", "crashed TFLite's reference kernels"),
+    "quantized_dimension must be in range",  # of a tensor with one scale, for which it means nothing
+)
+"""Errors that say that TensorFlow's kernels do not take what the chip runs, and not that the model is wrong."""
 
 _CHUNK = 32  # samples a request, so that progress can be told
 _START_S = 120.0  # loading the kernels from a slow disk
@@ -61,12 +66,13 @@ _SAMPLE_S = 60.0
 class Interpreter:
     """A model on reference kernels; `interpreter` is one of `INTERPRETERS`.
 
-    `stand_in` says after a run which other kernels ran in place of the oracle's, and why.  Raises `BadInputError` for
-    an unknown name, `UnavailableError` where its distribution is not installed.
+    `stand_in` says after a run which other kernels ran in place of the oracle's, and why; none do with `stand_ins`
+    False.  Raises `BadInputError` for an unknown name, `UnavailableError` where its distribution is not installed.
     """
 
-    def __init__(self, model: bytes, interpreter: str = "tensorflow") -> None:
+    def __init__(self, model: bytes, interpreter: str = "tensorflow", *, stand_ins: bool = True) -> None:
         self._model = model
+        self._stand_ins = stand_ins
         self._name = interpreter
         interpreter_version(interpreter)
         self.signature = read_signature(model)
@@ -93,7 +99,7 @@ class Interpreter:
 
     def _ask(self, inputs: Sequence[Array], header: dict[str, Any]) -> dict[str, Array]:
         ask = functools.partial(_request, self._model, inputs, len(inputs[0]))
-        if self._name != INTERPRETERS[0]:
+        if self._name != INTERPRETERS[0] or not self._stand_ins:
             return ask({**header, "interpreter": self._name})
         found, self.stand_in = _by_oracle(self._model, ask, header)
         return found
@@ -128,13 +134,19 @@ def _by_oracle(
     if key in _stood_in:
         name, line = _stood_in[key]
         return ask({**header, "interpreter": name}), line
+    kinds = _kinds(model)
+    if _ON_MICRO in kinds and not header.get("resume"):
+        with contextlib.suppress(BadInputError, UnavailableError):
+            line = f"{_micro()} in place of TensorFlow, whose {_ON_MICRO} is not the chip's"
+            found = ask({**header, "interpreter": _STAND_INS[0]})
+            _stood_in[key] = _STAND_INS[0], line
+            return found, line
     try:
         return ask({**header, "interpreter": INTERPRETERS[0]}), ""
     except BadInputError as error:
         if not any(reason in error.args[0] for reason in _NOT_KNOWN):
             raise
         refusal = error
-    kinds = {*read_signature(model).operators}
     for name in _STAND_INS:
         with contextlib.suppress(BadInputError, UnavailableError):
             if kinds.isdisjoint(_DIFFERENT[name]):
@@ -143,11 +155,21 @@ def _by_oracle(
                 _stood_in[key] = name, line
                 return found, line
     with contextlib.suppress(UnavailableError):
-        interpreter_version(_STAND_INS[0])
+        _micro()
         raise refusal
     raise BadInputError(
         refusal.args[0], hint=refusal.hint or 'pip install "ethosu-hil[tflm]" lets TFLite Micro\'s kernels stand in'
     ) from refusal
+
+
+def _micro() -> str:
+    """TFLite Micro with its version; raises `UnavailableError` where it is not installed."""
+    return f"{_STAND_INS[0]} {interpreter_version(_STAND_INS[0])}"
+
+
+@functools.lru_cache(maxsize=8)
+def _kinds(model: bytes) -> frozenset[str]:
+    return frozenset(read_signature(model).operators)
 
 
 _stood_in: dict[tuple[bytes, str], tuple[str, str]] = {}

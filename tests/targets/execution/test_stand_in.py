@@ -73,6 +73,26 @@ def test_a_diff_names_the_stand_in(micro: str) -> None:
     assert traced.trace.tensors["y"][0].values.shape == (2, 1, 16)
 
 
+def test_an_lstm_is_held_to_tflite_micros_arithmetic(micro: str, made: Callable[[str], bytes]) -> None:
+    """TensorFlow's kernel differs from it by a step for some of these samples."""
+    int8 = made("lstm")
+    inputs = [np.random.default_rng(7).integers(-128, 128, (8, 8, 4)).astype(np.int8)]
+    deployable = Deployable(int8, compile_model(int8, VelaSettings()).model)
+    expected, found = (create(name).run(deployable, inputs) for name in ("host", "sim"))
+    np.testing.assert_array_equal(found.outputs[0], expected.outputs[0])
+    assert "whose UNIDIRECTIONAL_SEQUENCE_LSTM is not the chip's" in expected.identity["stand_in"]
+
+
+def test_an_axis_that_means_nothing_is_no_fault(micro: str) -> None:
+    """TensorFlow wants the axis of a scale within the tensor, also where there is one scale for all of it."""
+    x, y = (Tensor((1, 8), scale=0.1, name=name, axis=3) for name in "xy")
+    term = Tensor((8,), scale=0.1, data=np.arange(8), axis=3)
+    model = build(Op("ADD", [x, term], [y]))
+    found = create("host").run(Deployable(model, None), [np.arange(8, dtype=np.int8)[None]])
+    np.testing.assert_array_equal(found.outputs[0][0], 2 * np.arange(8))
+    assert "quantized_dimension" in found.identity["stand_in"]
+
+
 def test_litert_does_not_stand_in_for_what_it_computes_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     """LiteRT 2.3 knows version 13 of FULLY_CONNECTED, and rounds otherwise in places."""
     monkeypatch.setattr("hil.targets.execution.interpreter._STAND_INS", ("litert",))
