@@ -93,7 +93,7 @@ def _base(pipeline: StepInputs, model: Model, folder: Path, trains: bool) -> Non
 def _technique(pipeline: StepInputs, model: Model, folder: Path, node: Node) -> None:
     from hil.harness.optimize.clipped_outputs import clipped_outputs
     from hil.harness.optimize.frozen_layers import frozen_notes
-    from hil.harness.optimize.keras.hdf5_file import load_model, save_model
+    from hil.harness.optimize.keras.hdf5_file import save_model
     from hil.harness.optimize.npu_rules import step_notes
     from hil.harness.optimize.steps import apply_checked
     from hil.harness.optimize.training import goal_of
@@ -101,11 +101,11 @@ def _technique(pipeline: StepInputs, model: Model, folder: Path, node: Node) -> 
     node = tuple(node)
     settings, text = pipeline.settings(model, node), step_title("technique", model, {"node": node})
     data, calibration = pipeline.samples(model, "train"), pipeline.calibration(model)
-    before = load_model(pipeline.keras(model, node[:-1]).path(KERAS))
+    before = _network(pipeline, model, node[:-1])
     earlier = pipeline.promises(model, node[:-1])
     epochs: list[Epoch] = []
     progress = _progress(pipeline, text)
-    teacher = load_model(pipeline.keras(model, ()).path(KERAS)) if model.recipe.train else None
+    teacher = _network(pipeline, model, ()) if model.recipe.train else None
     goal = replace(goal_of(model), teacher=teacher)
     made = apply_checked(
         node[-1],
@@ -133,15 +133,14 @@ def _technique(pipeline: StepInputs, model: Model, folder: Path, node: Node) -> 
 
 
 def _sensitivity(pipeline: StepInputs, model: Model, folder: Path, node: Node) -> None:
-    from hil.harness.optimize.keras.flat_graph import flat_model
-    from hil.harness.optimize.keras.hdf5_file import load_model
+    from hil.harness.optimize.canonical.network import canonical_network
     from hil.harness.optimize.selection import prunable_layers
     from hil.harness.optimize.sensitivity import allocate_sparsity
     from hil.harness.optimize.training import goal_of
 
     node = tuple(node)
     pipeline.say(step_title("sensitivity", model, {}), 0, 0)
-    network = flat_model(load_model(pipeline.keras(model, node[:-1]).path(KERAS)), node[-1])
+    network = canonical_network(_network(pipeline, model, node[:-1]), node[-1])
     data = pipeline.samples(model, "train")
     layers = prunable_layers(node[-1], network, model.recipe)
     write_json(folder / SPREAD, asdict(allocate_sparsity(network, data, model.recipe, layers, goal_of(model))))
@@ -165,13 +164,12 @@ def _learning_task(pipeline: StepInputs, model: Model, folder: Path, output: str
 
 
 def _predictions(pipeline: StepInputs, model: Model, folder: Path, node: Node) -> None:
-    from hil.harness.optimize.keras.hdf5_file import load_model
     from hil.harness.optimize.network_inputs import prediction_batches
 
     node = tuple(node)
     text = step_title("predictions", model, {"node": node})
     pipeline.say(text, 0, 0)
-    network = load_model(pipeline.keras(model, node).path(KERAS))
+    network = _network(pipeline, model, node)
     batches = prediction_batches(network, pipeline.samples(model, "test"), _progress(pipeline, text))
     write_arrays(folder, batches)
 
@@ -189,7 +187,6 @@ def _accuracy(pipeline: StepInputs, model: Model, folder: Path, output: str = ""
 
 def _tflite(pipeline: StepInputs, model: Model, folder: Path, leaf: str, ptq_db: float | None) -> None:
     from hil.harness.optimize.conversion import to_tflite
-    from hil.harness.optimize.keras.hdf5_file import load_model
     from hil.harness.optimize.layer_fidelity import check_fidelity
     from hil.harness.optimize.survival import check_tflite
 
@@ -197,7 +194,7 @@ def _tflite(pipeline: StepInputs, model: Model, folder: Path, leaf: str, ptq_db:
     text = step_title("tflite", model, {"leaf": leaf})
     pipeline.say(text, 0, 0)
     node = training_node(path)
-    loaded = load_model(pipeline.keras(model, node).path(KERAS))
+    loaded = _network(pipeline, model, node)
     calibration = pipeline.calibration(model).x
     tflite = to_tflite(loaded, conversion(path), calibration, _progress(pipeline, text))
     (folder / TFLITE).write_bytes(tflite)
@@ -218,6 +215,16 @@ BUILDERS: dict[str, Callable[..., Note]] = {
     "tflite": _tflite,
 }
 """Arrow -> its builder: (pipeline, model, folder, its arguments)."""
+
+
+def _network(pipeline: StepInputs, model: Model, node: Node) -> Any:
+    """Reads the Keras model of a node."""
+    from hil.harness.optimize.keras.hdf5_file import load_model
+    from hil.harness.optimize.keras.own_layers import register_layers
+
+    path = pipeline.keras(model, node).path(KERAS)
+    register_layers(path, model.build)
+    return load_model(path)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -72,7 +72,7 @@ from hil.targets.execution.signature import Signature, quantize_samples, read_si
 if TYPE_CHECKING:
     from hil.harness.vela.other_versions import OtherVela
 
-_FLAT_GRAPH = "hil.harness.optimize.keras.flat_graph"
+_CANONICAL = "hil.harness.optimize.canonical.network"
 _HDF5_FILE = "hil.harness.optimize.keras.hdf5_file"
 _CLIPPED = "hil.harness.optimize.clipped_outputs"
 _SURVIVAL = "hil.harness.optimize.survival"
@@ -80,7 +80,7 @@ _SENSITIVITY = "hil.harness.optimize.sensitivity"
 ENTRIES = {
     "base": ("hil.harness.optimize.trained_base",),
     "technique": ("hil.harness.optimize.steps", _CLIPPED, _SENSITIVITY, _HDF5_FILE),
-    "sensitivity": (_SENSITIVITY, "hil.harness.optimize.selection", _FLAT_GRAPH, _HDF5_FILE),
+    "sensitivity": (_SENSITIVITY, "hil.harness.optimize.selection", _CANONICAL, _HDF5_FILE),
     "learning_task": ("hil.harness.optimize.data_check",),
     "accuracy": ("hil.harness.metrics.accuracy",),
     "size": ("hil.harness.optimize.network_size",),

@@ -7,10 +7,13 @@ clustered kernel is multiplied by its own factor, and 16 values become thousands
 exact up to float rounding, and checked: on random inputs the outputs of each folded layer, and of the whole model,
 change by at most 1e-5 of the largest output.
 
-Layers that take a fold: Conv1D, Conv2D, Conv2DTranspose, DepthwiseConv2D, Dense, where nothing else reads the layer and
-no activation stands between.  A SeparableConv2D is split into its depthwise and its pointwise half, which can be pruned
-and clustered.  Batch normalization anywhere else stays, and `npu_rules.step_notes` reports it.  Last, the ranges of the
-channels are equalized (`equalize`).
+Layers that take a fold: Conv2D, Conv2DTranspose, DepthwiseConv2D, Dense, where nothing else reads the layer and no
+activation stands between; the canonical form gives batch normalization anywhere else such a layer.  What stays,
+`npu_rules.step_notes` reports.  Last, the ranges of the channels are equalized (`equalize`).
+
+Before quantization-aware training and clustering with TFMOT, the batch normalization of dense and transposed layers is
+folded as well (`fold_where_unquantized`): TFMOT quantizes it behind the other convolutions alone.  After clustering it
+is too late, since the factors of the channels make many weights of few.
 """
 
 from __future__ import annotations
@@ -21,19 +24,21 @@ from typing import Any
 import numpy as np
 
 from hil.core.arrays import Array
+from hil.harness.optimize.canonical.network import canonical_network
 from hil.harness.optimize.equalization import equalize
 from hil.harness.optimize.keras.flat_graph import (
     LayerCopies,
     check_equal,
     compare,
-    flatten_model,
     random_inputs,
     replay,
 )
 from hil.harness.optimize.keras.keras2 import import_keras, quiet
 from hil.harness.optimize.layers import weight_name
 
-FOLDABLE = ("Conv1D", "Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "Dense")
+FOLDABLE = ("Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "Dense")
+UNQUANTIZED_NORM = ("Conv2DTranspose", "Dense")
+"""Layers whose batch normalization TFMOT 0.8.1 and the converter leave in float."""
 _CHANNELS = {"Conv2DTranspose": (2,), "DepthwiseConv2D": (2, 3)}
 """Kernel axes of the output channels; of all other layers it is the last axis."""
 
@@ -48,27 +53,41 @@ class Fold:
 
 
 def fold(model: Any) -> Any:
-    """Returns a flat copy of `model`, folded and equalized.
+    """Returns a flat copy of `model` in its canonical form, folded and equalized.
 
     Raises `OptimizeError` naming the layer whose output would change.
     """
     with quiet():
-        split = _without_separable(flatten_model(model))
-        folds = {id(found.layer): found for layer in split.layers if (found := _fold_of(layer, split)) is not None}
-        gone = {id(part) for found in folds.values() for part in (found.norm, found.relu) if part is not None}
-        copies = LayerCopies(lambda layer, config: _changed(folds.get(id(layer)), config))
-
-        def call(layer: Any, name: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
-            return arguments[0] if id(layer) in gone else copies(layer, name, arguments, keywords)
-
-        folded = replay(split, call)
-        copies.fill()
-        for found in folds.values():
-            _fill(found, copies.of(found.layer, found.layer.name))
-        _prove(split, copies, list(folds.values()))
+        canonical = canonical_network(model, "fold")
+        folded = _folded(canonical, [found for layer in canonical.layers if (found := _fold_of(layer, canonical))])
         equalize(folded)
     compare(model, folded, random_inputs(model), f"the model {model.name}, folded")
     return folded
+
+
+def fold_where_unquantized(model: Any) -> Any:
+    """Folds batch normalization into layers for which TFMOT would leave it in float; the model itself without any."""
+    folds = [found for layer in model.layers if (found := _fold_of(layer, model))]
+    wanted = [found for found in folds if found.norm is not None and type(found.layer).__name__ in UNQUANTIZED_NORM]
+    return _folded(model, wanted) if wanted else model
+
+
+def _folded(model: Any, found: list[Fold]) -> Any:
+    """Returns a copy of a flat model with the folds, each proven on random inputs."""
+    folds = {id(fold.layer): fold for fold in found}
+    gone = {id(part) for fold in found for part in (fold.norm, fold.relu) if part is not None}
+    copies = LayerCopies(lambda layer, config: _changed(folds.get(id(layer)), config))
+
+    def call(layer: Any, name: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
+        return arguments[0] if id(layer) in gone else copies(layer, name, arguments, keywords)
+
+    with quiet():
+        made = replay(model, call)
+        copies.fill()
+        for fold in found:
+            _fill(fold, copies.of(fold.layer, fold.layer.name))
+        _prove(model, copies, found)
+    return made
 
 
 def _fold_of(layer: Any, model: Any) -> Fold | None:
@@ -140,38 +159,3 @@ def _prove(split: Any, copies: LayerCopies, folds: list[Fold]) -> None:
     for place, found in enumerate(folds):
         given = copies.of(found.layer, found.layer.name)(values[place])
         check_equal(values[len(folds) + place], np.asarray(given), f"layer {found.layer.name}, folded")
-
-
-def _without_separable(model: Any) -> Any:
-    """Splits each SeparableConv2D into a DepthwiseConv2D (NAME_depthwise) and a 1x1 Conv2D (NAME), in a copy."""
-    separable = [layer for layer in model.layers if type(layer).__name__ == "SeparableConv2D"]
-    if not separable:
-        return model
-    halves = {id(layer): _halves(layer) for layer in separable}
-    copies = LayerCopies()
-
-    def call(layer: Any, name: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
-        if id(layer) not in halves:
-            return copies(layer, name, arguments, keywords)
-        depthwise, pointwise = halves[id(layer)]
-        return pointwise(depthwise(arguments[0]))
-
-    made = replay(model, call)
-    copies.fill()
-    for layer in separable:
-        values = {weight_name(v): v.numpy() for v in layer.weights}
-        depthwise, pointwise = halves[id(layer)]
-        depthwise.set_weights([values["depthwise_kernel"]])
-        pointwise.set_weights([values["pointwise_kernel"], *([values["bias"]] if layer.use_bias else [])])
-    compare(model, made, random_inputs(model), f"the model {model.name}, its separable layers split")
-    return made
-
-
-def _halves(layer: Any) -> tuple[Any, Any]:
-    layers, config = import_keras().layers, layer.get_config()
-    shared = {key: config[key] for key in ("strides", "padding", "dilation_rate", "depth_multiplier", "kernel_size")}
-    depthwise = layers.DepthwiseConv2D(**shared, use_bias=False, name=f"{layer.name}_depthwise")
-    pointwise = layers.Conv2D(
-        layer.filters, 1, use_bias=layer.use_bias, activation=config["activation"], name=layer.name
-    )
-    return depthwise, pointwise

@@ -5,7 +5,7 @@
     frozen_notes("prune", model)        # ["prune: trains the frozen layers conv1, conv2", "prune: bn1 stays frozen"]
 
 TFMOT leaves the weights of a frozen layer unclustered and preserves neither its zeros nor its clusters, so every layer
-with a kernel is trained.  All others, such as batch normalization, stay as they are.
+with a kernel is trained.  All others, such as batch normalization and constant scales, stay as they are.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from hil.harness.optimize.canonical.scales import is_constant_scale
 from hil.harness.optimize.layers import flat_layers, kernels
 
 
@@ -47,7 +48,7 @@ def frozen_notes(technique: str, model: Any) -> list[str]:
 
 
 def _frozen_kernels(model: Any) -> list[Any]:
-    return [layer for layer, _, _ in kernels(model) if not layer.trainable]
+    return [layer for layer, _, _ in kernels(model) if not layer.trainable and not is_constant_scale(layer)]
 
 
 def _layers(names: list[str]) -> str:

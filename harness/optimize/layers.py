@@ -1,12 +1,12 @@
 """Layers and kernels that pruning, clustering and quantization change, and access to their weights.
 
-- Pruned and clustered: `Conv1D`, `Conv2D`, `Conv2DTranspose`, `Dense`.
+- Pruned and clustered: `Conv2D` (as which a `Conv1D` is computed), `Conv2DTranspose`, `Dense`.
 - Quantized: every layer of the graph.
-- Neither pruned nor clustered: `DepthwiseConv2D` and `SeparableConv2D` (TFMOT does not prune or cluster depthwise
-  kernels, by design, and its quantization splits a separable layer in two), layers named in `Recipe.keep`, and kernels
-  with no more weights than clusters.
-- A nested model is replaced by its layers first (`flat_model`); one that a layer such as `TimeDistributed` repeats
-  is refused.  TFMOT cannot quantize a nested model, and would neither prune nor cluster its kernels.
+- Neither pruned nor clustered: `DepthwiseConv2D` (TFMOT does not prune or cluster depthwise kernels, by design), layers
+  named in `Recipe.keep`, and kernels with no more weights than clusters.
+- A separable convolution is split first, and a nested model replaced by its layers (`canonical_network`); one that a
+  layer such as `TimeDistributed` repeats is refused.  TFMOT cannot quantize a nested model, and would neither prune nor
+  cluster its kernels.
 
 The techniques for the NPU have their own rules (`npu_rules`).
 """

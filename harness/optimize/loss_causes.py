@@ -13,11 +13,8 @@ from hil.harness.model import Recipe
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.layers import flat_layers, kernels, unwrap
 from hil.harness.optimize.operator_layers import named_after
-from hil.harness.optimize.paths import PRUNING
+from hil.harness.optimize.paths import PRESERVING, PRUNING
 from hil.harness.optimize.promises import Promise
-
-_PRESERVING = ("pqat", "cqat", "pcqat")
-"""Steps that preserve zeros or clusters by a quantization scheme of TFMOT."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ def cause_in_keras(promise: Promise, before: Any, after: Any, step: str, recipe:
         return Cause("its weights are NaN: the training diverged", f"lower the learning rate of Recipe.{step}")
     if promise.step == step and step in PRUNING:
         return _ties(kernel, promise)
-    if step in _PRESERVING:
+    if step in PRESERVING:
         return _cause_in_scheme(promise, before, step, recipe)
     return None
 

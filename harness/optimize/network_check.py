@@ -3,9 +3,9 @@
     check_network(network)           # BadInputError: layer scale is of the class Scale ...
 
 Refused are subclassed models, several inputs or outputs, dynamic shapes, inputs that are not float32, layers that hold
-Python code or a class of the user's own (no file can be read back that names one), channels_first (no CPU trains it and
-TensorFlow Lite does not have it), Embedding (the int8 input holds no ids), loops that crash TensorFlow's converter, and
-what TFMOT wrapped already.
+Python code or are of a class of the user's own that is not registered (no file that names it can be read back),
+channels_first (no CPU trains it and TensorFlow Lite does not have it), Embedding (the int8 input holds no ids), loops
+that crash TensorFlow's converter, and what TFMOT wrapped already.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from hil.harness.blame import first_cause
 from hil.harness.optimize.keras.any_format import WRAPPERS
 from hil.harness.optimize.keras.hdf5_file import code_in
 from hil.harness.optimize.keras.keras2 import import_keras, quiet
+from hil.harness.optimize.keras.own_layers import is_registered, is_users_own
 
 INPUT_TYPES = ("float32", "int32")
 """Types of inputs: real numbers, which are quantized, and whole ones, which stay what they are."""
@@ -65,9 +66,9 @@ def _check_layer(layer: Any) -> None:
         raise BadInputError(f"layer {name} is TFMOT's {kind}", hint=WRAPPERS[kind])
     if kind == "Lambda":
         raise BadInputError(f"layer {name} is a Lambda: it holds Python code, which no file keeps", hint=_OWN_LAYERS)
-    if type(layer).__module__.split(".")[0] not in _PACKAGES:
-        made = f"layer {name} is of the class {kind}, which is not Keras' own: no file of the network can be read back"
-        raise BadInputError(made, hint=_OWN_LAYERS)
+    if is_users_own(layer) and not is_registered(layer):
+        made = f"layer {name} is of the class {kind}, which is not registered: no file of the network can be read back"
+        raise BadInputError(made, hint="@tf_keras.saving.register_keras_serializable() above the class registers it")
     activation = getattr(layer, "activation", None)
     owner = str(getattr(activation, "__module__", "")).split(".")[0]
     if callable(activation) and owner not in (*_PACKAGES, "tensorflow"):

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from hil.harness.model import PALETTE, Recipe
+from hil.harness.optimize.canonical.network import rewriting_notes
 from hil.harness.optimize.layers import KERNELS, TOUCHED, flat_layers, kernels, unwrap, weight_name
 
 SMALLEST = 256
@@ -100,14 +101,18 @@ def _decided(layer: Any, size: int, share: float, end: str, recipe: Recipe) -> D
 
 def step_notes(step: str, before: Any, after: Any, recipe: Recipe) -> list[str]:
     """Describes for a report, in lines, the layers that a step spared, replaced or folded, and dead channels."""
-    nested = [f"model {layer.name}: replaced by its own layers" for layer in before.layers if hasattr(layer, "layers")]
+    lines = [f"model {layer.name}: replaced by its own layers" for layer in before.layers if hasattr(layer, "layers")]
+    lines += rewriting_notes(before, after)
     if step == "fold":
-        return [*nested, *_fold_notes(before, after)]
+        return [*lines, *_fold_notes(before, after)]
+    here = {layer.name for layer in flat_layers(after)}
+    gone = [layer.name for layer in flat_layers(before) if type(layer).__name__ == "BatchNormalization"]
+    lines += [f"layer {name}: folded into the layer before it" for name in gone if name not in here]
     if not step.startswith("npu_"):
-        return nested
+        return lines
     left = [decision.line for decision in decide(after, recipe) if not decision.pruned] if step in _RULED else []
     few = [f"clusters: {PALETTE} of the {recipe.clusters} asked for, as many as Vela's palette holds"]
-    return [*nested, *left, *(few if "cluster" in step and recipe.clusters > PALETTE else []), *dead_channels(after)]
+    return [*lines, *left, *(few if "cluster" in step and recipe.clusters > PALETTE else []), *dead_channels(after)]
 
 
 _LEFT = "batch normalization with no convolution or dense layer of its own before it, left"
@@ -118,9 +123,7 @@ _RULED = ("npu_prune", "npu_cluster")
 def _fold_notes(before: Any, after: Any) -> list[str]:
     was = sum(type(layer).__name__ == "BatchNormalization" for layer in flat_layers(before))
     norms = [layer.name for layer in after.layers if type(layer).__name__ == "BatchNormalization"]
-    split = [layer.name for layer in flat_layers(before) if type(layer).__name__ == "SeparableConv2D"]
     return [
-        *(f"layer {name}: split into a depthwise and a pointwise convolution" for name in split),
         *([f"{was - len(norms)} of {was} batch normalizations folded"] if was else []),
         *(f"layer {name}: {_LEFT}" for name in norms),
     ]

@@ -53,6 +53,8 @@ PRUNING = ("prune", "npu_prune")
 """Techniques that set weights to zero."""
 CLUSTERING = ("cluster", "sparse_cluster", "npu_cluster", "npu_sparse_cluster")
 """Techniques that reduce the number of distinct weights."""
+PRESERVING = ("pqat", "cqat", "pcqat")
+"""Techniques that preserve zeros or clusters by a quantization scheme of TFMOT."""
 QUANTIZING = ("qat", "pqat", "cqat", "pcqat", "npu_pcqat")
 """Techniques that fine-tune with fake quantization, whose ranges the converter uses."""
 

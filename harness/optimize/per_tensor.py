@@ -13,6 +13,7 @@ import importlib
 from typing import Any
 
 from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot
+from hil.harness.optimize.quantize_configs import own_config
 
 _DEFAULT = "tensorflow_model_optimization.python.core.quantization.keras.default_8bit."
 _KERNELS = {"Conv2D": "kernel", "Conv2DTranspose": "kernel", "DepthwiseConv2D": "depthwise_kernel"}
@@ -36,7 +37,7 @@ def _annotated_like(model: Any) -> Any:
 
     def annotated(layer: Any) -> Any:
         kernel = _KERNELS.get(type(layer).__name__) if layer.name in own else None
-        config = registry.Default8BitQuantizeConfig([kernel], ["activation"], False) if kernel else None
+        config = registry.Default8BitQuantizeConfig([kernel], ["activation"], False) if kernel else own_config(layer)
         return import_tfmot().quantization.keras.quantize_annotate_layer(layer, quantize_config=config)
 
     return annotated

@@ -17,7 +17,8 @@ from hil.harness.blame import first_cause
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
 from hil.harness.optimize.layers import flat_layers, weight_name
 from hil.harness.optimize.per_tensor import quantize_per_tensor
-from hil.harness.optimize.repairs import repairs, revive_dead_channels, settle_clusters
+from hil.harness.optimize.quantize_configs import check_activations, own_config
+from hil.harness.optimize.repairs import repairs, replaced, revive_dead_channels, settle_clusters
 
 
 def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]) -> Any:
@@ -25,6 +26,7 @@ def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]
 
     `enabled` names the repairs of TFMOT.  `preserve_sparsity` is always set: TFMOT's default is True, also for CQAT.
     """
+    check_activations(model, technique)
     if technique == "npu_pcqat":
         return _applied(lambda: quantize_per_tensor(model), model, technique, enabled)
     quantization, combine = import_tfmot().quantization.keras, import_tfmot().experimental.combine
@@ -36,21 +38,38 @@ def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]
     }[technique]()
 
     def apply() -> Any:
-        annotated = quantization.quantize_annotate_model(model)
-        return quantization.quantize_apply(*((annotated,) if scheme is None else (annotated, scheme)))
+        annotated = import_keras().models.clone_model(model, clone_function=_annotated)
+        with quantization.quantize_scope():  # which configurations of one's own need to be copied
+            return quantization.quantize_apply(*((annotated,) if scheme is None else (annotated, scheme)))
 
     return _applied(apply, model, technique, enabled)
 
 
+def _annotated(layer: Any) -> Any:
+    return import_tfmot().quantization.keras.quantize_annotate_layer(layer, quantize_config=own_config(layer))
+
+
 def _applied(apply: Callable[[], Any], model: Any, technique: str, enabled: Collection[str]) -> Any:
     try:
-        with quiet(), repairs(enabled):
+        with quiet(), repairs(enabled), _built_once():
             return apply()
     except Exception as error:  # TFMOT raises whatever Keras raises at what it rebuilt
         raise OptimizeError(
             f"{technique}: TFMOT cannot quantize {_refused(model, error)}",
-            hint="Conv2D, DepthwiseConv2D and Dense with batch normalization and ReLU work",
+            hint="post-training quantization may take it: ptq, prune, cluster, sparse_cluster, npu_sparse_cluster",
         ) from error
+
+
+def _built_once() -> Any:
+    """Marks a copied layer as built: Keras 2 would build one whose `build` calls no `super().build` once more."""
+    layer = import_keras().layers.Layer
+    original = layer.build_from_config
+
+    def build(self: Any, config: dict[str, Any]) -> None:
+        original(self, config)
+        self.built = self.built or config.get("input_shape") is not None
+
+    return replaced(layer, build_from_config=build)
 
 
 def _place(layer: Any) -> str:
@@ -89,7 +108,7 @@ def with_default_quantizers(trained: Any, enabled: Collection[str]) -> Any:
     """
     settle_clusters(trained, enabled)
     keras, quantization = import_keras(), import_tfmot().quantization.keras
-    with quiet(), quantization.quantize_scope():
+    with quiet(), quantization.quantize_scope(), _built_once():
         plain = keras.models.clone_model(trained)
     for source, target in zip(trained.layers, plain.layers, strict=True):
         values = {weight_name(v): v.numpy() for v in source.weights}

@@ -22,9 +22,9 @@ from hil.core.errors import BadInputError
 from hil.harness.data.samples import Samples
 from hil.harness.model import Recipe
 from hil.harness.optimize.activation_ranges import set_activation_ranges
-from hil.harness.optimize.batchnorm_folding import fold
+from hil.harness.optimize.batchnorm_folding import fold, fold_where_unquantized
+from hil.harness.optimize.canonical.network import canonical_network
 from hil.harness.optimize.frozen_layers import thawed
-from hil.harness.optimize.keras.flat_graph import flat_model
 from hil.harness.optimize.keras.keras2 import import_tfmot, quiet, seeded
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.network_inputs import Progress, check_samples
@@ -41,6 +41,7 @@ from hil.harness.optimize.training_history import OnEpoch
 __all__ = ["FOLD", "STEPS", "LearningGoal", "Progress", "Samples", "apply", "apply_checked"]
 
 FOLD = "fold"
+_FOLDED = ("cluster", "sparse_cluster", "qat", "pqat", "cqat", "pcqat")
 _CLUSTER_MODULE = "tensorflow_model_optimization.python.core.clustering.keras.experimental.cluster"
 
 
@@ -114,7 +115,7 @@ def apply(
     calibration: Samples | None = None,
     validation: Samples | None = None,
 ) -> Any:
-    """Applies one technique that returns a Keras model, seeded by the recipe; nested models are flattened.
+    """Applies one technique that returns a Keras model, seeded by the recipe, from the canonical form of the model.
 
     What `earlier` steps promised of layers that this one does not touch is preserved in its training.  Raises
     `BadInputError` for an unknown name or samples of another shape, `OptimizeError` if TFMOT refuses the model, or if
@@ -124,7 +125,7 @@ def apply(
         raise BadInputError(f"{technique} is no training technique", hint=f"known: {', '.join((FOLD, *STEPS))}")
     if technique == FOLD:
         return fold(model)
-    model = flat_model(model, technique)
+    model = starting_network(model, technique)
     check_samples(model, data)
     if technique in (*PRUNING, *CLUSTERING):
         check_names(model, recipe)
@@ -135,6 +136,12 @@ def apply(
     )
     with seeded(recipe.seed), thawed(model):
         return STEPS[technique](model, data, recipe, plan)
+
+
+def starting_network(model: Any, technique: str) -> Any:
+    """Returns the network that a technique is applied to: the canonical form, without what TFMOT leaves in float."""
+    network = canonical_network(model, technique)
+    return fold_where_unquantized(network) if technique in _FOLDED else network
 
 
 @dataclass(frozen=True)
@@ -159,7 +166,7 @@ def apply_checked(
     validation: Samples | None = None,
 ) -> Optimized:
     """Applies a technique to a model with the promises `earlier`; raises `LostError` for a promise that is broken."""
-    before = model if technique == FOLD else flat_model(model, technique)
+    before = model if technique == FOLD else starting_network(model, technique)
     after = apply(technique, before, data, recipe, goal, progress, earlier, on_epoch, calibration, validation)
     promises = promises_after(technique, before, earlier, recipe)
     return Optimized(after, promises, check_keras(before, after, promises, technique, recipe))

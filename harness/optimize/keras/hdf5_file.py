@@ -7,8 +7,8 @@ The steps return quantization-aware models with TFMOT's default quantizers (`wit
 `quantize_scope` is enough to read one.
 
 A store may be shared, and Keras runs code that an HDF5 file carries: its `safe_mode` is for another format.  So the
-structure is read first, and a file is refused that names a Lambda layer, a class of another package, or a function of
-TensorFlow that does more than compute.
+structure is read first, and a file is refused that names a Lambda layer, a class of another package that this process
+has not registered (`own_layers`), or a function of TensorFlow that does more than compute.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 from hil.core.errors import BadInputError
 from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot, quiet
+from hil.harness.optimize.keras.own_layers import registered_layers
 
 _CODE = ("Lambda", "__lambda__", "function", "__typespec__", "ClassMethod", "InstanceMethod")
 """Classes of a Keras configuration that hold code or name an importable object."""
@@ -60,9 +61,10 @@ def load_model(path: Path) -> Any:
         raise BadInputError(f"no Keras model {path}")
     try:
         with h5py.File(path, "r") as file:
-            carried = next(code_in(_structure(file)), None)
+            structure = _structure(file)
+        carried = next(code_in(structure), None)
         if carried is None:
-            with quiet(), tfmot.quantization.keras.quantize_scope():
+            with quiet(), tfmot.quantization.keras.quantize_scope(registered_layers(structure)):
                 return keras.models.load_model(str(path), compile=False)
     except Exception as error:
         first_line = (str(error).splitlines() or [""])[0]
@@ -84,13 +86,20 @@ def code_in(value: Any) -> Iterator[str]:
             yield str(name)
         elif name in ("TFOpLambda", "SlicingOpLambda") and not _computes(config):
             yield f"{name} {config.get('function') if isinstance(config, dict) else config}"
-        elif name is not None and module is not None and str(module).split(".")[0] not in _PACKAGES:
+        elif name is not None and module is not None and not _is_known(str(module), value.get("registered_name")):
             yield f"{module}.{name}"
         for inner in value.values():
             yield from code_in(inner)
     elif isinstance(value, list):
         for inner in value:
             yield from code_in(inner)
+
+
+def _is_known(module: str, registered: Any) -> bool:
+    """Returns whether Keras makes an object of a library's class, or of one that this process has registered."""
+    if module.split(".")[0] in _PACKAGES:
+        return True
+    return registered is not None and import_keras().saving.get_registered_object(registered) is not None
 
 
 def _computes(config: Any) -> bool:

@@ -55,7 +55,7 @@ def test_every_kind_of_layer_takes_its_batch_normalization() -> None:
     }
     for kind, model in cases.items():
         folded = fold(model)
-        assert kinds(folded) == ["InputLayer", kind], kind
+        assert kinds(folded) == ["InputLayer", *({"Conv1D": ["Reshape", "Conv2D", "Reshape"]}.get(kind, [kind]))], kind
         assert np.allclose(outputs(folded), outputs(model), atol=1e-5), kind
 
 
@@ -76,18 +76,18 @@ def test_what_cannot_be_folded_is_left_and_said() -> None:
     keras = import_keras()
     layers = keras.layers
     image = layers.Input((8, 8, 3))
-    before = layers.BatchNormalization(name="before")(image)
+    before = layers.BatchNormalization(axis=1, name="before")(image)
     shared = layers.Conv2D(4, 3, name="shared")(before)
     after = layers.BatchNormalization(name="after")(shared)
     x = layers.Add()([shared, layers.ReLU(6.0, name="six")(after)])
     x = layers.ReLU(6.0, name="limited")(layers.BatchNormalization(name="folds")(layers.Conv2D(4, 1, name="c")(x)))
     model = unsettled(keras.Model(image, x))
     folded = fold(model)
-    assert [layer.name for layer in folded.layers if "Batch" in type(layer).__name__] == ["before", "after"]
+    assert [layer.name for layer in folded.layers if "Batch" in type(layer).__name__] == ["before"]
     assert "limited" in [layer.name for layer in folded.layers]  # a ReLU6 stays a layer of its own
     lines = npu_rules.step_notes("fold", model, folded, steps.Recipe())
-    assert "1 of 3 batch normalizations folded" in lines
-    assert "layer after: batch normalization with no convolution or dense layer of its own before it, left" in lines
+    assert "2 of 3 batch normalizations folded" in lines
+    assert "layer before: batch normalization with no convolution or dense layer of its own before it, left" in lines
     assert np.allclose(outputs(folded), outputs(model), atol=1e-5)
 
 

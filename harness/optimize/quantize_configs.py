@@ -1,0 +1,53 @@
+"""Quantization of layers that TFMOT's registry lacks, by a configuration of TFMOT's own classes for each.
+
+    annotated = clone_model(model, clone_function=lambda layer: annotate(layer, own_config(layer)))
+
+Layers of one operation get fake quantization at their output, which is all that the converter needs.  A layer of the
+user's own is taken as such a layer; if it computes more than one operation, the conversion names what stays in float.
+TFMOT's schemes that preserve zeros and clusters know no transposed convolution: it gets the default quantizer, and
+`training` preserves its zeros and clusters.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from hil.core.errors import OptimizeError
+from hil.harness.optimize.canonical.activations import FUSED, activation_name
+from hil.harness.optimize.keras.hard_swish import HARD_SWISH
+from hil.harness.optimize.keras.keras2 import import_tfmot
+from hil.harness.optimize.keras.own_layers import is_users_own
+
+_DEFAULT = "tensorflow_model_optimization.python.core.quantization.keras.default_8bit."
+_AT_OUTPUT = ("Subtract", "Multiply", "Maximum", "Minimum", "PReLU", "Resizing", HARD_SWISH)
+_ACTIVATIONS_AT_OUTPUT = ("exponential",)
+_ACTIVATIONS = (*FUSED, "swish", *_ACTIVATIONS_AT_OUTPUT)
+PRESERVED_IN_TRAINING = ("Conv2DTranspose",)
+"""Layers whose zeros and clusters TFMOT's schemes do not preserve."""
+
+
+def own_config(layer: Any) -> Any:
+    """Returns TFMOT's configuration for a layer that its registry lacks; None for all others."""
+    import_tfmot()
+    kind = type(layer).__name__
+    if kind in PRESERVED_IN_TRAINING:
+        registry = importlib.import_module(f"{_DEFAULT}default_8bit_quantize_registry")
+        return registry.Default8BitConvTransposeQuantizeConfig(["kernel"], ["activation"], False)
+    configs = importlib.import_module(f"{_DEFAULT}default_8bit_quantize_configs")
+    if kind == "UpSampling2D" and type(layer._inbound_nodes[0].inbound_layers).__name__ == "AveragePooling2D":
+        return configs.NoOpQuantizeConfig()  # the converter wants one scale before and behind both
+    if kind in _AT_OUTPUT or is_users_own(layer) or activation_name(layer) in _ACTIVATIONS_AT_OUTPUT:
+        return configs.Default8BitOutputQuantizeConfig()
+    return None
+
+
+def check_activations(model: Any, technique: str) -> None:
+    """Raises `OptimizeError` for an activation of several operators, of which only the last would get a range."""
+    for layer in model.layers:
+        name = activation_name(layer)
+        if type(layer).__name__ == "Activation" and name not in _ACTIVATIONS:
+            raise OptimizeError(
+                f"{technique}: TFMOT cannot quantize layer {layer.name}: {name} is several operators without ranges",
+                hint="relu, relu6, swish, gelu, tanh and sigmoid have ranges; ptq and npu_ptq quantize some others",
+            )
