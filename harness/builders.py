@@ -77,6 +77,7 @@ def _data(pipeline: StepInputs, model: Model, folder: Path, split: str) -> None:
 
 def _base(pipeline: StepInputs, model: Model, folder: Path, trains: bool) -> None:
     from hil.harness.optimize.keras.hdf5_file import save_model
+    from hil.harness.optimize.keras.keras3 import rebuilding_notes
     from hil.harness.optimize.trained_base import base_model
 
     for output in ("", *other_outputs(model.metric)):  # what does not fit is known before anything is trained
@@ -87,6 +88,7 @@ def _base(pipeline: StepInputs, model: Model, folder: Path, trains: bool) -> Non
     held = pipeline.validation(model) if trains else None
     made = base_model(model, data, progress, epochs.append, held)
     save_model(made, folder / KERAS)
+    write_json(folder / NOTES, rebuilding_notes(made))
     write_json(folder / HISTORY, [asdict(epoch) for epoch in epochs])
 
 

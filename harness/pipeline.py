@@ -284,9 +284,9 @@ class Pipeline:
         return self._make(recipe, "sensitivity", model, node=list(node))
 
     def notes(self, model: Model, leaf: str) -> list[str]:
-        """Notes on the layers from the steps of a leaf that was made, in the order of the steps."""
+        """Notes on the layers from the base and the steps of a leaf that was made, in the order of the steps."""
         node = training_node(path_of(leaf))
-        steps = [self.keras(model, node[: length + 1]) for length in range(len(node))]
+        steps = [self.keras(model, node[:length]) for length in range(len(node) + 1)]
         return [str(line) for step in steps for line in json.loads(step.read(NOTES))]
 
     def size(self, model: Model) -> tuple[int, int]:

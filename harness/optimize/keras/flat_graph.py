@@ -9,7 +9,9 @@ front.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -81,7 +83,7 @@ def replay(model: Any, call: LayerCall) -> Any:
         keras.Input(x.shape[1:], batch_size=x.shape[0], dtype=x.dtype, name=x.node.layer.name) for x in model.inputs
     ]
     names = _Names({x.node.layer.name for x in model.inputs})
-    outputs = _through(model, inputs, call, names, "")
+    outputs = _through(model, inputs, call, _Around(names))
     return keras.Model(inputs, outputs if len(outputs) > 1 else outputs[0], name=model.name)
 
 
@@ -105,7 +107,21 @@ class _Names:
         return self._of[id(layer)]
 
 
-def _through(model: Any, inputs: Sequence[Any], call: LayerCall, names: _Names, around: str) -> list[Any]:
+@dataclass(frozen=True)
+class _Around:
+    """Where a layer stands: names in use, prefix for names, and `training` if the model inside is called with it."""
+
+    names: _Names
+    prefix: str = ""
+    training: Any = None
+
+    def inside(self, model: Any, training: Any) -> _Around:
+        """The surroundings of the layers of a nested model."""
+        training = self.training if training is None else training
+        return _Around(self.names, f"{self.prefix}{model.name}_", training)
+
+
+def _through(model: Any, inputs: Sequence[Any], call: LayerCall, around: _Around) -> list[Any]:
     """Calls the layers of a model one by one, those of a nested model in its place; returns the outputs."""
     nest = import_tensorflow().nest
     uses = model._tensor_usage_count
@@ -115,31 +131,32 @@ def _through(model: Any, inputs: Sequence[Any], call: LayerCall, names: _Names, 
             if node.is_input:
                 continue
             arguments, keywords = node.map_arguments(values)
-            given = _called(node.layer, list(arguments), keywords, call, names, around)
+            given = _called(node.layer, list(arguments), keywords, call, around)
             for key, value in zip(node.flat_output_ids, nest.flatten(given), strict=True):
                 values[key] = [value] * uses[key]
     return [values[str(id(x))].pop() for x in model.outputs]
 
 
-def _called(
-    layer: Any, arguments: list[Any], keywords: dict[str, Any], call: LayerCall, names: _Names, around: str
-) -> Any:
+def _called(layer: Any, arguments: list[Any], keywords: dict[str, Any], call: LayerCall, around: _Around) -> Any:
     if not hasattr(layer, "layers"):
         if hasattr(getattr(layer, "layer", None), "layers"):
             raise OptimizeError(
                 f"{layer.name} repeats a model inside the model",
                 hint="call its layers one by one in build, so that there is one flat model",
             )
-        return call(layer, names.of(layer, around), arguments, keywords)
+        if around.training is not None and "training" in inspect.signature(layer.call).parameters:
+            keywords = {"training": around.training} | {key: x for key, x in keywords.items() if x is not None}
+        return call(layer, around.names.of(layer, around.prefix), arguments, keywords)
     tensors = import_tensorflow().nest.flatten(arguments)
-    if any(value is not None for value in keywords.values()) or len(tensors) != len(layer.inputs):
+    given = {key for key, value in keywords.items() if value is not None}
+    if given - {"training"} or len(tensors) != len(layer.inputs):
         raise OptimizeError(f"the model {layer.name} inside the model is not called with tensors alone")
     if not getattr(layer, "_is_graph_network", False):
         raise OptimizeError(
             f"the model {layer.name} inside the model has no graph", hint="build it of Keras' own layers"
         )
-    given = _through(layer, tensors, call, names, f"{around}{layer.name}_")
-    return given if len(given) > 1 else given[0]
+    outputs = _through(layer, tensors, call, around.inside(layer, keywords.get("training")))
+    return outputs if len(outputs) > 1 else outputs[0]
 
 
 def random_inputs(model: Any) -> list[Array]:

@@ -104,4 +104,5 @@ def _is_known(module: str, registered: Any) -> bool:
 
 def _computes(config: Any) -> bool:
     function = str(config.get("function")) if isinstance(config, dict) else ""
+    function = function.removeprefix("compat.v1.")  # as Keras 2 writes a few of them
     return function.split(".")[0] in _COMPUTING if "." in function else function in _SHAPING

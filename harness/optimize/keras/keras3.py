@@ -24,9 +24,28 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import HilError, OptimizeError, UnavailableError
+from hil.harness.blame import first_cause
 from hil.harness.optimize.keras.keras2 import import_keras, quiet
-from hil.harness.optimize.keras.keras3_graph import Entry, InputSpec, Path, entries, inputs_of, traverse
-from hil.harness.optimize.keras.keras3_layers import MODELS, is_operation, label, layers_for, refuse
+from hil.harness.optimize.keras.keras3_graph import (
+    Entry,
+    InputSpec,
+    Path,
+    entries,
+    inputs_of,
+    output_names,
+    traverse,
+)
+from hil.harness.optimize.keras.keras3_layers import (
+    AUGMENTATION,
+    LEFT_OUT,
+    MODELS,
+    is_operation,
+    label,
+    layers_for,
+    left_out_notes,
+    refuse,
+)
+from hil.harness.optimize.keras.keras3_tracing import is_users_own, traced
 from hil.harness.optimize.layers import weight_name
 
 TOLERANCE = 1e-5
@@ -75,16 +94,24 @@ def rebuild(model: Any) -> Any:
 
     Raises `OptimizeError` naming a layer that cannot be rebuilt or computes another output.
     """
-    _check_classes(model)
+    if type(model).__name__ not in MODELS or is_users_own(model):
+        refuse(f"the model {model.name}", f"{type(model).__name__} is a class of its own", "use a functional model")
     if not model.built or not getattr(model, "inputs", None):
         raise OptimizeError(f"the model {model.name} has no input", hint="let keras.Input be its first layer")
     with quiet():
+        model = traced(model, import_keras3())
         entry = describe(model)
         built = construct(entry, lambda path: id(_operation_at(model, path)))
         for path, layers in built.layers.items():
             _copy_weights(_operation_at(model, path), layers, path)
         check_equivalence(model, entry, built)
+    built.network.rebuilding_notes = tuple(left_out_notes(entries(entry)))
     return built.network
+
+
+def rebuilding_notes(network: Any) -> list[str]:
+    """Returns the remarks of `rebuild` on the layers of a network that it made; none for any other."""
+    return [str(line) for line in getattr(network, "rebuilding_notes", ())]
 
 
 def construct(entry: Entry, identity: Callable[[Path], Any] = tuple) -> RebuiltNetwork:
@@ -99,10 +126,10 @@ def construct(entry: Entry, identity: Callable[[Path], Any] = tuple) -> RebuiltN
     taken = {spec.name for spec in specs}
 
     def call(path: Path, inner: Entry, arguments: list[Any], keywords: dict[str, Any]) -> Any:
-        if identity(path) not in made:
+        if identity(path) not in made or is_operation(inner):  # an operation has no weights to share
             name = next(name for name in _names(path) if name not in taken)
             made[identity(path)] = layers_for(inner, name, label(path))
-            taken.update(layer.name for layer in made[identity(path)])
+            taken.update([name, *(layer.name for layer in made[identity(path)] if hasattr(layer, "name"))])
         layers[path] = made[identity(path)]
         try:
             return _applied(layers[path], inner, arguments, keywords, label(path))
@@ -113,7 +140,18 @@ def construct(entry: Entry, identity: Callable[[Path], Any] = tuple) -> RebuiltN
 
     inputs = [keras.Input(spec.shape, name=spec.name, dtype=spec.dtype) for spec in specs]
     outputs = traverse(entry, inputs, call)
+    if isinstance(outputs, list):
+        outputs = [_output(x, name, taken) for x, name in zip(outputs, output_names(entry), strict=True)]
     return RebuiltNetwork(keras.Model(inputs, outputs, name=entry["config"]["name"]), layers)
+
+
+def _output(x: Any, name: str, taken: set[str]) -> Any:
+    """Gives the layer of an output the output's name in Keras 3, or puts one with this name behind it."""
+    layer = x._keras_history.layer
+    if layer.name == name or name in taken:
+        return x
+    taken.add(name)
+    return import_keras().layers.Activation("linear", name=name)(x)
 
 
 def _names(path: Path) -> list[str]:
@@ -124,11 +162,9 @@ def _names(path: Path) -> list[str]:
 
 def _applied(layers: Sequence[Any], entry: Entry, arguments: list[Any], keywords: dict[str, Any], where: str) -> Any:
     """Calls tf_keras layers one after another; `training` is passed only to a layer that has the argument."""
-    if is_operation(entry):
-        if any(isinstance(argument, int | float) for argument in arguments):
-            refuse(where, f"{entry['class_name']} of keras.ops gets a number", "use a layer such as Rescaling")
-        arguments = [list(arguments)] if len(arguments) > 1 else arguments
-    if "training" not in inspect.signature(layers[0].call).parameters:
+    if "training" not in inspect.signature(getattr(layers[0], "call", layers[0])).parameters:
+        keywords = {key: value for key, value in keywords.items() if key != "training"}
+    if entry["class_name"] in (*AUGMENTATION, *LEFT_OUT) and keywords.get("training"):  # their default
         keywords = {key: value for key, value in keywords.items() if key != "training"}
     if keywords.get("training"):
         refuse(where, "it is called with training=True, also when the model is used")
@@ -150,21 +186,6 @@ def describe(model: Any) -> Entry:
     return {"class_name": type(model).__name__, "config": config}
 
 
-def _check_classes(model: Any) -> None:
-    """Refuses a model or layer of a class outside Keras: its configuration does not describe its computation."""
-    if type(model).__name__ not in MODELS or not _is_kerass(model):
-        refuse(f"the model {model.name}", f"{type(model).__name__} is a class of its own", "use a functional model")
-    for layer in _operations(model):
-        if not _is_kerass(layer):
-            refuse(label([layer.name]), f"{type(layer).__name__} is a class of its own", "use Keras' own layers")
-        if type(layer).__name__ in MODELS:
-            _check_classes(layer)
-
-
-def _is_kerass(value: Any) -> bool:
-    return type(value).__module__.split(".")[0] == "keras"
-
-
 def _operations(model: Any) -> list[Any]:
     """Lists the layers, and functions of `keras.ops`, of a Keras 3 model."""
     return list(model.layers if type(model).__name__ == "Sequential" else model.operations)
@@ -181,7 +202,7 @@ def _copy_weights(source: Any, layers: Sequence[Any], path: Path) -> None:
     have = list(getattr(source, "weights", ()))
     if type(source).__name__ == "Normalization":  # Keras 2 gets its mean and variance as settings
         have = []
-    want = layers[0].weights
+    want = getattr(layers[0], "weights", [])
     if len(have) != len(want):
         refuse(label(path), f"it has {len(have)} weights, in tf_keras {len(want)}")
     for old, new in zip(have, want, strict=True):
@@ -202,10 +223,14 @@ def check_equivalence(model: Any, entry: Entry, built: RebuiltNetwork) -> None:
     def call(path: Path, inner: Entry, arguments: list[Any], keywords: dict[str, Any]) -> Any:
         """Calls one layer in both versions, on the outputs of Keras 3."""
         source = _operation_at(model, path)
+        keywords = {**keywords, "training": False}
         given = _applied(built.layers[path], inner, arguments, keywords, label(path))
         if "training" not in inspect.signature(source.call).parameters:
-            keywords = {key: value for key, value in keywords.items() if key != "training"}
-        expected = source(*arguments, **keywords)
+            del keywords["training"]
+        try:
+            expected = source(*arguments, **keywords)
+        except Exception as error:
+            refuse(label(path), f"Keras 3 itself cannot call it: {first_cause(error)}")
         several = isinstance(expected, list | tuple)
         arrays = [_array(value) for value in (expected if several else [expected])]
         _compare(arrays, list(given) if several else [given], label(path))
@@ -214,8 +239,14 @@ def check_equivalence(model: Any, entry: Entry, built: RebuiltNetwork) -> None:
     inputs = _random_inputs(entry)
     traverse(entry, inputs, call)
     whole = inputs if len(inputs) > 1 else inputs[0]
-    expected, given = import_keras3().tree.flatten(model(whole, training=False)), built.network(whole, training=False)
+    tree = import_keras3().tree
+    structured = tree.pack_sequence_as(model.input, inputs) if _is_keyed(model) else whole
+    expected, given = tree.flatten(model(structured, training=False)), built.network(whole, training=False)
     _compare([_array(value) for value in expected], given if len(expected) > 1 else [given], f"the model {model.name}")
+
+
+def _is_keyed(model: Any) -> bool:
+    return type(model).__name__ != "Sequential" and isinstance(model.input, dict)
 
 
 def _random_inputs(entry: Entry) -> list[Array]:

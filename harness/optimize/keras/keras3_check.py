@@ -26,15 +26,16 @@ from typing import Any
 
 from hil.core.errors import BadInputError
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet
+from hil.harness.optimize.keras.keras3_graph import CONSTANTS
 from hil.harness.optimize.keras.keras3_layers import (
     CONSTRAINTS,
     LAYERS,
     MODELS,
-    OPERATIONS,
     REGULARIZERS,
     label,
     refuse,
 )
+from hil.harness.optimize.keras.keras3_operations import OPERATIONS
 
 MAX_CONFIG = 64 << 20
 MAX_WEIGHTS = 1 << 30
@@ -45,6 +46,7 @@ _MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 _MODULES = (
     *("keras", "keras.layers", "keras.models", "keras.initializers", "keras.regularizers", "keras.constraints"),
     *("keras.src.models.functional", "keras.src.models.sequential", "keras.src.ops.numpy", "keras.src.ops.nn"),
+    "keras.src.ops.core",
 )
 _INITIALIZERS = (
     *("Zeros", "Ones", "Constant", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling"),
@@ -60,7 +62,7 @@ _INITIALIZERS = (
     ),
     *("IdentityInitializer", "OrthogonalInitializer"),
 )
-_PARTS = ("InputLayer", "DTypePolicy", "__keras_tensor__")
+_PARTS = ("InputLayer", "DTypePolicy", "__keras_tensor__", *CONSTANTS)
 _ALLOWED = frozenset((*LAYERS, *OPERATIONS, *MODELS, *REGULARIZERS, *CONSTRAINTS, *_INITIALIZERS, *_PARTS))
 _CODE = ("Lambda", "__lambda__", "function")
 _HINT = "build it of Keras' own layers"

@@ -10,8 +10,10 @@ symbolic tensors while a model is built, arrays while two are compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from hil.core.errors import OptimizeError
 from hil.harness.optimize.keras.keras3_layers import MODELS, label, refuse
@@ -46,7 +48,15 @@ def inputs_of(entry: Entry) -> list[InputSpec]:
             raise OptimizeError(f"the model {config['name']} has no input", hint="let keras.Input be its first layer")
         return [InputSpec("image", tuple(shape[1:]), "float32", shape[0])]
     by_name = {inner["config"]["name"]: inner for inner in config["layers"]}
-    return [_spec(by_name[name]) for name, _, _ in _references(config["input_layers"], config["name"])]
+    given = config["input_layers"]
+    found = [_spec(by_name[name]) for name, _, _ in _references(given)]
+    return [replace(spec, name=key) for spec, key in zip(found, sorted(given), strict=True)] if _keyed(given) else found
+
+
+def output_names(entry: Entry) -> list[str]:
+    """Returns the names of a model's outputs, in order: keys of a dictionary, or names of the layers or models."""
+    given = entry["config"]["output_layers"]
+    return sorted(given) if _keyed(given) else [name for name, _, _ in _references(given)]
 
 
 def _spec(entry: Entry) -> InputSpec:
@@ -89,13 +99,18 @@ def _called(
     entry: Entry, arguments: list[Any], keywords: dict[str, Any], call: Call, path: Path, around: dict[str, Any]
 ) -> Any:
     here = (*path, str(entry["config"]["name"]))
-    given = {key: value for key, value in {**keywords, **around}.items() if value is not None}
+    given = {key: value for key, value in {**keywords, **around}.items() if not _is_none(value)}
     if entry["class_name"] not in MODELS:
         return call(here, entry, arguments, given)
     flat = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], list) else arguments
     if set(given) - {"training"} or len(flat) != len(inputs_of(entry)):
         refuse(label(here), "this model inside the model is not called with tensors alone")
     return _model(entry, flat, call, here, given)
+
+
+def _is_none(value: Any) -> bool:
+    """Returns whether an argument is None, or one None for each tensor, as the masks of a model's inputs are."""
+    return value is None or (isinstance(value, list) and all(inner is None for inner in value))
 
 
 def _sequential(config: dict[str, Any], inputs: Sequence[Any], call: Call, path: Path, around: dict[str, Any]) -> Any:
@@ -108,7 +123,7 @@ def _sequential(config: dict[str, Any], inputs: Sequence[Any], call: Call, path:
 
 def _functional(config: dict[str, Any], inputs: Sequence[Any], call: Call, path: Path, around: dict[str, Any]) -> Any:
     values: dict[tuple[str, int], list[Any]] = {}
-    for (name, node, _), value in zip(_references(config["input_layers"], config["name"]), inputs, strict=True):
+    for (name, node, _), value in zip(_references(config["input_layers"]), inputs, strict=True):
         values[name, node] = [value]
     waiting = [
         (inner, place, node) for inner in config["layers"] for place, node in enumerate(inner.get("inbound_nodes", ()))
@@ -125,18 +140,35 @@ def _functional(config: dict[str, Any], inputs: Sequence[Any], call: Call, path:
         if len(later) == len(waiting):
             raise OptimizeError(f"{label([*path, later[0][0]['config']['name']])} gets a tensor that no layer gives")
         waiting = later
+    models = {inner["config"]["name"] for inner in config["layers"] if inner["class_name"] == "Functional"}
     outputs = [
-        values[name, node][tensor] for name, node, tensor in _references(config["output_layers"], config["name"])
+        values[name, node - (name in models)][tensor]  # Keras counts its own graph as a functional model's first call
+        for name, node, tensor in _references(config["output_layers"])
     ]
     return outputs[0] if len(outputs) == 1 else outputs
 
 
-def _references(value: Any, name: str) -> list[tuple[str, int, int]]:
-    """Returns (layer, call, output) of a model's inputs or outputs, which are one reference or a list."""
-    if isinstance(value, dict):
-        refuse(f"the model {name}", "its inputs or outputs are a dictionary", "give them as a list")
+def _references(value: Any) -> list[tuple[str, int, int]]:
+    """Returns (layer, call, output) of a model's inputs or outputs: one reference, a list, or a dictionary by key.
+
+    Keras takes a dictionary in the order of its sorted keys.
+    """
+    if _keyed(value):
+        value = [value[key] for key in sorted(value)]
     alone = len(value) == 3 and isinstance(value[0], str)
     return [(str(layer), int(call), int(output)) for layer, call, output in ([value] if alone else value)]
+
+
+def _keyed(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+CONSTANTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "__slice__": lambda config: slice(config["start"], config["stop"], config["step"]),
+    "__ellipsis__": lambda _: ...,
+    **dict.fromkeys(("__tensor__", "__numpy__"), lambda config: np.asarray(config["value"], config["dtype"])),
+}
+"""Class of a constant in the arguments of a call -> its value."""
 
 
 def _is_tensor(value: Any) -> bool:
@@ -154,10 +186,12 @@ def _history(value: Any) -> Iterator[tuple[str, int, int]]:
 
 
 def _filled(value: Any, values: dict[tuple[str, int], list[Any]]) -> Any:
-    """Returns a call's arguments with each tensor reference replaced by its value."""
+    """Returns a call's arguments with each tensor reference replaced by its value, and constants as Python has them."""
     if _is_tensor(value):
         layer, call, output = value["config"]["keras_history"]
         return values[layer, call][output]
+    if isinstance(value, dict) and value.get("class_name") in CONSTANTS:
+        return CONSTANTS[value["class_name"]](value["config"])
     if isinstance(value, dict):
         return {key: _filled(inner, values) for key, inner in value.items()}
     return [_filled(inner, values) for inner in value] if isinstance(value, list | tuple) else value

@@ -3,18 +3,35 @@
     layers = layers_for({"class_name": "Conv2D", "config": {...}}, "conv")      # [Conv2D], or [Conv2D, ReLU] for relu6
 
 Differences between the versions (source: both versions' `get_config`): the dtype is a policy object, `negative_slope`
-was `alpha` in LeakyReLU, `silu` was `swish`, and Keras 3 has more settings.  Such a setting is left out where its value
-means the behaviour of Keras 2, and refused where it does not.  Initializers are left out, because the weights are
-copied.  `hard_sigmoid` and `activity_regularizer` mean other things in Keras 3.
+was `alpha` in LeakyReLU, activations differ (`keras3_activations`), and Keras 3 has more settings.  Such a setting is
+left out where its value means the behaviour of Keras 2, and refused where it does not.  Initializers are left out,
+because the weights are copied.  `activity_regularizer` means another thing in Keras 3.
+
+Random augmentation is the identity at inference.  What Keras 2 has of it is rebuilt, so that the base trains with it;
+the rest is left out: `Activation("linear")` stands in its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from hil.core.errors import OptimizeError
 from hil.harness.optimize.keras.keras2 import import_keras
+from hil.harness.optimize.keras.keras3_activations import Step, activation_for
+from hil.harness.optimize.keras.keras3_operations import operation_for
+
+AUGMENTATION = (
+    *("RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomContrast", "RandomBrightness"),
+)
+"""Random layers, the identity at inference, that both versions have."""
+LEFT_OUT = (
+    *("AugMix", "CutMix", "MixUp", "RandAugment", "RandomColorDegeneration", "RandomColorJitter"),
+    *("RandomElasticTransform", "RandomErasing", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert"),
+    *("RandomPerspective", "RandomPosterization", "RandomSaturation", "RandomSharpness", "RandomShear"),
+)
+"""Random layers, the identity at inference, that Keras 2 lacks."""
 
 _OF_THREE_DIMENSIONS = (
     *("Conv", "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling"),
@@ -26,7 +43,15 @@ LAYERS = frozenset(
         *(f"Conv{dimensions}DTranspose" for dimensions in (1, 2, 3)),
         *("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"),
         *("Dense", "Activation", "Flatten", "Reshape", "Permute", "RepeatVector", "Embedding"),
-        *("Dropout", "GaussianNoise", "GaussianDropout"),
+        *(
+            "Dropout",
+            "GaussianNoise",
+            "GaussianDropout",
+            "ActivityRegularization",
+            "Identity",
+            *AUGMENTATION,
+            *LEFT_OUT,
+        ),
         *("BatchNormalization", "LayerNormalization", "GroupNormalization", "UnitNormalization"),
         *("ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"),
         *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"),
@@ -34,20 +59,11 @@ LAYERS = frozenset(
         *("SimpleRNN", "LSTM", "GRU", "Bidirectional", "TimeDistributed"),
     )
 )
-"""Layers that both versions have under the same name."""
-OPERATIONS = {
-    **{name: name for name in ("Add", "Subtract", "Multiply", "Maximum", "Minimum")},
-    **{"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"},
-}
-"""Function of `keras.ops` between tensors -> the layer or activation that computes the same."""
+"""Layers that both versions have under the same name, and those that are left out."""
 REGULARIZERS = ("L1", "L2", "L1L2")
 CONSTRAINTS = ("MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm")
 MODELS = ("Functional", "Sequential")
-_ACTIVATIONS = (
-    *("linear", "relu", "sigmoid", "tanh", "softmax", "softplus", "softsign"),
-    *("elu", "selu", "gelu", "exponential"),
-)
-_LEFT_OUT = ("name", "dtype", "fill_mode", "fill_value", "renorm_clipping", "renorm_momentum", "zero_output_for_mask")
+_UNUSED = ("name", "dtype", "fill_mode", "fill_value", "renorm_clipping", "renorm_momentum", "zero_output_for_mask")
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("synchronized", "renorm", "antialias", "pad_to_aspect_ratio", "rms_scaling"), (False,)),
     **dict.fromkeys(("quantization_config", "activity_regularizer"), (None,)),
@@ -55,6 +71,12 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "data_format": ("channels_last", None),
 }
 """Setting that Keras 2 lacks -> its values that mean the behaviour of Keras 2."""
+
+
+def left_out_notes(entries: Iterable[dict[str, Any]]) -> list[str]:
+    """Describes, in lines, the random layers that are left out."""
+    found = ((entry["class_name"], entry["config"]["name"]) for entry in entries if entry["class_name"] in LEFT_OUT)
+    return [f"layer {name} ({kind}): Keras 2 has no such augmentation, left out" for kind, name in found]
 
 
 def is_operation(entry: dict[str, Any]) -> bool:
@@ -75,21 +97,26 @@ def refuse(where: str, what: str, hint: str = "") -> NoReturn:
 def layers_for(entry: dict[str, Any], name: str, where: str = "") -> list[Any]:
     """Returns the tf_keras layers, to be called one after another, for one Keras 3 layer's configuration.
 
-    The first has the weights and gets `name`; `where` is the layer's name in errors.  Raises `OptimizeError` for a
-    layer or setting that Keras 2 lacks.
+    One of them may be a function of layers or operators.  The first has the weights and gets `name`; `where` is the
+    layer's name in errors.  Raises `OptimizeError` for a layer or setting that Keras 2 lacks.
     """
     where = where or label([name])
     kind = str(entry["class_name"])
     if is_operation(entry):
-        return [_operation(kind, name, where)]
+        made = operation_for(kind, entry["config"], name)
+        return [made or refuse(where, f"{kind} is a function of keras.ops", "use layers in its place")]
     if kind not in LAYERS:
         refuse(
             where, f"{kind} is none of the layers it knows", "replace it by usual ones, or leave it out of the model"
         )
     config = entry["config"]
     _check_type(config.get("dtype"), where)
+    if kind in LEFT_OUT:
+        return [import_keras().layers.Activation("linear", name=name)]
     if kind == "Activation":
         return _activation_layers(config["activation"], name, where)
+    if kind in AUGMENTATION:
+        return [_augmentation(kind, config, name)]
     arguments = _arguments(kind, config, where)
     named, after = _split_activation(arguments.get("activation"), name, where)
     if named is not None:
@@ -101,11 +128,18 @@ def layers_for(entry: dict[str, Any], name: str, where: str = "") -> list[Any]:
     return [layer, *after]
 
 
+def _augmentation(kind: str, config: dict[str, Any], name: str) -> Any:
+    """Returns the random layer of Keras 2, with the settings that it has."""
+    layer = getattr(import_keras().layers, kind)
+    known = set(inspect.signature(layer.__init__).parameters) - {"name", "dtype", "seed"}
+    return layer(**{key: value for key, value in config.items() if key in known}, name=name)
+
+
 def _arguments(kind: str, config: dict[str, Any], where: str) -> dict[str, Any]:
     """Returns the constructor arguments of the tf_keras layer, except its name."""
     arguments = {}
     for key, value in config.items():
-        if key in _LEFT_OUT or key.endswith("_initializer"):
+        if key in _UNUSED or key.endswith("_initializer"):
             continue
         if key in _NEUTRAL:
             if value not in _NEUTRAL[key]:
@@ -146,32 +180,28 @@ def _object(value: Any, where: str) -> Any:
     return refuse(where, f"it has the regularizer or constraint {kind}")
 
 
-def _split_activation(value: Any, name: str, where: str, *, alone: bool = False) -> tuple[str | None, list[Any]]:
-    """Returns (activation name in Keras 2, layers to call after it); `alone`: layers after it are not possible."""
-    if value is None or (isinstance(value, str) and value in _ACTIVATIONS):
-        return value, []
-    if value == "silu":
-        return "swish", []
-    layers = import_keras().layers
-    if value == "relu6" and not alone:
-        return "linear", [layers.ReLU(6.0, name=f"{name}_relu6")]
-    if value == "leaky_relu" and not alone:
-        return "linear", [layers.LeakyReLU(0.2, name=f"{name}_leaky_relu")]
+def _split_activation(value: Any, name: str, where: str, *, alone: bool = False) -> tuple[str | None, list[Step]]:
+    """Returns (activation name in Keras 2, steps to call after it); `alone`: steps after it are not possible.
+
+    `value` is the activation's name, or the configuration of a layer that serves as one.
+    """
+    if value is None:
+        return None, []
+    if isinstance(value, dict) and value.get("class_name") in LAYERS and not alone:
+        return "linear", layers_for(value, f"{name}_{value['config']['name']}", where)
+    try:
+        known, after = activation_for(value, f"{name}_{value}")
+        if not (after and alone):
+            return known, after
+    except (KeyError, TypeError):  # a dictionary is no key
+        pass
     what = value if isinstance(value, str) else value.get("class_name", "of its own")
     return refuse(where, f"its activation is {what}", "use relu or another usual one, by name, or a layer of its own")
 
 
-def _activation_layers(value: Any, name: str, where: str) -> list[Any]:
-    named, after = _split_activation(value, name, where)
-    if not after:
-        return [import_keras().layers.Activation(named, name=name)]
-    after[0]._name = name
-    return after
-
-
-def _operation(kind: str, name: str, where: str) -> Any:
-    layers = import_keras().layers
-    if kind not in OPERATIONS:
-        refuse(where, f"{kind} is a function of keras.ops", "use layers in its place")
-    known = OPERATIONS[kind]
-    return getattr(layers, known)(name=name) if known == kind else layers.Activation(known, name=name)
+def _activation_layers(value: Any, name: str, where: str) -> list[Step]:
+    if isinstance(value, dict) and value.get("class_name") in LAYERS:
+        return layers_for(value, name, where)
+    known, _ = _split_activation(value, name, where)
+    _, after = activation_for(value, name)
+    return after or [import_keras().layers.Activation(known, name=name)]
