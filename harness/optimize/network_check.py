@@ -25,7 +25,7 @@ INPUT_TYPES = ("float32", "int32")
 """Types of inputs: real numbers, which are quantized, and whole ones, which stay what they are."""
 _OWN_LAYERS = "build it of Keras' own layers"
 _PACKAGES = ("keras", "tf_keras", "tensorflow_model_optimization")
-_LOOPS = ("GRU", "SimpleRNN", "RNN", "StackedRNNCells", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+_LOOPS = ("RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 
 
 def check_network(network: Any) -> None:
@@ -81,9 +81,9 @@ def _check_layer(layer: Any) -> None:
     if kind == "Embedding":
         message = f"layer {name} is an Embedding: a quantized input holds no ids of tokens"
         raise BadInputError(message, hint="look the vectors up before the network, and give them as its input")
-    if kind in _LOOPS and not getattr(layer, "unroll", False):
-        hint = "unroll=True, or an LSTM" if hasattr(layer, "unroll") else _OWN_LAYERS
-        raise BadInputError(f"layer {name} is a {kind}, on whose loop TensorFlow's converter crashes", hint=hint)
+    if kind in _LOOPS:
+        message = f"layer {name} is a {kind}, on whose loop TensorFlow's converter crashes"
+        raise BadInputError(message, hint="an LSTM or a GRU behind a convolution")
     policy = getattr(getattr(layer, "_dtype_policy", None), "compute_dtype", None) or "float32"
     if policy != "float32" and kind != "InputLayer" and layer.weights:
         raise BadInputError(f"layer {name} computes in {policy}", hint="float32 is what the converter quantizes")

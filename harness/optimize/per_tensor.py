@@ -14,6 +14,7 @@ from typing import Any
 
 from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot
 from hil.harness.optimize.quantize_configs import own_config
+from hil.harness.optimize.recurrent import RECURRENT
 
 _DEFAULT = "tensorflow_model_optimization.python.core.quantization.keras.default_8bit."
 _KERNELS = {"Conv2D": "kernel", "Conv2DTranspose": "kernel", "DepthwiseConv2D": "depthwise_kernel"}
@@ -36,6 +37,8 @@ def _annotated_like(model: Any) -> Any:
     }
 
     def annotated(layer: Any) -> Any:
+        if type(layer).__name__ in RECURRENT:
+            return layer
         kernel = _KERNELS.get(type(layer).__name__) if layer.name in own else None
         config = registry.Default8BitQuantizeConfig([kernel], ["activation"], False) if kernel else own_config(layer)
         return import_tfmot().quantization.keras.quantize_annotate_layer(layer, quantize_config=config)

@@ -18,6 +18,7 @@ from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, i
 from hil.harness.optimize.layers import flat_layers, weight_name
 from hil.harness.optimize.per_tensor import quantize_per_tensor
 from hil.harness.optimize.quantize_configs import check_activations, own_config
+from hil.harness.optimize.recurrent import RECURRENT
 from hil.harness.optimize.repairs import repairs, replaced, revive_dead_channels, settle_clusters
 
 
@@ -46,6 +47,9 @@ def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]
 
 
 def _annotated(layer: Any) -> Any:
+    """Marks a layer for fake quantization; a recurrent one stays in float."""
+    if type(layer).__name__ in RECURRENT:
+        return layer
     return import_tfmot().quantization.keras.quantize_annotate_layer(layer, quantize_config=own_config(layer))
 
 
