@@ -10,8 +10,9 @@
 
 The converter crashes on other loops, and has no fused LSTM with 16-bit activations.  Both directions of a
 `Bidirectional(LSTM)` would share one state in the int8 file, so they are unrolled.  Keras' own unrolling splits the
-gates after the product, and the converter leaves many a SPLIT in float (TensorFlow 2.19); here each gate has a product
-of its own, and that with the inputs is one for all times.  Unrolling is exact up to float rounding, and compared.
+gates after the product, and the converter leaves many a SPLIT or UNPACK in float (TensorFlow 2.19); here each gate has
+a product of its own, and that with the inputs is one for all times.  Unrolling is exact up to float rounding, and
+compared.
 
 TFMOT 0.8.1 has no fake quantization for recurrent layers.  In quantization-aware training they stay in float, and the
 conversion takes the ranges of their activations from calibration samples.
@@ -130,7 +131,8 @@ def _over_time(inputs: Any, kernel: Any, bias: Any) -> list[Any]:
     tf = import_tensorflow()
     made = tf.matmul(tf.reshape(inputs, (-1, inputs.shape[-1])), kernel)
     made = made if bias is None else made + bias
-    return list(tf.unstack(tf.reshape(made, (-1, inputs.shape[1], made.shape[-1])), axis=1))
+    made = tf.reshape(made, (-1, inputs.shape[1], made.shape[-1]))
+    return [made[:, time] for time in range(inputs.shape[1])]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from hil.harness.optimize.conversion import to_tflite
 from hil.harness.optimize.keras.keras2 import import_keras
 from hil.harness.optimize.network_check import check_network
 from hil.harness.optimize.recurrent import unquantized_notes, unrolled
-from hil.harness.optimize.steps import TrainingData, apply
+from hil.harness.optimize.steps import Samples, apply
 
 X = np.random.default_rng(0).normal(size=(64, 4, 6)).astype(np.float32)
 LAYERS = {
@@ -64,7 +64,7 @@ def test_every_kind_converts_whole(kind: str, conversion: str) -> None:
     layer = layers.Bidirectional(layers.LSTM(4)) if kind == "Bidirectional" else getattr(layers, kind)(5)
     model = network(layer)
     check_network(model)
-    kinds = Counter(operator.kind for operator in read_tflite(to_tflite(model, conversion, X)))
+    kinds = Counter(operator.kind for operator in read_tflite(to_tflite(model, conversion, [X])))
     fused = kind == "LSTM" and conversion == "ptq"
     assert kinds["UNIDIRECTIONAL_SEQUENCE_LSTM"] == fused
     assert not kinds.keys() & {"SPLIT", "REVERSE_V2", "WHILE"}
@@ -78,12 +78,12 @@ def test_quantization_aware_training_leaves_them_in_float_and_says_so() -> None:
     recipe = Recipe(
         base=tune, prune=tune, cluster=tune, sparse_cluster=tune, qat=tune, pqat=tune, cqat=tune, pcqat=tune
     )
-    aware = apply("qat", model, TrainingData(X, np.arange(len(X)) % 3), recipe)
+    aware = apply("qat", model, Samples(X, np.arange(len(X)) % 3), recipe)
     names = {layer.name for layer in aware.layers}
     assert "quant_before" in names
     assert "memory" in names
     assert unquantized_notes("qat", aware) == ["layer memory (GRU): qat trains it in float, quantized after training"]
-    to_tflite(aware, "qat", X)
+    to_tflite(aware, "qat", [X])
 
 
 def test_a_loop_that_cannot_be_unrolled_is_named() -> None:

@@ -94,7 +94,7 @@ def test_functions_of_keras_ops_compute_the_same_and_stay_in_files(kind: str, tm
 
 def test_hard_silu_becomes_one_operator() -> None:
     network = keras3.rebuild(chain(L.Conv2D(4, 3, activation="hard_silu"), L.Flatten(), L.Dense(2)))
-    assert "HARD_SWISH" in [operator.kind for operator in read_tflite(to_tflite(network, "ptq", X))]
+    assert "HARD_SWISH" in [operator.kind for operator in read_tflite(to_tflite(network, "ptq", [X]))]
 
 
 def test_layers_of_ones_own_become_what_they_call() -> None:
