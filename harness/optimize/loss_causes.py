@@ -56,11 +56,6 @@ def _cause_in_scheme(promise: Promise, before: Any, step: str, recipe: Recipe) -
     readers = [unwrap(node.layer) for node in layer._outbound_nodes]
     kernel = _kernel(before, promise.layer)
     off = {"relu_layer", "shared_quantizer", "per_channel_guess", "kernel_regularizer"} - set(recipe.repairs)
-    if any(type(reader).__name__ == "Concatenate" for reader in readers):
-        return Cause(
-            "a Concatenate reads it, and TFMOT then gives it the default quantizer, which preserves nothing",
-            "the techniques for the NPU preserve it, or name the layer in Recipe.keep",
-        )
     if "relu_layer" in off and readers and all(_is_relu(reader) for reader in readers):
         return _switched_off("relu_layer", "a separate ReLU reads it")
     if "shared_quantizer" in off and step == "pcqat" and (dense := _without_zeros(before, type(layer).__name__)):

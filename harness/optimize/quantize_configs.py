@@ -4,8 +4,8 @@
 
 Layers of one operation get fake quantization at their output, which is all that the converter needs.  A layer of the
 user's own is taken as such a layer; if it computes more than one operation, the conversion names what stays in float.
-TFMOT's schemes that preserve zeros and clusters know no transposed convolution: it gets the default quantizer, and
-`training` preserves its zeros and clusters.
+TFMOT's schemes that preserve zeros and clusters know no transposed convolution: it gets the default quantizer.  What a
+Concatenate reads has it too.  `training` preserves the zeros and clusters of both (`loses_promises`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hil.harness.optimize.canonical.activations import FUSED, activation_name
 from hil.harness.optimize.keras.hard_swish import HARD_SWISH
 from hil.harness.optimize.keras.keras2 import import_tfmot
 from hil.harness.optimize.keras.own_layers import is_users_own
+from hil.harness.optimize.layers import unwrap
 
 _DEFAULT = "tensorflow_model_optimization.python.core.quantization.keras.default_8bit."
 _AT_OUTPUT = ("Subtract", "Multiply", "Maximum", "Minimum", "PReLU", "Resizing", HARD_SWISH)
@@ -25,6 +26,17 @@ _ACTIVATIONS_AT_OUTPUT = ("exponential",)
 _ACTIVATIONS = (*FUSED, "swish", *_ACTIVATIONS_AT_OUTPUT)
 PRESERVED_IN_TRAINING = ("Conv2DTranspose",)
 """Layers whose zeros and clusters TFMOT's schemes do not preserve."""
+
+
+def loses_promises(layer: Any) -> bool:
+    """Returns whether TFMOT's schemes preserve neither zeros nor clusters of a layer, so that `training` does it.
+
+    They know no transposed convolution, and give what a Concatenate reads the default quantizer.
+    """
+    readers = [unwrap(node.layer) for node in layer._outbound_nodes]
+    return type(layer).__name__ in PRESERVED_IN_TRAINING or any(
+        type(reader).__name__ == "Concatenate" for reader in readers
+    )
 
 
 def own_config(layer: Any) -> Any:

@@ -18,7 +18,7 @@ from hil.harness.model import Recipe
 from hil.harness.optimize.layers import flat_layers, is_clusterable, is_prunable, kernels
 from hil.harness.optimize.npu_rules import clustered_layers, pruned_layers
 from hil.harness.optimize.paths import CLUSTERING, PRESERVING, PRUNING
-from hil.harness.optimize.quantize_configs import PRESERVED_IN_TRAINING
+from hil.harness.optimize.quantize_configs import loses_promises
 
 _SPLIT = "_depthwise"
 """End of the name of a separable convolution's half after the fold."""
@@ -78,5 +78,5 @@ def touched_layers(technique: str, model: Any, recipe: Recipe) -> set[str]:
         return set(cluster_counts(technique, model, recipe))
     if technique == "npu_pcqat":
         return set(clustered_layers(model, recipe))
-    unpreserved = PRESERVED_IN_TRAINING if technique in PRESERVING else ()
-    return {layer.name for layer in flat_layers(model) if type(layer).__name__ not in unpreserved}
+    scheme_loses = loses_promises if technique in PRESERVING else lambda _: False
+    return {layer.name for layer in flat_layers(model) if not scheme_loses(layer)}

@@ -227,11 +227,13 @@ def test_promises_are_artifacts_that_the_next_step_and_the_conversion_depend_on(
 
 def test_a_loss_comes_out_of_the_pipeline_with_its_layer_and_cause(tmp_path: Path) -> None:
     arms = """
-    arms = [layers.Conv2D(8, 1, activation="relu", name=name)(x) for name in ("left", "right")]
-    x = layers.Concatenate()(arms)
+    x = layers.ReLU()(layers.Conv2D(8, 1, name="left")(x))
     return"""
     text = model_file().replace("    return keras.Model", arms.strip("\n") + " keras.Model")
+    text = text.replace("recipe=Recipe(", "recipe=Recipe(repairs=(), ")
     model = load_model_file(write(tmp_path, {"models/blobs.py": text}) / "models/blobs.py")
-    with pytest.raises(LostError, match=r"layer left lost its zeros after pqat: .*; a Concatenate reads it") as error:
+    with pytest.raises(
+        LostError, match=r"layer left lost its zeros after pqat: .*; a separate ReLU reads it, and the repair"
+    ) as error:
         Pipeline(Store(tmp_path / "store")).int8(model, "pqat")
     assert (error.value.layer, error.value.step) == ("left", "pqat")
