@@ -208,11 +208,6 @@ def interpreter_version(interpreter: str) -> str:
     raise UnavailableError(f"{distribution} is not installed", hint=f"pip install {distribution}")
 
 
-def end_reference() -> None:
-    """Ends the process of the reference kernels; the next request starts another."""
-    _worker().close()
-
-
 @functools.cache
 def _worker() -> Worker:
     return Worker("hil.targets.execution.interpreter_child:run")
