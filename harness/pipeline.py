@@ -95,8 +95,9 @@ ENTRIES = {
 """Arrow -> the modules that do its work; further modules on which its result depends follow from their imports."""
 TRAINING = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
 _KERAS_LIBRARIES = ("keras", "h5py")
-_RUNNING = ("tensorflow", "numpy", "ethos-u-vela", "numba")
-"""Vela's own configuration file gives `sim` its clocks and memory speeds."""
+_RUNNING = ("tensorflow", "tflite-micro", "ai-edge-litert", "numpy", "ethos-u-vela", "numba")
+"""What the outputs of `host` and `sim` depend on, where it is installed: TensorFlow or what stands in for it, and Vela,
+whose own configuration file gives `sim` its clocks and memory speeds."""
 
 
 def _quiet(text: str, done: int, total: int) -> None:
