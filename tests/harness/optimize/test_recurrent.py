@@ -49,11 +49,17 @@ def test_unrolled_layers_compute_the_same() -> None:
             pass
 
 
-def test_a_state_that_is_handed_on_is_named() -> None:
+def test_states_and_masks_are_named() -> None:
     keras = import_keras()
-    x = keras.Input(X.shape[1:])
-    model = keras.Model(x, keras.layers.GRU(5, return_state=True, name="memory")(x))
-    with pytest.raises(OptimizeError, match="layer memory hands its state on"), unrolled(model, "ptq"):
+    layers = keras.layers
+    x, state = keras.Input(X.shape[1:]), keras.Input((5,))
+    given = keras.Model([x, state], layers.GRU(5, name="memory")(x, initial_state=state))
+    handed = keras.Model(x, layers.GRU(5, return_state=True, name="memory")(x))
+    masked = keras.Model(x, layers.GRU(5, name="memory")(layers.Masking(name="masking")(x)))
+    for model in (given, handed):
+        with pytest.raises(OptimizeError, match=r"^layer memory gets a state or hands it on"), unrolled(model, "ptq"):
+            pass
+    with pytest.raises(OptimizeError, match=r"^layer memory gets a mask from masking"), unrolled(masked, "ptq"):
         pass
 
 
