@@ -148,7 +148,7 @@ def _reshaped(x: Any, target: Sequence[int | None], name: str) -> Any:
     first, *sample = target
     sizes = list(x.shape[1:])
     fixed = None not in (*sizes, *sample) and -1 not in sample
-    if first is None or (fixed and first == -1 and np.prod(sizes) == np.prod(sample)):
+    if first is None or (fixed and first == -1 and np.prod(sizes) == np.prod([size or 0 for size in sample])):
         return import_keras().layers.Reshape([int(-1 if size is None else size) for size in sample], name=name)(x)
     return named(import_tensorflow().reshape(x, [int(-1 if size is None else size) for size in target]), name)
 
@@ -254,7 +254,7 @@ def _matmul(_: Settings, name: str) -> Function:
 
 def _cast(settings: Settings, name: str) -> Function | None:
     linear = import_keras().layers.Activation("linear", name=name)
-    return linear if settings.get("dtype") == "float32" else None  # type: ignore[no-any-return]
+    return linear if settings.get("dtype") == "float32" else None
 
 
 def _pool(kind: str) -> Callable[[Settings, str], Function]:
