@@ -25,7 +25,7 @@ from hil.core.tflite.weights import read_tflite
 from hil.harness.blame import first_cause
 from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet
-from hil.harness.optimize.layers import flat_layers
+from hil.harness.optimize.layers import flat_layers, weight_name
 from hil.harness.optimize.network_inputs import Progress, as_inputs, as_outputs
 from hil.harness.optimize.recurrent import has_fused, recurrent_layers, unrolled
 from hil.harness.optimize.tensor_order import in_order
@@ -126,7 +126,8 @@ def _converter(keras_model: Any, conversion: str, calibration: Sequence[Array], 
             if conversion == "int16x8"
             else operators.TFLITE_BUILTINS_INT8
         ]
-    if conversion == "npu_ptq":
+    trained = conversion == "qat" and _is_calibrated(keras_model, conversion)
+    if conversion == "npu_ptq" or (trained and _is_trained_per_tensor(keras_model)):
         _one_scale_a_kernel(converter)
     return converter
 
@@ -134,6 +135,12 @@ def _converter(keras_model: Any, conversion: str, calibration: Sequence[Array], 
 def _is_calibrated(keras_model: Any, conversion: str) -> bool:
     """Returns whether the converter needs samples: not for a model with a trained range everywhere."""
     return conversion != "qat" or any(recurrent_layers(keras_model))
+
+
+def _is_trained_per_tensor(keras_model: Any) -> bool:
+    """Returns whether a quantization-aware model has one scale a kernel; with samples, the converter makes many."""
+    ends = [weight for weight in keras_model.weights if weight_name(weight).endswith("kernel_min")]
+    return all(len(end.shape) == 0 for end in ends)
 
 
 def _samples(

@@ -89,7 +89,8 @@ def test_quantization_aware_training_leaves_them_in_float_and_says_so() -> None:
     assert "quant_before" in names
     assert "memory" in names
     assert unquantized_notes("qat", aware) == ["layer memory (GRU): qat trains it in float, quantized after training"]
-    to_tflite(aware, "qat", [X])
+    operators = read_tflite(to_tflite(aware, "qat", [X]))
+    assert {len(operator.scales) for operator in operators if operator.weights is not None} == {1}  # as it was trained
 
 
 def test_a_loop_that_cannot_be_unrolled_is_named() -> None:
