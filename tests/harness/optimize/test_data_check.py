@@ -174,3 +174,36 @@ def test_the_kind_of_a_loss_of_keras_2_and_3() -> None:
     assert loss_kind(Mine()).kind == "regression"
     assert loss_kind(keras2.losses.get("bce")).kind == "binary"
     assert loss_kind(lambda y, p: 0).kind == "unknown"
+
+
+def two_ended() -> Any:
+    keras = import_keras()
+    layers = keras.layers
+    one, two = layers.Input((6,), name="one"), layers.Input((4,), name="two")
+    x = layers.Concatenate()([one, two])
+    return keras.Model([one, two], [layers.Dense(3, name="side")(x), layers.Dense(1, name="far")(x)])
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "metric", "line"),
+    [
+        (X, SIDES, None, r"2 inputs \(one, two\), the samples are 1 array .*'one': \.\.\., 'two'"),
+        ((X, X), SIDES, None, r"2 outputs \(side, far\), the labels are 1 array .*'side': \.\.\., 'far'"),
+        ((X, X), {"side": SIDES}, None, r"samples of input two have shape \(6,\), the network takes \(4,\)"),
+        ((X, X[:, :4]), (SIDES, YES), None, "side, far have labels: say of which the metric is"),
+        ((X, X[:, :4]), {"side": SIDES}, {"far": "binary"}, "the metric is of the output far, which has no labels"),
+        ((X, X[:, :4]), {"side": SIDES}, {"fra": "binary"}, "of fra, which is no output"),
+        ((X, X[:, :4]), {"side": TARGETS}, None, "labels"),
+    ],
+)
+def test_data_that_does_not_fit_several_inputs_and_outputs_is_one_line(x: Any, y: Any, metric: Any, line: str) -> None:
+    of = model(two_ended, "logits", metric)
+    with pytest.raises(BadInputError, match=line) as error:
+        check_data(of, Samples(x, y), Samples(x, y))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_the_only_labelled_output_is_that_of_the_metric() -> None:
+    samples = Samples((X, X[:, :4]), {"side": SIDES})
+    found = check_data(model(two_ended), samples, samples)
+    assert (found.task.metric, found.interface.output, found.interface.outputs) == ("top1", 0, ("side", "far"))
