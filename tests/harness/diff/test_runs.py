@@ -12,6 +12,7 @@ from hil.harness.commands.inputs import random_inputs
 from hil.harness.diff.coverage import Coverage
 from hil.harness.diff.difference import compare
 from hil.harness.diff.runs import RunTracer
+from hil.harness.diff.trace import trace_reference
 from hil.harness.vela.settings import VelaSettings
 from hil.targets import create
 from hil.targets.execution.signature import read_signature
@@ -52,12 +53,13 @@ def test_where_fvp_is_not_sim_only_outputs_are_compared(made: Made) -> None:
 
 @pytest.mark.usefixtures("with_fvp")
 def test_where_fvp_is_sim_its_commands_are_named(made: Made) -> None:
-    """TFLite's LSTM kernel differs from the NPU by a step; the NPU's commands are known."""
+    """TensorFlow's LSTM kernel differs from the NPU by a step; the NPU's commands are known."""
     int8 = made("lstm")
     tracer = tracer_of(int8, samples=3)
+    tensorflow = trace_reference(int8, tracer.inputs, stand_ins=False)
     fvp = tracer.trace("fvp")
     assert "sim gives the same" in fvp.notes[0]
-    first = compare(fvp.trace, tracer.trace("host").trace, read_signature(int8)).first
+    first = compare(fvp.trace, tensorflow, read_signature(int8)).first
     assert first is not None
     assert first.operator == "UNIDIRECTIONAL_SEQUENCE_LSTM"
     (listing,) = fvp.listings
