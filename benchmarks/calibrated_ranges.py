@@ -45,7 +45,8 @@ def with_settings(model: Model, seed: int, repairs: tuple[str, ...], samples: in
 def metric_of(pipeline: Pipeline, model: Model, leaf: str, samples: int) -> float:
     """Makes the int8 file of a leaf, and returns its metric on the first test samples."""
     int8 = pipeline.int8(model, leaf).read(TFLITE)
-    x, y = (part[:samples] for part in pipeline.samples(model, "test"))
+    few = pipeline.samples(model, "test").take(slice(0, samples))
+    (x,), (y,) = few.x, few.y
     signature = read_signature(int8)
     run = pipeline.outputs("host", Deployable(int8, None), [quantize(signature.inputs[0], x)], Origin(model.name, leaf))
     task, outputs = pipeline.learning_task(model), dequantize(signature.outputs[0], run.outputs[0])

@@ -71,7 +71,7 @@ def rows_of(model: Model, seed: int, leaves: list[str], observer: View, store: S
     )
     observer.say(f"seed {seed}")
     found = walk(seeded, bench, Budget(), policy="all", leaves=leaves, observer=observer)
-    _, labels = pipeline.samples(seeded, "test")
+    (labels,) = pipeline.samples(seeded, "test").y
     made = [leaf for leaf in found.leaves if leaf.status is LeafStatus.MET]
     outputs = {leaf.name: _outputs(bench, bench.deploy(seeded, leaf.name)) for leaf in made}
     return [_row(leaf, seed, deep, seeded, outputs, labels) for leaf in made]

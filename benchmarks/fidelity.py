@@ -187,7 +187,7 @@ def figure(found: Fidelity) -> float | None:
 
 def rows_of(model: Model, pipeline: Pipeline) -> Iterator[tuple[str, Fidelity]]:
     """Figures of all leaves and all broken files of a model, `ptq` first."""
-    x = pipeline.samples(model, "train")[0][: model.recipe.calibration]
+    x = pipeline.calibration(model).x
     for leaf in PATHS:
         try:
             node = training_node(path_of(leaf))
@@ -196,11 +196,11 @@ def rows_of(model: Model, pipeline: Pipeline) -> Iterator[tuple[str, Fidelity]]:
         except HilError as error:
             print(f"  {model.name} {leaf}: {error}", flush=True)
             continue
-        yield leaf, measure_fidelity(int8, keras_model, x[:COMPARED])
+        yield leaf, measure_fidelity(int8, keras_model, [array[:COMPARED] for array in x])
     base = load_model(pipeline.keras(model, ()).path(KERAS))
     for kind, made in broken(base):
         with quiet():
-            yield kind, measure_fidelity(to_tflite(made, "ptq", x), base, x[:COMPARED])
+            yield kind, measure_fidelity(to_tflite(made, "ptq", x), base, [array[:COMPARED] for array in x])
 
 
 def main() -> None:

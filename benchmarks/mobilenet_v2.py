@@ -41,4 +41,4 @@ def _make() -> bytes:
         if isinstance(layer, tf_keras.layers.BatchNormalization):
             layer.momentum = 0.0
     model(samples, training=True)
-    return to_tflite(model, "ptq", samples)
+    return to_tflite(model, "ptq", [samples])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,11 +33,9 @@ def ranges(aware: Any) -> dict[str, tuple[float, float]]:
     return found
 
 
-def calibrated(
-    network: Any, samples: Array | Sequence[Array], technique: str = "qat"
-) -> dict[str, tuple[float, float]]:
+def calibrated(network: Any, samples: Array, technique: str = "qat") -> dict[str, tuple[float, float]]:
     aware = make_quantization_aware(network, technique, REPAIRS)
-    set_activation_ranges(aware, samples)
+    set_activation_ranges(aware, [samples])
     return ranges(aware)
 
 
@@ -190,7 +187,7 @@ def test_the_network_runs_in_float_batch_by_batch_and_tfmot_is_as_it_was() -> No
         sizes.append(len(values))
         return values
 
-    batches = list(run_in_float(aware, IMAGES, observe))
+    batches = list(run_in_float(aware, [IMAGES], observe))
     assert {len(batch[0]) for batch in batches} == set(sizes) == {BATCH, 5}
     for place, expected in enumerate(network.predict(IMAGES, verbose=0)):
         assert np.concatenate([batch[place] for batch in batches]) == pytest.approx(expected, abs=1e-5)

@@ -28,7 +28,7 @@ def scaled(factor: float, *behind: Any, activation: str = "linear") -> Any:
 
 
 def lines(network: Any, samples: Array = SAMPLES) -> list[str]:
-    return clipped_outputs(network, samples)
+    return clipped_outputs(network, [samples])
 
 
 def test_an_output_that_leaves_its_range_is_named_with_its_share() -> None:
@@ -49,7 +49,7 @@ def test_an_output_within_its_range_or_hardly_outside_is_no_line() -> None:
     assert lines(scaled(1)) == []
     assert lines(scaled(2.5)) == []  # 2 % of the values, an error of 5 % of the standard deviation
     calibrated = scaled(20)
-    set_activation_ranges(calibrated, SAMPLES)
+    set_activation_ranges(calibrated, [SAMPLES])
     assert lines(calibrated) == []
 
 

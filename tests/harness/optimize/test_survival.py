@@ -135,7 +135,7 @@ def test_a_model_named_like_one_of_its_layers_takes_no_operator_from_another(nam
         kernel, bias = layer.get_weights()
         kernel.ravel()[: 6 * place] = 0
         layer.set_weights([kernel, bias])
-    rows = measure_tflite(to_tflite(network, "ptq", np.ones((10, 6), np.float32)), network)
+    rows = measure_tflite(to_tflite(network, "ptq", [np.ones((10, 6), np.float32)]), network)
     assert [row.layer for row in rows] == ["wide", "first/inner", "last"]
 
 
