@@ -18,7 +18,7 @@ from hil.harness.optimize.canonical.one_dimension import without_one_dimension
 from hil.harness.optimize.canonical.operators import with_layers_for_operators
 from hil.harness.optimize.canonical.scales import with_depthwise_scales
 from hil.harness.optimize.canonical.separable import without_separable
-from hil.harness.optimize.keras.flat_graph import compare, flat_model, random_inputs
+from hil.harness.optimize.keras.flat_graph import compare, flat_model, flatten_model, random_inputs
 from hil.harness.optimize.keras.hard_swish import HARD_SWISH
 from hil.harness.optimize.layers import flat_layers
 
@@ -34,13 +34,16 @@ _REWRITINGS = (
 
 def canonical_network(model: Any, technique: str) -> Any:
     """Returns the flat, rewritten network; raises `OptimizeError` if a rewriting is not exact."""
-    flat = made = flat_model(model, technique)
+    flat = flat_model(model, technique)
+    if any(len(layer._inbound_nodes) > 1 for layer in flat.layers):
+        flat = flatten_model(flat)  # TFMOT strips wrappers from layers that stay in the wrapped model as well
+    made = flat
     for rewriting in _REWRITINGS:
         before, made = made, rewriting(made)
         if made is not before:
             what = rewriting.__name__.replace("_", " ")
             compare(before, made, random_inputs(before), f"the model {model.name}, {what}")
-    return made if made is not flat else flat
+    return made
 
 
 def rewriting_notes(before: Any, after: Any) -> list[str]:
