@@ -171,6 +171,8 @@ class Pipeline:
     def samples(self, model: Model, split: str) -> Samples:
         """The samples of a split in the order of the network's inputs and outputs."""
         loaded = self.loaded_samples(model, split)
+        if model.tflite is not None:
+            return _arranged_for_int8(model, loaded)
         if split != "train" or "validation" in model.data.splits or not model.data.validation:
             return self.interface(model).arranged(loaded)
         return self.interface(model).arranged(held_out(loaded, model.data.validation, model.recipe.seed)[0])
@@ -501,13 +503,23 @@ def _network(model: Model) -> dict[str, str]:
     return inputs
 
 
+def _signature_of_int8(model: Model) -> Signature:
+    return read_signature(model.file(model.tflite or "").read_bytes(), str(model.tflite))
+
+
+def _arranged_for_int8(model: Model, samples: Samples) -> Samples:
+    """The samples in the order of an int8 file's inputs and outputs."""
+    signature = _signature_of_int8(model)
+    return samples.arranged([spec.name for spec in signature.inputs], [spec.name for spec in signature.outputs])
+
+
 def _of_int8(model: Model, samples: Samples, output: str) -> Mapping[str, Any]:
     """The learning task and the interface of an int8 file, as JSON."""
-    signature = read_signature(model.file(model.tflite or "").read_bytes(), str(model.tflite))
-    inputs, outputs = ([spec.name for spec in specs] for specs in (signature.inputs, signature.outputs))
+    signature = _signature_of_int8(model)
     output, metric = metric_of_output(model.metric, output)
-    samples = samples.arranged(inputs, outputs)
-    found = interface(inputs, outputs, samples, output, takes_all=takes_all_outputs(metric))
+    samples = _arranged_for_int8(model, samples)
+    names = samples.inputs.names, samples.labels.names
+    found = interface(names[0], names[1], samples, output, takes_all=takes_all_outputs(metric))
     task = task_of_int8(metric, samples.y, signature, found)
     return {"task": task.as_json(), "interface": found.as_json()}
 
