@@ -33,6 +33,7 @@ DEFAULT = "sim"
 RESERVED = frozenset(
     {
         *("target", "model", "models", "technique", "samples", "store", "inputs", "outputs", "output", "seed", "cpu"),
+        *("threads", "reproducible"),
         *(
             "accelerator",
             "memory-mode",

@@ -139,7 +139,7 @@ def test_every_artifact_names_the_code_that_made_it(trained: Path, tmp_path: Pat
     pipeline = Pipeline(Store(store))
     int8 = pipeline.int8(blobs, "ptq").read(TFLITE)
     deployable = Deployable(int8, pipeline.compiled(int8, VelaSettings()).model)
-    x, _ = pipeline.samples(blobs, "test")
+    (x,) = pipeline.samples(blobs, "test").x
     for target in ("host", "sim"):
         pipeline.outputs(target, deployable, [np.zeros(x[:1].shape, np.int8)])
     pipeline.size(blobs)
@@ -157,7 +157,7 @@ def test_every_artifact_names_the_code_that_made_it(trained: Path, tmp_path: Pat
 def test_other_data_or_another_network_redoes_everything(trained: Path, tmp_path: Path, change: str) -> None:
     replacements = {"data": (), "network": [("Conv2D(16", "Conv2D(12")], "loader": [("0.6", "0.5")]}[change]
     blobs = model(tmp_path, *replacements, data=change)
-    assert made_anew(trained, blobs, "ptq") == Counter(learning_task=1, base=1, tflite=1, predictions=1)
+    assert made_anew(trained, blobs, "ptq") == Counter(data=2, learning_task=1, base=1, tflite=1, predictions=1)
 
 
 def test_a_damaged_model_is_made_again_and_is_the_same(trained: Path, tmp_path: Path) -> None:
@@ -174,9 +174,10 @@ def test_the_float_outputs_are_those_of_the_nodes_model(trained: Path, tmp_path:
     from hil.harness.optimize.keras.hdf5_file import load_model
 
     pipeline, blobs = Pipeline(Store(trained)), model(tmp_path)
-    x, y = pipeline.samples(blobs, "test")
+    samples = pipeline.samples(blobs, "test")
+    (x,), (y,) = samples.x, samples.y
     for node in ((), ("prune",)):
-        outputs = pipeline.predictions(blobs, node)
+        (outputs,) = pipeline.predictions(blobs, node)
         expected = load_model(pipeline.keras(blobs, node).path(KERAS)).predict(x, verbose=0)
         np.testing.assert_allclose(outputs, expected, atol=1e-5)
         assert np.mean(outputs.argmax(axis=1) == y) > 0.9
@@ -207,9 +208,13 @@ def run(path: Path, store: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 INTERRUPTIONS = (
-    ("blobs: base 10/48", signal.SIGKILL, ["learning_task"]),
-    ("blobs: prune 10/12", signal.SIGINT, ["base", "learning_task"]),
-    ("blobs: converting prune 0/0", signal.SIGKILL, ["base", "learning_task", "prune", "tflite"]),  # that of ptq
+    ("blobs: base 10/48", signal.SIGKILL, ["data", "learning_task"]),
+    ("blobs: prune 10/12", signal.SIGINT, ["base", "data", "learning_task"]),
+    (
+        "blobs: converting prune 0/0",
+        signal.SIGKILL,
+        ["base", "data", "learning_task", "prune", "tflite"],
+    ),  # that of ptq
 )
 """Step at which a run is interrupted, the way, and the steps that must be finished by then."""
 
@@ -232,7 +237,7 @@ def test_interrupted_runs_lose_and_spoil_nothing(trained: Path, tmp_path: Path) 
     told = [line for _, line in run(blobs.path, store)]
     assert {line.rpartition(" ")[0] for line in told} == {TOLD["tflite"]}
     assert finished.items() <= content(store).items()
-    assert sorted(steps(store)) == sorted(TOLD)
+    assert sorted(steps(store)) == sorted([*TOLD, "data"])
     assert not list((store / "unfinished").iterdir())
     whole, restarted = (Pipeline(Store(root)).int8(blobs, "prune") for root in (trained, store))
     assert restarted.read(TFLITE) == whole.read(TFLITE)

@@ -59,7 +59,7 @@ def test_the_end_of_a_steps_process_is_one_line(
     with pytest.raises(CrashError, match=line) as caught:
         pipeline.int8(model(tmp_path, old, old + added), "ptq")
     assert caught.value.exit_code == 2
-    assert not list(pipeline.store.artifacts())
+    assert {artifact.step for artifact in pipeline.store.artifacts()} <= {"data"}
     assert not list((pipeline.store.root / "unfinished").iterdir())
     good = model(tmp_path / "good")
     assert pipeline.int8(good, "ptq").read(TFLITE), "the next step has a process again"

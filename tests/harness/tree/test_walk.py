@@ -143,7 +143,7 @@ def test_interrupted_and_killed_a_walk_goes_on_where_it_was(tmp_path: Path) -> N
             told += child.stderr.readlines()
         assert child.returncode == code, told
         made.append(finished(folder / "store"))
-    assert {path.parent.name for path in made[0]} == {"learning_task", "base", "prune"}
+    assert {path.parent.name for path in made[0]} == {"data", "learning_task", "base", "prune"}
     assert made[0] == made[1]
     assert anew(in_process(folder, folder / "store", "pqat")) == {"prune > pqat"}
 
