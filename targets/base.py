@@ -29,7 +29,8 @@ Progress = Callable[[int, int], None]
 class Deployable:
     """A model ready for a target.
 
-    `int8` is the quantized TFLite file before Vela, `compiled` is Vela's output for it; at least one is given.
+    `int8` is the quantized TFLite file before Vela, `compiled` is Vela's output for it, or an ExecuTorch program (a
+    `.pte`, for a target that takes `File.PROGRAM`); at least one is given.
     `compiled` is None for a model that is to run on CPU kernels.  `npu` is the NPU it was compiled for.
     """
 

@@ -33,6 +33,7 @@ class File(Enum):
 
     INT8 = "the int8 model"
     COMPILED = "an output of Vela"
+    PROGRAM = "an ExecuTorch program"
 
 
 class Role(Enum):

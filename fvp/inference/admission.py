@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hil.core.errors import BadInputError
-from hil.fvp.inference.firmware import Firmware
+from hil.core.executorch_program import Program, is_program
+from hil.fvp.inference.firmware import EXECUTORCH, RUNTIMES, Firmware
+from hil.fvp.inference.program_admission import check_program
 from hil.npu.cpu_views import check_views
 from hil.npu.vela_output import CompiledModel, NpuOperator, is_compiled, read_compiled
 
 
 def check(
     model: bytes, input_sizes: Sequence[int], output_sizes: Sequence[int], macs: int, firmware: Firmware
-) -> CompiledModel | None:
+) -> CompiledModel | Program | None:
     """The compiled model; None for one without NPU operators.  Sizes are bytes of each input and output.
 
     Raises `BadInputError` for what is no model, does not fit the firmware's memory, or was compiled for another NPU.
@@ -30,6 +32,11 @@ def check(
     ):
         if size > region.size:
             raise BadInputError(f"the {what} of {size} bytes do not fit the firmware's {region.size} bytes")
+    if is_program(model) != (firmware.runtime == EXECUTORCH):
+        kind = "an ExecuTorch program" if is_program(model) else "no ExecuTorch program"
+        raise BadInputError(f"the model is {kind}, and the firmware runs {RUNTIMES[firmware.runtime]} models")
+    if is_program(model):
+        return check_program(model, input_sizes, output_sizes, macs, firmware)
     if model[4:8] != b"TFL3":
         raise BadInputError("the model is not a TFLite file")
     if not is_compiled(model):

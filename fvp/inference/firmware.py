@@ -6,7 +6,7 @@
 Arm's *inference runner* (ml-embedded-evaluation-kit: TFLM, CMSIS-NN with Helium, the Ethos-U driver) is in the PyPI
 wheel `mlia-ethos-u`, ready built.  It takes a model at a fixed address of DDR, all inputs one after the other without
 padding at another, runs one inference, copies all outputs, likewise, to a third, and ends with the byte EOT on UART
-0.
+0.  The wheel has a second one for the U55, which runs ExecuTorch programs (`.pte`) in the same way.
 
 A user's own firmware does the same at other addresses: `firmware_description` reads them from a small TOML.
 
@@ -26,7 +26,11 @@ from hil.core.errors import BadInputError, UnavailableError
 
 DISTRIBUTION = "mlia-ethos-u"
 
-_RUNNER = "resources/backends/applications/inference_runner-sse-300-26.03.0-tflm-{}-Default-noTA"
+TFLM, EXECUTORCH = "tflm", "executorch"
+RUNTIMES = {TFLM: "TFLite", EXECUTORCH: "ExecuTorch"}
+"""Runtimes of runners: each with the kind of model that it runs."""
+
+_RUNNER = "resources/backends/applications/inference_runner-sse-300-26.03.0-{}-{}-Default-noTA"
 _ELF = "mlek_inference_runner.axf"
 _HINT = f"pip install {DISTRIBUTION}"
 
@@ -59,7 +63,8 @@ class Firmware:
     """A runner: its ELF file, the file's SHA-256 (hexadecimal), its layout, and the NPU that its driver is for.
 
     `memory_modes` are those of Vela's for which its memories are set up.  `metrics`: it prints the `<metrics>` record;
-    `completed` is the text on its UART that says that an inference went well, empty if its end says so.
+    `completed` is the text on its UART that says that an inference went well, empty if its end says so.  `runtime` is
+    one of `RUNTIMES`.
     """
 
     path: Path
@@ -69,6 +74,7 @@ class Firmware:
     memory_modes: tuple[str, ...] = ("Shared_Sram", "Sram_Only")
     metrics: bool = True
     completed: str = "Inference completed."
+    runtime: str = TFLM
 
 
 _DATA = FirmwareLayout(
@@ -78,26 +84,37 @@ _DATA = FirmwareLayout(
     arena=MemoryRange(0x3100_0000, 2 << 20),
 )
 RUNNERS = {
-    "ethos-u55": Firmware(Path(_RUNNER.format("ethos-U55")), "", _DATA),
+    "ethos-u55": Firmware(Path(_RUNNER.format(TFLM, "ethos-U55")), "", _DATA),
     "ethos-u65": Firmware(
-        Path(_RUNNER.format("ethos-U65")),
+        Path(_RUNNER.format(TFLM, "ethos-U65")),
         "",
         replace(_DATA, arena=MemoryRange(0x7000_0000, 2 << 20), fast=MemoryRange(0x3100_0000, 384 << 10)),
         "ethos-u65",
         ("Dedicated_Sram", "Dedicated_Sram_256KB", "Dedicated_Sram_512KB"),
     ),
 }
-"""Arm's inference runners for the Corstone-300 by their NPU; `path` is the folder in the wheel's package."""
+"""Arm's TFLM runners for the Corstone-300 by their NPU; `path` is the folder in the wheel's package."""
+EXECUTORCH_RUNNERS = {
+    "ethos-u55": Firmware(Path(_RUNNER.format(EXECUTORCH, "ethos-U55")), "", _DATA, runtime=EXECUTORCH)
+}
+"""Arm's ExecuTorch runners likewise."""
 
 
-def runner(npu: str = "ethos-u55") -> Firmware:
-    """Arm's inference runner (TFLM) for `npu`.
+def known_runner(npu: str, runtime: str = TFLM) -> Firmware:
+    """What is known of Arm's runner for `npu`; raises `BadInputError` if there is none."""
+    runners = EXECUTORCH_RUNNERS if runtime == EXECUTORCH else RUNNERS
+    if npu not in runners:
+        kind, known = "" if runtime == TFLM else f"{RUNTIMES[runtime]} ", ", ".join(runners)
+        raise BadInputError(f"there is no {kind}inference runner for {npu}", hint=f"there is one for {known}")
+    return runners[npu]
+
+
+def runner(npu: str = "ethos-u55", runtime: str = TFLM) -> Firmware:
+    """Arm's inference runner for `npu` with `runtime`.
 
     Raises `UnavailableError` if its wheel is not installed, `BadInputError` if there is none for that NPU.
     """
-    if npu not in RUNNERS:
-        raise BadInputError(f"there is no inference runner for {npu}", hint=f"there is one for {', '.join(RUNNERS)}")
-    known = RUNNERS[npu]
+    known = known_runner(npu, runtime)
     # Finding the package does not import it: that would cost a second.
     spec = importlib.util.find_spec("mlia")
     for folder in (spec.submodule_search_locations or []) if spec else []:

@@ -9,6 +9,7 @@ The TOML:
     memory_modes = ["Shared_Sram", "Sram_Only"]          # of Vela's; this is the default
     metrics = true                                       # it prints the <metrics> record
     completed = "Inference completed."                   # what it prints when all went well; "" if its end says so
+    runtime = "tflm"                                     # or "executorch", for .pte files; this is the default
     model   = { address = 0x90000000, size = 0x2000000 }
     inputs  = { address = 0x92000000, size = 0x1000000 }
     outputs = { address = 0x93000000, size = 0x1000000 }
@@ -27,13 +28,22 @@ from pathlib import Path
 from hil.core.errors import BadInputError
 from hil.core.toml_table import TomlTable, parse_toml
 from hil.fvp.command_line import elf
-from hil.fvp.inference.firmware import RUNNERS, Firmware, FirmwareLayout, MemoryRange, sha256_of
+from hil.fvp.inference.firmware import (
+    RUNNERS,
+    RUNTIMES,
+    TFLM,
+    Firmware,
+    FirmwareLayout,
+    MemoryRange,
+    known_runner,
+    sha256_of,
+)
 
 _REGIONS, _OPTIONAL = ("model", "inputs", "outputs", "arena"), "fast"
 _ADDRESSES = 1 << 32
 
 
-def load(path: Path, npu: str = "ethos-u55") -> Firmware:
+def load(path: Path, npu: str = "ethos-u55", runtime: str = TFLM) -> Firmware:
     """The user's firmware: a TOML that describes it, or an ELF with the addresses of Arm's runner for `npu`.
 
     Raises `BadInputError` for a file that is neither, or describes memory that cannot be.
@@ -42,7 +52,7 @@ def load(path: Path, npu: str = "ethos-u55") -> Firmware:
         beside = path.with_suffix(".toml")
         if not beside.is_file():
             elf.check(path, "the firmware")
-            return replace(RUNNERS[npu], path=path, sha256=sha256_of(path))
+            return replace(known_runner(npu, runtime), path=path, sha256=sha256_of(path))
         path = beside
     elif path.suffix != ".toml":
         raise BadInputError(f"{path} is no ELF file for a 32-bit Arm CPU", hint="give an ELF, or a TOML about one")
@@ -63,11 +73,13 @@ def read(path: Path) -> Firmware:
     memory_modes = top.words("memory_modes", usual.memory_modes)
     metrics = top.switch("metrics", usual.metrics)
     completed = top.text("completed", usual.completed)
+    runtime = top.text("runtime", usual.runtime, RUNTIMES)
     names = (*_REGIONS, _OPTIONAL) if _OPTIONAL in top else _REGIONS
     regions = {name: _region(top, name) for name in names}
     top.end()
     _check_overlap(path, regions)
-    return Firmware(path.parent / program, "", FirmwareLayout(**regions), npu, memory_modes, metrics, completed)
+    layout = FirmwareLayout(**regions)
+    return Firmware(path.parent / program, "", layout, npu, memory_modes, metrics, completed, runtime)
 
 
 def _region(top: TomlTable, name: str) -> MemoryRange:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hil.core.errors import BadInputError, FaultError, HilError, ProtocolError
+from hil.core.executorch_program import Program
 from hil.core.npu_config import NpuConfig
 from hil.fvp.command_line import contract
 from hil.fvp.command_line.parameters import Value
@@ -72,7 +73,7 @@ def run_inference(
     parameters: Mapping[str, Value] | None = None,
     stop: threading.Event | None = None,
 ) -> Inference:
-    """Runs `model` (an int8 TFLite file, or Vela's output) once; gives `output_sizes` bytes of each output.
+    """Runs `model` (an int8 TFLite file, Vela's output, or a `.pte`) once; gives `output_sizes` bytes of each output.
 
     See `run_inferences`.
     """
@@ -96,7 +97,7 @@ def run_inferences(
     stop: threading.Event | None = None,
     finished: Callable[[int], None] | None = None,
 ) -> list[Inference]:
-    """Runs `model` (an int8 TFLite file, or Vela's output) on each of `samples`, which are the bytes of each input.
+    """Runs `model` (an int8 TFLite file, Vela's output, or a `.pte`) on each of `samples`, the bytes of each input.
 
     Each gives `output_sizes` bytes of each output.  `time_limit_s` is for one sample, in seconds that the FVP computes
     or waits; `finished` is called with how many are done.  `engine` is a name, or the result of `engine.find`; `npu`
@@ -193,9 +194,9 @@ def _command_line(
     )
 
 
-def _left_to_cpu(failure: str, compiled: CompiledModel | None) -> str:
+def _left_to_cpu(failure: str, compiled: CompiledModel | Program | None) -> str:
     """A hint on the operators that a failure names and that Vela left to the firmware's CPU kernels."""
-    operators = compiled.main.operators if compiled else ()
+    operators = compiled.main.operators if isinstance(compiled, CompiledModel) else ()
     kinds = dict.fromkeys(found.kind for found in operators if isinstance(found, CpuOperator))
     named = [kind for kind in kinds if re.search(rf"\b{kind}\b", failure)]
     return f"Vela left {', '.join(named)} to the CPU, and the firmware's kernel does not take it" if named else ""
@@ -207,7 +208,7 @@ def _result(
     sizes: Sequence[int],
     program: Engine,
     firmware: Firmware,
-    compiled: CompiledModel | None,
+    compiled: CompiledModel | Program | None,
 ) -> Inference:
     told = report.read(uart, firmware.completed)
     if mismatch := report.MAC_MISMATCH.search(uart):

@@ -71,6 +71,10 @@ def one_of(names: Sequence[str]) -> str:
 
 
 Target = Annotated[str, typer.Option(help=f"Where it runs: {one_of(registry.names())}.")]
+TargetOfFile = Annotated[
+    str | None,
+    typer.Option(help=f"Where it runs: {one_of(registry.names())} ({registry.DEFAULT}, or one that takes the file)."),
+]
 
 
 def with_declared(command: Callable[..., None]) -> Callable[..., None]:

@@ -13,6 +13,7 @@ import typer
 
 from hil.harness.commands import arguments, unused_options
 from hil.harness.commands.inputs import random_inputs, read_inputs
+from hil.harness.commands.runnable import check_takes_programs, read_runnable, target_of
 from hil.harness.vela.settings import VelaOptions
 from hil.targets import registry
 
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 @arguments.with_declared
 def run(
-    model: Annotated[Path, typer.Argument(metavar="MODEL.tflite", help="An int8 model, or a Vela output.")],
-    target: arguments.Target = registry.DEFAULT,
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL.tflite", help="An int8 model, a Vela output, or a .pte (ExecuTorch).")
+    ],
+    target: arguments.TargetOfFile = None,
     inputs: arguments.Inputs = None,
     outputs: Annotated[
         Path | None, typer.Option(metavar="OUT.npz", help="Outputs as the model gives them, by tensor name.")
@@ -44,19 +47,21 @@ def run(
     from hil.harness.results.recording import Recording
     from hil.harness.results.records import DeploymentRecord, FigureRecord
     from hil.targets.declaration import File
-    from hil.targets.execution.signature import read_signature, require_runnable
+    from hil.targets.execution.signature import require_runnable
 
     if outputs:
         check_output(outputs, "--outputs", (".npz", ""))
     unused_options.refuse_beside_inputs(inputs, samples=samples)
+    data, signature, is_program = read_runnable(model)
+    target = target or target_of(is_program)
     declared = registry.declaration(target)
+    if is_program:
+        check_takes_programs(declared, model)
     made = registry.make(declared, registry.make_options([target], of_targets)[target])
-    data = arguments.read_entry_point(model)
-    signature = read_signature(data, str(model))
     require_runnable(signature, str(model))
     settings = _settings(vela, data, signature)
     if cpu and signature.compiled:
-        raise BadInputError(f"--cpu: {model} is a Vela output, which needs the NPU", hint="give the int8 model")
+        raise BadInputError(f"--cpu: {model} is compiled for the NPU", hint="give the int8 model")
     compiled = not cpu and File.COMPILED in declared.takes
     if File.COMPILED not in declared.takes:
         unused_options.warn_vela(vela, f"{target} runs the int8 model as it is, nothing is compiled")
@@ -86,10 +91,10 @@ def run(
 
 def _settings(vela: VelaOptions, data: bytes, signature: Signature) -> VelaSettings:
     """The settings of Vela; a Vela output was made for an accelerator of its own."""
-    from hil.npu.vela_output import read_compiled
+    from hil.targets.execution.placement import accelerator_of
 
     if signature.compiled and vela.accelerator is None:
-        vela = replace(vela, accelerator=read_compiled(data).accelerator.name)
+        vela = replace(vela, accelerator=accelerator_of(data).name)
     return vela.settings()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hil.core.measurement import Trust
 from hil.core.options import option
-from hil.targets.declaration import Declaration
+from hil.targets.declaration import Declaration, File
 from hil.targets.execution.options import jobs
 
 
@@ -18,7 +18,8 @@ class FvpOptions:
     `engine` is `auto`, `arm`, `docker` or `open`; `executable` is Arm's FVP if it is not in a usual place.
 
     `parameters` are the FVP's, as `-C` takes them, besides those that a run needs.  `firmware` is the user's (see
-    `hil.fvp.inference.firmware.load`); without, it is Arm's for the model's NPU.  `jobs` samples run at a time (None:
+    `hil.fvp.inference.firmware.load`); without, it is Arm's for the model's NPU and file.  `runner` says which of
+    Arm's that must be.  `jobs` samples run at a time (None:
     as many as there are cores), `time_limit_s` is for one of them, boot included: seconds that it computes, or waits.
     """
 
@@ -35,6 +36,12 @@ class FvpOptions:
     firmware: Path | None = option(
         None, metavar="FILE", help="An ELF, or a TOML about one, for fvp (Arm's inference runner)."
     )
+    runner: str = option(
+        "",
+        metavar="RUNTIME",
+        help="Arm's inference runner: tflm or executorch (that of the model's file).",
+        commands=("run",),
+    )
     jobs: int | None = jobs()
     time_limit_s: float = 120.0
 
@@ -44,6 +51,7 @@ TARGET = Declaration(
     summary="Arm's firmware on a Corstone-300; cycles are simulated on Arm's FVP, modelled on the open one",
     implementation="hil.targets.fvp.target:FvpTarget",
     options=FvpOptions,
+    takes=(File.INT8, File.COMPILED, File.PROGRAM),
     latency=Trust.SIMULATED,
     cpu_kernels=True,
     reports_arena=True,

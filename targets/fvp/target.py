@@ -26,12 +26,13 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
+from hil.core.executorch_program import is_program
 from hil.core.measurement import Measurement, Trust
 from hil.core.tflite.memory_plan import without_plan
 from hil.fvp.command_line import contract
 from hil.fvp.engines.engine import check_name, find
 from hil.fvp.inference.admission import check_memory_mode
-from hil.fvp.inference.firmware import Firmware, runner
+from hil.fvp.inference.firmware import EXECUTORCH, RUNTIMES, TFLM, Firmware, runner
 from hil.fvp.inference.firmware_description import load
 from hil.fvp.inference.inference import Inference, can_restore, run_inferences
 from hil.npu.accelerator import Accelerator
@@ -39,7 +40,8 @@ from hil.npu.timing.memory_system import MemorySystem
 from hil.targets.base import Deployable, Progress, Run
 from hil.targets.counters import BY_LABEL, TOTAL
 from hil.targets.execution.placement import check_accelerator, model_file
-from hil.targets.execution.signature import Signature, TensorSpec, check_inputs, read_signature, require_runnable
+from hil.targets.execution.program_signature import deployed_signature
+from hil.targets.execution.signature import Signature, TensorSpec, check_inputs, require_runnable
 from hil.targets.fvp import FvpOptions
 
 _NPU = "NPU "
@@ -64,7 +66,9 @@ class FvpTarget:
         chosen = options or FvpOptions()
         check_name(chosen.engine)
         self._program = functools.cache(lambda npu: find(chosen.engine, chosen.executable, npu))
-        self._named = chosen.firmware
+        self._named, self._runner = chosen.firmware, chosen.runner
+        if chosen.runner not in ("", *RUNTIMES):
+            raise BadInputError(f"--runner {chosen.runner}: one of {', '.join(RUNTIMES)}")
         if chosen.firmware:
             load(chosen.firmware)  # Before anything is compiled or started.
         self._time_limit_s = chosen.time_limit_s
@@ -74,23 +78,25 @@ class FvpTarget:
         if taken := _OWN & self._parameters.keys():
             raise BadInputError(f"the FVP's parameter {min(taken)} is set by the run itself", hint="leave it out")
 
-    def _firmware(self, npu: str) -> Firmware:
-        return load(self._named, npu) if self._named else runner(npu)
+    def _firmware(self, npu: str, runtime: str) -> Firmware:
+        return load(self._named, npu, runtime) if self._named else runner(npu, runtime)
 
     def identity(self) -> dict[str, str]:
         """Engine, its version, the reason for which `auto` chose it, forced parameters, and the firmware.
 
         Raises `UnavailableError` where one of them is missing.
         """
-        return self._identity(_USUAL_NPU)
+        return self._identity(_USUAL_NPU, TFLM)
 
-    def _identity(self, npu: str) -> dict[str, str]:
+    def _identity(self, npu: str, runtime: str) -> dict[str, str]:
         program = self._program(npu)
         found = {
             "engine": program.name,
             "engine_version": program.version,
-            "firmware": self._firmware(npu).sha256,
+            "firmware": self._firmware(npu, runtime).sha256,
         }
+        if runtime != TFLM:
+            found["runner"] = runtime
         if program.why:
             found["engine_choice"] = program.why
         if self._parameters:
@@ -103,17 +109,20 @@ class FvpTarget:
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
         """See `Target.run`; the log is the UART's of all samples."""
         data = model_file(model)
-        signature = read_signature(data)
+        signature = deployed_signature(data)
+        runtime = EXECUTORCH if is_program(data) else TFLM
+        self._check_runner(runtime)
         require_runnable(signature)
-        samples = check_inputs(signature, inputs)
+        check_inputs(signature, inputs)
+        firmware = self._firmware(model.npu.family, runtime)
         if signature.compiled:
             check_accelerator(data, model.npu.accelerator)
             if not model.npu.config_text:
-                check_memory_mode(model.npu.memory_mode, self._firmware(model.npu.family))
-        else:
+                check_memory_mode(model.npu.memory_mode, firmware)
+        elif runtime == TFLM:
             data = without_plan(data)  # TFLite Micro follows one blindly.
-        identity = self._identity(model.npu.family)
-        inferences = self._all(data, signature, model, inputs, samples, progress)
+        identity = self._identity(model.npu.family, runtime)
+        inferences = self._all(data, signature, model, firmware, inputs, progress)
         identity |= _placement(model, inferences[0])
         return Run(
             tuple(_outputs(spec, place, inferences) for place, spec in enumerate(signature.outputs)),
@@ -122,18 +131,26 @@ class FvpTarget:
             "\n".join(f"--- sample {number}\n{inference.uart}" for number, inference in enumerate(inferences)),
         )
 
+    def _check_runner(self, runtime: str) -> None:
+        """Raises `BadInputError` for a file that the runner which the user named does not run."""
+        if self._runner not in ("", runtime):
+            raise BadInputError(
+                f"--runner {self._runner} runs {RUNTIMES[self._runner]} models, and this is no such file",
+                hint=f"leave it out: --runner {runtime} runs this one",
+            )
+
     def _all(
         self,
         data: bytes,
         signature: Signature,
         model: Deployable,
+        firmware: Firmware,
         inputs: Sequence[Array],
-        samples: int,
         progress: Progress | None,
     ) -> list[Inference]:
         """Runs every sample, in `jobs` processes at a time; the first failure, or Ctrl-C, ends all others."""
         macs = Accelerator.from_name(model.npu.accelerator).macs
-        program, firmware = self._program(model.npu.family), self._firmware(model.npu.family)
+        program, samples = self._program(model.npu.family), len(inputs[0])
         sizes = [int(np.prod(spec.shape)) * spec.dtype.itemsize for spec in signature.outputs]
         size = math.ceil(samples / self._jobs) if can_restore(program, self._parameters) else 1
         pieces = [range(samples)[first : first + size] for first in range(0, samples, size)]
