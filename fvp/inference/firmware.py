@@ -48,7 +48,8 @@ class FirmwareLayout:
     """Addresses of a runner firmware's data.
 
     Inputs and outputs lie one after the other, without padding, in the model's order.  `fast` is the memory beside the
-    arena that the driver gives to a model of Vela's memory mode Dedicated_Sram; None if it gives none.
+    arena that the driver gives to a model of Vela's memory mode Dedicated_Sram; None if it gives none.  `scratch` is
+    the NPU's own in a runner that has it apart from the arena (ExecuTorch's).
     """
 
     model: MemoryRange
@@ -56,6 +57,7 @@ class FirmwareLayout:
     outputs: MemoryRange
     arena: MemoryRange
     fast: MemoryRange | None = None
+    scratch: MemoryRange | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,12 @@ RUNNERS = {
 }
 """Arm's TFLM runners for the Corstone-300 by their NPU; `path` is the folder in the wheel's package."""
 EXECUTORCH_RUNNERS = {
-    "ethos-u55": Firmware(Path(_RUNNER.format(EXECUTORCH, "ethos-U55")), "", _DATA, runtime=EXECUTORCH)
+    "ethos-u55": Firmware(
+        Path(_RUNNER.format(EXECUTORCH, "ethos-U55")),
+        "",
+        replace(_DATA, scratch=MemoryRange(0x9400_0000, 32 << 20)),
+        runtime=EXECUTORCH,
+    )
 }
 """Arm's ExecuTorch runners likewise."""
 

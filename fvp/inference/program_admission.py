@@ -36,13 +36,16 @@ def check_program(
             "the program was compiled for Dedicated_Sram, for which the runner sets up no memory",
             hint='export it with EthosUCompileSpec(..., memory_mode="Shared_Sram")',
         )
-    needed = program.planned_bytes + max(delegate.scratch_bytes for delegate in delegates)
-    if needed > firmware.layout.arena.size:
-        raise BadInputError(
-            f"the program needs {needed} bytes for its tensors and the NPU's scratch, and the runner's memory for both "
-            f"has {firmware.layout.arena.size}",
-            hint='EthosUCompileSpec(..., extra_flags=["--optimise=Size"]) needs less',
-        )
+    layout = firmware.layout
+    for what, needed, place in (
+        ("for its tensors", program.planned_bytes, layout.arena),
+        ("of scratch for the NPU", max(delegate.scratch_bytes for delegate in delegates), layout.scratch),
+    ):
+        if place is not None and needed > place.size:
+            raise BadInputError(
+                f"the program needs {needed} bytes {what}, and the runner has {place.size}",
+                hint="smaller inputs or fewer channels need less, and so does more of it in one delegate",
+            )
     return program
 
 

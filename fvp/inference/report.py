@@ -34,6 +34,7 @@ _MOST_QUOTED = 300
 
 _METRICS = re.compile(r"<metrics>([^<]*)</metrics>")
 _ARENA = re.compile(r"tensor arena\) size used: (\d{1,19})\b")
+_EXECUTORCH_MEMORY = re.compile(r"(?:Method|Temp) memory: Used: \d{1,19}; Peak: (\d{1,19});")
 _OUTPUT = re.compile(r"output tensor/s worth (\d{1,19}) bytes")
 _ERROR = re.compile(r"(?:ERROR - |(?<![A-Z])E: |TFLM - )+([^\r\n]+?)(?=ERROR - |\r|\n|$)")
 _UNUSABLE = re.compile(
@@ -63,17 +64,25 @@ def read(uart: str, completed: str = "Inference completed.") -> Report:
 
     Raises `ProtocolError` if the record for programs is damaged.
     """
-    arena, output = _ARENA.search(uart), _OUTPUT.search(uart)
+    output = _OUTPUT.search(uart)
     errors = list(dict.fromkeys(match.strip() for match in _ERROR.findall(uart)))
     failure = "; ".join(error[:_MOST_QUOTED] for error in errors[:2])
     return Report(
         _counters(uart),
-        int(arena[1]) if arena else None,
+        _arena_used(uart),
         int(output[1]) if output else None,
         completed in uart,
         failure,
         bool(_UNUSABLE.search("\n".join(errors))),
     )
+
+
+def _arena_used(uart: str) -> int | None:
+    """Bytes of TFLM's arena; or the sum of ExecuTorch's two peaks, of which the last pair is that of the inference."""
+    if arena := _ARENA.search(uart):
+        return int(arena[1])
+    peaks = [int(peak) for peak in _EXECUTORCH_MEMORY.findall(uart)]
+    return sum(peaks[-2:]) if peaks else None
 
 
 def _counters(uart: str) -> dict[str, int]:

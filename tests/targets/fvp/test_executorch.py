@@ -1,0 +1,99 @@
+"""ExecuTorch programs on Arm's ExecuTorch runner: `hil run model.pte`.
+
+The programs and what ExecuTorch's own references give for them are in `tests/support/executorch`, with the script that
+made them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hil.core.errors import BadInputError
+from hil.core.executorch_program import read_program
+from hil.core.npu_config import NpuConfig
+from hil.fvp.inference.firmware import EXECUTORCH, runner
+from hil.fvp.inference.program_admission import check_program
+from hil.harness.commands.runnable import read_runnable, target_of
+from hil.harness.commands.run import run
+from hil.targets import create
+from hil.targets.base import Deployable
+from hil.targets.execution.placement import accelerator_of
+
+PROGRAMS = Path(__file__).parents[2] / "support" / "executorch"
+
+
+def _data(name: str) -> bytes:
+    return (PROGRAMS / f"{name}.pte").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["four_convolutions", "add"])
+def test_outputs_equal_those_of_executorchs_reference(name: str) -> None:
+    """`add` takes and gives real numbers: the runner's own kernels quantize them."""
+    arrays = np.load(PROGRAMS / f"{name}.npz")
+    inputs = [arrays[key] for key in sorted(arrays.files) if key.startswith("input_")]
+    done = create("fvp", engine="open").run(Deployable(None, _data(name)), inputs)
+    assert len(done.outputs) == 1
+    assert done.outputs[0].dtype == arrays["tosa_0"].dtype
+    np.testing.assert_array_equal(done.outputs[0], arrays["tosa_0"])
+    figures = {found.name: found for found in done.measurements}
+    assert figures["npu_cycles"].value > 0
+    assert figures["npu_cycles"].trust.value == "modelled"
+    assert figures["cpu_operators"].value == (3 if name == "add" else 0)
+    assert figures["arena_used_bytes"].value > read_program(_data(name)).planned_bytes
+    assert done.identity["runner"] == EXECUTORCH
+
+
+def test_command_runs_a_program_without_being_told_the_target(capsys: pytest.CaptureFixture[str]) -> None:
+    path = PROGRAMS / "four_convolutions.pte"
+    run(model=path, runner=EXECUTORCH, engine="open", as_json=True)
+    record = json.loads(capsys.readouterr().out)
+    assert record["outputs"] == [{"name": "output_0", "shape": [1, 10], "dtype": "int8"}]
+    assert record["identity"]["target"] == target_of(is_program=True) == "fvp"
+    assert record["identity"]["npu"] == "ethos-u55-128"
+    with pytest.raises(BadInputError, match="is an ExecuTorch program, and sim runs none"):
+        run(model=path, target="sim")
+    with pytest.raises(BadInputError, match="--runner tflm runs TFLite models"):
+        run(model=path, runner="tflm", engine="open")
+
+
+def test_program_that_the_runner_cannot_run_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="has no Ethos-U delegate"):
+        read_runnable(PROGRAMS / "without_delegate.pte")
+    other = tmp_path / "other.pte"
+    other.write_bytes(_data("add").replace(b"EthosUBackend", b"XnnpackBacken"))
+    with pytest.raises(BadInputError, match="delegates for XnnpackBacken, which no runner here has"):
+        read_runnable(other)
+    other.write_bytes(b"no program")
+    with pytest.raises(BadInputError, match="other.pte is no ExecuTorch program"):
+        read_runnable(other)
+
+
+def test_other_npu_is_refused() -> None:
+    data, firmware = _data("add"), runner("ethos-u55", EXECUTORCH)
+    assert accelerator_of(data).name == "ethos-u55-128"
+    with pytest.raises(BadInputError, match="compiled for ethos-u55-128, not for ethos-u55-256"):
+        check_program(data, [512, 512], [512], 256, firmware)
+    with pytest.raises(BadInputError, match="no ExecuTorch inference runner for ethos-u65"):
+        runner("ethos-u65", EXECUTORCH)
+    with pytest.raises(BadInputError, match="is to run it"):
+        create("fvp", engine="open").run(
+            Deployable(None, data, NpuConfig("ethos-u55-256")), [np.zeros((1, 4, 4, 8), np.float32)] * 2
+        )
+
+
+def test_damage_anywhere_is_an_error_or_changes_nothing_that_is_read() -> None:
+    """Every truncation, and a byte at every place of the file."""
+    data = _data("add")
+    for length in range(0, len(data), 7):
+        with pytest.raises(BadInputError):
+            accelerator_of(data[:length])
+    for place in range(len(data)):
+        damaged = data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]
+        try:
+            accelerator_of(damaged)
+        except BadInputError:
+            continue
