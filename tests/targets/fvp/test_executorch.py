@@ -17,8 +17,8 @@ from hil.core.executorch_program import read_program
 from hil.core.npu_config import NpuConfig
 from hil.fvp.inference.firmware import EXECUTORCH, runner
 from hil.fvp.inference.program_admission import check_program
-from hil.harness.commands.runnable import read_runnable, target_of
 from hil.harness.commands.run import run
+from hil.harness.commands.runnable import read_runnable, target_of
 from hil.targets import create
 from hil.targets.base import Deployable
 from hil.targets.execution.placement import accelerator_of
@@ -68,7 +68,7 @@ def test_program_that_the_runner_cannot_run_is_refused_in_one_line(tmp_path: Pat
     with pytest.raises(BadInputError, match="delegates for XnnpackBacken, which no runner here has"):
         read_runnable(other)
     other.write_bytes(b"no program")
-    with pytest.raises(BadInputError, match="other.pte is no ExecuTorch program"):
+    with pytest.raises(BadInputError, match=r"other\.pte is no ExecuTorch program"):
         read_runnable(other)
 
 
@@ -83,17 +83,3 @@ def test_other_npu_is_refused() -> None:
         create("fvp", engine="open").run(
             Deployable(None, data, NpuConfig("ethos-u55-256")), [np.zeros((1, 4, 4, 8), np.float32)] * 2
         )
-
-
-def test_damage_anywhere_is_an_error_or_changes_nothing_that_is_read() -> None:
-    """Every truncation, and a byte at every place of the file."""
-    data = _data("add")
-    for length in range(0, len(data), 7):
-        with pytest.raises(BadInputError):
-            accelerator_of(data[:length])
-    for place in range(len(data)):
-        damaged = data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]
-        try:
-            accelerator_of(damaged)
-        except BadInputError:
-            continue
