@@ -7,6 +7,8 @@ made them.
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,6 @@ from hil.core.executorch_program import read_program
 from hil.core.npu_config import NpuConfig
 from hil.fvp.inference.firmware import EXECUTORCH, runner
 from hil.fvp.inference.program_admission import check_program
-from hil.harness.commands.run import run
 from hil.harness.commands.runnable import read_runnable, target_of
 from hil.targets import create
 from hil.targets.base import Deployable
@@ -47,17 +48,32 @@ def test_outputs_equal_those_of_executorchs_reference(name: str) -> None:
     assert done.identity["runner"] == EXECUTORCH
 
 
-def test_command_runs_a_program_without_being_told_the_target(capsys: pytest.CaptureFixture[str]) -> None:
-    path = PROGRAMS / "four_convolutions.pte"
-    run(model=path, runner=EXECUTORCH, engine="open", as_json=True)
-    record = json.loads(capsys.readouterr().out)
+def hil_run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hil.harness.cli", "run", str(PROGRAMS / "four_convolutions.pte"), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_command_runs_a_program_without_being_told_the_target() -> None:
+    done = hil_run("--runner", EXECUTORCH, "--engine", "open", "--json")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
     assert record["outputs"] == [{"name": "output_0", "shape": [1, 10], "dtype": "int8"}]
     assert record["identity"]["target"] == target_of(is_program=True) == "fvp"
     assert record["identity"]["npu"] == "ethos-u55-128"
-    with pytest.raises(BadInputError, match="is an ExecuTorch program, and sim runs none"):
-        run(model=path, target="sim")
-    with pytest.raises(BadInputError, match="--runner tflm runs TFLite models"):
-        run(model=path, runner="tflm", engine="open")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--target", "sim"), "is an ExecuTorch program, and sim runs none"),
+        (("--runner", "tflm", "--engine", "open"), "--runner tflm runs TFLite models"),
+    ],
+)
+def test_command_refuses_what_runs_no_program_in_one_line(words: tuple[str, ...], line: str) -> None:
+    done = hil_run(*words)
+    assert done.returncode == 2
+    assert line in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_program_that_the_runner_cannot_run_is_refused_in_one_line(tmp_path: Path) -> None:
