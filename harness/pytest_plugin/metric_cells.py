@@ -67,9 +67,10 @@ def _scale(row: Row) -> Scale:
 
 
 def _listed(units: Iterable[str]) -> str:
-    """Formats the units of several models, such as " in % or dB"; empty where all are plain numbers."""
-    known = sorted({unit.strip() for unit in units} - {""})
-    return f" in {' or '.join(known)}" if known else ""
+    """Formats the units of several models, such as " in % or dB or no unit"; empty where all are plain numbers."""
+    found = {unit.strip() for unit in units}
+    known = [*sorted(found - {""}), *(["no unit"] if "" in found else [])]
+    return f" in {' or '.join(known)}" if known != ["no unit"] and known else ""
 
 
 def _counts(row: Row) -> bool:

@@ -35,3 +35,9 @@ def test_a_number_is_not_in_percent() -> None:
     kelvin = {**NUMBER, "unit": "K", "lower_is_better": True}
     assert metric_cells.title("m", [kelvin]).endswith("neg_mse -0.18 K of 500 test samples, less is better")
     assert "metric in % or K over" in metric_cells.legend([SHARE, kelvin], SHOWN)[0]
+
+
+def test_a_number_beside_shares_is_not_in_percent() -> None:
+    (line,) = metric_cells.legend([SHARE, NUMBER], SHOWN)
+    assert "the metric in % or no unit over the test set" in line
+    assert "drop in points or no unit: against the float base" in line
