@@ -145,12 +145,13 @@ class LimitCoverage:
         fails = self.open_limits()
         spared = [one for one in self._unchecked() if one not in fails]
         how = "call budget.check(), or assert on budget.max_latency_ms and its like"
+        unset_of = ", ".join(self._without_limits)
         unset = f"no limit is set (Budget(...) in the model file, or the mark {MARK})"
         return [
             *((f"no test checked {line}: the run fails ({how})", True) for line in _by_limit(fails)),
             *((f"the tests that were chosen did not check {line}", False) for line in _by_limit(spared)),
             *((line, False) for line in self._left_out),
-            *((f"budget.check() had nothing to check on {name}: {unset}", False) for name in self._without_limits),
+            *([(f"budget.check() had nothing to check on {unset_of}: {unset}", False)] if unset_of else []),
         ]
 
 
