@@ -1,6 +1,6 @@
 """The Ethos-U delegate of an ExecuTorch program: what Vela compiled, in the container of ExecuTorch's Arm backend.
 
-    delegate = read_delegate(program.delegates[0].data)
+    delegate = read_delegate(data)
     delegate.accelerator.name, delegate.scratch_bytes
 
 The container is a row of *blocks*: a name of 16 bytes, the length of the data as a 32-bit word, a byte that is 1 if the

@@ -1,7 +1,7 @@
 """TensorFlow's graph optimizer (Grappler), switched off where it costs more than it saves.
 
     with brief_training(steps):
-        train(network)
+        ...
 
 Grappler rewrites the graph of a training step before the first one: 2 s for ResNet8 with pruning, as long as hundreds
 of steps on a few samples.  The same kernels compute the step with it and without it: the weights are equal (tried on

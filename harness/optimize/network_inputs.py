@@ -1,9 +1,11 @@
 """Samples as the inputs of a Keras network: in its dtypes, one array or a list of them.
 
-check_samples(network, samples)
-network(as_inputs(network, samples.sample(32, 0).x), training=False)
-for outputs in prediction_batches(network, samples):    # tuples of float32 arrays (256, ...)
-    ...
+    check_samples(network, samples)
+    given = as_inputs(network, x)                           # of arrays by input
+    for outputs in prediction_batches(network, samples):    # tuples of float32 arrays (256, ...)
+        ...
+
+Several arrays stand in the order of the network's inputs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Quantization of layers that TFMOT's registry lacks, by a configuration of TFMOT's own classes for each.
 
-    annotated = clone_model(model, clone_function=lambda layer: annotate(layer, own_config(layer)))
+    config = own_config(layer)          # None for a layer that TFMOT's registry has
 
 Layers of one operation get fake quantization at their output, which is all that the converter needs.  A layer of the
 user's own is taken as such a layer; if it computes more than one operation, the conversion names what stays in float.

@@ -5,7 +5,7 @@ FULLY_CONNECTED may declare int32; where the bias is int32 and nothing declares 
 beyond its end, and two of them as one.  Vela and TFLite Micro go by the tensor's type.  DEPTHWISE_CONV_2D has nothing
 to declare it by, and its kernel takes int64 alone.
 
-    model = readable(model, schema)         # declared, in the interpreter's child process
+    declared = readable(model, schema)      # in the file, in the interpreter's child process
     note(read_model(data))                  # a line for the reader of a verdict
 """
 

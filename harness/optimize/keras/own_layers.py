@@ -1,6 +1,6 @@
 """Layer classes of the user's own, by their registration with Keras: `@tf_keras.saving.register_keras_serializable()`.
 
-    register_layers(path, model.build)       # before `load_model(path)`
+    register_layers(path, build)             # before `load_model(path)`
 
 A file of the store names such a layer and holds none of its code.  A process that reads one finds the class where the
 model file, or its `build`, registers it.
