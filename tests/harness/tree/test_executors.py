@@ -155,7 +155,7 @@ def test_a_worker_that_would_make_something_else_says_what_differs(folder: Path,
     bench = Evaluator(Pipeline(Store(tmp_path / "store")), "sim", VelaSettings())
     with pytest.raises(InfrastructureError, match=r"would make base of something else: its inputs \{.data.: .*same"):
         walk(model, bench, jobs=2)
-    assert {artifact.step for artifact in Store(tmp_path / "store").artifacts()} == {"data", "learning_task"}
+    assert [artifact.step for artifact in Store(tmp_path / "store").artifacts()] == ["learning_task"]
 
 
 @pytest.mark.parametrize(

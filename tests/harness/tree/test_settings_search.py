@@ -106,9 +106,13 @@ def test_the_search_finds_what_the_policy_first_finds(best: dict[str, Any], fold
     assert found.ended.startswith("the limit of 1 trainings: 2 were not in the store, ")
 
 
-def test_from_leaves_that_drop_too_much_the_search_goes_back(best: dict[str, Any], folder: Path, store: Path) -> None:
-    drops = {leaf["name"]: figure(leaf, "accuracy_drop") for leaf in best["leaves"] if not leaf["settings"]}
-    most = min(drops["prune"], drops["sparse_cluster"]) - 1e-6
+def test_from_leaves_that_drop_too_much_the_search_goes_back(tmp_path: Path) -> None:
+    """With 5 % of the weights left, the leaves that prune lose most of what the base knows."""
+    folder, store = repository(tmp_path, ("recipe=Recipe(", "recipe=Recipe(sparsity=0.95, ")), tmp_path / "store"
+    leaves = searched(folder, store, Effort(max_trainings=2)).leaves
+    drops = {leaf.name: float(leaf.figure("accuracy_drop") or 0.0) for leaf in leaves if not leaf.settings}
+    most = (drops["ptq"] + min(drops["prune"], drops["sparse_cluster"])) / 2
+    assert drops["ptq"] < most
     found = searched(folder, store, Effort(max_trainings=4), Budget(max_accuracy_drop=most))
     met = {leaf.name for leaf in found.leaves if leaf.status.value == "met"}
     assert "ptq" in met
@@ -117,7 +121,7 @@ def test_from_leaves_that_drop_too_much_the_search_goes_back(best: dict[str, Any
     first, *_ = [
         dict(leaf.settings) for leaf in found.leaves if leaf.settings
     ]  # later rounds begin at leaves that meet
-    assert first.get("sparsity", 0) < 0.5
+    assert first.get("sparsity", 0) < 0.95
     assert first.get("clusters", 6) > 5
 
 
