@@ -26,7 +26,7 @@ from hil.harness.vela.settings import VelaSettings
 
 model = load_model_file("models/blobs.py")
 before = -1
-for kib in (4, 12, 24, 36, 44, 56, 200):
+for kib in (4, 12, 24, 56, 200, 400, 1000):
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", "disk"], check=True)
     assert os.stat("disk").st_dev != os.stat(tempfile.gettempdir()).st_dev
     store = Store(Path("disk/store"))
