@@ -52,6 +52,8 @@ def run(
     if outputs:
         check_output(outputs, "--outputs", (".npz", ""))
     unused_options.refuse_beside_inputs(inputs, samples=samples)
+    if target is not None:
+        registry.declaration(target)  # a wrong name is known before the file is read
     data, signature, is_program = read_runnable(model)
     target = target or target_of(is_program)
     declared = registry.declaration(target)
