@@ -39,7 +39,7 @@ PATIENCE = "HIL_PATIENCE_S"
 """Environment variable: seconds without progress, of computing or of waiting, after which a step hangs."""
 _PATIENCE_S = 300.0
 _HINT = f"{PATIENCE} sets the seconds"
-_SAME = ("build", "data", "metric", "loss", "weights", "tflite")
+_SAME = ("build", "data", "metric", "loss", "loss_weights", "weights", "tflite")
 
 
 def is_of_file(model: Model) -> bool:

@@ -208,6 +208,12 @@ class Recipe:
         if not (self.class_weight in (None, "balanced") or isinstance(self.class_weight, Mapping)):
             hint = '"balanced", or a mapping of class to weight'
             raise BadInputError(f"class_weight is {self.class_weight!r}", hint=hint)
+        if isinstance(self.class_weight, Mapping):  # JSON, as which other processes get a recipe, has texts for keys
+            try:
+                weights = {int(label): float(weight) for label, weight in self.class_weight.items()}
+            except (TypeError, ValueError) as error:
+                raise BadInputError(f"class_weight {self.class_weight!r}", hint="numbers by class: {0: 1.0}") from error
+            object.__setattr__(self, "class_weight", weights)
         if self.train is not None and not callable(self.train):
             raise BadInputError(
                 f"train is {type(self.train).__name__} {self.train!r}", hint="a function of a TrainingJob"

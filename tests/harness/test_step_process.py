@@ -6,15 +6,16 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hil.core.errors import BadInputError, CrashError, HilError
 from hil.harness.builders import TFLITE
-from hil.harness.model import Model, load_model_file
+from hil.harness.model import Model, Recipe, load_model_file
 from hil.harness.pipeline import Pipeline
-from hil.harness.step_process import PATIENCE, is_of_file, patience_s
+from hil.harness.step_process import PATIENCE, is_of_file, model_as_json, model_of_json, patience_s
 from hil.harness.store.store import Store
 from tests.support.blobs import model_file, write
 
@@ -185,3 +186,18 @@ def test_a_model_that_crashes_fails_its_tests_and_the_session_goes_on(tmp_path: 
     assert done.returncode == 1, done.stdout
     assert "native code crashed (SIGSEGV)" in done.stdout
     assert re.search(r"\n1 passed, .*1 error in", done.stdout)
+
+
+def test_another_process_gets_the_same_recipe_with_its_weights_by_class(tmp_path: Path) -> None:
+    here = model(tmp_path, "recipe=Recipe(", "recipe=Recipe(class_weight={0: 1.0, 1: 3}, ")
+    there = model_of_json(model_as_json(here))
+    assert there.recipe == here.recipe
+    assert there.recipe.class_weight == {0: 1.0, 1: 3.0}
+    with pytest.raises(BadInputError, match="numbers by class"):
+        Recipe(class_weight={"cat": 1.0})  # type: ignore[dict-item]
+
+
+def test_a_model_with_other_weights_of_losses_is_not_that_of_its_file(tmp_path: Path) -> None:
+    here = model(tmp_path)
+    assert is_of_file(here)
+    assert not is_of_file(replace(here, loss_weights={"logits": 2.0}))
