@@ -13,7 +13,6 @@ had; they are installed by `url` and `sha256` of the user's.
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import lzma
 import shutil
@@ -27,6 +26,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hil.core.errors import ArchiveError, BadInputError, UnavailableError
+from hil.core.file_digest import sha256_of
 
 Progress = Callable[[int, int], None]
 """Told (bytes so far, bytes in all; 0 if nobody knows)."""
@@ -92,7 +92,7 @@ def download(archive: Archive, file: Path, progress: Progress | None = None) -> 
 
     Raises `ArchiveError`; what was fetched stays for the next try, unless it is wrong.
     """
-    if not file.exists() or _sha256(file) != archive.sha256:
+    if not file.exists() or sha256_of(file) != archive.sha256:
         try:
             _fetch(archive, file, progress or (lambda done, total: None))
         except urllib.error.HTTPError as error:
@@ -102,7 +102,7 @@ def download(archive: Archive, file: Path, progress: Progress | None = None) -> 
             raise ArchiveError(
                 f"{archive.url} cannot be fetched: {reason}", hint="try again: it goes on there"
             ) from None
-    if (found := _sha256(file)) != archive.sha256:
+    if (found := sha256_of(file)) != archive.sha256:
         file.unlink()
         raise ArchiveError(f"{archive.name} has SHA-256 {found}, not {archive.sha256}", hint="it was thrown away")
 
@@ -140,14 +140,6 @@ def _room(folder: Path, archive: Archive, total: int, length: int) -> None:
         raise ArchiveError(f"{archive.url} gives {total} bytes, more than {MOST_BYTES}")
     if length > (free := shutil.disk_usage(folder).free):
         raise ArchiveError(f"{folder} has room for {free} bytes, and {length} are to come")
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as data:
-        while chunk := data.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def unpack(file: Path, folder: Path) -> None:

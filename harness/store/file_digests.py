@@ -8,7 +8,6 @@ seconds are not noted: a second change may not move their times.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -16,9 +15,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from hil.harness.store.store import digest, digest_files
+
 _FOLDER = "file_digests"
 _SETTLED_S = 5.0
-_PART = 1 << 20
 
 
 def digest_data(files: Sequence[Path], root: Path) -> str:
@@ -29,24 +29,14 @@ def digest_data(files: Sequence[Path], root: Path) -> str:
         for stat in [file.stat()]
     ]
     newest = max((max(times[3:]) for times in stats), default=0)
-    note = root / _FOLDER / hashlib.sha256(json.dumps(stats).encode()).hexdigest()[:40]
+    note = root / _FOLDER / digest(json.dumps(stats).encode())[:40]
     with suppress(OSError):
         if found := note.read_text():
             return found
-    total = hashlib.sha256()
-    for file in files:
-        total.update(os.fsencode(f"{file.name}:{_digest_of_file(file)}\n"))
+    found = digest_files(files)
     if time.time() - newest / 1e9 > _SETTLED_S:
-        _write(note, total.hexdigest())
-    return total.hexdigest()
-
-
-def _digest_of_file(path: Path) -> str:
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(_PART):
-            total.update(part)
-    return total.hexdigest()
+        _write(note, found)
+    return found
 
 
 def _write(note: Path, text: str) -> None:

@@ -30,7 +30,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -41,6 +41,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from hil.core.errors import BadInputError, HilError, InfrastructureError
+from hil.core.file_digest import sha256_of
 from hil.core.machine_limits import machine_error
 
 _OTHER_HINT = "name another with --store or HIL_STORE"
@@ -59,11 +60,11 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def digest_files(paths: list[Path]) -> str:
+def digest_files(paths: Sequence[Path]) -> str:
     """Hashes the names and contents of files, in the order given."""
     total = hashlib.sha256()
     for path in paths:
-        total.update(os.fsencode(f"{path.name}:{digest(path.read_bytes())}\n"))
+        total.update(os.fsencode(f"{path.name}:{sha256_of(path)}\n"))
     return total.hexdigest()
 
 
