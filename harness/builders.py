@@ -108,19 +108,8 @@ def _technique(pipeline: StepInputs, model: Model, folder: Path, node: Node) -> 
     epochs: list[Epoch] = []
     progress = _progress(pipeline, text)
     teacher = _network(pipeline, model, ()) if model.recipe.train else None
-    goal = replace(goal_of(model), teacher=teacher)
-    made = apply_checked(
-        node[-1],
-        before,
-        data,
-        settings,
-        earlier,
-        goal,
-        progress,
-        epochs.append,
-        calibration,
-        pipeline.validation(model),
-    )
+    goal = replace(goal_of(model), teacher=teacher, calibration=calibration, validation=pipeline.validation(model))
+    made = apply_checked(node[-1], before, data, settings, earlier, goal, progress, epochs.append)
     save_model(made.model, folder / KERAS)
     clipped = clipped_outputs(made.model, calibration.x)
     notes = [

@@ -112,8 +112,6 @@ def apply(
     progress: Progress | None = None,
     earlier: Sequence[Promise] = (),
     on_epoch: OnEpoch | None = None,
-    calibration: Samples | None = None,
-    validation: Samples | None = None,
 ) -> Any:
     """Applies one technique that returns a Keras model, seeded by the recipe, from the canonical form of the model.
 
@@ -131,9 +129,7 @@ def apply(
         check_names(model, recipe)
     tune = recipe.fine_tune(technique)
     spared = frozenset(promise.layer for promise in earlier) - touched_layers(technique, model, recipe)
-    plan = TrainingPlan(
-        tune, recipe.batch_size, recipe.seed, goal, progress, technique, spared, on_epoch, calibration, validation
-    )
+    plan = TrainingPlan(tune, recipe.batch_size, recipe.seed, goal, progress, technique, spared, on_epoch)
     with seeded(recipe.seed), thawed(model):
         return STEPS[technique](model, data, recipe, plan)
 
@@ -162,11 +158,9 @@ def apply_checked(
     goal: LearningGoal = DEFAULT_GOAL,
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
-    calibration: Samples | None = None,
-    validation: Samples | None = None,
 ) -> Optimized:
     """Applies a technique to a model with the promises `earlier`; raises `LostError` for a promise that is broken."""
     before = model if technique == FOLD else starting_network(model, technique)
-    after = apply(technique, before, data, recipe, goal, progress, earlier, on_epoch, calibration, validation)
+    after = apply(technique, before, data, recipe, goal, progress, earlier, on_epoch)
     promises = promises_after(technique, before, earlier, recipe)
     return Optimized(after, promises, check_keras(before, after, promises, technique, recipe))

@@ -6,6 +6,7 @@ Weights are an `.npz`: one float32 array per weight, by the weight's name in Ker
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,12 @@ def train_base(
     with seeded(recipe.seed):
         network = build_network(model)
         check_network(network)
-        settings = (recipe.base, recipe.batch_size, recipe.seed, goal_of(model))
-        fit(network, data, TrainingPlan(*settings, progress, "base", on_epoch=on_epoch, validation=validation))
+        goal = replace(goal_of(model), validation=validation)
+        fit(
+            network,
+            data,
+            TrainingPlan(recipe.base, recipe.batch_size, recipe.seed, goal, progress, "base", on_epoch=on_epoch),
+        )
     return network
 
 

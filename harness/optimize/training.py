@@ -30,7 +30,8 @@ class LearningGoal:
     """Parts of a training that all techniques of a model share: losses, weights of outputs and classes, augmentation.
 
     See `Model.loss`, `Model.loss_weights`, `Recipe.class_weight`, `Dataset.augment` and `Recipe.train`, whose job gets
-    the float base `teacher`.
+    the float base `teacher`.  `calibration` are the samples that set activation ranges, `validation` those that are
+    evaluated after each epoch.
     """
 
     loss: Losses = "logits"
@@ -39,6 +40,8 @@ class LearningGoal:
     augment: Callable[..., Any] | None = None
     train: Callable[[TrainingJob], None] | None = None
     teacher: Any = None
+    calibration: Samples | None = None
+    validation: Samples | None = None
 
 
 DEFAULT_GOAL = LearningGoal()
@@ -48,21 +51,18 @@ DEFAULT_GOAL = LearningGoal()
 class TrainingPlan:
     """Settings of one training: fine-tuning, batch size, seed, goal, progress callback and text.
 
-    `on_epoch` is called with the figures of each epoch; `calibration` are the samples that set activation ranges,
-    `validation` those that are evaluated after each epoch.  The zeros and the distinct weights of the layers
-    `preserved` are preserved.
+    `on_epoch` is called with the figures of each epoch.  The zeros and the distinct weights of the layers `preserved`
+    are preserved.
     """
 
     tune: FineTune
     batch_size: int
     seed: int
-    goal: LearningGoal = LearningGoal()
+    goal: LearningGoal = DEFAULT_GOAL
     progress: Progress | None = None
     text: str = "train"
     preserved: frozenset[str] = frozenset()
     on_epoch: OnEpoch | None = None
-    calibration: Samples | None = None
-    validation: Samples | None = None
 
     def steps(self, samples: int) -> int:
         """Returns the number of training steps for a data set of `samples`."""
@@ -81,7 +81,7 @@ def fit(model: Any, data: Samples, plan: TrainingPlan, callbacks: Sequence[Any] 
     losses.check(used)
     batches = TrainingBatches(model, used, losses, plan.batch_size, plan.tune.epochs, plan.seed)
     batches = batches.with_goal(plan.goal.class_weight, plan.goal.augment)
-    held = plan.validation
+    held = plan.goal.validation
     validation = None if held is None else TrainingBatches(model, held, losses, EVALUATED, 1, plan.seed)
     metrics = [_right_answers(losses, place) for place in range(len(losses.names))]
     parts = (plan.text, model, plan.goal.teacher, plan.tune, plan.seed, batches, validation, losses, metrics)
@@ -98,8 +98,9 @@ def _is_accuracy(name: str, prefix: str) -> bool:
 
 
 def calibration_of(data: Samples, recipe: Recipe, plan: TrainingPlan) -> Samples:
-    """Returns the samples that set activation ranges: those of the plan, else a draw of the training samples."""
-    return stratified(data, recipe.calibration, recipe.seed) if plan.calibration is None else plan.calibration
+    """Returns the samples that set activation ranges: those of the goal, else a draw of the training samples."""
+    given = plan.goal.calibration
+    return stratified(data, recipe.calibration, recipe.seed) if given is None else given
 
 
 def goal_of(model: Model) -> LearningGoal:

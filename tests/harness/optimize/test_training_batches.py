@@ -117,8 +117,9 @@ def test_two_inputs_and_two_outputs_train_with_a_loss_each_and_are_validated() -
     y = {"place": np.hstack([x["one"], x["two"]]), "kind": (x["two"][:, 0] > 0).astype(int)}
     made, epochs = network(2), list[Epoch]()
     samples = Samples(x, y).arranged(made.input_names, made.output_names)
-    goal = LearningGoal({"kind": "logits", "place": "mse"}, {"place": 2.0})
-    plan = TrainingPlan(FineTune(40, 3e-2), 32, 0, goal, on_epoch=epochs.append, validation=samples.sample(64, 0))
+    losses, held = {"kind": "logits", "place": "mse"}, samples.sample(64, 0)
+    goal = LearningGoal(losses, {"place": 2.0}, validation=held)
+    plan = TrainingPlan(FineTune(40, 3e-2), 32, 0, goal, on_epoch=epochs.append)
     fit(made, samples, plan)
     last = epochs[-1]
     assert last.loss < epochs[0].loss / 10
