@@ -13,7 +13,7 @@ import importlib
 from typing import Any
 
 from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot
-from hil.harness.optimize.quantize_configs import own_config
+from hil.harness.optimize.quantize_configs import feeds_concatenate, own_config
 from hil.harness.optimize.recurrent import RECURRENT
 
 _DEFAULT = "tensorflow_model_optimization.python.core.quantization.keras.default_8bit."
@@ -33,7 +33,7 @@ def _annotated_like(model: Any) -> Any:
     """Returns the function that annotates a layer, with a configuration of its own where TFMOT would go per channel."""
     registry = importlib.import_module(f"{_DEFAULT}default_8bit_quantize_registry")
     own = {
-        layer.name for layer in model.layers if type(layer).__name__ == "Conv2DTranspose" or _feeds_concatenate(layer)
+        layer.name for layer in model.layers if type(layer).__name__ == "Conv2DTranspose" or feeds_concatenate(layer)
     }
 
     def annotated(layer: Any) -> Any:
@@ -44,7 +44,3 @@ def _annotated_like(model: Any) -> Any:
         return import_tfmot().quantization.keras.quantize_annotate_layer(layer, quantize_config=config)
 
     return annotated
-
-
-def _feeds_concatenate(layer: Any) -> bool:
-    return any(type(node.layer).__name__ == "Concatenate" for node in layer._outbound_nodes)

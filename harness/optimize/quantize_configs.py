@@ -33,10 +33,12 @@ def loses_promises(layer: Any) -> bool:
 
     They know no transposed convolution, and give what a Concatenate reads the default quantizer.
     """
-    readers = [unwrap(node.layer) for node in layer._outbound_nodes]
-    return type(layer).__name__ in PRESERVED_IN_TRAINING or any(
-        type(reader).__name__ == "Concatenate" for reader in readers
-    )
+    return type(layer).__name__ in PRESERVED_IN_TRAINING or feeds_concatenate(layer)
+
+
+def feeds_concatenate(layer: Any) -> bool:
+    """Returns whether a Concatenate reads a layer's output."""
+    return any(type(unwrap(node.layer)).__name__ == "Concatenate" for node in layer._outbound_nodes)
 
 
 def own_config(layer: Any) -> Any:
