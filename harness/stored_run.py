@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from hil.core.arrays import Array
 from hil.core.measurement import Measurement
 from hil.harness.builders import ARRAYS, write_json
 from hil.harness.store.store import Artifact
@@ -26,13 +25,8 @@ def write_run(folder: Path, run: Run) -> None:
 
 def read_run(artifact: Artifact) -> Run:
     """Reads what `write_run` wrote."""
-    arrays = read_arrays(artifact)
+    with np.load(io.BytesIO(artifact.read(ARRAYS)), allow_pickle=False) as file:
+        arrays = dict(file)
     record = json.loads(artifact.read(_RECORD))
     measurements = tuple(Measurement.from_json(found) for found in record["measurements"])
     return Run(tuple(arrays[str(n)] for n in range(len(arrays))), measurements, record["identity"], record["log"])
-
-
-def read_arrays(artifact: Artifact) -> dict[str, Array]:
-    """Reads the arrays of an artifact by name."""
-    with np.load(io.BytesIO(artifact.read(ARRAYS)), allow_pickle=False) as arrays:
-        return dict(arrays)

@@ -1,4 +1,4 @@
-"""What loaders return: arrays, tuples and mappings of them, or batches as Keras' `fit` takes them."""
+"""Results of loaders: arrays, tuples and mappings of them, or batches as Keras' `fit` takes them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def parts(size: int = 6) -> Iterator[tuple[Any, Any]]:
 
 
 class Sequence:
-    """What `keras.utils.Sequence` promises: a length and items, and no end of its own."""
+    """The promises of `keras.utils.Sequence`: a length and items, and no end of its own."""
 
     def __len__(self) -> int:
         return 4
