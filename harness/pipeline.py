@@ -96,7 +96,7 @@ ENTRIES = {
 TRAINING = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
 _KERAS_LIBRARIES = ("keras", "h5py")
 _RUNNING = ("tensorflow", "tflite-micro", "ai-edge-litert", "numpy", "ethos-u-vela", "numba")
-"""What the outputs of `host` and `sim` depend on, where it is installed: TensorFlow or what stands in for it, and Vela,
+"""Packages on which outputs of `host` and `sim` depend, where installed: TensorFlow or what stands in for it, and Vela,
 whose own configuration file gives `sim` its clocks and memory speeds."""
 
 

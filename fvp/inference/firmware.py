@@ -108,7 +108,7 @@ EXECUTORCH_RUNNERS = {
 
 
 def known_runner(npu: str, runtime: str = TFLM) -> Firmware:
-    """What is known of Arm's runner for `npu`; raises `BadInputError` if there is none."""
+    """Describes Arm's runner for `npu`; raises `BadInputError` if there is none."""
     runners = EXECUTORCH_RUNNERS if runtime == EXECUTORCH else RUNNERS
     if npu not in runners:
         kind, known = "" if runtime == TFLM else f"{RUNTIMES[runtime]} ", ", ".join(runners)

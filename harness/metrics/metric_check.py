@@ -23,7 +23,7 @@ GIVE_METRIC = "give the model file a metric: a function of (outputs, labels)"
 
 @dataclass(frozen=True)
 class TaskParts:
-    """What a metric has to fit: labels and outputs, loss, shape of an input sample, name of the last activation."""
+    """Parts that a metric has to fit: labels and outputs, loss, shape of an input sample, name of the activation."""
 
     labels: Labels
     loss: LossKind

@@ -118,7 +118,7 @@ class OwnStatistic:
 
 
 def decoded(decode: Decode | None, outputs: ArrayOrTuple) -> Array:
-    """What a user's function makes of outputs (n, ...): an array, or boxes, scores and classes as one (n, d, 6)."""
+    """Applies a user's function to outputs (n, ...); gives an array, or boxes, scores and classes as one (n, d, 6)."""
     if decode is None:
         return merge_detections(outputs) if isinstance(outputs, tuple) else outputs
     found = _called(decode, "decode function", mapped(np.copy, outputs))

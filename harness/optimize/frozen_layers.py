@@ -43,7 +43,7 @@ def frozen_notes(technique: str, model: Any) -> list[str]:
         return []
     return [
         *([f"{technique}: trains the frozen {_layers(trained)}"] if trained else []),
-        *([f"{technique}: leaves the frozen {_layers(others)} as they are"] if others else []),
+        *([f"{technique}: leaves the frozen {_layers(others)} unchanged"] if others else []),
     ]
 
 

@@ -109,7 +109,7 @@ class _Names:
 
 @dataclass(frozen=True)
 class _Around:
-    """Where a layer stands: names in use, prefix for names, and `training` if the model inside is called with it."""
+    """Place of a layer: names in use, prefix for names, and `training` if the model inside is called with it."""
 
     names: _Names
     prefix: str = ""

@@ -1,8 +1,8 @@
 """Makes the `.pte` files of this folder, and the outputs that ExecuTorch's own references give for them.
 
-    python3.11 -m venv /tmp/executorch
-    /tmp/executorch/bin/pip install 'executorch[ethos-u]==1.5.1' torch
-    /tmp/executorch/bin/python tests/support/executorch/make_programs.py
+    python3.11 -m venv executorch_env
+    executorch_env/bin/pip install 'executorch[ethos-u]==1.5.1' torch
+    executorch_env/bin/python tests/support/executorch/make_programs.py
 
 Torch is in no environment of this project: the files are committed.  `NAME.npz` holds the inputs with a leading sample
 axis (`input_0` ...), `tosa_0` ..., the outputs of the TOSA reference model for the graph that Vela compiled, and

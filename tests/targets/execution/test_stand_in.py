@@ -1,4 +1,4 @@
-"""What TensorFlow's kernels do not know runs on others that compute the same, and the result says so."""
+"""Models unknown to TensorFlow's kernels run on others that compute the same, and the result says so."""
 
 from __future__ import annotations
 
