@@ -86,6 +86,8 @@ def test_points_are_no_fraction(metric: ModelMetric | None) -> None:
         limits_of(model(metric), "sim", {"max_accuracy_drop": 5})
 
 
-@pytest.mark.parametrize("metric", [*(set(METRICS) - set(SHARES)), mean_error, Metric(mean_error, unit="dB")])
+@pytest.mark.parametrize(
+    "metric", [*(name for name in METRICS if name not in SHARES), mean_error, Metric(mean_error, unit="dB")]
+)
 def test_a_metric_that_is_no_share_may_drop_by_more_than_one(metric: ModelMetric) -> None:
     assert limits_of(model(metric, 5), "sim", {}).limits.max_accuracy_drop == 5
