@@ -99,23 +99,21 @@ def test_layers_of_a_nested_model_are_promised_by_their_names_in_the_flat_one(da
     assert {"conv", "conv_2"} <= {promise.layer for promise in made.promises}
 
 
-@pytest.mark.parametrize("leaf", ["sparse_cluster", "pcqat"])
 @pytest.mark.parametrize("sparsity", [0.9, 0.97, 0.995])
 def test_a_layer_with_fewer_weights_left_than_clusters_is_clustered_to_these(
-    data: steps.Samples, leaf: str, sparsity: float
+    data: steps.Samples, sparsity: float
 ) -> None:
     layers = import_keras().layers
     network = with_layers(layers.Conv2D(8, 3, name="few"), layers.Conv2D(32, 3, name="wide"))
-    made, _ = walked(network, paths.path_of(leaf), data, replace(QUICK, clusters=16, sparsity=sparsity))
+    made, _ = walked(network, paths.path_of("pcqat"), data, replace(QUICK, clusters=16, sparsity=sparsity))
     few = next(row for row in made.weights if row.layer == "few")
     assert few.unique <= max(2, round(72 * (1 - sparsity)) + 1)
 
 
-@pytest.mark.parametrize("leaf", ["sparse_cluster", "pcqat"])
-def test_a_kernel_too_small_to_cluster_keeps_the_zeros_that_pruning_promised(data: steps.Samples, leaf: str) -> None:
+def test_a_kernel_too_small_to_cluster_keeps_the_zeros_that_pruning_promised(data: steps.Samples) -> None:
     layers = import_keras().layers
     network = with_layers(layers.Conv2D(4, 1, name="tiny"), layers.Conv2D(24, 3, name="wide"))
-    made, rows = walked(network, paths.path_of(leaf), data)
+    made, rows = walked(network, paths.path_of("pcqat"), data)
     assert ("tiny", "zeros", "prune") in told(made)
     assert ("tiny", "clusters", "sparse_cluster") not in told(made)
     assert next(row.zeros for row in rows if row.layer == "tiny") >= 0.5
@@ -189,16 +187,7 @@ def test_zeros_overwritten_by_a_later_step_are_caught_there_and_in_the_file(tree
         survival.check_tflite(content, broken, tree.promises(node), "ptq")
 
 
-@pytest.mark.parametrize(
-    ("name", "leaf"),
-    [
-        ("resnet8", "pqat"),
-        ("resnet8", "pcqat"),
-        ("resnet8", "npu_pcqat"),
-        ("ad01", "sparse_cluster"),
-        ("ad01", "npu_pcqat"),
-    ],
-)
+@pytest.mark.parametrize(("name", "leaf"), [("resnet8", "pcqat"), ("resnet8", "npu_pcqat"), ("ad01", "npu_pcqat")])
 def test_published_models_keep_what_is_promised(shared_models: Path, name: str, leaf: str) -> None:
     """MLPerf Tiny's ResNet8 and autoencoder, fine-tuned for two batches of noise."""
     file = shared_models / "keras" / f"{name}.h5"
@@ -210,7 +199,7 @@ def test_published_models_keep_what_is_promised(shared_models: Path, name: str, 
     made, _ = walked(
         network, paths.path_of(leaf), steps.Samples(x, network.predict(x, verbose=0)), recipe, LearningGoal("mse")
     )
-    assert {promise.kind for promise in made.promises} == ({"zeros"} if leaf == "pqat" else {"zeros", "clusters"})
+    assert {promise.kind for promise in made.promises} == {"zeros", "clusters"}
     assert len({row.layer for row in measure_keras(made.model)}) >= 10
 
 
