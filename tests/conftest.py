@@ -37,6 +37,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _plugins_of_inner_runs() -> Iterator[None]:
+    """A pytest that a test starts does without the plugins of hypothesis and anyio, a third of its imports."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:anyio")
+        yield
+
+
 def _test_data(folder: str) -> Path:
     """The folder that HIL_TEST_DATA names; a public clone has none, so its absence always skips."""
     root = os.environ.get("HIL_TEST_DATA", "")
