@@ -6,21 +6,23 @@ unavailable(model)      # "no recordings (set HIL_FSDD ...)", or ""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 
 from hil.core.errors import UnavailableError
 from hil.harness.model import Model
-from hil.harness.optimize.paths import PATHS
+from hil.harness.optimize.paths import ON_REQUEST, PATHS
 
 GIVEN = "int8"
 """The path of a model that came as an int8 file."""
 
 
-def leaves_of(model: Model) -> tuple[str, ...]:
-    """The paths a model is tested on, in table order."""
+def leaves_of(model: Model, named: Collection[str] = ()) -> tuple[str, ...]:
+    """The paths a model is tested on, in table order; those `ON_REQUEST` only if `named`, here or in the model file."""
     if model.tflite is not None:
         return (GIVEN,)
-    return tuple(leaf for leaf in PATHS if model.techniques is None or leaf in model.techniques)
+    wanted = [leaf for leaf in PATHS if leaf not in ON_REQUEST or leaf in named]
+    return tuple(leaf for leaf in PATHS if leaf in (wanted if model.techniques is None else model.techniques))
 
 
 @lru_cache

@@ -42,6 +42,7 @@ from hil.harness.metrics.int8_task import task_of_int8
 from hil.harness.metrics.learning_task import LearningTask
 from hil.harness.model import Dataset, Model, Recipe
 from hil.harness.model.metric import metric_of_output, named_metric, takes_all_outputs, user_function
+from hil.harness.optimize import litert
 from hil.harness.optimize.fidelity import Fidelity
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import PRUNING, Node, conversion, path_of, training_node
@@ -389,14 +390,18 @@ class Pipeline:
     # -- TFLite and Vela
 
     def int8(self, model: Model, leaf: str) -> Artifact:
-        """The quantized TFLite file of a leaf, with the zeros and clusters that survived, and its fidelity."""
+        """The quantized TFLite file of a leaf, with the zeros and clusters that survived, and its fidelity.
+
+        Raises `BadInputError` if it needs a package that is not installed.
+        """
         path = path_of(leaf)
+        litert.check_installed(path)
         recipe = ArtifactRecipe(
             "tflite",
             {**self._parent(model, training_node(path)), "data": self.data_digest(model)},
             {**model.recipe.settings_of("ptq"), "seed": model.recipe.seed, "conversion": conversion(path)},
             code_version(*ENTRIES["tflite"]),
-            versions(*TRAINING),
+            versions(*TRAINING, *(litert.PACKAGES if conversion(path) in litert.RECIPES else ())),
         )
         if found := self.store.find(recipe):
             return found

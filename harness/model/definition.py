@@ -127,7 +127,8 @@ class FineTune:
 
 LEAVES = (
     *("ptq", "qat", "prune", "pqat", "cluster", "cqat", "sparse_cluster", "pcqat"),
-    *("npu_ptq", "npu_prune", "npu_cluster", "npu_sparse_cluster", "npu_pcqat", "int16x8"),
+    *("npu_ptq", "npu_prune", "npu_cluster", "npu_sparse_cluster", "npu_pcqat"),
+    *("int16x8", "litert_ptq", "litert_int16x8"),
 )
 """Techniques that are a leaf of the deployment tree, in its order."""
 STEPS = frozenset({"base", "fold", *LEAVES})
@@ -173,8 +174,8 @@ class Recipe:
     keep: tuple[str, ...] = ()
     """Names of layers that are neither pruned nor clustered."""
     calibration: int = 200
-    """Samples that set the activation ranges of `ptq`, `npu_ptq` and `int16x8`: of the split `"calibration"` where the
-    data has one, else training samples, as many of each class where there are classes.
+    """Samples that set the activation ranges after training (`ptq`, `npu_ptq`, `int16x8`, `litert_ptq` ...): of the
+    split `"calibration"` where the data has one, else training samples, as many of each class where there are classes.
 
     Quantization-aware training begins with the ranges of as many. Unit: samples.
     """
@@ -253,7 +254,7 @@ class Recipe:
         """
         if technique not in STEPS:
             return {name: value for name, value in asdict(self).items() if name != "train"}  # see `train_digest`
-        if technique in ("ptq", "npu_ptq", "int16x8"):
+        if technique in ("ptq", "npu_ptq", "int16x8", "litert_ptq", "litert_int16x8"):
             return {"calibration": self.calibration}
         if technique == "fold":
             return {}
@@ -354,7 +355,7 @@ class Model:
     tflite: str | Path | None = None
     """Existing int8 TFLite file: the only path is then `int8`, and there is no Keras reference."""
     techniques: tuple[str, ...] | None = None
-    """Leaves of the deployment tree to make, such as `("ptq", "pcqat")`; None makes all."""
+    """Leaves of the deployment tree to make, such as `("ptq", "pcqat")`; None makes all but `litert_`."""
     path: Path = field(default_factory=Path)
     """Path of the model file; the loader sets it."""
 

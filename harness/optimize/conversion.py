@@ -3,12 +3,13 @@
     int8 = to_tflite(model, "ptq", [x_train[:200]])     # float model, calibrated on samples
     int8 = to_tflite(model, "qat", [x_train[:200]])     # quantization-aware model, with its trained ranges
     int8 = to_tflite(model, "npu_ptq", [x_train[:200]]) # post-training, per-tensor weight scales
+    int8 = to_tflite(model, "litert_ptq", [x_train[:200]])   # post-training, by LiteRT's quantizer
 
-Inputs and outputs are int8 (int16 for "int16x8"), the batch is fixed at 1: with a dynamic batch the converter leaves
-SHAPE and PACK operators that no NPU takes.  The graph is frozen in memory; through a SavedModel, TensorFlow's default,
-the conversion of a quantization-aware model takes 25 times as long (11.5 s against 0.45 s) and gives the same.  Only an
-LSTM needs the SavedModel, from which the converter makes UNIDIRECTIONAL_SEQUENCE_LSTM; of the model, just the weights
-go into it (9.9 s against 71 s).  Other recurrent layers are unrolled (`recurrent`).
+Inputs and outputs are int8 (int16 for "int16x8" and "litert_int16x8"), the batch is fixed at 1: with a dynamic batch
+the converter leaves SHAPE and PACK operators that no NPU takes.  The graph is frozen in memory; through a SavedModel,
+TensorFlow's default, the conversion of a quantization-aware model takes 25 times as long (11.5 s against 0.45 s) and
+gives the same.  Only an LSTM needs the SavedModel, from which the converter makes UNIDIRECTIONAL_SEQUENCE_LSTM; of the
+model, just the weights go into it (9.9 s against 71 s).  Other recurrent layers are unrolled (`recurrent`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError, ConvertError
 from hil.core.tflite.weights import read_tflite
 from hil.harness.blame import first_cause
+from hil.harness.optimize import litert
 from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet
 from hil.harness.optimize.layers import flat_layers, weight_name
@@ -31,7 +33,7 @@ from hil.harness.optimize.recurrent import has_fused, recurrent_layers, unrolled
 from hil.harness.optimize.tensor_order import in_order
 from hil.harness.optimize.zero_offsets import nonzero_offsets
 
-CONVERSIONS = ("ptq", "npu_ptq", "qat", "int16x8")
+CONVERSIONS = ("ptq", "npu_ptq", "qat", "int16x8", *litert.RECIPES)
 _LARGEST_BIAS = 2**31 - 1
 
 
@@ -53,12 +55,17 @@ def to_tflite(
     with deferred_interrupt(), quiet() as log, nonzero_offsets(keras_model), unrolled(keras_model, conversion):
         try:
             content = bytes(_converter(keras_model, conversion, calibration, progress).convert())
+            if conversion in litert.RECIPES:
+                content = litert.quantize(content, conversion, list(_samples(keras_model, calibration, progress)))
+        except ConvertError:
+            raise
         except Exception as error:
             failure = error
             content = b""
     if not content:
         raise _refusal(failure, log.text, keras_model)
-    check_quantized(content, [layer.name for layer in flat_layers(keras_model)])
+    quantizer = "LiteRT's quantizer" if conversion in litert.RECIPES else "TensorFlow"
+    check_quantized(content, [layer.name for layer in flat_layers(keras_model)], quantizer)
     return in_order(content, list(keras_model.input_names)) if has_fused(keras_model, conversion) else content
 
 
@@ -115,12 +122,26 @@ def _converter(keras_model: Any, conversion: str, calibration: Sequence[Array], 
     holder.held = keras_model.weights
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph], holder)
     converter.experimental_lower_to_saved_model = fused  # a frozen LSTM crashes the converter
+    if conversion not in litert.RECIPES:
+        _set_quantization(converter, keras_model, conversion, calibration, progress)
+    return converter
+
+
+def _set_quantization(
+    converter: Any, keras_model: Any, conversion: str, calibration: Sequence[Array], progress: Progress | None
+) -> None:
+    """Makes TensorFlow's converter quantize; without, it gives a float file."""
+    tf = import_tensorflow()
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     kind = tf.int16 if conversion == "int16x8" else tf.int8
     converter.inference_input_type = converter.inference_output_type = kind
     if _is_calibrated(keras_model, conversion):  # with supported_ops set, a quantization-aware model would need samples
         operators = tf.lite.OpsSet
-        converter.representative_dataset = lambda: _samples(keras_model, calibration, progress, fused)
+        named = has_fused(keras_model, conversion) and len(calibration) > 1  # a SavedModel takes several by name
+        converter.representative_dataset = lambda: (
+            ("serving_default", dict(zip(keras_model.input_names, sample, strict=True))) if named else sample
+            for sample in _samples(keras_model, calibration, progress)
+        )
         converter.target_spec.supported_ops = [
             operators.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
             if conversion == "int16x8"
@@ -129,7 +150,6 @@ def _converter(keras_model: Any, conversion: str, calibration: Sequence[Array], 
     trained = conversion == "qat" and _is_calibrated(keras_model, conversion)
     if conversion == "npu_ptq" or (trained and _is_trained_per_tensor(keras_model)):
         _one_scale_a_kernel(converter)
-    return converter
 
 
 def _is_calibrated(keras_model: Any, conversion: str) -> bool:
@@ -143,17 +163,13 @@ def _is_trained_per_tensor(keras_model: Any) -> bool:
     return all(len(end.shape) == 0 for end in ends)
 
 
-def _samples(
-    keras_model: Any, calibration: Sequence[Array], progress: Progress | None, saved: bool
-) -> Iterator[tuple[str, dict[str, Array]] | list[Array]]:
-    """Iterates over calibration samples; those of a SavedModel with several inputs go by name."""
-    names = keras_model.input_names if saved and len(calibration) > 1 else []
+def _samples(keras_model: Any, calibration: Sequence[Array], progress: Progress | None) -> Iterator[list[Array]]:
+    """Iterates over calibration samples, each the inputs (1, ...) in the network's order."""
     for number in range(len(calibration[0])):
         if progress is not None:
             progress(number, len(calibration[0]), "calibrate")
         given = as_inputs(keras_model, [array[number : number + 1] for array in calibration])
-        inputs = given if isinstance(given, list) else [given]
-        yield ("serving_default", dict(zip(names, inputs, strict=True))) if names else inputs
+        yield given if isinstance(given, list) else [given]
 
 
 def _one_scale_a_kernel(converter: Any) -> None:
@@ -166,10 +182,10 @@ def _one_scale_a_kernel(converter: Any) -> None:
     setattr(converter, name, True)
 
 
-def check_quantized(content: bytes, layers: Collection[str] = ()) -> None:
+def check_quantized(content: bytes, layers: Collection[str] = (), quantizer: str = "TensorFlow") -> None:
     """Raises `ConvertError` if a TFLite file computes anything in float, or if a bias does not fit 32 bits.
 
-    `layers` are the names of the network's layers, which the message uses.
+    `layers` are the names of the network's layers, which the message uses, as it does `quantizer`.
     """
     operators = read_tflite(content)
     floats = [operator for operator in operators if operator.float_tensors]
@@ -179,7 +195,7 @@ def check_quantized(content: bytes, layers: Collection[str] = ()) -> None:
         where = layer_of(operator.output_name, layers)
         raise ConvertError(
             f"operator {operator.kind} of {f'layer {where}' if where else operator.output_name} was left in float",
-            hint="TensorFlow cannot quantize it, cannot fold batch normalization into it, or found no range: look at "
+            hint=f"{quantizer} cannot quantize it, cannot fold batch normalization into it, or found no range: look at "
             "the values of its inputs",
         )
     for operator in operators:

@@ -19,8 +19,9 @@ folding leaves zeros zero, and fine-tuning needs the normalization (see `npu_ste
                                                        └─ npu_pcqat
 
 A node is the tuple of techniques from the root to it; its parent is the node without the last technique, so leaves
-share the Keras models of common nodes.  `int16x8` (16-bit activations, 8-bit weights, after training) is a leaf outside
-the tree.  Source: TFMOT's guide to collaborative optimization.
+share the Keras models of common nodes.  Leaves outside the tree, after training: `int16x8` (16-bit activations, 8-bit
+weights), and `litert_ptq` and `litert_int16x8`, by LiteRT's quantizer.  Source of the tree: TFMOT's guide to
+collaborative optimization.
 """
 
 from __future__ import annotations
@@ -44,10 +45,16 @@ PATHS: dict[str, Node] = {
     "npu_sparse_cluster": ("npu_prune", "fold", "npu_sparse_cluster", "npu_ptq"),
     "npu_pcqat": ("npu_prune", "fold", "npu_sparse_cluster", "npu_pcqat"),
     "int16x8": ("int16x8",),
+    "litert_ptq": ("litert_ptq",),
+    "litert_int16x8": ("litert_int16x8",),
 }
 """Leaf name -> its techniques, in the order in which tables list them."""
 
-CONVERTING = ("ptq", "npu_ptq", "int16x8")
+ON_REQUEST = ("litert_ptq", "litert_int16x8")
+"""Leaves that need an extra package: made only if named."""
+OUTSIDE_TREE = ("int16x8", *ON_REQUEST)
+"""Leaves outside the tree: walked to only if named."""
+CONVERTING = ("ptq", "npu_ptq", *OUTSIDE_TREE)
 """Techniques that only convert to TFLite; all others return a Keras model."""
 PRUNING = ("prune", "npu_prune")
 """Techniques that set weights to zero."""
@@ -85,5 +92,5 @@ def level(path: Node) -> int:
 
 
 def conversion(path: Node) -> str:
-    """Returns the conversion of a leaf to TFLite: "ptq", "npu_ptq", "qat" (trained ranges) or "int16x8"."""
+    """Returns the conversion of a leaf to TFLite: its last technique, or "qat" (trained ranges)."""
     return "qat" if path[-1] in QUANTIZING else path[-1]

@@ -5,14 +5,14 @@
 
 | layer | becomes |
 |---|---|
-| `LSTM` with Keras' usual activations | UNIDIRECTIONAL_SEQUENCE_LSTM, by the converter; for int16x8 it is unrolled |
+| `LSTM` with Keras' usual activations | UNIDIRECTIONAL_SEQUENCE_LSTM, by the conversions `FUSING`; else unrolled |
 | `GRU`, `SimpleRNN`, other `LSTM`, `Bidirectional` | unrolled: a product for each gate, and its step for each time |
 
-The converter crashes on other loops, and has no fused LSTM with 16-bit activations.  Both directions of a
-`Bidirectional(LSTM)` would share one state in the int8 file, so they are unrolled.  Keras' own unrolling splits the
-gates after the product, and the converter leaves many a SPLIT or UNPACK in float (TensorFlow 2.19); here each gate has
-a product of its own, and that with the inputs is one for all times.  Unrolling is exact up to float rounding, and
-compared.
+The converter crashes on other loops, and has no fused LSTM with 16-bit activations; LiteRT's quantizer takes none.
+Both directions of a `Bidirectional(LSTM)` would share one state in the int8 file, so they are unrolled.  Keras' own
+unrolling splits the gates after the product, and the converter leaves many a SPLIT or UNPACK in float (TensorFlow
+2.19); here each gate has a product of its own, and that with the inputs is one for all times.  Unrolling is exact up to
+float rounding, and compared.
 
 TFMOT 0.8.1 has no fake quantization for recurrent layers.  In quantization-aware training they stay in float, and the
 conversion takes the ranges of their activations from calibration samples.
@@ -33,6 +33,8 @@ from hil.harness.optimize.keras.keras2 import import_tensorflow
 from hil.harness.optimize.layers import flat_layers
 
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "Bidirectional")
+FUSING = ("ptq", "npu_ptq", "qat")
+"""Conversions that have a fused LSTM."""
 
 
 def recurrent_layers(model: Any) -> Iterator[Any]:
@@ -44,7 +46,7 @@ def is_fused(layer: Any, conversion: str) -> bool:
     """Returns whether the converter makes one operator of a recurrent layer."""
     return (
         type(layer).__name__ == "LSTM"
-        and conversion != "int16x8"
+        and conversion in FUSING
         and not layer.unroll
         and not layer.go_backwards
         and bool(layer._could_use_gpu_kernel)  # Keras' name for the usual activations

@@ -20,6 +20,7 @@ import pytest
 from hil.core.errors import BadInputError
 from hil.harness.leaves import GIVEN, leaves_of, unavailable
 from hil.harness.model import Model, discover
+from hil.harness.optimize.litert import check_installed
 from hil.harness.optimize.paths import PATHS
 from hil.harness.pytest_plugin.budget import marked_limits
 from hil.harness.pytest_plugin.options import Options
@@ -42,12 +43,13 @@ def check(options: Options) -> None:
     models = _models(options.folder)
     _known("model", options.models, [model.name for model in models])
     _known("technique", options.techniques, [*PATHS, GIVEN])
+    check_installed(options.techniques)
     asked = [model for model in models if not options.models or model.name in options.models]
     for model in asked:
         if options.models and (reason := unavailable(model)):
             raise BadInputError(f"--model {model.name}: {reason}")
     for technique in options.techniques:
-        if not any(technique in leaves_of(model) for model in asked):
+        if not any(technique in leaves_of(model, options.techniques) for model in asked):
             leaves = "; ".join(f"{model.name} has {', '.join(leaves_of(model))}" for model in asked)
             raise BadInputError(f"--technique {technique}: no model here takes it", hint=leaves)
 
@@ -67,11 +69,12 @@ def select(options: Options, item: pytest.Item) -> Selection:
             selection.left_out[model.name] = reason
             continue
         model.budget_with(limits)
-        leaves = leaves_of(model)
+        leaves = leaves_of(model, (*options.techniques, *marked_leaves))
         if options.techniques and not set(leaves) & set(options.techniques):
             selection.left_out[model.name] = f"it has only {', '.join(leaves)}"
         wanted = [set(names) for names in (options.techniques, marked_leaves) if names]
         selection.chosen.extend((model, leaf) for leaf in leaves if all(leaf in names for names in wanted))
+    check_installed(leaf for _, leaf in selection.chosen)
     return selection
 
 

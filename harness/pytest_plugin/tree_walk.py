@@ -30,7 +30,8 @@ def leaves_by_model(selection: Selection, options: Options, definition: pytest.I
     """The leaves of each model that a test walks to; raises `BadInputError` for an invalid mark."""
     from hil.harness.evaluation.limits import limits_of
     from hil.harness.leaves import GIVEN
-    from hil.harness.tree.walk import OUTSIDE_TREE, check_policy
+    from hil.harness.optimize.paths import OUTSIDE_TREE
+    from hil.harness.tree.walk import check_policy
 
     how, given = _marked(definition)
     check_policy(how["policy"], how["effort"])

@@ -21,7 +21,8 @@ from hil.harness.evaluation.limits import limits_of
 from hil.harness.leaves import leaves_of
 from hil.harness.model import Budget, Model
 from hil.harness.model.metric import check_drop
-from hil.harness.optimize.paths import PATHS, level, path_of
+from hil.harness.optimize.litert import check_installed
+from hil.harness.optimize.paths import OUTSIDE_TREE, PATHS, level, path_of
 from hil.harness.tree.candidates import Candidate
 from hil.harness.tree.executors import create_executor
 from hil.harness.tree.leaf_producer import LeafProducer
@@ -32,8 +33,6 @@ from hil.harness.tree.settings_search import Effort, best_of, cost, search
 from hil.harness.vela.compiler import vela_version
 
 POLICIES = ("first", "all", "best")
-OUTSIDE_TREE = ("int16x8",)
-"""Leaves outside the tree: walked to only if named."""
 
 
 def walk(
@@ -103,7 +102,7 @@ def leaves_in_order(model: Model, leaves: Sequence[str] = ()) -> list[str]:
     """Returns the leaves to walk to, level by level; raises `BadInputError` for one that the model does not have."""
     if model.build is None:
         raise BadInputError(f"{model.name} came as an int8 file: it has no tree")
-    known = leaves_of(model)
+    known = leaves_of(model, leaves)
     for name in leaves:
         path_of(name)
         if name not in known:
@@ -111,6 +110,7 @@ def leaves_in_order(model: Model, leaves: Sequence[str] = ()) -> list[str]:
     wanted = [name for name in known if (name in leaves if leaves else name not in OUTSIDE_TREE)]
     if not wanted:
         raise BadInputError(f"{model.name} has no leaf in the tree", hint=f"name one outside: {', '.join(known)}")
+    check_installed(wanted)
     return sorted(wanted, key=lambda name: level(PATHS[name]))
 
 

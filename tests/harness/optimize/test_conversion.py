@@ -36,8 +36,8 @@ def classes(content: bytes, x: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("node", "conversion", "kind"),
-    [((), "ptq", np.int8), (("qat",), "qat", np.int8), ((), "int16x8", np.int16)],
-    ids=["ptq", "qat", "int16x8"],
+    [((), "ptq", np.int8), (("qat",), "qat", np.int8), ((), "int16x8", np.int16), ((), "litert_ptq", np.int8)],
+    ids=["ptq", "qat", "int16x8", "litert_ptq"],
 )
 def test_one_sample_quantized_and_the_same_classes(tree: Any, node: Any, conversion: str, kind: Any) -> None:
     model, x = tree.model(node), tree.data.x[0][:100]

@@ -167,7 +167,7 @@ def test_stock_ranges_much_wider_than_the_values_are_no_other_function(data: ste
     check_fidelity(to_tflite(model, "qat", small.x), model, small.x, "qat", 40.0)
 
 
-@pytest.mark.parametrize("way", ["ptq", "npu_ptq", "int16x8"])
+@pytest.mark.parametrize("way", ["ptq", "npu_ptq", "int16x8", "litert_ptq", "litert_int16x8"])
 def test_a_healthy_file_is_accepted(base: Any, ptq_db: float, data: steps.Samples, way: str) -> None:
     model = steps.apply("fold", base, data, None) if way == "npu_ptq" else base  # type: ignore[arg-type]
     found = check_fidelity(to_tflite(model, way, [data.x[0][:CALIBRATION]]), model, data.x, way, ptq_db)

@@ -12,10 +12,11 @@ from hil.harness.model.definition import LEAVES, STEPS
 from hil.harness.optimize import paths
 
 
-def test_all_eight_leaves_those_that_know_the_npu_and_one_outside_the_tree() -> None:
+def test_all_eight_leaves_those_that_know_the_npu_and_those_outside_the_tree() -> None:
     assert list(paths.PATHS) == [
         "ptq", "qat", "prune", "pqat", "cluster", "cqat", "sparse_cluster", "pcqat",
-        "npu_ptq", "npu_prune", "npu_cluster", "npu_sparse_cluster", "npu_pcqat", "int16x8",
+        "npu_ptq", "npu_prune", "npu_cluster", "npu_sparse_cluster", "npu_pcqat",
+        "int16x8", "litert_ptq", "litert_int16x8",
     ]  # fmt: skip
 
 
@@ -28,7 +29,7 @@ def test_leaves_share_the_base_and_trainings() -> None:
 
 
 def test_leaves_that_only_convert_train_nothing() -> None:
-    assert {paths.training_node(paths.path_of(leaf)) for leaf in ("ptq", "int16x8")} == {()}
+    assert {paths.training_node(paths.path_of(leaf)) for leaf in ("ptq", *paths.OUTSIDE_TREE)} == {()}
     assert paths.training_node(paths.path_of("npu_ptq")) == ("fold",)
 
 
@@ -39,6 +40,7 @@ def test_leaves_that_only_convert_train_nothing() -> None:
         ("qat", "qat"),
         ("pcqat", "qat"),
         ("int16x8", "int16x8"),
+        ("litert_ptq", "litert_ptq"),
         ("npu_prune", "npu_ptq"),
         ("npu_pcqat", "qat"),
     ],

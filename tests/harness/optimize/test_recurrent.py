@@ -64,7 +64,7 @@ def test_states_and_masks_are_named() -> None:
 
 
 @pytest.mark.parametrize("kind", ["GRU", "SimpleRNN", "LSTM", "Bidirectional"])
-@pytest.mark.parametrize("conversion", ["ptq", "int16x8"])
+@pytest.mark.parametrize("conversion", ["ptq", "int16x8", "litert_ptq"])
 def test_every_kind_converts_whole(kind: str, conversion: str) -> None:
     layers = import_keras().layers
     layer = layers.Bidirectional(layers.LSTM(4)) if kind == "Bidirectional" else getattr(layers, kind)(5)

@@ -266,7 +266,8 @@ def test_a_model_with_nothing_in_the_tree_says_so(tmp_path: Path) -> None:
     model = load_model_file(repository(tmp_path) / "models/blobs.py")
     with pytest.raises(BadInputError, match="has no leaf in the tree"):
         leaves_in_order(replace(model, techniques=("int16x8",)))
-    assert leaves_in_order(replace(model, techniques=None), ["int16x8", "ptq"]) == ["ptq", "int16x8"]
+    every = replace(model, techniques=None)
+    assert leaves_in_order(every, ["litert_ptq", "int16x8", "ptq"]) == ["ptq", "int16x8", "litert_ptq"]
     assert leaves_in_order(model) == LEVELS
 
 
