@@ -20,6 +20,7 @@ from hil.core.errors import BadInputError, HilError
 from hil.core.tflite.model import require_tflite
 from hil.harness.model import definition
 from hil.harness.model.definition import LEAVES, Model
+from hil.harness.model.relative import names_beside
 
 _HEAD = 64
 """First bytes of a file, by which its format is known."""
@@ -146,7 +147,8 @@ def _load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with names_beside(path):
+            spec.loader.exec_module(module)
     except BadInputError as error:
         del sys.modules[name]
         raise BadInputError(f"{path}: {error.args[0]}", hint=error.hint) from error

@@ -4,6 +4,8 @@
     data = image_folder("cifar10_{split}.tar", size=(32, 32))        # the same inside a tar file
     data = wav_folder("speech/{split}", samples=16000)
 
+A relative path begins at the folder of the model file, or of the file that `sibling` loads, in which it stands.
+
 Classes are the names of the innermost folders, in alphabetical order, from 0; all splits have those of "train".  Files
 are read and decoded batch by batch, in the order of their paths.
 """
@@ -22,6 +24,7 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, UnavailableError
 from hil.harness.model.definition import SPLITS, Dataset
+from hil.harness.model.relative import beside
 
 BATCH = 256
 """Samples that are decoded at a time."""
@@ -64,7 +67,7 @@ def wav_folder(
 def _dataset(
     path: str | Path, suffixes: Sequence[str], decode: Decode, splits: Sequence[str], options: dict[str, Any]
 ) -> Dataset:
-    places = {split: Path(str(path).replace("{split}", split)) for split in splits}
+    places = {split: Path(str(beside(path)).replace("{split}", split)) for split in splits}
     if len(set(places.values())) < len(places):
         raise BadInputError(f"{path} is the same for {' and '.join(places)}", hint='a path with "{split}"')
 

@@ -12,7 +12,7 @@ from scipy.io import wavfile
 
 from hil.core.errors import BadInputError, UnavailableError
 from hil.harness.data.loaded import joined
-from hil.harness.model import Dataset, image_folder, wav_folder
+from hil.harness.model import Dataset, image_folder, load_model_file, wav_folder
 
 
 def write_images(root: Path, split: str, classes: str) -> None:
@@ -86,3 +86,26 @@ def test_what_is_not_there_or_not_readable_is_one_line(images: Path) -> None:
     write_images(images, "test/more", "z")
     with pytest.raises(BadInputError, match=r"z/0\.png is of a class that the training data does not have"):
         joined(image_folder(images / "{split}", size=(6, 4)).read("test"))
+
+
+@pytest.mark.parametrize("function", ["image_folder({path!r}, (6, 4))", "wav_folder({path!r}, 10, 8000)"])
+def test_relative_paths_begin_at_the_file_in_which_they_stand(
+    images: Path, function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: at the working folder, so that a model file was found from one folder only."""
+    for split in ("train", "test"):
+        for name in ("a", "c"):
+            wavfile.write(images / split / name / "a.wav", 8000, np.zeros(10, np.int16))
+    line = "from hil.harness.model import *\ndata = " + function
+    (images / "shared").mkdir()
+    (images / "shared" / "data.py").write_text(line.format(path="../{split}"))
+    (images / "beside.py").write_text(f"{line.format(path='{split}')}\nmodel = Model('m', data, 'net.h5')")
+    (images / "through.py").write_text(
+        "from hil.harness.model import *\nmodel = Model('m', sibling(__file__, 'shared/data.py').data, 'net.h5')"
+    )
+    (images / "net.h5").touch()
+    (images / "elsewhere").mkdir()
+    monkeypatch.chdir(images / "elsewhere")
+    found = [load_model_file(Path("..") / name).data for name in ("beside.py", "through.py")]
+    assert [len(data.present()) for data in found] == [15, 15] if "image" in function else [4, 4]
+    assert [len(values(data, "test")[1]) for data in found] == [6, 6] if "image" in function else [2, 2]
