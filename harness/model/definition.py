@@ -290,7 +290,10 @@ class Budget:
     max_model_bytes: float = inf
     """Largest int8 TFLite file. Unit: bytes."""
     min_accuracy: float = -inf
-    """Smallest accuracy of the int8 model itself; 0.9 is 90 % of top-1. Unit: that of the metric."""
+    """Least accuracy of the int8 model itself; 0.9 is 90 % of top-1.
+
+    Of a metric of which less is better (`mae`, `eer`, ...) it is the largest value. Unit: that of the metric.
+    """
 
     def __post_init__(self) -> None:
         for limit in fields(self):

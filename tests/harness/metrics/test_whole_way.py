@@ -155,6 +155,8 @@ def test_an_error_that_grows_is_a_drop_with_its_own_unit(folder: Path) -> None:
     drop, least = check_limits(evaluator, deployment, limits)
     assert (drop.met, least.met) == (False, True)
     assert format_check(least) == f"accuracy {found.value:.4g}"
+    (largest,) = check_limits(evaluator, deployment, Budget(min_accuracy=found.value / 2))
+    assert "too much" in format_check(largest)
     report = format_walk(walk(model("autoencoder", "reconstruction_error"), evaluator, Budget(max_accuracy_drop=2)))
     assert report.startswith("autoencoder on sim: drop at most 2\n")
 
