@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from hil.core.errors import BadInputError
+from hil.harness.comparison.direction import is_of_output
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "model": ("int8_sha256", "model_sha256", "network", "weights", "recipe", "train", "threads", "gpu"),
@@ -58,7 +59,7 @@ def differences(
 
     `vary` names the parts that may differ, beside `ALWAYS_VARIED`.
     """
-    parts = _DEPENDENCIES.get(figure, _OF_RUN) - ALWAYS_VARIED - set(vary)
+    parts = _dependencies(figure) - ALWAYS_VARIED - set(vary)
     return {field: values for field, values in changes(before, after).items() if part_of(field) in parts}
 
 
@@ -67,8 +68,12 @@ def influences(figure: str) -> frozenset[str]:
 
     Mismatches are compared whatever differs, and anything may have made them.
     """
-    parts = _DEPENDENCIES.get(figure, _OF_RUN)
+    parts = _dependencies(figure)
     return parts | ALWAYS_VARIED if parts else _OF_RUN
+
+
+def _dependencies(figure: str) -> frozenset[str]:
+    return _OF_FILE if is_of_output(figure) else _DEPENDENCIES.get(figure, _OF_RUN)
 
 
 def changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hil.core.errors import UntrustedError
 from hil.core.measurement import Measurement, Trust
+from hil.harness.comparison.direction import output_figure
 from hil.harness.evaluation.cost import Latency, WholeLatency, latency_of
 from hil.harness.evaluation.kernel_weights import kernel_weights
 from hil.harness.evaluation.limit_check import accuracy_figure, drop_figure
@@ -92,7 +94,18 @@ def parity_figures(parity: Parity) -> list[Measurement]:
 
 
 def accuracy_figures(accuracy: Accuracy | AbsoluteAccuracy) -> list[Measurement]:
-    """Returns the metric, and where there is a float base the drop against it with its interval."""
+    """Returns the metric, and where there is a float base the drop against it with its interval.
+
+    Those of further outputs follow, as `boxes.rmse`, `boxes.rmse_drop` and so on.
+    """
+    found = _of_one_output(accuracy)
+    for output, further in accuracy.by_output.items():
+        named = ((figure, output_figure(output, further.metric, figure.name)) for figure in _of_one_output(further))
+        found += [replace(figure, name=name) for figure, name in named]
+    return found
+
+
+def _of_one_output(accuracy: Accuracy | AbsoluteAccuracy) -> list[Measurement]:
     if not isinstance(accuracy, Accuracy):
         return [accuracy_figure(accuracy)]
     unit = accuracy.unit

@@ -14,8 +14,9 @@ import json
 from typing import TYPE_CHECKING
 
 from hil.core.errors import HilError
-from hil.harness.comparison.direction import METRIC, metric_field
+from hil.harness.comparison.direction import METRIC, metric_field, output_figure
 from hil.harness.leaves import GIVEN
+from hil.harness.model.metric import other_outputs
 from hil.harness.optimize.paths import path_of
 from hil.harness.pipeline import TRAINING, target_module
 from hil.harness.store.code_version import code_version
@@ -54,12 +55,14 @@ def deployment_identity(evaluator: Evaluator, deployment: Deployment) -> dict[st
 
 
 def _metric(pipeline: Pipeline, model: Model) -> str:
-    """Returns the model's metric with its direction; empty where the data of an int8 file fit none."""
+    """Returns the model's metrics with their directions; empty where the data of an int8 file fit none."""
     try:
         task = pipeline.learning_task(model)
+        further = {output: pipeline.learning_task(model, output) for output in other_outputs(model.metric)}
     except HilError:  # a test that asks for the accuracy fails with it
         return ""
-    return metric_field(task.metric, task.scale.lower_is_better)
+    beside = {output_figure(output, one.metric): one.scale.lower_is_better for output, one in further.items()}
+    return metric_field(task.metric, task.scale.lower_is_better, beside)
 
 
 def data_identity(pipeline: Pipeline, model: Model) -> str:

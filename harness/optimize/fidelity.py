@@ -26,12 +26,15 @@ times as large; two exchanged channels (40 of 71) or a dropped bias (3 of 54) ma
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from hil.core.arrays import Array
+from hil.core.errors import ConvertError
+from hil.harness.blame import first_cause
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet
 from hil.harness.optimize.network_inputs import as_inputs, as_outputs
 from hil.targets.execution.signature import TensorSpec, dequantize, quantize_samples, read_signature
@@ -87,7 +90,10 @@ def shortfall(found: Fidelity, ptq_db: float | None) -> str:
 
 
 def invocations(int8: bytes, samples: Sequence[Array], *, every_tensor: bool = False) -> Iterator[Any]:
-    """Runs a file on each sample; yields TensorFlow's interpreter after each, with every tensor if asked for."""
+    """Runs a file on each sample; yields TensorFlow's interpreter after each, with every tensor if asked for.
+
+    Raises `ConvertError` for an operator of a type that TensorFlow's kernels do not have.
+    """
     lite = import_tensorflow().lite
     with quiet():
         interpreter = lite.Interpreter(
@@ -95,15 +101,26 @@ def invocations(int8: bytes, samples: Sequence[Array], *, every_tensor: bool = F
             experimental_op_resolver_type=lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             experimental_preserve_all_tensors=every_tensor,
         )
-        interpreter.allocate_tensors()
+        with _kernels_needed():
+            interpreter.allocate_tensors()
     quantized = quantize_samples(read_signature(int8), samples)
     places = [detail["index"] for detail in interpreter.get_input_details()]
     for number in range(len(samples[0])):
         interpreter.reset_all_variables()
         for place, array in zip(places, quantized, strict=True):
             interpreter.set_tensor(place, array[number : number + 1])
-        interpreter.invoke()
+        with _kernels_needed():
+            interpreter.invoke()
         yield interpreter
+
+
+@contextmanager
+def _kernels_needed() -> Iterator[None]:
+    """Turns what TensorFlow's interpreter raises into a `ConvertError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ConvertError(f"TensorFlow's kernels do not run the quantized file: {first_cause(error)}") from error
 
 
 def signal_to_noise(reference: Array, got: Array) -> float:

@@ -16,7 +16,7 @@ from hil.harness.optimize.conversion import to_tflite
 from hil.harness.optimize.fidelity import measure_fidelity, shortfall
 from hil.harness.optimize.keras.hdf5_file import load_model, save_model
 from hil.harness.optimize.keras.keras2 import seeded
-from hil.harness.optimize.paths import PATHS, Node, conversion, training_node
+from hil.harness.optimize.paths import ON_REQUEST, PATHS, Node, conversion, training_node
 from hil.harness.optimize.promises import Promise
 from hil.harness.optimize.quantization_aware import make_quantization_aware, with_default_quantizers
 from hil.harness.optimize.steps import starting_network
@@ -24,6 +24,7 @@ from hil.harness.optimize.survival import check_tflite
 from tests.support.layer_networks import ROWS, row_network
 
 DOCS = Path(__file__).parents[2] / "docs" / "techniques.md"
+_REASONS = ("refused", "reduce_sum", "left in float", "do not run the quantized file", "is another function")
 TUNE = FineTune(epochs=1, learning_rate=1e-3)
 RECIPE = Recipe(
     batch_size=16,
@@ -34,9 +35,18 @@ RECIPE = Recipe(
 
 
 def table() -> dict[str, dict[str, str]]:
-    """Row -> technique -> cell."""
-    text = DOCS.read_text().split("## Layers, by technique")[1].split("\n## ")[0]
-    lines = [re.split(r"(?<!\\) \| ", line.strip("| ")) for line in text.splitlines() if line.startswith("|")]
+    """Row -> technique -> cell; LiteRT's quantizer has the cells of `ptq` but for a table of its own."""
+    every, others = _table("## Layers, by technique"), _table("## LiteRT's quantizer")
+    return {
+        name: {**cells, **dict.fromkeys(ON_REQUEST, cells["ptq"]), **others.get(name, {})}
+        for name, cells in every.items()
+    }
+
+
+def _table(heading: str) -> dict[str, dict[str, str]]:
+    text = DOCS.read_text().split(heading)[1].split("\n## ")[0]
+    found = text[text.index("| layer |") :].splitlines()
+    lines = [re.split(r"(?<!\\) \| ", line.strip("| ")) for line in found if line.startswith("|")]
     groups = [re.findall(r"`(\w+)`", head) for head in lines[0][1:]]
     return {
         row[0]: {leaf: cell for group, cell in zip(groups, row[1:], strict=True) for leaf in group} for row in lines[2:]
@@ -100,6 +110,6 @@ def broken(made: Walk, leaf: str, cell: str) -> str:
         made.leaf(leaf)
     except HilError as error:
         text = str(error)
-        named = "refused" in text or "reduce_sum" in text
+        named = any(word in text for word in _REASONS)
         return "" if refused and named and len(text.splitlines()) == 1 else f"{type(error).__name__}: {text}"
     return "is taken" if refused else ""

@@ -72,6 +72,18 @@ def test_the_direction_of_a_metric_is_the_models() -> None:
     assert outcomes(found)["accuracy"] == "better"
 
 
+def test_figures_of_further_outputs_have_their_own_direction_and_gates() -> None:
+    two = {**IDENTITY, METRIC: metric_field("top1", False, {"boxes.rmse": True, "mask.mean_iou": False})}
+    before = {"boxes.rmse": 0.2, "boxes.rmse_drop": 0.01, "mask.mean_iou": 0.6, "mask.mean_iou_base": 0.7}
+    after = {"boxes.rmse": 0.21, "boxes.rmse_drop": 0.0, "mask.mean_iou": 0.7, "mask.mean_iou_base": 0.6}
+    pair = deployed(identity={**two, "vela": "5.1.0"}, **after), deployed(identity=two, **before)
+    found = outcomes(compared(*pair))
+    assert [found[name] for name in before] == ["worse", "better", "better", "worse"], "whatever Vela compiled them"
+    assert found["accuracy"] == "same"
+    gates = [compared(*pair, **{"boxes.rmse": text}).fails for text in ("0.02", "0.001")]
+    assert gates == [False, True]
+
+
 def test_what_depends_on_a_changed_part_is_not_compared_and_the_rest_is() -> None:
     other = deployed(identity={**IDENTITY, "vela": "5.1.0"}, sram=8192, accuracy=0.8)
     found = compared(other)

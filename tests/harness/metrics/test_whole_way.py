@@ -12,7 +12,9 @@ from sklearn.metrics import roc_auc_score
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
+from hil.harness.comparison.direction import lower_is_better
 from hil.harness.evaluation.evaluator import Deployment, Evaluator
+from hil.harness.evaluation.figures import requested_figures
 from hil.harness.evaluation.limit_check import check_limits, format_check
 from hil.harness.metrics.accuracy import Accuracy, lines_by_output
 from hil.harness.metrics.detections import MeanPrecision
@@ -211,6 +213,13 @@ def test_further_outputs_are_measured_beside_the_one_that_decides(folder: Path) 
     assert lines_by_output(found) == [line]
     (leaf,) = walk(two, evaluator, Budget()).leaves
     assert leaf.notes[-1] == f"ptq: {line}"
+    figures = {one.name: one.value for one in leaf.measurements}
+    names = ("place.rmse", "place.rmse_base", "place.rmse_keras", "place.rmse_drop", "place.rmse_drop_low")
+    values = (other.value, other.reference, other.keras, other.drop, other.low)
+    assert [figures[name] for name in names] == pytest.approx(values)
+    assert {"place.rmse", "place.rmse_drop_high"} <= {one.name for one in requested_figures(evaluator, deployment)}
+    directions = [lower_is_better(name, leaf.identity) for name in ("accuracy", *names)]
+    assert directions == [False, True, True, True, True, True]
     assert f"ptq: {line}" in format_summary([row(deployment, evaluator.results(deployment))], {}, 200, colour=False)
 
 
