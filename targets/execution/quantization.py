@@ -1,4 +1,4 @@
-"""Refusal of a `.tflite` that no target runs: a float model, sparse weights, inputs of no fixed shape.
+"""Refusal of a `.tflite` that no target runs: a float model, sparse weights, shapes that are open or contradict.
 
     found = refusal(model)
     found.reason            # "is a float model: CONV_2D 0 ('conv') computes in float32"
@@ -9,6 +9,7 @@ network, run on the CPU of the chip and of every target.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from hil.core.tflite.model import Operator, Subgraph, Tensor, TfliteModel
@@ -16,6 +17,8 @@ from hil.core.tflite.weights import WEIGHTED
 
 EDGES = ("QUANTIZE", "DEQUANTIZE")
 """Operators between real and quantized numbers."""
+_KEEP_BATCH = ("CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D")
+_KEEP_SIZE = ("TRANSPOSE", "RESHAPE", *EDGES)
 
 _QUANTIZE_IT = (
     "quantize it: a model file makes int8 leaves of a Keras model, or give TFLiteConverter optimizations, "
@@ -37,7 +40,7 @@ def refusal(model: TfliteModel) -> Refusal | None:
     graph = model.main
     if any(operator.code.is_npu for operator in graph.operators):
         return None
-    return _sparse(model) or _dynamic(graph) or _in_float(graph)
+    return _sparse(model) or _dynamic(graph) or _in_float(graph) or _contradicting(graph)
 
 
 def _sparse(model: TfliteModel) -> Refusal | None:
@@ -58,6 +61,36 @@ def _dynamic(graph: Subgraph) -> Refusal | None:
                 "convert it with a fixed input shape",
             )
     return None
+
+
+def _contradicting(graph: Subgraph) -> Refusal | None:
+    """The refusal of a batch that changes on the way: litert-torch writes an open batch as 1, then as 2.
+
+    The reference kernels infer the shapes anew; Vela and the chip take them as they stand.
+    """
+    for operator in graph.operators:
+        ends = [index for index in (*operator.inputs[:1], *operator.outputs[:1]) if index >= 0]
+        if len(ends) == 2 and not _fit(operator, *(graph.tensors[index] for index in ends), graph):
+            before, after = (graph.tensors[index] for index in ends)
+            where = f"{operator.kind} {operator.index} ({after.name!r})"
+            return Refusal(
+                f"has shapes that contradict each other: {where} makes {list(after.shape)} of {list(before.shape)}",
+                "convert it with a fixed batch of 1",
+            )
+    return None
+
+
+def _fit(operator: Operator, before: Tensor, after: Tensor, graph: Subgraph) -> bool:
+    """Returns whether an operator that keeps batch, size or rows keeps them; True for other operators."""
+    if operator.kind in _KEEP_BATCH:
+        return before.shape[:1] == after.shape[:1]
+    if operator.kind in _KEEP_SIZE:
+        return math.prod(before.shape) == math.prod(after.shape)
+    if operator.kind == "FULLY_CONNECTED" and len(operator.inputs) > 1 and operator.inputs[1] >= 0:
+        weights = graph.tensors[operator.inputs[1]].shape
+        if len(weights) == 2:
+            return math.prod(before.shape) * weights[0] == math.prod(after.shape) * weights[1]
+    return True
 
 
 def _in_float(graph: Subgraph) -> Refusal | None:
