@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from hil.core.arrays import Array
 from hil.core.errors import StreamError
 from hil.core.tflite.model import Operator, Subgraph, Tensor, TfliteModel, view_model
@@ -39,6 +41,30 @@ class OperatorWeights:
 def read_tflite(content: bytes) -> list[OperatorWeights]:
     """The operators of every subgraph; raises `BadInputError` if `content` is no TFLite file or a damaged one."""
     return view_model(content, "the file", _operators)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Quantized weights of two axes: int8 values (outputs, inputs), and one scale or one for each output."""
+
+    name: str
+    values: Array
+    scales: tuple[float, ...]
+
+
+def read_constants(content: bytes) -> list[Constant]:
+    """The int8 constants of two axes in every subgraph; raises `BadInputError` as `read_tflite` does."""
+    return view_model(content, "the file", _constants)
+
+
+def _constants(model: TfliteModel) -> list[Constant]:
+    return [
+        Constant(tensor.name, values, tensor.quantization.scales)
+        for graph in model.subgraphs
+        for tensor in graph.tensors
+        if tensor.dtype == np.int8 and len(tensor.shape) == 2 and tensor.quantization.scales
+        if (values := tensor.constant()) is not None and len(tensor.quantization.scales) in (1, len(values))
+    ]
 
 
 def _operators(model: TfliteModel) -> list[OperatorWeights]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow
-from hil.harness.optimize.layers import unwrap, weight_name
+from hil.harness.optimize.layers import kernel_variables, unwrap
 
 ROUNDS = 100
 
@@ -72,6 +72,12 @@ def cluster_kernel(kernel: Array, count: int, *, zero: bool) -> Array:
     return np.where(kernel == 0, np.float32(0), nearest) if zero else nearest
 
 
+def cluster_layer(layer: Any, count: int, *, zero: bool) -> None:
+    """Rounds each kernel of a layer to at most `count` centroids, in place."""
+    for _, variable in kernel_variables(layer):
+        variable.assign(cluster_kernel(variable.numpy(), count, zero=zero))
+
+
 class PreservedClusters:
     """Preserves the clusters of kernels during a training; `callback` is the Keras callback."""
 
@@ -83,13 +89,10 @@ class PreservedClusters:
         """Finds the clusters of the kernels in the layers `names`: one for each distinct weight, zero among them."""
         clusters = []
         for outer in model.layers:
-            for variable in outer.weights if unwrap(outer).name in names else ():
-                if weight_name(variable) == "kernel":
-                    values, index = np.unique(variable.numpy(), return_inverse=True)
-                    zero = np.flatnonzero(values == 0)
-                    clusters.append(
-                        Clusters(variable, index.ravel().astype(np.int32), int(zero[0]) if len(zero) else -1)
-                    )
+            for _, variable in kernel_variables(outer) if unwrap(outer).name in names else ():
+                values, index = np.unique(variable.numpy(), return_inverse=True)
+                zero = np.flatnonzero(values == 0)
+                clusters.append(Clusters(variable, index.ravel().astype(np.int32), int(zero[0]) if len(zero) else -1))
         return cls(clusters)
 
     @property

@@ -15,6 +15,7 @@ from hil.harness.optimize.layers import flat_layers, kernels, unwrap
 from hil.harness.optimize.operator_layers import named_after
 from hil.harness.optimize.paths import PRESERVING, PRUNING
 from hil.harness.optimize.promises import Promise
+from hil.harness.optimize.recurrent import recurrent_layers
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Cause:
 
 def cause_in_keras(promise: Promise, before: Any, after: Any, step: str, recipe: Recipe) -> Cause | None:
     """Finds why `step`, applied to `before`, broke a promise; None if the models do not show it."""
-    kernel = _kernel(after, promise.layer)
+    kernel = _kernel(after, promise)
     if np.isnan(kernel).any():
         return Cause("its weights are NaN: the training diverged", f"lower the learning rate of Recipe.{step}")
     if promise.step == step and step in PRUNING:
@@ -37,8 +38,9 @@ def cause_in_keras(promise: Promise, before: Any, after: Any, step: str, recipe:
     return None
 
 
-def _kernel(model: Any, name: str) -> Array:
-    return next(values for layer, _, values in kernels(model) if layer.name == name)
+def _kernel(model: Any, promise: Promise) -> Array:
+    wanted = promise.layer, promise.kernel
+    return next(values for layer, kernel, values in kernels(model) if (layer.name, kernel) == wanted)
 
 
 def _ties(kernel: Array, promise: Promise) -> Cause | None:
@@ -54,7 +56,7 @@ def _cause_in_scheme(promise: Promise, before: Any, step: str, recipe: Recipe) -
     """Finds what keeps a preserving scheme of TFMOT from a layer of the flat model `before`."""
     layer = next(layer for layer in flat_layers(before) if layer.name == promise.layer)
     readers = [unwrap(node.layer) for node in layer._outbound_nodes]
-    kernel = _kernel(before, promise.layer)
+    kernel = _kernel(before, promise)
     off = {"relu_layer", "shared_quantizer", "per_channel_guess", "kernel_regularizer"} - set(recipe.repairs)
     if "relu_layer" in off and readers and all(_is_relu(reader) for reader in readers):
         return _switched_off("relu_layer", "a separate ReLU reads it")
@@ -100,6 +102,8 @@ def cause_in_file(promise: Promise, row: LayerWeights, *, lost_in_keras: bool) -
 
 def cause_of_absence(content: bytes, model: Any, layer: str) -> Cause | None:
     """Finds why no operator of an int8 file holds a layer's kernel."""
+    if any(found.name == layer for found in recurrent_layers(model)):
+        return Cause("no tensors of it hold the weights of each gate")
     operators = named_after(read_tflite(content), layer, model)
     if not operators:
         return Cause("TensorFlow's converter removed it, as it does where the output does not depend on a layer")

@@ -15,8 +15,6 @@ from hil.harness.model import Model
 from hil.harness.optimize.layers import KERNELS, weight_name
 from hil.harness.optimize.trained_base import build_network
 
-USED = (*KERNELS, "recurrent_kernel")
-
 
 def count_params_and_macs(model: Model) -> tuple[int, int]:
     """Counts (parameters, MACs) of a model file's network."""
@@ -26,7 +24,7 @@ def count_params_and_macs(model: Model) -> tuple[int, int]:
 
 def _macs(layer: Any) -> int:
     """Counts MACs: each weight is used once per output position of its layer (once per time step if recurrent)."""
-    weights = sum(int(prod(weight.shape)) for weight in layer.weights if weight_name(weight) in USED)
+    weights = sum(int(prod(weight.shape)) for weight in layer.weights if weight_name(weight) in KERNELS)
     if not weights:
         return 0
     recurrent = any(weight_name(weight) == "recurrent_kernel" for weight in layer.weights)

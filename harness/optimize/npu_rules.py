@@ -6,7 +6,7 @@
 The first rule that fits decides:
 
 1. `Recipe.keep` names the layer: neither pruned nor clustered.
-2. No convolution, depthwise or dense layer (LSTM, Embedding, Conv3D, ...): neither.
+2. No convolution, depthwise, dense or recurrent layer (Embedding, Conv3D, ...): neither.
 3. Fewer than 256 weights: neither, as there is nothing to gain.
 4. Depthwise: neither, since each channel depends on nine weights.  With 32 values in these as well, `npu_cluster` of
    a keyword spotter lost 1.3 points (three seeds) for 4 % of its encoded weights.
@@ -27,14 +27,14 @@ import numpy as np
 
 from hil.harness.model import PALETTE, Recipe
 from hil.harness.optimize.canonical.network import rewriting_notes
-from hil.harness.optimize.layers import KERNELS, TOUCHED, flat_layers, kernels, unwrap, weight_name
+from hil.harness.optimize.layers import KERNELS, flat_layers, is_prunable, kernels, unwrap, weight_name
 from hil.harness.optimize.paths import QUANTIZING
 from hil.harness.optimize.recurrent import unquantized_notes
 
 SMALLEST = 256
 END_SHARE = 0.1
 """Least number of weights of a kernel to change; largest share of all weights of a first or last layer to spare."""
-_HOLDS_WEIGHTS = (*KERNELS, "recurrent_kernel", "embeddings")
+_HOLDS_WEIGHTS = (*KERNELS, "embeddings")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _decided(layer: Any, size: int, share: float, end: str, recipe: Recipe) -> D
     spared = f"not pruned, at most {PALETTE} values"
     if layer.name in recipe.keep:
         return made(False, None, "named in Recipe.keep, kept dense at 8 bits")
-    if kind not in (*TOUCHED, "DepthwiseConv2D"):
+    if not is_prunable(layer, ()) and kind != "DepthwiseConv2D":
         return made(False, None, f"{kind}, {of_all}: neither pruned nor clustered")
     if size < SMALLEST:
         return made(False, None, f"only {size} weights, kept dense at 8 bits")

@@ -23,7 +23,7 @@ from hil.core.errors import OptimizeError
 from hil.harness.data.samples import Samples
 from hil.harness.model import Recipe
 from hil.harness.optimize.activation_ranges import set_activation_ranges
-from hil.harness.optimize.clustering import PreservedClusters, cluster_kernel
+from hil.harness.optimize.clustering import PreservedClusters, cluster_layer
 from hil.harness.optimize.keras.flat_graph import LayerCopies, replay
 from hil.harness.optimize.keras.keras2 import quiet
 from hil.harness.optimize.npu_rules import clustered_layers, decide
@@ -75,8 +75,7 @@ def _clustered(technique: str, model: Any, data: Samples, recipe: Recipe, plan: 
     values = _some(cluster_counts(technique, made, recipe), made, recipe, plan)
     for layer in made.layers:
         if layer.name in values:
-            kernel, *rest = layer.get_weights()
-            layer.set_weights([cluster_kernel(kernel, values[layer.name], zero=zero), *rest])
+            cluster_layer(layer, values[layer.name], zero=zero)
     fit(made, data, plan, [PreservedClusters.of_model(made, values).callback])
     return made
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hil.core.tflite.weights import OperatorWeights
-from hil.harness.optimize.layers import KERNELS, unwrap, weight_name
+from hil.harness.optimize.layers import KERNELS, RECURRENT, unwrap, weight_name
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _kernels(model: Any, scope: str) -> Iterator[Kernel]:
         if hasattr(outer, "layers"):
             yield from _kernels(outer, f"{scope}{outer.name}/")
             continue
-        for variable in outer.weights:
+        for variable in outer.weights if type(outer).__name__ not in RECURRENT else ():  # `gate_weights` finds these
             if weight_name(variable) in KERNELS:
                 yield Kernel(unwrap(outer).name, f"{scope}{outer.name}", tuple(variable.shape))
 

@@ -13,8 +13,8 @@ import importlib
 from typing import Any
 
 from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot
+from hil.harness.optimize.layers import RECURRENT
 from hil.harness.optimize.quantize_configs import feeds_concatenate, own_config
-from hil.harness.optimize.recurrent import RECURRENT
 
 _DEFAULT = "tensorflow_model_optimization.python.core.quantization.keras.default_8bit."
 _KERNELS = {"Conv2D": "kernel", "Conv2DTranspose": "kernel", "DepthwiseConv2D": "depthwise_kernel"}

@@ -20,10 +20,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from hil.harness.model import Recipe
-from hil.harness.optimize.layers import flat_layers
+from hil.harness.optimize.layers import kernels
 from hil.harness.optimize.selection import cluster_counts, sparsities, touched_layers
 
 Kind = Literal["zeros", "clusters"]
@@ -52,13 +50,14 @@ PRESERVED: dict[str, frozenset[Kind]] = {
 class Promise:
     """Bound of a layer's kernel: "zeros", at least `bound` weights are zero; "clusters", at most `bound` are distinct.
 
-    `step` made the promise.
+    `step` made the promise; `kernel` is the kind of weight, such as "recurrent_kernel".
     """
 
     layer: str
     kind: Kind
     bound: int
     step: str
+    kernel: str = "kernel"
 
     @property
     def whole(self) -> bool:
@@ -69,25 +68,26 @@ class Promise:
 def promises_after(step: str, model: Any, earlier: Iterable[Promise], recipe: Recipe) -> tuple[Promise, ...]:
     """Returns the promises after a step that is applied to `model`, a flat model with the promises `earlier`."""
     made = _made(step, model, recipe)
-    again = {(promise.layer, promise.kind) for promise in made}
+    again = {(promise.layer, promise.kernel, promise.kind) for promise in made}
     touched = touched_layers(step, model, recipe)
     carried = [
         promise
         for promise in earlier
-        if (promise.layer, promise.kind) not in again
+        if (promise.layer, promise.kernel, promise.kind) not in again
         and (promise.layer not in touched or promise.kind in PRESERVED[step])
     ]
     return (*carried, *made)
 
 
 def _made(step: str, model: Any, recipe: Recipe) -> list[Promise]:
-    shares = sparsities(step, model, recipe)
-    sizes = {layer.name: int(np.prod(layer.kernel.shape)) for layer in flat_layers(model) if layer.name in shares}
+    shares, counts = sparsities(step, model, recipe), cluster_counts(step, model, recipe)
+    parts = [(layer.name, kernel, values.size) for layer, kernel, values in kernels(model)]
     zeros = [
-        Promise(name, "zeros", sizes[name] - max(1, round(sizes[name] * (1 - share))), step)  # as TFMOT rounds
-        for name, share in shares.items()
+        Promise(name, "zeros", size - max(1, round(size * (1 - shares[name]))), step, kernel)  # as TFMOT rounds
+        for name, kernel, size in parts
+        if name in shares
     ]
-    clusters = [Promise(name, "clusters", count, step) for name, count in cluster_counts(step, model, recipe).items()]
+    clusters = [Promise(name, "clusters", counts[name], step, kernel) for name, kernel, _ in parts if name in counts]
     return [*zeros, *clusters]
 
 

@@ -8,7 +8,7 @@ it at the first step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from hil.core.errors import OptimizeError
@@ -16,7 +16,7 @@ from hil.harness.blame import first_cause
 from hil.harness.data.samples import Samples
 from hil.harness.model import Recipe
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
-from hil.harness.optimize.layers import TOUCHED
+from hil.harness.optimize.layers import TOUCHED, kernel_variables
 from hil.harness.optimize.training import TrainingPlan, fit, mask_interval
 
 
@@ -33,39 +33,36 @@ def prune_layers(model: Any, data: Samples, recipe: Recipe, plan: TrainingPlan, 
             schedule = sparsity.ConstantSparsity(share, begin_step=0, frequency=interval)
         else:
             schedule = sparsity.PolynomialDecay(0.0, share, begin_step=0, end_step=last, frequency=interval)
+        layer.get_prunable_weights = lambda: [kernel for _, kernel in kernel_variables(layer)]  # of a Bidirectional too
         return sparsity.prune_low_magnitude(layer, pruning_schedule=schedule)
 
-    wrapped = wrap_layers(model, wrap, plan.text)
+    wrapped = wrap_layers(model, wrap, plan.text, shares)
     fit(wrapped, data, plan, [sparsity.UpdatePruningStep()])
     with quiet():
         return sparsity.strip_pruning(wrapped)
 
 
-def wrap_layers(model: Any, wrap: Callable[[Any], Any], technique: str) -> Any:
+def wrap_layers(model: Any, wrap: Callable[[Any], Any], technique: str, touched: Collection[str]) -> Any:
     """Returns a copy of `model`, weights included, with `wrap` applied to its layers.
 
-    Raises `OptimizeError` if TFMOT refuses the model, or no layer was wrapped.
+    Raises `OptimizeError` if TFMOT refuses the model, or if there are no layers that the technique has `touched`.
     """
-    touched: list[Any] = []
-
-    def noted(layer: Any) -> Any:
-        copy = layer.__class__.from_config(layer.get_config())
-        with tf.name_scope(layer.name):  # as Keras names the weights when it calls a layer
-            copy.build(layer.input_shape)
-        copy.set_weights(layer.get_weights())
-        wrapped = wrap(copy)
-        touched.extend([layer] if wrapped is not copy else [])
-        return wrapped
-
-    tf = import_tensorflow()
-    try:
-        with quiet():
-            made = import_keras().models.clone_model(model, clone_function=noted)
-    except (RuntimeError, ValueError, import_tensorflow().errors.InvalidArgumentError) as error:
-        raise OptimizeError(f"{technique}: TFMOT cannot wrap this model: {first_cause(error)}") from error
     if not touched:
         raise OptimizeError(
             f"{technique} would change no layer of this model",
             hint=f"it touches {', '.join(TOUCHED)}, unless Recipe.keep names them or they are tiny",
         )
-    return made
+
+    def copied(layer: Any) -> Any:
+        copy = layer.__class__.from_config(layer.get_config())
+        with tf.name_scope(layer.name):  # as Keras names the weights when it calls a layer
+            copy.build(layer.input_shape)
+        copy.set_weights(layer.get_weights())
+        return wrap(copy)
+
+    tf = import_tensorflow()
+    try:
+        with quiet():
+            return import_keras().models.clone_model(model, clone_function=copied)
+    except (RuntimeError, ValueError, import_tensorflow().errors.InvalidArgumentError) as error:
+        raise OptimizeError(f"{technique}: TFMOT cannot wrap this model: {first_cause(error)}") from error

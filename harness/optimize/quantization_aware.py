@@ -15,10 +15,9 @@ from typing import Any
 from hil.core.errors import OptimizeError
 from hil.harness.blame import first_cause
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
-from hil.harness.optimize.layers import flat_layers, weight_name
+from hil.harness.optimize.layers import RECURRENT, flat_layers, weight_name
 from hil.harness.optimize.per_tensor import quantize_per_tensor
 from hil.harness.optimize.quantize_configs import check_activations, own_config
-from hil.harness.optimize.recurrent import RECURRENT
 from hil.harness.optimize.repairs import repairs, replaced, revive_dead_channels, settle_clusters
 
 

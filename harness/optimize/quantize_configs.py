@@ -18,7 +18,7 @@ from hil.harness.optimize.canonical.activations import FUSED, activation_name
 from hil.harness.optimize.keras.hard_swish import HARD_SWISH
 from hil.harness.optimize.keras.keras2 import import_tfmot
 from hil.harness.optimize.keras.own_layers import is_users_own
-from hil.harness.optimize.layers import unwrap
+from hil.harness.optimize.layers import RECURRENT, unwrap
 
 _DEFAULT = "tensorflow_model_optimization.python.core.quantization.keras.default_8bit."
 _AT_OUTPUT = ("Subtract", "Multiply", "Maximum", "Minimum", "PReLU", "Resizing", HARD_SWISH)
@@ -31,9 +31,10 @@ PRESERVED_IN_TRAINING = ("Conv2DTranspose",)
 def loses_promises(layer: Any) -> bool:
     """Returns whether TFMOT's schemes preserve neither zeros nor clusters of a layer, so that `training` does it.
 
-    They know no transposed convolution, and give what a Concatenate reads the default quantizer.
+    They know no transposed convolution, give what a Concatenate reads the default quantizer, and leave recurrent layers
+    in float.
     """
-    return type(layer).__name__ in PRESERVED_IN_TRAINING or feeds_concatenate(layer)
+    return type(layer).__name__ in (*PRESERVED_IN_TRAINING, *RECURRENT) or feeds_concatenate(layer)
 
 
 def feeds_concatenate(layer: Any) -> bool:

@@ -14,6 +14,10 @@ unrolling splits the gates after the product, and the converter leaves many a SP
 2.19); here each gate has a product of its own, and that with the inputs is one for all times.  Unrolling is exact up to
 float rounding, and compared.
 
+The converter gives the output of a fused LSTM the scale of a Concatenate that reads it, and the range of an Add's sum,
+but the kernel needs the scale of the LSTM's state there: without more the file is another function (-1 to 6 dB).  So
+the output is clipped to -1 to 1, its range in any case, by an operator RELU_N1_TO_1 that has a scale of its own.
+
 TFMOT 0.8.1 has no fake quantization for recurrent layers.  In quantization-aware training they stay in float, and the
 conversion takes the ranges of their activations from calibration samples.
 """
@@ -30,11 +34,12 @@ import numpy as np
 from hil.core.errors import OptimizeError
 from hil.harness.optimize.keras.flat_graph import SAMPLES, check_equal
 from hil.harness.optimize.keras.keras2 import import_tensorflow
-from hil.harness.optimize.layers import flat_layers
+from hil.harness.optimize.layers import RECURRENT, flat_layers, unwrap
 
-RECURRENT = ("LSTM", "GRU", "SimpleRNN", "Bidirectional")
 FUSING = ("ptq", "npu_ptq", "qat")
 """Conversions that have a fused LSTM."""
+GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
+"""Number of gates, whose weights stand side by side in a kernel."""
 
 
 def recurrent_layers(model: Any) -> Iterator[Any]:
@@ -62,19 +67,46 @@ def has_fused(model: Any, conversion: str) -> bool:
 def unrolled(model: Any, conversion: str) -> Iterator[None]:
     """Lets the recurrent layers that the converter does not fuse compute without a loop while the block runs.
 
-    Raises `OptimizeError` naming a layer that cannot, or whose outputs differ.
+    The outputs of fused ones are clipped where a reader would change their scale.  Raises `OptimizeError` naming a
+    layer that cannot be unrolled, or whose outputs differ.
     """
     loops = [layer for layer in recurrent_layers(model) if not is_fused(layer, conversion)]
+    rescaled = [layer for layer in recurrent_layers(model) if is_fused(layer, conversion) and _is_rescaled(layer)]
     masks = [layer.name for layer in flat_layers(model) if type(layer).__name__ == "Masking"]
     if loops and masks:
         raise OptimizeError(f"layer {loops[0].name} gets a mask from {masks[0]}: it cannot be unrolled")
     try:
         for layer in loops:
             _unroll(layer)
+        for layer in rescaled:
+            layer.call = _clipped(layer.call)
         yield
     finally:
-        for layer in loops:
+        for layer in (*loops, *rescaled):
             vars(layer).pop("call", None)
+
+
+_REQUANTIZING = ("Dense", "TimeDistributed", "Conv1D", "Conv2D", *RECURRENT)
+_PASSING = ("Dropout", "SpatialDropout1D", "Flatten", "Reshape")
+"""Layers whose output has a scale of its own, and layers that pass on what they get."""
+
+
+def _is_rescaled(layer: Any) -> bool:
+    """Returns whether a reader of an LSTM's output may change the scale of the output."""
+    return not layer.return_state and any(kind not in _REQUANTIZING for kind in _reader_kinds(layer))
+
+
+def _reader_kinds(layer: Any) -> Iterator[str]:
+    for node in layer._outbound_nodes:
+        kind = type(unwrap(node.layer)).__name__
+        if kind in _PASSING:
+            yield from _reader_kinds(node.layer)
+        else:
+            yield kind
+
+
+def _clipped(call: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *inputs, **settings: import_tensorflow().clip_by_value(call(*inputs, **settings), -1.0, 1.0)
 
 
 def _unroll(layer: Any) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from hil.core.errors import BadInputError
 from hil.harness.model import Recipe
-from hil.harness.optimize.layers import flat_layers, is_clusterable, is_prunable, kernels
+from hil.harness.optimize.layers import RECURRENT, flat_layers, is_clusterable, is_prunable, kernels
 from hil.harness.optimize.npu_rules import clustered_layers, pruned_layers
 from hil.harness.optimize.paths import CLUSTERING, PRESERVING, PRUNING
 from hil.harness.optimize.quantize_configs import loses_promises
@@ -66,8 +66,14 @@ def cluster_counts(technique: str, model: Any, recipe: Recipe) -> dict[str, int]
     layers = [layer for layer in flat_layers(model) if is_clusterable(layer, recipe.keep, recipe.clusters)]
     if technique == "cluster":
         return {layer.name: recipe.clusters for layer in layers}
-    left = {layer.name: int(np.count_nonzero(layer.kernel.numpy())) for layer in layers}
-    return {name: min(recipe.clusters, count + 1) for name, count in left.items() if count + 1 >= _FEWEST}
+    found = {
+        layer.name: recipe.clusters if type(layer).__name__ in RECURRENT else _left(layer, recipe) for layer in layers
+    }
+    return {name: count for name, count in found.items() if count >= _FEWEST}
+
+
+def _left(layer: Any, recipe: Recipe) -> int:
+    return min(recipe.clusters, int(np.count_nonzero(layer.kernel.numpy())) + 1)
 
 
 def touched_layers(technique: str, model: Any, recipe: Recipe) -> set[str]:

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from hil.core.arrays import Array
 from hil.harness.data.samples import Samples
 from hil.harness.model import Recipe
 from hil.harness.optimize.keras.keras2 import import_tensorflow
-from hil.harness.optimize.layers import flat_layers
+from hil.harness.optimize.layers import flat_layers, kernel_variables
 from hil.harness.optimize.network_inputs import as_inputs, as_outputs
 from hil.harness.optimize.output_losses import OutputLosses, output_losses
 from hil.harness.optimize.training import DEFAULT_GOAL, LearningGoal
@@ -47,22 +48,29 @@ def allocate_sparsity(
     samples = data.sample(SAMPLES, recipe.seed)
     layers = [layer for layer in flat_layers(model) if layer.name in names]
     losses = {layer.name: _losses(model, layer, samples, losses_of) for layer in layers}
-    sizes = {layer.name: int(np.prod(layer.kernel.shape)) for layer in layers}
+    sizes = {layer.name: sum(int(np.prod(kernel.shape)) for _, kernel in kernel_variables(layer)) for layer in layers}
     return SparsityAllocation(greedy_shares(losses, sizes, recipe.sparsity, recipe.palette), losses)
 
 
 def _losses(model: Any, layer: Any, samples: Samples, losses: OutputLosses) -> dict[float, float]:
-    kernel = layer.kernel.numpy()
-    ordered = np.sort(np.abs(kernel), axis=None)
+    kernels = [(variable, variable.numpy()) for _, variable in kernel_variables(layer)]
     found = {}
     try:
         for level in LEVELS:
-            threshold = ordered[min(round(level * kernel.size), kernel.size - 1)]
-            layer.kernel.assign(np.where(np.abs(kernel) < threshold, np.float32(0), kernel))
+            for variable, kernel in kernels:
+                variable.assign(_without_smallest(kernel, level))
             found[level] = _loss(model, samples, losses)
     finally:
-        layer.kernel.assign(kernel)
+        for variable, kernel in kernels:
+            variable.assign(kernel)
     return found
+
+
+def _without_smallest(kernel: Array, share: float) -> Array:
+    """Sets a share of a kernel's weights to zero, the smallest ones."""
+    ordered = np.sort(np.abs(kernel), axis=None)
+    threshold = ordered[min(round(share * kernel.size), kernel.size - 1)]
+    return np.where(np.abs(kernel) < threshold, np.float32(0), kernel)
 
 
 def _loss(model: Any, samples: Samples, losses: OutputLosses) -> float:

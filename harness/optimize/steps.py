@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hil.core.errors import BadInputError
@@ -24,15 +24,18 @@ from hil.harness.model import Recipe
 from hil.harness.optimize.activation_ranges import set_activation_ranges
 from hil.harness.optimize.batchnorm_folding import fold, fold_where_unquantized
 from hil.harness.optimize.canonical.network import canonical_network
+from hil.harness.optimize.clustering import cluster_layer
 from hil.harness.optimize.frozen_layers import thawed
 from hil.harness.optimize.keras.keras2 import import_tfmot, quiet, seeded
 from hil.harness.optimize.layer_weights import LayerWeights
+from hil.harness.optimize.layers import RECURRENT
 from hil.harness.optimize.network_inputs import Progress, check_samples
 from hil.harness.optimize.npu_steps import STEPS as NPU_STEPS
 from hil.harness.optimize.paths import CLUSTERING, PRUNING
 from hil.harness.optimize.promises import Promise, promises_after
 from hil.harness.optimize.pruning import prune_layers, wrap_layers
 from hil.harness.optimize.quantization_aware import make_quantization_aware, with_default_quantizers
+from hil.harness.optimize.recurrent import recurrent_layers
 from hil.harness.optimize.selection import check_names, cluster_counts, sparsities, touched_layers
 from hil.harness.optimize.survival import check_keras
 from hil.harness.optimize.training import DEFAULT_GOAL, LearningGoal, TrainingPlan, calibration_of, fit
@@ -61,23 +64,30 @@ def sparse_cluster(model: Any, data: Samples, recipe: Recipe, plan: TrainingPlan
 
 
 def _cluster(technique: str, model: Any, data: Samples, recipe: Recipe, plan: TrainingPlan) -> Any:
-    """Wraps only layers with kernels: TFMOT's wrapper would freeze batch normalization and dropout as well."""
+    """Wraps only layers with kernels: TFMOT's wrapper would freeze batch normalization and dropout as well.
+
+    TFMOT has no clustering of recurrent layers: their kernels are clustered first, and `training` preserves that.
+    """
     clustering = import_tfmot().clustering.keras
     cluster_weights = importlib.import_module(_CLUSTER_MODULE).cluster_weights
-    counts = cluster_counts(technique, model, recipe)
+    counts, sparse = cluster_counts(technique, model, recipe), technique == "sparse_cluster"
 
     def wrap(layer: Any) -> Any:
         if layer.name not in counts:
+            return layer
+        if type(layer).__name__ in RECURRENT:
+            cluster_layer(layer, counts[layer.name], zero=sparse)
             return layer
         return cluster_weights(
             layer,
             number_of_clusters=counts[layer.name],
             cluster_centroids_init=clustering.CentroidInitialization.KMEANS_PLUS_PLUS,
-            preserve_sparsity=technique == "sparse_cluster",
+            preserve_sparsity=sparse,
         )
 
-    wrapped = wrap_layers(model, wrap, plan.text)
-    fit(wrapped, data, plan)
+    wrapped = wrap_layers(model, wrap, plan.text, counts)
+    loops = {layer.name for layer in recurrent_layers(wrapped)}
+    fit(wrapped, data, replace(plan, preserved=plan.preserved | (loops & counts.keys())))
     with quiet():
         return clustering.strip_clustering(wrapped)
 

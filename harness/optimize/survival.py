@@ -30,12 +30,12 @@ def check_keras(before: Any, after: Any, promises: Iterable[Promise], step: str,
     """Measures `after`, the Keras model that `step` made of `before`; raises `LostError` for a broken promise."""
     rows = measure_keras(after)
     for promise in promises:
-        row = _row(rows, promise.layer)
+        row = _row(rows, promise)
         if row is None:
             raise _error(f"layer {promise.layer} is not in the model after {step}", promise, step)
         if loss := _loss(promise, row, row.unique):
             cause = cause_in_keras(promise, before, after, step, recipe)
-            raise _error(f"layer {promise.layer} lost its {promise.kind} after {step}: {loss}", promise, step, cause)
+            raise _error(f"layer {_place(promise)} lost its {promise.kind} after {step}: {loss}", promise, step, cause)
     return rows
 
 
@@ -44,23 +44,28 @@ def check_tflite(content: bytes, model: Any, promises: Iterable[Promise], step: 
     rows = measure_tflite(content, model)
     in_keras = measure_keras(model)
     for promise in promises:
-        found = [row for row in rows if row.layer == promise.layer]
+        found = [row for row in rows if (row.layer, row.kernel) == (promise.layer, promise.kernel)]
         if not found:
             cause = cause_of_absence(content, model, promise.layer)
-            raise _error(f"layer {promise.layer} is not in the int8 file", promise, step, cause)
+            raise _error(f"layer {_place(promise)} is not in the int8 file", promise, step, cause)
         for row in found:
             whole = promise.whole or row.scales == 1
             if loss := _loss(promise, row, row.unique if whole else row.unique_per_channel):
-                source = _row(in_keras, promise.layer)
+                source = _row(in_keras, promise)
                 earlier = source is not None and _loss(promise, source, source.unique) != ""
                 cause = cause_in_file(promise, row, lost_in_keras=earlier)
-                text = f"layer {promise.layer} of the int8 file lost its {promise.kind} after {step}: {loss}"
+                text = f"layer {_place(promise)} of the int8 file lost its {promise.kind} after {step}: {loss}"
                 raise _error(text, promise, step, cause)
     return rows
 
 
-def _row(rows: Iterable[LayerWeights], layer: str) -> LayerWeights | None:
-    return next((row for row in rows if row.layer == layer), None)
+def _row(rows: Iterable[LayerWeights], promise: Promise) -> LayerWeights | None:
+    return next((row for row in rows if (row.layer, row.kernel) == (promise.layer, promise.kernel)), None)
+
+
+def _place(promise: Promise) -> str:
+    """Names the layer, and which of its kernels where it has several."""
+    return promise.layer if promise.kernel == "kernel" else f"{promise.layer} ({promise.kernel})"
 
 
 def _loss(promise: Promise, row: LayerWeights, distinct: int) -> str:

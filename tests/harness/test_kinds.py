@@ -39,3 +39,7 @@ def test_every_leaf_is_right_and_keeps_its_promises(kind: str, tmp_path: Path) -
         assert found.drop < LARGEST_DROP, leaf
         if leaf == "pcqat":
             assert max(layer.zeros for layer in deployment.weights) > 0.45
+        if leaf == "pcqat" and kind in ("gru", "lstm"):
+            rows = [row for row in deployment.weights if row.layer == "recurrent"]
+            assert {row.kernel for row in rows if row.zeros > 0.45} == {"kernel", "recurrent_kernel"}
+            assert max(row.unique_per_channel for row in rows) <= model.recipe.clusters

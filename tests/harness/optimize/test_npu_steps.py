@@ -105,7 +105,7 @@ def test_layers_that_no_technique_takes_are_left_with_a_line_and_the_others_are_
         inner = keras.Sequential([layers.Input((8, 8, 1)), layers.Conv2D(24, 3, name="first")], name="inner")
         image = layers.Input((8, 8, 1))
         x = layers.PReLU(shared_axes=[1, 2], name="prelu")(layers.Conv2D(40, 1, name="wide")(inner(image)))
-        x = layers.LSTM(8, name="memory")(layers.Reshape((36, 40))(x))
+        x = layers.LSTM(8, name="memory")(layers.Reshape((1, 36 * 40))(x))  # of one time step
         network = keras.Model(image, layers.Dense(4, name="logits")(x))
     made = steps.Optimized(network, (), [])
     for step in ("npu_prune", "fold", "npu_sparse_cluster"):

@@ -8,14 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.core.errors import BadInputError, OptimizeError
+from hil.core.errors import BadInputError, LostError, OptimizeError
 from hil.core.tflite.weights import read_tflite
 from hil.harness.model import FineTune, Recipe
 from hil.harness.optimize.conversion import to_tflite
+from hil.harness.optimize.fidelity import measure_fidelity
 from hil.harness.optimize.keras.keras2 import import_keras
 from hil.harness.optimize.network_check import check_network
+from hil.harness.optimize.paths import PATHS
+from hil.harness.optimize.promises import Promise
 from hil.harness.optimize.recurrent import unquantized_notes, unrolled
-from hil.harness.optimize.steps import Samples, apply
+from hil.harness.optimize.selection import sparsities
+from hil.harness.optimize.steps import Optimized, Samples, apply, apply_checked
+from hil.harness.optimize.survival import check_tflite
 
 X = np.random.default_rng(0).normal(size=(64, 4, 6)).astype(np.float32)
 LAYERS = {
@@ -73,7 +78,7 @@ def test_every_kind_converts_whole(kind: str, conversion: str) -> None:
     kinds = Counter(operator.kind for operator in read_tflite(to_tflite(model, conversion, [X])))
     fused = kind == "LSTM" and conversion == "ptq"
     assert kinds["UNIDIRECTIONAL_SEQUENCE_LSTM"] == fused
-    assert not kinds.keys() & {"SPLIT", "REVERSE_V2", "WHILE"}
+    assert not kinds.keys() & {"SPLIT", "REVERSE_V2", "WHILE", "RELU_N1_TO_1"}
 
 
 def test_quantization_aware_training_leaves_them_in_float_and_says_so() -> None:
@@ -98,3 +103,56 @@ def test_a_loop_that_cannot_be_unrolled_is_named() -> None:
     model = network(layers.RNN(layers.LSTMCell(3), name="loop"))
     with pytest.raises(BadInputError, match="layer loop is a RNN, on whose loop TensorFlow's converter crashes"):
         check_network(model)
+
+
+def test_an_lstm_that_a_concatenate_or_an_add_reads_has_the_scale_of_its_state() -> None:
+    """Before: the converter gave its output the scale of the other branch, -1 to 6 dB."""
+    keras = import_keras()
+    layers = keras.layers
+    x = keras.Input(X.shape[1:])
+    memory, beside = layers.LSTM(5, return_sequences=True)(x), layers.Dense(5)(x)
+    ends = [layers.Concatenate()([memory, beside]), layers.Add()([memory, beside])]
+    model = keras.Model(x, [layers.Dense(3)(end) for end in ends])
+    random = np.random.default_rng(1)
+    model.set_weights([random.uniform(-2, 2, weight.shape) for weight in model.get_weights()])
+    int8 = to_tflite(model, "ptq", [X])
+    assert measure_fidelity(int8, model, [X]).sqnr_db > 25
+    assert Counter(operator.kind for operator in read_tflite(int8))["RELU_N1_TO_1"] == 1
+    assert not any("call" in vars(layer) for layer in model.layers)
+
+
+def test_zeros_and_clusters_of_every_kernel_survive_pcqat() -> None:
+    """Before: pruning and clustering spared recurrent layers.  `test_kinds` has an LSTM and a GRU."""
+    layers = import_keras().layers
+    tune = FineTune(epochs=1, learning_rate=1e-3)
+    recipe = Recipe(batch_size=16, clusters=8, prune=tune, sparse_cluster=tune, pcqat=tune)
+    base = network(layers.Bidirectional(layers.SimpleRNN(8), name="both"))
+    data, made = Samples(X, np.arange(len(X)) % 3), Optimized(base, (), [])
+    for step in PATHS["pcqat"]:
+        made = apply_checked(step, made.model, data, recipe, made.promises)
+    kernels = {"forward_kernel", "forward_recurrent_kernel", "backward_kernel", "backward_recurrent_kernel"}
+    promised = {(found.kernel, found.kind) for found in made.promises if found.layer == "both"}
+    assert promised == {(kernel, kind) for kernel in kernels for kind in ("zeros", "clusters")}
+    rows = check_tflite(to_tflite(made.model, "qat", [X]), made.model, made.promises, "pcqat")
+    measured = {row.kernel: row for row in rows if row.layer == "both"}
+    assert measured.keys() == kernels
+    assert min(row.zeros for row in measured.values()) >= 0.5
+    assert max(row.unique for row in measured.values()) <= 8
+
+
+def test_a_changed_gate_is_not_found_in_the_file() -> None:
+    model = network(import_keras().layers.LSTM(8, name="fused"))
+    int8 = to_tflite(model, "ptq", [X])
+    promise = Promise("fused", "clusters", 1000, "cluster", "recurrent_kernel")
+    check_tflite(int8, model, (promise,), "ptq")
+    kernel = model.get_layer("fused").cell.recurrent_kernel
+    kernel.assign(kernel.numpy() * np.repeat([1, 1.1, 1, 1], 8).astype(np.float32))
+    with pytest.raises(LostError, match=r"^layer fused \(recurrent_kernel\) is not in the int8 file; .* of each gate"):
+        check_tflite(int8, model, (promise,), "ptq")
+
+
+def test_a_layer_of_one_time_step_is_spared() -> None:
+    layers = import_keras().layers
+    model = import_keras().Sequential([layers.Input((1, 6)), layers.LSTM(8, name="memory"), layers.Dense(3)])
+    assert "memory" not in sparsities("prune", model, Recipe())
+    assert "memory" in sparsities("prune", network(layers.LSTM(8, name="memory")), Recipe())
