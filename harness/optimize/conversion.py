@@ -25,11 +25,12 @@ from hil.core.errors import BadInputError, ConvertError
 from hil.core.tflite.weights import read_tflite
 from hil.harness.blame import first_cause
 from hil.harness.optimize import litert
+from hil.harness.optimize.float_layers import float_layers
 from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet
 from hil.harness.optimize.layers import flat_layers, weight_name
 from hil.harness.optimize.network_inputs import Progress, as_inputs, as_outputs
-from hil.harness.optimize.recurrent import has_fused, recurrent_layers, unrolled
+from hil.harness.optimize.recurrent import has_fused, unrolled
 from hil.harness.optimize.tensor_order import in_order
 from hil.harness.optimize.zero_offsets import nonzero_offsets
 
@@ -43,7 +44,7 @@ def to_tflite(
     """Converts a Keras model and checks that the file is fully quantized.
 
     `conversion` is one of `CONVERSIONS` (`paths.conversion` of a path); `calibration` are samples (n, *input shape)
-    by input, which "qat" uses for recurrent layers only.  Raises `ConvertError` if TensorFlow refuses the model or
+    by input, which "qat" uses for `float_layers` only.  Raises `ConvertError` if TensorFlow refuses the model or
     leaves something in float.
     """
     if conversion not in CONVERSIONS:
@@ -154,7 +155,7 @@ def _set_quantization(
 
 def _is_calibrated(keras_model: Any, conversion: str) -> bool:
     """Returns whether the converter needs samples: not for a model with a trained range everywhere."""
-    return conversion != "qat" or any(recurrent_layers(keras_model))
+    return conversion != "qat" or any(float_layers(keras_model))
 
 
 def _is_trained_per_tensor(keras_model: Any) -> bool:

@@ -28,9 +28,14 @@ _WRAPPERS = ("PruneLowMagnitude", "ClusterWeights", "QuantizeWrapper", "Quantize
 """Wrappers of TFMOT.  Those of Keras, such as TimeDistributed, are layers of their own and are not unwrapped."""
 
 
+def is_wrapped(layer: Any) -> bool:
+    """Returns whether a layer is a TFMOT wrapper around another one."""
+    return type(layer).__name__ in _WRAPPERS
+
+
 def unwrap(layer: Any) -> Any:
     """Returns the layer inside a TFMOT wrapper, or the layer itself."""
-    return layer.layer if type(layer).__name__ in _WRAPPERS else layer
+    return layer.layer if is_wrapped(layer) else layer
 
 
 def flat_layers(model: Any) -> Iterator[Any]:

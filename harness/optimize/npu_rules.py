@@ -27,9 +27,9 @@ import numpy as np
 
 from hil.harness.model import PALETTE, Recipe
 from hil.harness.optimize.canonical.network import rewriting_notes
+from hil.harness.optimize.float_layers import float_notes
 from hil.harness.optimize.layers import KERNELS, flat_layers, is_prunable, kernels, unwrap, weight_name
 from hil.harness.optimize.paths import QUANTIZING
-from hil.harness.optimize.recurrent import unquantized_notes
 
 SMALLEST = 256
 END_SHARE = 0.1
@@ -111,7 +111,7 @@ def step_notes(step: str, before: Any, after: Any, recipe: Recipe) -> list[str]:
     gone = [layer.name for layer in flat_layers(before) if type(layer).__name__ == "BatchNormalization"]
     lines += [f"layer {name}: folded into the layer before it" for name in gone if name not in here]
     if step in QUANTIZING:
-        lines += unquantized_notes(step, after)
+        lines += float_notes(step, after)
     if not step.startswith("npu_"):
         return lines
     left = [decision.line for decision in decide(after, recipe) if not decision.pruned] if step in _RULED else []

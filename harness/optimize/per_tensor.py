@@ -12,8 +12,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from hil.harness.optimize.float_layers import stays_in_float
 from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot
-from hil.harness.optimize.layers import RECURRENT
 from hil.harness.optimize.quantize_configs import feeds_concatenate, own_config
 
 _DEFAULT = "tensorflow_model_optimization.python.core.quantization.keras.default_8bit."
@@ -37,10 +37,10 @@ def _annotated_like(model: Any) -> Any:
     }
 
     def annotated(layer: Any) -> Any:
-        if type(layer).__name__ in RECURRENT:
-            return layer
         kernel = _KERNELS.get(type(layer).__name__) if layer.name in own else None
         config = registry.Default8BitQuantizeConfig([kernel], ["activation"], False) if kernel else own_config(layer)
+        if config is None and stays_in_float(layer):
+            return layer
         return import_tfmot().quantization.keras.quantize_annotate_layer(layer, quantize_config=config)
 
     return annotated

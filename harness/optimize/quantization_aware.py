@@ -14,10 +14,11 @@ from typing import Any
 
 from hil.core.errors import OptimizeError
 from hil.harness.blame import first_cause
+from hil.harness.optimize.float_layers import stays_in_float
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
-from hil.harness.optimize.layers import RECURRENT, flat_layers, weight_name
+from hil.harness.optimize.layers import flat_layers, weight_name
 from hil.harness.optimize.per_tensor import quantize_per_tensor
-from hil.harness.optimize.quantize_configs import check_activations, own_config
+from hil.harness.optimize.quantize_configs import own_config
 from hil.harness.optimize.repairs import repairs, replaced, revive_dead_channels, settle_clusters
 
 
@@ -26,7 +27,6 @@ def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]
 
     `enabled` names the repairs of TFMOT.  `preserve_sparsity` is always set: TFMOT's default is True, also for CQAT.
     """
-    check_activations(model, technique)
     if technique == "npu_pcqat":
         return _applied(lambda: quantize_per_tensor(model), model, technique, enabled)
     quantization, combine = import_tfmot().quantization.keras, import_tfmot().experimental.combine
@@ -46,10 +46,11 @@ def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]
 
 
 def _annotated(layer: Any) -> Any:
-    """Marks a layer for fake quantization; a recurrent one stays in float."""
-    if type(layer).__name__ in RECURRENT:
+    """Marks a layer for fake quantization, unless it stays in float."""
+    config = own_config(layer)
+    if config is None and stays_in_float(layer):
         return layer
-    return import_tfmot().quantization.keras.quantize_annotate_layer(layer, quantize_config=own_config(layer))
+    return import_tfmot().quantization.keras.quantize_annotate_layer(layer, quantize_config=config)
 
 
 def _applied(apply: Callable[[], Any], model: Any, technique: str, enabled: Collection[str]) -> Any:
@@ -114,6 +115,9 @@ def with_default_quantizers(trained: Any, enabled: Collection[str]) -> Any:
     with quiet(), quantization.quantize_scope(), _built_once():
         plain = keras.models.clone_model(trained)
     for source, target in zip(trained.layers, plain.layers, strict=True):
+        if len(source.weights) == len(target.weights):
+            target.set_weights(source.get_weights())  # by place: both directions of a Bidirectional have a "kernel"
+            continue
         values = {weight_name(v): v.numpy() for v in source.weights}
         for variable in target.weights:
             variable.assign(values[weight_name(variable)])

@@ -13,7 +13,6 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from hil.core.errors import OptimizeError
 from hil.harness.optimize.canonical.activations import FUSED, activation_name
 from hil.harness.optimize.keras.hard_swish import HARD_SWISH
 from hil.harness.optimize.keras.keras2 import import_tfmot
@@ -42,6 +41,11 @@ def feeds_concatenate(layer: Any) -> bool:
     return any(type(unwrap(node.layer)).__name__ == "Concatenate" for node in layer._outbound_nodes)
 
 
+def is_several_operators(layer: Any) -> bool:
+    """Returns whether a layer is an activation of several operators, of which only the last would get a range."""
+    return type(layer).__name__ == "Activation" and activation_name(layer) not in ("", *_ACTIVATIONS)
+
+
 def own_config(layer: Any) -> Any:
     """Returns TFMOT's configuration for a layer that its registry lacks; None for all others."""
     import_tfmot()
@@ -52,17 +56,8 @@ def own_config(layer: Any) -> Any:
     configs = importlib.import_module(f"{_DEFAULT}default_8bit_quantize_configs")
     if kind == "UpSampling2D" and type(layer._inbound_nodes[0].inbound_layers).__name__ == "AveragePooling2D":
         return configs.NoOpQuantizeConfig()  # the converter wants one scale before and behind both
+    if is_several_operators(layer):
+        return configs.NoOpQuantizeConfig()  # without one, TFMOT asks for the range of the output and refuses it
     if kind in _AT_OUTPUT or is_users_own(layer) or activation_name(layer) in _ACTIVATIONS_AT_OUTPUT:
         return configs.Default8BitOutputQuantizeConfig()
     return None
-
-
-def check_activations(model: Any, technique: str) -> None:
-    """Raises `OptimizeError` for an activation of several operators, of which only the last would get a range."""
-    for layer in model.layers:
-        name = activation_name(layer)
-        if type(layer).__name__ == "Activation" and name not in _ACTIVATIONS:
-            raise OptimizeError(
-                f"{technique}: TFMOT cannot quantize layer {layer.name}: {name} is several operators without ranges",
-                hint="relu, relu6, swish, gelu, tanh and sigmoid have ranges; ptq and npu_ptq quantize some others",
-            )

@@ -125,12 +125,6 @@ def _unroll(layer: Any) -> None:
         check_equal(np.asarray(wanted), np.asarray(found), f"layer {layer.name}, unrolled")
 
 
-def unquantized_notes(technique: str, model: Any) -> list[str]:
-    """Describes, in lines, the recurrent layers that a quantization-aware training leaves in float."""
-    kinds = ((layer.name, type(layer).__name__) for layer in recurrent_layers(model))
-    return [f"layer {name} ({kind}): {technique} trains it in float, quantized after training" for name, kind in kinds]
-
-
 def _one_direction(layer: Any) -> Callable[..., Any]:
     return lambda inputs, **_: _merged(layer, _states(layer, inputs))
 
