@@ -25,6 +25,7 @@ from hil.core.errors import BadInputError, ConvertError
 from hil.core.tflite.weights import read_tflite
 from hil.harness.blame import first_cause
 from hil.harness.optimize import litert
+from hil.harness.optimize.elu import quantizable_elu
 from hil.harness.optimize.float_layers import float_layers
 from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet
@@ -53,7 +54,8 @@ def to_tflite(
     given = [array.shape[1:] for array in calibration]
     if _is_calibrated(keras_model, conversion) and (given != shapes or any(len(array) == 0 for array in calibration)):
         raise BadInputError(f"calibration samples of shapes {given}, the model takes {shapes}")
-    with deferred_interrupt(), quiet() as log, nonzero_offsets(keras_model), unrolled(keras_model, conversion):
+    forms = nonzero_offsets(keras_model), quantizable_elu(keras_model), unrolled(keras_model, conversion)
+    with deferred_interrupt(), quiet() as log, forms[0], forms[1], forms[2]:
         try:
             content = bytes(_converter(keras_model, conversion, calibration, progress).convert())
             if conversion in litert.RECIPES:

@@ -9,14 +9,20 @@ TFMOT's registry lacks them, and most are several operators, each of which needs
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from hil.harness.optimize.keras.keras2 import import_tfmot
 from hil.harness.optimize.layers import is_wrapped, unwrap
 from hil.harness.optimize.quantize_configs import is_several_operators, own_config
+from hil.harness.optimize.repairs import replaced
 
-_REGISTRY = "tensorflow_model_optimization.python.core.quantization.keras.default_8bit.default_8bit_quantize_registry"
+_KERAS = "tensorflow_model_optimization.python.core.quantization.keras."
+_PRESERVING = {
+    "collab_opts.prune_preserve.prune_preserve_quantize_registry": "PrunePreserveQuantizeRegistry",
+    "collab_opts.cluster_preserve.cluster_preserve_quantize_registry": "ClusterPreserveQuantizeRegistry",
+}
 _INPUTS = ("InputLayer", "QuantizeLayer")
 
 
@@ -24,8 +30,32 @@ def stays_in_float(layer: Any) -> bool:
     """Returns whether neither TFMOT nor a configuration of our own has fake quantization for a layer."""
     if own_config(layer) is not None:
         return is_several_operators(layer)
+    return not _default_registry().supports(layer)
+
+
+@contextmanager
+def supported_by_default() -> Iterator[None]:
+    """Lets TFMOT's preserving schemes support only what its default scheme does while the block runs.
+
+    They claim every layer without weights, and then fail, because they ask the default scheme for its configuration.
+    """
+    default = _default_registry()
+    with ExitStack() as stack:
+        for module, name in _PRESERVING.items():
+            owner = getattr(importlib.import_module(f"{_KERAS}{module}"), name)
+            supports = _both(default.supports, owner.supports)
+            stack.enter_context(replaced(owner, supports=staticmethod(supports)))
+        yield
+
+
+def _both(first: Callable[[Any], bool], second: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda layer: first(layer) and second(layer)
+
+
+def _default_registry() -> Any:
     import_tfmot()
-    return not importlib.import_module(_REGISTRY).Default8BitQuantizeRegistry().supports(layer)
+    module = importlib.import_module(f"{_KERAS}default_8bit.default_8bit_quantize_registry")
+    return module.Default8BitQuantizeRegistry()
 
 
 def float_layers(aware: Any) -> Iterator[Any]:

@@ -57,12 +57,18 @@ def wrap_layers(model: Any, wrap: Callable[[Any], Any], technique: str, touched:
         copy = layer.__class__.from_config(layer.get_config())
         with tf.name_scope(layer.name):  # as Keras names the weights when it calls a layer
             copy.build(layer.input_shape)
-        copy.set_weights(layer.get_weights())
+        if len(copy.weights) == len(layer.weights):
+            copy.set_weights(layer.get_weights())
+        else:  # MultiHeadAttention builds its parts when it is called
+            unbuilt.append((layer, copy))
         return wrap(copy)
 
-    tf = import_tensorflow()
+    tf, unbuilt = import_tensorflow(), list[tuple[Any, Any]]()
     try:
         with quiet():
-            return import_keras().models.clone_model(model, clone_function=copied)
+            made = import_keras().models.clone_model(model, clone_function=copied)
+        for layer, copy in unbuilt:
+            copy.set_weights(layer.get_weights())
     except (RuntimeError, ValueError, import_tensorflow().errors.InvalidArgumentError) as error:
         raise OptimizeError(f"{technique}: TFMOT cannot wrap this model: {first_cause(error)}") from error
+    return made

@@ -8,15 +8,14 @@ model with TFMOT's default quantizers and the same outputs, which is saved, load
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
 from typing import Any
 
 from hil.core.errors import OptimizeError
 from hil.harness.blame import first_cause
-from hil.harness.optimize.float_layers import stays_in_float
-from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
-from hil.harness.optimize.layers import flat_layers, weight_name
+from hil.harness.optimize.float_layers import stays_in_float, supported_by_default
+from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot, quiet
+from hil.harness.optimize.layers import weight_name
 from hil.harness.optimize.per_tensor import quantize_per_tensor
 from hil.harness.optimize.quantize_configs import own_config
 from hil.harness.optimize.repairs import repairs, replaced, revive_dead_channels, settle_clusters
@@ -28,7 +27,7 @@ def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]
     `enabled` names the repairs of TFMOT.  `preserve_sparsity` is always set: TFMOT's default is True, also for CQAT.
     """
     if technique == "npu_pcqat":
-        return _applied(lambda: quantize_per_tensor(model), model, technique, enabled)
+        return _applied(lambda: quantize_per_tensor(model), technique, enabled)
     quantization, combine = import_tfmot().quantization.keras, import_tfmot().experimental.combine
     scheme = {
         "qat": lambda: None,
@@ -42,7 +41,7 @@ def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]
         with quantization.quantize_scope():  # which configurations of one's own need to be copied
             return quantization.quantize_apply(*((annotated,) if scheme is None else (annotated, scheme)))
 
-    return _applied(apply, model, technique, enabled)
+    return _applied(apply, technique, enabled)
 
 
 def _annotated(layer: Any) -> Any:
@@ -53,13 +52,13 @@ def _annotated(layer: Any) -> Any:
     return import_tfmot().quantization.keras.quantize_annotate_layer(layer, quantize_config=config)
 
 
-def _applied(apply: Callable[[], Any], model: Any, technique: str, enabled: Collection[str]) -> Any:
+def _applied(apply: Callable[[], Any], technique: str, enabled: Collection[str]) -> Any:
     try:
-        with quiet(), repairs(enabled), _built_once():
+        with quiet(), repairs(enabled), _built_once(), supported_by_default():
             return apply()
     except Exception as error:  # TFMOT raises whatever Keras raises at what it rebuilt
         raise OptimizeError(
-            f"{technique}: TFMOT cannot quantize {_refused(model, error)}",
+            f"{technique}: TFMOT cannot quantize this model: {type(error).__name__}: {first_cause(error)}",
             hint="post-training quantization may take it: ptq, prune, cluster, sparse_cluster, npu_sparse_cluster",
         ) from error
 
@@ -74,34 +73,6 @@ def _built_once() -> Any:
         self.built = self.built or config.get("input_shape") is not None
 
     return replaced(layer, build_from_config=build)
-
-
-def _place(layer: Any) -> str:
-    """Says behind which layers a layer stands."""
-    before = import_tensorflow().nest.flatten(layer._inbound_nodes[0].inbound_layers)
-    names = " and ".join(str(source.name) for source in before)
-    return f" behind {names}" if names else ""
-
-
-_OPERATORS = ("TFOpLambda", "SlicingOpLambda")
-_BY_LAMBDA = "SeparableConv1D"
-"""Layer that TFMOT replaces by one with a Lambda, which Keras then refuses."""
-
-
-def _refused(model: Any, error: Exception) -> str:
-    """Names the layer that TFMOT refuses, as far as its message or the network tells."""
-    line = first_cause(error)
-    by_name = re.search(r"Layer (\S+?):<class '[\w.]*?(\w+)'>", line)
-    by_class = re.search(r"unsupported layer <class '[\w.]*?(\w+)'>", line)
-    kinds = {by_class[1]} if by_class else {_BY_LAMBDA} if "Lambda layer" in line else set(_OPERATORS)
-    found = next((layer for layer in flat_layers(model) if type(layer).__name__ in kinds), None)
-    if by_name:
-        return f"layer {by_name[1]} ({by_name[2]})"
-    if found is None:
-        return f"this model: {type(error).__name__}: {line}"
-    if type(found).__name__ in _OPERATORS:
-        return f"the operator {found.name}{_place(found)}, which is no layer"
-    return f"layer {found.name} ({type(found).__name__})"
 
 
 def with_default_quantizers(trained: Any, enabled: Collection[str]) -> Any:

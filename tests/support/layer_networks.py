@@ -223,16 +223,18 @@ ROWS = {
     "`LeakyReLU`": Row(IMAGE, _with_input_convolution("LeakyReLU", 0.1)),
     "`PReLU`": Row(IMAGE, _with_input_convolution("PReLU", shared_axes=[1, 2])),
     "a registered layer of your own": Row(IMAGE, _own),
-    "`elu`": Row(IMAGE, _with_input_convolution("ELU", name="refused")),
-    "`selu`, `softplus`, `mish`": Row(IMAGE, lambda x: _conv(x, activation="softplus", name="refused")),
+    "`elu`": Row(
+        IMAGE, lambda x: _with_input_convolution("ELU", 0.5)(import_tensorflow().nn.elu(_conv(x, activation="elu")))
+    ),
+    "`selu`, `softplus`, `mish`": Row(IMAGE, lambda x: _conv(x, activation="softplus")),
     "`softsign`": Row(IMAGE, lambda x: _conv(x, activation="softsign", name="refused")),
     "`ThresholdedReLU`": Row(IMAGE, _with_input_convolution("ThresholdedReLU", 0.1, name="refused")),
-    "`LayerNormalization`, `UnitNormalization`": Row(
-        IMAGE, _with_input_convolution("LayerNormalization", name="refused")
-    ),
-    "`MultiHeadAttention`": Row(SEQUENCE, lambda x: _layers().MultiHeadAttention(2, 4, name="refused")(x, x)),
-    "`LocallyConnected1D`": Row(SEQUENCE, _layer("LocallyConnected1D", 4, 3, name="refused")),
+    "`LayerNormalization`, `UnitNormalization`": Row(IMAGE, _with_input_convolution("LayerNormalization")),
+    "`MultiHeadAttention`": Row(SEQUENCE, lambda x: _layers().MultiHeadAttention(2, 4)(x, x)),
+    "`LocallyConnected1D`": Row(SEQUENCE, _layer("LocallyConnected1D", 4, 3)),
+    "slices, such as `x[:, 1:]`": Row(IMAGE, lambda x: _conv(_conv(x)[:, 1:, ::2])),
     "other operators between tensors": Row(IMAGE, lambda x: import_tensorflow().math.reduce_sum(_conv(x), axis=-1)),
+    "`LSTM`, `GRU`, `SimpleRNN`, `Bidirectional`": Row(SEQUENCE, _layer("GRU", 10, return_sequences=True)),
 }
 """Row of the table -> its network."""
 

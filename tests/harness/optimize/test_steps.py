@@ -90,14 +90,6 @@ def test_python_and_numpy_random_numbers_go_on_undisturbed(dense: Any, data: ste
     assert np.random.rand() == expected
 
 
-def test_a_layer_that_tfmot_cannot_quantize_is_one_clear_line(data: steps.Samples) -> None:
-    keras = import_keras()
-    layers = keras.layers
-    network = keras.Sequential([layers.Flatten(input_shape=(8, 8, 1)), layers.LayerNormalization(name="memory")])
-    with pytest.raises(OptimizeError, match="qat: TFMOT cannot quantize layer memory"):
-        steps.apply("qat", network, data, steps.Recipe())
-
-
 def test_frozen_layers_hold_what_their_path_promises(data: steps.Samples, tree: Any) -> None:
     """As in transfer learning; TFMOT clusters no frozen layer, and preserves neither its zeros nor its clusters."""
     keras = import_keras()
