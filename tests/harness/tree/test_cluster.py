@@ -25,6 +25,9 @@ from hil.harness.vela.settings import VelaSettings
 from .blob_tree import repository, tree, weights
 from .processes import descendants, gone
 
+START_S = 120.0
+"""Seconds for dask's processes to start: on a busy machine longer than a walk waits for a scheduler."""
+
 
 class Farm:
     """A scheduler on loopback and its workers, as processes."""
@@ -64,17 +67,36 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     try:
         for _ in range(2):
             made.add_worker()
+        with Client(made.address, timeout=START_S, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=START_S)
         yield made
     finally:
         there = made.end()
     assert gone(there), "a worker's child outlived it"
 
 
-class Killer(WalkObserver):
-    """Kills the dask worker that prunes, once."""
+HELD = """
+def train(job):
+    import time
+    import tf_keras as keras
 
-    def __init__(self, farm: Farm) -> None:
+    def hold(epoch, logs):
+        while job.technique == "prune" and not Path(__file__).with_name("killed").exists():
+            time.sleep(0.05)
+
+    job.fit(callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=hold)])
+
+
+quick = """
+"""A training of the model file's own that prunes for one epoch and then waits until a worker was killed."""
+
+
+class Killer(WalkObserver):
+    """Kills the dask worker that prunes, once, and lets the training go on."""
+
+    def __init__(self, farm: Farm, folder: Path) -> None:
         self.farm = farm
+        self.killed = folder / "models/killed"
         self.children: list[int] = []
 
     def progress(self, what: SettledNode | Candidate, text: str, done: int, total: int) -> None:
@@ -86,6 +108,7 @@ class Killer(WalkObserver):
         for busy in at_it:
             self.children = descendants(busy)
             os.kill(busy, signal.SIGKILL)
+            self.killed.touch()
 
 
 def spread(folder: Path, store: Path, farm: Farm, observer: WalkObserver | None = None) -> Walk:
@@ -96,8 +119,8 @@ def spread(folder: Path, store: Path, farm: Farm, observer: WalkObserver | None 
 
 
 def test_a_node_of_a_killed_worker_is_trained_by_the_other(farm: Farm, tmp_path: Path, store: Path) -> None:
-    folder = repository(tmp_path, ("FineTune(epochs=1,", "FineTune(epochs=100,"))  # long enough to be killed in
-    killer = Killer(farm)
+    folder = repository(tmp_path, ("\nquick = ", HELD), ("Recipe(clusters=5", "Recipe(train=train, clusters=5"))
+    killer = Killer(farm, folder)
     found = spread(folder, tmp_path / "shared", farm, killer)
     assert killer.children, "else this shows nothing"
     assert gone(killer.children), "its child ended with it"
