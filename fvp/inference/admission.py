@@ -1,5 +1,6 @@
 """Admission of a model to a firmware: every mismatch that shows before anything starts.
 
+from hil.fvp.inference.arena import check_arena
 from hil.fvp.inference.firmware import runner
 
 used_npu = check(model, [490], [12], 128, runner())
@@ -11,10 +12,11 @@ from collections.abc import Sequence
 
 from hil.core.errors import BadInputError
 from hil.core.executorch_program import Program, is_program
+from hil.fvp.inference.arena import check_arena
 from hil.fvp.inference.firmware import EXECUTORCH, RUNTIMES, Firmware
 from hil.fvp.inference.program_admission import check_program
 from hil.npu.cpu_views import check_views
-from hil.npu.vela_output import CompiledModel, NpuOperator, is_compiled, read_compiled
+from hil.npu.vela_output import CompiledModel, is_compiled, read_compiled
 
 
 def check(
@@ -44,7 +46,7 @@ def check(
     compiled = read_compiled(model)
     check_views(compiled)
     _check_npu(compiled, macs, firmware)
-    _check_fast_memory(compiled, firmware)
+    check_arena(compiled, firmware)
     main = compiled.main
     for kind, wanted, given in (
         ("inputs", [main.tensors[index].bytes for index in main.inputs], list(input_sizes)),
@@ -75,29 +77,4 @@ def _check_npu(compiled: CompiledModel, macs: int, firmware: Firmware) -> None:
         raise BadInputError(
             f"the model was compiled for {made_for.name} and the NPU has {macs} MACs",
             hint=f"compile it with --accelerator-config {firmware.npu}-{macs}",
-        )
-
-
-def _check_fast_memory(compiled: CompiledModel, firmware: Firmware) -> None:
-    """A driver that sets up no fast memory would take the model without a word, let it overlap with the arena, and
-    compute wrong outputs.
-    """
-    tensors = compiled.main.tensors
-    needed = [
-        tensors[operator.scratch_fast].bytes
-        for operator in compiled.main.operators
-        if isinstance(operator, NpuOperator) and operator.needs_fast_memory(tensors)
-    ]
-    if not needed:
-        return
-    fast = firmware.layout.fast
-    if fast is None:
-        raise BadInputError(
-            "the model was compiled for Dedicated_Sram, for which the firmware sets up no memory",
-            hint="compile it for Shared_Sram or Sram_Only, or take --target sim",
-        )
-    if max(needed) > fast.size:
-        raise BadInputError(
-            f"the model needs {max(needed)} bytes of fast memory and the firmware has {fast.size}",
-            hint=f"compile it with --vela-option '--arena-cache-size {fast.size}'",
         )

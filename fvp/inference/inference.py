@@ -21,13 +21,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hil.core.errors import BadInputError, FaultError, HilError, ProtocolError
+from hil.core.errors import BadInputError, FaultError, HangError, HilError, ProtocolError
 from hil.core.executorch_program import Program
 from hil.core.npu_config import NpuConfig
 from hil.fvp.command_line import contract
 from hil.fvp.command_line.parameters import Value
 from hil.fvp.engines.engine import Engine, find
 from hil.fvp.inference import admission, report
+from hil.fvp.inference.arena import smaller_arena
 from hil.fvp.inference.firmware import Firmware, runner
 from hil.fvp.inference.launch import anonymous, launch, path_of
 from hil.npu.vela_output import CompiledModel, CpuOperator
@@ -128,10 +129,15 @@ def run_inferences(
             limit = time_limit_s if program.elsewhere else None  # others are judged by their progress
             line = replace(line, parameters={**line.parameters, **(parameters or {})}, timelimit=limit)
             descriptors = [file.fileno() for file in files]
-            logs = launch(
-                program, line, descriptors, limit_s=time_limit_s, samples=together, stop=stop,
-                finished=finished if together > 1 else None,
-            )  # fmt: skip
+            try:
+                logs = launch(
+                    program, line, descriptors, limit_s=time_limit_s, samples=together, stop=stop,
+                    finished=finished if together > 1 else None,
+                )  # fmt: skip
+            except (FaultError, HangError) as error:  # Of a runner that aborts where it has no memory.
+                if (told := report.read(error.log, firmware.completed)).shortage:
+                    raise _incomplete(told, firmware, compiled, error.log) from error
+                raise
             files[2].seek(0)
             output = files[2].read()
         for number, uart in enumerate(logs):
@@ -202,6 +208,24 @@ def _left_to_cpu(failure: str, compiled: CompiledModel | Program | None) -> str:
     return f"Vela left {', '.join(named)} to the CPU, and the firmware's kernel does not take it" if named else ""
 
 
+def _incomplete(
+    told: report.Report, firmware: Firmware, compiled: CompiledModel | Program | None, log: str
+) -> HilError:
+    """The error of a firmware that started and did not complete the inference."""
+    hint = smaller_arena(firmware, is_compiled=compiled is not None)
+    if told.ended_allocating:
+        return BadInputError(
+            f"the firmware ended without a word after {told.step!r}",
+            hint=f"its arena of {firmware.layout.arena.size} bytes is most likely too small for the model: {hint}",
+            log=log,
+        )
+    kind: type[HilError] = BadInputError if told.unusable else FaultError
+    why = told.failure or f"it ended without a word after {told.step!r}"
+    if not told.shortage:
+        hint = _left_to_cpu(why, compiled)
+    return kind(f"the firmware did not complete the inference: {why}", hint=hint, log=log)
+
+
 def _result(
     uart: str,
     output: bytes,
@@ -215,9 +239,7 @@ def _result(
         made, has = (1 << int(log2) for log2 in (mismatch[2], mismatch[1]))
         raise BadInputError(f"the model was compiled for {made} MACs and the NPU has {has}", log=uart)
     if not told.completed:
-        kind: type[HilError] = BadInputError if told.unusable else FaultError
-        why = told.failure or "it does not say why"
-        raise kind(f"the firmware did not complete the inference: {why}", hint=_left_to_cpu(why, compiled), log=uart)
+        raise _incomplete(told, firmware, compiled, uart)
     if firmware.metrics and not told.counters:
         raise ProtocolError("the firmware printed no <metrics> record", log=uart)
     if told.output_bytes not in (None, sum(sizes)) or len(output) != sum(sizes):

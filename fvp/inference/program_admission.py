@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hil.core.errors import BadInputError
 from hil.core.executorch_program import Program, ProgramTensor, read_program
+from hil.fvp.inference.arena import smaller_arena
 from hil.fvp.inference.firmware import Firmware
 from hil.npu.executorch_delegate import check_delegates, read_delegates
 from hil.npu.vela_output import SCRATCH_FAST
@@ -44,7 +45,7 @@ def check_program(
         if place is not None and needed > place.size:
             raise BadInputError(
                 f"the program needs {needed} bytes {what}, and the runner has {place.size}",
-                hint="smaller inputs or fewer channels need less, and so does more of it in one delegate",
+                hint=smaller_arena(firmware, is_compiled=True),
             )
     return program
 

@@ -10,8 +10,9 @@ its lines:
     INFO - Activation buffer (a.k.a tensor arena) size used: 106916
     ERROR - Failed to initialise model
 
-Error lines start with `ERROR - ` (the runner), `E: ` (the NPU's driver) or `TFLM - ` (the interpreter).  What the
-driver finds is not always the whole story, so the first two that say anything are quoted.
+Error lines start with `ERROR - ` (the runner), `E: ` (the NPU's driver), `TFLM - ` (TFLite Micro) or `E [ExecuTorch:
+memory_allocator.h:105 allocate()] ` (`F` before it aborts).  What the driver finds is not always the whole story, so
+the first two that say anything are quoted.
 """
 
 from __future__ import annotations
@@ -36,7 +37,16 @@ _METRICS = re.compile(r"<metrics>([^<]*)</metrics>")
 _ARENA = re.compile(r"tensor arena\) size used: (\d{1,19})\b")
 _EXECUTORCH_MEMORY = re.compile(r"(?:Method|Temp) memory: Used: \d{1,19}; Peak: (\d{1,19});")
 _OUTPUT = re.compile(r"output tensor/s worth (\d{1,19}) bytes")
-_ERROR = re.compile(r"(?:ERROR - |(?<![A-Z])E: |TFLM - )+([^\r\n]+?)(?=ERROR - |\r|\n|$)")
+_ERROR = re.compile(
+    r"(?:ERROR - |(?<![A-Z])E: |TFLM - |(?<![A-Z])[EF] \[ExecuTorch: [^\]\r\n]{1,99}\] )+"
+    r"([^\r\n]+?)(?=ERROR - |\r|\n|$)"
+)
+_STEP = re.compile(r"INFO - (?!program terminating)([A-Z][^\r\n]+)")
+_ALLOCATES = re.compile(r"Allocating tensors|Creating allocator|Setting up .{0,40}buffer|Preparing (?:in|out)puts")
+_SHORTAGE = re.compile(
+    r"[Ff]ailed to (?:allocate|resize)|[Uu]nable to allocate|[Mm]emory allocation failed|[Cc]ould not allocate|"
+    r"buffer size insufficient|memory area too small"
+)
 _UNUSABLE = re.compile(
     r"Didn't find op|allocation failed|[Ff]ailed to (?:allocate|resize|get registration|initialise model)|"
     r"[Mm]issing|schema version|not supported|unsupported|config mismatch|arch mismatch|buffer size insufficient"
@@ -48,7 +58,8 @@ class Report:
     """One inference as the firmware reports it.
 
     `counters` by the firmware's names; `arena_used` and `output_bytes` None if not printed; `failure` its complaint,
-    of, empty if nothing; `unusable`: the complaint is about the model, not about the machine.
+    empty if there is none; `unusable`: the complaint is about the model, not about the machine; `shortage`: it is
+    that the model needs more memory than the firmware has; `step` is the last thing that the firmware said it does.
     """
 
     counters: dict[str, int]
@@ -57,6 +68,13 @@ class Report:
     completed: bool
     failure: str
     unusable: bool
+    shortage: bool
+    step: str
+
+    @property
+    def ended_allocating(self) -> bool:
+        """True if the firmware ended without a complaint while it allocated memory."""
+        return not (self.completed or self.failure) and bool(_ALLOCATES.match(self.step))
 
 
 def read(uart: str, completed: str = "Inference completed.") -> Report:
@@ -67,13 +85,17 @@ def read(uart: str, completed: str = "Inference completed.") -> Report:
     output = _OUTPUT.search(uart)
     errors = list(dict.fromkeys(match.strip() for match in _ERROR.findall(uart)))
     failure = "; ".join(error[:_MOST_QUOTED] for error in errors[:2])
+    complaint = "\n".join(errors)
+    shortage = bool(_SHORTAGE.search(complaint))
     return Report(
         _counters(uart),
         _arena_used(uart),
         int(output[1]) if output else None,
         completed in uart,
         failure,
-        bool(_UNUSABLE.search("\n".join(errors))),
+        shortage or bool(_UNUSABLE.search(complaint)),
+        shortage,
+        (_STEP.findall(uart) or [""])[-1].strip()[:_MOST_QUOTED],
     )
 
 

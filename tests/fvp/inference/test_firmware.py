@@ -154,7 +154,7 @@ def test_a_firmware_refuses_models_for_another_npu_or_other_memories(
         run_inference(for_u65, [bytes(640)], [640], macs=512, firmware=load_runner("ethos-u65"))
     small = load_runner("ethos-u65")
     small = replace(small, layout=replace(small.layout, fast=replace(small.layout.arena, size=16)))
-    with pytest.raises(BadInputError, match="bytes of fast memory and the firmware has 16"):
+    with pytest.raises(BadInputError, match=r'bytes of fast memory and the firmware has 16 \(.*--arena-cache-size 16"'):
         run_inference(for_u65, [bytes(640)], [640], macs=256, firmware=small)
     shared = Deployable(int8, for_u65, NpuConfig("ethos-u65-256", "Shared_Sram", "Ethos_U65_High_End"))
     with pytest.raises(BadInputError, match=r"memories as in Dedicated_Sram.*not as in Shared_Sram"):

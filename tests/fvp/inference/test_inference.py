@@ -16,13 +16,15 @@ from filelock import FileLock
 
 from hil.core.errors import BadInputError, BootError, FaultError, HangError
 from hil.core.npu_config import NpuConfig
-from hil.fvp.inference import firmware
+from hil.fvp.engines.engine import Engine
+from hil.fvp.inference import admission, firmware
 from hil.fvp.inference.inference import run_inference
 from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.vela_output import CpuOperator, NpuOperator, read_compiled
 from hil.targets import create
 from hil.targets.base import Deployable
+from tests.support.arm_program import program
 from tests.support.processes import children_of
 from tests.support.reference import oracle
 from tests.support.thumb import Program
@@ -175,9 +177,45 @@ def test_wrong_sizes_are_refused(
 def test_a_model_too_large_for_the_arena_is_told_with_the_firmwares_words(
     runner: firmware.Firmware, too_large: bytes
 ) -> None:
-    with pytest.raises(BadInputError, match=r"did not complete the inference: .*(allocat|arena|resize)") as caught:
+    match = r"did not complete the inference: .*(allocat|arena|resize).*\(smaller inputs or fewer channels"
+    with pytest.raises(BadInputError, match=match) as caught:
         run_inference(too_large, [bytes(512 * 512 * 4)], [512 * 512 * 4])
     assert "Allocating tensors" in caught.value.log
+
+
+@pytest.mark.parametrize(
+    ("npu", "macs", "hint"),
+    [
+        (
+            "ethos-u55",
+            128,
+            'compile it with --vela-option "--arena-cache-size 1048576"; if that is not enough, smaller',
+        ),
+        ("ethos-u65", 256, "smaller inputs or fewer channels need less, and --target sim has no limit"),
+    ],
+)
+def test_a_compiled_model_too_large_for_the_arena_is_refused_before_anything_starts(
+    too_large: bytes, npu: str, macs: int, hint: str
+) -> None:
+    """A U65's fast memory is named in its own error: its arena is for what Vela left out of it."""
+    model = compile_model(too_large, VelaSettings(f"{npu}-{macs}")).model
+    known = firmware.known_runner(npu)
+    small = replace(known, layout=replace(known.layout, arena=replace(known.layout.arena, size=1 << 20)))
+    with pytest.raises(BadInputError, match=r"an arena of \d+ bytes and the firmware has 1048576") as caught:
+        admission.check(model, [512 * 512 * 4], [512 * 512 * 4], macs, small)
+    assert caught.value.hint.startswith(hint)
+
+
+def test_firmware_that_ends_silently_while_allocating_has_most_likely_too_small_an_arena(
+    runner: firmware.Firmware, compiled: Compile, tmp_path: Path
+) -> None:
+    """A firmware that aborts says nothing, and its simulator ends as usual."""
+    _, model = compiled("kws_ref_int8")
+    said = "INFO - Allocating tensors\\nINFO - program terminating...\\n"
+    engine = Engine("arm", "", (str(program(tmp_path / "fvp", f"printf '{said}'")),), modelled=False)
+    with pytest.raises(BadInputError, match=r"ended without a word after 'Allocating tensors' \(.*too small") as caught:
+        run_inference(model, [bytes(490)], [12], engine=engine)
+    assert "--arena-cache-size 2097152" in caught.value.hint
 
 
 def test_an_operator_that_the_firmware_lacks_is_named(runner: firmware.Firmware, compiled: Compile) -> None:

@@ -68,6 +68,24 @@ def test_the_firmwares_own_words_are_the_reason(uart: str, failure: str, unusabl
     assert (told.failure, told.unusable, told.completed) == (failure, unusable, False)
 
 
+@pytest.mark.parametrize(
+    ("line", "shortage"),
+    [
+        ("TFLM - Failed to resize buffer. Requested: 9, available 8, missing: 1", True),
+        ("TFLM - Failed to allocate tail memory. Requested: 12, available 0, missing: 12", True),
+        ("E [ExecuTorch: memory_allocator.h:105 allocate()] Memory allocation failed: 352B requested", True),
+        ("F [ExecuTorch: EtModel.cc:554 PrepareInputTensors()] Could not allocate memory for input buffers.", True),
+        ("E: ethosu_driver.c:1: Fast memory area too small. fast_memory_size=8, base_addr_size=9", True),
+        ("TFLM - Failed to get registration from op code CUSTOM", False),
+    ],
+)
+def test_shortage_of_memory_is_told_from_other_complaints(line: str, shortage: bool) -> None:
+    told = report.read(f"INFO - Allocating tensors\r\n{line}\r\nERROR - tensor allocation failed!\r\n")
+    assert told.shortage is shortage
+    assert told.unusable
+    assert not told.ended_allocating
+
+
 def test_the_drivers_complaint_of_other_macs_is_recognised() -> None:
     line = "E: ethosu_device_u55_u65.c:1: NPU config mismatch. npu.macs_per_cc=7, optimizer.macs_per_cc=5"
     match = report.MAC_MISMATCH.search(line)

@@ -7,6 +7,7 @@ made them.
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from hil.core.errors import BadInputError
 from hil.core.executorch_program import read_program
 from hil.core.npu_config import NpuConfig
 from hil.fvp.inference.firmware import EXECUTORCH, runner
+from hil.fvp.inference.inference import run_inference
 from hil.fvp.inference.program_admission import check_program
 from hil.harness.commands.runnable import read_runnable, target_of
 from hil.targets import create
@@ -86,6 +88,17 @@ def test_program_that_the_runner_cannot_run_is_refused_in_one_line(tmp_path: Pat
     other.write_bytes(b"no program")
     with pytest.raises(BadInputError, match=r"other\.pte is no ExecuTorch program"):
         read_runnable(other)
+
+
+@pytest.mark.parametrize("margin", [512, 1600])
+def test_program_that_just_exceeds_the_runners_memory_is_bad_input(margin: int) -> None:
+    """The runner gives up while it loads the method, or aborts with a HardFault when it allocates the inputs."""
+    data, firmware = _data("add"), runner("ethos-u55", EXECUTORCH)
+    planned = struct.pack("<q", read_program(data).planned_bytes)
+    assert data.count(planned) == 1
+    full = data.replace(planned, struct.pack("<q", firmware.layout.arena.size - margin))
+    with pytest.raises(BadInputError, match=r"Memory allocation failed: .* \(smaller inputs or fewer channels"):
+        run_inference(full, [bytes(512)] * 2, [512], firmware=firmware)
 
 
 def test_other_npu_is_refused() -> None:
