@@ -84,7 +84,7 @@ class TargetOutcome:
     """Outputs of the target on the test samples `picked`, with the oracle's outputs of the same samples.
 
     `sim` holds the whole test set; `sim_mismatches` counts the elements in which it differs from the oracle, on
-    `sim_samples` samples.
+    `sim_samples` samples.  `oracle_stand_in` is the line on the kernels that ran in place of the oracle's, if any did.
     """
 
     picked: Array
@@ -94,6 +94,7 @@ class TargetOutcome:
     sim: Run
     sim_mismatches: int
     sim_samples: int
+    oracle_stand_in: str = ""
 
 
 @dataclass(frozen=True)
@@ -230,17 +231,18 @@ class Evaluator:
 
     def _outcome(self, deployment: Deployment) -> TargetOutcome:
         x, checked, picked = self._samples(deployment)
-        oracle = self._on(self._oracle, deployment, _rows(x, checked)).outputs
+        oracle = self._on(self._oracle, deployment, _rows(x, checked))
         whole = self._on(self._stand_in, deployment, x)
         inputs = _rows(x, checked[picked])
         return TargetOutcome(
             picked=checked[picked],
             inputs=inputs,
             run=self._run(deployment, inputs, _part(whole, checked[picked])),
-            oracle=tuple(output[picked] for output in oracle),
+            oracle=tuple(output[picked] for output in oracle.outputs),
             sim=whole,
-            sim_mismatches=parity.count(_part(whole, checked).outputs, oracle),
+            sim_mismatches=parity.count(_part(whole, checked).outputs, oracle.outputs),
             sim_samples=len(checked),
+            oracle_stand_in=oracle.identity.get("stand_in", ""),
         )
 
     def _samples(self, deployment: Deployment) -> tuple[list[Array], Array, Array]:
@@ -271,7 +273,12 @@ class Evaluator:
         outcome.run.require_outputs(deployment.name)
         floats = _real(deployment.signature, outcome.run.outputs)
         found = parity.compare(outcome.run.outputs, outcome.oracle, keras, floats)
-        return replace(found, sim_mismatches=outcome.sim_mismatches, sim_samples=outcome.sim_samples)
+        return replace(
+            found,
+            sim_mismatches=outcome.sim_mismatches,
+            sim_samples=outcome.sim_samples,
+            oracle_stand_in=outcome.oracle_stand_in,
+        )
 
     def _accuracy(self, deployment: Deployment, output: str = "") -> Accuracy | AbsoluteAccuracy:
         """Accuracy on the whole test set by `sim`; raises `MismatchError` if it differs from target or oracle.

@@ -86,9 +86,11 @@ def unique_figure(unique: int) -> Measurement:
 
 def parity_figures(parity: Parity) -> list[Measurement]:
     """Returns the elements that differ from the reference kernels, on the target and on `sim`."""
-    on_sim = f"of {parity.sim_samples} samples, sim against the reference"
+    kernels = f"; {parity.oracle_stand_in}" if parity.oracle_stand_in else ""
+    on_target = f"of {parity.samples} samples on the target{kernels}"
+    on_sim = f"of {parity.sim_samples} samples, sim against the reference{kernels}"
     return [
-        Measurement("mismatches", parity.mismatches, "elements", _EXACT, f"of {parity.samples} samples on the target"),
+        Measurement("mismatches", parity.mismatches, "elements", _EXACT, on_target),
         Measurement("sim_mismatches", parity.sim_mismatches, "elements", _EXACT, on_sim),
     ]
 

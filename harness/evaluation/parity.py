@@ -44,7 +44,7 @@ class Parity:
     the fraction of samples with the same largest output as Keras, `sqnr_db` in decibel, `error` the largest absolute
     difference in the output's own unit; these three are the worst of the outputs' (`by_output`), None where there is no
     Keras model.  `sim_mismatches` counts the elements in which `sim`, which stands in for slower targets, differs from
-    the oracle on `sim_samples` samples.
+    the oracle on `sim_samples` samples.  `oracle_stand_in` names kernels that ran in place of the oracle's.
     """
 
     elements: int
@@ -58,6 +58,7 @@ class Parity:
     sim_mismatches: int = 0
     sim_samples: int = 0
     by_output: tuple[OutputParity, ...] = ()
+    oracle_stand_in: str = ""
 
 
 def count(some: Sequence[Array], others: Sequence[Array]) -> int:

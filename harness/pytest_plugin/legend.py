@@ -5,6 +5,7 @@ Rows are those of `hil.harness.pytest_plugin.summary`; `shown` are the names of 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from hil.targets import registry
 from hil.targets.declaration import Role
 
 TableRow = Mapping[str, Any]
+_LONGEST = 200
+"""Characters of a line on kernels that ran in place of others; TensorFlow's reason may be longer."""
+
 FAILED = "✗"
 """Mark of a deployment with a failed test."""
 
@@ -44,7 +48,17 @@ def _runs(rows: Sequence[TableRow], shown: Collection[str]) -> list[str]:
         stand_in = registry.with_role(Role.STAND_IN).name
         on_sim = "" if is_stand_in(target) else f" / on {stand_in} ({_range(rows, 'sim_samples')} samples)"
         notes.append(f"mismatches: elements unlike the reference kernels on {target} ({samples} samples){on_sim}")
+        notes += _stand_ins(rows)
     return notes
+
+
+def _stand_ins(rows: Sequence[TableRow]) -> list[str]:
+    """Names the kernels that ran in place of the reference kernels, with the paths for which they did."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if line := row.get("oracle_stand_in"):
+            found.setdefault(textwrap.shorten(line, _LONGEST), []).append(row["path"])
+    return [f"reference kernels of {listed(paths)}: {line}" for line, paths in found.items()]
 
 
 def _times(rows: Sequence[TableRow], shown: Collection[str]) -> list[str]:

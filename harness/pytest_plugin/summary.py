@@ -107,6 +107,7 @@ def row(deployment: Deployment, results: MeasuredResults) -> TableRow:
             found |= {"clock": str(clock)}
     if results.parity is not None:
         found |= {"mismatches": results.parity.mismatches, "elements": results.parity.elements}
+        found |= {"oracle_stand_in": results.parity.oracle_stand_in}
     return found
 
 

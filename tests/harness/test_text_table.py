@@ -80,6 +80,16 @@ def test_summary_of_pytest(width: int) -> None:
     numbers(wide, "5000/5000", "65535", "-45 %", "22907.0")
 
 
+def test_summary_names_the_kernels_that_stood_in_by_path(width: int) -> None:
+    line = "tflite-micro 0.dev2026 in place of TensorFlow: " + "its reason is long " * 30
+    rows = [row("net", path, 9, oracle_stand_in=found) for path, found in (("ptq", line), ("pqat", line), ("qat", ""))]
+    text = format_summary(rows, {}, width, colour=False)
+    check(text, width)
+    words = " ".join(text.split())
+    assert "reference kernels of ptq and pqat: tflite-micro 0.dev2026 in place of TensorFlow: its reason" in words
+    assert words.count("its reason") < 12
+
+
 def test_rows_of_the_summary_stand_in_the_order_of_the_tree_whoever_finished_first(width: int) -> None:
     rows = [row("b", "pqat", 7), row("a", "int8", 6), row("b", "ptq", 5), row("a", "qat", 4), row("a", "ptq", 3)]
     text = format_summary(rows, {}, width, colour=False)

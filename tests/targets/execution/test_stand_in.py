@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -17,6 +21,7 @@ from hil.targets import create
 from hil.targets.base import Deployable
 from hil.targets.execution.interpreter import Interpreter, interpreter_version
 from hil.targets.execution.signature import read_signature
+from tests.support.blobs import write
 from tests.support.operators.builder import Op, Tensor, build
 
 NEWER = 60
@@ -106,3 +111,29 @@ def test_a_model_that_is_wrong_has_no_stand_in() -> None:
     model = build(Op("MUL", [x, Tensor((1, 7), scale=0.1, data=np.zeros((1, 7)))], [y]))
     with pytest.raises(BadInputError, match="do not take the model"):
         Interpreter(model).run(random_inputs(read_signature(model), 1))
+
+
+GIVEN = """
+from pathlib import Path
+import numpy as np
+from hil.harness.model import Dataset, Model
+
+def load(split):
+    return np.random.default_rng(0).normal(0, 1, (20, 32)).astype("float32"), np.zeros(20)
+
+model = Model("given", tflite="int8.tflite", data=Dataset(load, lambda: [Path(__file__)]))
+"""
+
+
+def test_the_summary_of_pytest_names_the_kernels_that_stood_in(micro: str, tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        {"models/given.py": GIVEN, "test_it.py": "def test_it(parity):\n    assert parity.mismatches == 0\n"},
+    )
+    (folder / "models/int8.tflite").write_bytes(_dense(NEWER))
+    command = [sys.executable, "-m", "pytest", "-p", "no:pytest_embedded", "--target", "sim"]
+    environment = {**os.environ, "HIL_STORE": str(tmp_path / "store"), "COLUMNS": "80"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    words = " ".join(done.stdout.split())
+    assert f"reference kernels of int8: {micro} {interpreter_version(micro)} in place of TensorFlow: " in words
