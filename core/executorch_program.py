@@ -124,7 +124,8 @@ def _tensor(values: Sequence[Table], index: int) -> ProgramTensor:
     if len(shape) > _LARGEST_RANK or min(shape, default=0) < 0:
         raise StreamError(f"{DAMAGED}a tensor of {len(shape)} dimensions, the smallest {min(shape, default=0)}")
     if sorted(dim_order) != list(range(len(shape))):
-        raise StreamError(f"{DAMAGED}a tensor of {len(shape)} dimensions with the order {list(dim_order)}")
+        order = list(dim_order) if len(dim_order) <= _LARGEST_RANK else f"of {len(dim_order)}"
+        raise StreamError(f"{DAMAGED}a tensor of {len(shape)} dimensions with the order {order}")
     return ProgramTensor(shape, DTYPES[number], dim_order, table.scalar(8, "<b") != 0)
 
 
@@ -145,14 +146,16 @@ def _delegate(data: bytes, root: Table, table: Table) -> Delegate:
     place = table.table(1)
     if place is None:
         raise StreamError(f"{DAMAGED}a delegate has no data")
+    if not (name := table.string(0)).isidentifier():
+        raise StreamError(f"{DAMAGED}a delegate's name of {len(name)} characters is no name")
     index = place.scalar(1, "<I")
     if not place.scalar(0, "<b"):
-        return Delegate(table.string(0), _item(root.tables(3), index, "delegate's data").view(0).tobytes())
+        return Delegate(name, _item(root.tables(3), index, "delegate's data").view(0).tobytes())
     segment = _item(root.tables(4), index, "segment")
     start, size = _segments_start(data) + segment.scalar(0, "<Q"), segment.scalar(1, "<Q")
     if start + size > len(data):
         raise StreamError(f"{DAMAGED}segment {index} ends at byte {start + size} of {len(data)}")
-    return Delegate(table.string(0), data[start : start + size])
+    return Delegate(name, data[start : start + size])
 
 
 def _segments_start(data: bytes) -> int:

@@ -49,7 +49,7 @@ _SHORTAGE = re.compile(
 )
 _UNUSABLE = re.compile(
     r"Didn't find op|allocation failed|[Ff]ailed to (?:allocate|resize|get registration|initialise model)|"
-    r"[Mm]issing|schema version|not supported|unsupported|config mismatch|arch mismatch|buffer size insufficient"
+    r"[Mm]issing|schema version|not supported|unsupported|config mismatch|arch mismatch|insufficient|malformed"
 )
 
 

@@ -60,6 +60,8 @@ def test_hostile_firmware_does_not_keep_the_reader_busy() -> None:
          "Node ethos-u (number 0) failed to invoke with status 1; Invoke failed.", False),
         ("TFLM - Didn't find op for builtin opcode 'FFT'\r\nERROR - tensor allocation failed!\r\n",
          "Didn't find op for builtin opcode 'FFT'; tensor allocation failed!", True),
+        ("E [ExecuTorch: a.cpp:1 init()] Invalid block name or malformed binary\r\nERROR - Failed",
+         "Invalid block name or malformed binary; Failed", True),
         ("INFO - ERRORS: none\r\nINFO - TYPE: x\r\n", "", False),
     ],
 )  # fmt: skip

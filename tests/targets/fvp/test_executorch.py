@@ -85,6 +85,17 @@ def test_program_that_the_runner_cannot_run_is_refused_in_one_line(tmp_path: Pat
     other.write_bytes(_data("add").replace(b"EthosUBackend", b"XnnpackBacken"))
     with pytest.raises(BadInputError, match="delegates for XnnpackBacken, which no runner here has"):
         read_runnable(other)
+    length = struct.pack("<I", len("EthosUBackend"))
+    other.write_bytes(_data("add").replace(length + b"EthosUBackend", b"\x16\0\0\0EthosUBackend"))
+    with pytest.raises(
+        BadInputError, match=r"damaged \.pte file: a delegate's name of 22 characters is no name"
+    ) as caught:
+        read_runnable(other)
+    assert str(caught.value).isprintable()
+    order = struct.pack("<I4B", 4, 0, 1, 2, 3)
+    other.write_bytes(_data("add").replace(order, struct.pack("<I4B", 200, 0, 1, 2, 3)))
+    with pytest.raises(BadInputError, match=r"damaged \.pte file: a tensor of 4 dimensions with the order of 200"):
+        read_runnable(other)
     other.write_bytes(b"no program")
     with pytest.raises(BadInputError, match=r"other\.pte is no ExecuTorch program"):
         read_runnable(other)
