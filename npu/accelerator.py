@@ -104,7 +104,7 @@ class Accelerator:
         register = ConfigRegister.from_word(config)
         if register.product not in _FAMILIES:
             raise StreamError(
-                f"the command stream is for product {register.product}, not for an Ethos-U55 or U65",
+                f"the command stream is for product {register.product} (Ethos-U85 is 2), not for an Ethos-U55 or U65",
                 hint="compile with --accelerator-config " + ", ".join(a.name for a in ALL),
             )
         for accelerator in ALL:

@@ -210,7 +210,7 @@ def test_payloads(accelerator):
 
 
 def test_payloads_for_other_products():
-    with pytest.raises(StreamError, match="product 2, not for an Ethos-U55 or U65"):
+    with pytest.raises(StreamError, match=r"product 2 \(Ethos-U85 is 2\), not for an Ethos-U55 or U65"):
         parse_payload(np.array([FOURCC, 1, 2 << 28 | 0x3008, 0, 2], np.uint32).tobytes())
     with pytest.raises(StreamError, match="no Ethos-U65 has 128 MACs"):
         parse_payload(np.array([FOURCC, 1, 1 << 28 | 0x3007, 0, 2], np.uint32).tobytes())

@@ -101,6 +101,17 @@ def test_program_that_the_runner_cannot_run_is_refused_in_one_line(tmp_path: Pat
         read_runnable(other)
 
 
+def test_program_for_another_product_or_with_damaged_weights_is_refused_before_anything_starts() -> None:
+    data = _data("four_convolutions")
+    at = data.index(struct.pack("<I", accelerator_of(data).config_word), data.index(b"COP1")) + 3
+    with pytest.raises(BadInputError, match=r"for product 2 \(Ethos-U85 is 2\).*EthosUCompileSpec") as caught:
+        accelerator_of(data[:at] + b"\x20" + data[at + 1 :])
+    assert str(caught.value).startswith("the program's Ethos-U delegate: ")
+    weights = data.index(b"weight_data") + 32
+    with pytest.raises(BadInputError, match=r"delegate: \S.*"):
+        accelerator_of(data[:weights] + b"\xff" * 4000 + data[weights + 4000 :])
+
+
 @pytest.mark.parametrize("margin", [512, 1600])
 def test_program_that_just_exceeds_the_runners_memory_is_bad_input(margin: int) -> None:
     """The runner gives up while it loads the method, or aborts with a HardFault when it allocates the inputs."""
