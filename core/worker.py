@@ -29,7 +29,9 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import math
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -60,11 +62,15 @@ class Worker:
     """One handler in a child process.
 
     `handler` is `module:function` on the child's import path; the function has the signature
-    `(header: dict, blobs: list[bytes]) -> (header, blobs)`.  `environment` is set in the child beside ours.
+    `(header: dict, blobs: list[bytes]) -> (header, blobs)`.  `environment` is set in the child beside ours.  A child
+    that holds more than `most_idle_bytes` of memory after a request is ended.
     """
 
-    def __init__(self, handler: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, handler: str, environment: Mapping[str, str] | None = None, most_idle_bytes: float = math.inf
+    ) -> None:
         self._handler = handler
+        self._most_idle_bytes = most_idle_bytes
         self._environment = environment
         self._stopped = False
         self._lock = threading.Lock()
@@ -102,6 +108,8 @@ class Worker:
                 if death.expired or death.crashed or self._stopped or not again:
                     raise
                 answer, result = self._attempt(dict(header), blobs, patience_s, told or _nobody)
+            if self._child is not None and _resident_bytes(self._child.pid) > self._most_idle_bytes:
+                self._discard()
         if "error" in answer:
             raise _remote_error(self._handler, answer["error"])
         return answer, result
@@ -308,6 +316,14 @@ def _kills_for_memory() -> int:
         with contextlib.suppress(OSError), Path(file).open() as lines:
             count += sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
     return count
+
+
+def _resident_bytes(pid: int) -> int:
+    """Memory that a process holds; 0 where the system does not say."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
 
 
 def _nobody(told: Header) -> None:

@@ -44,6 +44,16 @@ def test_a_crash_is_an_error_with_the_childs_last_words_and_the_next_request_wor
     assert pid_of(worker) != first
 
 
+def test_a_child_that_holds_much_memory_is_not_kept(worker: Worker) -> None:
+    frugal = Worker("worker_handlers:act", most_idle_bytes=200e6)
+    kept = pid_of(frugal)
+    assert frugal.request({"do": "hold", "bytes": 1000})[0]["pid"] == frugal.pid == kept
+    assert frugal.request({"do": "hold", "bytes": 250_000_000})[0]["pid"] == kept
+    assert frugal.pid is None
+    assert pid_of(frugal) != kept
+    frugal.close()
+
+
 def test_a_child_killed_by_somebody_is_replaced(worker: Worker) -> None:
     first = pid_of(worker)
     os.kill(first, signal.SIGKILL)

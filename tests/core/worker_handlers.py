@@ -14,6 +14,8 @@ from typing import Any
 from hil.core.errors import BadInputError
 from hil.core.worker_child import tell
 
+_held: list[bytes] = []
+
 Message = tuple[dict[str, Any], list[bytes]]
 
 
@@ -41,6 +43,8 @@ def act(header: dict[str, Any], blobs: list[bytes]) -> Message:
         from ethosu import mlw_codec
 
         return {"weights": len(mlw_codec.decode(bytearray(blobs[0])))}, []
+    if what == "hold":
+        _held.append(b"x" * int(header["bytes"]))
     if what == "refuse":
         raise BadInputError("that is no model", hint="give a model")
     if what == "bug":
