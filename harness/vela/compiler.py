@@ -28,6 +28,7 @@ from hil.core.tflite.entry_points import first_alone
 from hil.core.tflite.memory_plan import without_plan
 from hil.core.worker import Worker
 from hil.harness.vela.debug_database import read_mapping
+from hil.harness.vela.estimates import OperatorEstimate, read_estimates
 from hil.harness.vela.mapping import MappedCommand
 from hil.harness.vela.read_only_data import read_only_bytes
 from hil.harness.vela.settings import VelaSettings
@@ -102,13 +103,14 @@ class VelaSummary:
 class Compiled:
     """Vela's output file, its figures, and its printed text.
 
-    `commands` map the stream to operators, None if that was not asked for.
+    `commands` map the stream to operators, None if that was not asked for; `estimates` are Vela's cycles by operator.
     """
 
     model: bytes
     summary: VelaSummary
     commands: tuple[MappedCommand, ...] | None
     log: str = ""
+    estimates: tuple[OperatorEstimate, ...] = ()
 
     @property
     def mapping(self) -> tuple[MappedCommand, ...]:
@@ -120,14 +122,16 @@ class Compiled:
     def record(self) -> dict[str, Any]:
         """Everything but `model`, as JSON values."""
         mapping = None if self.commands is None else [asdict(command) for command in self.commands]
-        return {"summary": asdict(self.summary), "mapping": mapping, "log": self.log}
+        estimates = [asdict(estimate) for estimate in self.estimates]
+        return {"summary": asdict(self.summary), "mapping": mapping, "log": self.log, "estimates": estimates}
 
     @classmethod
     def from_record(cls, model: bytes, record: Mapping[str, Any]) -> Compiled:
         """The inverse of `record`."""
         entries = record["mapping"]
         mapping = None if entries is None else tuple(MappedCommand(**_tuples(entry)) for entry in entries)
-        return cls(model, VelaSummary(**_tuples(record["summary"])), mapping, record["log"])
+        estimates = tuple(OperatorEstimate(**entry) for entry in record["estimates"])
+        return cls(model, VelaSummary(**_tuples(record["summary"])), mapping, record["log"], estimates)
 
 
 def _tuples(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,8 +202,27 @@ def _request(settings: VelaSettings, *, mapped: bool = False) -> dict[str, Any]:
 
 
 def _ask(request: dict[str, Any], int8: bytes | None) -> tuple[dict[str, Any], list[bytes]]:
-    worker = _legacy_worker() if _LEGACY_CORE in request["options"] else _worker()
+    return _request_of(_legacy_worker() if _LEGACY_CORE in request["options"] else _worker(), request, int8)
+
+
+def _request_of(worker: Worker, request: dict[str, Any], int8: bytes | None) -> tuple[dict[str, Any], list[bytes]]:
     return worker.request(request, [] if int8 is None else [int8], patience_s=PATIENCE_S)
+
+
+class VelaProcess:
+    """Vela in processes of its own, beside those that all others share: one for each of its cores."""
+
+    def __init__(self) -> None:
+        self._workers = {False: Worker(_HANDLER), True: Worker(_LEGACY_HANDLER)}
+
+    def ask(self, request: dict[str, Any], int8: bytes | None) -> tuple[dict[str, Any], list[bytes]]:
+        """Answers as `AskVela`."""
+        return _request_of(self._workers[_LEGACY_CORE in request["options"]], request, int8)
+
+    def close(self) -> None:
+        """Ends the processes."""
+        for worker in self._workers.values():
+            worker.close()
 
 
 def _refuse(answer: Mapping[str, Any], name: str, settings: VelaSettings) -> None:
@@ -242,6 +265,7 @@ def _compiled(source: Signature, blobs: list[bytes], log: str) -> Compiled:
         ),
         mapping,
         log,
+        read_estimates(debug[0].decode()) if debug else (),
     )
 
 

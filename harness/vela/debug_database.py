@@ -31,7 +31,7 @@ _ASSEMBLED = ("CONCATENATION", "PACK", "PAD", "PADV2", "MIRROR_PAD")
 
 def read_mapping(xml: str, source: Signature) -> tuple[MappedCommand, ...]:
     """The mapping of all command streams, in order; `source` is the signature of the model that was compiled."""
-    tables = _tables(xml)
+    tables = read_tables(xml)
     streams = sorted({int(row["id"]) for row in tables.get("cmdstream", [])})
     origin = {row["id"]: int(row.get("ext_key", -1)) for row in tables.get("source", [])}
     optimised = {row["id"]: row for row in tables.get("optimised", [])}
@@ -99,7 +99,8 @@ def _tensor_names(tables: Mapping[str, list[DatabaseRow]]) -> dict[str, str]:
     return names
 
 
-def _tables(xml: str) -> dict[str, list[DatabaseRow]]:
+def read_tables(xml: str) -> dict[str, list[DatabaseRow]]:
+    """Rows of each table by its name."""
     root = ElementTree.fromstring(xml)
     return {
         table.get("name", ""): list(csv.DictReader(io.StringIO((table.text or "").strip())))

@@ -17,17 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.core.errors import StreamError
 from hil.npu.accelerator import Accelerator
 from hil.npu.arithmetic.scaling import scale_records
 from hil.npu.disassembly.instruction import Instruction, RecordFigures, WeightFigures
 from hil.npu.disassembly.memory_contents import Contents, overlap
 from hil.npu.disassembly.register_writes import RegisterWrite, register_writes
+from hil.npu.disassembly.weight_values import weight_values
 from hil.npu.stream.decoder import decode_operations
 from hil.npu.stream.feature_map import FeatureMap
 from hil.npu.stream.footprint import input_feature_maps
@@ -42,7 +41,6 @@ from hil.npu.stream.operations import (
     Wait,
 )
 from hil.npu.stream.payload import Words
-from hil.npu.weights.codec import decode_weight_stream
 
 _FOLLOWED_PIECES = 64
 """Largest number of pieces of a DMA whose contents are tracked."""
@@ -172,7 +170,8 @@ class _InstructionReader:
         for core, place in enumerate(streams):
             elements = a_channel * len(range(core, operation.ofm.shape[2], len(streams)))
             data = self._bytes(place)
-            zeros = None if data is None else _zeros(data.tobytes(), elements)
+            values = None if data is None else weight_values(data.tobytes(), elements)
+            zeros = None if values is None else values.zeros
             figures.append(WeightFigures(place, elements, zeros, self._contents.origin(place)))
         return tuple(figures)
 
@@ -184,16 +183,6 @@ class _InstructionReader:
         scales = factor / np.exp2(shift)
         ends = (float(scales.min()), float(scales.max())), (int(bias.min()), int(bias.max()))
         return RecordFigures(place, count, *ends)
-
-
-@lru_cache(maxsize=64)  # Stripes of a cascade read the same weights again and again.
-def _zeros(data: bytes, elements: int) -> int | None:
-    """Counts zero weights, without the padding of the stream; returns None for weights that cannot be decoded."""
-    try:
-        stream = decode_weight_stream(data)
-    except StreamError:
-        return None
-    return max(0, elements - int(np.count_nonzero(stream)))
 
 
 def byte_range(feature_map: FeatureMap) -> Range:
