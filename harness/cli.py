@@ -3,6 +3,7 @@
     hil doctor                                    what can run here, and how to get what cannot
     hil optimize fashion_cnn --technique pcqat    one path of the deployment tree
     hil tree fashion_cnn --max-latency-ms 0.1     the tree, until a leaf meets the limits
+    hil profile model.tflite                      where the cycles go, layer by layer
     hil run model.tflite --target sim --inputs x.npz --outputs y.npz --json
 
 Exit codes: 0 fine, 1 a gate or parity failed, 2 wrong use or bad input, 3 the target or infrastructure failed, 130
@@ -31,6 +32,7 @@ from hil.harness.commands import (
     fvp,
     models,
     optimize,
+    profile,
     results,
     run,
     store,
@@ -77,6 +79,7 @@ app.command()(optimize.optimize)
 app.command()(tree.tree)
 app.command("compile")(compile_)
 app.command()(run.run)
+app.command()(profile.profile)
 app.command()(disasm.disasm)
 app.command()(diff.diff)
 app.command()(compare)

@@ -14,7 +14,7 @@ import numpy as np
 from hil.core.errors import BadInputError
 from hil.core.npu_config import NpuConfig
 from hil.harness.profile.layer import Layer, Placement, Profile
-from hil.harness.profile.layer_rows import LayerRows
+from hil.harness.profile.layer_rows import LayerRows, constants_in_sram
 from hil.harness.profile.source import Source
 from hil.harness.profile.weight_figures import Constants
 from hil.harness.vela.compiler import Compiled
@@ -58,6 +58,7 @@ def profile_compiled(
         layers += _fused_layers(layers, source)
         layers.sort(key=lambda layer: (layer.index < 0, layer.index))
     sram = source.sram_bytes if source and source.sram_bytes is not None else rows.sram_bytes
+    read_only = read_only_bytes(compiled)
     return Profile(
         name=name,
         accelerator=npu.accelerator,
@@ -67,8 +68,8 @@ def profile_compiled(
         clock_hz=memory.clock_hz,
         cycles=rows.cycles,
         layers=tuple(layers),
-        sram_bytes=sram,
-        read_only_bytes=read_only_bytes(compiled),
+        sram_bytes=sram + constants_in_sram(memory) * read_only,
+        read_only_bytes=read_only,
         command_bytes=rows.command_bytes,
         vela_cycles=source.vela_cycles if source else None,
         vela_options=tuple(options),

@@ -100,7 +100,8 @@ class Span:
 class Profile:
     """Profile of a model for an NPU: the layers in the model's order, whose cycles add up to `cycles`.
 
-    Memory is in bytes.  `command_bytes` are those of the command streams, which are read beside the layers' traffic.
+    Memory is in bytes; read-only data is part of SRAM if the memory mode has it there.  `command_bytes` are those of
+    the command streams, which are read beside the layers' traffic.
     `vela_cycles` is Vela's estimate of the whole, None if it is unknown.  `by_operation`: rows are operations of the
     stream, because Vela's debug database is not there.
     """

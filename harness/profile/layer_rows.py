@@ -22,7 +22,13 @@ from hil.npu.timing.cycles import OperationTiming, Timing, cycles
 from hil.npu.timing.memory_system import MemorySystem
 from hil.npu.vela_output import READ_ONLY
 
-_SRAM = "Sram"
+SRAM = "Sram"
+"""Vela's name of the memory."""
+
+
+def constants_in_sram(memory: MemorySystem) -> bool:
+    """True if the memory mode has weights, scales and tables in SRAM, which Vela counts apart, as on-chip flash."""
+    return memory.port_of(READ_ONLY).memory == SRAM
 
 
 class LayerRows:
@@ -63,7 +69,7 @@ class LayerRows:
         in_sram = [
             region.number
             for region in listing.regions
-            if region.number != READ_ONLY and self.memory.port_of(region.number).memory == _SRAM
+            if region.number != READ_ONLY and self.memory.port_of(region.number).memory == SRAM
         ]
         self.sram_bytes = max(
             self.sram_bytes, sum(region.bytes for region in listing.regions if region.number in in_sram)

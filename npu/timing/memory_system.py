@@ -87,6 +87,12 @@ class MemorySystem:
         return self.ports[self.port_number(region)]
 
 
+def section_names(npu: NpuConfig, kind: str) -> tuple[str, ...]:
+    """Names of the sections of a kind, `System_Config` or `Memory_Mode`, in the Vela configuration of `npu`."""
+    sections = _parse(npu.config_text or _vela_ini()).sections()
+    return tuple(name.partition(".")[2] for name in sections if name.startswith(f"{kind}."))
+
+
 def check_memories(npu: NpuConfig) -> None:
     """Raises `BadInputError` if Vela would refuse the memories of `npu`, before there is a model to compile."""
     memory = MemorySystem.of(npu)

@@ -1,0 +1,100 @@
+"""Time of `hil profile --sweep` beside Vela's own compilations of the same settings, in one run.
+
+    python benchmarks/profile_sweep.py [MODEL.tflite] [--accelerator NAME] [--jobs N] [--json FILE]
+
+Both compile every setting, as many at a time.  Vela's own are its command line, a process each, and its command line in
+processes that stay warm, which is all that the sweep adds its model to.  Without a model it is MobileNetV2 1.0 at 224.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+
+import platformdirs
+from mobilenet_v2 import mobilenet_v2
+
+from hil.harness.compute import usable_cores
+from hil.harness.profile.npu_settings import all_settings
+from hil.harness.profile.sweep import sweep
+from hil.harness.vela.compiler import VelaProcess, compile_model
+from hil.harness.vela.settings import VelaSettings
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("model", nargs="?", type=Path)
+    parser.add_argument("--accelerator")
+    parser.add_argument("--jobs", type=int, default=usable_cores())
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--cache", type=Path, default=platformdirs.user_cache_path("ethosu-hil") / "benchmarks")
+    options = parser.parse_args()
+    model = options.model or mobilenet_v2(options.cache)
+    int8 = model.read_bytes()
+    settings = [one for one in all_settings() if options.accelerator in (None, one.accelerator)]
+    cold = _seconds(lambda: _command_lines(model, settings, options.jobs))
+    warm = _seconds(lambda: _warm(int8, settings, options.jobs))
+    ours = _seconds(lambda: [*sweep(int8, settings, model.name, options.jobs)])
+    record = {
+        "model": model.name,
+        "settings": len(settings),
+        "jobs": options.jobs,
+        "vela_command_line_s": cold,
+        "vela_warm_s": warm,
+        "sweep_s": ours,
+        "ratio_to_command_line": ours / cold,
+        "ratio_to_warm": ours / warm,
+    }
+    for name, value in record.items():
+        print(f"{name:24} {value:.2f}" if isinstance(value, float) else f"{name:24} {value}")
+    if options.json:
+        options.json.write_text(json.dumps(record))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.monotonic()
+    work()
+    return time.monotonic() - start
+
+
+def _command_lines(model: Path, settings: list[VelaSettings], jobs: int) -> None:
+    """Compiles each setting by a process of Vela's command line."""
+
+    def compile_one(one: VelaSettings) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "ethosu.vela", str(model), f"--output-dir={folder}"]
+            command += [f"--accelerator-config={one.accelerator}", f"--memory-mode={one.memory_mode}"]
+            command += [f"--system-config={one.system_config}", "--config=Arm/vela.ini"]
+            command += [word for option in one.options for word in option.split()]
+            subprocess.run(command, check=True, capture_output=True)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(compile_one, settings))
+
+
+def _warm(int8: bytes, settings: list[VelaSettings], jobs: int) -> None:
+    """Compiles each setting in processes of Vela that stay warm."""
+    processes: SimpleQueue[VelaProcess] = SimpleQueue()
+    for _ in range(jobs):
+        processes.put(VelaProcess())
+
+    def compile_one(one: VelaSettings) -> None:
+        process = processes.get()
+        compile_model(int8, one, ask=process.ask, mapped=False)
+        processes.put(process)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(compile_one, settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""PNG pictures of a profile or a sweep: the page's drawings, side by side."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from hil.core.arrays import Array
+from hil.harness.profile.drawings import draw_layers
+from hil.harness.profile.layer import Profile
+from hil.harness.profile.page import sweep_drawings
+from hil.harness.profile.sweep import SweepRow
+from hil.harness.tree.pictures.canvas import DPI, Drawing, style
+
+_SCALE = 1.5
+
+
+def profile_png(profile: Profile) -> bytes:
+    """Renders the bars of the layers."""
+    with style():
+        return _png([draw_layers(profile)])
+
+
+def sweep_png(rows: Sequence[SweepRow]) -> bytes:
+    """Renders latency against SRAM and against flash."""
+    with style():
+        return _png(sweep_drawings(rows))
+
+
+def _png(drawings: Sequence[Drawing]) -> bytes:
+    from PIL import Image
+
+    written = io.BytesIO()
+    Image.fromarray(np.concatenate([_pixels(drawing) for drawing in drawings], axis=1)).save(written, "PNG")
+    return written.getvalue()
+
+
+def _pixels(drawing: Drawing) -> Array:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    drawing.figure.set_dpi(DPI * _SCALE)
+    agg = FigureCanvasAgg(drawing.figure)
+    agg.draw()
+    return np.asarray(agg.buffer_rgba())[..., :3].copy()

@@ -1,0 +1,37 @@
+"""The model that `hil profile` profiles: an int8 file, a Vela output, a model file on a path, or a stored profile.
+
+profile_of(ProfiledModel("resnet8.tflite", int8), settings)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hil.harness.profile.compiled_profile import profile_compiled, source_of
+from hil.harness.profile.cpu_reasons import cpu_reasons
+from hil.harness.profile.layer import Profile
+from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.settings import VelaSettings
+
+
+@dataclass(frozen=True)
+class ProfiledModel:
+    """Bytes of an int8 model or of a Vela output (`is_compiled`) under the name for its reader.
+
+    `techniques` are int8 files of the same model on other paths, by technique.
+    """
+
+    name: str
+    data: bytes
+    is_compiled: bool = False
+    techniques: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def profile_of(model: ProfiledModel, settings: VelaSettings) -> Profile:
+    """Compiles if need be, and profiles."""
+    if model.is_compiled:
+        return profile_compiled(model.data, settings, model.name)
+    compiled = compile_model(model.data, settings, name=model.name)
+    source = source_of(compiled, model.data, cpu_reasons(model.data, compiled, settings))
+    return profile_compiled(compiled.model, settings, model.name, source, settings.options)

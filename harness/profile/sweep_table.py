@@ -1,0 +1,107 @@
+"""Tables of a sweep: a line for each row as it is done, and all rows by latency with the Pareto front marked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from hil.harness.number_format import fixed
+from hil.harness.profile.csv_file import csv_text
+from hil.harness.profile.modelled_cost import ModelledCost
+from hil.harness.profile.sweep import SweepRow, front, row_record
+from hil.npu.timing.error_table import error_sentence
+
+MARK = "*"
+TEXTS = ("", "accelerator", "memory mode", "system configuration", "Vela option")
+HEADINGS = (*TEXTS, "cycles", "ms", "SRAM", "flash", "DRAM", "CPU")
+"""Headings of the columns; those of `TEXTS` hold no numbers."""
+
+
+def progress_line(row: SweepRow, done: int, total: int) -> str:
+    """A line for a row that is done."""
+    found = f"{row.cost.cycles:,} cycles, {row.cost.ms:.3f} ms" if row.cost else f"{row.outcome}"
+    return f"[{done}/{total}] {row.settings.title}{' ' + row.options if row.options else ''}: {found}"
+
+
+def by_latency(rows: Sequence[SweepRow]) -> list[SweepRow]:
+    """Rows from the fastest to the slowest, those without a cost last."""
+    return sorted(rows, key=lambda row: (row.cost is None, row.cost.ms if row.cost else 0.0, row.place))
+
+
+def cells(row: SweepRow, best: frozenset[int]) -> list[str]:
+    """Cells under `HEADINGS`; sizes in KiB."""
+    settings = row.settings
+    names = [
+        MARK * (row.place in best),
+        settings.accelerator,
+        settings.memory_mode,
+        settings.system_config,
+        row.options,
+    ]
+    return [*names, *(_figures(row.cost) if row.cost else ["", "", "", "", "", ""])]
+
+
+def sweep_lines(name: str, rows: Sequence[SweepRow], width: int | None = None) -> list[str]:
+    """Heading, table and legend."""
+    from hil.harness.text_table import Column, Row, format_table, terminal_width, wrap
+
+    width = width or terminal_width()
+    best = front(rows)
+    columns = [
+        *(Column(heading) for heading in ("accelerator", "memory", "system", "opti-\nmise")),
+        *(Column(heading, number=True) for heading in ("ms", "SRAM", "flash,\nDRAM")),
+        *(Column(heading, number=True, rank=1) for heading in ("cycles", "CPU")),
+    ]
+    shown = [
+        Row(_short_cells(row, row.cost, row.place in best), "bold" if row.place in best else "")
+        for row in by_latency(rows)
+        if row.cost
+    ]
+    table = format_table(columns, shown, width=width, title=f"{name}: {len(rows)} settings, the fastest first")
+    return [table, "", *(line for text in remarks(rows) for line in wrap(text, width))]
+
+
+def remarks(rows: Sequence[SweepRow]) -> list[str]:
+    """Legend, trust by accelerator, and the settings that could not be compiled."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row.cost is None:
+            reasons.setdefault(str(row.outcome), []).append(row.settings.title)
+    accelerators = dict.fromkeys(row.settings.accelerator for row in rows)
+    trust = {name: error_sentence(name).removeprefix("cycles are ") for name in accelerators}
+    sentences: dict[str, list[str]] = {}
+    for name, text in trust.items():
+        sentences.setdefault(text.replace(f"for {name} ", ""), []).append(name)
+    return [
+        f"{MARK} on the Pareto front of latency, SRAM, and flash with DRAM; KiB, exact by Vela; CPU: operators on it",
+        *(f"cycles of {', '.join(names)}: {text}" for text, names in sentences.items()),
+        *(f"not compiled: {', '.join(titles)}: {reason}" for reason, titles in reasons.items()),
+    ]
+
+
+def sweep_csv(rows: Sequence[SweepRow]) -> str:
+    """CSV of all rows that have a cost."""
+    best = front(rows)
+    records = [row_record(row, row.place in best) for row in by_latency(rows) if row.cost]
+    return csv_text([{**record, "vela_options": " ".join(record["vela_options"])} for record in records])
+
+
+def _figures(cost: ModelledCost) -> list[str]:
+    sizes = [f"{size / 1024:,.1f}" for size in (cost.sram_bytes, cost.flash_bytes)]
+    dram = f"{cost.dram_bytes / 1024:,.1f}" if cost.dram_bytes else ""
+    return [f"{cost.cycles:,}", fixed([cost.ms])[0], *sizes, dram, str(cost.cpu_operators or "")]
+
+
+def _short_cells(row: SweepRow, cost: ModelledCost, on_front: bool) -> list[str]:
+    """Cells for a terminal: names without the parts that all of them have, flash and DRAM as one."""
+    settings = row.settings
+    return [
+        settings.accelerator.removeprefix("ethos-"),
+        settings.memory_mode.removesuffix("_Sram").replace("_Sram_", "_"),
+        re.sub(r"^Ethos_U\d+_", "", settings.system_config),
+        row.options.replace("--optimise ", "").replace("Performance", "Perf"),
+        fixed([cost.ms])[0] + (MARK if on_front else " "),
+        *(f"{size / 1024:,.1f}" for size in (cost.sram_bytes, cost.flash_bytes + cost.dram_bytes)),
+        f"{cost.cycles:,}",
+        str(cost.cpu_operators or ""),
+    ]
