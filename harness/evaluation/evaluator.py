@@ -34,6 +34,8 @@ from hil.harness.model.metric import other_outputs
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import path_of, training_node
 from hil.harness.pipeline import Pipeline, surviving
+from hil.harness.profile.layer import Profile
+from hil.harness.profile.profiled_model import profile_of_compiled
 from hil.harness.store.store import Origin
 from hil.harness.vela.compiler import Compiled
 from hil.harness.vela.settings import VelaSettings
@@ -117,6 +119,7 @@ class MeasuredResults:
     accuracy: Accuracy | AbsoluteAccuracy | None = None
     base: BaseScore | None = None
     mismatch: MismatchReport | None = None
+    profile: Profile | None = None
 
 
 class Evaluator:
@@ -226,6 +229,14 @@ class Evaluator:
     def _deployment(self, model: Model, path: str, int8: bytes, weights: tuple[LayerWeights, ...] = ()) -> Deployment:
         compiled = self.pipeline.compiled(int8, self.vela, Origin(model.name, path))
         return Deployment(model, path, self.target_name, int8, compiled, self.vela, weights)
+
+    def profile(self, deployment: Deployment) -> Profile:
+        """Cycles by layer as the timing model has them, on every target."""
+        results = self.results(deployment)
+        if results.profile is None:
+            compiled = self.pipeline.compiled(deployment.int8, deployment.vela, deployment.origin, mapped=True)
+            results.profile = profile_of_compiled(compiled, deployment.int8, deployment.vela, deployment.name)
+        return results.profile
 
     # -- one measurement each
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hil.harness.profile.layer import Placement, Profile
 from hil.harness.profile.sweep import SweepRow, front
+from hil.harness.tree.pareto_front import pareto_front
 from hil.harness.tree.pictures.canvas import (
     ACCENT,
     AMBER,
@@ -62,7 +63,7 @@ def draw_layers(profile: Profile) -> Drawing:
                 (bar,) = axes.barh(place, taken, left=left, height=0.72, color=CAUSE_COLORS[cause], lw=0)
                 drawing.tooltip(bar, f"{layer.title}: {taken:,} cycles, {cause.value}")
                 left += taken
-        label(axes, left, place, f"  {layer.cycles:,}", size=10)
+        label(axes, max(left, layer.vela_cycles or 0), place, f"  {layer.cycles:,}", size=10)
         if layer.vela_cycles is not None:
             axes.plot([layer.vela_cycles] * 2, [place - 0.42, place + 0.42], color=INK, lw=1.2)
     _draw_key(drawing, profile)
@@ -70,17 +71,23 @@ def draw_layers(profile: Profile) -> Drawing:
 
 
 def draw_sweep(rows: Sequence[SweepRow], memory: str) -> Drawing:
-    """Draws latency against `memory`, "SRAM" or "flash"; the line joins the Pareto front of these two."""
+    """Draws latency against `memory`, SRAM or "flash and DRAM"; the line joins the Pareto front of these two.
+
+    A dark edge marks the front of all three.
+    """
     made = new_figure(_SWEEP_WIDTH, _SWEEP_HEIGHT)
-    axes = made.add_axes((0.13, 0.13, 0.84, 0.72))
+    axes = made.add_axes((0.15, 0.13, 0.82, 0.72))
     points = [(row, _size(row, memory) / 1024, row.cost.ms) for row in rows if row.cost]
-    drawing = Drawing(f"latency-{memory.lower()}", made, axes, _alt(points, memory))
+    drawing = Drawing(f"latency-{memory.lower().replace(' ', '-')}", made, axes, _alt(points, memory))
     axes.set(xlabel=f"{memory} in KiB (by Vela)", ylabel="ms (modelled)")
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_formatter(lambda value, _: "")
     axes.grid(color=LINE, lw=0.6)
     axes.set_axisbelow(True)
     accelerators = list(dict.fromkeys(row.settings.accelerator for row in rows))
     best = front(rows)
+    _draw_front(drawing, [(size, ms) for _, size, ms in points])
     for row, size, ms in points:
         kind = accelerators.index(row.settings.accelerator) % len(_HUES)
         on_front = row.place in best
@@ -97,6 +104,14 @@ def draw_sweep(rows: Sequence[SweepRow], memory: str) -> Drawing:
                   color=_HUES[kind % len(_HUES)], ms=6)  # fmt: skip
         label(axes, x + 0.02, y, sanitize(name), size=11, transform=axes.transAxes)
     return drawing
+
+
+def _draw_front(drawing: Drawing, points: Sequence[tuple[float, float]]) -> None:
+    """Draws the least latency at each size as steps."""
+    best = sorted({points[place] for place in pareto_front(points)})
+    if best:
+        sizes, times = zip(*best, strict=True)
+        drawing.axes.step(sizes, times, where="post", color=ACCENT, lw=1.5, alpha=0.7, zorder=1)
 
 
 def _draw_key(drawing: Drawing, profile: Profile) -> None:

@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from hil.npu.timing.causes import Cause
+
+if TYPE_CHECKING:
+    from hil.harness.profile.layer_group import LayerGroup
 
 
 class Placement(str, Enum):
@@ -142,6 +146,12 @@ class Profile:
         """Cycles of the whole by cause, most first."""
         found = {cause: sum(layer.causes.get(cause, 0) for layer in self.layers) for cause in Cause}
         return {cause: found[cause] for cause in sorted(found, key=lambda one: -found[one]) if found[cause]}
+
+    def group(self, pattern: str) -> LayerGroup:
+        """Layers whose title or output matches, such as `"CONV_2D *"`; raises `BadInputError` if none does."""
+        from hil.harness.profile.layer_group import find_group
+
+        return find_group(self.layers, self.cycles, pattern)
 
     def of(self, placement: Placement) -> tuple[Layer, ...]:
         """Layers of a placement."""

@@ -79,7 +79,7 @@ def sweep_page(name: str, rows: Sequence[SweepRow]) -> str:
 
 def sweep_drawings(rows: Sequence[SweepRow]) -> list[Drawing]:
     """The drawings of a sweep: latency against SRAM, and against flash with DRAM."""
-    return [draw_sweep(rows, "SRAM"), draw_sweep(rows, "flash")]
+    return [draw_sweep(rows, "SRAM"), draw_sweep(rows, "flash and DRAM")]
 
 
 def _render(

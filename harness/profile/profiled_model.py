@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hil.harness.profile.compiled_profile import profile_compiled, source_of
 from hil.harness.profile.cpu_reasons import cpu_reasons
 from hil.harness.profile.layer import Profile
-from hil.harness.vela.compiler import compile_model
+from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
 
 
@@ -32,6 +32,10 @@ def profile_of(model: ProfiledModel, settings: VelaSettings) -> Profile:
     """Compiles if need be, and profiles."""
     if model.is_compiled:
         return profile_compiled(model.data, settings, model.name)
-    compiled = compile_model(model.data, settings, name=model.name)
-    source = source_of(compiled, model.data, cpu_reasons(model.data, compiled, settings))
-    return profile_compiled(compiled.model, settings, model.name, source, settings.options)
+    return profile_of_compiled(compile_model(model.data, settings, name=model.name), model.data, settings, model.name)
+
+
+def profile_of_compiled(compiled: Compiled, int8: bytes, settings: VelaSettings, name: str) -> Profile:
+    """Profiles what was compiled of `int8` with its mapping."""
+    source = source_of(compiled, int8, cpu_reasons(int8, compiled, settings))
+    return profile_compiled(compiled.model, settings, name, source, settings.options)

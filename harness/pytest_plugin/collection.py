@@ -13,7 +13,7 @@ import pytest
 
 from hil.harness.pytest_plugin.tree_walk import NAME as TREE
 
-_OURS = {"bench", "deployment", "parity", "accuracy", "latency", "memory", "budget", TREE}
+_OURS = {"bench", "deployment", "parity", "accuracy", "latency", "memory", "profile", "budget", TREE}
 """The fixtures that stand for a deployment."""
 
 

@@ -7,6 +7,7 @@
                  of an int8 file the metric alone, `AbsoluteAccuracy`)
 `latency`        cycles and milliseconds of an inference (`hil.harness.evaluation.cost.Latency`)
 `memory`         bytes of SRAM, flash and encoded weights (`hil.harness.evaluation.cost.Memory`)
+`profile`        cycles by layer, modelled on every target (`hil.harness.profile.layer.Profile`)
 `budget`         the limits of this test, and their `check` (`hil.harness.pytest_plugin.budget.DeploymentBudget`)
 ===============  =====================================================================================
 
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hil.harness.pytest_plugin.board_reports import begin_use
-from hil.harness.pytest_plugin.budget import DeploymentBudget, limits_of_test
+from hil.harness.pytest_plugin.budget import DeploymentBudget, limits_of_test, marked_layer_limits
 from hil.harness.pytest_plugin.options import OPTIONS
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
     from hil.harness.evaluation.parity import Parity
     from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy
+    from hil.harness.profile.layer import Profile
 
 
 class NoLatency:
@@ -103,6 +105,13 @@ def memory(bench: Evaluator, deployment: Deployment) -> Memory:
 
 
 @pytest.fixture
+def profile(bench: Evaluator, deployment: Deployment) -> Profile:
+    """Cycles, traffic and weights of each layer."""
+    return bench.profile(deployment)
+
+
+@pytest.fixture
 def budget(request: pytest.FixtureRequest, bench: Evaluator, deployment: Deployment) -> DeploymentBudget:
     """The limits that hold for this test."""
-    return DeploymentBudget(limits_of_test(request.node, deployment.model), bench, deployment)
+    limits, of_layers = limits_of_test(request.node, deployment.model), marked_layer_limits(request.node)
+    return DeploymentBudget(limits, bench, deployment, of_layers)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from hil.harness.pytest_plugin.budget import MARK, checked_limits, is_empty_check, marked_limits
+from hil.harness.pytest_plugin.budget import MARK, checked_limits, is_empty_check, marked_layer_limits, marked_limits
 from hil.harness.pytest_plugin.collection import names_tests
 from hil.harness.pytest_plugin.options import OPTIONS
 
@@ -83,6 +83,9 @@ class LimitCoverage:
         limits = [
             SetLimit(model.name, path, vela.accelerator, name, bound, name in marked)
             for name, bound in found.limits.given().items()
+        ]
+        limits += [
+            SetLimit(model.name, path, vela.accelerator, one.key, one.bound, True) for one in marked_layer_limits(item)
         ]
         name = deployment_name(model.name, path, vela.accelerator)
         return {"model": model.name, "deployment": name, "limits": limits, "left_out": found.left_out}
@@ -164,8 +167,11 @@ def _deployment_of(item: pytest.Item) -> tuple[Any, str, VelaSettings] | None:
 def _by_limit(limits: Iterable[SetLimit]) -> list[str]:
     """Formats limits, a line for each bound and model."""
     from hil.harness.evaluation.limit_check import format_limit
+    from hil.harness.profile.layer_limits import LayerLimit
 
     paths: dict[tuple[str, str], dict[str, None]] = {}
     for one in limits:
-        paths.setdefault((format_limit(one.limit, one.bound), one.model), {})[one.path] = None
+        of_layer = " " in one.limit
+        text = str(LayerLimit.from_key(one.limit, one.bound)) if of_layer else format_limit(one.limit, one.bound)
+        paths.setdefault((text, one.model), {})[one.path] = None
     return [f"{limit} of {model} ({', '.join(found)})" for (limit, model), found in paths.items()]

@@ -14,10 +14,12 @@ GATE = "hil_gate"
 """The mark with gates."""
 
 _LIMITS = "max_accuracy_drop=, min_accuracy=, max_latency_ms=, max_sram_bytes=, max_flash_bytes=, max_model_bytes="
+_OF_LAYERS = "max_cycles=, max_share=, max_sram_bytes=, max_encoded_bytes="
 MARKS = (
     "hil_models(*names): run this test on these models only",
     "hil_techniques(*names): run this test on these leaves of the deployment tree only",
-    f"hil_budget({_LIMITS}): limits for this test, which its budget.check() checks",
+    f"hil_budget({_LIMITS}): limits for this test, which its budget.check() checks; "
+    f"with layer='CONV_2D *' of these layers alone: {_OF_LAYERS}",
     "hil_gate(latency=, sram=, ...): gates of this test's deployments against a baseline, such as latency='2 %'",
     f"hil_tree(policy=, max_trainings=, max_minutes=, jobs=, scheduler=, {_LIMITS}): "
     "walk the deployment tree, and fail where no leaf meets the limits",

@@ -20,14 +20,14 @@ import pytest
 from hil.core.errors import BadInputError
 from hil.harness.pytest_plugin import options, tree_walk
 from hil.harness.pytest_plugin.breakdown import BREAKDOWN, Breakdown
-from hil.harness.pytest_plugin.fixtures import accuracy, bench, budget, deployment, latency, memory, parity
+from hil.harness.pytest_plugin.fixtures import accuracy, bench, budget, deployment, latency, memory, parity, profile
 from hil.harness.pytest_plugin.marks import MARKS, check_marks
 from hil.harness.pytest_plugin.options import BASELINE, OPTIONS
 from hil.harness.pytest_plugin.recorder import LEFT_OUT, Recorder
 from hil.harness.pytest_plugin.root_folder import check_root_folder
 from hil.harness.pytest_plugin.tree_walk import hil_tree
 
-__all__ = ["accuracy", "bench", "budget", "deployment", "hil_tree", "latency", "memory", "parity"]
+__all__ = ["accuracy", "bench", "budget", "deployment", "hil_tree", "latency", "memory", "parity", "profile"]
 
 WRONG_USE = pytest.StashKey[str]()
 """The usage error that was found while tests were collected."""

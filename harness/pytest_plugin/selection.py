@@ -22,7 +22,7 @@ from hil.harness.leaves import GIVEN, leaves_of, unavailable
 from hil.harness.model import Model, discover
 from hil.harness.optimize.litert import check_installed
 from hil.harness.optimize.paths import PATHS
-from hil.harness.pytest_plugin.budget import marked_limits
+from hil.harness.pytest_plugin.budget import marked_layer_limits, marked_limits
 from hil.harness.pytest_plugin.options import Options
 from hil.harness.vela.compiler import check_options
 
@@ -57,6 +57,7 @@ def check(options: Options) -> None:
 def select(options: Options, item: pytest.Item) -> Selection:
     """The deployments of one test function; raises `BadInputError` for an invalid mark."""
     limits = marked_limits(item)
+    marked_layer_limits(item)
     models = _models(options.folder)
     marked_models, marked_leaves = _marked(item, "hil_models"), _marked(item, "hil_techniques")
     _known("model", marked_models, [model.name for model in models])

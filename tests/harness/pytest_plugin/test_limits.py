@@ -128,3 +128,33 @@ def test_a_mark_without_its_fixture_ends_the_run(given: Path, store: Path) -> No
     done = run(stated(given, "", "@pytest.mark.hil_budget(max_latency_ms=1)\ndef test_it():\n    pass\n"), store)
     assert done.returncode == 4, done.stdout + done.stderr
     assert "test_it: the mark hil_budget is there, the fixture is not (take deployment)" in done.stderr
+
+
+def test_limits_of_layers(given: Path, store: Path) -> None:
+    text = """
+@pytest.mark.hil_budget(layer="FULLY_CONNECTED *", max_cycles=1, max_share=1.0)
+def test_missed(budget):
+    budget.check()
+@pytest.mark.hil_budget(layer="*", max_sram_bytes=1e9, max_encoded_bytes=1e9)
+def test_met(budget, profile):
+    budget.check()
+    assert profile.group("*").cycles == profile.cycles > 0 and profile.group("*").share == 1.0
+@pytest.mark.hil_budget(layer="*", max_cycles=5)
+def test_unchecked(profile):
+    assert max(profile.layers, key=lambda layer: layer.cycles).bound
+@pytest.mark.hil_budget(layer="no such*", max_cycles=5)
+def test_unknown(budget):
+    budget.check()
+"""
+    done = run(stated(given, "", text), store, "--target", "sim")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "2 failed, 2 passed" in done.stdout
+    assert re.search(r"FULLY_CONNECTED \*: cycles [\d,]+, limit 1, [\d,]+ too much$", done.stdout, re.M)
+    assert "BadInputError: no layer matches 'no such*' (there are: " in done.stdout
+    unchecked = text[text.index('@pytest.mark.hil_budget(layer="*", max_cycles') : text.index("def test_unknown")]
+    only = run(stated(given, "", unchecked.rpartition("@")[0]), store)
+    assert only.returncode == 1, only.stdout
+    assert "no test checked *: cycles at most 5 of given (int8): the run fails" in only.stdout
+    wrong = run(stated(given, "", '@pytest.mark.hil_budget(layer="*", max_ms=1)\n' + CHECK), store)
+    assert wrong.returncode == 4, wrong.stdout + wrong.stderr
+    assert "no limit max_ms of a layer (there are: max_cycles, max_share" in wrong.stdout + wrong.stderr
