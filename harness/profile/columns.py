@@ -70,7 +70,7 @@ def _cycles(layer: Layer, _: Profile) -> str:
 
 def _bound(layer: Layer, _: Profile) -> str:
     if layer.placement is not Placement.NPU:
-        return layer.placement.value
+        return str(layer.placement.value)
     return layer.bound.value if layer.bound else ""
 
 

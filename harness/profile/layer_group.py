@@ -1,6 +1,7 @@
 """Layers of a profile that match a pattern, with their figures together.
 
-    profile.group("CONV_2D *").cycles, profile.group("*logits*").share
+    group = find_group(layers, whole, "CONV_2D *")      # `Profile.group` does so with its own layers
+    group.cycles, group.share
 
 A pattern is that of a shell (`fnmatch`); it is matched with the title of a layer, such as `CONV_2D 5`, and with each of
 the names of its output tensor.

@@ -1,6 +1,6 @@
 """Sweep: the modelled cost of a model on every accelerator, memory mode and system configuration.
 
-    for row in sweep(int8, tuple(all_settings()), "resnet8.tflite"):      # as they are done
+    for row in sweep(int8, settings, "resnet8.tflite"):      # as they are done
         print(row.settings.title, row.outcome)
     front(rows)                                                           # places of the Pareto front
 

@@ -1,5 +1,7 @@
 """A store that makes nothing: for what is there already, such as leaves that an earlier walk trained.
 
+from hil.harness.pipeline import Pipeline
+
 pipeline = Pipeline(FoundStore(root))
 pipeline.int8(model, "qat")        # NotStoredError if it, or a step before it, is not in the store
 """

@@ -1,6 +1,6 @@
 """Causes of an operation's cycles: the unit or the traffic that an operation waits for.
 
-    by_cause(timing, program.accelerator, memory)      # {Cause.MACS: 25_216, Cause.ISSUE: 499}
+    by_cause(timing, accelerator, memory)      # {Cause.MACS: 25_216, Cause.ISSUE: 499}
 
 The values add up to the operation's cycles.  They follow the timing model (`cycles`): an operation takes the longest of
 computation and of traffic on each port, so traffic that is the longest is the cause of all its cycles.  Otherwise the
