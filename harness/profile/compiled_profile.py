@@ -14,6 +14,8 @@ import numpy as np
 
 from hil.core.errors import BadInputError
 from hil.core.npu_config import NpuConfig
+from hil.core.tflite.model import NPU_OPERATOR
+from hil.harness.profile.cpu_operators import cpu_indices
 from hil.harness.profile.layer import Layer, Placement, Profile
 from hil.harness.profile.layer_rows import LayerRows, constants_in_sram
 from hil.harness.profile.source import Source
@@ -89,17 +91,14 @@ def _constants(model: CompiledModel, listing: Listing) -> Constants:
 
 def _cpu_layers(placed: Signature, source: Source | None) -> list[Layer]:
     """Operators that Vela left to the CPU, by their index in the source where that is known."""
-    found = []
-    for kind, outputs in zip(placed.operators, placed.all_outputs, strict=True):
-        if kind in placed.cpu_operators:
-            index = _index_of(outputs, source.signature) if source else -1
-            reason = source.reasons.get(index, "") if source else ""
-            found.append(Layer(index, kind, outputs[0] if outputs else "", Placement.CPU, reason=reason))
-    return found
-
-
-def _index_of(outputs: Sequence[str], source: Signature) -> int:
-    return next((place for place, names in enumerate(source.all_outputs) if set(names) & set(outputs)), -1)
+    pairs = zip(placed.operators, placed.all_outputs, strict=True)
+    on_cpu = [pair for pair in pairs if pair[0] != NPU_OPERATOR]
+    indices = cpu_indices(placed, source.signature) if source else (-1,) * len(on_cpu)
+    reasons = source.reasons if source else {}
+    return [
+        Layer(index, kind, outputs[0] if outputs else "", Placement.CPU, reason=reasons.get(index, ""))
+        for index, (kind, outputs) in zip(indices, on_cpu, strict=True)
+    ]
 
 
 def _fused_layers(layers: Sequence[Layer], source: Source) -> list[Layer]:

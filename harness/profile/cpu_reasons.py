@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from hil.core.errors import BadInputError, CompileError
+from hil.harness.profile.cpu_operators import cpu_indices
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.targets.execution.signature import Signature, read_signature
@@ -30,9 +31,7 @@ def cpu_reasons(int8: bytes, compiled: Compiled, settings: VelaSettings) -> dict
         return {}
     source, placed = read_signature(int8), read_signature(compiled.model)
     ignored = _ignored(settings.options)
-    left = {name for kind, names in zip(placed.operators, placed.all_outputs, strict=True) for name in names
-            if kind in placed.cpu_operators}  # fmt: skip
-    found = {index: "" for index, names in enumerate(source.all_outputs) if left & set(names)}
+    found = [index for index in cpu_indices(placed, source) if index >= 0]
     printed = {}
     if any(source.operators[index] not in ignored for index in found):
         printed = printed_reasons(_python_log(int8, settings))
@@ -40,15 +39,14 @@ def cpu_reasons(int8: bytes, compiled: Compiled, settings: VelaSettings) -> dict
 
 
 def printed_reasons(log: str) -> dict[str, str]:
-    """Reads the text of Vela's Python core: reasons by output tensor."""
+    """Reads the text of Vela's Python core: reasons by output tensor, the first of several graphs'."""
     found: dict[str, str] = {}
     name = ""
     for line in log.splitlines():
         if match := _CPU_ONLY.match(line):
             found[match["name"]], name = "Vela has no such operator for the NPU", ""
         elif match := _PLACED.match(line):
-            name = match["name"]
-            found.setdefault(name, "")
+            name = "" if match["name"] in found else match["name"]
         elif name and line.startswith(" - "):
             found[name] = line[3:].strip()
         elif name and line.startswith("   "):
@@ -61,7 +59,13 @@ def printed_reasons(log: str) -> dict[str, str]:
 def _reason(source: Signature, index: int, ignored: Sequence[str], printed: dict[str, str]) -> str:
     if source.operators[index] in ignored:
         return f"the Vela option {_IGNORED} leaves it there"
-    return next((printed[name] for name in source.all_outputs[index] if printed.get(name)), UNKNOWN)
+    names = source.all_outputs[index] or (_name_without_outputs(source.operators[index], index),)
+    return next((printed[name] for name in names if printed.get(name)), UNKNOWN)
+
+
+def _name_without_outputs(kind: str, index: int) -> str:
+    """Vela's name of an operator without outputs, such as `AssignVariable_9`."""
+    return "".join(word.capitalize() for word in kind.split("_")) + f"_{index}"
 
 
 def _ignored(options: Sequence[str]) -> list[str]:

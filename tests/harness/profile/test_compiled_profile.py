@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,3 +167,24 @@ def test_a_layer_is_bound_by_the_cause_of_most_of_its_cycles() -> None:
     empty = Layer(0, "RESHAPE", "out", Placement.FUSED)
     assert empty.bound is None
     assert Source(read_signature(mixed_detector()), ()).reasons == {}
+
+
+def test_operators_without_outputs_are_found_by_their_kind(made: Callable[[str], bytes]) -> None:
+    profile, compiled = profiled(made("variable"))
+    titles = [layer.title for layer in profile.of(Placement.CPU)]
+    assert titles == [layer.title for layer in profile.layers if layer.kind in compiled.summary.cpu_operators]
+    assert {"CALL_ONCE 0", "ASSIGN_VARIABLE 9"} <= set(titles)
+    assert all(
+        "must not be dynamic" in profile.group(title).layers[0].reason for title in titles if "VARIABLE" in title
+    )
+
+
+def test_stripes_of_a_cascade_are_one_layer(made: Callable[[str], bytes]) -> None:
+    settings = VelaSettings("ethos-u55-64", options=("--optimise Size",))
+    profile, compiled = profiled(made("stripes"), settings)
+    operations = {layer.kind: layer.operations for layer in profile.layers}
+    assert operations["CONV_2D"] == operations["DEPTHWISE_CONV_2D"] == 24  # a stripe for each row
+    assert sum(layer.cycles for layer in profile.layers) == profile.cycles == modelled(compiled.model, settings)
+    first = profile.layers[0].weights
+    assert first is not None
+    assert first.elements == 3 * 3 * 4 * 24  # once, not once for each stripe
