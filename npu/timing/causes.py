@@ -19,7 +19,7 @@ from hil.npu.stream.operations import BlockOperation, Elementwise
 from hil.npu.timing.block_cycles import block_cycles
 from hil.npu.timing.cycles import OperationTiming
 from hil.npu.timing.memory_system import MemorySystem
-from hil.npu.timing.traffic import Traffic, burst_overhead, input_bytes, parameter_ranges, planar_blocks, stored_bytes
+from hil.npu.timing.traffic import parameter_ranges, planar_blocks
 
 
 class Cause(str, Enum):
@@ -40,7 +40,7 @@ def by_cause(timing: OperationTiming, accelerator: Accelerator, memory: MemorySy
     if not isinstance(operation, BlockOperation):
         return {Cause.DMA: timing.cycles}
     if timing.transfer > timing.compute:
-        return {_busiest(operation, accelerator, memory.with_beat_bytes(accelerator.beat_bytes)): timing.cycles}
+        return {_busiest(timing, operation, memory.with_beat_bytes(accelerator.beat_bytes)): timing.cycles}
     block = block_cycles(operation, accelerator)
     slower, faster = max(block.mac, block.output), min(block.mac, block.output)
     whole = block.output * block.blocks if isinstance(operation, Elementwise) else slower * block.blocks + faster
@@ -50,15 +50,13 @@ def by_cause(timing: OperationTiming, accelerator: Accelerator, memory: MemorySy
     return {cause: cycles for cause, cycles in found.items() if cycles} or {unit: 0}
 
 
-def _busiest(operation: BlockOperation, accelerator: Accelerator, memory: MemorySystem) -> Cause:
-    """The kind of traffic that takes most of the busier port's cycles."""
-    maps, weights = Traffic(memory), Traffic(memory)
-    for ifm, count in input_bytes(operation):
-        maps.read(ifm.region, count, burst_overhead(ifm, operation, memory.port_of(ifm.region), True))
-    ofm = operation.ofm
-    port = memory.port_of(ofm.region)
-    maps.write(ofm.region, stored_bytes(ofm), burst_overhead(ofm, operation, port, False, accelerator.cores))
-    for part in parameter_ranges(operation):
-        weights.read(part.region, part.length * planar_blocks(operation))
-    busier = max((0, 1), key=lambda number: maps.busy[number] + weights.busy[number])
-    return Cause.WEIGHTS if weights.busy[busier] > maps.busy[busier] else Cause.FEATURE_MAPS
+def _busiest(timing: OperationTiming, operation: BlockOperation, memory: MemorySystem) -> Cause:
+    """The kind of traffic with most of the beats on the port that they keep busy longest."""
+    beats = [read + written for read, written in zip(timing.read_beats, timing.write_beats, strict=True)]
+    port = max((0, 1), key=lambda number: beats[number] / memory.ports[number].bytes_per_cycle)
+    weights = sum(
+        part.length * planar_blocks(operation)
+        for part in parameter_ranges(operation)
+        if memory.port_number(part.region) == port
+    )
+    return Cause.WEIGHTS if 2 * weights > beats[port] * memory.beat_bytes else Cause.FEATURE_MAPS
