@@ -41,14 +41,12 @@ def charges(timing: Timing, accelerator: Accelerator, memory: MemorySystem) -> I
     transfers = [one for one in timing.per_operation if not isinstance(one.operation, BlockOperation)]
     end = 0
     for number, one in enumerate(timing.per_operation):
-        if not isinstance(one.operation, BlockOperation) or one.end <= end:
-            continue
-        start = max(end, one.start)
-        waits = _wait(end, start, transfers)
-        found = Counter(waits)
-        found.update(_scaled(by_cause(one, accelerator, memory), one.end - start))
-        yield Charge(number, one.end - end, dict(found), waits)
-        end = one.end
+        if isinstance(one.operation, BlockOperation):
+            waits = _wait(end, one.start, transfers)
+            causes = Counter(waits)
+            causes.update(by_cause(one, accelerator, memory))
+            yield Charge(number, one.end - end, dict(causes), waits)
+            end = one.end
     if timing.per_operation and timing.total > end:
         last = max(range(len(timing.per_operation)), key=lambda place: timing.per_operation[place].end)
         waits = _wait(end, timing.total, transfers)
@@ -66,14 +64,3 @@ def _wait(start: int, end: int, transfers: Sequence[OperationTiming]) -> dict[Ca
             covered, reached = covered + high - low, high
     parts = {Cause.DMA: covered, Cause.COMMANDS: end - start - covered}
     return {cause: cycles for cause, cycles in parts.items() if cycles}
-
-
-def _scaled(parts: Mapping[Cause, int], cycles: int) -> dict[Cause, int]:
-    """Reduces cycles by cause to a smaller sum, of an operation that overlaps the one before."""
-    whole = sum(parts.values())
-    if whole == cycles:
-        return dict(parts)
-    found = {cause: part * cycles // whole for cause, part in parts.items()} if whole else {}
-    largest = max(parts, key=lambda cause: parts[cause])
-    found[largest] = found.get(largest, 0) + cycles - sum(found.values())
-    return found
