@@ -7,19 +7,14 @@
 
 This is a model, not a measurement: callers label its numbers "modelled".
 
-An operation takes the longest of the cycles of the MAC and output units (`block_cycles`), of issuing its blocks, and of
-its traffic on each port (`traffic`).  The command stream itself is read through the port of the constants.  DMAs run in
-parallel to block operations, one after the other.  DMA_WAIT waits for DMAs, KERNEL_WAIT for block operations.  Block
-operations do not overlap each other here, even if BLOCKDEP allows it.
+An operation takes the longer of the cycles of the MAC and output units (`block_cycles`) and of its traffic on the ports
+(`traffic`, `memory_system`), and first the time to read a block of its IFM.  If it reads what the operation before it
+wrote, it waits for the last block of that (`drain`); otherwise the two overlap.  The command stream is read through the
+port of the constants.  DMAs run in parallel to block operations, one after the other.  DMA_WAIT waits for DMAs,
+KERNEL_WAIT for block operations.
 
-Accuracy, with Vela 5.2 and Ethos_U55_High_End_Embedded; nothing is tuned to a network:
-
-* against the cycles that Arm's FVP is published to need for kws_micronet_m in Shared_Sram (a personal repository's
-  sweep): -0.7 %, -0.8 %, +0.8 %, +2.9 % at 32, 64, 128, 256 MACs; beats at 128 MACs -1.1 % (AXI0) and 0.0 % (AXI1);
-* against Vela's own estimate for four networks in Shared_Sram and Sram_Only at all sizes: -10 % to +4 %; of a U65, in
-  Dedicated_Sram too: -7 % to +8 % at 256 MACs, -24 % to +16 % at 512.
-
-Vela calls its estimate approximate and the FVP its NPU "cycle approximate"; nothing here was compared with silicon.
+`python -m benchmarks.timing_error` compares it with published figures of Arm's FVP; docs/npu.md has the table.  Vela
+calls its estimate approximate and the FVP its NPU "cycle approximate"; nothing here was compared with silicon.
 """
 
 from __future__ import annotations
@@ -28,28 +23,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hil.npu.accelerator import Accelerator
 from hil.npu.program import Program
-from hil.npu.stream.operations import (
-    SHRAM_REGION,
-    BlockOperation,
-    Convolution,
-    Dma,
-    Elementwise,
-    Kind,
-    Operation,
-    Wait,
-)
-from hil.npu.timing.block_cycles import BlockCycles, block_cycles, clipped_block
+from hil.npu.stream.operations import SHRAM_REGION, BlockOperation, Dma, Elementwise, Kind, Operation, Wait
+from hil.npu.timing.block_cycles import block_cycles
 from hil.npu.timing.memory_system import MemorySystem
-from hil.npu.timing.traffic import (
-    Traffic,
-    burst_overhead,
-    input_block,
-    input_bytes,
-    parameter_ranges,
-    planar_blocks,
-    stored_bytes,
-)
+from hil.npu.timing.traffic import Access, feature_map_reads, linear, reads, writes
 
 CYCLE, NPU_IDLE, NPU_ACTIVE = 0x11, 0x20, 0x23
 AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT, AXI1_WRITE_BEAT = 0x82, 0x87, 0x182, 0x187
@@ -64,8 +43,9 @@ COMMAND_REGION = 0
 class OperationTiming:
     """Start and end of an operation in cycles from the program's start, and its beats.
 
-    `compute` are the cycles of the MAC and output units, `transfer` those of the busier port.  `read_beats` and
-    `write_beats` are by port.
+    `compute` are the cycles of the MAC and output units, `transfer` those of the busier port, `fill` those before the
+    first block is computed, `drain` those of the output unit after `end`, which an operation that reads the OFM waits
+    for.  `read_beats` and `write_beats` are by port.
     """
 
     operation: Operation
@@ -75,6 +55,8 @@ class OperationTiming:
     transfer: int
     read_beats: tuple[int, int]
     write_beats: tuple[int, int]
+    fill: int = 0
+    drain: int = 0
 
     @property
     def cycles(self) -> int:
@@ -114,7 +96,8 @@ class Timing:
 def cycles(program: Program, memory: MemorySystem) -> Timing:
     """Models one inference of `program` with the memories `memory`."""
     memory = memory.with_beat_bytes(program.accelerator.beat_bytes)
-    npu_free = dma_free = issue = 0
+    npu_free = npu_drained = dma_free = issue = fetched = 0
+    previous: BlockOperation | None = None
     timings: list[OperationTiming] = []
     dma_ends: list[int] = []
     kernel_ends: list[int] = []
@@ -124,83 +107,122 @@ def cycles(program: Program, memory: MemorySystem) -> Timing:
             if len(ends) > operation.outstanding:
                 issue = max(issue, ends[-1 - operation.outstanding])
         elif isinstance(operation, Dma):
-            timing = _dma(operation, memory, max(issue, dma_free))
+            timing = _dma(operation, memory, max(issue, dma_free), 4 * (operation.word_offset - fetched))
+            fetched = operation.word_offset
             dma_free = timing.end
             dma_ends.append(dma_free)
             timings.append(timing)
         elif isinstance(operation, BlockOperation):
-            timing = _block_operation(operation, program, memory, max(issue, npu_free))
-            npu_free = timing.end
-            kernel_ends.append(npu_free)
+            ready = npu_drained if _reads_output(operation, previous) else npu_free
+            timing = _block_operation(operation, program.accelerator, memory, max(issue, ready))
+            npu_free, npu_drained = timing.end, timing.end + timing.drain
+            kernel_ends.append(npu_drained)
             timings.append(timing)
-    total = max(npu_free, dma_free, issue)
+            previous = operation
+    total = max(npu_drained, dma_free, issue)
     reads = [sum(t.read_beats[port] for t in timings) for port in (0, 1)]
     writes = [sum(t.write_beats[port] for t in timings) for port in (0, 1)]
     reads[memory.port_number(COMMAND_REGION)] += -(-program.stream_words * 4 // memory.beat_bytes)
     return Timing(total, total, 0, reads[0], writes[0], reads[1], writes[1], tuple(timings))
 
 
-def _dma(operation: Dma, memory: MemorySystem, start: int) -> OperationTiming:
-    traffic = Traffic(memory)
-    count = operation.length * len(operation.sources)
-    latency = 0
+def _reads_output(operation: BlockOperation, previous: BlockOperation | None) -> bool:
+    """True if an IFM of `operation` shares bytes with the OFM of `previous`."""
+    if previous is None:
+        return False
+    second = operation.ifm2 if isinstance(operation, Elementwise) else None
+    low, high = previous.ofm.extent()
+    for feature_map in (operation.ifm, second):
+        if feature_map is not None and feature_map.region == previous.ofm.region:
+            start, end = feature_map.extent()
+            if start < high and low < end:
+                return True
+    return False
+
+
+def _dma(operation: Dma, memory: MemorySystem, start: int, command_bytes: int) -> OperationTiming:
+    """Models a DMA.  The commands since the last one, `command_bytes`, go before it through the same memory."""
+    traffic = PortTraffic(memory)
+    length, latency, commands = operation.length * len(operation.sources), 0, 0.0
     if operation.source_region != SHRAM_REGION:
-        traffic.read(operation.source_region, count)
-        latency = memory.port_of(operation.source_region).read_latency
+        traffic.read(linear(operation.source_region, length, memory.beat_bytes))
+        port = memory.port_of(operation.source_region)
+        latency = port.read_latency
+        if port is memory.port_of(COMMAND_REGION):
+            stream = linear(COMMAND_REGION, command_bytes, memory.beat_bytes)
+            commands = port.busy((stream.beats, 0), (stream.bursts, 0), memory.beat_bytes)
     if operation.destination_region != SHRAM_REGION:
-        traffic.write(operation.destination_region, count)
-    transfer = math.ceil(max(traffic.busy)) + latency
-    return OperationTiming(
-        operation, start, start + transfer, 0, transfer, traffic.beats(traffic.reads), traffic.beats(traffic.writes)
-    )
+        traffic.write(linear(operation.destination_region, length, memory.beat_bytes))
+        latency += memory.port_of(operation.destination_region).write_latency
+    transfer = math.ceil(traffic.busy() + commands) + latency
+    return OperationTiming(operation, start, start + transfer, 0, transfer, traffic.read_beats, traffic.write_beats)
 
 
-def _block_operation(operation: BlockOperation, program: Program, memory: MemorySystem, start: int) -> OperationTiming:
-    traffic = Traffic(memory)
-    for ifm, count in input_bytes(operation):
-        traffic.read(ifm.region, count, burst_overhead(ifm, operation, memory.port_of(ifm.region), True))
-    ofm = operation.ofm
-    cores = program.accelerator.cores
-    factor = burst_overhead(ofm, operation, memory.port_of(ofm.region), False, cores)
-    traffic.write(ofm.region, stored_bytes(ofm), factor)
-    for part in parameter_ranges(operation):
-        traffic.read(part.region, part.length * planar_blocks(operation))
-    compute = math.ceil(_compute(operation, block_cycles(operation, program.accelerator), memory, cores))
-    transfer = math.ceil(max(traffic.busy))
+def _block_operation(
+    operation: BlockOperation, accelerator: Accelerator, memory: MemorySystem, start: int
+) -> OperationTiming:
+    traffic = PortTraffic(memory)
+    for access in reads(operation, accelerator):
+        traffic.read(access)
+    traffic.write(writes(operation, accelerator))
+    block = block_cycles(operation, accelerator)
+    compute, transfer = math.ceil(max(block.all_mac, block.all_output)), math.ceil(traffic.busy())
+    fill = math.ceil(_fill(operation, accelerator, memory))
     return OperationTiming(
         operation,
         start,
-        start + max(compute, transfer),
+        start + fill + max(compute, transfer),
         compute,
         transfer,
-        traffic.beats(traffic.reads),
-        traffic.beats(traffic.writes),
+        traffic.read_beats,
+        traffic.write_beats,
+        fill,
+        math.ceil(min(block.output, block.all_output)) if block.mac else 0,
     )
 
 
-def _compute(operation: BlockOperation, block: BlockCycles, memory: MemorySystem, cores: int) -> float:
-    """Cycles of the MAC and output units, at least those of issuing the blocks."""
-    output = block.output
-    if isinstance(operation, Convolution) and operation.records is not None:
-        latency = memory.port_of(operation.records.region).read_latency
-        output = max(output, 10 * clipped_block(operation)[2] * latency / 256)
-    issue = (_block_latency(operation, memory, cores) + block.mac + output) / 4
-    mac, output = max(block.mac, issue), max(output, issue)
-    if isinstance(operation, Elementwise):
-        return output * block.blocks
-    return max(mac, output) * block.blocks + min(mac, output)
+def _fill(operation: BlockOperation, accelerator: Accelerator, memory: MemorySystem) -> float:
+    """Cycles until the first block can be computed: reads of the IFM, after the last write of the operation before."""
+    total: float = memory.port_of(operation.ofm.region).write_latency
+    for access, blocks in feature_map_reads(operation, accelerator):
+        port = memory.port_of(access.region)
+        busy = port.busy((access.beats, 0), (access.bursts, 0), memory.beat_bytes)
+        total += port.read_latency + busy / max(1, blocks)
+    return total
 
 
-def _block_latency(operation: BlockOperation, memory: MemorySystem, cores: int) -> float:
-    """Cycles to read the IFM of one block and to write its OFM."""
-    ifm, ofm = operation.ifm, operation.ofm
-    height, width, depth = input_block(operation)
-    read, write = memory.port_of(ifm.region), memory.port_of(ofm.region)
-    fetched = min(height, ifm.shape[0]) * min(width, ifm.shape[1]) * min(depth, ifm.shape[2]) * ifm.dtype.itemsize
-    stored = math.prod(clipped_block(operation)) * ofm.dtype.itemsize
-    return (
-        read.read_latency
-        + fetched * burst_overhead(ifm, operation, read, True) / read.bytes_per_cycle
-        + write.write_latency
-        + stored * burst_overhead(ofm, operation, write, False, cores) / write.bytes_per_cycle
-    )
+class PortTraffic:
+    """Beats and bursts of an operation by port."""
+
+    def __init__(self, memory: MemorySystem) -> None:
+        self._memory = memory
+        self._beats = [[0, 0], [0, 0]]
+        self._bursts = [[0, 0], [0, 0]]
+
+    def read(self, access: Access) -> None:
+        """Counts a read."""
+        self._count(access, 0)
+
+    def write(self, access: Access) -> None:
+        """Counts a write."""
+        self._count(access, 1)
+
+    def _count(self, access: Access, direction: int) -> None:
+        port = self._memory.port_number(access.region)
+        self._beats[port][direction] += access.beats
+        self._bursts[port][direction] += access.bursts
+
+    @property
+    def read_beats(self) -> tuple[int, int]:
+        """Beats read by port."""
+        return self._beats[0][0], self._beats[1][0]
+
+    @property
+    def write_beats(self) -> tuple[int, int]:
+        """Beats written by port."""
+        return self._beats[0][1], self._beats[1][1]
+
+    def busy(self) -> float:
+        """Returns the cycles of the busier port."""
+        ports = zip(self._memory.ports, self._beats, self._bursts, strict=True)
+        return max(port.busy((b[0], b[1]), (n[0], n[1]), self._memory.beat_bytes) for port, b, n in ports)

@@ -6,11 +6,16 @@
 
 An NPU has two AXI ports, of 64 bits (U55) or 128 (U65).  A *system configuration* defines the memory behind each and
 its speed; a *memory mode* maps the constants (region 0), the arena (region 1) and the cache (region 2) to the ports.
+
+Arm's FPGA images and FVPs have no slow memory: a *timing adapter* at each port delays accesses and caps bandwidth as
+the firmware sets it.  `TIMING_ADAPTERS` are the settings that Arm's firmware makes for a system configuration;
+`without_adapters` is memory behind adapters that are off.
 """
 
 from __future__ import annotations
 
 import configparser
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -32,14 +37,74 @@ _ALLOWED = (
 
 
 @dataclass(frozen=True)
+class TimingAdapter:
+    """Settings of a timing adapter: transactions in flight, latencies in cycles, and a cap of words per period.
+
+    Reads and writes share the cap of `words` (of 8 bytes) in `period` cycles.  The adapter admits a burst as long as
+    the cap is not reached, so that the last burst of a period may exceed it.
+    """
+
+    reads: int
+    writes: int
+    read_latency: int
+    write_latency: int
+    words: int
+    period: int
+
+
+TIMING_ADAPTERS: Mapping[str, Mapping[str, TimingAdapter]] = {
+    "Ethos_U55_High_End_Embedded": {
+        "Sram": TimingAdapter(reads=8, writes=8, read_latency=32, write_latency=32, words=4000, period=4000),
+        "OffChipFlash": TimingAdapter(reads=2, writes=1, read_latency=64, write_latency=64, words=50, period=400),
+    }
+}
+"""Timing adapters by system configuration and memory, as Arm's ml-embedded-evaluation-kit sets them at a start."""
+
+BURST_WORDS = 8
+"""Words of the longest burst: 64 bytes, MAX_BEATS of AXI_LIMIT as Arm's driver sets it."""
+
+_DRIVER_READS, _DRIVER_WRITES = 32, 16
+"""Transactions in flight that the NPU itself allows: AXI_LIMIT as Arm's driver sets it."""
+
+
+@dataclass(frozen=True)
 class AxiPort:
-    """The memory behind an AXI port: bandwidth in bytes per core cycle, latencies in core cycles, burst in bytes."""
+    """The memory behind an AXI port: bandwidth in bytes per core cycle, latencies in core cycles, burst in bytes.
+
+    Each direction has at most one beat per cycle; both share `bytes_per_cycle`, infinite for memory without a cap.
+    `outstanding_reads` and `outstanding_writes` are the largest numbers of bursts in flight.
+    """
 
     memory: str
     bytes_per_cycle: float
     read_latency: int
     write_latency: int
     burst_bytes: int
+    outstanding_reads: int = _DRIVER_READS
+    outstanding_writes: int = _DRIVER_WRITES
+
+    def behind(self, adapter: TimingAdapter) -> AxiPort:
+        """Returns the memory as `adapter` delays and caps it."""
+        words = -(-adapter.words // BURST_WORDS) * BURST_WORDS
+        return replace(
+            self,
+            bytes_per_cycle=words * _U55_BEAT_BYTES / adapter.period,
+            read_latency=adapter.read_latency,
+            write_latency=adapter.write_latency,
+            outstanding_reads=adapter.reads,
+            outstanding_writes=adapter.writes,
+        )
+
+    def busy(self, beats: tuple[int, int], bursts: tuple[int, int], beat_bytes: int) -> float:
+        """Returns the cycles of reads and writes, each as beats and bursts.
+
+        A burst occupies its direction for its beats, at least for its part of the latency of the bursts in flight.
+        """
+        limits = (self.read_latency, self.outstanding_reads), (self.write_latency, self.outstanding_writes)
+        longest = sum(beats) * beat_bytes / self.bytes_per_cycle
+        for count, number, (latency, outstanding) in zip(beats, bursts, limits, strict=True):
+            longest = max(longest, count, (number * latency + count) / outstanding)
+        return longest
 
 
 @dataclass(frozen=True)
@@ -67,6 +132,13 @@ class MemorySystem:
             (_port(system, "axi0_port", system_config), _port(system, "axi1_port", system_config)),
             {i: int(_value(mode, area, memory_mode).lower() == "axi1") for i, area in enumerate(areas)},
         )
+
+    def without_adapters(self) -> MemorySystem:
+        """Returns memory of one beat per cycle and direction without latency: the timing adapters are off."""
+        first, second = (
+            replace(port, bytes_per_cycle=math.inf, read_latency=0, write_latency=0) for port in self.ports
+        )
+        return replace(self, ports=(first, second))
 
     def with_region_ports(self, region_ports: Mapping[int, int]) -> MemorySystem:
         """Returns the same memories with another map of regions to ports, such as a driver's REGIONCFG."""
@@ -152,10 +224,12 @@ def _value(section: Mapping[str, str], key: str, where: str) -> str:
 def _port(system: Mapping[str, str], key: str, where: str) -> AxiPort:
     memory = _value(system, key, where)
     scale = float(_value(system, f"{memory}_clock_scale", where))
-    return AxiPort(
+    port = AxiPort(
         memory,
         _U55_BEAT_BYTES * scale,
         int(system.get(f"{memory}_read_latency".lower(), "0")),
         int(system.get(f"{memory}_write_latency".lower(), "0")),
         int(system.get(f"{memory}_burst_length".lower(), "1")),
     )
+    adapter = TIMING_ADAPTERS.get(where, {}).get(memory)
+    return port if adapter is None else port.behind(adapter)

@@ -1,49 +1,97 @@
-"""AXI traffic of an operation: bytes read and written by port, and the cycles that they occupy the port.
+"""AXI traffic of an operation: beats and bursts by region, from addresses, strides, format and blocks.
 
-    traffic = Traffic(memory)
-    traffic.read(region, count)
-    traffic.reads, traffic.busy        # bytes and cycles by port
+    for access in reads(operation, accelerator): print(access.region, access.beats, access.bursts)
 
-Every OFM block reads its part of the IFM with the kernel's halo, for a convolution once per block of output channels;
-reads its weights once per block of rows and columns; and writes its OFM.  Bursts shorter than the memory's waste
-bandwidth.  Facts from Vela's performance estimators (`npu_performance.py`).
+The NPU reads the part of the IFM under each OFM block and writes the block.  Adjacent bytes are one *run*: the columns
+of a row, of one brick in NHCWB16; in NHWC the whole pixels of a row, or each pixel alone if its channels are not all
+read or not adjacent.  A run takes a *beat* for each bus word that it touches, also where it covers a part of one, and a
+*burst* for each 64 bytes of address space that it touches.  So narrow and unaligned rows cost beats of their own.
+
+* A kernel is split into sub-kernels of 8x8, each of which reads its own part of the IFM.
+* A convolution reads the IFM again for each block of output channels, unless the whole depth and kernel is one IFM
+  block: that stays in SHRAM.
+* Bricks are written whole, also where the OFM has fewer channels.  They are read whole too; 32 and 64 MACs read the
+  first half alone of an IFM of up to 8 channels.
+* Weights and scale records are read for each block of rows and columns.
+
+Sources: Vela's performance estimators (`npu_performance.py`) for the order of blocks; the bursts are those that Arm's
+driver sets in AXI_LIMIT (MAX_BEATS 0).  The rules for runs, sub-kernels, reuse and bricks are confirmed by the beats
+that an FVP counted for kws_micronet_m (writes and weights equal, reads to 0.03 %) and MobileNetV2.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+import numpy as np
+
+from hil.core.arrays import Array
+from hil.npu.accelerator import Accelerator
 from hil.npu.stream.feature_map import BRICK, FeatureMap
 from hil.npu.stream.operations import BlockOperation, Convolution, Elementwise, Kind, Range, Windowed
 from hil.npu.timing.block_cycles import SUB_KERNEL, clipped_block, ifm_block_depth
-from hil.npu.timing.memory_system import AxiPort, MemorySystem
+
+BURST_BYTES = 64
+"""Longest burst, and the alignment at which longer ones are split: MAX_BEATS of AXI_LIMIT as Arm's driver sets it."""
+
+_HALF_BRICK_MACS = 64
+"""Largest NPU that reads half a brick; inferred from an FVP's read beats of a network with 4 and 8 channels."""
+
+Spans = list[tuple[int, int]]
+"""Ranges along one axis (end excluded)."""
 
 
-class Traffic:
-    """Counters of bytes by port, and of the cycles that they occupy the port."""
+@dataclass(frozen=True)
+class Access:
+    """Beats and bursts of reads or writes in a region."""
 
-    def __init__(self, memory: MemorySystem) -> None:
-        self.memory = memory
-        self.reads = [0, 0]
-        self.writes = [0, 0]
-        self.busy = [0.0, 0.0]
+    region: int
+    beats: int
+    bursts: int
 
-    def read(self, region: int, count: int, overhead: float = 1.0) -> None:
-        """Counts `count` bytes read; the port is busy `overhead` times as long as at full bandwidth."""
-        port = self.memory.port_number(region)
-        self.reads[port] += count
-        self.busy[port] += count * overhead / self.memory.ports[port].bytes_per_cycle
+    def __mul__(self, times: int) -> Access:
+        return Access(self.region, self.beats * times, self.bursts * times)
 
-    def write(self, region: int, count: int, overhead: float = 1.0) -> None:
-        """Counts `count` bytes written, as `read`."""
-        port = self.memory.port_number(region)
-        self.writes[port] += count
-        self.busy[port] += count * overhead / self.memory.ports[port].bytes_per_cycle
 
-    def beats(self, counts: list[int]) -> tuple[int, int]:
-        """Converts bytes by port to beats by port."""
-        width = self.memory.beat_bytes
-        return -(-counts[0] // width), -(-counts[1] // width)
+def linear(region: int, length: int, beat_bytes: int) -> Access:
+    """Access to `length` adjacent, aligned bytes."""
+    return Access(region, -(-length // beat_bytes), -(-length // BURST_BYTES))
+
+
+def reads(operation: BlockOperation, accelerator: Accelerator) -> Iterator[Access]:
+    """Yields the reads of the feature maps, the weights and the scale records."""
+    yield from (access for access, _ in feature_map_reads(operation, accelerator))
+    blocks = planar_blocks(operation)
+    for part in parameter_ranges(operation):
+        yield linear(part.region, part.length, accelerator.beat_bytes) * blocks
+
+
+def feature_map_reads(operation: BlockOperation, accelerator: Accelerator) -> Iterator[tuple[Access, int]]:
+    """Yields the reads of each input feature map, and the number of IFM blocks that they consist of."""
+    ifm, block, width = operation.ifm, clipped_block(operation), accelerator.beat_bytes
+    if isinstance(operation, Windowed):
+        rows, columns = _windows(operation, 0), _windows(operation, 1)
+        depth = ifm_block_depth(operation) if operation.kind in (Kind.CONV, Kind.REDUCE_SUM) else block[2]
+        passes = _passes(operation)
+        half = accelerator.macs <= _HALF_BRICK_MACS and ifm.shape[2] <= BRICK // 2
+        brick = BRICK // 2 if half else BRICK
+        spans = _spans(ifm.shape[2], depth)
+        yield _access(ifm, rows, columns, spans, width, brick) * passes, len(rows) * len(columns) * len(spans) * passes
+        return
+    second = operation.ifm2 if isinstance(operation, Elementwise) else None
+    for feature_map in (ifm, second):
+        if feature_map is not None:
+            axes = [_spans(length, step) for length, step in zip(feature_map.shape, block, strict=True)]
+            yield _access(feature_map, *axes, width, BRICK), math.prod(len(axis) for axis in axes)
+
+
+def writes(operation: BlockOperation, accelerator: Accelerator) -> Access:
+    """Returns the writes of the OFM."""
+    block = clipped_block(operation)
+    rows, columns, channels = (_spans(length, step) for length, step in zip(operation.ofm.shape, block, strict=True))
+    return _access(operation.ofm, rows, columns, channels, accelerator.beat_bytes, BRICK)
 
 
 def parameter_ranges(operation: BlockOperation) -> tuple[Range, ...]:
@@ -53,99 +101,77 @@ def parameter_ranges(operation: BlockOperation) -> tuple[Range, ...]:
     return () if operation.records is None else (operation.records,)
 
 
-def input_block(operation: BlockOperation) -> tuple[int, int, int]:
-    """Height, width and depth of the IFM block of one OFM block."""
-    height, width, depth = clipped_block(operation)
-    if not isinstance(operation, Windowed):
-        return height, width, depth
-    kernel = operation.kernel
-    scale = 2 if operation.upscale else 1
-    rows = (height - 1) * kernel.stride_y + min(SUB_KERNEL, (kernel.height - 1) * kernel.dilation_y + 1)
-    columns = (width - 1) * kernel.stride_x + min(SUB_KERNEL, (kernel.width - 1) * kernel.dilation_x + 1)
-    equal_depth = operation.kind in (Kind.DEPTHWISE, Kind.MAX_POOL, Kind.AVERAGE_POOL)
-    return -(-rows // scale), -(-columns // scale), depth if equal_depth else ifm_block_depth(operation)
-
-
 def planar_blocks(operation: BlockOperation) -> int:
     """Number of OFM blocks in a plane of height and width."""
     block = clipped_block(operation)
     return -(-operation.ofm.shape[0] // block[0]) * -(-operation.ofm.shape[1] // block[1])
 
 
-def input_bytes(operation: BlockOperation) -> Iterator[tuple[FeatureMap, int]]:
-    """Yields each input feature map and the bytes read of it."""
-    ifm = operation.ifm
-    if isinstance(operation, Elementwise):
-        yield ifm, stored_bytes(ifm)
-        if operation.ifm2 is not None:
-            yield operation.ifm2, stored_bytes(operation.ifm2)
-        return
-    assert isinstance(operation, Windowed)
+def _passes(operation: Windowed) -> int:
+    """Number of times that the whole IFM is read."""
+    kernel = operation.kernel
+    steps = kernel.height * kernel.dilation_y, kernel.width * kernel.dilation_x
+    stays = max(steps) <= SUB_KERNEL and operation.ifm.shape[2] <= ifm_block_depth(operation)
+    if operation.kind is not Kind.CONV or stays:
+        return 1
+    return -(-operation.ofm.shape[2] // clipped_block(operation)[2])
+
+
+def _spans(length: int, step: int) -> Spans:
+    return [(first, min(first + step, length)) for first in range(0, length, step)]
+
+
+def _windows(operation: Windowed, axis: int) -> Spans:
+    """Rows (axis 0) or columns (1) of the IFM under each OFM block and sub-kernel."""
     kernel, padding = operation.kernel, operation.padding
-    block = clipped_block(operation)
+    size, stride, dilation, before = (
+        (kernel.height, kernel.stride_y, kernel.dilation_y, padding.top),
+        (kernel.width, kernel.stride_x, kernel.dilation_x, padding.left),
+    )[axis]
     scale = 2 if operation.upscale else 1
-    rows = _fetched(
-        ifm.shape[0],
-        operation.ofm.shape[0],
-        block[0],
-        kernel.stride_y,
-        kernel.height,
-        kernel.dilation_y,
-        padding.top,
-        scale,
-    )
-    columns = _fetched(
-        ifm.shape[1],
-        operation.ofm.shape[1],
-        block[1],
-        kernel.stride_x,
-        kernel.width,
-        kernel.dilation_x,
-        padding.left,
-        scale,
-    )
-    passes = -(-operation.ofm.shape[2] // block[2]) if operation.kind is Kind.CONV else 1
-    yield ifm, rows * columns * _stored_depth(ifm) * ifm.dtype.itemsize * passes
+    length, found = operation.ifm.shape[axis] * scale, []
+    for first, end in _spans(operation.ofm.shape[axis], clipped_block(operation)[axis]):
+        for left, right in _spans(size, max(1, SUB_KERNEL // dilation)):
+            low = max(0, first * stride - before + left * dilation) // scale
+            high = -(-min(length, (end - 1) * stride - before + (right - 1) * dilation + 1) // scale)
+            if high > low:
+                found.append((low, high))
+    return found
 
 
-def _fetched(
-    length: int, outputs: int, block: int, stride: int, kernel: int, dilation: int, before: int, scale: int
-) -> int:
-    """Rows (or columns) of the IFM that all blocks along one axis read together, halos counted each time."""
-    total = 0
-    for first in range(0, outputs, block):
-        last = min(first + block, outputs) - 1
-        low = max(0, first * stride - before) // scale
-        high = min(length * scale, last * stride - before + (kernel - 1) * dilation + 1)
-        total += max(0, -(-high // scale) - low)
-    return total
+def _access(
+    feature_map: FeatureMap, rows: Spans, columns: Spans, channels: Spans, beat_bytes: int, brick: int
+) -> Access:
+    """Counts the beats and bursts of all blocks, the product of the three axes; bricks count as `brick` channels."""
+    starts, times = _row_starts(feature_map, rows)
+    size, (_, stride_x, stride_c) = feature_map.dtype.itemsize, feature_map.strides
+    beats = bursts = 0
+    for low, high in channels:
+        if feature_map.bricks:
+            stride_x = BRICK * size
+            runs = [(index * stride_c, brick * size) for index in range(low // BRICK, -(-high // BRICK))]
+        else:
+            runs = [(low * size, (high - low) * size)]
+        for offset, length in runs:
+            for left, right in columns:
+                if stride_x == length:  # The pixels of the row are adjacent.
+                    at, long, count = starts + (offset + left * stride_x), (right - left) * length, times
+                else:
+                    pixels = np.arange(left, right) * stride_x + offset
+                    at, long, count = starts[:, None] + pixels, length, times[:, None]
+                beats += int(((at % beat_bytes + (long + beat_bytes - 1)) // beat_bytes * count).sum())
+                bursts += int(((at % BURST_BYTES + (long + BURST_BYTES - 1)) // BURST_BYTES * count).sum())
+    return Access(feature_map.region, beats, bursts)
 
 
-def _stored_depth(feature_map: FeatureMap) -> int:
-    depth = feature_map.shape[2]
-    return -(-depth // BRICK) * BRICK if feature_map.bricks else depth
-
-
-def stored_bytes(feature_map: FeatureMap) -> int:
-    """Bytes of a feature map, padding of its last brick included."""
-    return feature_map.shape[0] * feature_map.shape[1] * _stored_depth(feature_map) * feature_map.dtype.itemsize
-
-
-def burst_overhead(
-    feature_map: FeatureMap, operation: BlockOperation, port: AxiPort, is_read: bool, cores: int = 1
-) -> float:
-    """Ratio of the cycles on the port to those at full bandwidth, because bursts are shorter than the memory's.
-
-    Two cores write bursts of twice the length.
-    """
-    size = feature_map.dtype.itemsize
-    width, depth = (input_block(operation) if is_read else clipped_block(operation))[1:]
-    if feature_map.bricks:
-        burst = BRICK * size * width * cores
-    elif feature_map.shape[2] == depth and (is_read or depth <= BRICK):
-        burst = size * depth * width
-    elif is_read:
-        burst = size * depth
-    else:
-        burst = min(64, BRICK * size * cores, depth * size)
-    return port.burst_bytes / min(port.burst_bytes, burst)
+def _row_starts(feature_map: FeatureMap, rows: Spans) -> tuple[Array, Array]:
+    """Addresses of the rows that `rows` name, as if all were in the left tiles, and how often each is named."""
+    named = np.zeros(feature_map.shape[0] + 1, np.int64)
+    np.add.at(named, [low for low, _ in rows], 1)
+    np.add.at(named, [high for _, high in rows], -1)
+    times = np.cumsum(named)[:-1]
+    at = np.arange(feature_map.shape[0]) * feature_map.strides[0] + feature_map.address
+    for tile in feature_map.tiles:
+        if tile.left == 0:
+            at[tile.top : tile.bottom] = tile.address + np.arange(tile.bottom - tile.top) * feature_map.strides[0]
+    return at[times > 0], times[times > 0]
