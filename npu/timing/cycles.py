@@ -25,8 +25,18 @@ from dataclasses import dataclass
 
 from hil.npu.accelerator import Accelerator
 from hil.npu.program import Program
-from hil.npu.stream.operations import SHRAM_REGION, BlockOperation, Dma, Elementwise, Kind, Operation, Wait
-from hil.npu.timing.block_cycles import block_cycles
+from hil.npu.stream.operations import (
+    SCALE_RECORD,
+    SHRAM_REGION,
+    BlockOperation,
+    Convolution,
+    Dma,
+    Elementwise,
+    Kind,
+    Operation,
+    Wait,
+)
+from hil.npu.timing.block_cycles import BlockCycles, block_cycles, clipped_block
 from hil.npu.timing.memory_system import MemorySystem
 from hil.npu.timing.traffic import Access, feature_map_reads, linear, reads, writes
 
@@ -34,6 +44,12 @@ CYCLE, NPU_IDLE, NPU_ACTIVE = 0x11, 0x20, 0x23
 AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT, AXI1_WRITE_BEAT = 0x82, 0x87, 0x182, 0x187
 """PMU event numbers (`pmu_event_type` of Vela's `ethos_u55_regs`)."""
 
+
+_RECORD_BYTES = 256
+"""Bytes of scale records that one wait for memory brings (`npu_performance.py`)."""
+
+_BLOCKS_IN_FLIGHT = 4
+"""Blocks that are read, computed, scaled and written at the same time (`npu_performance.py`)."""
 
 COMMAND_REGION = 0
 """Region whose port reads the command stream: Vela stores it with the constants, in region 0."""
@@ -166,7 +182,8 @@ def _block_operation(
         traffic.read(access)
     traffic.write(writes(operation, accelerator))
     block = block_cycles(operation, accelerator)
-    compute, transfer = math.ceil(max(block.all_mac, block.all_output)), math.ceil(traffic.busy())
+    slower = _scale_wait(operation, block, memory)
+    compute, transfer = math.ceil(max(block.all_mac, block.all_output * slower)), math.ceil(traffic.busy())
     fill = math.ceil(_fill(operation, accelerator, memory))
     return OperationTiming(
         operation,
@@ -177,8 +194,24 @@ def _block_operation(
         traffic.read_beats,
         traffic.write_beats,
         fill,
-        math.ceil(min(block.output, block.all_output)) if block.mac else 0,
+        math.ceil(_drain(block, slower, fill)),
     )
+
+
+def _drain(block: BlockCycles, slower: float, latency: int) -> float:
+    """Cycles of the last block in the output unit, at least those of issuing a block (Vela's estimate)."""
+    if not block.mac:
+        return 0.0
+    issue = (latency + block.mac + block.output) / _BLOCKS_IN_FLIGHT
+    return max(min(block.output, block.all_output) * slower, min(issue, block.all_mac))
+
+
+def _scale_wait(operation: BlockOperation, block: BlockCycles, memory: MemorySystem) -> float:
+    """Ratio by which the output unit is slower because it waits for a block's scale records (Vela's estimate)."""
+    if not isinstance(operation, Convolution) or operation.records is None:
+        return 1.0
+    latency = memory.port_of(operation.records.region).read_latency
+    return max(1.0, SCALE_RECORD * clipped_block(operation)[2] * latency / _RECORD_BYTES / block.output)
 
 
 def _fill(operation: BlockOperation, accelerator: Accelerator, memory: MemorySystem) -> float:

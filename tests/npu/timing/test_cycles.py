@@ -75,7 +75,7 @@ def test_operations_are_in_order_and_waits_hold(shared_models, vela):
     copies = [t for t in timing.per_operation if t.operation.kind is Kind.DMA]
     for row in (blocks, copies):
         assert all(a.end <= b.start for a, b in itertools.pairwise(row))
-    assert timing.total == max(t.end for t in timing.per_operation)
+    assert timing.total == max(t.end + t.drain for t in timing.per_operation)
     assert timing.active + timing.idle == timing.total
     assert any(c.start < b.end and b.start < c.end for c in copies for b in blocks), "copies run beside operations"
     assert timing.events()[0x11] == timing.total
@@ -118,9 +118,9 @@ def test_memory_systems(tmp_path: Path):
     shared = MemorySystem.of(NpuConfig())
     assert shared.clock_hz == 500e6
     assert [shared.port_number(region) for region in (0, 1, 2)] == [1, 0, 0]
-    assert [port.bytes_per_cycle for port in shared.ports] == [8.0, 1.0]
+    assert [port.bytes_per_cycle for port in shared.ports] == [8.0, 56 * 8 / 400]
     assert MemorySystem.of(NpuConfig(memory_mode="Dedicated_Sram_512KB")).port_number(1) == 1
-    assert [port.bytes_per_cycle for port in shared.with_beat_bytes(16).ports] == [16.0, 2.0]
+    assert [port.bytes_per_cycle for port in shared.with_beat_bytes(16).ports] == [16.0, 2 * 1.12]
     assert shared.with_region_ports({0: 0, 1: 0}).port_number(0) == 0
     for text, system, mode in (
         ("\n", SYSTEM, "Shared_Sram"),
