@@ -194,16 +194,20 @@ def _block_operation(
         traffic.read_beats,
         traffic.write_beats,
         fill,
-        math.ceil(_drain(block, slower, fill)),
+        math.ceil(_drain(block, slower, fill, transfer - compute)),
     )
 
 
-def _drain(block: BlockCycles, slower: float, latency: int) -> float:
-    """Cycles of the last block in the output unit, at least those of issuing a block (Vela's estimate)."""
+def _drain(block: BlockCycles, slower: float, latency: int, waiting: int) -> float:
+    """Cycles of the last block in the output unit, at least those of issuing a block (Vela's estimate).
+
+    Records are read and blocks issued while the operation waits for memory, `waiting` cycles, negative for none.
+    """
     if not block.mac:
         return 0.0
-    issue = (latency + block.mac + block.output) / _BLOCKS_IN_FLIGHT
-    return max(min(block.output, block.all_output) * slower, min(issue, block.all_mac))
+    output = min(block.output, block.all_output)
+    issue = min((latency + block.mac + block.output) / _BLOCKS_IN_FLIGHT, block.all_mac)
+    return max(output, max(output * slower, issue) - max(0, waiting))
 
 
 def _scale_wait(operation: BlockOperation, block: BlockCycles, memory: MemorySystem) -> float:

@@ -1,0 +1,154 @@
+"""Beats and bursts from addresses, strides and format, and the sense of the cycles that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hil.core.npu_config import NpuConfig
+from hil.npu.accelerator import ALL, Accelerator
+from hil.npu.stream.feature_map import FeatureMap, Tile
+from hil.npu.stream.operations import Activation, Kernel, Kind, Padding, Range, Rounding, Upscale, Windowed
+from hil.npu.timing.cycles import _block_operation
+from hil.npu.timing.memory_system import TIMING_ADAPTERS, MemorySystem
+from hil.npu.timing.traffic import reads, writes
+
+U55 = Accelerator.from_name("ethos-u55-128")
+
+
+def _map(shape, address=0, stride_x=None, stride_y=None, bricks=False):
+    height, width, depth = shape
+    stride_x = 16 if bricks else stride_x or depth
+    stride_y = stride_y or stride_x * width * (-(-depth // 16) if bricks else 1)
+    return FeatureMap(
+        1, shape, np.dtype(np.int8), bricks, (stride_y, stride_x, 16 * width), (Tile(0, height, 0, width, address),)
+    )
+
+
+def _pool(ifm, ofm, block=(4, 4, 16), kernel=1, stride=1):
+    activation = Activation(-128, 127, False, None, None)
+    return Windowed(
+        Kind.MAX_POOL, 0, ofm, ifm, block, 3, 0, Rounding.TFL, None, None, 0, 0, activation,
+        Kernel(kernel, kernel, stride, stride), Padding(), Upscale.NONE,
+    )  # fmt: skip
+
+
+def _touched(feature_map, word):
+    """Words of `word` bytes that the elements touch, row by row, counted element by element."""
+    height, width, depth = feature_map.shape
+    total = 0
+    for y in range(height):
+        run = feature_map.address + y * feature_map.strides[0]
+        pixels = [run + x * feature_map.strides[1] for x in range(width)]
+        if feature_map.strides[1] == depth:
+            total += len({(pixel + c) // word for pixel in pixels for c in range(depth)})
+        else:
+            total += sum(len({(pixel + c) // word for c in range(depth)}) for pixel in pixels)
+    return total
+
+
+@given(
+    st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 16)),
+    st.integers(0, 40), st.integers(0, 7), st.integers(0, 9),
+)  # fmt: skip
+def test_beats_are_the_words_that_each_row_touches(shape, address, wider, taller):
+    stride_x = shape[2] + wider
+    strided = _map(shape, address, stride_x, stride_x * shape[1] + taller)
+    whole = (8, 8, 16)
+    (read,) = reads(_pool(strided, _map(shape), whole), U55)
+    written = writes(_pool(_map(shape), strided, whole), U55)
+    assert (read.beats, read.bursts) == (_touched(strided, 8), _touched(strided, 64))
+    assert (written.beats, written.bursts) == (_touched(strided, 8), _touched(strided, 64))
+
+
+def test_a_network_of_narrow_strided_pools_costs_a_beat_a_pixel():
+    """A transpose by pools: 12 x 3 bytes at a stride of 40 are 12 beats or more, not the 5 of 36 adjacent bytes."""
+    pools = [_pool(_map((12, 1, 3), 3 * n, 3, 40), _map((12, 1, 3), 36 * n, 3)) for n in range(8)]
+    read = [access.beats for pool in pools for access in reads(pool, U55)]
+    assert read == [12, 12, 24, 12, 12, 24, 12, 12]  # 3 bytes from 6 or 7 of a word lie in two
+    assert sum(writes(replace(pool, ofm=pool.ifm, ifm=pool.ofm), U55).beats for pool in pools) == sum(read)
+
+
+def test_bricks_are_written_whole_and_read_by_half_on_a_small_npu():
+    narrow = _map((4, 4, 4), bricks=True)
+    pool = _pool(narrow, narrow)
+    assert writes(pool, U55).beats == 4 * 4 * 2
+    assert [a.beats for a in reads(pool, U55)] == [32]
+    assert [a.beats for a in reads(pool, Accelerator.from_name("ethos-u55-64"))] == [16]
+
+
+def test_a_tall_kernel_reads_by_sub_kernels():
+    pool = _pool(_map((20, 8, 8)), _map((11, 1, 8)), (11, 1, 8), kernel=10)
+    pool = replace(pool, kernel=Kernel(10, 8), ofm=_map((11, 1, 8)))
+    (read,) = reads(pool, U55)
+    assert read.beats == (18 + 12) * 8  # rows 0 to 17 under 8 kernel rows, 8 to 19 under the other 2
+
+
+@pytest.mark.parametrize(("memory", "mean"), [("Sram", 8.0), ("OffChipFlash", 56 * 8 / 400)])
+def test_ports_are_behind_the_timing_adapters_of_arms_firmware(memory, mean):
+    adapter = TIMING_ADAPTERS["Ethos_U55_High_End_Embedded"][memory]
+    port = next(port for port in MemorySystem.of(NpuConfig()).ports if port.memory == memory)
+    assert (port.bytes_per_cycle, port.read_latency, port.outstanding_reads) == (
+        mean,
+        adapter.read_latency,
+        adapter.reads,
+    )
+    free = MemorySystem.of(NpuConfig()).without_adapters()
+    assert all(port.busy((100, 50), (20, 10), 8) == 100 for port in free.ports)
+
+
+_FLASH = 0.02
+"""Tolerance of a recorded figure of an FVP's run: start and end of the run are not modelled."""
+
+
+@pytest.mark.parametrize(("words", "latency", "cycles"), [(25, 64, 178_956), (50, 64, 104_364), (50, 16, 102_572)])
+def test_the_flash_delivers_rnnoise_as_on_an_fvp(words, latency, cycles):
+    """14,165 beats from flash with two bursts in flight, published for three settings of the adapter."""
+    flash = TIMING_ADAPTERS["Ethos_U55_High_End_Embedded"]["OffChipFlash"]
+    port = MemorySystem.of(NpuConfig()).ports[1].behind(replace(flash, words=words, read_latency=latency))
+    rest = 2000  # of the run, in which the flash is idle
+    assert port.busy((14_165, 0), (1_771, 0), 8) + rest == pytest.approx(cycles, rel=_FLASH)
+
+
+_SHAPES = st.tuples(st.integers(1, 20), st.integers(1, 20), st.integers(1, 40))
+
+
+@settings(max_examples=60)
+@given(_SHAPES, st.booleans(), st.sampled_from(ALL))
+def test_a_faster_memory_never_costs_cycles(shape, bricks, accelerator):
+    pool = _pool(_map(shape, bricks=bricks), _map(shape, bricks=bricks))
+    slow = MemorySystem.of(NpuConfig()).with_beat_bytes(accelerator.beat_bytes)
+    first, second = slow.ports
+    memories = [
+        replace(slow, ports=(replace(first, read_latency=16, write_latency=16), second)),
+        replace(slow, ports=(replace(first, bytes_per_cycle=2 * first.bytes_per_cycle), second)),
+        replace(slow, ports=(replace(first, outstanding_reads=32, outstanding_writes=32), second)),
+        slow.without_adapters(),
+    ]
+    cycles = _block_operation(pool, accelerator, slow, 0).cycles
+    assert all(_block_operation(pool, accelerator, memory, 0).cycles <= cycles for memory in memories)
+
+
+@settings(max_examples=60)
+@given(_SHAPES, st.integers(1, 3))
+def test_fewer_elements_never_cost_cycles(shape, kernel):
+    memory = MemorySystem.of(NpuConfig())
+
+    def cycles(height):
+        ifm = (height + kernel - 1, shape[1] + kernel - 1, shape[2])
+        pool = _pool(_map(ifm), _map((height, *shape[1:])), (4, 4, 16), kernel)
+        return _block_operation(pool, U55, memory, 0).cycles
+
+    assert cycles(shape[0]) <= cycles(shape[0] + 4)
+
+
+@given(st.integers(0, 5000), st.integers(0, 5000))
+def test_fewer_weights_never_cost_cycles(length, more):
+    flash = MemorySystem.of(NpuConfig()).ports[1]
+    short, long = Range(0, 0, length), Range(0, 0, length + more)
+    times = [flash.busy((-(-r.length // 8), 0), (-(-r.length // 64), 0), 8) for r in (short, long)]
+    assert times[0] <= times[1]
