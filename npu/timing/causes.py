@@ -4,18 +4,17 @@
 
 The values add up to the operation's cycles.  They follow the timing model (`cycles`): an operation takes the longest of
 computation and of traffic on each port, so traffic that is the longest is the cause of all its cycles.  Otherwise the
-slower one of MAC and output unit is, and the cycles beyond theirs are those of issuing blocks, which wait for the
-memory's latency.
+slower one of MAC and output unit is, and the cycles beyond theirs are those before the first block, which wait for the
+memory.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from enum import Enum
 
 from hil.npu.accelerator import Accelerator
-from hil.npu.stream.operations import BlockOperation, Elementwise
+from hil.npu.stream.operations import BlockOperation
 from hil.npu.timing.block_cycles import block_cycles
 from hil.npu.timing.cycles import OperationTiming
 from hil.npu.timing.memory_system import MemorySystem
@@ -42,11 +41,8 @@ def by_cause(timing: OperationTiming, accelerator: Accelerator, memory: MemorySy
     if timing.transfer > timing.compute:
         return {_busiest(timing, operation, memory.with_beat_bytes(accelerator.beat_bytes)): timing.cycles}
     block = block_cycles(operation, accelerator)
-    slower, faster = max(block.mac, block.output), min(block.mac, block.output)
-    whole = block.output * block.blocks if isinstance(operation, Elementwise) else slower * block.blocks + faster
-    units = min(math.ceil(whole), timing.cycles)
-    unit = Cause.MACS if block.mac >= block.output else Cause.OUTPUT
-    found = {unit: units, Cause.ISSUE: timing.cycles - units}
+    unit = Cause.MACS if block.all_mac >= block.all_output else Cause.OUTPUT
+    found = {unit: timing.compute, Cause.ISSUE: timing.cycles - timing.compute}
     return {cause: cycles for cause, cycles in found.items() if cycles} or {unit: 0}
 
 

@@ -151,7 +151,7 @@ def test_a_profile_comes_back_from_its_file(resnet: bytes, tmp_path: Path) -> No
     assert profile_from_record(profile_record(profile)).causes == profile.causes
     record = json.loads(path.read_text())
     assert record["trust"]["cycles"] == "modelled"
-    assert "+1.0 % against Arm's FVP" in record["trust"]["held_against"]
+    assert "-0.1 % against Arm's FVP" in record["trust"]["held_against"]
     path.write_text('{"format": "other"}')
     with pytest.raises(BadInputError, match=r"profile.json is no profile"):
         read_profile(path)
