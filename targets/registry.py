@@ -54,7 +54,7 @@ RESERVED = frozenset(
             "max-model-size",
             "max-trainings",
         ),
-        *("max-minutes", "policy", "scheduler", "kernel", "json", "help", "sweep", "trace", "quick"),
+        *("max-minutes", "policy", "scheduler", "kernel", "json", "help"),
     }
 )
 """Options that commands have themselves: no target can have one of that name."""

@@ -20,6 +20,7 @@ from hil.harness.profile.stored_profile import profile_from_record, profile_reco
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.timing.cycles import cycles
+from hil.npu.timing.error_table import error_sentence
 from hil.npu.timing.memory_system import MemorySystem
 from hil.npu.vela_output import NpuOperator, read_compiled
 from hil.targets.execution.signature import read_signature
@@ -151,7 +152,10 @@ def test_a_profile_comes_back_from_its_file(resnet: bytes, tmp_path: Path) -> No
     assert profile_from_record(profile_record(profile)).causes == profile.causes
     record = json.loads(path.read_text())
     assert record["trust"]["cycles"] == "modelled"
-    assert "-0.1 % against Arm's FVP" in record["trust"]["held_against"]
+    held = error_sentence(U55.accelerator, U55.memory_mode, U55.system_config)
+    assert record["trust"]["held_against"] == held
+    assert "against Arm's FVP" in held
+    assert {point["accelerator"] for point in record["trust"]["points"]} == {U55.accelerator}
     path.write_text('{"format": "other"}')
     with pytest.raises(BadInputError, match=r"profile.json is no profile"):
         read_profile(path)
