@@ -14,18 +14,13 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from hil.core.errors import BadInputError, CompileError
-from hil.core.npu_config import NpuConfig
+from hil.core.worker import Worker
 from hil.harness.compute import usable_cores
 from hil.harness.profile.layer_rows import constants_in_sram
-from hil.harness.vela.compiler import AskVela, VelaProcess, VelaSummary, compile_model
+from hil.harness.profile.modelled_cycles import modelled_cycles
+from hil.harness.vela.compiler import VelaProcess, VelaSummary, compile_model
 from hil.harness.vela.settings import VelaSettings
-from hil.npu.program import Program
-from hil.npu.stream import footprint
-from hil.npu.stream.decoder import decode_operations
-from hil.npu.stream.payload import parse_payload
-from hil.npu.timing.cycles import cycles
 from hil.npu.timing.memory_system import MemorySystem
-from hil.npu.vela_output import SCRATCH, SCRATCH_FAST, NpuOperator, is_compiled, read_compiled
 
 
 @dataclass(frozen=True)
@@ -61,27 +56,28 @@ Outcome = ModelledCost | str
 """A cost, or the reason for which there is none."""
 
 
-def modelled_cost(int8: bytes, settings: VelaSettings, name: str, ask: AskVela | None = None) -> ModelledCost:
+def modelled_cost(int8: bytes, settings: VelaSettings, name: str) -> ModelledCost:
     """Compiles and models; raises as `hil.harness.vela.compiler.compile_model`."""
-    compiled = compile_model(int8, settings, name=name, ask=ask, mapped=False)
+    compiled = compile_model(int8, settings, name=name, mapped=False)
     return _cost(modelled_cycles(compiled.model, settings), compiled.summary, MemorySystem.of(settings))
 
 
-def modelled_cycles(compiled: bytes, npu: NpuConfig) -> int:
-    """Modelled cycles of all command streams of a Vela output; weights are not decoded."""
-    if not is_compiled(compiled):
-        return 0
-    memory, total = MemorySystem.of(npu), 0
-    for graph in read_compiled(compiled).subgraphs:
-        for operator in graph.operators:
-            if isinstance(operator, NpuOperator):
-                stream = graph.tensors[operator.command_stream].data
-                accelerator, words = parse_payload(b"" if stream is None else stream)
-                aliases = {SCRATCH_FAST: SCRATCH} if operator.scratch == operator.scratch_fast else {}
-                operations = decode_operations(words, accelerator, aliases)
-                program = Program(accelerator, operations, footprint.requirements(operations), {}, len(words))
-                total += cycles(program, memory).total
-    return total
+class _CostProcesses:
+    """A process of Vela's and one of the timing model, for one setting at a time."""
+
+    def __init__(self) -> None:
+        self._vela, self._timing = VelaProcess(), Worker("hil.harness.profile.cycles_child:model_in_child")
+
+    def cost(self, one: Setting, name: str) -> ModelledCost:
+        """As `modelled_cost`."""
+        compiled = compile_model(one.int8, one.settings, name=name, ask=self._vela.ask, mapped=False)
+        answer, _ = self._timing.request(vars(one.settings.plain), [compiled.model])
+        return _cost(answer["cycles"], compiled.summary, MemorySystem.of(one.settings))
+
+    def close(self) -> None:
+        """Ends both."""
+        self._vela.close()
+        self._timing.close()
 
 
 def costs(wanted: Sequence[Setting], name: str, jobs: int = 0) -> Iterator[tuple[int, Outcome]]:
@@ -89,15 +85,15 @@ def costs(wanted: Sequence[Setting], name: str, jobs: int = 0) -> Iterator[tuple
 
     `jobs` processes of Vela work at a time, by default one for each core.
     """
-    processes: SimpleQueue[VelaProcess] = SimpleQueue()
-    made = [VelaProcess() for _ in range(min(jobs or usable_cores(), len(wanted)))]
+    processes: SimpleQueue[_CostProcesses] = SimpleQueue()
+    made = [_CostProcesses() for _ in range(min(jobs or usable_cores(), len(wanted)))]
     for process in made:
         processes.put(process)
 
     def model(one: Setting) -> Outcome:
         process = processes.get()
         try:
-            return modelled_cost(one.int8, one.settings, name, process.ask)
+            return process.cost(one, name)
         except (BadInputError, CompileError) as error:
             return str(error.args[0])
         finally:
