@@ -92,16 +92,20 @@ class Recorder:
             return
         from hil.harness.pytest_plugin.github_summary import append_tables
         from hil.harness.pytest_plugin.summary import render
+        from hil.harness.text_table import wrap
 
         terminalreporter.section("hardware in the loop")
         if self.rows or left_out:
             rows = [{**row, "failed": name in self.coverage.failed} for name, row in self.rows.items()]
             terminalreporter.write_line(render(rows, left_out, terminalreporter))
             append_tables(rows, left_out)
-        for line, fails in limits:
-            terminalreporter.write_line(line, red=fails, yellow=not fails)
+        width = terminalreporter._tw.fullwidth
+        for text, fails in limits:
+            for line in wrap(text, width):
+                terminalreporter.write_line(line, red=fails, yellow=not fails)
         for device, (first, *others) in self.lost.items():
-            terminalreporter.write_line(f"{device} is out of order since {first}")
+            for line in wrap(f"{device} is out of order since {first}", width):
+                terminalreporter.write_line(line)
             if others:
                 terminalreporter.write_line(
                     f"  {len(others)} more tests were not run on it; none of them is a regression"

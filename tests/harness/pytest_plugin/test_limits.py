@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,11 @@ def test_drop(accuracy):
     assert "given: top1 of 64 test samples" in done.stdout
 
 
+def unwrapped(done: subprocess.CompletedProcess[str]) -> str:
+    """The output with its indented further lines joined to the first."""
+    return re.sub(r"\n  (?=\S)", " ", done.stdout)
+
+
 def test_a_limit_that_no_test_checked_fails_the_run(given: Path, store: Path) -> None:
     text = """
 def test_own(accuracy, latency, budget):
@@ -70,7 +76,8 @@ def test_skipped(budget):
     done = run(stated(given, limits, text), store, "--target", "sim")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "2 passed, 1 skipped" in done.stdout
-    found = re.findall(r"^no test checked (.*): the run fails", done.stdout, re.M)
+    found = re.findall(r"^no test checked (.*): the run fails", unwrapped(done), re.M)
+    assert max(map(len, re.findall(r"^no test checked .*", done.stdout, re.M))) <= 80
     of = "of given (int8)"
     assert found == [
         f"latency at most 5.0000 ms {of}",
@@ -81,10 +88,10 @@ def test_skipped(budget):
     assert run(both, store, "--target", "sim").returncode == 0
     chosen = run(both, store, "--target", "sim", "-k", "own")
     assert chosen.returncode == 0, chosen.stdout
-    assert f"the tests that were chosen did not check latency at most 5.0000 ms {of}" in chosen.stdout
+    assert f"the tests that were chosen did not check latency at most 5.0000 ms {of}" in unwrapped(chosen)
     spread = run(stated(given, limits, text), store, "-n", "2", plugins=("xdist",))
     assert spread.returncode == 1, spread.stdout
-    assert set(re.findall(r"^no test checked (.*): the run fails", spread.stdout, re.M)) == set(found)
+    assert set(re.findall(r"^no test checked (.*): the run fails", unwrapped(spread), re.M)) == set(found)
 
 
 def test_an_int8_file_on_fvp_beside_a_keras_model(given: Path, store: Path) -> None:
@@ -101,12 +108,12 @@ def test_on_host_latency_is_left_out_and_nothing_else(given: Path, store: Path) 
     done = run(stated(given, "max_latency_ms=1e-6, min_accuracy=0.5", text), store, "--target", "host", "-rs")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed, 1 skipped" in done.stdout
-    assert "given: max_latency_ms 1e-06 is not judged: host measures no latency" in done.stdout
+    assert "given: max_latency_ms 1e-06 is not judged: host measures no latency" in unwrapped(done)
     missed = run(stated(given, "max_latency_ms=1e-6, min_accuracy=2", text), store, "--target", "host")
     assert missed.returncode == 1, missed.stdout
     unset = run(stated(given, "", CHECK), store, "--target", "host")
     assert unset.returncode == 0, unset.stdout
-    assert "budget.check() had nothing to check on given-int8: no limit is set" in unset.stdout
+    assert "budget.check() had nothing to check on given-int8: no limit is set" in unwrapped(unset)
 
 
 @pytest.mark.parametrize(
