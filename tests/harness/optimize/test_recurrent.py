@@ -13,11 +13,13 @@ from hil.core.tflite.weights import read_tflite
 from hil.harness.model import FineTune, Recipe
 from hil.harness.optimize.conversion import to_tflite
 from hil.harness.optimize.fidelity import measure_fidelity
+from hil.harness.optimize.float_layers import float_notes
 from hil.harness.optimize.keras.keras2 import import_keras
 from hil.harness.optimize.network_check import check_network
 from hil.harness.optimize.paths import PATHS
 from hil.harness.optimize.promises import Promise
-from hil.harness.optimize.recurrent import unquantized_notes, unrolled
+from hil.harness.optimize.quantization_aware import make_quantization_aware, with_default_quantizers
+from hil.harness.optimize.recurrent import unrolled
 from hil.harness.optimize.selection import sparsities
 from hil.harness.optimize.steps import Optimized, Samples, apply, apply_checked
 from hil.harness.optimize.survival import check_tflite
@@ -93,9 +95,17 @@ def test_quantization_aware_training_leaves_them_in_float_and_says_so() -> None:
     names = {layer.name for layer in aware.layers}
     assert "quant_before" in names
     assert "memory" in names
-    assert unquantized_notes("qat", aware) == ["layer memory (GRU): qat trains it in float, quantized after training"]
+    assert float_notes("qat", aware) == ["layer memory (GRU): qat trains it in float, quantized after training"]
     operators = read_tflite(to_tflite(aware, "qat", [X]))
     assert {len(operator.scales) for operator in operators if operator.weights is not None} == {1}  # as it was trained
+
+
+def test_both_directions_have_their_own_weights_after_quantization_aware_training() -> None:
+    """Before: the forward layer got the weights of the backward one, which have the same names."""
+    layers = import_keras().layers
+    aware = make_quantization_aware(network(layers.Bidirectional(layers.SimpleRNN(5))), "qat", ())
+    plain = with_default_quantizers(aware, ())
+    assert np.array_equal(aware(X, training=False), plain(X, training=False))
 
 
 def test_a_loop_that_cannot_be_unrolled_is_named() -> None:
