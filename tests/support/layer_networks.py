@@ -78,6 +78,12 @@ def _depthwise1d(x: Any) -> Any:
     return _norm(_layers().DepthwiseConv1D(3, padding="same", strides=2)(x))
 
 
+def _global_pooling1d(x: Any) -> Any:
+    layers = _layers()
+    x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
+    return layers.Reshape((-1, 1))(x)  # for the next row of a chain
+
+
 def _padding1d(x: Any) -> Any:
     layers = _layers()
     return layers.Cropping1D((2, 1))(layers.Conv1D(4, 1)(layers.ZeroPadding1D(3)(x)))
@@ -183,7 +189,7 @@ ROWS = {
     "`TimeDistributed` of a `Dense`": Row(SEQUENCE, lambda x: _layers().TimeDistributed(_layers().Dense(6))(x)),
     "`GlobalAveragePooling1D`, `GlobalMaxPooling1D`": Row(
         SEQUENCE,
-        lambda x: _layers().Concatenate()([_layers().GlobalAveragePooling1D()(x), _layers().GlobalMaxPooling1D()(x)]),
+        _global_pooling1d,
     ),
     "`RepeatVector`": Row(VECTOR, lambda x: _layers().Conv1D(4, 1)(_layers().RepeatVector(3)(_layers().Dense(8)(x)))),
     "`Dense`": Row(VECTOR, _layer("Dense", 16, activation="relu")),
