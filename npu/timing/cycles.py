@@ -20,7 +20,7 @@ calls its estimate approximate and the FVP its NPU "cycle approximate"; nothing 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hil.npu.accelerator import Accelerator
@@ -38,7 +38,7 @@ from hil.npu.stream.operations import (
 )
 from hil.npu.timing.block_cycles import BlockCycles, block_cycles, clipped_block
 from hil.npu.timing.memory_system import MemorySystem
-from hil.npu.timing.traffic import Access, feature_map_reads, linear, reads, writes
+from hil.npu.timing.traffic import Access, feature_map_reads, linear, parameter_reads, writes
 
 CYCLE, NPU_IDLE, NPU_ACTIVE = 0x11, 0x20, 0x23
 AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT, AXI1_WRITE_BEAT = 0x82, 0x87, 0x182, 0x187
@@ -178,13 +178,14 @@ def _block_operation(
     operation: BlockOperation, accelerator: Accelerator, memory: MemorySystem, start: int
 ) -> OperationTiming:
     traffic = PortTraffic(memory)
-    for access in reads(operation, accelerator):
+    inputs = list(feature_map_reads(operation, accelerator))
+    for access in (*(read for read, _ in inputs), *parameter_reads(operation, accelerator)):
         traffic.read(access)
     traffic.write(writes(operation, accelerator))
     block = block_cycles(operation, accelerator)
     slower = _scale_wait(operation, block, memory)
     compute, transfer = math.ceil(max(block.all_mac, block.all_output * slower)), math.ceil(traffic.busy())
-    fill = math.ceil(_fill(operation, accelerator, memory))
+    fill = math.ceil(_fill(operation, inputs, memory))
     return OperationTiming(
         operation,
         start,
@@ -218,10 +219,10 @@ def _scale_wait(operation: BlockOperation, block: BlockCycles, memory: MemorySys
     return max(1.0, SCALE_RECORD * clipped_block(operation)[2] * latency / _RECORD_BYTES / block.output)
 
 
-def _fill(operation: BlockOperation, accelerator: Accelerator, memory: MemorySystem) -> float:
+def _fill(operation: BlockOperation, inputs: Iterable[tuple[Access, int]], memory: MemorySystem) -> float:
     """Cycles until the first block can be computed: reads of the IFM, after the last write of the operation before."""
     total: float = memory.port_of(operation.ofm.region).write_latency
-    for access, blocks in feature_map_reads(operation, accelerator):
+    for access, blocks in inputs:
         port = memory.port_of(access.region)
         busy = port.busy((access.beats, 0), (access.bursts, 0), memory.beat_bytes)
         total += port.read_latency + busy / max(1, blocks)

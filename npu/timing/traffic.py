@@ -1,6 +1,6 @@
 """AXI traffic of an operation: beats and bursts by region, from addresses, strides, format and blocks.
 
-    for access in reads(operation, accelerator): print(access.region, access.beats, access.bursts)
+    for access, blocks in feature_map_reads(operation, accelerator): print(access.region, access.beats, access.bursts)
 
 The NPU reads the part of the IFM under each OFM block and writes the block.  Adjacent bytes are one *run*: the columns
 of a row, of one brick in NHCWB16; in NHWC the whole pixels of a row, or each pixel alone if its channels are not all
@@ -60,9 +60,8 @@ def linear(region: int, length: int, beat_bytes: int) -> Access:
     return Access(region, -(-length // beat_bytes), -(-length // BURST_BYTES))
 
 
-def reads(operation: BlockOperation, accelerator: Accelerator) -> Iterator[Access]:
-    """Yields the reads of the feature maps, the weights and the scale records."""
-    yield from (access for access, _ in feature_map_reads(operation, accelerator))
+def parameter_reads(operation: BlockOperation, accelerator: Accelerator) -> Iterator[Access]:
+    """Yields the reads of the weights and the scale records."""
     blocks = planar_blocks(operation)
     for part in parameter_ranges(operation):
         yield linear(part.region, part.length, accelerator.beat_bytes) * blocks
@@ -144,24 +143,21 @@ def _access(
 ) -> Access:
     """Counts the beats and bursts of all blocks, the product of the three axes; bricks count as `brick` channels."""
     starts, times = _row_starts(feature_map, rows)
-    size, (_, stride_x, stride_c) = feature_map.dtype.itemsize, feature_map.strides
+    at, count = _residues(starts, times)
     beats = bursts = 0
-    for low, high in channels:
-        if feature_map.bricks:
-            stride_x = BRICK * size
-            runs = [(index * stride_c, brick * size) for index in range(low // BRICK, -(-high // BRICK))]
-        else:
-            runs = [(low * size, (high - low) * size)]
-        for offset, length in runs:
-            for left, right in columns:
-                if stride_x == length:  # The pixels of the row are adjacent.
-                    at, long, count = starts + (offset + left * stride_x), (right - left) * length, times
-                else:
-                    pixels = np.arange(left, right) * stride_x + offset
-                    at, long, count = starts[:, None] + pixels, length, times[:, None]
-                beats += int(((at % beat_bytes + (long + beat_bytes - 1)) // beat_bytes * count).sum())
-                bursts += int(((at % BURST_BYTES + (long + BURST_BYTES - 1)) // BURST_BYTES * count).sum())
+    for offsets, length in _runs(feature_map, columns, channels, brick):
+        inner, often = _residues(offsets, np.ones_like(offsets))
+        first, total = at[:, None] + inner, count[:, None] * often
+        beats += int(((first % beat_bytes + (length + beat_bytes - 1)) // beat_bytes * total).sum())
+        bursts += int(((first % BURST_BYTES + (length + BURST_BYTES - 1)) // BURST_BYTES * total).sum())
     return Access(feature_map.region, beats, bursts)
+
+
+def _residues(addresses: Array, times: Array) -> tuple[Array, Array]:
+    """Distinct places of `addresses` in a burst, and how often each occurs; beats and bursts follow from these."""
+    counts = np.bincount(addresses % BURST_BYTES, times, BURST_BYTES).astype(np.int64)
+    found = np.flatnonzero(counts)
+    return found, counts[found]
 
 
 def _row_starts(feature_map: FeatureMap, rows: Spans) -> tuple[Array, Array]:
@@ -175,3 +171,26 @@ def _row_starts(feature_map: FeatureMap, rows: Spans) -> tuple[Array, Array]:
         if tile.left == 0:
             at[tile.top : tile.bottom] = tile.address + np.arange(tile.bottom - tile.top) * feature_map.strides[0]
     return at[times > 0], times[times > 0]
+
+
+def _runs(feature_map: FeatureMap, columns: Spans, channels: Spans, brick: int) -> Iterator[tuple[Array, int]]:
+    """Yields the runs of a row of all blocks by length in bytes, as offsets from the row's first byte."""
+    size, (_, stride_x, stride_c) = feature_map.dtype.itemsize, feature_map.strides
+    parts: dict[int, list[int]] = {}
+    for low, high in channels:
+        if feature_map.bricks:
+            stride_x = BRICK * size
+            bricks = range(low // BRICK, -(-high // BRICK))
+            parts.setdefault(brick * size, []).extend(index * stride_c for index in bricks)
+        else:
+            parts.setdefault((high - low) * size, []).append(low * size)
+    widths: dict[int, list[int]] = {}
+    for left, right in columns:
+        widths.setdefault(right - left, []).append(left * stride_x)
+    for length, offsets in parts.items():
+        for width, lefts in widths.items():
+            places = np.add.outer(offsets, lefts).ravel()
+            if stride_x == length:  # The pixels of the row are adjacent.
+                yield places, width * length
+            else:
+                yield np.add.outer(places, np.arange(width) * stride_x).ravel(), length

@@ -15,7 +15,7 @@ from hil.npu.stream.feature_map import FeatureMap, Tile
 from hil.npu.stream.operations import Activation, Kernel, Kind, Padding, Range, Rounding, Upscale, Windowed
 from hil.npu.timing.cycles import _block_operation
 from hil.npu.timing.memory_system import TIMING_ADAPTERS, MemorySystem
-from hil.npu.timing.traffic import reads, writes
+from hil.npu.timing.traffic import feature_map_reads, writes
 
 U55 = Accelerator.from_name("ethos-u55-128")
 
@@ -59,7 +59,7 @@ def test_beats_are_the_words_that_each_row_touches(shape, address, wider, taller
     stride_x = shape[2] + wider
     strided = _map(shape, address, stride_x, stride_x * shape[1] + taller)
     whole = (8, 8, 16)
-    (read,) = reads(_pool(strided, _map(shape), whole), U55)
+    ((read, _),) = feature_map_reads(_pool(strided, _map(shape), whole), U55)
     written = writes(_pool(_map(shape), strided, whole), U55)
     assert (read.beats, read.bursts) == (_touched(strided, 8), _touched(strided, 64))
     assert (written.beats, written.bursts) == (_touched(strided, 8), _touched(strided, 64))
@@ -68,7 +68,7 @@ def test_beats_are_the_words_that_each_row_touches(shape, address, wider, taller
 def test_a_network_of_narrow_strided_pools_costs_a_beat_a_pixel():
     """A transpose by pools: 12 x 3 bytes at a stride of 40 are 12 beats or more, not the 5 of 36 adjacent bytes."""
     pools = [_pool(_map((12, 1, 3), 3 * n, 3, 40), _map((12, 1, 3), 36 * n, 3)) for n in range(8)]
-    read = [access.beats for pool in pools for access in reads(pool, U55)]
+    read = [access.beats for pool in pools for access, _ in feature_map_reads(pool, U55)]
     assert read == [12, 12, 24, 12, 12, 24, 12, 12]  # 3 bytes from 6 or 7 of a word lie in two
     assert sum(writes(replace(pool, ofm=pool.ifm, ifm=pool.ofm), U55).beats for pool in pools) == sum(read)
 
@@ -77,14 +77,14 @@ def test_bricks_are_written_whole_and_read_by_half_on_a_small_npu():
     narrow = _map((4, 4, 4), bricks=True)
     pool = _pool(narrow, narrow)
     assert writes(pool, U55).beats == 4 * 4 * 2
-    assert [a.beats for a in reads(pool, U55)] == [32]
-    assert [a.beats for a in reads(pool, Accelerator.from_name("ethos-u55-64"))] == [16]
+    assert [a.beats for a, _ in feature_map_reads(pool, U55)] == [32]
+    assert [a.beats for a, _ in feature_map_reads(pool, Accelerator.from_name("ethos-u55-64"))] == [16]
 
 
 def test_a_tall_kernel_reads_by_sub_kernels():
     pool = _pool(_map((20, 8, 8)), _map((11, 1, 8)), (11, 1, 8), kernel=10)
     pool = replace(pool, kernel=Kernel(10, 8), ofm=_map((11, 1, 8)))
-    (read,) = reads(pool, U55)
+    ((read, _),) = feature_map_reads(pool, U55)
     assert read.beats == (18 + 12) * 8  # rows 0 to 17 under 8 kernel rows, 8 to 19 under the other 2
 
 
