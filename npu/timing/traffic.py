@@ -21,7 +21,6 @@ that an FVP counted for kws_micronet_m (writes and weights equal, reads to 0.03 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -82,8 +81,9 @@ def feature_map_reads(operation: BlockOperation, accelerator: Accelerator) -> It
     second = operation.ifm2 if isinstance(operation, Elementwise) else None
     for feature_map in (ifm, second):
         if feature_map is not None:
-            axes = [_spans(length, step) for length, step in zip(feature_map.shape, block, strict=True)]
-            yield _access(feature_map, *axes, width, BRICK), math.prod(len(axis) for axis in axes)
+            rows, columns, spans = (_spans(length, step) for length, step in zip(feature_map.shape, block, strict=True))
+            access = _access(feature_map, rows, columns, spans, width, BRICK)
+            yield access, len(rows) * len(columns) * len(spans)
 
 
 def writes(operation: BlockOperation, accelerator: Accelerator) -> Access:
