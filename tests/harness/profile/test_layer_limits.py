@@ -27,7 +27,7 @@ def test_missed_limits_are_lines(profile: Profile) -> None:
     limits = layer_limits({"layer": "ADD 3", "max_cycles": 20_000, "max_share": 0.5, "max_sram_bytes": 32_767})
     lines = missed_limits(profile, limits)
     assert lines == [
-        "ADD 3: cycles 24,576, limit 20,000, 4,576 too much",
+        "ADD 3: cycles 26,406, limit 20,000, 6,406 too much",
         "ADD 3: live SRAM 32,768 bytes, limit 32,767 bytes, 1 bytes too much",
     ]
     assert [LayerLimit.from_key(one.key, one.bound) for one in limits] == list(limits)
