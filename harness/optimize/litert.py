@@ -1,7 +1,7 @@
 """Post-training quantization by LiteRT's quantizer (`litert-quantizer`, once `ai-edge-quantizer`).
 
     check_installed(["litert_ptq"])                              # before anything is trained
-    int8 = quantize(float_tflite, "litert_ptq", [[x[:1]], ...])  # a list of inputs (1, ...) for each sample
+    int8 = quantize(float_tflite, "litert_ptq", [[x[:1]], [x[1:2]]])  # for each sample a list of inputs (1, ...)
 
 It quantizes a float TFLite file, where TensorFlow's converter quantizes the graph that it converts.  Operators that it
 does not know stay in float, which `conversion.check_quantized` refuses.

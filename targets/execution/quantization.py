@@ -69,18 +69,17 @@ def _contradicting(graph: Subgraph) -> Refusal | None:
     The reference kernels infer the shapes anew; Vela and the chip take them as they stand.
     """
     for operator in graph.operators:
-        ends = [index for index in (*operator.inputs[:1], *operator.outputs[:1]) if index >= 0]
-        if len(ends) == 2 and not _fit(operator, *(graph.tensors[index] for index in ends), graph):
-            before, after = (graph.tensors[index] for index in ends)
-            where = f"{operator.kind} {operator.index} ({after.name!r})"
+        ends = [graph.tensors[index] for index in (*operator.inputs[:1], *operator.outputs[:1]) if index >= 0]
+        if len(ends) == 2 and not _fit(graph, operator, ends[0], ends[1]):
+            where = f"{operator.kind} {operator.index} ({ends[1].name!r})"
             return Refusal(
-                f"has shapes that contradict each other: {where} makes {list(after.shape)} of {list(before.shape)}",
+                f"has shapes that contradict each other: {where} makes {list(ends[1].shape)} of {list(ends[0].shape)}",
                 "convert it with a fixed batch of 1",
             )
     return None
 
 
-def _fit(operator: Operator, before: Tensor, after: Tensor, graph: Subgraph) -> bool:
+def _fit(graph: Subgraph, operator: Operator, before: Tensor, after: Tensor) -> bool:
     """Returns whether an operator that keeps batch, size or rows keeps them; True for other operators."""
     if operator.kind in _KEEP_BATCH:
         return before.shape[:1] == after.shape[:1]
