@@ -27,12 +27,14 @@ def repository(folder: Path, files: dict[str, str] | None = None) -> Path:
     return write(folder, {**standard, **(files or {})})
 
 
-def run(folder: Path, store: Path, *arguments: str, plugins: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """pytest in `folder`; of the other plugins only those named are loaded."""
+def run(
+    folder: Path, store: Path, *arguments: str, plugins: tuple[str, ...] = (), columns: int = 200
+) -> subprocess.CompletedProcess[str]:
+    """pytest in `folder` on a terminal of `columns`; of the other plugins only those named are loaded."""
     blocked = {"xdist", "pytest_embedded", "timeout"} - set(plugins)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     command += [word for name in sorted(blocked) for word in ("-p", f"no:{name}")]
-    environment = {**os.environ, "HIL_STORE": str(store), "COLUMNS": "200"}
+    environment = {**os.environ, "HIL_STORE": str(store), "COLUMNS": str(columns)}
     environment.pop("CI", None)
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 

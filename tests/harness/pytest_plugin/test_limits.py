@@ -73,7 +73,7 @@ def test_skipped(budget):
     pytest.skip("not today")
 """
     limits = "max_latency_ms=5.0, min_accuracy=0.5"
-    done = run(stated(given, limits, text), store, "--target", "sim")
+    done = run(stated(given, limits, text), store, "--target", "sim", columns=80)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "2 passed, 1 skipped" in done.stdout
     found = re.findall(r"^no test checked (.*): the run fails", unwrapped(done), re.M)
