@@ -15,7 +15,7 @@ from typing import Any
 
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow
 
-SEQUENCE, IMAGE, VECTOR = (16, 4), (8, 8, 3), (12,)
+SEQUENCE, FRAMES, IMAGE, VECTOR = (16, 4), (12, 4), (8, 8, 3), (12,)
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,6 @@ def _conv1d(x: Any) -> Any:
 
 def _depthwise1d(x: Any) -> Any:
     return _norm(_layers().DepthwiseConv1D(3, padding="same", strides=2)(x))
-
-
-def _global_pooling1d(x: Any) -> Any:
-    layers = _layers()
-    x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
-    return layers.Reshape((-1, 1))(x)  # for the next row of a chain
 
 
 def _padding1d(x: Any) -> Any:
@@ -189,7 +183,7 @@ ROWS = {
     "`TimeDistributed` of a `Dense`": Row(SEQUENCE, lambda x: _layers().TimeDistributed(_layers().Dense(6))(x)),
     "`GlobalAveragePooling1D`, `GlobalMaxPooling1D`": Row(
         SEQUENCE,
-        _global_pooling1d,
+        lambda x: _layers().Concatenate()([_layers().GlobalAveragePooling1D()(x), _layers().GlobalMaxPooling1D()(x)]),
     ),
     "`RepeatVector`": Row(VECTOR, lambda x: _layers().Conv1D(4, 1)(_layers().RepeatVector(3)(_layers().Dense(8)(x)))),
     "`Dense`": Row(VECTOR, _layer("Dense", 16, activation="relu")),
@@ -236,11 +230,11 @@ ROWS = {
     "`softsign`": Row(IMAGE, lambda x: _conv(x, activation="softsign", name="refused")),
     "`ThresholdedReLU`": Row(IMAGE, _with_input_convolution("ThresholdedReLU", 0.1, name="refused")),
     "`LayerNormalization`, `UnitNormalization`": Row(IMAGE, _with_input_convolution("LayerNormalization")),
-    "`MultiHeadAttention`": Row(SEQUENCE, lambda x: _layers().MultiHeadAttention(2, 4)(x, x)),
-    "`LocallyConnected1D`": Row(SEQUENCE, _layer("LocallyConnected1D", 4, 3)),
+    "`MultiHeadAttention`": Row(FRAMES, lambda x: _layers().MultiHeadAttention(2, 4)(x, x)),
+    "`LocallyConnected1D`": Row(FRAMES, _layer("LocallyConnected1D", 4, 3)),
     "slices, such as `x[:, 1:]`": Row(IMAGE, lambda x: _conv(_conv(x)[:, 1:, ::2])),
     "other operators between tensors": Row(IMAGE, lambda x: import_tensorflow().math.reduce_sum(_conv(x), axis=-1)),
-    "`LSTM`, `GRU`, `SimpleRNN`, `Bidirectional`": Row(SEQUENCE, _layer("GRU", 10, return_sequences=True)),
+    "`LSTM`, `GRU`, `SimpleRNN`, `Bidirectional`": Row(FRAMES, _layer("GRU", 10, return_sequences=True)),
 }
 """Row of the table -> its network."""
 
@@ -248,7 +242,7 @@ ROWS = {
 def chains(names: Sequence[str], length: int = 8) -> list[list[str]]:
     """Divides rows into chains of rows with the same input."""
     found: list[list[str]] = []
-    for shape in (SEQUENCE, IMAGE, VECTOR):
+    for shape in (SEQUENCE, FRAMES, IMAGE, VECTOR):
         rows = [name for name in names if ROWS[name].shape == shape]
         found += [rows[start : start + length] for start in range(0, len(rows), length)]
     return found
