@@ -14,7 +14,7 @@ from hil.harness.vela.settings import VelaOptions
 
 if TYPE_CHECKING:
     from hil.harness.profile.changes import Effect
-    from hil.harness.profile.layer import Profile
+    from hil.harness.profile.profile import Profile
     from hil.harness.profile.profiled_model import ProfiledModel
     from hil.harness.vela.settings import VelaSettings
 

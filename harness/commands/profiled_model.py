@@ -11,7 +11,7 @@ from hil.harness.vela.settings import VelaOptions, VelaSettings
 
 if TYPE_CHECKING:
     from hil.harness.model import Model
-    from hil.harness.profile.layer import Profile
+    from hil.harness.profile.profile import Profile
     from hil.harness.profile.profiled_model import ProfiledModel
 
 _TFLITE = ".tflite"

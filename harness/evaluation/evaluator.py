@@ -34,7 +34,7 @@ from hil.harness.model.metric import other_outputs
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import path_of, training_node
 from hil.harness.pipeline import Pipeline, surviving
-from hil.harness.profile.layer import Profile
+from hil.harness.profile.profile import Profile
 from hil.harness.profile.profiled_model import profile_of_compiled
 from hil.harness.store.store import Origin
 from hil.harness.vela.compiler import Compiled

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hil.harness.number_format import listed
-from hil.harness.profile.layer import Profile
 from hil.harness.profile.modelled_cost import ModelledCost, Outcome, Setting, costs
 from hil.harness.profile.npu_settings import memory_modes, other_strategy
+from hil.harness.profile.profile import Profile
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.accelerator import ALL
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hil.harness.profile.layer import Layer, Placement, Profile
+from hil.harness.profile.layer import Layer, Placement
+from hil.harness.profile.profile import Profile
 from hil.npu.disassembly.text import short_name
 
 _NAME = 40

@@ -11,7 +11,8 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from hil.harness.profile.layer import Layer, Placement, Profile
+from hil.harness.profile.layer import Layer, Placement
+from hil.harness.profile.profile import Profile
 from hil.harness.profile.totals import total_layer
 
 

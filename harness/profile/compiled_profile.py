@@ -16,8 +16,9 @@ from hil.core.errors import BadInputError
 from hil.core.npu_config import NpuConfig
 from hil.core.tflite.model import NPU_OPERATOR
 from hil.harness.profile.cpu_operators import cpu_indices
-from hil.harness.profile.layer import Layer, Placement, Profile
+from hil.harness.profile.layer import Layer, Placement
 from hil.harness.profile.layer_rows import LayerRows, constants_in_sram
+from hil.harness.profile.profile import Profile
 from hil.harness.profile.source import Source
 from hil.harness.profile.weight_figures import Constants
 from hil.harness.vela.compiler import Compiled

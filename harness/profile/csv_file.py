@@ -6,7 +6,8 @@ import csv
 import io
 from typing import Any
 
-from hil.harness.profile.layer import Layer, Profile
+from hil.harness.profile.layer import Layer
+from hil.harness.profile.profile import Profile
 from hil.harness.profile.totals import total_layer
 from hil.npu.timing.causes import Cause
 

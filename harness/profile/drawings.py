@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hil.harness.profile.layer import Placement, Profile
-from hil.harness.profile.sweep import SweepRow, front
-from hil.harness.tree.pareto_front import pareto_front
-from hil.harness.tree.pictures.canvas import (
+from hil.harness.drawing.canvas import (
     ACCENT,
     AMBER,
     BAR,
@@ -24,6 +21,10 @@ from hil.harness.tree.pictures.canvas import (
     sanitize,
     shorten,
 )
+from hil.harness.pareto_front import pareto_front
+from hil.harness.profile.layer import Placement
+from hil.harness.profile.profile import Profile
+from hil.harness.profile.sweep import SweepRow, front
 from hil.npu.timing.causes import Cause
 
 CAUSE_COLORS = {

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hil.core.errors import BadInputError
-from hil.harness.profile.layer import Profile
 from hil.harness.profile.layer_group import LayerGroup
+from hil.harness.profile.profile import Profile
 
 _LAYER = "layer"
 """Keyword of the mark with the pattern."""

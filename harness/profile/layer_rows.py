@@ -6,9 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from hil.harness.profile.charges import charges
-from hil.harness.profile.layer import Layer, MemoryTraffic, Span
+from hil.harness.profile.layer import Layer, MemoryTraffic
 from hil.harness.profile.live_memory import live_bytes
 from hil.harness.profile.ownership import Owner, macs_of, owners
+from hil.harness.profile.profile import Span
 from hil.harness.profile.source import Source
 from hil.harness.profile.timeline import timeline
 from hil.harness.profile.weight_figures import Constants, weight_figures

@@ -12,19 +12,20 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
+from hil.harness.drawing.canvas import Drawing, sanitize, style
+from hil.harness.drawing.palette import palette
+from hil.harness.drawing.svg import inline
 from hil.harness.profile.columns import cells, columns
 from hil.harness.profile.comparison import compare, pair_record
 from hil.harness.profile.drawings import draw_layers, draw_sweep
-from hil.harness.profile.layer import Placement, Profile
+from hil.harness.profile.layer import Placement
+from hil.harness.profile.profile import Profile
 from hil.harness.profile.sweep import SweepRow, front
 from hil.harness.profile.sweep_table import HEADINGS, TEXTS, by_latency
 from hil.harness.profile.sweep_table import cells as sweep_cells
 from hil.harness.profile.sweep_table import remarks as sweep_remarks
 from hil.harness.profile.text_report import heading, limit_sentence, remarks
 from hil.harness.profile.totals import total_layer
-from hil.harness.tree.pictures.canvas import Drawing, sanitize, style
-from hil.harness.tree.pictures.palette import palette
-from hil.harness.tree.pictures.svg import inline
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from hil.core.arrays import Array
+from hil.harness.drawing.canvas import DPI, Drawing, style
 from hil.harness.profile.drawings import draw_layers
-from hil.harness.profile.layer import Profile
 from hil.harness.profile.page import sweep_drawings
+from hil.harness.profile.profile import Profile
 from hil.harness.profile.sweep import SweepRow
-from hil.harness.tree.pictures.canvas import DPI, Drawing, style
 
 _SCALE = 1.5
 

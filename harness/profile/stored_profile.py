@@ -10,7 +10,8 @@ from typing import Any
 
 from hil.core.errors import BadInputError
 from hil.core.measurement import Trust
-from hil.harness.profile.layer import Layer, MemoryTraffic, Placement, Profile, WeightFigures
+from hil.harness.profile.layer import Layer, MemoryTraffic, Placement, WeightFigures
+from hil.harness.profile.profile import Profile
 from hil.npu.timing.causes import Cause
 from hil.npu.timing.error_table import error_sentence, points_of
 

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hil.harness.pareto_front import pareto_front
 from hil.harness.profile.modelled_cost import ModelledCost, Outcome, Setting, costs
-from hil.harness.tree.pareto_front import pareto_front
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.timing.error_table import error_sentence
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from hil.harness.number_format import fixed, listed
 from hil.harness.profile.columns import cells, columns, kib, share
-from hil.harness.profile.layer import Placement, Profile
+from hil.harness.profile.layer import Placement
+from hil.harness.profile.profile import Profile
 from hil.harness.profile.totals import total_layer
 from hil.npu.timing.error_table import error_sentence
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hil.harness.profile.charges import Charge
-from hil.harness.profile.layer import Span
 from hil.harness.profile.ownership import Owner
+from hil.harness.profile.profile import Span
 from hil.npu.stream.operations import BlockOperation
 from hil.npu.timing.cycles import Timing
 

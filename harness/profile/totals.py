@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hil.harness.profile.layer import Layer, MemoryTraffic, Placement, Profile, WeightFigures
+from hil.harness.profile.layer import Layer, MemoryTraffic, Placement, WeightFigures
+from hil.harness.profile.profile import Profile
 
 
 def total_layer(profile: Profile) -> Layer:

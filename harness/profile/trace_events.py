@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hil.harness.profile.layer import Profile
+from hil.harness.profile.profile import Profile
 from hil.harness.profile.timeline import DMA, NPU, WAIT
 
 _PROCESS = 1

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hil.harness.evaluation.evaluator import Deployment, Evaluator
     from hil.harness.evaluation.parity import Parity
     from hil.harness.metrics.accuracy import AbsoluteAccuracy, Accuracy
-    from hil.harness.profile.layer import Profile
+    from hil.harness.profile.profile import Profile
 
 
 class NoLatency:

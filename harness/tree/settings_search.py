@@ -27,9 +27,9 @@ from dataclasses import dataclass, field
 
 from hil.core.errors import BadInputError
 from hil.harness.model import Model
+from hil.harness.pareto_front import pareto_front
 from hil.harness.tree.candidates import Candidate, SettledNode, candidate_of, with_settings
 from hil.harness.tree.leaf_producer import LeafProducer
-from hil.harness.tree.pareto_front import pareto_front
 from hil.harness.tree.result import Leaf, LeafStatus, speed_figure
 
 STEPS = (1.0, 0.5, 0.25)

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hil.core.measurement import Measurement, Trust
+from hil.harness.drawing.canvas import style
+from hil.harness.drawing.svg import inline
 from hil.harness.model import Budget, Scale
 from hil.harness.model.metric import FRACTION
+from hil.harness.pareto_front import pareto_front
 from hil.harness.report import content as report
 from hil.harness.tree.legend import legend
-from hil.harness.tree.pareto_front import pareto_front
-from hil.harness.tree.pictures.canvas import style
 from hil.harness.tree.pictures.leaf_rows import LEAF_HEADINGS, leaf_rows
 from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, draw_scatter
-from hil.harness.tree.pictures.svg import inline
 from hil.harness.tree.result import Leaf, LeafStatus, speed_figure
 
 MOST_PICTURES = 12

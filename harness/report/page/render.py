@@ -10,14 +10,14 @@ import hashlib
 from importlib.resources import files
 from typing import Any
 
+from hil.harness.drawing.canvas import sanitize
+from hil.harness.drawing.palette import palette
 from hil.harness.report.content import Content, Failure
 from hil.harness.report.page.changes import change_rows, mark_rows
 from hil.harness.report.page.figure_format import format_night, format_time
 from hil.harness.report.page.finding_sections import MOST_ROWS, sections
 from hil.harness.report.page.leaf_groups import MOST_PICTURES, leaf_groups, leaf_pictures, leaf_table
 from hil.harness.report.page.trend_data import encode, order_trends
-from hil.harness.tree.pictures.canvas import sanitize
-from hil.harness.tree.pictures.palette import palette
 
 _SCRIPTS = ("tables.js", "plot.js", "trend_data.js", "trends.js", "start.js")
 _MOST_FAILURES = 200

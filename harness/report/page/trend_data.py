@@ -13,10 +13,10 @@ from collections.abc import Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
 from hil.harness.comparison.comparison import Outcome
+from hil.harness.drawing.canvas import sanitize
 from hil.harness.report.content import Content, Trend
 from hil.harness.report.page.changes import is_worse
 from hil.harness.report.page.figure_format import seconds
-from hil.harness.tree.pictures.canvas import sanitize
 
 _DIGITS = 7
 """Significant digits of a value; counted figures are whole anyway."""

@@ -8,10 +8,9 @@
 
 `html_page`, `png_image` the two formats · `output_files` writes them · `tree_layout`, `tree_drawing` the tree ·
 `scatter`, `labels` accuracy against cost · `kernel_stages`, `kernel_drawing` a kernel, stage by stage · `figure_table`
-heading and table of the image · `canvas` colours and text · `status` signs and words of a status · `svg` a drawing
-inside a page
+heading and table of the image · `status` signs and words of a status
 
-matplotlib is imported by the first drawing.
+`hil.harness.drawing` has colours, text and SVG.  matplotlib is imported by the first drawing.
 """
 
 from hil.harness.tree.pictures.html_page import html

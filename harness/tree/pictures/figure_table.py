@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 
+from hil.harness.drawing.canvas import CARD, GREEN, INK, LINE, RED, SOFT, TINT, Drawing, box, canvas, label
 from hil.harness.evaluation.limit_check import format_limits
 from hil.harness.tree.legend import legend
 from hil.harness.tree.pictures import status
-from hil.harness.tree.pictures.canvas import CARD, GREEN, INK, LINE, RED, SOFT, TINT, Drawing, box, canvas, label
 from hil.harness.tree.result import Walk
 from hil.harness.tree.text_report import (
     HEADINGS,

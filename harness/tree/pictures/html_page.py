@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from hil.harness.drawing.canvas import Drawing, sanitize, style
+from hil.harness.drawing.palette import palette
+from hil.harness.drawing.svg import inline
 from hil.harness.evaluation.limit_check import format_limits
 from hil.harness.tree.legend import legend
-from hil.harness.tree.pictures.canvas import Drawing, sanitize, style
 from hil.harness.tree.pictures.figure_table import format_target
 from hil.harness.tree.pictures.kernel_drawing import describe_corner, draw_key, draw_stages
 from hil.harness.tree.pictures.kernel_stages import KernelStages
 from hil.harness.tree.pictures.leaf_rows import LEAF_HEADINGS, leaf_rows, pale_row
-from hil.harness.tree.pictures.palette import palette
 from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, draw_scatter
-from hil.harness.tree.pictures.svg import inline
 from hil.harness.tree.pictures.tree_drawing import draw_tree
 from hil.harness.tree.result import Walk
 from hil.harness.tree.text_report import verdict_lines

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hil.harness.tree.pictures.canvas import BAR, INK, LINE, SOFT, ZERO, Drawing, canvas, label, new_figure
+from hil.harness.drawing.canvas import BAR, INK, LINE, SOFT, ZERO, Drawing, canvas, label, new_figure
 from hil.harness.tree.pictures.kernel_stages import KernelStages, Stage
 
 if TYPE_CHECKING:

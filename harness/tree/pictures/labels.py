@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from hil.harness.tree.pictures.canvas import INK, PALE, label
+from hil.harness.drawing.canvas import INK, PALE, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

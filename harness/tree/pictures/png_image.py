@@ -7,7 +7,7 @@ import io
 import numpy as np
 
 from hil.core.arrays import Array
-from hil.harness.tree.pictures.canvas import DPI, Drawing, style
+from hil.harness.drawing.canvas import DPI, Drawing, style
 from hil.harness.tree.pictures.figure_table import draw_caption, draw_heading, draw_table
 from hil.harness.tree.pictures.kernel_drawing import WIDTH, describe_corner, draw_key, draw_stages
 from hil.harness.tree.pictures.kernel_stages import KernelStages

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hil.harness.drawing.canvas import ACCENT, LINE, PALE, PAPER, RED, SOFT, Drawing, label, new_figure, sanitize
 from hil.harness.model import Scale
-from hil.harness.tree.pareto_front import pareto_front
+from hil.harness.pareto_front import pareto_front
 from hil.harness.tree.pictures import status
-from hil.harness.tree.pictures.canvas import ACCENT, LINE, PALE, PAPER, RED, SOFT, Drawing, label, new_figure, sanitize
 from hil.harness.tree.pictures.labels import place_labels
 from hil.harness.tree.result import ComparedLeaves, Leaf, LeafStatus
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hil.harness.tree.pictures.canvas import AMBER, GREEN, PALE, RED
+from hil.harness.drawing.canvas import AMBER, GREEN, PALE, RED
 from hil.harness.tree.result import Leaf, LeafStatus
 
 SIGNS = {LeafStatus.MET: "✓", LeafStatus.MISSED: "✗", LeafStatus.MISMATCH: "≠", LeafStatus.FAILED: "!"}

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hil.harness.model import Scale
-from hil.harness.number_format import fixed
-from hil.harness.tree.candidates import Settings, title
-from hil.harness.tree.pictures import status
-from hil.harness.tree.pictures.canvas import (
+from hil.harness.drawing.canvas import (
     BAR,
     CARD,
     GREEN,
@@ -27,6 +23,10 @@ from hil.harness.tree.pictures.canvas import (
     canvas,
     label,
 )
+from hil.harness.model import Scale
+from hil.harness.number_format import fixed
+from hil.harness.tree.candidates import Settings, title
+from hil.harness.tree.pictures import status
 from hil.harness.tree.pictures.tree_layout import DrawnNode, TreeItem, layout_tree
 from hil.harness.tree.result import Leaf, LeafStatus, Walk, speed_figure
 from hil.harness.tree.text_report import format_node, format_origin, summary

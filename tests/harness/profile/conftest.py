@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from hil.harness.profile.layer import Profile
+from hil.harness.profile.profile import Profile
 from hil.harness.profile.profiled_model import ProfiledModel, profile_of
 from hil.harness.vela.settings import VelaSettings
 

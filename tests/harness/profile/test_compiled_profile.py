@@ -14,7 +14,8 @@ from hil.core.errors import BadInputError
 from hil.core.tflite.model import read_model
 from hil.harness.profile.compiled_profile import profile_compiled, source_of
 from hil.harness.profile.cpu_reasons import cpu_reasons
-from hil.harness.profile.layer import Layer, Placement, Profile
+from hil.harness.profile.layer import Layer, Placement
+from hil.harness.profile.profile import Profile
 from hil.harness.profile.source import Source
 from hil.harness.profile.stored_profile import profile_from_record, profile_record, read_profile
 from hil.harness.vela.compiler import Compiled, compile_model

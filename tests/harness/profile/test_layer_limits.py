@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hil.core.errors import BadInputError
-from hil.harness.profile.layer import Profile
 from hil.harness.profile.layer_limits import LayerLimit, layer_limits, missed_limits
+from hil.harness.profile.profile import Profile
 
 
 def test_a_group_is_found_by_title_and_by_any_name_of_its_output(profile: Profile) -> None:

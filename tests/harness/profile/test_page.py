@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.harness.profile.layer import Profile
 from hil.harness.profile.modelled_cost import ModelledCost
 from hil.harness.profile.page import comparison_page, profile_page, sweep_page
 from hil.harness.profile.picture import profile_png, sweep_png
+from hil.harness.profile.profile import Profile
 from hil.harness.profile.sweep import SweepRow
 from hil.harness.vela.settings import VelaSettings
 

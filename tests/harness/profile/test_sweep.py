@@ -9,9 +9,9 @@ import pytest
 
 from hil.harness.profile.changes import effect_sentence, effects, possible_changes
 from hil.harness.profile.comparison import compare
-from hil.harness.profile.layer import Profile
 from hil.harness.profile.modelled_cost import ModelledCost, Setting, costs, modelled_cost
 from hil.harness.profile.npu_settings import all_settings, memory_modes
+from hil.harness.profile.profile import Profile
 from hil.harness.profile.sweep import SweepRow, front, sweep
 from hil.harness.profile.sweep_table import sweep_csv, sweep_lines
 from hil.harness.profile.trace_events import trace_json

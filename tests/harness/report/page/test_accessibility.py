@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hil.harness.tree.pictures.canvas import CARD, COLORS, PAPER, TINT
+from hil.harness.drawing.canvas import CARD, COLORS, PAPER, TINT
 
 if TYPE_CHECKING:
     from tests.support.browser import Browser

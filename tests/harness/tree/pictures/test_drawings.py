@@ -14,15 +14,15 @@ import pytest
 
 from hil.core.errors import BadInputError
 from hil.core.measurement import Measurement, Trust
+from hil.harness.drawing.canvas import ZERO, style
+from hil.harness.drawing.svg import inline
 from hil.harness.model import Budget, load_model_file
 from hil.harness.optimize.paths import PATHS
 from hil.harness.pipeline import surviving
 from hil.harness.tree import Leaf, LeafStatus, TrainedNode, Verdict, Walk, pictures, walk
-from hil.harness.tree.pictures.canvas import ZERO, style
 from hil.harness.tree.pictures.kernel_drawing import draw_stages, heat_colors
 from hil.harness.tree.pictures.kernel_stages import KernelStages, Stage, read_kernels
 from hil.harness.tree.pictures.scatter import LATENCY, WEIGHTS, WIDTH, draw_scatter, scatter_points
-from hil.harness.tree.pictures.svg import inline
 from hil.harness.tree.pictures.tree_drawing import draw_tree
 from hil.harness.tree.pictures.tree_layout import DrawnNode, layout_tree
 from tests.support.blobs import model_file, write

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hil.core.measurement import Measurement, Trust
+from hil.harness.drawing.canvas import style
 from hil.harness.model import Budget, Scale
 from hil.harness.tree import Leaf, LeafStatus, Verdict, Walk
-from hil.harness.tree.pictures.canvas import style
 from hil.harness.tree.pictures.scatter import LATENCY, draw_scatter, scatter_points
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.core.measurement import Measurement, Trust
-from hil.harness.tree.pareto_front import pareto_front
+from hil.harness.pareto_front import pareto_front
 from hil.harness.tree.result import Leaf, LeafStatus, speed_figure
 from hil.harness.tree.settings_search import best_of, cost
 

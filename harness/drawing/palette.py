@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hil.harness.tree.pictures.canvas import COLORS
+from hil.harness.drawing.canvas import COLORS
 
 _FONTS = """:root {
   --font: system-ui, "Segoe UI", Roboto, "DejaVu Sans", Verdana, sans-serif;

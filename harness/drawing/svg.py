@@ -13,7 +13,7 @@ import io
 import re
 import xml.etree.ElementTree as ET
 
-from hil.harness.tree.pictures.canvas import COLORS, Drawing, sanitize
+from hil.harness.drawing.canvas import COLORS, Drawing, sanitize
 
 _REFERENCE = re.compile(r"(?<=url\(#)([^)]+)|(?<=^#)(.+)")
 _COLOR = re.compile("|".join(COLORS))

@@ -1,0 +1,1 @@
+"""Drawing with Matplotlib for pictures and pages: canvas, colours, SVG."""
