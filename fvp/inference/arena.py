@@ -1,7 +1,7 @@
 """The arena of a runner: the memory for feature maps that a model needs, and the option that lets it need less.
 
     check_arena(compiled, firmware)           # before anything starts
-    raise BadInputError(..., hint=smaller_arena(firmware, compiled is not None))
+    raise BadInputError(..., hint=smaller_arena(firmware, is_compiled=True))
 
 The arena also holds TFLite Micro's own structures, so a model that passes the check may still not fit: then the
 firmware's words say so (`report.Report.shortage`).

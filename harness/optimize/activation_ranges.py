@@ -26,7 +26,7 @@ from hil.core.errors import BadInputError
 from hil.harness.optimize.keras.keras2 import import_tensorflow, import_tfmot
 from hil.harness.optimize.layers import unwrap, weight_name
 from hil.harness.optimize.network_inputs import as_inputs, as_outputs
-from hil.harness.optimize.repairs import replaced
+from hil.harness.optimize.replaced_attributes import replaced
 
 _QUANTIZERS = "tensorflow_model_optimization.python.core.quantization.keras.quantizers"
 BATCH = 32

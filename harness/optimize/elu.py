@@ -1,7 +1,7 @@
 """ELU of operators that TensorFlow's converter quantizes; its own it leaves in float.
 
-    with quantizable_elu(model):
-        int8 = to_tflite(model, "ptq", samples)
+    with quantizable_elu(model):      # while the converter traces it
+        ...
 
 elu(x) = relu(x) + alpha * (exp(x - relu(x)) - 1): the same in float, and RELU, SUB, EXP, SUB, ADD in the file.  With
 min(x, 0) in place of x - relu(x), the converter gives x the range of the minimum, without positive values.

@@ -16,7 +16,7 @@ from typing import Any
 from hil.harness.optimize.keras.keras2 import import_tfmot
 from hil.harness.optimize.layers import is_wrapped, unwrap
 from hil.harness.optimize.quantize_configs import is_several_operators, own_config
-from hil.harness.optimize.repairs import replaced
+from hil.harness.optimize.replaced_attributes import replaced
 
 _KERAS = "tensorflow_model_optimization.python.core.quantization.keras."
 _PRESERVING = {

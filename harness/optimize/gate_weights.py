@@ -1,6 +1,6 @@
 """Kernels of recurrent layers in an int8 file, found by value: the file has each gate's weights as a tensor of its own.
 
-    for found in find_gates(read_constants(int8), model):
+    for found in find_gates(constants, model):         # `core.tflite.weights.Constant` of the file
         print(found.layer, found.kernel, len(found.tensors))    # memory recurrent_kernel 4
 
 A fused LSTM holds them as inputs of one operator, an unrolled layer as weights of the products of each gate, under

@@ -18,7 +18,8 @@ from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot, quiet
 from hil.harness.optimize.layers import weight_name
 from hil.harness.optimize.per_tensor import quantize_per_tensor
 from hil.harness.optimize.quantize_configs import own_config
-from hil.harness.optimize.repairs import repairs, replaced, revive_dead_channels, settle_clusters
+from hil.harness.optimize.repairs import repairs, revive_dead_channels, settle_clusters
+from hil.harness.optimize.replaced_attributes import replaced
 
 
 def make_quantization_aware(model: Any, technique: str, enabled: Collection[str]) -> Any:

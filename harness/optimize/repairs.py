@@ -46,6 +46,7 @@ import numpy as np
 from hil.harness.model import REPAIRS
 from hil.harness.optimize.keras.keras2 import import_tfmot
 from hil.harness.optimize.layers import unwrap, weight_name
+from hil.harness.optimize.replaced_attributes import replaced
 
 _QUANTIZATION = "tensorflow_model_optimization.python.core.quantization.keras."
 _CLUSTER_PRESERVE = _QUANTIZATION + "collab_opts.cluster_preserve.cluster_preserve_quantize_registry"
@@ -117,19 +118,6 @@ def _relu_layer() -> Any:
         }
 
     return replaced(owner, replacement=replacement, custom_objects=custom_objects)
-
-
-@contextmanager
-def replaced(owner: Any, **attributes: Any) -> Iterator[None]:
-    """Sets attributes of a module or class while the block runs."""
-    saved = {name: vars(owner).get(name) for name in attributes}
-    for name, value in attributes.items():
-        setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        for name, value in saved.items():
-            setattr(owner, name, value)
 
 
 _PATCHES = {"per_channel_guess": _per_channel_guess, "shared_quantizer": _shared_quantizer, "relu_layer": _relu_layer}
