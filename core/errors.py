@@ -16,6 +16,7 @@
     ├── BuildError                      exit 2  the firmware's sources do not compile
     └── InfrastructureError             exit 3  the target or its surroundings failed; never a regression
         ├── UnavailableError                    something needed is not on this machine
+        │   └── NotStoredError                  an artifact is not in the store, and must not be made
         ├── NoMemoryError                       the machine has no more memory
         ├── ArchiveError                        a download is not what was asked for
         ├── JobError                            a command stream did not run to its end on a board
@@ -180,6 +181,10 @@ class InfrastructureError(HilError):
 
 class UnavailableError(InfrastructureError):
     """Something needed is not on this machine (QEMU, a firmware, a data set); `hint` says how to get it."""
+
+
+class NotStoredError(UnavailableError):
+    """An artifact is not in the store, where only what is there is asked for."""
 
 
 class NoMemoryError(InfrastructureError):

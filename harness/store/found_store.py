@@ -12,12 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hil.core.errors import UnavailableError
+from hil.core.errors import NotStoredError
 from hil.harness.store.store import UNKNOWN, Artifact, ArtifactRecipe, Origin, Store
-
-
-class NotStoredError(UnavailableError):
-    """An artifact is not in the store."""
 
 
 class FoundStore(Store):
