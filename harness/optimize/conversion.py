@@ -29,7 +29,7 @@ from hil.harness.optimize.elu import quantizable_elu
 from hil.harness.optimize.float_layers import float_layers
 from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet
-from hil.harness.optimize.layers import flat_layers, weight_name
+from hil.harness.optimize.layers import flat_layers, is_wrapped, weight_name
 from hil.harness.optimize.network_inputs import Progress, as_inputs, as_outputs
 from hil.harness.optimize.recurrent import has_fused, unrolled
 from hil.harness.optimize.tensor_order import in_order
@@ -54,6 +54,8 @@ def to_tflite(
     given = [array.shape[1:] for array in calibration]
     if _is_calibrated(keras_model, conversion) and (given != shapes or any(len(array) == 0 for array in calibration)):
         raise BadInputError(f"calibration samples of shapes {given}, the model takes {shapes}")
+    if conversion == "qat" and not any(is_wrapped(layer) for layer in keras_model.layers):
+        raise ConvertError("the model has no fake quantization, which the conversion qat takes its ranges from")
     forms = nonzero_offsets(keras_model), quantizable_elu(keras_model), unrolled(keras_model, conversion)
     with deferred_interrupt(), quiet() as log, forms[0], forms[1], forms[2]:
         try:

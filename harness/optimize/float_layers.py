@@ -24,13 +24,15 @@ _PRESERVING = {
     "collab_opts.cluster_preserve.cluster_preserve_quantize_registry": "ClusterPreserveQuantizeRegistry",
 }
 _INPUTS = ("InputLayer", "QuantizeLayer")
+_TRANSFORMED = ("BatchNormalization", "SeparableConv1D", "SeparableConv2D")
+"""Layers that TFMOT's transforms take, so that its registry has none of them."""
 
 
 def stays_in_float(layer: Any) -> bool:
     """Returns whether neither TFMOT nor a configuration of our own has fake quantization for a layer."""
     if own_config(layer) is not None:
         return is_several_operators(layer)
-    return not _default_registry().supports(layer)
+    return type(layer).__name__ not in _TRANSFORMED and not _default_registry().supports(layer)
 
 
 @contextmanager

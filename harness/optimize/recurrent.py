@@ -16,7 +16,8 @@ float rounding, and compared.
 
 The converter gives the output of a fused LSTM the scale of a Concatenate that reads it, and the range of an Add's sum,
 but the kernel needs the scale of the LSTM's state there: without more the file is another function (-1 to 6 dB).  So
-the output is clipped to -1 to 1, its range in any case, by an operator RELU_N1_TO_1 that has a scale of its own.
+the output is clipped to -1 to 1, its range in any case, by an operator RELU_N1_TO_1 that has a scale of its own.  So is
+that of an unrolled layer after quantization-aware training, where several fake quantizations read it.
 
 TFMOT 0.8.1 has no fake quantization for recurrent layers.  In quantization-aware training they stay in float, and the
 conversion takes the ranges of their activations from calibration samples.
@@ -67,11 +68,11 @@ def has_fused(model: Any, conversion: str) -> bool:
 def unrolled(model: Any, conversion: str) -> Iterator[None]:
     """Lets the recurrent layers that the converter does not fuse compute without a loop while the block runs.
 
-    The outputs of fused ones are clipped where a reader would change their scale.  Raises `OptimizeError` naming a
-    layer that cannot be unrolled, or whose outputs differ.
+    Outputs are clipped where a reader would change their scale.  Raises `OptimizeError` naming a layer that cannot be
+    unrolled, or whose outputs differ.
     """
     loops = [layer for layer in recurrent_layers(model) if not is_fused(layer, conversion)]
-    rescaled = [layer for layer in recurrent_layers(model) if is_fused(layer, conversion) and _is_rescaled(layer)]
+    rescaled = [layer for layer in recurrent_layers(model) if _needs_clipping(layer, conversion)]
     masks = [layer.name for layer in flat_layers(model) if type(layer).__name__ == "Masking"]
     if loops and masks:
         raise OptimizeError(f"layer {loops[0].name} gets a mask from {masks[0]}: it cannot be unrolled")
@@ -91,8 +92,24 @@ _PASSING = ("Dropout", "SpatialDropout1D", "Flatten", "Reshape")
 """Layers whose output has a scale of its own, and layers that pass on what they get."""
 
 
+def _needs_clipping(layer: Any, conversion: str) -> bool:
+    """Returns whether the output of a layer gets a wrong scale, or none, from a reader, and lies within -1 to 1.
+
+    The fake quantization of two readers, as of an average and a maximum, leaves the last step of an unrolled layer in
+    float.
+    """
+    exposed = is_fused(layer, conversion) or (conversion == "qat" and _lies_within_one(layer))
+    return exposed and _is_rescaled(layer)
+
+
+def _lies_within_one(layer: Any) -> bool:
+    parts = [layer.forward_layer, layer.backward_layer] if hasattr(layer, "forward_layer") else [layer]
+    merged = getattr(layer, "merge_mode", "concat") in ("concat", "mul", "ave")
+    return merged and all(part.activation.__name__ in ("tanh", "sigmoid") for part in parts)
+
+
 def _is_rescaled(layer: Any) -> bool:
-    """Returns whether a reader of an LSTM's output may change the scale of the output."""
+    """Returns whether a reader of the output may change its scale."""
     return not layer.return_state and any(kind not in _REQUANTIZING for kind in _reader_kinds(layer))
 
 

@@ -131,6 +131,20 @@ def test_an_lstm_that_a_concatenate_or_an_add_reads_has_the_scale_of_its_state()
     assert not any("call" in vars(layer) for layer in model.layers)
 
 
+def test_a_gru_that_an_average_and_a_maximum_read_is_quantized_whole() -> None:
+    """Before: of the ranges of both, the converter left a step of the unrolled layer without one."""
+    keras = import_keras()
+    layers = keras.layers
+    x = keras.Input(X.shape[1:])
+    states = layers.GRU(5, return_sequences=True, name="memory")(x)
+    ends = [layers.GlobalAveragePooling1D()(states), layers.GlobalMaxPooling1D()(states)]
+    model = keras.Model(x, layers.Dense(3)(layers.Concatenate()(ends)))
+    tune = FineTune(epochs=1, learning_rate=1e-3)
+    aware = apply("qat", model, Samples(X, np.arange(64) % 3), Recipe(batch_size=16, qat=tune))
+    int8 = to_tflite(aware, "qat", [X])
+    assert measure_fidelity(int8, aware, [X]).sqnr_db > 20
+
+
 def test_zeros_and_clusters_of_every_kernel_survive_pcqat() -> None:
     """Before: pruning and clustering spared recurrent layers.  `test_kinds` has an LSTM and a GRU."""
     layers = import_keras().layers
