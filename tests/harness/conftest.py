@@ -1,4 +1,4 @@
-"""Fixtures of the harness's tests: a store, an int8 file, another Vela, a fortnight of nights, a PostgreSQL server."""
+"""Fixtures of the harness's tests: store, int8 file, another Vela, fortnight of nights, PostgreSQL server, browser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -19,6 +19,9 @@ from tests.support import postgresql as support
 from tests.support.blobs import model_file, write
 from tests.support.fortnight import Fortnight, Parts, record
 
+if TYPE_CHECKING:
+    from tests.support.browser import Browser
+
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -27,6 +30,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # pytest-xdist gives each worker a folder of its own.
     shared = base.parent if base.name.startswith("popen-") else base
     return shared / "blobs-store"
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory, missing: Callable[[object], NoReturn]) -> Iterator[Browser]:
+    """One browser for all tests of a worker."""
+    pytest.importorskip("selenium")
+    from tests.support.browser import find_programs, start
+
+    programs = find_programs()
+    if programs is None:
+        missing("Chromium and its driver are not installed")
+    with start(tmp_path_factory.mktemp("browser"), programs) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
