@@ -146,6 +146,8 @@ def _verdict(model: Model, evaluator: Evaluator, policy: str, leaves: list[Leaf]
 def _distinction(met: list[Leaf]) -> str:
     """Says by what the winner is ahead of the other leaves that meet every limit."""
     winner = min(met, key=cost)
+    if len(met) == 1:
+        return f"{winner.name} alone"
     equal = [leaf for leaf in met if cost(leaf)[0] == cost(winner)[0]]
     if math.isfinite(cost(winner)[0]) and len(equal) == 1:
         return f"{winner.name} is the fastest"

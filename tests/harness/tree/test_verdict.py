@@ -18,6 +18,7 @@ def leaf(name: str, latency: float | None, weights: float, drop: float) -> Leaf:
 @pytest.mark.parametrize(
     ("leaves", "text"),
     [
+        ([("ptq", 0.2, 9, 0.0)], "ptq alone"),
         ([("ptq", 0.2, 9, 0.0), ("qat", 0.1, 9, 0.1)], "qat is the fastest"),
         ([("ptq", 0.1, 9, 0.0), ("qat", 0.1, 8, 0.1)], "of 2 equally fast, qat has the fewest encoded weights"),
         ([("ptq", 0.1, 9, 0.2), ("qat", 0.1, 9, 0.1)], "of 2 equally fast, qat has the least drop"),
