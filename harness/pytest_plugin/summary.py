@@ -1,8 +1,8 @@
 """Summary at the end of a run: a table for each model and accelerator, a row a path, and the left-out models.
 
     path   int8       drop  mismatches  cycles     ms  SRAM  cycles vs ptq
-    ptq    91.6  +0.1 ±0.2       0 / 0  59,636  0.119   5.5
-    prune  90.6  +1.0 ±0.4       0 / 0  41,780  0.084   5.5          -30 %
+    ptq    91.6  +0.1 ±0.1       0 / 0  59,301  0.119   5.5
+    prune  90.6  +1.0 ±0.4       0 / 0  43,385  0.087   5.5          -27 %
 
 Rows are made where a test ran (`row`) and drawn where the terminal is (`render`).
 """
