@@ -1,1 +1,1 @@
-"""Drawing with Matplotlib for pictures and pages: canvas, colours, SVG."""
+"""Drawing with Matplotlib for pictures and pages: canvas, colours, SVG, pixels, HTML."""

@@ -5,14 +5,13 @@ Its content policy allows its own style, by its hash, and nothing else; it has n
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
-from hil.harness.drawing.canvas import Drawing, sanitize, style
+from hil.harness.drawing.canvas import Drawing, style
+from hil.harness.drawing.html import content_hash, environment
 from hil.harness.drawing.palette import palette
 from hil.harness.drawing.svg import inline
 from hil.harness.profile.columns import cells, columns
@@ -91,17 +90,14 @@ def _render(
     rows: Sequence[PageRow],
     below: Sequence[str],
 ) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import PackageLoader
     from markupsafe import Markup
 
     css = palette() + (files("hil.harness.profile") / "page.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    environment = Environment(
-        loader=PackageLoader("hil.harness.profile", ""), autoescape=True, undefined=StrictUndefined, finalize=_printable
-    )
-    return environment.get_template("page.html.j2").render(
+    templates = environment(PackageLoader("hil.harness.profile", ""))
+    return templates.get_template("page.html.j2").render(
         title=title,
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+        policy=f"default-src 'none'; style-src '{content_hash(css)}'; base-uri 'none'; form-action 'none'",
         css=Markup(css),
         top=top,
         drawings=[Markup(drawing) for drawing in drawings],
@@ -109,7 +105,3 @@ def _render(
         rows=rows,
         remarks=below,
     )
-
-
-def _printable(value: Any) -> Any:
-    return sanitize(value) if type(value) is str else value

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hil.core.arrays import Array
-from hil.harness.drawing.canvas import DPI, Drawing, style
+from hil.harness.drawing.canvas import Drawing, style
+from hil.harness.drawing.pixels import pixels
 from hil.harness.profile.drawings import draw_layers
 from hil.harness.profile.page import sweep_drawings
 from hil.harness.profile.profile import Profile
@@ -33,14 +33,5 @@ def _png(drawings: Sequence[Drawing]) -> bytes:
     from PIL import Image
 
     written = io.BytesIO()
-    Image.fromarray(np.concatenate([_pixels(drawing) for drawing in drawings], axis=1)).save(written, "PNG")
+    Image.fromarray(np.concatenate([pixels(drawing, _SCALE) for drawing in drawings], axis=1)).save(written, "PNG")
     return written.getvalue()
-
-
-def _pixels(drawing: Drawing) -> Array:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    drawing.figure.set_dpi(DPI * _SCALE)
-    agg = FigureCanvasAgg(drawing.figure)
-    agg.draw()
-    return np.asarray(agg.buffer_rgba())[..., :3].copy()

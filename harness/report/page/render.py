@@ -5,12 +5,10 @@ Texts from outside are escaped by Jinja2, and characters that HTML does not allo
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from importlib.resources import files
 from typing import Any
 
-from hil.harness.drawing.canvas import sanitize
+from hil.harness.drawing.html import content_hash, environment
 from hil.harness.drawing.palette import palette
 from hil.harness.report.content import Content, Failure
 from hil.harness.report.page.changes import change_rows, mark_rows
@@ -30,17 +28,15 @@ _SIGNS = {"worse": "✗", "failed": "✗", "unknown": "?", "not run": "!", "good
 
 def page(content: Content) -> str:
     """Renders the page; the same content gives the same text."""
-    from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
+    from jinja2 import PackageLoader, PrefixLoader
     from markupsafe import Markup
 
     packages = {"page": "hil.harness.report.page", "tree": "hil.harness.tree.pictures"}
     loader = PrefixLoader({name: PackageLoader(package, "") for name, package in packages.items()})
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_printable, trim_blocks=True
-    )
-    environment.globals.update(format_time=format_time, format_night=format_night)
+    templates = environment(loader, trim_blocks=True)
+    templates.globals.update(format_time=format_time, format_night=format_night)
     css, script = palette() + _read("page.css"), "".join(_read(name) for name in _SCRIPTS)
-    return environment.get_template("page/page.html.j2").render(
+    return templates.get_template("page/page.html.j2").render(
         policy=_policy(css, script), css=Markup(css), script=Markup(script), **_values(content)
     )
 
@@ -76,18 +72,10 @@ def _log_lines(failure: Failure, failures: int) -> list[str]:
 
 def _policy(css: str, script: str) -> str:
     return (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(css)}'; "
+        f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(css)}'; "
         "connect-src 'none'; img-src 'none'; base-uri 'none'; form-action 'none'"
     )
 
 
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
 def _read(name: str) -> str:
     return (files("hil.harness.report.page") / name).read_text(encoding="utf-8")
-
-
-def _printable(value: Any) -> Any:
-    return sanitize(value) if type(value) is str else value

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hil.harness.drawing.canvas import Drawing, sanitize, style
+from hil.harness.drawing.canvas import Drawing, style
+from hil.harness.drawing.html import environment
 from hil.harness.drawing.palette import palette
 from hil.harness.drawing.svg import inline
 from hil.harness.evaluation.limit_check import format_limits
@@ -26,14 +27,13 @@ from hil.harness.tree.training_report import training_rows
 
 def html(found: Walk, kernel: KernelStages | None = None) -> str:
     """Renders the page; the same walk gives the same text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import PackageLoader
     from markupsafe import Markup
 
-    loader = PackageLoader("hil.harness.tree.pictures", "")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, finalize=_printable)
+    templates = environment(PackageLoader("hil.harness.tree.pictures", ""))
     with style():
         drawings = _drawings(found, kernel)
-    return environment.get_template("page.html.j2").render(
+    return templates.get_template("page.html.j2").render(
         walk=found,
         kernel=kernel,
         palette=Markup(palette()),
@@ -48,11 +48,6 @@ def html(found: Walk, kernel: KernelStages | None = None) -> str:
         identity=[(name.replace("_", " "), value) for name, value in found.identity.items()],
         **drawings,
     )
-
-
-def _printable(value: Any) -> Any:
-    """Replaces characters that XML does not allow; drawings have none."""
-    return sanitize(value) if type(value) is str else value
 
 
 def _drawings(found: Walk, kernel: KernelStages | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.harness.drawing.canvas import DPI, Drawing, style
+from hil.harness.drawing.pixels import pixels
 from hil.harness.tree.pictures.figure_table import draw_caption, draw_heading, draw_table
 from hil.harness.tree.pictures.kernel_drawing import WIDTH, describe_corner, draw_key, draw_stages
 from hil.harness.tree.pictures.kernel_stages import KernelStages
@@ -45,19 +46,10 @@ def _rows(found: Walk, kernel: KernelStages | None) -> list[list[Array]]:
         text = f"{kernel.layer} on the way to {kernel.leaf}. {describe_corner(kernel)}; counts are of the whole kernel"
         drawings += [[draw_caption(text, full)], [draw_key()], draw_stages(kernel)]
     drawings += [[draw_caption("All leaves. ", full)], [draw_table(found, full)]]
-    return [[_pixels(drawing, _scale(row, full)) for drawing in row] for row in drawings]
+    return [[pixels(drawing, _scale(row, full)) for drawing in row] for row in drawings]
 
 
 def _scale(row: list[Drawing], full: float) -> float:
     """Returns the scale that makes a row as wide as the image, if it fills more than half of it."""
     factor = full / sum(DPI * drawing.figure.get_figwidth() for drawing in row)
     return SCALE * (min(_MOST, factor) if factor < 2 else 1)
-
-
-def _pixels(drawing: Drawing, scale: float) -> Array:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    drawing.figure.set_dpi(DPI * scale)
-    agg = FigureCanvasAgg(drawing.figure)
-    agg.draw()
-    return np.asarray(agg.buffer_rgba())[..., :3].copy()
