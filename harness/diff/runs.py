@@ -36,7 +36,7 @@ from hil.core.tflite.model import view_model
 from hil.harness.diff.cpu_kernels import trace_kernels
 from hil.harness.diff.trace import Trace, TracedTensor, trace_compiled, trace_reference
 from hil.harness.vela.compiler import Compiled, compile_model
-from hil.harness.vela.debug_database import read_mapping
+from hil.harness.vela.debug_database import read_mapping, read_tables
 from hil.harness.vela.mapping import MappedCommand, stream_names
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.disassembly.listing import Listing, list_compiled
@@ -182,7 +182,7 @@ class RunTracer:
         beside = path.with_name(path.stem.removesuffix("_vela") + "_debug.xml")
         if beside.is_file():
             try:
-                mapping = read_mapping(beside.read_text(encoding="utf-8"), source)
+                mapping = read_mapping(read_tables(beside.read_text(encoding="utf-8")), source)
             except _DAMAGE as error:
                 raise BadInputError(f"{beside} is no debug database of this model: {error}") from error
             if _places(mapping) == _operations(listings).keys():

@@ -27,7 +27,7 @@ from hil.core.errors import BadInputError, CompileError, WorkerDiedError
 from hil.core.tflite.entry_points import first_alone
 from hil.core.tflite.memory_plan import without_plan
 from hil.core.worker import Worker
-from hil.harness.vela.debug_database import read_mapping
+from hil.harness.vela.debug_database import read_mapping, read_tables
 from hil.harness.vela.estimates import OperatorEstimate, read_estimates
 from hil.harness.vela.mapping import MappedCommand
 from hil.harness.vela.read_only_data import read_only_bytes
@@ -240,7 +240,7 @@ def _refuse(answer: Mapping[str, Any], name: str, settings: VelaSettings) -> Non
 def _compiled(source: Signature, blobs: list[bytes], log: str) -> Compiled:
     model, summary, *debug = blobs
     placed = read_signature(model, "Vela's output")
-    mapping = read_mapping(debug[0].decode(), source) if debug else None
+    tables = read_tables(debug[0].decode()) if debug else None
     row = next(csv.DictReader(io.StringIO(summary.decode())))
 
     def kib(column: str) -> int:
@@ -263,9 +263,9 @@ def _compiled(source: Signature, blobs: list[bytes], log: str) -> Compiled:
             cpu_operators=placed.cpu_operators,
             npu_operators=_without(source.operators, placed.cpu_operators),
         ),
-        mapping,
+        None if tables is None else read_mapping(tables, source),
         log,
-        read_estimates(debug[0].decode()) if debug else (),
+        () if tables is None else read_estimates(tables),
     )
 
 

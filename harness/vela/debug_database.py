@@ -25,15 +25,16 @@ from hil.harness.vela.mapping import MappedCommand
 from hil.targets.execution.signature import Signature
 
 DatabaseRow = dict[str, str]
+Tables = Mapping[str, list[DatabaseRow]]
+"""Rows by table."""
 _ASSEMBLED = ("CONCATENATION", "PACK", "PAD", "PADV2", "MIRROR_PAD")
 """Operators whose output several operations write in parts, at places that only `perf_debug` knows."""
 
 
-def read_mapping(xml: str, source: Signature) -> tuple[MappedCommand, ...]:
+def read_mapping(tables: Tables, source: Signature) -> tuple[MappedCommand, ...]:
     """The mapping of all command streams, in order; `source` is the signature of the model that was compiled."""
-    tables = read_tables(xml)
     streams = sorted({int(row["id"]) for row in tables.get("cmdstream", [])})
-    origin = {row["id"]: int(row.get("ext_key", -1)) for row in tables.get("source", [])}
+    origin = operator_indices(tables)
     optimised = {row["id"]: row for row in tables.get("optimised", [])}
     names = _tensor_names(tables)
     details = {row["id"]: row for row in tables.get("perf_debug", [])}
@@ -89,7 +90,7 @@ def _own_outputs(
     return found
 
 
-def _tensor_names(tables: Mapping[str, list[DatabaseRow]]) -> dict[str, str]:
+def _tensor_names(tables: Tables) -> dict[str, str]:
     """Scheduled operator -> the tensor it writes, that of the last operator fused into it."""
     own = {row["id"]: row["name"] for row in tables.get("perf", [])}
     names = dict(own)
@@ -99,8 +100,13 @@ def _tensor_names(tables: Mapping[str, list[DatabaseRow]]) -> dict[str, str]:
     return names
 
 
-def read_tables(xml: str) -> dict[str, list[DatabaseRow]]:
-    """Rows of each table by its name."""
+def operator_indices(tables: Tables) -> dict[str, int]:
+    """Indices of the int8 file's operators by their id in the database, -1 where unknown."""
+    return {row["id"]: int(row.get("ext_key", -1)) for row in tables.get("source", [])}
+
+
+def read_tables(xml: str) -> Tables:
+    """Reads the file's tables, for `read_mapping` and `hil.harness.vela.estimates`."""
     root = ElementTree.fromstring(xml)
     return {
         table.get("name", ""): list(csv.DictReader(io.StringIO((table.text or "").strip())))

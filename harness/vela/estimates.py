@@ -1,8 +1,9 @@
 """Vela's own estimate of an operator's cycles, from its debug database (tables `perf` and `source`).
 
-    read_estimates(xml)        # (OperatorEstimate(operator_index=0, cycles=14752), ...)
+    read_estimates(tables)        # (OperatorEstimate(operator_index=0, cycles=14752), ...)
 
-The C++ core alone writes it, and for a model with several subgraphs of the last one only.
+`tables` are those of `debug_database.read_tables`.  The C++ core alone writes it, for several subgraphs of the last one
+only.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from hil.harness.vela.debug_database import read_tables
+from hil.harness.vela.debug_database import Tables, operator_indices
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,9 @@ class OperatorEstimate:
     cycles: int
 
 
-def read_estimates(xml: str) -> tuple[OperatorEstimate, ...]:
+def read_estimates(tables: Tables) -> tuple[OperatorEstimate, ...]:
     """Estimates by operator, in the order of the model; none if the database has none."""
-    tables = read_tables(xml)
-    origin = {row["id"]: int(row.get("ext_key", -1)) for row in tables.get("source", [])}
+    origin = operator_indices(tables)
     found: Counter[int] = Counter()
     for row in tables.get("perf", []):
         found[origin.get(row.get("source_id", ""), -1)] += round(float(row.get("op_cycles") or 0))
