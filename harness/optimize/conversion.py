@@ -56,8 +56,13 @@ def to_tflite(
         raise BadInputError(f"calibration samples of shapes {given}, the model takes {shapes}")
     if conversion == "qat" and not any(is_wrapped(layer) for layer in keras_model.layers):
         raise ConvertError("the model has no fake quantization, which the conversion qat takes its ranges from")
-    forms = nonzero_offsets(keras_model), quantizable_elu(keras_model), unrolled(keras_model, conversion)
-    with deferred_interrupt(), quiet() as log, forms[0], forms[1], forms[2]:
+    with (
+        deferred_interrupt(),
+        quiet() as log,
+        nonzero_offsets(keras_model),
+        quantizable_elu(keras_model),
+        unrolled(keras_model, conversion),
+    ):
         try:
             content = bytes(_converter(keras_model, conversion, calibration, progress).convert())
             if conversion in litert.RECIPES:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hil.harness.number_format import listed
+from hil.harness.profile.layer import Placement
 from hil.harness.profile.modelled_cost import ModelledCost, Outcome, Setting, costs
 from hil.harness.profile.npu_settings import memory_modes, other_strategy
 from hil.harness.profile.profile import Profile
@@ -104,11 +105,7 @@ def _phrase(effect: Effect, relative: float, profile: Profile) -> str:
         ("read-only data", cost.read_only_bytes - profile.read_only_bytes),
     )
     notes = [f"{name} {size / 1024:+,.1f} KiB" for name, size in sizes if abs(size) >= _LEAST_BYTES]
-    notes += ["more on the CPU"] if cost.cpu_operators > _on_cpu(profile) else []
+    notes += ["more on the CPU"] if cost.cpu_operators > len(profile.of(Placement.CPU)) else []
     beside = f" ({', '.join(notes)})" if notes else ""
     percent = f" {100 * relative:+.1f} %" if relative else ""
     return f"{effect.change.name}{percent}{beside}"
-
-
-def _on_cpu(profile: Profile) -> int:
-    return sum(layer.placement.value == "CPU" for layer in profile.layers)

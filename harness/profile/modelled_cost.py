@@ -8,17 +8,18 @@ Several at a time (`costs`) have a process of Vela's each, and come as they are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from queue import SimpleQueue
 
 from hil.core.errors import BadInputError, CompileError
+from hil.core.npu_config import NpuConfig
 from hil.core.worker import Worker
 from hil.harness.compute import usable_cores
 from hil.harness.profile.layer_rows import constants_in_sram
 from hil.harness.profile.modelled_cycles import modelled_cycles
-from hil.harness.vela.compiler import VelaProcess, VelaSummary, compile_model
+from hil.harness.vela.compiler import AskVela, VelaProcess, compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.timing.memory_system import MemorySystem
 
@@ -56,10 +57,25 @@ Outcome = ModelledCost | str
 """A cost, or the reason for which there is none."""
 
 
-def modelled_cost(int8: bytes, settings: VelaSettings, name: str) -> ModelledCost:
-    """Compiles and models; raises as `hil.harness.vela.compiler.compile_model`."""
-    compiled = compile_model(int8, settings, name=name, mapped=False)
-    return _cost(modelled_cycles(compiled.model, settings), compiled.summary, MemorySystem.of(settings))
+def modelled_cost(
+    int8: bytes,
+    settings: VelaSettings,
+    name: str,
+    ask: AskVela | None = None,
+    cycles_of: Callable[[bytes, NpuConfig], int] = modelled_cycles,
+) -> ModelledCost:
+    """Compiles, by `ask`, and models; raises as `hil.harness.vela.compiler.compile_model`."""
+    compiled = compile_model(int8, settings, name=name, ask=ask, mapped=False)
+    summary, in_sram = compiled.summary, constants_in_sram(MemorySystem.of(settings))
+    return ModelledCost(
+        cycles_of(compiled.model, settings),
+        summary.clock_hz,
+        summary.sram_bytes + in_sram * summary.read_only_bytes,
+        summary.dram_bytes,
+        0 if in_sram else summary.on_chip_flash_bytes + summary.off_chip_flash_bytes,
+        summary.read_only_bytes,
+        len(summary.cpu_operators),
+    )
 
 
 class _CostProcesses:
@@ -69,10 +85,12 @@ class _CostProcesses:
         self._vela, self._timing = VelaProcess(), Worker("hil.harness.profile.cycles_child:model_in_child")
 
     def cost(self, one: Setting, name: str) -> ModelledCost:
-        """As `modelled_cost`."""
-        compiled = compile_model(one.int8, one.settings, name=name, ask=self._vela.ask, mapped=False)
-        answer, _ = self._timing.request(vars(one.settings.plain), [compiled.model])
-        return _cost(answer["cycles"], compiled.summary, MemorySystem.of(one.settings))
+        """As `modelled_cost`, in these processes."""
+        return modelled_cost(one.int8, one.settings, name, self._vela.ask, self._cycles)
+
+    def _cycles(self, compiled: bytes, npu: NpuConfig) -> int:
+        answer, _ = self._timing.request(vars(npu.plain), [compiled])
+        return int(answer["cycles"])
 
     def close(self) -> None:
         """Ends both."""
@@ -108,16 +126,3 @@ def costs(wanted: Sequence[Setting], name: str, jobs: int = 0) -> Iterator[tuple
         pool.shutdown(wait=False, cancel_futures=True)
         for process in made:
             process.close()
-
-
-def _cost(taken: int, summary: VelaSummary, memory: MemorySystem) -> ModelledCost:
-    in_sram = constants_in_sram(memory)
-    return ModelledCost(
-        taken,
-        summary.clock_hz,
-        summary.sram_bytes + in_sram * summary.read_only_bytes,
-        summary.dram_bytes,
-        0 if in_sram else summary.on_chip_flash_bytes + summary.off_chip_flash_bytes,
-        summary.read_only_bytes,
-        len(summary.cpu_operators),
-    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hil.harness.vela.mapping import MappedCommand
 from hil.npu.disassembly.instruction import Instruction
 from hil.npu.disassembly.listing import Listing
-from hil.npu.stream.operations import BlockOperation, Convolution, Windowed
+from hil.npu.stream.operations import BlockOperation, Dma, Kind, Windowed
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def owners(listing: Listing, commands: Commands) -> tuple[Owner | None, ...]:
     following: Owner | None = None
     for place in reversed(range(len(found))):
         instruction = listing.instructions[place]
-        if instruction.operation.kind.value == "dma":
+        if isinstance(instruction.operation, Dma):
             used_by = None if instruction.used_by is None else found[instruction.used_by]
             found[place] = used_by or following or next((one for one in reversed(found[:place]) if one), None)
         following = found[place] or following
@@ -65,6 +65,5 @@ def macs_of(operation: BlockOperation) -> int:
     """Multiplications of an operation: of a convolution over the whole depth, of a pool over one channel."""
     if not isinstance(operation, Windowed):
         return 0
-    over_depth = isinstance(operation, Convolution) and operation.kind.value == "conv"
-    depth = operation.ifm.shape[2] if over_depth or operation.kind.value == "reduce_sum" else 1
+    depth = operation.ifm.shape[2] if operation.kind in (Kind.CONV, Kind.REDUCE_SUM) else 1
     return operation.ofm.elements * operation.kernel.height * operation.kernel.width * depth
