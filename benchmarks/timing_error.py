@@ -37,6 +37,10 @@ from hil.npu.vela_output import NpuOperator, read_compiled
 Memories = Callable[[MemorySystem], MemorySystem]
 
 
+def _same(memory: MemorySystem) -> MemorySystem:
+    return memory
+
+
 @dataclass(frozen=True)
 class Point:
     """A published point: ACTIVE cycles, beats (AXI0 read, write, AXI1 read; () if not published), and the setting."""
@@ -83,7 +87,9 @@ def main() -> int:
     parser.add_argument("--ablation", action="store_true", help="also turn off the effects, one at a time")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
-    shared, vela = Path(os.environ["HIL_TEST_DATA"]), OtherVela(options.vela)
+    shared, vela = Path(os.environ.get("HIL_TEST_DATA", "")), OtherVela(options.vela)
+    if not (shared / "reference" / "fvp_u55.csv").is_file():
+        parser.error("HIL_TEST_DATA names no folder with reference/fvp_u55.csv")
     if options.install:
         vela.install(lambda line: print(line, file=sys.stderr))
     published = list(points(shared / "reference" / "fvp_u55.csv"))
@@ -141,7 +147,7 @@ def _model(network: str, shared: Path) -> bytes | None:
 def rows(
     published: Iterable[Point],
     programs: dict[tuple[str, int], tuple[Program, int]],
-    memories: Memories = lambda memory: memory,
+    memories: Memories = _same,
 ) -> Iterator[Row]:
     """Yields the points that can be modelled, with `memories` applied to the memory behind timing adapters."""
     for point in published:
@@ -178,10 +184,6 @@ def _one(index: int, **changes: float) -> Memories:
     return changed
 
 
-def _same(memory: MemorySystem) -> MemorySystem:
-    return memory
-
-
 def _bytes_alone(*arguments: object) -> traffic.Access:
     """`traffic._access` for a memory whose rows have no ends: bytes in whole beats."""
     feature_map, rows_, columns, channels, beat_bytes, brick = arguments
@@ -211,7 +213,10 @@ EFFECTS: dict[str, tuple[Memories, Callable[[], AbstractContextManager[object]]]
     "wait for the last block": (_same, lambda: patch.object(model, "_drain", lambda *_: 0)),
     "first read of the IFM": (_same, lambda: patch.object(model, "_fill", lambda *_: 0)),
 }
-"""Effects by name: how to turn one off in the memories, or in the model."""
+"""Effects by name: how to turn one off in the memories, or in the model.
+
+An effect is a rule inside the model, which has no switch for it: the ablation replaces the rule while it runs.
+"""
 
 
 def _ablated(

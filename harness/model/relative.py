@@ -1,7 +1,9 @@
 """Relative file names in a model file: they begin at the folder of the file in which they stand.
 
-with names_beside(Path("models/flowers.py")):
-    beside("images/{split}")        # models/images/{split}
+    with names_beside(Path("models/flowers.py")):
+        beside("images/{split}")        # models/images/{split}
+
+Outside of such a block they begin at the working folder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Attributes of TFMOT's modules and classes, replaced while a block runs.
 
-with replaced(module, supports=mine):
-    ...
+    with replaced(module, supports=mine):
+        ...
+
+They must be attributes of the module or class itself: an inherited one would be None afterwards.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Settings of Vela that fit together: accelerators, memory modes and system configurations of a family.
 
-[settings.title for settings in all_settings()]      # those of every U55 and U65 that Vela takes
+    [settings.title for settings in all_settings()]      # those of every U55 and U65 that Vela takes
+
+`hil.npu.timing.memory_system` knows which memories fit an accelerator.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """The model that `hil profile` profiles: an int8 file, a Vela output, a model file on a path, or a stored profile.
 
-profile_of(ProfiledModel("resnet8.tflite", int8), settings)
+    profile_of(ProfiledModel("resnet8.tflite", int8), settings)
+
+An int8 model is compiled first, with the mapping of operations to its operators.
 """
 
 from __future__ import annotations

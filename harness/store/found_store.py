@@ -1,9 +1,11 @@
 """A store that makes nothing: for what is there already, such as leaves that an earlier walk trained.
 
-from hil.harness.pipeline import Pipeline
+    from hil.harness.pipeline import Pipeline
 
-pipeline = Pipeline(FoundStore(root))
-pipeline.int8(model, "qat")        # NotStoredError if it, or a step before it, is not in the store
+    pipeline = Pipeline(FoundStore(root))
+    pipeline.int8(model, "qat")        # NotStoredError if it, or a step before it, is not in the store
+
+The builders of `Pipeline` are never called; reading is as in `Store`.
 """
 
 from __future__ import annotations
