@@ -72,14 +72,14 @@ def profile(
         run_sweep(loaded, vela, settings, output or [], jobs or 0, as_json=as_json)
         return
     settings = profiled_model.settings_for(loaded, vela, settings)
-    _profile(loaded, settings, vela, against, output or [], trace, jobs or 0, quick=quick, as_json=as_json)
+    other = None if against is None else profiled_model.other_profile(against, vela, settings, models, store)
+    _profile(loaded, settings, other, output or [], trace, jobs or 0, quick=quick, as_json=as_json)
 
 
 def _profile(
     loaded: ProfiledModel,
     settings: VelaSettings,
-    vela: VelaOptions,
-    against: str | None,
+    other: Profile | None,
     outputs: list[Path],
     trace: Path | None,
     jobs: int,
@@ -96,7 +96,6 @@ def _profile(
     found = profile_of(loaded, settings)
     if trace:
         write_output(trace, trace_json(found).encode())
-    other = None if against is None else profiled_model.other_profile(against, vela, settings)
     effects = () if quick or other or loaded.is_compiled or not found.cycles else _effects(loaded, settings, jobs)
     record = profile_record(found) | {"changes": [effect_record(effect, found) for effect in effects]}
     if other:

@@ -52,7 +52,7 @@ def settings_for(loaded: ProfiledModel, vela: VelaOptions, settings: VelaSetting
     return settings if vela.accelerator else settings.for_accelerator(own)
 
 
-def other_profile(against: str, vela: VelaOptions, settings: VelaSettings) -> Profile:
+def other_profile(against: str, vela: VelaOptions, settings: VelaSettings, models: Path, store: Path | None) -> Profile:
     """The profile to compare with: a stored one, or that of another model with the same settings."""
     from hil.harness.profile.profiled_model import profile_of
     from hil.harness.profile.stored_profile import read_profile
@@ -60,7 +60,7 @@ def other_profile(against: str, vela: VelaOptions, settings: VelaSettings) -> Pr
     path = Path(against)
     if path.suffix == ".json":
         return read_profile(path)
-    loaded = load(against, None, arguments.MODELS, None)
+    loaded = load(against, None, models, store)
     return profile_of(loaded, settings_for(loaded, vela, settings))
 
 

@@ -118,3 +118,13 @@ def test_a_model_file_compares_with_its_techniques_in_the_store(tmp_path: Path, 
     techniques = {one["name"]: one for one in record["changes"] if one["kind"] == "technique"}
     assert "ptq" in techniques
     assert "pcqat" not in techniques  # it would have to be trained
+
+
+def test_the_other_model_is_searched_in_the_folders_that_are_named(
+    tmp_path: Path, store: Path, blobs_int8: Path
+) -> None:
+    folder = write(tmp_path, {"nets/blobs.py": model_file()})
+    named = ("--models", "nets", "--store", store)
+    done = profile(blobs_int8, "--against", "blobs", *named, "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert {pair["change"] for pair in json.loads(done.stdout)["pairs"]} == {0}
