@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from hil.core.errors import NoReferenceError, UntrustedError
 from hil.core.measurement import Measurement, Trust
 from hil.harness.model import Budget, Scale
-from hil.harness.model.definition import OF_METRIC
+from hil.harness.model.budget import OF_METRIC
 from hil.harness.model.metric import SHARE
 from hil.harness.number_format import fixed
 

@@ -16,21 +16,13 @@ TensorFlow is only imported inside the functions: listing the models of a folder
 """
 
 from hil.core.arrays import Array
-from hil.harness.model.definition import (
-    LOSSES,
-    PALETTE,
-    REPAIRS,
-    SCHEDULES,
-    SPARSITY_BY,
-    Budget,
-    Dataset,
-    FineTune,
-    Model,
-    Recipe,
-)
+from hil.harness.model.budget import Budget
+from hil.harness.model.dataset import Dataset
+from hil.harness.model.definition import LOSSES, Model
 from hil.harness.model.files import discover, discover_loadable, find, load_model_file, sibling
 from hil.harness.model.folders import image_folder, wav_folder
 from hil.harness.model.metric import METRICS, Metric, MetricFunction, NamedMetric, Scale
+from hil.harness.model.recipe import PALETTE, REPAIRS, SCHEDULES, SPARSITY_BY, FineTune, Recipe
 
 __all__ = [
     "LOSSES",

@@ -19,7 +19,8 @@ from types import ModuleType
 from hil.core.errors import BadInputError, HilError
 from hil.core.tflite.model import require_tflite
 from hil.harness.model import definition
-from hil.harness.model.definition import LEAVES, Model
+from hil.harness.model.definition import Model
+from hil.harness.model.recipe import LEAVES
 from hil.harness.model.relative import names_beside
 
 _HEAD = 64

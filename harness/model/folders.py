@@ -23,7 +23,7 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, UnavailableError
-from hil.harness.model.definition import SPLITS, Dataset
+from hil.harness.model.dataset import SPLITS, Dataset
 from hil.harness.model.relative import beside
 
 BATCH = 256

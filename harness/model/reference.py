@@ -10,15 +10,14 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from hil.harness.model import definition
+from hil.harness.model import Budget, Dataset, FineTune, Model, Recipe
 
-CLASSES = ("Model", "Dataset", "Recipe", "FineTune", "Budget")
+CLASSES = (Model, Dataset, Recipe, FineTune, Budget)
 _TITLE = """# Reference: Model, Dataset, Recipe, FineTune, Budget
 
 Every field of a [model file](models.md), with its default and unit. `python -m hil.harness.model.reference` makes this
-page from the docstrings in `harness/model/definition.py`.
+page from the docstrings of the dataclasses.
 
 ```python
 from hil.harness.model import Budget, Dataset, FineTune, Model, Recipe
@@ -39,8 +38,14 @@ class Field:
 
 def reference() -> str:
     """The page, in Markdown; raises `ValueError` for a field without a docstring."""
-    classes = {node.name: node for node in _tree().body if isinstance(node, ast.ClassDef)}
-    return _TITLE + "".join(_section(classes[name]) for name in CLASSES)
+    return _TITLE + "".join(_section(class_node(of)) for of in CLASSES)
+
+
+def class_node(of: type) -> ast.ClassDef:
+    """Returns the definition of a class as a syntax tree, in which its fields' docstrings stand."""
+    node = ast.parse(inspect.getsource(of)).body[0]
+    assert isinstance(node, ast.ClassDef)
+    return node
 
 
 def fields_of(node: ast.ClassDef) -> Iterator[Field]:
@@ -54,10 +59,6 @@ def fields_of(node: ast.ClassDef) -> Iterator[Field]:
                     yield Field(name, _default(statement.value), unit.rstrip("."), meaning)
                 case _:
                     raise ValueError(f"{node.name}.{name} has no docstring")
-
-
-def _tree() -> ast.Module:
-    return ast.parse(Path(definition.__file__).read_text())
 
 
 def _default(value: ast.expr | None) -> str:

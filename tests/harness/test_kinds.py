@@ -13,7 +13,7 @@ import pytest
 
 from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.metrics.accuracy import Accuracy
-from hil.harness.model.definition import LEAVES
+from hil.harness.model.recipe import LEAVES
 from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import Store
 from hil.harness.vela.settings import VelaSettings

@@ -8,21 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from hil.harness.model import definition
-from hil.harness.model.reference import CLASSES, fields_of, reference
+from hil.harness.model.reference import CLASSES, class_node, fields_of, reference
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference.md"
-NODES = {node.name: node for node in ast.parse(Path(definition.__file__).read_text()).body if hasattr(node, "name")}
 
 
 def test_the_page_is_what_the_docstrings_say() -> None:
     assert PAGE.read_text() == reference(), "python -m hil.harness.model.reference > docs/reference.md"
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_every_field_is_explained_and_every_number_has_a_unit(name: str) -> None:
-    described = {field.name: field for field in fields_of(NODES[name])}
-    declared = dataclasses.fields(getattr(definition, name))
+@pytest.mark.parametrize("of", CLASSES)
+def test_every_field_is_explained_and_every_number_has_a_unit(of: type) -> None:
+    described = {field.name: field for field in fields_of(class_node(of))}
+    declared = dataclasses.fields(of)
     assert [*described] == [field.name for field in declared]
     numbers = [field.name for field in declared if str(field.type).split(" ")[0] in ("int", "float")]
     assert not [field for field in numbers if not described[field].unit]

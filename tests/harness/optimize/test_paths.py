@@ -8,7 +8,7 @@ import pytest
 
 from hil.core.errors import BadInputError
 from hil.harness.model import Recipe
-from hil.harness.model.definition import LEAVES, STEPS
+from hil.harness.model.recipe import LEAVES, STEPS
 from hil.harness.optimize import paths
 
 
