@@ -21,7 +21,6 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import HilError
-from hil.harness.builders import KERAS
 from hil.harness.model import Dataset, FineTune, Model, Recipe
 from hil.harness.optimize.conversion import to_tflite
 from hil.harness.optimize.fidelity import COMPARED, Fidelity, measure_fidelity, shortfall
@@ -29,6 +28,7 @@ from hil.harness.optimize.keras.hdf5_file import load_model
 from hil.harness.optimize.keras.keras2 import import_keras, quiet
 from hil.harness.optimize.paths import PATHS, conversion, path_of, training_node
 from hil.harness.pipeline import Pipeline
+from hil.harness.pipeline.builders import KERAS
 from hil.harness.store.store import Store
 
 SAMPLES, CLASSES = 2000, 6

@@ -16,12 +16,12 @@ from functools import cached_property
 from typing import Any
 
 from hil.harness.attribution.parts import Part
-from hil.harness.builders import TFLITE
 from hil.harness.comparison.recipe_changes import SettingChange, recipe_changes, settings_of
 from hil.harness.evaluation.identity import data_identity, training_identity
 from hil.harness.model import FineTune, Model, Recipe
 from hil.harness.optimize.paths import PATHS, PRUNING
 from hil.harness.pipeline import Pipeline
+from hil.harness.pipeline.builders import TFLITE
 
 _OF_STEP = frozenset(field.name for field in fields(FineTune))
 """Settings that a step has of its own; the others are the recipe's, and the same in each step that uses them."""

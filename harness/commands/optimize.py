@@ -42,13 +42,13 @@ def optimize(
 ) -> None:
     """Take a model along one path; trains only what the store does not have yet."""
     from hil.core.errors import BadInputError
-    from hil.harness.builders import TFLITE
     from hil.harness.compute import choose_compute
     from hil.harness.export import FORMATS, export
     from hil.harness.model import find
     from hil.harness.optimize.paths import path_of
     from hil.harness.output_file import check_output, write_output
     from hil.harness.pipeline import Pipeline, surviving
+    from hil.harness.pipeline.builders import TFLITE
     from hil.harness.progress import LineProgress
     from hil.harness.tree.candidates import with_settings
 

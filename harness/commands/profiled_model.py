@@ -65,8 +65,8 @@ def other_profile(against: str, vela: VelaOptions, settings: VelaSettings, model
 
 
 def _int8(model: Model, leaf: str, store: Path | None) -> bytes:
-    from hil.harness.builders import TFLITE
     from hil.harness.pipeline import Pipeline
+    from hil.harness.pipeline.builders import TFLITE
     from hil.harness.progress import LineProgress
 
     with contextlib.closing(LineProgress()) as progress:
@@ -76,9 +76,9 @@ def _int8(model: Model, leaf: str, store: Path | None) -> bytes:
 def _stored(model: Model, leaf: str, store: Path | None) -> dict[str, bytes]:
     """The int8 files of other leaves that are in the store."""
     from hil.core.errors import NotStoredError
-    from hil.harness.builders import TFLITE
     from hil.harness.optimize.paths import PATHS
     from hil.harness.pipeline import Pipeline
+    from hil.harness.pipeline.builders import TFLITE
     from hil.harness.store.found_store import FoundStore
 
     pipeline = Pipeline(FoundStore(arguments.open_store(store).root))

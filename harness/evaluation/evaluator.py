@@ -22,7 +22,6 @@ import numpy as np
 
 from hil.core.arrays import Array
 from hil.core.errors import MismatchError
-from hil.harness.builders import TFLITE
 from hil.harness.evaluation import parity
 from hil.harness.evaluation.cost import Latency, Memory, WholeLatency, latency_of, memory_of
 from hil.harness.evaluation.parity import Parity
@@ -34,6 +33,7 @@ from hil.harness.model.metric import other_outputs
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.paths import path_of, training_node
 from hil.harness.pipeline import Pipeline, surviving
+from hil.harness.pipeline.builders import TFLITE
 from hil.harness.profile.profile import Profile
 from hil.harness.profile.profiled_model import profile_of_compiled
 from hil.harness.store.store import Origin

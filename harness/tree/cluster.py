@@ -28,7 +28,7 @@ from hil.core.error_json import error_as_json, error_of_json
 from hil.core.errors import HilError, InfrastructureError, UnavailableError
 from hil.core.worker import Worker
 from hil.harness.compute import compute_of_json
-from hil.harness.step_process import patience_s
+from hil.harness.pipeline.step_process import patience_s
 from hil.harness.tree.executor import HANDLER, EventHandler, Executor, TaskEnded, TaskProgress, TaskStarted
 from hil.harness.tree.tasks import Task, result_of_json
 

@@ -14,12 +14,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from hil.core.errors import HilError, InfrastructureError, WorkerDiedError
-from hil.harness.builders import HISTORY
 from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import Budget, Model
 from hil.harness.optimize.paths import path_of
 from hil.harness.optimize.training_history import read_history
-from hil.harness.step_process import crash_error
+from hil.harness.pipeline.builders import HISTORY
+from hil.harness.pipeline.step_process import crash_error
 from hil.harness.store.store import Artifact, ArtifactRecipe
 from hil.harness.tree.candidates import Candidate, SettledNode, settled_node, with_settings
 from hil.harness.tree.executor import Executor, TaskEnded, TaskProgress, TaskStarted

@@ -22,10 +22,10 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.core.tflite.weights import read_tflite
-from hil.harness.builders import KERAS, TFLITE
 from hil.harness.model import Model
 from hil.harness.optimize.paths import training_node
 from hil.harness.pipeline import surviving
+from hil.harness.pipeline.builders import KERAS, TFLITE
 from hil.harness.tree.candidates import with_settings
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from hil.core.errors import LostError
-from hil.harness.builders import PROMISES
 from hil.harness.model import FineTune, Recipe, load_model_file
 from hil.harness.optimize import paths, steps, survival
 from hil.harness.optimize.conversion import to_tflite
@@ -23,6 +22,7 @@ from hil.harness.optimize.npu_rules import decide
 from hil.harness.optimize.promises import PRESERVED, Promise, promises_after, read_promises
 from hil.harness.optimize.training import DEFAULT_GOAL, LearningGoal
 from hil.harness.pipeline import Pipeline
+from hil.harness.pipeline.builders import PROMISES
 from hil.harness.store.store import Store
 from tests.support.blobs import model_file, write
 

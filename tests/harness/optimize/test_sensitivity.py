@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hil.harness.builders import SPREAD
 from hil.harness.model import load_model_file
 from hil.harness.optimize.sensitivity import LEVELS, allocate_sparsity, encoded_bytes, greedy_shares
 from hil.harness.pipeline import Pipeline, surviving
+from hil.harness.pipeline.builders import SPREAD
 from hil.harness.store.store import Store
 from tests.support.blobs import model_file, write
 

@@ -18,7 +18,7 @@ from hil.harness.optimize.frozen_layers import frozen_notes
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, seeded
 from hil.harness.optimize.training import LearningGoal
 from hil.harness.optimize.training_job import TrainingJob
-from hil.harness.step_process import is_of_file, model_as_json, model_of_json
+from hil.harness.pipeline.step_process import is_of_file, model_as_json, model_of_json
 from hil.harness.store.source_digest import source_digest, train_digest
 
 ONCE = FineTune(1, 1e-3)

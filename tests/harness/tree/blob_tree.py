@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hil.harness.builders import KERAS
+from hil.harness.pipeline.builders import KERAS
 from hil.harness.store.store import Store
 from tests.support.blobs import model_file, write
 

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from hil.core.errors import BadInputError, OptimizeError
-from hil.harness.builders import KERAS
 from hil.harness.model import Dataset, FineTune, Model, Recipe, load_model_file
 from hil.harness.optimize import base_weights, steps, trained_base
 from hil.harness.optimize.keras import keras3
@@ -22,6 +21,7 @@ from hil.harness.optimize.keras.any_format import read_network
 from hil.harness.optimize.keras.hdf5_file import load_model
 from hil.harness.optimize.keras.keras2 import import_keras, quiet, seeded
 from hil.harness.pipeline import Pipeline
+from hil.harness.pipeline.builders import KERAS
 from hil.harness.store.store import Store
 
 from .keras3_models import SHAPE, L, X, chain, keras, same, settled

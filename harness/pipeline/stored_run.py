@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hil.core.measurement import Measurement
-from hil.harness.builders import ARRAYS, write_json
+from hil.harness.pipeline.builders import ARRAYS, write_json
 from hil.harness.store.store import Artifact
 from hil.targets.base import Run
 

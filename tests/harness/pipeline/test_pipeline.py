@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from hil.core.errors import UnavailableError
-from hil.harness.builders import KERAS, TFLITE
 from hil.harness.model import Model, load_model_file
 from hil.harness.pipeline import ENTRIES, Pipeline, target_module
+from hil.harness.pipeline.builders import KERAS, TFLITE
 from hil.harness.store.code_version import code_version
 from hil.harness.store.store import Store
 from hil.harness.vela.settings import VelaSettings

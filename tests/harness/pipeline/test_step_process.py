@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from hil.core.errors import BadInputError, CrashError, HilError
-from hil.harness.builders import TFLITE
 from hil.harness.model import Model, Recipe, load_model_file
 from hil.harness.pipeline import Pipeline
-from hil.harness.step_process import PATIENCE, is_of_file, model_as_json, model_of_json, patience_s
+from hil.harness.pipeline.builders import TFLITE
+from hil.harness.pipeline.step_process import PATIENCE, is_of_file, model_as_json, model_of_json, patience_s
 from hil.harness.store.store import Store
 from tests.support.blobs import model_file, write
 

@@ -27,14 +27,14 @@ from hil.core.errors import BadInputError, CrashError, InfrastructureError, NoMe
 from hil.core.machine_limits import full_folder_error, limit_in_text
 from hil.core.worker import Worker
 from hil.core.worker_child import tell
-from hil.harness.builders import Note
 from hil.harness.compute import OF_CUDA, OF_TENSORFLOW, Compute
 from hil.harness.model import FineTune, Model, Recipe, load_model_file
-from hil.harness.step_inputs import StepInputs
+from hil.harness.pipeline.builders import Note
+from hil.harness.pipeline.step_inputs import StepInputs
 from hil.harness.store.source_digest import source_digest
 from hil.harness.work_titles import step_title
 
-HANDLER = "hil.harness.step_child:build_in_child"
+HANDLER = "hil.harness.pipeline.step_child:build_in_child"
 PATIENCE = "HIL_PATIENCE_S"
 """Environment variable: seconds without progress, of computing or of waiting, after which a step hangs."""
 _PATIENCE_S = 300.0

@@ -3,7 +3,7 @@
     note = build("base", pipeline, model, folder, {})
 
 A builder writes its files into an empty folder and may return a JSON note.  It takes what the artifact is made of from
-the pipeline, whose store has it already.  `hil.harness.step_process` runs builders in a process of their own.
+the pipeline, whose store has it already.  `hil.harness.pipeline.step_process` runs builders in a process of their own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hil.harness.model import Model
 from hil.harness.model.metric import other_outputs
 from hil.harness.optimize.paths import Node, conversion, path_of, training_node
 from hil.harness.optimize.training_history import Epoch
-from hil.harness.step_inputs import StepInputs
+from hil.harness.pipeline.step_inputs import StepInputs
 from hil.harness.work_titles import step_title
 
 KERAS = "model.h5"

@@ -1,4 +1,4 @@
-"""The worker's side of `hil.harness.step_process`: builds one artifact of a model file's model."""
+"""The worker's side of `hil.harness.pipeline.step_process`: builds one artifact of a model file's model."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from hil.core.errors import InfrastructureError
-from hil.harness.builders import build
 from hil.harness.compute import compute_of_json
 from hil.harness.pipeline import Pipeline
-from hil.harness.step_process import model_of_json, report, take_over
+from hil.harness.pipeline.builders import build
+from hil.harness.pipeline.step_process import model_of_json, report, take_over
 from hil.harness.store.source_digest import source_digest
 from hil.harness.store.store import Store
 
