@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NewType, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NewType
 
 import typer
 
@@ -79,7 +79,7 @@ TargetOfFile = Annotated[
 
 def with_declared(command: Callable[..., None]) -> Callable[..., None]:
     """`command` with declared options in place of each parameter that stands for some."""
-    hints = get_type_hints(command, include_extras=True)
+    hints = inspect.get_annotations(command, eval_str=True)  # `get_type_hints` hides options in Python 3.10
     signature = inspect.signature(command)
     declared = {name: found for name in signature.parameters if (found := _declared(hints[name], command.__name__))}
 
