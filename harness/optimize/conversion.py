@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,13 @@ from hil.core.errors import BadInputError, ConvertError
 from hil.core.tflite.weights import read_tflite
 from hil.harness.blame import first_cause
 from hil.harness.optimize import litert
+from hil.harness.optimize.dense_einsum import dense_einsums
 from hil.harness.optimize.elu import quantizable_elu
 from hil.harness.optimize.float_layers import float_layers
 from hil.harness.optimize.interrupt import deferred_interrupt
 from hil.harness.optimize.keras.keras2 import import_tensorflow, quiet
 from hil.harness.optimize.layers import flat_layers, is_wrapped, weight_name
-from hil.harness.optimize.network_inputs import Progress, as_inputs, as_outputs
+from hil.harness.optimize.network_inputs import Progress, as_inputs
 from hil.harness.optimize.recurrent import has_fused, unrolled
 from hil.harness.optimize.tensor_order import in_order
 from hil.harness.optimize.zero_offsets import nonzero_offsets
@@ -61,6 +63,7 @@ def to_tflite(
         quiet() as log,
         nonzero_offsets(keras_model),
         quantizable_elu(keras_model),
+        dense_einsums() if conversion == "qat" else nullcontext(),
         unrolled(keras_model, conversion),
     ):
         try:
@@ -92,6 +95,7 @@ def _refusal(failure: Exception | None, log: str, keras_model: Any) -> ConvertEr
     return ConvertError(
         f"{f'layer {layer}: ' if layer else ''}TensorFlow Lite has no operator {missing[1].strip()}",
         hint="use an activation or a layer that it has",
+        log=log,
     )
 
 
@@ -123,9 +127,9 @@ def _converter(keras_model: Any, conversion: str, calibration: Sequence[Array], 
         for tensor, name in zip(keras_model.inputs, keras_model.input_names, strict=True)
     ]
 
-    def run(*inputs: Any) -> Any:
-        outputs = as_outputs(keras_model(list(inputs) if len(inputs) > 1 else inputs[0], training=False))
-        return list(outputs) if len(outputs) > 1 else outputs[0]
+    def run(*inputs: Any) -> Any:  # calls TensorFlow alone: AutoGraph's log has the objects of all other functions
+        outputs = tf.nest.flatten(keras_model(list(inputs) if len(inputs) > 1 else inputs[0], training=False))
+        return outputs if len(outputs) > 1 else outputs[0]
 
     graph = tf.function(run).get_concrete_function(*specs)
     fused, holder = has_fused(keras_model, conversion), tf.Module()

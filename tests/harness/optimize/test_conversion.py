@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,21 @@ from hil.core.errors import BadInputError, ConvertError
 from hil.harness.optimize import steps
 from hil.harness.optimize.conversion import check_quantized, to_tflite
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, import_tfmot, quiet
+
+LOG_OF_A_REFUSAL = """
+import tensorflow  # as a model file may, before the harness does
+import numpy as np
+from hil.core.errors import ConvertError
+from hil.harness.optimize.conversion import to_tflite
+from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow
+keras, ops = import_keras(), import_tensorflow().raw_ops
+given = keras.layers.Input((4,))
+made = keras.Model(given, keras.layers.Lambda(lambda x: ops.Betainc(a=x, b=x, x=x))(given))
+try:
+    to_tflite(made, "ptq", [np.ones((2, 4), np.float32)])
+except ConvertError as error:
+    print(error, error.log)
+"""
 
 
 def interpreter(content: bytes) -> Any:
@@ -111,3 +129,12 @@ def test_free_axes_and_wrong_samples_are_refused(data: steps.Samples) -> None:
         to_tflite(flat, "ptq", data.x)
     with pytest.raises(BadInputError, match="unknown conversion fp16"):
         to_tflite(flat, "fp16", data.x)
+
+
+def test_the_log_of_a_refusal_shows_no_environment() -> None:
+    """AutoGraph writes the objects whose methods it cannot read, of which os.environ was one. pytest takes its log."""
+    environment = {**os.environ, "A_TOKEN": "of-the-user", "TF_NUM_INTRAOP_THREADS": "1"}
+    command = [sys.executable, "-c", LOG_OF_A_REFUSAL]
+    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert "error: failed while converting" in told.stdout
+    assert "of-the-user" not in told.stdout + told.stderr
