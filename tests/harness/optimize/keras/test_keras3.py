@@ -158,7 +158,7 @@ LAYERS: dict[str, Callable[[], list[Any]]] = {
         L.DepthwiseConv2D(3, depth_multiplier=2, activation="leaky_relu"),
         L.SeparableConv2D(4, 3, activation="silu"),
     ],
-    "transposed": lambda: [L.Conv2DTranspose(4, 3, strides=2, output_padding=1), L.Conv2DTranspose(4, 2, strides=3)],
+    "transposed": lambda: [L.Conv2DTranspose(4, 3, strides=2), L.Conv2DTranspose(4, 2, strides=3)],
     "normalizations": lambda: [L.BatchNormalization(scale=False), L.LayerNormalization(axis=[1, 2])],
     "groups": lambda: [L.GroupNormalization(3), L.UnitNormalization()],
     "by name": lambda: [
@@ -193,6 +193,17 @@ LAYERS: dict[str, Callable[[], list[Any]]] = {
 def test_the_usual_layers_compute_the_same(kind: str) -> None:
     model = chain(*LAYERS[kind]())
     assert same(model, keras3.rebuild(model))
+
+
+def test_a_setting_that_keras_does_not_write_is_refused_and_never_left_out() -> None:
+    """Keras 3.12, the last for Python 3.10, leaves `output_padding` out of configurations, and so out of files."""
+    layer = L.Conv2DTranspose(4, 3, strides=2, output_padding=1)
+    model = chain(layer)
+    if "output_padding" in layer.get_config():
+        assert same(model, keras3.rebuild(model))
+    else:
+        with pytest.raises(OptimizeError, match=r"conv2d_transpose.* cannot be rebuilt under tf_keras: its output has"):
+            keras3.rebuild(model)
 
 
 def test_what_a_normalization_learned_outlives_a_copy() -> None:
