@@ -53,10 +53,10 @@ class NpuOptions:
     def npu(self) -> NpuConfig:
         """The NPU; raises `BadInputError` for what Vela does not know or would refuse, and for an unreadable file."""
         from hil.npu.accelerator import Accelerator
-        from hil.npu.timing.memory_system import check_memories
+        from hil.npu.timing.memory_system import check_memories, own_configuration
 
         accelerator = Accelerator.from_name(self.accelerator or DEFAULT_NPU.accelerator).name
-        text = read_config(self.vela_config) if self.vela_config else ""
+        text = read_config(self.vela_config) if self.vela_config else own_configuration(self.system_config or "")
         npu = NpuConfig(accelerator, self.memory_mode or "", self.system_config or "", text)
         check_memories(npu)
         return npu

@@ -9,7 +9,8 @@ its speed; a *memory mode* maps the constants (region 0), the arena (region 1) a
 
 Arm's FPGA images and FVPs have no slow memory: a *timing adapter* at each port delays accesses and caps bandwidth as
 the firmware sets it.  `TIMING_ADAPTERS` are the settings that Arm's firmware makes for a system configuration;
-`without_adapters` is memory behind adapters that are off.
+`without_adapters` is memory behind adapters that are off; the system configuration `WITHOUT_ADAPTERS` has it, and all
+else of `Ethos_U55_High_End_Embedded`, for which Vela compiles then.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from hil.core.npu_config import NpuConfig
 
 _U55_BEAT_BYTES = 8
 """Bytes per beat on a port of an Ethos-U55."""
+
+WITHOUT_ADAPTERS = "Ethos_U55_No_Adapters"
+"""System configuration of our own: an FVP whose timing adapters are off."""
 
 _ALLOWED = (
     ("the constants", ("Dram", "OnChipFlash", "OffChipFlash")),
@@ -127,11 +131,12 @@ class MemorySystem:
         system = _section(config, f"System_Config.{system_config}")
         mode = _section(config, f"Memory_Mode.{memory_mode}")
         areas = ("const_mem_area", "arena_mem_area", "cache_mem_area")
-        return cls(
+        found = cls(
             float(_value(system, "core_clock", system_config)),
             (_port(system, "axi0_port", system_config), _port(system, "axi1_port", system_config)),
             {i: int(_value(mode, area, memory_mode).lower() == "axi1") for i, area in enumerate(areas)},
         )
+        return found.without_adapters() if system_config == WITHOUT_ADAPTERS else found
 
     def without_adapters(self) -> MemorySystem:
         """Returns memory of one beat per cycle and direction without latency: the timing adapters are off."""
@@ -157,6 +162,13 @@ class MemorySystem:
     def port_of(self, region: int) -> AxiPort:
         """Returns the memory behind the port of `region`."""
         return self.ports[self.port_number(region)]
+
+
+def own_configuration(system_config: str) -> str:
+    """Returns the text of Vela's configuration with a system configuration of our own; empty for any other name."""
+    if system_config != WITHOUT_ADAPTERS:
+        return ""
+    return f"{_vela_ini()}\n[System_Config.{WITHOUT_ADAPTERS}]\ninherit=System_Config.Ethos_U55_High_End_Embedded\n"
 
 
 def section_names(npu: NpuConfig, kind: str) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.core.executorch_program import is_program
 from hil.core.measurement import Measurement, Trust
+from hil.core.npu_config import NpuConfig
 from hil.core.tflite.memory_plan import without_plan
 from hil.fvp.command_line import contract
 from hil.fvp.engines.engine import check_name, find
@@ -36,7 +37,7 @@ from hil.fvp.inference.firmware import EXECUTORCH, RUNTIMES, TFLM, Firmware, run
 from hil.fvp.inference.firmware_description import load
 from hil.fvp.inference.inference import Inference, can_restore, run_inferences
 from hil.npu.accelerator import Accelerator
-from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.timing.memory_system import WITHOUT_ADAPTERS, MemorySystem
 from hil.targets.base import Deployable, Progress, Run
 from hil.targets.counters import BY_LABEL, TOTAL
 from hil.targets.execution.placement import check_accelerator, model_file
@@ -108,6 +109,7 @@ class FvpTarget:
 
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
         """See `Target.run`; the log is the UART's of all samples."""
+        self._check_adapters(model.npu)
         data = model_file(model)
         signature = deployed_signature(data)
         runtime = EXECUTORCH if is_program(data) else TFLM
@@ -137,6 +139,16 @@ class FvpTarget:
             raise BadInputError(
                 f"--runner {self._runner} runs {RUNTIMES[self._runner]} models, and this is no such file",
                 hint=f"leave it out: --runner {runtime} runs this one",
+            )
+
+    def _check_adapters(self, npu: NpuConfig) -> None:
+        """Raises `BadInputError` for memory without timing adapters on an FVP that models them itself."""
+        program = self._program(npu.family)
+        if npu.system_config == WITHOUT_ADAPTERS and not program.modelled:
+            raise BadInputError(
+                f"{WITHOUT_ADAPTERS} is memory of the timing model, and engine {program.name} has the timing adapters "
+                "that its firmware sets",
+                hint="use --engine open or --target sim",
             )
 
     def _all(
