@@ -35,6 +35,7 @@ from hil.harness.optimize.layers import flat_layers, is_wrapped, weight_name
 from hil.harness.optimize.network_inputs import Progress, as_inputs
 from hil.harness.optimize.recurrent import has_fused, unrolled
 from hil.harness.optimize.tensor_order import in_order
+from hil.harness.optimize.unfused_relu6 import unfused_relu6
 from hil.harness.optimize.zero_offsets import nonzero_offsets
 
 CONVERSIONS = ("ptq", "npu_ptq", "qat", "int16x8", *litert.RECIPES)
@@ -64,6 +65,7 @@ def to_tflite(
         nonzero_offsets(keras_model),
         quantizable_elu(keras_model),
         dense_einsums() if conversion == "qat" else nullcontext(),
+        unfused_relu6(keras_model) if conversion.endswith("int16x8") else nullcontext(),
         unrolled(keras_model, conversion),
     ):
         try:

@@ -27,13 +27,20 @@ def _random(split: str) -> np.random.Generator:
     return np.random.default_rng(1 if split == "train" else 2)
 
 
-def _model(name: str, build: Callable[[], Any], load: Callable[[str], Split], epochs: int, **options: Any) -> Model:
+def _model(
+    name: str,
+    build: Callable[[], Any],
+    load: Callable[[str], Split],
+    epochs: int,
+    tune: FineTune = QUICK,
+    **options: Any,
+) -> Model:
     recipe = Recipe(
         base=FineTune(epochs=epochs, learning_rate=4e-3),
         batch_size=32,
         clusters=8,
         calibration=64,
-        **dict.fromkeys(("prune", "cluster", "sparse_cluster", "qat", "pqat", "cqat", "pcqat"), QUICK),  # type: ignore[arg-type]
+        **dict.fromkeys(("prune", "cluster", "sparse_cluster", "qat", "pqat", "cqat", "pcqat"), tune),  # type: ignore[arg-type]
     )
     return Model(name, build=build, data=Dataset(load, lambda: [Path(__file__)]), recipe=recipe, **options)
 
@@ -200,7 +207,7 @@ def regression() -> Model:
         hidden = [layers.Dense(32, activation="relu", name=f"h{number}") for number in (1, 2)]
         return keras.Sequential([layers.Input((12,)), *hidden, layers.Dense(1, name="price")])
 
-    return _model("regression", build, load, 60, loss="mse")
+    return _model("regression", build, load, 60, FineTune(epochs=12, learning_rate=1e-3), loss="mse")
 
 
 def binary() -> Model:

@@ -49,8 +49,16 @@ def _table(heading: str) -> dict[str, dict[str, str]]:
     lines = [re.split(r"(?<!\\) \| ", line.strip("| ")) for line in found if line.startswith("|")]
     groups = [re.findall(r"`(\w+)`", head) for head in lines[0][1:]]
     return {
-        row[0]: {leaf: cell for group, cell in zip(groups, row[1:], strict=True) for leaf in group} for row in lines[2:]
+        row[0]: {leaf: _of_leaf(cell, leaf) for group, cell in zip(groups, row[1:], strict=True) for leaf in group}
+        for row in lines[2:]
     }
+
+
+def _of_leaf(cell: str, leaf: str) -> str:
+    """Returns the cell of one technique: `taken; `int16x8`: refused, GELU` is taken by the others of its column."""
+    every, *exceptions = cell.split("; `")
+    own = dict(text.split("`: ", 1) for text in exceptions)
+    return own.get(leaf, every)
 
 
 class Walk:
