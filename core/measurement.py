@@ -19,6 +19,27 @@ class Trust(str, Enum):
     UNTRUSTED = "untrusted"  # CPU cycles on any simulator
 
 
+class Missing(str, Enum):
+    """Reason why a figure that was to be there has no value."""
+
+    NOT_MODELLED = "not modelled"  # an event that the simulated NPU does not know: its counter reads 0
+    OVERFLOWED = "overflowed"  # a counter that wrapped, or may have
+    NOT_COUNTED = "not counted"  # an event that this target's firmware counts not, and cannot be told to
+
+
+@dataclass(frozen=True)
+class MissingFigure:
+    """A figure without a value, so that the 0 or the wrapped number in a register is never taken for one."""
+
+    name: str
+    reason: Missing
+    note: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """Returns the figure as JSON."""
+        return {"name": self.name, "reason": self.reason.value, "note": self.note}
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One number: `value` in `unit`, with its trust; `note` says what it counts where the name does not.

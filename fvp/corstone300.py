@@ -124,6 +124,8 @@ def _simulate(line: contract.CommandLine) -> int:
             print(f"Warning: {NAME}: Simulation is stopping. Reason: {limits[end]} ({end.value})", file=sys.stderr)
         elif not line.quiet:
             _inform(f"simulation stopped: {end.value}")
+        for text in dict.fromkeys(text for record in machine.pmu_records for text in record.warnings()):
+            print(f"Warning: {NAME}: {text}", file=sys.stderr)
         if line.stat:
             print(_statistics(machine.simulated_seconds, time.monotonic() - started, machine.accesses))
         return machine.exit_code

@@ -13,8 +13,10 @@ no reset and PROT has the requested value; QCONFIG, REGIONCFG, AXI_LIMITs, QBASE
 interrupt it checks that STATUS shows the stream's end and no fault, and that QREAD = QSIZE; CMD = 2 clears the
 interrupt.
 
-The PMU has one 48-bit cycle counter and four event counters.  They count a job's modelled events; between jobs they do
-not change, as the model has no time outside jobs.  Overflow sets PMOVS and, where PMINT allows, raises the interrupt.
+The PMU has one 48-bit cycle counter and four 32-bit event counters.  They count a job's modelled events; between jobs
+they do not change, as the model has no time outside jobs.  A counter of an event that is not modelled, or of a number
+without an event, stays as it is.  Overflow sets PMOVS and, where PMINT allows, raises the interrupt.  `pmu_record`
+names the events of both kinds.
 
 Sources: Vela's `ethos_u55_regs` (offsets, fields, event numbers; a test compares), the accesses of Arm's driver in the
 firmware of `mlia-ethos-u`.
@@ -29,6 +31,8 @@ from typing import Any, Protocol
 
 from hil.core.errors import StreamError
 from hil.npu.accelerator import ID_WORD, Accelerator
+from hil.npu.pmu_events import COUNTER_BITS, EVENT_BITS, PmuEvent
+from hil.npu.pmu_record import PmuRecord
 
 ID, STATUS, CMD, RESET = 0x00, 0x04, 0x08, 0x0C
 QBASE, QREAD, QCONFIG, QSIZE = 0x10, 0x18, 0x1C, 0x20
@@ -52,6 +56,9 @@ RUNNING, IRQ_RAISED, BUS_ERROR, PARSE_ERROR, END_REACHED, PMU_IRQ = 1 << 0, 1 <<
 CYCLE_COUNTER = 1 << 31
 """Bit of the cycle counter in PMCNTEN, PMOVS and PMINT; bits 0 to 3 are the event counters."""
 
+_CYCLE_BITS = 48
+"""Width of the cycle counter."""
+
 _COUNTERS = CYCLE_COUNTER | 0xF
 _ALL = 0xFFFF_FFFF
 _STORED = frozenset(
@@ -69,7 +76,7 @@ class BusError(Exception):
 
 
 class Events(Protocol):
-    """Cycles and PMU event counts of a job (`timing.cycles.Timing` implements it)."""
+    """Cycles and PMU event counts of a job (`timing.timing.Timing` implements it)."""
 
     @property
     def total(self) -> int:
@@ -77,7 +84,7 @@ class Events(Protocol):
         ...
 
     def events(self) -> Mapping[int, int]:
-        """Returns counts by PMU event number."""
+        """Returns counts by PMU event number, of the events that are modelled."""
         ...
 
 
@@ -102,7 +109,8 @@ class NpuJob:
 class Registers:
     """The register file of one NPU.  Not thread-safe.
 
-    `fault` holds the error of the last job, None if it succeeded.  Register ID reads as `id_word`.
+    `fault` holds the error of the last job, None if it succeeded; `pmu_record` is of all jobs, also over resets.
+    Register ID reads as `id_word`.
     """
 
     def __init__(
@@ -115,6 +123,7 @@ class Registers:
         self.accelerator = accelerator
         self._id_word = id_word
         self.fault: Exception | None = None
+        self.pmu_record = PmuRecord()
         self._run = run
         self._irq = irq
         self._line = False
@@ -245,18 +254,23 @@ class Registers:
     def _count(self, events: Events) -> None:
         if not self._enabled:
             return
+        overflowed = []
         if self._counters_enabled & CYCLE_COUNTER:
             self._cycles += events.total
-            if self._cycles >> 48:
+            if self._cycles >> _CYCLE_BITS:
                 self._overflow |= CYCLE_COUNTER
-                self._cycles &= (1 << 48) - 1
-        counts = events.events()
-        for index, select in enumerate(PMEVTYPER):
+                self._cycles &= (1 << _CYCLE_BITS) - 1
+                overflowed.append(int(PmuEvent.CYCLE))
+        counts, selected = events.events(), []
+        for index, register in enumerate(PMEVTYPER):
             if self._counters_enabled >> index & 1:
-                self._counters[index] += counts.get(self._words.get(select, 0) & 0x3FF, 0)
-                if self._counters[index] > _ALL:
+                selected.append(self._words.get(register, 0) & ((1 << EVENT_BITS) - 1))
+                self._counters[index] += counts.get(selected[-1], 0)
+                if self._counters[index] >> COUNTER_BITS:
                     self._overflow |= 1 << index
                     self._counters[index] &= _ALL
+                    overflowed.append(selected[-1])
+        self.pmu_record = self.pmu_record.with_job(counts, selected, overflowed)
 
     def _update_line(self) -> None:
         level = bool(self._status & IRQ_RAISED or self._overflow & self._interrupts)

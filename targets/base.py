@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 
 from hil.core.arrays import Array
 from hil.core.errors import UnknownParityError
-from hil.core.measurement import Measurement
+from hil.core.measurement import Measurement, MissingFigure
 from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 from hil.targets.board_event import BoardEvent
 
@@ -43,10 +43,10 @@ class Deployable:
 class Run:
     """Result of a run: one array per model output, in the model's order, each with a leading sample axis.
 
-    `measurements` hold per-inference figures, `identity` all that a number of this run depends on (engine, versions,
-    firmware hash ...), `log` the target's own text (UART).  A board that prints real numbers instead of giving its
-    tensors has them in `printed`; its `outputs` are empty where the numbers do not tell which quantized values they are
-    (`identity["parity"]` says why).
+    `measurements` hold per-inference figures, `missing` those that have no value, and why; `identity` all that a number
+    of this run depends on (engine, versions, firmware hash ...), `log` the target's own text (UART).  A board that
+    prints real numbers instead of giving its tensors has them in `printed`; its `outputs` are empty where the numbers
+    do not tell which quantized values they are (`identity["parity"]` says why).
     """
 
     outputs: tuple[Array, ...]
@@ -54,6 +54,7 @@ class Run:
     identity: dict[str, str] = field(default_factory=dict)
     log: str = ""
     printed: tuple[Array, ...] = ()
+    missing: tuple[MissingFigure, ...] = ()
 
     def require_outputs(self, name: str) -> None:
         """Raises `UnknownParityError`, about `name`, for a run whose print does not tell the quantized outputs."""

@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,6 +17,7 @@ import pytest
 from filelock import FileLock
 
 from hil.core.errors import UnavailableError
+from hil.core.npu_config import NpuConfig
 from hil.core.worker import Worker
 from hil.targets.firmware.compilers import zig
 
@@ -76,6 +78,16 @@ def missing() -> Callable[[object], NoReturn]:
         pytest.skip(str(reason))
 
     return stop
+
+
+@pytest.fixture(scope="session")
+def glacier() -> NpuConfig:
+    """Memories with a flash so slow that a wait for it takes most of the 2^32 that a counter of events holds."""
+    (folder,) = find_spec("ethosu").submodule_search_locations  # type: ignore[union-attr]
+    section = "[System_Config.Glacier]\ninherit=System_Config.Ethos_U55_High_End_Embedded\n"
+    ini = (Path(folder) / "config_files" / "Arm" / "vela.ini").read_text()
+    text = f"{ini}\n{section}OffChipFlash_read_latency=4000000000\n"
+    return NpuConfig(system_config="Glacier", config_text=text)
 
 
 @pytest.fixture(scope="session")

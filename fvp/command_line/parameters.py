@@ -114,6 +114,7 @@ def _honoured() -> list[Parameter]:
         Parameter("open.samples", 1, "number of samples whose inputs the --data at open.samples_address holds"),
         Parameter("open.samples_address", 0, "where the firmware has its inputs"),
         Parameter("open.vela_config", "", "Vela configuration file to look both up in; empty is Vela's own"),
+        Parameter("open.pmu_file", "", "file that gets what the PMU's counters do not show, as JSON, by sample"),
         Parameter(f"{semihosting}enable", False, "serve semihosting"),
         Parameter(f"{semihosting}cmd_line", "", "command line that semihosting gives to the firmware"),
         Parameter(f"{semihosting}cwd", "", "folder whose files semihosting may open; empty is none"),

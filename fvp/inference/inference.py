@@ -15,11 +15,13 @@ firmware first looked at its inputs: what came before cannot depend on them.  Su
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 from hil.core.errors import BadInputError, FaultError, HangError, HilError, ProtocolError
 from hil.core.executorch_program import Program
@@ -31,6 +33,7 @@ from hil.fvp.inference import admission, report
 from hil.fvp.inference.arena import smaller_arena
 from hil.fvp.inference.firmware import Firmware, runner
 from hil.fvp.inference.launch import anonymous, launch, path_of
+from hil.npu.pmu_record import PmuRecord
 from hil.npu.vela_output import CompiledModel, CpuOperator
 
 _NPU = "NPU "
@@ -45,7 +48,8 @@ class Inference:
     ACTIVE`, ...), none of the NPU's if `used_npu` is False, that is if Vela had not compiled the model and CPU
     kernels ran it, or if nobody models that NPU's cycles.  `arena_used` in bytes, None if the firmware does not print
     it. `modelled`: cycles are the timing model's, not those of Arm's simulator.  `untrusted` says why they mean nothing
-    at all, empty if they do.  `restored`: the board did not boot for it.
+    at all, empty if they do.  `restored`: the board did not boot for it.  `overflowed`: counters that the firmware
+    found wrapped, by its names.  `pmu` is what the open one's PMU could not show to the firmware, None on Arm's.
     """
 
     outputs: tuple[bytes, ...]
@@ -59,6 +63,8 @@ class Inference:
     modelled: bool
     untrusted: str = ""
     restored: bool = False
+    overflowed: tuple[str, ...] = ()
+    pmu: PmuRecord | None = None
 
 
 def run_inference(
@@ -119,7 +125,7 @@ def run_inferences(
     together = len(samples) if can_restore(program, parameters) and sum(sizes) > 0 else 1
     made: list[Inference] = []
     for first in range(0, len(samples), together):
-        given = [model, b"".join(map(b"".join, samples[first : first + together])), b""]
+        given = [model, b"".join(map(b"".join, samples[first : first + together])), b"", b""]
         if npu is not None and npu.config_text:
             given.append(npu.config_text.encode())
         with contextlib.ExitStack() as stack:
@@ -138,12 +144,13 @@ def run_inferences(
                 if (told := report.read(error.log, firmware.completed)).shortage:
                     raise _incomplete(told, firmware, compiled, error.log) from error
                 raise
-            files[2].seek(0)
-            output = files[2].read()
+            output, recorded = (_content(file) for file in files[2:4])
+        records = _pmu_records(recorded, logs) if program.modelled else [None] * len(logs)
         for number, uart in enumerate(logs):
             piece = output[number * sum(output_sizes) : (number + 1) * sum(output_sizes)]
             result = _result(uart, piece, output_sizes, program, firmware, compiled)
-            made.append(replace(result, untrusted=_UNTRUSTED_FAST if _is_fast(line) else "", restored=number > 0))
+            untrusted = _UNTRUSTED_FAST if _is_fast(line) else ""
+            made.append(replace(result, untrusted=untrusted, restored=number > 0, pmu=records[number]))
         if len(logs) != together:  # Why, is most often told by the last of them, and was raised.
             raise ProtocolError(f"the FVP ran {len(logs)} samples of {together}", log=logs[-1])
         if finished:
@@ -174,7 +181,10 @@ def _command_line(
     output_bytes: int,
     samples: int,
 ) -> contract.CommandLine:
-    """The command line of an inference; `files` are model, inputs, outputs, and the Vela configuration, if any."""
+    """The command line of an inference.
+
+    `files` are those of model, inputs, outputs, PMU record, and of the Vela configuration, if there is one.
+    """
     parameters: dict[str, Value] = {
         "ethosu.num_macs": macs,
         "mps3_board.visualisation.disable-visualisation": True,
@@ -184,11 +194,11 @@ def _command_line(
         "mps3_board.uart0.shutdown_on_eot": True,
     }
     if program.modelled:
-        parameters["open.npu"] = firmware.npu
+        parameters |= {"open.npu": firmware.npu, "open.pmu_file": str(files[3])}
     if program.modelled and npu is not None:
         parameters |= {"open.system_config": npu.system_config, "open.memory_mode": npu.memory_mode}
         if npu.config_text:
-            parameters["open.vela_config"] = str(files[3])
+            parameters["open.vela_config"] = str(files[4])
     layout = firmware.layout
     if samples > 1:
         parameters |= {"open.samples": samples, "open.samples_address": layout.inputs.address}
@@ -256,4 +266,21 @@ def _result(
         firmware_sha256=firmware.sha256,
         used_npu=compiled is not None,
         modelled=program.modelled,
+        overflowed=told.overflowed,
     )
+
+
+def _content(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _pmu_records(data: bytes, logs: Sequence[str]) -> list[PmuRecord]:
+    """The record of each sample, as the open FVP wrote them; raises `ProtocolError` for anything else."""
+    try:
+        records = [PmuRecord.from_json(found) for found in json.loads(data)]
+        if len(records) < len(logs):
+            raise ValueError(f"{len(records)} of {len(logs)} samples")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProtocolError(f"the open FVP's PMU record cannot be read: {error}", log=logs[-1]) from None
+    return records

@@ -9,6 +9,7 @@ its lines:
 
     INFO - Activation buffer (a.k.a tensor arena) size used: 106916
     ERROR - Failed to initialise model
+    WARN - Counter overflow detected for NPU ACTIVE.
 
 Error lines start with `ERROR - ` (the runner), `E: ` (the NPU's driver), `TFLM - ` (TFLite Micro) or `E [ExecuTorch:
 memory_allocator.h:105 allocate()] ` (`F` before it aborts).  What the driver finds is not always the whole story, so
@@ -36,6 +37,7 @@ _MOST_QUOTED = 300
 _METRICS = re.compile(r"<metrics>([^<]*)</metrics>")
 _ARENA = re.compile(r"tensor arena\) size used: (\d{1,19})\b")
 _EXECUTORCH_MEMORY = re.compile(r"(?:Method|Temp) memory: Used: \d{1,19}; Peak: (\d{1,19});")
+_OVERFLOW = re.compile(r"[Oo]verflow detected for ([A-Z0-9_ ]{1,60})")
 _OUTPUT = re.compile(r"output tensor/s worth (\d{1,19}) bytes")
 _ERROR = re.compile(
     r"(?:ERROR - |(?<![A-Z])E: |TFLM - |(?<![A-Z])[EF] \[ExecuTorch: [^\]\r\n]{1,99}\] )+"
@@ -57,9 +59,10 @@ _UNUSABLE = re.compile(
 class Report:
     """One inference as the firmware reports it.
 
-    `counters` by the firmware's names; `arena_used` and `output_bytes` None if not printed; `failure` its complaint,
-    empty if there is none; `unusable`: the complaint is about the model, not about the machine; `shortage`: it is
-    that the model needs more memory than the firmware has; `step` is the last thing that the firmware said it does.
+    `counters` by the firmware's names, of which those in `overflowed` wrapped; `arena_used` and `output_bytes` None if
+    not printed; `failure` its complaint, empty if there is none; `unusable`: the complaint is about the model, not
+    about the machine; `shortage`: it is that the model needs more memory than the firmware has; `step` is the last
+    thing that the firmware said it does.
     """
 
     counters: dict[str, int]
@@ -70,6 +73,7 @@ class Report:
     unusable: bool
     shortage: bool
     step: str
+    overflowed: tuple[str, ...] = ()
 
     @property
     def ended_allocating(self) -> bool:
@@ -96,6 +100,7 @@ def read(uart: str, completed: str = "Inference completed.") -> Report:
         shortage or bool(_UNUSABLE.search(complaint)),
         shortage,
         (_STEP.findall(uart) or [""])[-1].strip()[:_MOST_QUOTED],
+        tuple(dict.fromkeys(name.strip() for name in _OVERFLOW.findall(uart))),
     )
 
 

@@ -22,8 +22,9 @@ from hil.fvp.machine.memory import GuestMemory
 from hil.npu.program import Program
 from hil.npu.registers import BusError, NpuJob
 from hil.npu.stream.footprint import accesses
-from hil.npu.timing.cycles import Timing, cycles
+from hil.npu.timing.cycles import cycles
 from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.timing.timing import Timing
 
 _MAX_STREAM = 4 << 24
 """Bytes; no stream is longer: a payload counts its words in 24 bits."""

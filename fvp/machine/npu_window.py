@@ -19,6 +19,7 @@ from hil.fvp.machine.load_store import decode as decode_access
 from hil.fvp.machine.load_store import next_xpsr
 from hil.fvp.machine.qemu import NPU_WINDOW, NPU_WINDOWS
 from hil.npu.accelerator import ID_WORD, Accelerator
+from hil.npu.pmu_record import PmuRecord
 from hil.npu.registers import Events, NpuJob, Registers
 
 
@@ -48,6 +49,11 @@ class Device:
     def restore(self, state: dict[str, Any]) -> None:
         """Brings back a state; the interrupt line is the machine's to restore."""
         self._registers.restore(state)
+
+    @property
+    def pmu_record(self) -> PmuRecord:
+        """What the PMU's counters do not show (see `PmuRecord`)."""
+        return self._registers.pmu_record
 
     def serve(self, code: bytes, registers: Sequence[int], xpsr: int) -> tuple[dict[int, int], int | None]:
         """Does the load or store `code` (4 bytes from PC) of a CPU with `registers` (r0 to r15) and `xpsr`.

@@ -16,6 +16,7 @@ a reset.  Nothing else is shared between samples.
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,9 +38,10 @@ if TYPE_CHECKING:
     from hil.fvp.machine.heap import HeapInfo
     from hil.fvp.machine.npu_jobs import NpuJobs
     from hil.fvp.machine.semihosting import Semihosting
+    from hil.npu.pmu_record import PmuRecord
     from hil.npu.registers import NpuJob
-    from hil.npu.timing.cycles import Timing
     from hil.npu.timing.memory_system import MemorySystem
+    from hil.npu.timing.timing import Timing
 
 _FIRST_TICK, _LAST_TICK, _TICKS = 0.0005, 0.005, 200
 """Seconds between looks at UARTs and limits: a 200th of the time that has passed, within these bounds."""
@@ -58,7 +60,8 @@ class Machine:
     """One Corstone-300 round a started QEMU, from its reset to its end; a context manager that closes its files.
 
     `accesses` is how often the CPU reached the NPU's registers, `exit_code` what the firmware gave to a semihosting
-    exit.  Raises `BadInputError` for files that cannot be read or written.
+    exit, `pmu_records` what the PMU's counters did not show, by sample.  Raises `BadInputError` for files that cannot
+    be read or written.
     """
 
     def __init__(self, line: CommandLine, started: qemu.Qemu) -> None:
@@ -67,6 +70,7 @@ class Machine:
         accelerator = Accelerator.from_name(f"{line.npu}-{line.macs}")
         self._preparation = Preparation(accelerator, [data for _, data in self._inputs.first])
         self.accesses = self.exit_code = 0
+        self.pmu_records: list[PmuRecord] = []
         self._line = line
         self._limits = TimeLimits(line)
         self._kept: KeptState | None = None
@@ -143,12 +147,16 @@ class Machine:
             except HilError:
                 self._drain()
                 raise
+            self.pmu_records.append(self._device.pmu_record)
             for pieces, dump in zip(saved, self._line.dumps, strict=True):
                 pieces.append(self._saved(dump.address, dump.size, end))
             if end is not End.UART or self._kept is None:
                 break  # Firmware that gives up before it reads its inputs gives up for every sample.
         for pieces, dump in zip(saved, self._line.dumps, strict=True):
             file_transfer.save(dump.file, pieces)
+        if path := self._line.text("open.pmu_file"):
+            records = [record.as_json() for record in self.pmu_records]
+            file_transfer.save(Path(path), [json.dumps(records).encode()])
         return end
 
     def _loop(self) -> End:

@@ -35,7 +35,7 @@ from hil.npu.timing.memory_system import MemorySystem
 
 if TYPE_CHECKING:
     from hil.fvp.machine.npu_jobs import NpuJobs
-    from hil.npu.timing.cycles import Timing
+    from hil.npu.timing.timing import Timing
 
 
 _WAKE_SECONDS = 0.02

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 from hil.harness.attribution.exchange import MadeDeployment
 from hil.npu.stream.operations import BlockOperation
-from hil.npu.timing.cycles import Timing, cycles
+from hil.npu.timing.cycles import cycles
 from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.timing.timing import Timing
 from hil.npu.vela_output import BoundOperator
 from hil.targets.execution.graph import cached_graph
 from hil.targets.execution.signature import Signature, read_signature

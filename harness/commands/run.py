@@ -141,7 +141,8 @@ def _record(
     elif signature.compiled:
         identity |= {"vela": "unknown: the model was compiled elsewhere"}
     identity |= {key: value for key, value in result.identity.items() if value}
-    return {"outputs": outputs, "measurements": measurements, "identity": identity}
+    missing = [found.as_json() for found in result.missing]
+    return {"outputs": outputs, "measurements": measurements, "missing": missing, "identity": identity}
 
 
 def format_run(model: str, record: Mapping[str, Any]) -> str:
@@ -155,6 +156,7 @@ def format_run(model: str, record: Mapping[str, Any]) -> str:
     for found in record["measurements"]:
         value = fixed([found["value"]])[0] if found["value"] % 1 else f"{int(found['value']):,}"
         rows.append(Row([found["name"], value, found["unit"], found["trust"], found["note"]]))
+    rows += [Row([found["name"], "none", "", found["reason"], found["note"]]) for found in record["missing"]]
     for output in record["outputs"]:
         rows.append(Row([f"output {output['name']}", str(output["shape"]), output["dtype"], "exact", ""]))
     table = format_table(columns, rows, title=f"{model} on {identity['target']}")

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from hil.npu.accelerator import Accelerator
 from hil.npu.stream.operations import BlockOperation
 from hil.npu.timing.causes import Cause, by_cause
-from hil.npu.timing.cycles import OperationTiming, Timing
 from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.timing.timing import OperationTiming, Timing
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from hil.npu.program import Program
 from hil.npu.stream import footprint
 from hil.npu.stream.operations import BlockOperation
 from hil.npu.timing.causes import Cause
-from hil.npu.timing.cycles import OperationTiming, Timing, cycles
+from hil.npu.timing.cycles import cycles
 from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.timing.timing import OperationTiming, Timing
 from hil.npu.vela_output import READ_ONLY
 
 SRAM = "Sram"

@@ -8,7 +8,7 @@ from hil.harness.profile.charges import Charge
 from hil.harness.profile.ownership import Owner
 from hil.harness.profile.profile import Span
 from hil.npu.stream.operations import BlockOperation
-from hil.npu.timing.cycles import Timing
+from hil.npu.timing.timing import Timing
 
 NPU, DMA, WAIT = "NPU", "DMA", "wait"
 

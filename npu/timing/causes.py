@@ -16,8 +16,8 @@ from enum import Enum
 from hil.npu.accelerator import Accelerator
 from hil.npu.stream.operations import BlockOperation
 from hil.npu.timing.block_cycles import block_cycles
-from hil.npu.timing.cycles import OperationTiming
 from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.timing.timing import OperationTiming
 from hil.npu.timing.traffic import parameter_ranges, planar_blocks
 
 

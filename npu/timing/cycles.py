@@ -20,8 +20,7 @@ calls its estimate approximate and the FVP its NPU "cycle approximate"; nothing 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from hil.npu.accelerator import Accelerator
 from hil.npu.program import Program
@@ -33,17 +32,12 @@ from hil.npu.stream.operations import (
     Dma,
     Elementwise,
     Kind,
-    Operation,
     Wait,
 )
 from hil.npu.timing.block_cycles import BlockCycles, block_cycles, clipped_block
 from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.timing.timing import OperationTiming, Timing
 from hil.npu.timing.traffic import Access, feature_map_reads, linear, parameter_reads, writes
-
-CYCLE, NPU_IDLE, NPU_ACTIVE = 0x11, 0x20, 0x23
-AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT, AXI1_WRITE_BEAT = 0x82, 0x87, 0x182, 0x187
-"""PMU event numbers (`pmu_event_type` of Vela's `ethos_u55_regs`)."""
-
 
 _RECORD_BYTES = 256
 """Bytes of scale records that one wait for memory brings (`npu_performance.py`)."""
@@ -53,60 +47,6 @@ _BLOCKS_IN_FLIGHT = 4
 
 COMMAND_REGION = 0
 """Region whose port reads the command stream: Vela stores it with the constants, in region 0."""
-
-
-@dataclass(frozen=True)
-class OperationTiming:
-    """Start and end of an operation in cycles from the program's start, and its beats.
-
-    `compute` are the cycles of the MAC and output units, `transfer` those of the busier port, `fill` those before the
-    first block is computed, `drain` those of the output unit after `end`, which an operation that reads the OFM waits
-    for.  `read_beats` and `write_beats` are by port.
-    """
-
-    operation: Operation
-    start: int
-    end: int
-    compute: int
-    transfer: int
-    read_beats: tuple[int, int]
-    write_beats: tuple[int, int]
-    fill: int = 0
-    drain: int = 0
-
-    @property
-    def cycles(self) -> int:
-        """Cycles from start to end."""
-        return self.end - self.start
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Modelled cycles and beats (of 8 bytes, U65: 16) of one inference.
-
-    `active` and `idle` add up to `total`; outside the program the model has no time, so `idle` is 0.
-    """
-
-    total: int
-    active: int
-    idle: int
-    axi0_read_beats: int
-    axi0_write_beats: int
-    axi1_read_beats: int
-    axi1_write_beats: int
-    per_operation: tuple[OperationTiming, ...]
-
-    def events(self) -> Mapping[int, int]:
-        """Returns counts by PMU event number."""
-        return {
-            CYCLE: self.total,
-            NPU_IDLE: self.idle,
-            NPU_ACTIVE: self.active,
-            AXI0_READ_BEAT: self.axi0_read_beats,
-            AXI0_WRITE_BEAT: self.axi0_write_beats,
-            AXI1_READ_BEAT: self.axi1_read_beats,
-            AXI1_WRITE_BEAT: self.axi1_write_beats,
-        }
 
 
 def cycles(program: Program, memory: MemorySystem) -> Timing:
@@ -138,8 +78,13 @@ def cycles(program: Program, memory: MemorySystem) -> Timing:
     total = max(npu_drained, dma_free, issue)
     reads = [sum(t.read_beats[port] for t in timings) for port in (0, 1)]
     writes = [sum(t.write_beats[port] for t in timings) for port in (0, 1)]
-    reads[memory.port_number(COMMAND_REGION)] += -(-program.stream_words * 4 // memory.beat_bytes)
-    return Timing(total, total, 0, reads[0], writes[0], reads[1], writes[1], tuple(timings))
+    read_bursts = [sum(t.read_bursts[port] for t in timings) for port in (0, 1)]
+    write_bursts = [sum(t.write_bursts[port] for t in timings) for port in (0, 1)]
+    stream = linear(COMMAND_REGION, program.stream_words * 4, memory.beat_bytes)
+    reads[memory.port_number(COMMAND_REGION)] += stream.beats
+    read_bursts[memory.port_number(COMMAND_REGION)] += stream.bursts
+    bursts = (read_bursts[0], read_bursts[1]), (write_bursts[0], write_bursts[1])
+    return Timing(total, total, 0, reads[0], writes[0], reads[1], writes[1], tuple(timings), *bursts)
 
 
 def _reads_output(operation: BlockOperation, previous: BlockOperation | None) -> bool:
@@ -171,7 +116,17 @@ def _dma(operation: Dma, memory: MemorySystem, start: int, command_bytes: int) -
         traffic.write(linear(operation.destination_region, length, memory.beat_bytes))
         latency += memory.port_of(operation.destination_region).write_latency
     transfer = math.ceil(traffic.busy() + commands) + latency
-    return OperationTiming(operation, start, start + transfer, 0, transfer, traffic.read_beats, traffic.write_beats)
+    return OperationTiming(
+        operation,
+        start,
+        start + transfer,
+        0,
+        transfer,
+        traffic.read_beats,
+        traffic.write_beats,
+        read_bursts=traffic.read_bursts,
+        write_bursts=traffic.write_bursts,
+    )
 
 
 def _block_operation(
@@ -196,6 +151,10 @@ def _block_operation(
         traffic.write_beats,
         fill,
         math.ceil(_drain(block, slower, fill, transfer - compute)),
+        traffic.read_bursts,
+        traffic.write_bursts,
+        math.ceil(block.all_mac),
+        math.ceil(block.all_output),
     )
 
 
@@ -259,6 +218,16 @@ class PortTraffic:
     def write_beats(self) -> tuple[int, int]:
         """Beats written by port."""
         return self._beats[0][1], self._beats[1][1]
+
+    @property
+    def read_bursts(self) -> tuple[int, int]:
+        """Bursts read by port."""
+        return self._bursts[0][0], self._bursts[1][0]
+
+    @property
+    def write_bursts(self) -> tuple[int, int]:
+        """Bursts written by port."""
+        return self._bursts[0][1], self._bursts[1][1]
 
     def busy(self) -> float:
         """Returns the cycles of the busier port."""

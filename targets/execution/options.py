@@ -17,3 +17,9 @@ def jobs() -> Any:
     """Samples that run at a time."""
     text = "Cores: threads of sim (1), boots of fvp at a time (as many as there are)."
     return option(None, help=text, minimum=1, commands=("run",))
+
+
+def events() -> Any:
+    """Events of the NPU's PMU, by name or number, beside those that are always counted."""
+    text = "Also count this event of the NPU's PMU, by name or number; may be repeated (sim, fvp, serial)."
+    return option((), name="event", metavar="NAME", help=text, commands=("run",))

@@ -8,7 +8,7 @@ from pathlib import Path
 from hil.core.measurement import Trust
 from hil.core.options import option
 from hil.targets.declaration import Declaration, File
-from hil.targets.execution.options import jobs
+from hil.targets.execution.options import events, jobs
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class FvpOptions:
     `engine` is `auto`, `arm`, `docker` or `open`; `executable` is Arm's FVP if it is not in a usual place.
 
     `parameters` are the FVP's, as `-C` takes them, besides those that a run needs.  `firmware` is the user's (see
-    `hil.fvp.inference.firmware.load`); without, it is Arm's for the model's NPU and file.  `runner` says which of
-    Arm's that must be.  `jobs` samples run at a time (None:
-    as many as there are cores), `time_limit_s` is for one of them, boot included: seconds that it computes, or waits.
+    `hil.fvp.inference.firmware.load`); without, it is Arm's for the model's NPU and file.  `runner` says which of Arm's
+    that must be.  `jobs` samples run at a time (None: as many as there are cores), `events` are counted beside the
+    firmware's own, `time_limit_s` is for one of them, boot included: seconds that it computes, or waits.
     """
 
     engine: str = option("auto", metavar="ENGINE", help="Which program plays the FVP: auto, arm, docker or open.")
@@ -43,6 +43,7 @@ class FvpOptions:
         commands=("run",),
     )
     jobs: int | None = jobs()
+    events: tuple[str, ...] = events()
     time_limit_s: float = 120.0
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import functools
 import math
 import os
-import statistics
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -27,7 +26,6 @@ import numpy as np
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError
 from hil.core.executorch_program import is_program
-from hil.core.measurement import Measurement, Trust
 from hil.core.npu_config import NpuConfig
 from hil.core.tflite.memory_plan import without_plan
 from hil.fvp.command_line import contract
@@ -39,14 +37,12 @@ from hil.fvp.inference.inference import Inference, can_restore, run_inferences
 from hil.npu.accelerator import Accelerator
 from hil.npu.timing.memory_system import WITHOUT_ADAPTERS, MemorySystem
 from hil.targets.base import Deployable, Progress, Run
-from hil.targets.counters import BY_LABEL, TOTAL
+from hil.targets.counters import requested
 from hil.targets.execution.placement import check_accelerator, model_file
 from hil.targets.execution.program_signature import deployed_signature
 from hil.targets.execution.signature import Signature, TensorSpec, check_inputs, require_runnable
 from hil.targets.fvp import FvpOptions
-
-_NPU = "NPU "
-"""Prefix of the firmware's names of the NPU's counters."""
+from hil.targets.fvp.figures import NPU, figures, missing_figures
 
 _USUAL_NPU = "ethos-u55"
 _OWN = {
@@ -54,6 +50,7 @@ _OWN = {
     "mps3_board.uart0.out_file",
     "mps3_board.uart0.shutdown_on_eot",
     *(f"open.{name}" for name in ("npu", "samples", "samples_address", "system_config", "memory_mode", "vela_config")),
+    "open.pmu_file",
 }
 """Parameters that the model and the reading of a run determine; other values would make it another run."""
 
@@ -73,6 +70,7 @@ class FvpTarget:
         if chosen.firmware:
             load(chosen.firmware)  # Before anything is compiled or started.
         self._time_limit_s = chosen.time_limit_s
+        self._events = requested(chosen.events)
         self._jobs = chosen.jobs or os.cpu_count() or 1
         words = [word for setting in chosen.parameters for word in ("-C", setting)]
         self._parameters = contract.parse(words).parameters
@@ -128,9 +126,10 @@ class FvpTarget:
         identity |= _placement(model, inferences[0])
         return Run(
             tuple(_outputs(spec, place, inferences) for place, spec in enumerate(signature.outputs)),
-            _measurements(inferences, len(signature.cpu_operators), _clock(model)),
+            figures(inferences, len(signature.cpu_operators), _clock(model), self._events),
             identity,
             "\n".join(f"--- sample {number}\n{inference.uart}" for number, inference in enumerate(inferences)),
+            missing=missing_figures(inferences, self._events),
         )
 
     def _check_runner(self, runtime: str) -> None:
@@ -207,7 +206,7 @@ def _placement(model: Deployable, inference: Inference) -> dict[str, str]:
         return {"npu": "none: the firmware's CPU kernels"}
     macs = Accelerator.from_name(model.npu.accelerator).macs
     placed = {"npu": model.npu.accelerator, "macs": str(macs), "memory_mode": model.npu.memory_mode}
-    if not any(counter.startswith(_NPU) for counter in inference.counters):
+    if not any(counter.startswith(NPU) for counter in inference.counters):
         placed["cycles"] = f"not modelled for {model.npu.accelerator}"
     return placed
 
@@ -222,45 +221,3 @@ def _clock(model: Deployable) -> float:
         return MemorySystem.of(model.npu).clock_hz
     except BadInputError:  # names that only a model on the NPU needs
         return 0.0
-
-
-def _measurements(inferences: Sequence[Inference], cpu_operators: int, clock_hz: float) -> tuple[Measurement, ...]:
-    """The median over the samples of each counter, as the firmware printed it."""
-    npu_trust = Trust.MODELLED if inferences[0].modelled else Trust.SIMULATED
-    if inferences[0].untrusted:
-        npu_trust = Trust.UNTRUSTED
-    made = []
-    for counter in inferences[0].counters:
-        values = [inference.counters.get(counter, 0) for inference in inferences]
-        is_npu = counter.startswith(_NPU)
-        made.append(
-            Measurement(
-                BY_LABEL[counter].name if counter in BY_LABEL else _name(counter),
-                statistics.median_low(values),
-                "beats" if "BEAT" in counter else "cycles",
-                npu_trust if is_npu else Trust.UNTRUSTED,
-                inferences[0].untrusted if is_npu and inferences[0].untrusted else _spread(counter, values),
-            )
-        )
-    cycles = next((m for m in made if m.name == TOTAL.name), None)
-    if cycles is not None and clock_hz:
-        note = f"NPU operators alone, at {clock_hz / 1e6:g} MHz"
-        made.append(Measurement("npu_ms", cycles.value / clock_hz * 1e3, "ms", npu_trust, note))
-    arena = [inference.arena_used for inference in inferences if inference.arena_used is not None]
-    if arena:
-        made.append(Measurement("arena_used_bytes", max(arena), "bytes", Trust.EXACT, "as the firmware reports it"))
-    boots = sum(not inference.restored for inference in inferences)
-    note = f"of {len(inferences)} samples; the others start where the firmware first looks at its inputs"
-    made.append(Measurement("boots", boots, "boots", Trust.EXACT, note if boots < len(inferences) else "one a sample"))
-    note = "run on the CPU, not in the NPU's cycles"
-    return (*made, Measurement("cpu_operators", cpu_operators, "operators", Trust.EXACT, note))
-
-
-def _name(counter: str) -> str:
-    return "_".join(counter.lower().removeprefix(_NPU.lower()).split())
-
-
-def _spread(counter: str, values: Sequence[int]) -> str:
-    if min(values) == max(values):
-        return counter
-    return f"{counter}, median of {len(values)} samples, {min(values)} to {max(values)}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from hil.core.measurement import Trust
 from hil.core.options import option
 from hil.targets.declaration import Declaration, File
-from hil.targets.execution.options import keep_state
+from hil.targets.execution.options import events, keep_state
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class SerialOptions:
     )
     repetitions: int = option(10, minimum=1, metavar="N", help="Measured runs on serial (10).")
     keep_state: bool = keep_state()
+    events: tuple[str, ...] = events()
     warmups: int = 2
     limit_ms: int = 10_000
     folder: Path | None = None

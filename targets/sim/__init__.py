@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 from hil.core.measurement import Trust
 from hil.targets.declaration import Declaration, Role
-from hil.targets.execution.options import jobs, keep_state
+from hil.targets.execution.options import events, jobs, keep_state
 
 
 @dataclass(frozen=True)
 class SimOptions:
-    """Options of the target `sim`; `jobs` threads share the samples (None: one)."""
+    """Options of the target `sim`; `jobs` threads share the samples (None: one), `events` are PMU events to count."""
 
     keep_state: bool = keep_state()
     jobs: int | None = jobs()
+    events: tuple[str, ...] = events()
 
 
 TARGET = Declaration(

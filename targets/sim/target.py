@@ -19,12 +19,13 @@ from importlib.metadata import version
 import numpy as np
 
 from hil.core.arrays import Array
-from hil.core.measurement import Measurement, Trust
+from hil.core.measurement import Measurement, Missing, Trust
 from hil.npu.timing.cycles import cycles
 from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.timing.timing import MODELLED
 from hil.npu.vela_output import BoundOperator
 from hil.targets.base import Deployable, Progress, Run
-from hil.targets.counters import BY_LABEL, TOTAL
+from hil.targets.counters import BY_LABEL, TOTAL, counter_of, missing_figures, not_modelled, requested
 from hil.targets.execution.graph import Graph, State, cached_graph
 from hil.targets.execution.interpreter import Interpreter, interpreter_version
 from hil.targets.execution.placement import check_accelerator, model_file
@@ -44,6 +45,7 @@ class SimTarget:
         chosen = options or SimOptions()
         self._keep_state = chosen.keep_state
         self._jobs = chosen.jobs or 1
+        self._events = requested(chosen.events)
 
     def identity(self) -> dict[str, str]:
         """Engine and version."""
@@ -63,15 +65,16 @@ class SimTarget:
             interpreter = Interpreter(data)
             outputs = interpreter.run(inputs, keep_state=self._keep_state, progress=progress)
             identity = {**self.identity(), "npu": "nothing was placed on the NPU", **_cpu_engine()}
-            return Run(outputs, (_cpu_operators(len(signature.operators)),), identity)
+            missing = missing_figures(self._events, "nothing ran on the NPU", Missing.NOT_COUNTED)
+            return Run(outputs, (_cpu_operators(len(signature.operators)),), identity, missing=missing)
         check_accelerator(data, model.npu.accelerator)
         graph = cached_graph(data)
         outputs = self._outputs(graph, inputs, samples, progress)
-        measurements = (*measure(graph, model), _cpu_operators(len(signature.cpu_operators)))
+        measurements = (*measure(graph, model, self._events), _cpu_operators(len(signature.cpu_operators)))
         identity = {**self.identity(), "npu": graph.model.accelerator.name}
         if signature.cpu_operators:
             identity |= _cpu_engine()
-        return Run(outputs, measurements, identity)
+        return Run(outputs, measurements, identity, missing=not_modelled(self._events))
 
     def _outputs(
         self, graph: Graph, inputs: Sequence[Array], samples: int, progress: Progress | None
@@ -88,11 +91,15 @@ class SimTarget:
         return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
 
-def measure(graph: Graph, model: Deployable) -> tuple[Measurement, ...]:
-    """Modelled cycles of one inference, all NPU operators together, and the time they take at the configured clock."""
+def measure(graph: Graph, model: Deployable, events: Sequence[int] = ()) -> tuple[Measurement, ...]:
+    """Modelled cycles of one inference, all NPU operators together, and the time they take at the configured clock.
+
+    `events` are PMU events counted beside the usual ones; those that are not modelled are left out.
+    """
     memory = MemorySystem.of(model.npu)
-    events = [cycles(step.program, memory).events() for step in graph.steps if isinstance(step, BoundOperator)]
-    totals = {counter: sum(counts[counter.event] for counts in events) for counter in BY_LABEL.values()}
+    found = [cycles(step.program, memory).events() for step in graph.steps if isinstance(step, BoundOperator)]
+    counters = dict.fromkeys((*BY_LABEL.values(), *(counter_of(event) for event in events if event in MODELLED)))
+    totals = {counter: sum(counts[counter.event] for counts in found) for counter in counters}
     counts = [
         Measurement(counter.name, total, counter.unit, Trust.MODELLED, "NPU operators alone")
         for counter, total in totals.items()

@@ -16,21 +16,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hil.core.measurement import Measurement, Trust
-from hil.npu.timing.cycles import (
-    AXI0_READ_BEAT,
-    AXI0_WRITE_BEAT,
-    AXI1_READ_BEAT,
-    AXI1_WRITE_BEAT,
-    NPU_ACTIVE,
-    NPU_IDLE,
-)
+from hil.npu.pmu_events import PmuEvent
 from hil.targets.counters import BY_EVENT, TOTAL
 from hil.targets.serial.monitor.board_npu import Counts
 
-EVENTS = (NPU_ACTIVE, AXI0_READ_BEAT, AXI0_WRITE_BEAT, AXI1_READ_BEAT)
+EVENTS = (
+    PmuEvent.NPU_ACTIVE,
+    PmuEvent.AXI0_RD_DATA_BEAT_RECEIVED,
+    PmuEvent.AXI0_WR_DATA_BEAT_WRITTEN,
+    PmuEvent.AXI1_RD_DATA_BEAT_RECEIVED,
+)
 """PMU events counted beside the cycles in every repetition: an Ethos-U has four event counters."""
 
-MORE_EVENTS = (NPU_IDLE, AXI1_WRITE_BEAT)
+MORE_EVENTS = (PmuEvent.NPU_IDLE, PmuEvent.AXI1_WR_DATA_BEAT_WRITTEN)
 """PMU events counted in one more repetition."""
 
 

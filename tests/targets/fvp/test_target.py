@@ -11,7 +11,7 @@ import pytest
 
 from hil.core.arrays import Array
 from hil.core.errors import BadInputError, BootError, HangError, UnavailableError
-from hil.core.measurement import Trust
+from hil.core.measurement import Missing, Trust
 from hil.core.npu_config import NpuConfig
 from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.settings import VelaSettings
@@ -122,3 +122,44 @@ def test_a_sample_that_does_not_end_is_ended(fvp: Target, made: Made) -> None:
     # Whether the firmware printed anything in that time is up to the machine.
     with pytest.raises((HangError, BootError), match=r"for 0\.05 s"):
         hasty.run(Deployable(made("mixed"), None), random_inputs(made("mixed"), 1))
+
+
+def test_a_counter_that_wrapped_is_no_figure(fvp: Target, made: Made, glacier: NpuConfig) -> None:
+    """Operations that wait for such a flash take more than the 2^32 cycles that a counter of events holds."""
+    model = Deployable(made("two"), compile_model(made("two"), VelaSettings(**asdict(glacier))).model, glacier)
+    run = fvp.run(model, random_inputs(made("two"), 2))
+    values = {found.name: found.value for found in run.measurements}
+    assert values["npu_cycles"] == create("sim").run(model, random_inputs(made("two"), 1)).measurements[0].value > 2**32
+    assert "axi1_read_beats" in values
+    assert {(found.name, found.reason) for found in run.missing} == {
+        ("npu_active_cycles", Missing.OVERFLOWED),
+        ("npu_idle_cycles", Missing.OVERFLOWED),
+    }
+    assert not {"npu_active_cycles", "npu_idle_cycles"} & values.keys()
+
+
+def test_events_asked_for_are_those_of_sim(made: Made, missing: Callable[[object], NoReturn]) -> None:
+    model = Deployable(made("two"), compile_model(made("two"), VelaSettings()).model)
+    inputs = random_inputs(made("two"), 2)
+    events = ("mac_active", "AO_ACTIVE", "axi1_rd_trans_accepted", "0x187", "WD_STALLED", "0x99", "NPU_ACTIVE")
+    found = {}
+    for name, options in (("sim", {}), ("fvp", {"engine": "open"})):
+        try:
+            run = create(name, events=events, **options).run(model, inputs)
+        except UnavailableError as error:
+            missing(error)
+        counts = [m for m in run.measurements if m.trust is Trust.MODELLED and m.unit != "ms"]
+        found[name] = {m.name: (m.value, m.unit) for m in counts}, {(one.name, one.reason) for one in run.missing}
+    assert found["sim"] == found["fvp"]
+    values, without = found["sim"]
+    assert {
+        "mac_active",
+        "ao_active",
+        "axi1_rd_trans_accepted",
+        "axi1_write_beats",
+        "npu_active_cycles",
+    } <= values.keys()
+    assert values["mac_active"][0] > 0
+    assert without == {("wd_stalled", Missing.NOT_MODELLED), ("pmu_event_0x099", Missing.NOT_MODELLED)}
+    with pytest.raises(BadInputError, match="no PMU event is called 'WD_STALL'"):
+        create("sim", events=("WD_STALL",))
