@@ -37,6 +37,12 @@ def test_a_damaged_record_is_told(record: str) -> None:
         report.read(record)
 
 
+def test_a_counter_that_wrapped_is_named_as_the_firmware_does() -> None:
+    told = report.read("WARN - Counter overflow detected for NPU ACTIVE.\r\nWARN - Overflow detected for NPU IDLE\r\n")
+    assert told.overflowed == ("NPU ACTIVE", "NPU IDLE")
+    assert report.read("INFO - NPU ACTIVE: 5 cycles\r\n").overflowed == ()
+
+
 @pytest.mark.parametrize("value", ["Infinity", "-1", "1" + "0" * 30, "1" + "0" * 5000, "[" * 100_000])
 def test_a_count_that_no_counter_holds_is_told(value: str) -> None:
     record = base64.b64encode(f'[{{"samples": [{{"name": "NPU TOTAL", "value": [{value}]}}]}}]'.encode()).decode()
