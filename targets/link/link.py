@@ -182,11 +182,11 @@ class Link:
     def _job(self, command: Command, payload: bytes, limit_ms: int) -> JobResult:
         if not 0 < limit_ms <= wire.JOB_LIMIT_MS_MAX:
             raise BadInputError(f"a time limit of {limit_ms} ms", hint=f"1 to {wire.JOB_LIMIT_MS_MAX}")
-        self._ready()
+        features = self._ready().features
         work_s = limit_ms / 1000 + _JOB_MARGIN_S
-        work = One(Request(command, payload, wire.RESULT.size, work_s=work_s, job=True))
+        work = One(Request(command, payload, wire.RESULT.size + wire.OVERFLOW.size, work_s=work_s, job=True))
         self._perform(work, self._limit(0) + work_s)
-        return self._parsed(JobResult.parse, work.answer)
+        return self._parsed(lambda answer: JobResult.parse(answer, features), work.answer)
 
     def _missing(self, identity: Identity, address: int, data: bytes) -> list[tuple[int, int]]:
         """Ranges of `data` that are not on the board, in whole blocks."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hil.npu.pmu_events import COUNTER_BITS
+from hil.npu.registers import CYCLE_COUNTER
 from hil.targets.link import wire
 from hil.targets.link.wire import Direction, Element, Feature, Outcome, RegionFlag, RegionKind
 
@@ -132,7 +134,8 @@ class Job:
 class JobResult:
     """Result of a job: `cycles` of the NPU's clock, `ticks` of the board's timer round the whole run.
 
-    The three `fault_` fields are of the CPU, and 0 where there was no fault.
+    `overflow` are the counters that wrapped, as the NPU's PMOVSSET has them; None if the firmware does not report them
+    (`may_have_wrapped`).  The three `fault_` fields are of the CPU, and 0 where there was no fault.
     """
 
     outcome: Outcome
@@ -144,12 +147,31 @@ class JobResult:
     fault_address: int
     fault_status: int
     fault_pc: int
+    overflow: int | None = None
+
+    @property
+    def cycles_wrapped(self) -> bool:
+        """True if the cycle counter wrapped."""
+        return bool((self.overflow or 0) & CYCLE_COUNTER)
+
+    def may_have_wrapped(self, place: int) -> bool:
+        """True if the counter of the event at `place` wrapped, or may have: it counts at most one event a cycle."""
+        if self.overflow is None:
+            return bool(self.cycles >> COUNTER_BITS)
+        return bool(self.overflow >> place & 1)
 
     @classmethod
-    def parse(cls, payload: bytes) -> JobResult:
-        """From the answer of RUN or MODEL.  Raises `ValueError` or `struct.error` if it is malformed."""
+    def parse(cls, payload: bytes, features: Feature) -> JobResult:
+        """From the answer of RUN or MODEL of a board with `features`.
+
+        Raises `ValueError` or `struct.error` if it is malformed.
+        """
+        overflow = None
+        if Feature.OVERFLOW in features:
+            payload, rest = payload[: wire.RESULT.size], payload[wire.RESULT.size :]
+            overflow = wire.OVERFLOW.unpack(rest)["counters"]
         fields = wire.RESULT.unpack(payload)
-        return cls(**{**fields, "outcome": Outcome(fields["outcome"])})
+        return cls(**{**fields, "outcome": Outcome(fields["outcome"])}, overflow=overflow)
 
 
 def text(data: bytes) -> str:

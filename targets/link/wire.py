@@ -103,13 +103,14 @@ class Part(IntEnum):
 
 
 class Feature(IntFlag):
-    """Commands, and parts of the identity, that not every board offers."""
+    """Commands, and parts of the identity or of results, that not every board offers."""
 
     RUN = 1
     RESET = 2
     MODEL = 4
     SERIAL = 8
     IMAGE = 16
+    OVERFLOW = 32  # a RESULT is followed by OVERFLOW
 
 
 class RegionKind(IntEnum):
@@ -231,4 +232,5 @@ RESULT = Payload(
     Field("fault_status", "I"),
     Field("fault_pc", "I"),
 )
-LAYOUTS = (REQUEST, REPLY, RANGE, CHECK, NUMBERS, IMAGE, REGION, BUFFER, JOB, MODEL_JOB, FAULT, RESULT)
+OVERFLOW = Payload("OVERFLOW", Field("counters", "I"))  # PMOVSSET after the run: bits 0 to 3 of events, 31 of cycles
+LAYOUTS = (REQUEST, REPLY, RANGE, CHECK, NUMBERS, IMAGE, REGION, BUFFER, JOB, MODEL_JOB, FAULT, RESULT, OVERFLOW)

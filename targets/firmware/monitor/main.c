@@ -131,6 +131,7 @@ static hil_board board = {
     .board = PORT_BOARD,
     .cpu_hz = PORT_CPU_HZ,
     .timer_hz = PORT_CPU_HZ,
+    .reports_overflow = true,
     .window = WINDOW,
     .regions = regions,
     .region_count = REGIONS,

@@ -37,6 +37,7 @@
 #define PMCR_COUNT_FROM_0 7u
 #define PMCNTENSET 0x184u
 #define PMCNTENCLR 0x188u
+#define PMOVSSET 0x18Cu
 #define PMOVSCLR 0x190u
 #define PMINTCLR 0x198u
 #define PMCCNTR 0x1A0u
@@ -117,6 +118,7 @@ static void read_counters(uint32_t base, hil_result *result) {
     for (uint32_t i = 0; i < HIL_EVENTS; i++) {
         result->events[i] = register_read(base + PMEVCNTR + 4 * i);
     }
+    result->overflow = register_read(base + PMOVSSET);
 }
 
 static uint8_t outcome(uint32_t status) {

@@ -2,7 +2,7 @@
 
 #include "hil_request.h"
 
-#if HIL_REPLY_BYTES + HIL_RESULT_BYTES > HIL_KEPT_BYTES
+#if HIL_REPLY_BYTES + HIL_RESULT_BYTES + HIL_OVERFLOW_BYTES > HIL_KEPT_BYTES
 #error "a result does not fit into a kept reply"
 #endif
 

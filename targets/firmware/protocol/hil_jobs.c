@@ -3,7 +3,8 @@
 #include "hil_request.h"
 
 static void answer_result(hil_link *link, const hil_request *asked, uint8_t status, const hil_result *result) {
-    uint8_t payload[HIL_RESULT_BYTES];
+    uint8_t payload[HIL_RESULT_BYTES + HIL_OVERFLOW_BYTES];
+    size_t size = link->board->reports_overflow ? sizeof payload : HIL_RESULT_BYTES;
     payload[HIL_RESULT_AT_OUTCOME] = result->outcome;
     hil_put32(payload + HIL_RESULT_AT_NPU_STATUS, result->npu_status);
     hil_put32(payload + HIL_RESULT_AT_QREAD, result->qread);
@@ -15,7 +16,8 @@ static void answer_result(hil_link *link, const hil_request *asked, uint8_t stat
     hil_put32(payload + HIL_RESULT_AT_FAULT_ADDRESS, result->fault.address);
     hil_put32(payload + HIL_RESULT_AT_FAULT_STATUS, result->fault.status);
     hil_put32(payload + HIL_RESULT_AT_FAULT_PC, result->fault.pc);
-    hil_answer_kept(link, asked, status, payload, status == HIL_STATUS_OK ? sizeof payload : 0);
+    hil_put32(payload + HIL_RESULT_BYTES + HIL_OVERFLOW_AT_COUNTERS, result->overflow);
+    hil_answer_kept(link, asked, status, payload, status == HIL_STATUS_OK ? size : 0);
 }
 
 static void get_job(hil_job *job, const uint8_t *payload) {

@@ -26,7 +26,8 @@ static void answer_numbers(hil_link *link, const hil_request *asked) {
     numbers[HIL_NUMBERS_AT_FEATURES] =
         (uint8_t)((board->run ? HIL_FEATURE_RUN : 0u) | (board->reset ? HIL_FEATURE_RESET : 0u) |
                   (board->model ? HIL_FEATURE_MODEL : 0u) | (has_serial(board) ? HIL_FEATURE_SERIAL : 0u) |
-                  (board->image_size ? HIL_FEATURE_IMAGE : 0u));
+                  (board->image_size ? HIL_FEATURE_IMAGE : 0u) |
+                  (board->reports_overflow ? HIL_FEATURE_OVERFLOW : 0u));
     numbers[HIL_NUMBERS_AT_BUFFERS] = board->buffer_count;
     hil_put32(numbers + HIL_NUMBERS_AT_LARGEST_FRAME, link->decoder.room);
     hil_put32(numbers + HIL_NUMBERS_AT_LARGEST_READ, link->decoder.room);

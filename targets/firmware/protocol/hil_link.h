@@ -64,6 +64,7 @@ typedef struct {
     uint32_t events[HIL_EVENTS];
     uint64_t ticks; /* of the timer, round the run */
     hil_fault fault;
+    uint32_t overflow; /* PMOVSSET after the run: bits 0 to 3 of `events`, 31 of `cycles` */
 } hil_result;
 
 /* What the board is, and what it can do.  `context` is handed back to every function.  Must outlive the link. */
@@ -80,6 +81,7 @@ typedef struct {
     uint32_t timer_hz;
     uint32_t npu_id; /* registers as read; 0: no NPU */
     uint32_t npu_config;
+    bool reports_overflow; /* `run` and `model` fill `overflow`; else the host takes wrapped counters to be possible */
     uint8_t window; /* unanswered requests that may lie in your receive buffer, 1 to HIL_WINDOW_MAX: at least
                        window * (largest frame + largest frame / 254 + 3) bytes must have room there */
     const hil_region *regions;

@@ -60,6 +60,7 @@
 #define HIL_FEATURE_MODEL 4u
 #define HIL_FEATURE_SERIAL 8u
 #define HIL_FEATURE_IMAGE 16u
+#define HIL_FEATURE_OVERFLOW 32u
 
 #define HIL_REGION_CODE 0u
 #define HIL_REGION_SRAM 1u
@@ -172,5 +173,9 @@
 #define HIL_RESULT_AT_FAULT_STATUS 45u
 #define HIL_RESULT_AT_FAULT_PC 49u
 #define HIL_RESULT_BYTES 53u
+
+/* OVERFLOW: where its fields lie, in bytes */
+#define HIL_OVERFLOW_AT_COUNTERS 0u
+#define HIL_OVERFLOW_BYTES 4u
 
 #endif

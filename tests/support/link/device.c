@@ -148,6 +148,7 @@ static uint8_t run(void *context, const hil_job *job, hil_result *result) {
         result->events[i] = job->events[i];
     }
     result->ticks = job->bases[7] * 1000;
+    result->overflow = (uint32_t)job->bases[6];
     return HIL_STATUS_OK;
 }
 
@@ -271,6 +272,7 @@ int main(int count, char **arguments) {
         .timer_hz = 1000000,
         .npu_id = 0x10066001,
         .npu_config = 0x10000007,
+        .reports_overflow = true,
         .window = (uint8_t)strtoul(arguments[3], NULL, 10),
         .regions = regions,
         .region_count = 4,

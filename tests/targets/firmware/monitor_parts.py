@@ -35,7 +35,7 @@ class Job(ctypes.Structure):
 
 
 class Result(ctypes.Structure):
-    """`hil_result`, the fault last."""
+    """`hil_result`."""
 
     _fields_ = (
         ("outcome", ctypes.c_uint8),
@@ -45,6 +45,7 @@ class Result(ctypes.Structure):
         ("events", ctypes.c_uint32 * 4),
         ("ticks", ctypes.c_uint64),
         ("fault", ctypes.c_uint32 * 3),
+        ("overflow", ctypes.c_uint32),
     )
 
 

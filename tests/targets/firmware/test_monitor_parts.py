@@ -35,13 +35,22 @@ class Counted:
     """Counters of a job."""
 
     total: int
+    active: int = 11
 
     def events(self) -> Mapping[int, int]:
-        return {0x23: 11, 0x82: 22, 0x87: 33, 0x182: 44}
+        return {0x23: self.active, 0x82: 22, 0x87: 33, 0x182: 44}
 
 
 def _npu(run: Callable[[registers.NpuJob], Counted]) -> Registers:
     return Registers(Accelerator.from_name("ethos-u55-128"), run, lambda level: None)
+
+
+def test_a_counter_that_wrapped_is_reported_once(parts: ctypes.CDLL) -> None:
+    counts = iter([Counted((1 << 32) + 7, (1 << 32) + 7), Counted(7, 7)])
+    hardware = Hardware(parts, _npu(lambda job: next(counts)))
+    result = hardware.run(**FIELDS)
+    assert (result.events[0], result.overflow, result.cycles) == (7, 1, (1 << 32) + 7)
+    assert hardware.run(**FIELDS).overflow == 0
 
 
 def _silent(status: int) -> Callable[[int], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import socket
+import struct
 import threading
 import time
 import tty
@@ -30,7 +31,19 @@ from hil.targets.link import (
     open_channel,
 )
 from hil.targets.link.frames import FrameReader, frame
-from hil.targets.link.wire import NUMBERS, PROTOCOL, REGION, REPLY, REPLY_BIT, REQUEST, Direction, RegionKind
+from hil.targets.link.values import JobResult
+from hil.targets.link.wire import (
+    NUMBERS,
+    PROTOCOL,
+    REGION,
+    REPLY,
+    REPLY_BIT,
+    REQUEST,
+    RESULT,
+    Direction,
+    Feature,
+    RegionKind,
+)
 from tests.support.link.device import FAULTY, RAM, STATE, Device
 
 DATA = random.Random(0).randbytes(100_000)
@@ -97,6 +110,26 @@ def test_a_job_is_run_and_its_counters_come_back(link: Link, device: Device) -> 
     link.write(RAM, DATA[:64])
     result = link.run(Job(RAM, 64, (), events=(11, 22)))
     assert (result.outcome, result.cycles, result.events) == (Outcome.DONE, zlib.crc32(DATA[:64]), (11, 22, 0, 0))
+    assert result.overflow == 0
+    wrapped = link.run(Job(RAM, 64, (0, 0, 0, 0, 0, 0, 0x8000_0004)))
+    assert [wrapped.may_have_wrapped(place) for place in range(4)] == [False, False, True, False]
+    assert wrapped.cycles_wrapped
+    assert link.run_model().overflow == 0
+
+
+@pytest.mark.parametrize("cycles", [(1 << 32) - 1, 1 << 32])
+def test_a_firmware_that_reports_no_overflow_is_held_to_the_cycles(cycles: int) -> None:
+    """An event counter counts at most one event a cycle."""
+    payload = RESULT.pack(
+        outcome=0, npu_status=0, qread=0, cycles=cycles, events=(1, 2, 3, 4), ticks=0,
+        fault_address=0, fault_status=0, fault_pc=0,
+    )  # fmt: skip
+    older = JobResult.parse(payload, Feature.RUN)
+    assert older.overflow is None
+    assert older.may_have_wrapped(0) == (cycles == 1 << 32)
+    assert not JobResult.parse(payload + bytes(4), Feature.OVERFLOW).may_have_wrapped(0)
+    with pytest.raises(struct.error):
+        JobResult.parse(payload, Feature.OVERFLOW)
 
 
 def test_a_long_job_is_waited_for_and_run_once(device: Device) -> None:
