@@ -199,6 +199,10 @@ class JobError(InfrastructureError):
     """A command stream did not run to its end on the board; the model's arithmetic is not to blame."""
 
 
+class CounterError(InfrastructureError):
+    """A counter of the device does not hold what it counted: it wrapped."""
+
+
 class ResultsError(InfrastructureError):
     """The results database failed, is newer than this program, or is none; no test's own result depends on it."""
 

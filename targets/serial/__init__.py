@@ -17,7 +17,8 @@ class SerialOptions:
 
     `board` is `virtual`, a described board, a TOML file, `place:NAME` or `tag:KEY=VALUE` (None: `HIL_BOARD`).
 
-    After `warmups` runs, `repetitions` are measured; `limit_ms` is the time limit of one job on the NPU.  `folder` has
+    After `warmups` runs, `repetitions` are measured; `events` are PMU events that are counted beside the usual ones, by
+    as many inferences as the four counters need; `limit_ms` is the time limit of one job on the NPU.  `folder` has
     the user's own descriptions of boards.
     """
 

@@ -27,6 +27,7 @@ from hil.targets import board_address
 from hil.targets.base import Deployable, Progress, Run
 from hil.targets.board_event import BoardEvent
 from hil.targets.boards import BoardAccess, Health
+from hil.targets.counters import requested
 from hil.targets.serial import SerialOptions
 from hil.targets.serial.driver import Driver
 from hil.targets.serial.mlperf.driver import MlperfDriver
@@ -56,6 +57,7 @@ class SerialTarget:
         repetitions, warmups = self._options.repetitions, self._options.warmups
         if repetitions < 1 or warmups < 0:
             raise BadInputError(f"{repetitions} repetitions after {warmups} warm-ups", hint="at least 1 after 0")
+        requested(self._options.events)  # An unknown name is told before a board is reached.
         self._health = Health(lambda board: board_address.of_board(self._address, board))
         self._held: _Held | None = None
         self._lost: list[str] = []

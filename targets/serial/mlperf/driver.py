@@ -64,7 +64,12 @@ class MlperfDriver:
 
     @classmethod
     def of(cls, access: BoardAccess, npu: NpuConfig, options: SerialOptions, health: Health) -> MlperfDriver:
-        """See `hil.targets.serial.driver.Driver.of`; the measured runs are windows."""
+        """See `hil.targets.serial.driver.Driver.of`; the measured runs are windows.
+
+        Raises `BadInputError` for events to count.
+        """
+        if options.events:
+            raise BadInputError(f"--event {options.events[0]}: MLPerf Tiny's firmware counts no events of an NPU")
         return cls(access, windows=options.repetitions, health=health)
 
     @staticmethod

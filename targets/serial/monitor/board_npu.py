@@ -20,11 +20,11 @@ import numpy as np
 from ethosu.vela.ethos_u55_regs.ethos_u55_regs import id_r, status_r
 
 from hil.core.arrays import Array
-from hil.core.errors import BadInputError, InfrastructureError, JobError, StuckError
+from hil.core.errors import BadInputError, CounterError, InfrastructureError, JobError, StuckError
 from hil.npu.accelerator import ConfigRegister
 from hil.npu.stream.payload import parse_id
 from hil.npu.vela_output import BoundOperator
-from hil.targets.execution.graph import Graph
+from hil.targets.execution.graph import Graph, NpuDevice
 from hil.targets.link import Identity, Job, JobResult, Link, Outcome
 from hil.targets.serial.monitor.memory_layout import ModelLayout, npu_steps
 
@@ -53,11 +53,29 @@ _OUTCOMES = {
 
 @dataclass(frozen=True)
 class Counts:
-    """One inference, NPU operators alone: NPU `cycles`, PMU `events` as asked for, `ticks` of the board's timer."""
+    """One inference, NPU operators alone: NPU `cycles`, PMU `events` as asked for, `ticks` of the board's timer.
+
+    `wrapped` are the places in `events` whose counter wrapped, or may have.
+    """
 
     cycles: int
     events: tuple[int, ...]
     ticks: int
+    wrapped: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, results: Sequence[JobResult], events: Sequence[int]) -> Counts:
+        """Sums the jobs of an inference, which counted `events`; raises `CounterError` if the cycle counter wrapped."""
+        if any(result.cycles_wrapped for result in results):
+            raise CounterError("the NPU's cycle counter of 48 bits overflowed in a job")
+        counted = zip(*(result.events[: len(events)] for result in results), strict=True)
+        places = range(len(events))
+        return cls(
+            sum(result.cycles for result in results),
+            tuple(sum(values) for values in counted),
+            sum(result.ticks for result in results),
+            frozenset(place for place in places if any(result.may_have_wrapped(place) for result in results)),
+        )
 
 
 class BoardNpu:
@@ -77,22 +95,35 @@ class BoardNpu:
 
     def __call__(self, step: BoundOperator, arena: Array, changed: Sequence[range], wanted: Sequence[range]) -> None:
         """Runs an operator on the board, as `graph.NpuDevice`."""
+        self._counted(step, arena, changed, wanted, ())
+
+    def counting(self, events: tuple[int, ...], results: list[JobResult]) -> NpuDevice:
+        """This NPU as a `graph.NpuDevice` that counts `events` and appends the result of each job to `results`."""
+
+        def run(step: BoundOperator, arena: Array, changed: Sequence[range], wanted: Sequence[range]) -> None:
+            results.append(self._counted(step, arena, changed, wanted, events))
+
+        return run
+
+    def _counted(
+        self,
+        step: BoundOperator,
+        arena: Array,
+        changed: Sequence[range],
+        wanted: Sequence[range],
+        events: tuple[int, ...],
+    ) -> JobResult:
         at = self._layout.arena
         for piece in changed:
             self._link.write(at + piece.start, arena[0, piece.start : piece.stop].tobytes())
-        self._run(step, ())
+        result = self._run(step, events)
         for piece in wanted:
             arena[0, piece.start : piece.stop] = np.frombuffer(self._link.read(at + piece.start, len(piece)), np.uint8)
+        return result
 
     def measure(self, events: tuple[int, ...]) -> Counts:
         """Runs all operators once on the present content of the arena, on which their time does not depend."""
-        results = [self._run(step, events) for step in self._steps]
-        counted = zip(*(result.events[: len(events)] for result in results), strict=True)
-        return Counts(
-            sum(result.cycles for result in results),
-            tuple(sum(values) for values in counted),
-            sum(result.ticks for result in results),
-        )
+        return Counts.of([self._run(step, events) for step in self._steps], events)
 
     def _run(self, step: BoundOperator, events: tuple[int, ...]) -> JobResult:
         number = self._numbers[step.operator.index]

@@ -20,13 +20,14 @@ from hil.targets.base import Deployable, Progress, Run
 from hil.targets.boards import BoardAccess, Health, Recovery
 from hil.targets.boards.identity import accelerator
 from hil.targets.boards.ports import usb_serial
+from hil.targets.counters import requested
 from hil.targets.execution.graph import cached_graph
 from hil.targets.execution.interpreter import interpreter_version
 from hil.targets.execution.placement import check_accelerator, model_file
 from hil.targets.execution.signature import check_inputs, read_signature, require_runnable
 from hil.targets.link import Identity, Link
 from hil.targets.serial import SerialOptions
-from hil.targets.serial.monitor.figures import figures
+from hil.targets.serial.monitor.figures import figures, missing_figures
 from hil.targets.serial.monitor.resumable_run import ResumableRun, RunPlan, clocks
 
 
@@ -79,6 +80,7 @@ class MonitorDriver:
             options.warmups,
             options.limit_ms,
             options.keep_state,
+            requested(options.events),
         )
         work = ResumableRun(plan, inputs, len(inputs[0]), progress)
         series = self._recovery.attempt(work.do)
@@ -91,7 +93,12 @@ class MonitorDriver:
         if options.keep_state:
             identity["state"] = "kept"
         counted = figures(series, clocks(work.identity, plan, virtual=is_virtual), virtual=is_virtual)
-        return Run(work.outputs, (*counted, *_exact(cpu_operators, self._recovery.recoveries)), identity)
+        return Run(
+            work.outputs,
+            (*counted, *_exact(cpu_operators, self._recovery.recoveries)),
+            identity,
+            missing=missing_figures(series, virtual=is_virtual),
+        )
 
     def _is_virtual(self, identity: Identity) -> bool:
         """True for a simulated board, whatever its name and port."""

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hil.core.measurement import Measurement, Trust
-from hil.npu.pmu_events import PmuEvent
-from hil.targets.counters import BY_EVENT, TOTAL
+from hil.core.measurement import Measurement, Missing, MissingFigure, Trust
+from hil.npu.pmu_events import PmuEvent, event_name
+from hil.npu.timing.timing import MODELLED
+from hil.targets.counters import BY_EVENT, TOTAL, counter_of
 from hil.targets.serial.monitor.board_npu import Counts
 
 EVENTS = (
@@ -27,6 +28,16 @@ EVENTS = (
     PmuEvent.AXI1_RD_DATA_BEAT_RECEIVED,
 )
 """PMU events counted beside the cycles in every repetition: an Ethos-U has four event counters."""
+
+COUNTERS = len(EVENTS)
+"""Event counters of an Ethos-U."""
+
+_USUAL_PASSES = 2
+
+_NOTES = {
+    Missing.NOT_MODELLED: "not known to the timing model",
+    Missing.OVERFLOWED: "its counter of 32 bits wrapped, or may have",
+}
 
 MORE_EVENTS = (PmuEvent.NPU_IDLE, PmuEvent.AXI1_WR_DATA_BEAT_WRITTEN)
 """PMU events counted in one more repetition."""
@@ -45,12 +56,35 @@ class Clocks:
 
 
 @dataclass(frozen=True)
+class EventPass:
+    """Inferences in which the PMU's counters were set to `events`, four at most: the counts of each of them."""
+
+    events: tuple[int, ...]
+    counts: Sequence[Counts]
+
+
+@dataclass(frozen=True)
 class Series:
-    """Counts of `EVENTS` by repetition, counts of `MORE_EVENTS` once, and the number of warm-ups before them."""
+    """Counts of `EVENTS` by repetition, counts of `MORE_EVENTS` once, and the number of warm-ups before them.
+
+    `passes` are those of events that were asked for beside them.
+    """
 
     repetitions: Sequence[Counts]
     more: Counts
     warmups: int
+    passes: Sequence[EventPass] = ()
+
+    @property
+    def event_passes(self) -> tuple[EventPass, ...]:
+        """All events with their counts."""
+        return EventPass(EVENTS, self.repetitions), EventPass(MORE_EVENTS, [self.more]), *self.passes
+
+
+def passes_of(events: Iterable[int]) -> tuple[tuple[int, ...], ...]:
+    """The events of each inference that counts `events` beside the usual ones, by fours."""
+    asked = [event for event in events if event not in BY_EVENT]
+    return tuple(tuple(asked[first : first + COUNTERS]) for first in range(0, len(asked), COUNTERS))
 
 
 def figures(series: Series, clocks: Clocks, *, virtual: bool) -> tuple[Measurement, ...]:
@@ -61,18 +95,39 @@ def figures(series: Series, clocks: Clocks, *, virtual: bool) -> tuple[Measureme
     clock = f"NPU operators alone, at {clocks.npu_hz / 1e6:g} MHz"
     ran = f"{clock}, median of {len(cycles)} runs after {series.warmups} warm-ups"
     made = [*_statistics(TOTAL.name, cycles, TOTAL.unit, counted, ran)]
-    columns = [*zip(*(counts.events for counts in series.repetitions), strict=True)]
-    for event, values in [*zip(EVENTS, columns, strict=True), *((e, (v,)) for e, v in _more(series))]:
-        counter = BY_EVENT[event]
-        made.append(Measurement(counter.name, statistics.median_low(values), counter.unit, counted, clock))
+    for number, one in enumerate(series.event_passes):
+        for place, event in enumerate(one.events):
+            counter, values = counter_of(event), [counts.events[place] for counts in one.counts]
+            if _reason(event, place, one, virtual=virtual):
+                continue
+            median = statistics.median_low(values)
+            if number < _USUAL_PASSES:
+                made.append(Measurement(counter.name, median, counter.unit, counted, clock))
+                continue
+            note = f"PMU event {event:#x}, pass {number - _USUAL_PASSES + 1} of {len(series.passes)}"
+            made.append(Measurement(counter.name, median, counter.unit, counted, note, tuple(values)))
     milliseconds = [count / clocks.npu_hz * 1e3 for count in cycles]
     made.append(Measurement("npu_ms", statistics.median_low(milliseconds), "ms", counted, clock, tuple(milliseconds)))
     made.append(Measurement("npu_clock", clocks.npu_hz, "Hz", counted, clocks.source))
     return (*made, *_statistics("wall_ms", wall, "ms", timed, f"by the board's timer, {ran}"))
 
 
-def _more(series: Series) -> zip[tuple[int, int]]:
-    return zip(MORE_EVENTS, series.more.events, strict=True)
+def missing_figures(series: Series, *, virtual: bool) -> tuple[MissingFigure, ...]:
+    """Events that were counted and have no figure: a counter wrapped, or a virtual board's NPU does not model them."""
+    found = []
+    for one in series.event_passes:
+        for place, event in enumerate(one.events):
+            if reason := _reason(event, place, one, virtual=virtual):
+                note = f"PMU event {event:#x} {event_name(event)}: {_NOTES[reason]}"
+                found.append(MissingFigure(counter_of(event).name, reason, note))
+    return tuple(found)
+
+
+def _reason(event: int, place: int, one: EventPass, *, virtual: bool) -> Missing | None:
+    """The reason why the event at `place` of a pass has no figure, None if it has one."""
+    if virtual and event not in MODELLED:
+        return Missing.NOT_MODELLED
+    return Missing.OVERFLOWED if any(place in counts.wrapped for counts in one.counts) else None
 
 
 def _statistics(name: str, values: Sequence[float], unit: str, trust: Trust, note: str) -> list[Measurement]:

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from hil.core.arrays import Array
-from hil.core.errors import InfrastructureError
+from hil.core.errors import InfrastructureError, MismatchError
 from hil.npu.timing.memory_system import MemorySystem
 from hil.targets.base import Progress
 from hil.targets.boards.description import Board
 from hil.targets.boards.identity import usable
 from hil.targets.execution.graph import Graph, State
-from hil.targets.link import Identity, Link
-from hil.targets.serial.monitor.board_npu import BoardNpu, check_npu
-from hil.targets.serial.monitor.figures import EVENTS, MORE_EVENTS, Clocks, Series
+from hil.targets.link import Identity, JobResult, Link
+from hil.targets.serial.monitor.board_npu import BoardNpu, Counts, check_npu
+from hil.targets.serial.monitor.figures import EVENTS, MORE_EVENTS, Clocks, EventPass, Series, passes_of
 from hil.targets.serial.monitor.memory_layout import lay_out, npu_steps
 
 
@@ -31,7 +31,8 @@ from hil.targets.serial.monitor.memory_layout import lay_out, npu_steps
 class RunPlan:
     """Plan of a run: model, board and repetitions.
 
-    `memory` is the memory system that the model was compiled for, `limit_ms` the time limit of one job.
+    `memory` is the memory system that the model was compiled for, `limit_ms` the time limit of one job, `events` are
+    those of the PMU that are counted beside the usual ones.
     """
 
     graph: Graph
@@ -41,6 +42,7 @@ class RunPlan:
     warmups: int
     limit_ms: int
     keep_state: bool
+    events: tuple[int, ...] = ()
 
 
 class ResumableRun:
@@ -81,7 +83,29 @@ class ResumableRun:
         for _ in range(plan.warmups):
             npu.measure(EVENTS)
         repetitions = [npu.measure(EVENTS) for _ in range(plan.repetitions)]
-        return Series(repetitions, npu.measure(MORE_EVENTS), plan.warmups)
+        more, groups = npu.measure(MORE_EVENTS), passes_of(plan.events)
+        passes = [self._pass(npu, events, f"pass {n} of {len(groups)}") for n, events in enumerate(groups, 1)]
+        return Series(repetitions, more, plan.warmups, passes)
+
+    def _pass(self, npu: BoardNpu, events: tuple[int, ...], title: str) -> EventPass:
+        """Runs the first sample once more and counts `events`, then repeats its jobs.
+
+        Raises `MismatchError` for other outputs than before: what was counted is then not what ran before.
+        """
+        results: list[JobResult] = []
+        device = npu.counting(events, results)
+        outputs = self._plan.graph.run([array[:1] for array in self._inputs], State(), device=device)
+        check_same_outputs(outputs, self._done[0], f"{self._plan.board.name}, {title} over the PMU's events")
+        counts = [Counts.of(results, events)]
+        return EventPass(events, counts + [npu.measure(events) for _ in range(self._plan.repetitions - 1)])
+
+
+def check_same_outputs(got: Sequence[Array], first: Sequence[Array], what: str) -> None:
+    """Raises `MismatchError`, about `what`, unless the outputs equal those of the first run bit by bit."""
+    wrong = sum(int(np.count_nonzero(left != right)) for left, right in zip(got, first, strict=True))
+    if wrong:
+        elements = sum(array.size for array in first)
+        raise MismatchError(f"{what}: {wrong} of {elements} output elements are not those of the first run")
 
 
 def clocks(identity: Identity, plan: RunPlan, *, virtual: bool) -> Clocks:

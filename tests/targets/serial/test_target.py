@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from hil.core.arrays import Array
-from hil.core.errors import BadInputError, JobError, UnavailableError, UntrustedError
-from hil.core.measurement import Trust
+from hil.core.errors import BadInputError, CounterError, JobError, MismatchError, UnavailableError, UntrustedError
+from hil.core.measurement import Missing, Trust
 from hil.core.npu_config import NpuConfig
 from hil.fvp.machine import qemu
 from hil.fvp.virtual_board.process import VirtualBoard
@@ -32,11 +32,12 @@ from hil.targets.boards.virtual import start
 from hil.targets.execution.graph import read_graph
 from hil.targets.execution.signature import read_signature
 from hil.targets.firmware.build import build
-from hil.targets.link import Link, Region, open_channel
+from hil.targets.link import JobResult, Link, Outcome, Region, open_channel
 from hil.targets.link.wire import RegionKind
 from hil.targets.serial.monitor.board_npu import BoardNpu, Counts, status_words
-from hil.targets.serial.monitor.figures import Clocks, Series, figures
+from hil.targets.serial.monitor.figures import EVENTS, Clocks, Series, figures, missing_figures
 from hil.targets.serial.monitor.memory_layout import Block, lay_out, npu_steps
+from hil.targets.serial.monitor.resumable_run import check_same_outputs
 
 Made = Callable[[str], bytes]
 SHARED = ["ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8"]
@@ -100,6 +101,63 @@ def test_shared_models_are_exact(request: pytest.FixtureRequest, shared_models: 
     int8 = (shared_models / f"{name}.tflite").read_bytes()
     model, inputs = _compiled(int8), _inputs(int8, 3)
     _check_same(request.getfixturevalue(way).run(model, inputs), create("sim").run(model, inputs))
+
+
+def test_events_are_counted_by_as_many_passes_as_the_counters_need(on_pty: Target, made: Made) -> None:
+    """Each event is what `sim` says; those that are not modelled are no zeros."""
+    model, inputs = _compiled(made("mixed"), "--ignore-ops LEAKY_RELU"), _inputs(made("mixed"), 2)
+    events = (
+        "MAC_ACTIVE",
+        "AO_ACTIVE",
+        "MAC_ACTIVE_8BIT",
+        "AXI0_RD_TRANS_ACCEPTED",
+        "WD_ACTIVE",
+        "0x184",
+        "NPU_ACTIVE",
+    )
+    with contextlib.closing(create("serial", board="virtual", repetitions=2, warmups=0, events=events)) as target:
+        got = target.run(model, inputs)
+    expected = create("sim", events=events).run(model, inputs)
+    _check_same(got, expected)
+    counted, modelled = ({m.name: m for m in run.measurements} for run in (got, expected))
+    for name in ("mac_active", "ao_active", "mac_active_8bit", "axi0_rd_trans_accepted", "axi1_wr_trans_accepted"):
+        assert (counted[name].value, counted[name].unit) == (modelled[name].value, modelled[name].unit)
+        assert counted[name].trust is Trust.MODELLED
+        assert len(counted[name].repetitions) == 2
+    assert counted["mac_active"].note == "PMU event 0x30, pass 1 of 2"
+    assert [(found.name, found.reason) for found in got.missing] == [("wd_active", Missing.NOT_MODELLED)]
+    assert [found.name for found in expected.missing] == ["wd_active"]
+
+
+def test_a_counter_that_wrapped_on_the_board_is_no_figure(on_pty: Target, made: Made, glacier: NpuConfig) -> None:
+    int8 = made("two")
+    model = Deployable(int8, compile_model(int8, VelaSettings(**asdict(glacier))).model, glacier)
+    got, expected = on_pty.run(model, _inputs(int8, 1)), create("sim").run(model, _inputs(int8, 1))
+    counted, modelled = ({m.name: m for m in run.measurements} for run in (got, expected))
+    assert counted["npu_cycles"].value == modelled["npu_cycles"].value > 1 << 32
+    assert counted["axi1_read_beats"].value == modelled["axi1_read_beats"].value
+    assert "npu_active_cycles" not in counted
+    assert [(found.name, found.reason) for found in got.missing] == [("npu_active_cycles", Missing.OVERFLOWED)]
+
+
+def test_other_outputs_in_a_pass_are_an_error(made: Made) -> None:
+    first = (np.array([[1, 2, 3]], np.int8), np.zeros((1, 4), np.int8))
+    check_same_outputs(first, first, "desk")
+    with pytest.raises(MismatchError, match="desk: 1 of 7 output elements"):
+        check_same_outputs((np.array([[1, 2, 4]], np.int8), first[1]), first, "desk")
+
+
+def test_what_a_counter_of_an_older_firmware_may_have_lost_is_no_figure() -> None:
+    job = JobResult(Outcome.DONE, 0, 0, 1 << 32, (5, 6, 7, 8), 1, 0, 0, 0)
+    counts = Counts.of([job], EVENTS)
+    series = Series([counts], Counts(0, (5, 6), 0), 0)
+    found = {m.name for m in figures(series, Clocks(32e6, 32e6, "as the firmware says"), virtual=False)}
+    assert {one.name for one in missing_figures(series, virtual=False)} == {
+        *("npu_active_cycles", "axi0_read_beats", "axi0_write_beats", "axi1_read_beats")
+    }
+    assert {"npu_cycles", "npu_idle_cycles"} <= found
+    with pytest.raises(CounterError, match="48 bits"):
+        Counts.of([dataclasses.replace(job, overflow=1 << 31)], EVENTS)
 
 
 def test_operators_between_run_on_the_host(on_pty: Target, made: Made) -> None:
