@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 
 from hil.core.arrays import Array
 from hil.core.errors import UnknownParityError
-from hil.core.measurement import Measurement, MissingFigure
+from hil.core.measurement import Measurement, MissingFigure, Trust
 from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 from hil.targets.board_event import BoardEvent
 
@@ -63,6 +63,23 @@ class Run:
             raise UnknownParityError(f"{name}: parity with the int8 model is unknown: {reason}")
 
 
+@dataclass(frozen=True)
+class CutRun:
+    """An inference whose command streams ran piece by piece, NPU operators alone; cycles are by repetition.
+
+    `pieces` are by stream and piece, `whole` those of the streams uncut, `start` those of a job without an operation.
+    `clock_hz` is the NPU's; `outputs` are those of both runs, which are equal.
+    """
+
+    outputs: tuple[Array, ...]
+    pieces: tuple[tuple[tuple[int, ...], ...], ...]
+    whole: tuple[int, ...]
+    start: tuple[int, ...]
+    clock_hz: float
+    trust: Trust
+    identity: dict[str, str] = field(default_factory=dict)
+
+
 class Target(Protocol):
     """A place where a model runs."""
 
@@ -83,6 +100,19 @@ class Target(Protocol):
 
     def close(self) -> None:
         """Releases the target's resources, such as a board; a second call does nothing."""
+        ...
+
+
+@runtime_checkable
+class CutsStreams(Protocol):
+    """A target that can run the command streams of a model piece by piece."""
+
+    def run_cut(self, model: Deployable, inputs: Sequence[Array], pieces: Sequence[Sequence[bytes]]) -> CutRun:
+        """Runs the first sample of `inputs` uncut and cut, and measures both.
+
+        `pieces` are the streams of each NPU operator, in order, as `hil.npu.stream.pieces` cuts them.  Raises
+        `MismatchError` if the outputs differ, and what `Target.run` raises.
+        """
         ...
 
 

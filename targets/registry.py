@@ -44,7 +44,7 @@ RESERVED = frozenset(
             "against-vela-option",
         ),
         *("results", "baseline", "update-baseline", "vary", "strict-baseline", "report"),
-        *("deployment", "sessions", "retrain", "install", "files"),
+        *("deployment", "sessions", "retrain", "install", "files", "sweep", "trace", "quick"),
         *(
             "max-accuracy-drop",
             "min-accuracy",

@@ -11,6 +11,7 @@ import typer
 
 from hil.harness.commands import arguments, profiled_model
 from hil.harness.vela.settings import VelaOptions
+from hil.targets import registry
 
 if TYPE_CHECKING:
     from hil.harness.profile.changes import Effect
@@ -49,6 +50,11 @@ def profile(
     jobs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Compilations at a time (one for each core).")
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Measure the layers there, piece by piece: serial, with --board."),
+    ] = None,
+    of_targets: arguments.TargetValues = arguments.NO_VALUES,
     vela: VelaOptions = arguments.VELA,
     models: arguments.ModelsFolder = arguments.MODELS,
     store: arguments.StoreFolder = None,
@@ -62,7 +68,10 @@ def profile(
         check_output(path, "-o", _FORMATS)
     if trace:
         check_output(trace, "--trace")
-    _refuse_beside_sweep(sweep, against=against, trace=trace, quick=quick)
+    _refuse_beside("sweep", sweep, "a sweep has no layers", against=against, trace=trace, quick=quick, target=target)
+    measured = {"against": against, "trace": trace, "quick": quick, "jobs": jobs}
+    _refuse_beside("target", target, "on a target the layers alone are measured", **measured)
+    registry.make_options([target or registry.DEFAULT], of_targets)
     settings = vela.settings()
     check_options(settings)
     loaded = profiled_model.load(model, technique, models, store)
@@ -72,6 +81,11 @@ def profile(
         run_sweep(loaded, vela, settings, output or [], jobs or 0, as_json=as_json)
         return
     settings = profiled_model.settings_for(loaded, vela, settings)
+    if target:
+        from hil.harness.commands.profile_measured import run_measured
+
+        run_measured(loaded, settings, target, of_targets, output or [], as_json=as_json)
+        return
     other = None if against is None else profiled_model.other_profile(against, vela, settings, models, store)
     _profile(loaded, settings, other, output or [], trace, jobs or 0, quick=quick, as_json=as_json)
 
@@ -155,9 +169,9 @@ def _rendered(path: Path, found: Profile, other: Profile | None, record: dict[st
     return (comparison_page(found, other) if other else profile_page(found, sentences)).encode()
 
 
-def _refuse_beside_sweep(sweep: bool, **given: Any) -> None:
+def _refuse_beside(option: str, chosen: object, why: str, **given: Any) -> None:
     from hil.core.errors import BadInputError
 
     for name, value in given.items():
-        if sweep and value:
-            raise BadInputError(f"--{name} has no effect beside --sweep", hint="a sweep has no layers")
+        if chosen and value:
+            raise BadInputError(f"--{name} has no effect beside --{option}", hint=why)

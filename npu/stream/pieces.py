@@ -30,7 +30,8 @@ from hil.npu.stream.footprint import accesses
 from hil.npu.stream.operations import SHRAM_REGION, BlockOperation, Dma, Kind, Operation, Range, Wait
 from hil.npu.stream.payload import Words
 
-_STOP = Op.STOP | 0xFFFF << 16
+STOP = Op.STOP | 0xFFFF << 16
+"""Command that ends a stream when all of its operations have ended."""
 _WITH_PAYLOAD = 1
 
 _Key = tuple[int, int]
@@ -173,7 +174,7 @@ class _Writer:
 
     def piece(self) -> StreamPiece:
         """The piece, with its STOP."""
-        return StreamPiece(np.array([*self._words, _STOP], np.uint32), self._reloads)
+        return StreamPiece(np.array([*self._words, STOP], np.uint32), self._reloads)
 
 
 def _loaded(operations: Sequence[Operation], tables: Sequence[int], table: Range) -> list[int]:

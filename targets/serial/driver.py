@@ -7,7 +7,7 @@ from typing import Protocol
 
 from hil.core.arrays import Array
 from hil.core.npu_config import NpuConfig
-from hil.targets.base import Deployable, Progress, Run
+from hil.targets.base import CutRun, Deployable, Progress, Run
 from hil.targets.boards import BoardAccess, Health
 from hil.targets.serial import SerialOptions
 
@@ -31,6 +31,10 @@ class Driver(Protocol):
 
     def run(self, model: Deployable, inputs: Sequence[Array], *, progress: Progress | None = None) -> Run:
         """See `hil.targets.base.Target.run`."""
+        ...
+
+    def run_cut(self, model: Deployable, inputs: Sequence[Array], pieces: Sequence[Sequence[bytes]]) -> CutRun:
+        """See `hil.targets.base.CutsStreams`; raises `BadInputError` if the protocol cannot."""
         ...
 
     def close(self) -> None:

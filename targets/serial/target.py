@@ -24,7 +24,7 @@ from hil.core.arrays import Array
 from hil.core.errors import BadInputError, BoardLostError, InfrastructureError, ResetError
 from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 from hil.targets import board_address
-from hil.targets.base import Deployable, Progress, Run
+from hil.targets.base import CutRun, Deployable, Progress, Run
 from hil.targets.board_event import BoardEvent
 from hil.targets.boards import BoardAccess, Health
 from hil.targets.counters import requested
@@ -104,6 +104,11 @@ class SerialTarget:
         npu = model.npu.plain
         run = self._on_a_board(lambda: self._hold(npu).driver.run(model, inputs, progress=progress))
         return replace(run, identity=run.identity | {"lost_boards": ", ".join(self._lost)}) if self._lost else run
+
+    def run_cut(self, model: Deployable, inputs: Sequence[Array], pieces: Sequence[Sequence[bytes]]) -> CutRun:
+        """See `CutsStreams`."""
+        npu = model.npu.plain
+        return self._on_a_board(lambda: self._hold(npu).driver.run_cut(model, inputs, pieces))
 
     def _on_a_board(self, work: Callable[[], _T]) -> _T:
         """Calls `work` with a board, and again with each replacement of a lost one."""

@@ -23,7 +23,7 @@ from hil.core.arrays import Array
 from hil.core.errors import AnswerError, BadInputError
 from hil.core.measurement import Measurement, Trust
 from hil.core.npu_config import NpuConfig
-from hil.targets.base import Deployable, Progress, Run
+from hil.targets.base import CutRun, Deployable, Progress, Run
 from hil.targets.boards import Board, BoardAccess, Health, Recovery, WrongBoardError
 from hil.targets.boards.port_lock import Say
 from hil.targets.boards.serial_line import open_line
@@ -120,6 +120,11 @@ class MlperfDriver:
             "\n".join(f"sample {number}: {list(result.values)}" for number, result in enumerate(results)),
             (printed,),
         )
+
+    def run_cut(self, model: Deployable, inputs: Sequence[Array], pieces: Sequence[Sequence[bytes]]) -> CutRun:
+        """Raises `BadInputError`: the model is part of the firmware."""
+        board = self._access.board.name
+        raise BadInputError(f"{board}: MLPerf Tiny's firmware runs its model as a whole", hint="flash the monitor")
 
     def _classifier(self, sample: bytes) -> Callable[[MlperfClient], Results]:
         def classify(client: MlperfClient) -> Results:

@@ -26,7 +26,7 @@ from hil.npu.stream.payload import parse_id
 from hil.npu.vela_output import BoundOperator
 from hil.targets.execution.graph import Graph, NpuDevice
 from hil.targets.link import Identity, Job, JobResult, Link, Outcome
-from hil.targets.serial.monitor.memory_layout import ModelLayout, npu_steps
+from hil.targets.serial.monitor.memory_layout import Block, ModelLayout, npu_steps
 
 _STATUS = {
     "bus error": status_r.get_bus_status,
@@ -49,6 +49,9 @@ _OUTCOMES = {
     Outcome.NPU_STUCK: "does not come out of its reset",
     Outcome.CPU_FAULT: "could not be reached: the CPU met a fault",
 }
+
+
+_SCRUBBED = 0xA5
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,12 @@ class BoardNpu:
 
         return run
 
+    def cut(self, step: BoundOperator, arena: Array, changed: Sequence[range], wanted: Sequence[range]) -> None:
+        """Runs an operator piece by piece, as `graph.NpuDevice`."""
+        self._write(arena, changed)
+        self._run_pieces(step)
+        self._read(arena, wanted)
+
     def _counted(
         self,
         step: BoundOperator,
@@ -113,21 +122,52 @@ class BoardNpu:
         wanted: Sequence[range],
         events: tuple[int, ...],
     ) -> JobResult:
-        at = self._layout.arena
-        for piece in changed:
-            self._link.write(at + piece.start, arena[0, piece.start : piece.stop].tobytes())
+        self._write(arena, changed)
         result = self._run(step, events)
-        for piece in wanted:
-            arena[0, piece.start : piece.stop] = np.frombuffer(self._link.read(at + piece.start, len(piece)), np.uint8)
+        self._read(arena, wanted)
         return result
+
+    def _write(self, arena: Array, changed: Sequence[range]) -> None:
+        for piece in changed:
+            self._link.write(self._layout.arena + piece.start, arena[0, piece.start : piece.stop].tobytes())
+
+    def _read(self, arena: Array, wanted: Sequence[range]) -> None:
+        for piece in wanted:
+            data = self._link.read(self._layout.arena + piece.start, len(piece))
+            arena[0, piece.start : piece.stop] = np.frombuffer(data, np.uint8)
+
+    def scrub(self) -> None:
+        """Overwrites arena and fast memory, so that nothing there is left of an earlier run."""
+        layout = self._layout
+        self._link.write(layout.arena, bytes([_SCRUBBED]) * layout.arena_bytes)
+        if layout.fast is not None:
+            self._link.write(layout.fast, bytes([_SCRUBBED]) * max(step.fast_bytes for step in self._steps))
 
     def measure(self, events: tuple[int, ...]) -> Counts:
         """Runs all operators once on the present content of the arena, on which their time does not depend."""
         return Counts.of([self._run(step, events) for step in self._steps], events)
 
+    def measure_pieces(self) -> tuple[tuple[int, ...], ...]:
+        """Runs all operators once, piece by piece, on what is in the arena; returns cycles by operator and piece."""
+        return tuple(self._run_pieces(step) for step in self._steps)
+
+    def measure_start(self) -> int:
+        """Cycles of a job without an operation."""
+        assert self._layout.idle is not None, "there are pieces"
+        return Counts.of([self._run_stream(self._steps[0], self._layout.idle, "an empty command stream")], ()).cycles
+
+    def _run_pieces(self, step: BoundOperator) -> tuple[int, ...]:
+        number = self._numbers[step.operator.index]
+        what = f"of command stream {number}"
+        pieces = enumerate(self._layout.pieces[number])
+        results = [self._run_stream(step, block, f"piece {place} {what}") for place, block in pieces]
+        return tuple(Counts.of([result], ()).cycles for result in results)
+
     def _run(self, step: BoundOperator, events: tuple[int, ...]) -> JobResult:
         number = self._numbers[step.operator.index]
-        stream = self._layout.streams[number]
+        return self._run_stream(step, self._layout.streams[number], f"command stream {number}", events)
+
+    def _run_stream(self, step: BoundOperator, stream: Block, what: str, events: tuple[int, ...] = ()) -> JobResult:
         result = self._link.run(
             Job(
                 stream_address=stream.address,
@@ -140,7 +180,7 @@ class BoardNpu:
             )
         )
         if result.outcome is not Outcome.DONE or result.qread != len(stream.data):
-            raise _failure(result, f"command stream {number}", len(stream.data), self._limit_ms)
+            raise _failure(result, what, len(stream.data), self._limit_ms)
         return result
 
 

@@ -16,7 +16,7 @@ from hil.core.measurement import Measurement, Trust
 from hil.core.npu_config import NpuConfig
 from hil.npu.accelerator import VIRTUAL_ID_WORD
 from hil.npu.timing.memory_system import MemorySystem
-from hil.targets.base import Deployable, Progress, Run
+from hil.targets.base import CutRun, Deployable, Progress, Run
 from hil.targets.boards import BoardAccess, Health, Recovery
 from hil.targets.boards.identity import accelerator
 from hil.targets.boards.ports import usb_serial
@@ -27,6 +27,7 @@ from hil.targets.execution.placement import check_accelerator, model_file
 from hil.targets.execution.signature import check_inputs, read_signature, require_runnable
 from hil.targets.link import Identity, Link
 from hil.targets.serial import SerialOptions
+from hil.targets.serial.monitor.cut_inference import CutInference
 from hil.targets.serial.monitor.figures import figures, missing_figures
 from hil.targets.serial.monitor.resumable_run import ResumableRun, RunPlan, clocks
 
@@ -72,16 +73,7 @@ class MonitorDriver:
         """
         self.check(model, inputs)
         data, options = model_file(model), self._options
-        plan = RunPlan(
-            cached_graph(data),
-            MemorySystem.of(model.npu),
-            self._access.board,
-            options.repetitions,
-            options.warmups,
-            options.limit_ms,
-            options.keep_state,
-            requested(options.events),
-        )
+        plan = self._plan(model)
         work = ResumableRun(plan, inputs, len(inputs[0]), progress)
         series = self._recovery.attempt(work.do)
         assert work.identity is not None, "the work was done"
@@ -98,6 +90,37 @@ class MonitorDriver:
             (*counted, *_exact(cpu_operators, self._recovery.recoveries)),
             identity,
             missing=missing_figures(series, virtual=is_virtual),
+        )
+
+    def run_cut(self, model: Deployable, inputs: Sequence[Array], pieces: Sequence[Sequence[bytes]]) -> CutRun:
+        """See `CutsStreams`; a board that has to be recovered begins anew."""
+        self.check(model, inputs)
+        plan = self._plan(model)
+        work = CutInference(plan, [array[:1] for array in inputs], pieces)
+        cut = self._recovery.attempt(work.do)
+        assert work.identity is not None, "the work was done"
+        is_virtual = self._is_virtual(work.identity)
+        return CutRun(
+            cut.outputs,
+            cut.pieces,
+            cut.whole,
+            cut.start,
+            clocks(work.identity, plan, virtual=is_virtual).npu_hz,
+            Trust.MODELLED if is_virtual else Trust.MEASURED,
+            self._identity(work.identity) | {"memory_mode": model.npu.memory_mode},
+        )
+
+    def _plan(self, model: Deployable) -> RunPlan:
+        options = self._options
+        return RunPlan(
+            cached_graph(model_file(model)),
+            MemorySystem.of(model.npu),
+            self._access.board,
+            options.repetitions,
+            options.warmups,
+            options.limit_ms,
+            options.keep_state,
+            requested(options.events),
         )
 
     def _is_virtual(self, identity: Identity) -> bool:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 from hil.core.errors import BadInputError
 from hil.npu.stream.payload import parse_payload
+from hil.npu.stream.pieces import STOP
 from hil.npu.timing.memory_system import MemorySystem
 from hil.npu.vela_output import READ_ONLY, SCRATCH, SCRATCH_FAST, BoundOperator
 from hil.targets.execution.graph import Graph
@@ -49,7 +50,8 @@ class ModelLayout:
     """A model in a board's memory.
 
     `streams` are in the order of the graph's NPU operators, `constants` by tensor; `arena` and `fast` are addresses,
-    `fast` None where it is the arena.  `region_config` and `queue_config` are values of the NPU's registers.
+    `fast` None where it is the arena.  `region_config` and `queue_config` are values of the NPU's registers.  `pieces`
+    are those that each of the streams is cut into, none if it is not; `idle` is a stream without an operation.
     """
 
     streams: tuple[Block, ...]
@@ -59,6 +61,8 @@ class ModelLayout:
     fast: int | None
     region_config: int
     queue_config: int
+    pieces: tuple[tuple[Block, ...], ...] = ()
+    idle: Block | None = None
 
     def bases(self, step: BoundOperator) -> tuple[int, ...]:
         """The base pointers of an operator's regions 0, 1 and 2; 0 where it has no constants."""
@@ -69,8 +73,9 @@ class ModelLayout:
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """The blocks that are written once a model: weights and streams."""
-        return (*self.constants.values(), *self.streams)
+        """The blocks that are written once a model: weights, streams and their pieces."""
+        pieces = [block for stream in self.pieces for block in stream]
+        return (*self.constants.values(), *self.streams, *pieces, *([self.idle] if self.idle else ()))
 
 
 def npu_steps(graph: Graph) -> list[BoundOperator]:
@@ -78,8 +83,13 @@ def npu_steps(graph: Graph) -> list[BoundOperator]:
     return [step for step in graph.steps if isinstance(step, BoundOperator)]
 
 
-def lay_out(graph: Graph, memory: MemorySystem, regions: Sequence[Region]) -> ModelLayout:
-    """Places a model in the free `regions` of a board; raises `BadInputError` naming the part that does not fit."""
+def lay_out(
+    graph: Graph, memory: MemorySystem, regions: Sequence[Region], pieces: Sequence[Sequence[bytes]] = ()
+) -> ModelLayout:
+    """Places a model, and `pieces` of its streams, in the free `regions` of a board.
+
+    Raises `BadInputError` naming the part that does not fit.
+    """
     steps, tensors = npu_steps(graph), graph.model.main.tensors
     room = _Room([region for region in regions if region.writable and region.npu_visible])
     kinds = {region: memory.port_of(region).memory for region in (READ_ONLY, SCRATCH, SCRATCH_FAST)}
@@ -95,9 +105,15 @@ def lay_out(graph: Graph, memory: MemorySystem, regions: Sequence[Region]) -> Mo
             constants[weights.index] = Block(room.take("the weights", len(data), kinds[READ_ONLY]), data)
         words = parse_payload(b"" if stream is None else stream)[1].astype("<u4").tobytes()
         streams.append(Block(room.take("a command stream", len(words), kinds[READ_ONLY]), words))
+
+    def placed(data: bytes) -> Block:
+        return Block(room.take("a piece of a command stream", len(data), kinds[READ_ONLY]), data)
+
+    cut = tuple(tuple(placed(piece) for piece in stream) for stream in pieces)
+    idle = placed(STOP.to_bytes(4, "little")) if cut else None
     ports = [2 * memory.port_number(region) for region in range(BASES)]
     region_config = sum(port << 2 * region for region, port in enumerate(ports))
-    return ModelLayout(tuple(streams), constants, arena, arena_bytes, fast, region_config, ports[READ_ONLY])
+    return ModelLayout(tuple(streams), constants, arena, arena_bytes, fast, region_config, ports[READ_ONLY], cut, idle)
 
 
 class _Room:
