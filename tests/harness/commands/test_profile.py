@@ -7,12 +7,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from hil.core.errors import UnavailableError
+from hil.fvp.machine import qemu
 from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.settings import VelaSettings
+from hil.targets.firmware.build import build
 from tests.support.blobs import model_file, write
 
 HIL = [sys.executable, "-m", "hil.harness.cli", "profile"]
@@ -81,6 +86,32 @@ def test_a_vela_output_has_rows_by_operation(resnet: Path, tmp_path: Path) -> No
     assert "is compiled for ethos-u55-64, not for ethos-u55-128" in wrong.stderr
 
 
+def test_layers_are_measured_on_a_board(
+    shared_models: Path, tmp_path: Path, missing: Callable[[object], NoReturn]
+) -> None:
+    try:
+        qemu.version()
+        build()
+    except UnavailableError as error:
+        missing(error)
+    path = shared_models / "kws_ref_int8.tflite"
+    board = ("--target", "serial", "--board", "virtual", "--repetitions", 2)
+    done = profile(path, *board, "--json", "-o", tmp_path / "measured.csv")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert (record["trust"], record["outputs_equal"]) == ("modelled", True)
+    modelled = json.loads(profile(path, "--quick", "--json").stdout)
+    titles = [layer["title"] for layer in modelled["layers"] if layer["cycles"]]
+    assert [piece["title"] for piece in record["pieces"]] == titles
+    assert all(piece["cycles"] == piece["modelled_cycles"] for piece in record["pieces"])
+    assert record["whole"]["cycles"] == record["whole"]["modelled_cycles"] == modelled["cycles"]
+    cutting = record["cutting"]
+    assert cutting["cycles"] == record["sum_cycles"] - modelled["cycles"] == cutting["overlap_cycles"]
+    assert cutting["extra_starts"] == len(titles) - 1
+    rows = [*csv.DictReader((tmp_path / "measured.csv").read_text().splitlines())]
+    assert [row["title"] for row in rows] == titles
+
+
 def test_a_sweep_prints_rows_as_they_are_done(resnet: Path, tmp_path: Path) -> None:
     path = tmp_path / "sweep.csv"
     chosen = ("--accelerator", "ethos-u55-256", "--memory-mode", "Shared_Sram", "--vela-option", "--optimise Size")
@@ -98,6 +129,11 @@ def test_a_sweep_prints_rows_as_they_are_done(resnet: Path, tmp_path: Path) -> N
         (["--sweep", "--trace", "t.json"], "--trace has no effect beside --sweep"),
         (["--technique", "qat"], "--technique qat has no effect"),
         (["-o", "profile.txt"], "is no known format"),
+        (["--target", "sim"], "--target sim: it runs no command stream piece by piece"),
+        (["--target", "serial", "--board", "virtual", "--quick"], "--quick has no effect beside --target"),
+        (["--target", "serial", "--board", "virtual", "-o", "profile.html"], "is no known format"),
+        (["--sweep", "--target", "serial"], "--target has no effect beside --sweep"),
+        (["--board", "virtual"], "--board virtual: no option of target sim"),
         (["--accelerator", "ethos-u99"], "no accelerator is called 'ethos-u99'"),
     ],
 )

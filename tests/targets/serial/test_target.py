@@ -24,9 +24,14 @@ from hil.fvp.virtual_board.process import VirtualBoard
 from hil.harness.evaluation.cost import latency_of
 from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.settings import VelaSettings
+from hil.npu.program import decode
+from hil.npu.stream.payload import parse_payload
+from hil.npu.stream.pieces import STOP, cut, separable_groups
+from hil.npu.timing.cycles import cycles
 from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.vela_output import SCRATCH, SCRATCH_FAST
 from hil.targets import create
-from hil.targets.base import Deployable, Run, Target
+from hil.targets.base import CutRun, CutsStreams, Deployable, Run, Target
 from hil.targets.boards import BoardLostError
 from hil.targets.boards.virtual import start
 from hil.targets.execution.graph import read_graph
@@ -158,6 +163,48 @@ def test_what_a_counter_of_an_older_firmware_may_have_lost_is_no_figure() -> Non
     assert {"npu_cycles", "npu_idle_cycles"} <= found
     with pytest.raises(CounterError, match="48 bits"):
         Counts.of([dataclasses.replace(job, overflow=1 << 31)], EVENTS)
+
+
+def _cut_run(target: Target, model: Deployable, inputs: list[Array]) -> tuple[CutRun, list[list[int]]]:
+    """A run with an operation a piece, and the timing model's cycles of the same pieces."""
+    graph, memory, pieces, expected = read_graph(model.compiled or b""), MemorySystem.of(model.npu), [], []
+    for step in npu_steps(graph):
+        stream = graph.model.main.tensors[step.operator.command_stream].data
+        accelerator, words = parse_payload(b"" if stream is None else stream)
+        operations = step.program.operations
+        found = [piece.words for piece in cut(words, operations, separable_groups(operations, range(len(operations))))]
+        aliases = {} if step.fast_bytes else {SCRATCH_FAST: SCRATCH}
+        pieces.append([piece.astype("<u4").tobytes() for piece in found])
+        expected.append([cycles(decode(piece, accelerator, {}, aliases), memory).total for piece in found])
+    assert isinstance(target, CutsStreams)
+    return target.run_cut(model, inputs, pieces), expected
+
+
+@pytest.mark.parametrize("memory", ["usual", "with_dram"])
+def test_pieces_of_streams_give_the_outputs_and_the_cycles_of_the_model(
+    on_pty: Target, made: Made, with_dram: NpuConfig, memory: str
+) -> None:
+    int8, npu = made("mixed"), with_dram if memory == "with_dram" else NpuConfig()
+    settings = VelaSettings(**asdict(npu), options=("--ignore-ops LEAKY_RELU",))
+    model, inputs = Deployable(int8, compile_model(int8, settings).model, npu), _inputs(int8, 1)
+    run, expected = _cut_run(on_pty, model, inputs)
+    assert [[counts[0] for counts in stream] for stream in run.pieces] == expected
+    assert all(len(set(counts)) == 1 and len(counts) == 3 for stream in run.pieces for counts in stream)
+    whole = create("sim").run(model, inputs)
+    assert set(run.whole) == {whole.measurements[0].value}
+    assert sum(map(sum, expected)) > run.whole[0]
+    for got, right in zip(run.outputs, whole.outputs, strict=True):
+        np.testing.assert_array_equal(got, right)
+    assert (run.trust, run.start) == (Trust.MODELLED, (0, 0, 0))
+    assert run.identity["hardware"] == "mps3_an547, virtual"
+
+
+def test_a_piece_that_is_left_out_shows_in_the_outputs(on_pty: Target, made: Made) -> None:
+    """Memory is overwritten before, so that the outputs of the uncut run are not there any more."""
+    model, inputs = _compiled(made("two")), _inputs(made("two"), 1)
+    assert isinstance(on_pty, CutsStreams)
+    with pytest.raises(MismatchError, match=r"virtual, piece by piece: \d+ of \d+ output elements"):
+        on_pty.run_cut(model, inputs, [[STOP.to_bytes(4, "little")]])
 
 
 def test_operators_between_run_on_the_host(on_pty: Target, made: Made) -> None:
