@@ -1,8 +1,7 @@
 """Record of a PMU's work on a simulated NPU: what its counters cannot show to the firmware that reads them.
 
-    record = registers.pmu_record
-    [event_name(number) for number in record.not_modelled]      # read as 0, and counted nothing
-    [event_name(number) for number in record.overflowed]        # read as their low 32 bits
+    >>> PmuRecord().with_job({0x23: 90}, selected=[0x23, 0x51], overflowed=[]).warnings()
+    ['PMU event 0x51 (WD_STALLED) is not modelled: its counter reads 0']
 
 A firmware sees a number in any case.  Who shows that number leaves it out if it is of one of these events.
 """

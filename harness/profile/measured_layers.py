@@ -1,6 +1,6 @@
 """Measured time of a model's layers: its command streams run piece by piece on a target, and what the cutting costs.
 
-    found = measured_layers("resnet8.tflite", cut_streams(compiled, npu, source), run, modelled_whole)
+    found = measured_layers("resnet8.tflite", "serial", streams, run, 204_670)
     [(piece.title, piece.cycles) for piece in found.pieces], found.costs.overlap
 
 Each piece is a job of its own, so it starts anew and overlaps with no other: the pieces take longer than the whole run.

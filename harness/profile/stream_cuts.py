@@ -1,8 +1,7 @@
 """Cuts of a model's command streams at the boundaries of its layers.
 
-    for stream in cut_streams(compiled.model, npu, source):
-        for piece in stream:
-            piece.layers, piece.words, piece.modelled_cycles
+    streams = cut_streams(vela_output, settings, source)
+    [(piece.layers, piece.modelled_cycles) for piece in streams[0]]
 
 Layers whose operations are interleaved, as in a cascade, or that a copy ties together, are one piece: what each of them
 takes is not known, and nothing is divided among them.

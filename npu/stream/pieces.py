@@ -69,13 +69,15 @@ def _by_owner(operations: Sequence[Operation], owners: Sequence[Hashable]) -> li
             group += 1
         end = max(end, last[owners[place]])
         found[place] = by_owner[owners[place]] = group
-    following = max(group, 0)
-    groups: list[int] = []
+    following, groups = max(group, 0), [0] * len(operations)
     for place in reversed(range(len(operations))):
-        if place in found:
-            following = found[place]
-        groups.append(by_owner.get(owners[place], following) if isinstance(operations[place], Dma) else following)
-    return groups[::-1]
+        following = groups[place] = found.get(place, following)
+    before = 0
+    for place, one in enumerate(operations):
+        before = found.get(place, before)
+        if isinstance(one, Dma):  # It goes to a later piece, never to an earlier one.
+            groups[place] = max(before, by_owner.get(owners[place], groups[place]))
+    return groups
 
 
 def _joined(operations: Sequence[Operation], groups: list[int]) -> list[int]:
@@ -85,6 +87,8 @@ def _joined(operations: Sequence[Operation], groups: list[int]) -> list[int]:
             for later in range(place + 1, len(operations)):
                 first, last = groups[later], groups[place]
                 other = operations[later]
+                if isinstance(other, BlockOperation) and first >= last:
+                    break  # Nothing behind it belongs to an earlier group.
                 if first < last and not isinstance(other, Wait) and _conflict(one, other):
                     return [min(group, first) if group <= last else group - (last - first) for group in groups]
     return groups

@@ -1,7 +1,7 @@
 """Modelled timing of an inference, and what the PMU counts of it; what the model does not know is in no count.
 
-    timing.events()[PmuEvent.MAC_ACTIVE]
-    PmuEvent.WD_STALLED in MODELLED            # False: a driver reads 0 there, and it is said that this is no count
+    >>> PmuEvent.MAC_ACTIVE in MODELLED, PmuEvent.WD_STALLED in MODELLED
+    (True, False)
 
 * CYCLE and NPU_ACTIVE are all cycles of a job, NPU_IDLE is 0: outside of jobs the model has no time.
 * MAC_ACTIVE are the cycles in which the MAC units compute, with their waits for accumulators; by bits of the IFM, too.

@@ -94,6 +94,13 @@ def test_layers_are_measured_on_a_board(
         build()
     except UnavailableError as error:
         missing(error)
+    block = (DOCS / "profile.md").read_text().partition("$ hil profile resnet8_int8.tflite --target")[2]
+    words, _, printed = block.partition("```")[0].partition("\n")
+    shown = profile("resnet8_int8.tflite", "--target", *words.split(), cwd=shared_models)
+    assert shown.returncode == 0, shown.stderr
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    titles = [line[:19].strip() for line in shown.stdout.strip().splitlines()]
+    assert titles == [line[:19].strip() for line in printed.strip().splitlines()]
     path = shared_models / "kws_ref_int8.tflite"
     board = ("--target", "serial", "--board", "virtual", "--repetitions", 2)
     done = profile(path, *board, "--json", "-o", tmp_path / "measured.csv")
