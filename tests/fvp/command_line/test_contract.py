@@ -232,7 +232,7 @@ def test_the_larger_npu_has_its_own_sizes_and_memories() -> None:
 @pytest.mark.parametrize("engine", ["arm", "open"])
 def test_what_runs_an_inference_is_what_arms_fvp_takes(engine: str, tmp_path: Path) -> None:
     firmware = Firmware(tmp_path / "a.axf", "", RUNNERS["ethos-u55"].layout)
-    files = [tmp_path / name for name in ("model", "inputs", "outputs")]
+    files = [tmp_path / name for name in ("model", "inputs", "outputs", "pmu")]
     for file in (firmware.path, *files):
         file.touch()
     program = Engine(engine, "", (engine,), modelled=engine == "open")
