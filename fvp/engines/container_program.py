@@ -31,9 +31,9 @@ _MARGIN_SECONDS = 30.0
 """Time beyond its --timelimit that a program may take for its start and end."""
 
 _MOST_TEXT = 64 << 20
-"""Most bytes of a UART's file, or of a list."""
+"""Most bytes of a UART's file, of a list, or of the PMU's record."""
 
-_OUT_FILES = tuple(f"mps3_board.uart{uart}.out_file" for uart in UARTS)
+_OUT_FILES = (*(f"mps3_board.uart{uart}.out_file" for uart in UARTS), "open.pmu_file")
 _IN_FILES = ("open.vela_config",)
 _FOLDER = "cpu0.semihosting-cwd"
 _KILLED = 128 + signal.SIGKILL

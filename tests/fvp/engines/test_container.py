@@ -54,6 +54,8 @@ def test_an_inference_in_a_container_gives_what_one_outside_gives(
     )
     assert list(inside.outputs) == oracle(int8, data) == list(outside.outputs)
     assert (inside.engine, inside.modelled, inside.counters) == ("docker", True, outside.counters)
+    assert inside.pmu is not None
+    assert inside.pmu == outside.pmu
 
 
 def _vela_ini() -> str:
