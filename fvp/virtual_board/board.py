@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +43,9 @@ _WAKE_SECONDS = 0.02
 """Longest wait of input for a firmware that has just switched its receiver on: QEMU does not look by itself."""
 
 _MOST_BYTES = 1 << 16
+
+WARNING = "Warning: virtual board: "
+"""Start of a line on standard error that names an event of the NPU's PMU whose counter misleads."""
 
 _UART_BUFFER = 1 << 12
 """Bytes asked for of what is on its way to the firmware: a client that sends faster waits, as it would for a UART."""
@@ -113,6 +117,7 @@ class _Powered:
         self._port = port
         self._preparation = preparation
         self._to_uart = b""
+        self._warned: set[str] = set()
         with contextlib.ExitStack() as stack:
             mac = ":".join(hardware.serial_number[at : at + 2] for at in range(0, len(hardware.serial_number), 2))
             self._qemu = stack.enter_context(qemu.start(hardware.firmware, [0], reports_resets=True, mac=mac))
@@ -180,7 +185,12 @@ class _Powered:
         if reason.startswith("W"):
             raise QemuEndedError(reason)
         self._look_for_reset()
-        self._qemu.gdb.resume(*stepped_access.serve(self._device, self._qemu.gdb, self._memory))
+        changed = stepped_access.serve(self._device, self._qemu.gdb, self._memory)
+        for text in self._device.pmu_record.warnings():
+            if text not in self._warned:
+                self._warned.add(text)
+                print(f"{WARNING}{text}", file=sys.stderr, flush=True)
+        self._qemu.gdb.resume(*changed)
 
     def _look_for_reset(self) -> None:
         """Resets the NPU after a reset of the machine, which QEMU reports before the CPU runs again."""

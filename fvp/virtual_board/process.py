@@ -12,6 +12,7 @@ The process ends with the `with`; where nobody closes it, when it is forgotten o
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from hil.core.child_output import wait_for_output
 from hil.core.errors import BadInputError, BootError, FaultError
 from hil.core.npu_config import DEFAULT_NPU, NpuConfig
 from hil.fvp.inference.launch import anonymous, path_of
+from hil.fvp.virtual_board.board import WARNING
 from hil.npu.accelerator import Accelerator
 from hil.npu.timing.memory_system import MemorySystem
 
@@ -92,6 +94,15 @@ class VirtualBoard:
     def is_alive(self) -> bool:
         """True while the process runs; it is never restarted."""
         return self._child.poll() is None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A line for each event of the PMU that the firmware counted and whose counter misleads (see `PmuRecord`)."""
+        number = self._messages.fileno()
+        said = os.pread(number, os.fstat(number).st_size, 0).decode(
+            errors="replace"
+        )  # The child goes on writing there.
+        return tuple(line.removeprefix(WARNING) for line in said.splitlines() if line.startswith(WARNING))
 
     def wait(self) -> None:
         """Waits for the board's end and raises the reason as an error; never returns."""

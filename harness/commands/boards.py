@@ -122,7 +122,11 @@ def virtual(
         print(board.url, flush=True)
         name = "BOARD" if elf else DEFAULT_BOARD  # What another firmware calls itself is its description's affair.
         print(f"{config.accelerator}; --target serial --board {name}@{board.url}; Ctrl-C ends it", file=sys.stderr)
-        board.wait()
+        try:
+            board.wait()
+        finally:
+            for text in board.warnings:
+                print(text, file=sys.stderr)
 
 
 def _trouble(named: str, ports: list[str]) -> str:

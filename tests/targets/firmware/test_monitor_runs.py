@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from pathlib import Path
 
@@ -67,6 +68,20 @@ def test_each_virtual_board_has_the_serial_number_that_it_was_given(built: Path)
     for wrong in ("17", "01000000000f", "000000000000", "02000000001G"):
         with pytest.raises(BadInputError, match=f"serial number {wrong}"):
             VirtualBoard(elf, serial_number=wrong)
+
+
+def test_events_that_are_not_modelled_are_named_by_the_virtual_board(built: Path) -> None:
+    with VirtualBoard(build(compiler="zig", folder=built).elf, tcp=0) as virtual:
+        with Link(open_channel(virtual.url, baud=115200)) as link:
+            link.write(WEIGHTS, bytes(2_000))
+            assert link.run(_started(link, _copy(16, 64, 1_000))).overflow == 0
+            assert virtual.warnings == ()
+            job = dataclasses.replace(_started(link, _copy(16, 64, 1_000)), events=(0x51, 0x23, 0x99, 0x51))
+            assert link.run(job).events == (0, link.run(job).cycles, 0, 0)
+        assert virtual.warnings == (
+            "PMU event 0x51 (WD_STALLED) is not modelled: its counter reads 0",
+            "PMU event 0x99 (0x099) is not modelled: its counter reads 0",
+        )
 
 
 def test_a_copy_by_the_npu_arrives_and_is_counted(board: Link) -> None:
