@@ -16,10 +16,12 @@ import pytest
 
 from hil.core.errors import BadInputError, InfrastructureError
 from hil.core.measurement import Measurement, Trust
+from hil.core.npu_config import DEFAULT_NPU
 from hil.targets import create
 from hil.targets.base import Deployable, Run
-from hil.targets.boards import Board, BoardAccess, BoardLostError, WrongBoardError
+from hil.targets.boards import Board, BoardAccess, BoardLostError, Health, WrongBoardError
 from hil.targets.boards.description import Reset
+from hil.targets.serial import SerialOptions
 from hil.targets.serial.mlperf.driver import MlperfDriver, connect
 from tests.support import terminal_server
 
@@ -53,6 +55,15 @@ def test_outputs_are_the_models_and_time_is_the_boards(
     assert 4.0 - 0.05 <= latency.value < 12
     assert "in steps of 1000 us" in latency.note
     assert figure(run, "recoveries").value == 0
+
+
+def test_a_firmware_with_its_own_model_counts_no_events_and_runs_no_pieces(classifier: bytes) -> None:
+    access = BoardAccess(Board("kws_board", protocol="mlperf", port="/dev/null", reports="kws01"), lambda: "/dev/null")
+    with pytest.raises(BadInputError, match="--event MAC_ACTIVE"):
+        MlperfDriver.of(access, DEFAULT_NPU, SerialOptions(events=("MAC_ACTIVE",)), Health())
+    board = MlperfDriver.of(access, DEFAULT_NPU, SerialOptions(), Health())
+    with pytest.raises(BadInputError, match="runs its model as a whole"):
+        board.run_cut(Deployable(classifier, None), [], [])
 
 
 def test_another_model_on_the_board_gives_no_mismatches_but_unknown_parity(
