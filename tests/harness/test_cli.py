@@ -104,6 +104,19 @@ def test_sim_fvp_and_host_give_the_same(tmp_path: Path, blobs_int8: Path, sample
     np.testing.assert_array_equal(outputs["fvp"], outputs["host"])
 
 
+def test_events_are_figures_or_listed_as_missing(blobs_int8: Path) -> None:
+    events = ("--event", "mac_active", "--event", "WD_STALLED")
+    record = json.loads(hil("run", blobs_int8, *events, "--json").stdout)
+    values = {found["name"]: found["value"] for found in record["measurements"]}
+    assert values["mac_active"] > 0
+    assert "wd_stalled" not in values
+    assert [(found["name"], found["reason"]) for found in record["missing"]] == [("wd_stalled", "not modelled")]
+    (row,) = (line for line in hil("run", blobs_int8, *events).stdout.splitlines() if line.startswith("wd_stalled"))
+    assert row.split()[1:4] == ["none", "not", "modelled"]
+    refused(hil("run", blobs_int8, "--event", "MAC_ACTIV"), 2, "no PMU event is called 'MAC_ACTIV'")
+    refused(hil("run", blobs_int8, "--target", "host", "--event", "MAC_ACTIVE"), 2, "no option of target host")
+
+
 def test_floats_are_quantized_and_one_array_needs_no_name(tmp_path: Path, blobs_int8: Path) -> None:
     given = np.zeros((2, 8, 8, 1), np.float32)
     given[0, 0, :3] = 1e6
