@@ -50,6 +50,7 @@ from hil.npu.accelerator import Accelerator
 from hil.npu.program import OperationTrace, Program, decode
 from hil.npu.stream import footprint
 from hil.npu.stream.decoder import decode_operations
+from hil.npu.stream.operations import SHRAM_REGION
 from hil.npu.stream.payload import Words, parse_payload
 
 READ_ONLY, SCRATCH, SCRATCH_FAST = 0, 1, 2
@@ -129,6 +130,13 @@ class BoundOperator:
     scratch_offset: int
     scratch_bytes: int
     fast_bytes: int
+
+    def check_memory(self) -> None:
+        """Raises `StreamError` if the stream reaches beyond the memories that the file gives it."""
+        sizes = {SCRATCH: self.scratch_bytes, SCRATCH_FAST: self.fast_bytes}
+        for region, requirement in self.program.required.items():
+            if region not in (READ_ONLY, SHRAM_REGION):  # which decoding has checked
+                footprint.check_size(region, requirement, sizes.get(region, 0))
 
     def run(
         self, arena: Bytes, trace: OperationTrace | None = None, fast: Bytes | None = None, threads: int = 1

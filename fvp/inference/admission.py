@@ -16,7 +16,7 @@ from hil.fvp.inference.arena import check_arena
 from hil.fvp.inference.firmware import EXECUTORCH, RUNTIMES, Firmware
 from hil.fvp.inference.program_admission import check_program
 from hil.npu.cpu_views import check_views
-from hil.npu.vela_output import CompiledModel, is_compiled, read_compiled
+from hil.npu.vela_output import CompiledModel, NpuOperator, is_compiled, read_compiled
 
 
 def check(
@@ -55,6 +55,17 @@ def check(
         if wanted != given:
             raise BadInputError(f"the model's {kind} have {wanted} bytes, not {given}")
     return compiled
+
+
+def check_streams(model: CompiledModel) -> None:
+    """Raises `StreamError` for a command stream or weights that the NPU model cannot run.
+
+    The NPU would meet them as an error in the middle of a run, or reach beyond its memories without a word.
+    """
+    for number, graph in enumerate(model.subgraphs):
+        for operator in graph.operators:
+            if isinstance(operator, NpuOperator):
+                operator.bind(model, number).check_memory()
 
 
 def check_memory_mode(mode: str, firmware: Firmware) -> None:

@@ -113,8 +113,8 @@ def run_inferences(
     Another thread ends the run by setting `stop`.
 
     Raises `BadInputError` for a model that this machine or its firmware cannot run (compiled for other MACs, too
-    large, an operator the firmware lacks), `UnavailableError` if something is not installed, and with the log
-    `BootError`, `HangError`, `FaultError`, `ProtocolError`, and `StoppedError` after `stop`.
+    large, an operator the firmware lacks, a damaged command stream), `UnavailableError` if something is not installed,
+    and with the log `BootError`, `HangError`, `FaultError`, `ProtocolError`, and `StoppedError` after `stop`.
     """
     firmware = firmware or runner()
     sizes = list(map(len, samples[0]))
@@ -122,6 +122,8 @@ def run_inferences(
         raise BadInputError("the samples have inputs of different sizes")
     compiled = admission.check(model, sizes, output_sizes, macs, firmware)
     program = find(engine, npu=firmware.npu) if isinstance(engine, str) else engine
+    if program.modelled and isinstance(compiled, CompiledModel):
+        admission.check_streams(compiled)
     together = len(samples) if can_restore(program, parameters) and sum(sizes) > 0 else 1
     made: list[Inference] = []
     for first in range(0, len(samples), together):

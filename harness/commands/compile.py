@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -31,12 +32,14 @@ def compile_(
     """Compile an int8 model with Vela."""
     from hil.harness.export import FORMATS, export
     from hil.harness.output_file import check_output, write_output
+    from hil.harness.progress import LineProgress
     from hil.harness.vela.compiler import compile_model, vela_version
 
     check_output(output, "-o", FORMATS)
     settings = vela.settings()
     int8 = arguments.read_entry_point(model)
-    compiled = compile_model(int8, settings, name=str(model), mapped=False)
+    with contextlib.closing(LineProgress()) as progress:
+        compiled = compile_model(int8, settings, name=str(model), mapped=False, say=progress)
     write_output(output, export(output, compiled.model, int8))
     if as_json:
         print(json.dumps({"output": str(output), "vela": vela_version(), **asdict(compiled.summary)}))

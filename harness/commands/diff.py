@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections import Counter
@@ -58,6 +59,7 @@ def diff(
     from hil.core.errors import BadInputError
     from hil.harness.diff.difference import compare
     from hil.harness.diff.runs import RunTracer
+    from hil.harness.progress import LineProgress
     from hil.targets.execution.signature import read_signature, require_runnable
 
     unused_options.refuse_beside_inputs(inputs, samples=samples, seed=seed)
@@ -79,8 +81,9 @@ def diff(
     elif len(targets) == 2 and not any(File.COMPILED in registry.declaration(name).takes for name in targets):
         unused_options.warn_vela(vela, f"{target} and {against} run the int8 model as it is, nothing is compiled")
     arrays = read_inputs(signature, inputs) if inputs else random_inputs(signature, samples, seed)
-    tracer = RunTracer(data, settings, arrays, str(model), options, cpu)
-    got, expected = tracer.trace(target), tracer.trace(against, other)
+    with contextlib.closing(LineProgress()) as progress:
+        tracer = RunTracer(data, settings, arrays, str(model), options, cpu, progress)
+        got, expected = tracer.trace(target), tracer.trace(against, other)
     if other is not None:
         expected = replace(expected, name=f"{expected.name} with {' '.join(other.options)}")
     result = compare(got.trace, expected.trace, signature, data)
@@ -180,11 +183,7 @@ def _place(stream: int | None, word_offset: int | None) -> tuple[int, int] | Non
 
 
 def _instruction(run: RunTrace, place: tuple[int, int] | None) -> Instruction | None:
-    for listing in run.listings:
-        for found in listing.instructions:
-            if (listing.stream, found.operation.word_offset) == place:
-                return found
-    return None
+    return None if place is None else run.instruction(*place)
 
 
 def _summary(result: Comparison) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterable
@@ -66,10 +67,12 @@ def _read(path: Path, vela: VelaOptions) -> list[Listing]:
     if is_compiled(data):
         return list(list_compiled(read_compiled(data)))
     from hil.core.errors import BadInputError
+    from hil.harness.progress import LineProgress
     from hil.harness.vela.compiler import compile_model
     from hil.harness.vela.mapping import stream_names
 
-    compiled = compile_model(data, settings, name=str(path))
+    with contextlib.closing(LineProgress()) as progress:
+        compiled = compile_model(data, settings, name=str(path), say=progress)
     if not is_compiled(compiled.model):
         raise BadInputError(f"Vela placed nothing of {path} on the NPU")
     return list(list_compiled(read_compiled(compiled.model), stream_names(compiled.mapping)))

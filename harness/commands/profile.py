@@ -103,11 +103,10 @@ def _profile(
 ) -> None:
     from hil.harness.output_file import write_output
     from hil.harness.profile.changes import effect_record
-    from hil.harness.profile.profiled_model import profile_of
     from hil.harness.profile.stored_profile import profile_record
     from hil.harness.profile.trace_events import trace_json
 
-    found = profile_of(loaded, settings)
+    found = profiled_model.profile(loaded, settings)
     if trace:
         write_output(trace, trace_json(found).encode())
     effects = () if quick or other or loaded.is_compiled or not found.cycles else _effects(loaded, settings, jobs)

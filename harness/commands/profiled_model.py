@@ -54,14 +54,22 @@ def settings_for(loaded: ProfiledModel, vela: VelaOptions, settings: VelaSetting
 
 def other_profile(against: str, vela: VelaOptions, settings: VelaSettings, models: Path, store: Path | None) -> Profile:
     """The profile to compare with: a stored one, or that of another model with the same settings."""
-    from hil.harness.profile.profiled_model import profile_of
     from hil.harness.profile.stored_profile import read_profile
 
     path = Path(against)
     if path.suffix == ".json":
         return read_profile(path)
     loaded = load(against, None, models, store)
-    return profile_of(loaded, settings_for(loaded, vela, settings))
+    return profile(loaded, settings_for(loaded, vela, settings))
+
+
+def profile(loaded: ProfiledModel, settings: VelaSettings) -> Profile:
+    """Compiles if need be, with lines on stderr while that takes long, and profiles."""
+    from hil.harness.profile.profiled_model import profile_of
+    from hil.harness.progress import LineProgress
+
+    with contextlib.closing(LineProgress()) as progress:
+        return profile_of(loaded, settings, progress)
 
 
 def _int8(model: Model, leaf: str, store: Path | None) -> bytes:

@@ -101,12 +101,16 @@ def _settings(vela: VelaOptions, data: bytes, signature: Signature) -> VelaSetti
 
 
 def _deployable(data: bytes, signature: Signature, settings: VelaSettings, name: str, *, compiled: bool) -> Deployable:
+    from hil.harness.progress import LineProgress
     from hil.harness.vela.compiler import compile_model
     from hil.targets.base import Deployable
 
     if signature.compiled:
         return Deployable(None, data, settings)
-    made = compile_model(data, settings, name=name, mapped=False).model if compiled else None
+    if not compiled:
+        return Deployable(data, None, settings)
+    with contextlib.closing(LineProgress()) as progress:
+        made = compile_model(data, settings, name=name, mapped=False, say=progress).model
     return Deployable(data, made, settings)
 
 

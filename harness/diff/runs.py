@@ -1,4 +1,4 @@
-"""Traces of a model's runs for `hil diff`: the tensors that a run shows, and the command streams that it ran.
+"""Traces of a model's runs for `hil diff`: the tensors that a run shows, and the Vela output that it ran.
 
     tracer = RunTracer(int8, settings, inputs, "model.tflite")
     got, expected = tracer.trace("sim"), tracer.trace("host")
@@ -39,6 +39,8 @@ from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.debug_database import read_mapping, read_tables
 from hil.harness.vela.mapping import MappedCommand, stream_names
 from hil.harness.vela.settings import VelaSettings
+from hil.harness.vela.waiting import Say
+from hil.npu.disassembly.instruction import Instruction
 from hil.npu.disassembly.listing import Listing, list_compiled
 from hil.npu.stream.operations import BlockOperation
 from hil.npu.vela_output import CpuOperator, is_compiled, read_compiled
@@ -54,12 +56,26 @@ _DAMAGE = (OSError, ElementTree.ParseError, csv.Error, KeyError, ValueError, Ind
 
 @dataclass(frozen=True)
 class RunTrace:
-    """The trace of a run with its name, its command streams (none on host), and notes for its reader."""
+    """The trace of a run with its name, notes for its reader, and the Vela output that ran, with its mapping.
+
+    `compiled` is None where nothing ran on the NPU.
+    """
 
     name: str
     trace: Trace
-    listings: tuple[Listing, ...] = ()
+    compiled: bytes | None = None
+    mapping: tuple[MappedCommand, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def instruction(self, stream: int, word_offset: int) -> Instruction | None:
+        """The command at a place; a listing is made for it alone, since it takes more memory than a run."""
+        if self.compiled is None:
+            return None
+        for listing in list_compiled(read_compiled(self.compiled), stream_names(self.mapping)):
+            for found in listing.instructions:
+                if (listing.stream, found.operation.word_offset) == (stream, word_offset):
+                    return found
+        return None
 
 
 @dataclass
@@ -67,7 +83,7 @@ class RunTracer:
     """Runs one int8 model on its inputs, (samples, ...) each, and traces the runs.
 
     `options` are those of each target, by its name; a device runs the int8 model itself if `cpu`.
-    `name` is how errors call the model.
+    `name` is how errors call the model; `say` is called while Vela takes long.
     """
 
     int8: bytes
@@ -76,6 +92,7 @@ class RunTracer:
     name: str = "the model"
     options: Mapping[str, Any] = field(default_factory=dict)
     cpu: bool = False
+    say: Say | None = None
 
     def trace(self, what: str, settings: VelaSettings | None = None) -> RunTrace:
         """Traces the run on `what`, a target's name or a Vela output; `settings` take the place of this object's.
@@ -95,7 +112,7 @@ class RunTracer:
         return self._on_device(declared, None if self.cpu else self._compiled(settings), settings)
 
     def _compiled(self, settings: VelaSettings) -> Compiled:
-        return compile_model(self.int8, settings, name=self.name)
+        return compile_model(self.int8, settings, name=self.name, say=self.say)
 
     def _on_sim(self, name: str, compiled: Compiled) -> RunTrace:
         if not is_compiled(compiled.model):
@@ -103,8 +120,7 @@ class RunTracer:
         return self._traced(name, compiled.model, compiled.mapping)
 
     def _traced(self, name: str, model: bytes, mapping: Sequence[MappedCommand], *notes: str) -> RunTrace:
-        listings = list_compiled(read_compiled(model), stream_names(mapping))
-        return RunTrace(name, trace_compiled(model, mapping, self.inputs), listings, notes)
+        return RunTrace(name, trace_compiled(model, mapping, self.inputs), model, tuple(mapping), notes)
 
     def _on_device(self, declared: Declaration, compiled: Compiled | None, settings: VelaSettings) -> RunTrace:
         """Traces a device: its outputs, and the operators behind them; `compiled` is None for its CPU kernels alone."""
@@ -131,7 +147,7 @@ class RunTracer:
             return RunTrace(name, Trace(shown, unseen), notes=(note,))
         if on_npu:
             note = f"{name} shows its outputs alone; {sim.name} gives the same ones, and shows the operators for it"
-            return RunTrace(name, sim.trace, sim.listings, (*sim.notes, note))
+            return replace(sim, name=name, notes=(*sim.notes, note))
         return RunTrace(name, Trace(shown, unseen), notes=("all operators ran on the firmware's CPU kernels",))
 
     def _options(self, declared: Declaration) -> Any:

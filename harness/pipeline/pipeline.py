@@ -147,7 +147,9 @@ class Pipeline(KerasModels):
         )
 
         def build(folder: Path) -> None:
-            compiled = (compile_model if vela is None else vela.compile_model)(int8, settings, mapped=mapped)
+            compiled = (compile_model if vela is None else vela.compile_model)(
+                int8, settings, mapped=mapped, say=self.say
+            )
             (folder / TFLITE).write_bytes(compiled.model)
             write_json(folder / "compiled.json", compiled.record())
 

@@ -15,6 +15,7 @@ from hil.harness.profile.cpu_reasons import cpu_reasons
 from hil.harness.profile.profile import Profile
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
+from hil.harness.vela.waiting import Say
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,12 @@ class ProfiledModel:
     techniques: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def profile_of(model: ProfiledModel, settings: VelaSettings) -> Profile:
-    """Compiles if need be, and profiles."""
+def profile_of(model: ProfiledModel, settings: VelaSettings, say: Say | None = None) -> Profile:
+    """Compiles if need be, and profiles; `say` is called while Vela takes long."""
     if model.is_compiled:
         return profile_compiled(model.data, settings, model.name)
-    return profile_of_compiled(compile_model(model.data, settings, name=model.name), model.data, settings, model.name)
+    compiled = compile_model(model.data, settings, name=model.name, say=say)
+    return profile_of_compiled(compiled, model.data, settings, model.name)
 
 
 def profile_of_compiled(compiled: Compiled, int8: bytes, settings: VelaSettings, name: str) -> Profile:

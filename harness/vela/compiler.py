@@ -26,12 +26,16 @@ from typing import Any
 from hil.core.errors import BadInputError, CompileError, WorkerDiedError
 from hil.core.tflite.entry_points import first_alone
 from hil.core.tflite.memory_plan import without_plan
+from hil.core.tflite.model import view_model
+from hil.core.tflite.shape_signatures import without_stale_signatures
 from hil.core.worker import Worker
+from hil.harness.vela import unrolled_strides
 from hil.harness.vela.debug_database import read_mapping, read_tables
 from hil.harness.vela.estimates import OperatorEstimate, read_estimates
 from hil.harness.vela.mapping import MappedCommand
 from hil.harness.vela.read_only_data import read_only_bytes
 from hil.harness.vela.settings import VelaSettings
+from hil.harness.vela.waiting import Say, waiting
 from hil.npu.accelerator import Accelerator
 from hil.targets.execution.signature import Signature, read_signature, require_runnable
 
@@ -151,14 +155,15 @@ def compile_model(
     name: str = "the model",
     ask: AskVela | None = None,
     mapped: bool = True,
+    say: Say | None = None,
 ) -> Compiled:
     """Compiles a fully quantized `.tflite` by the installed Vela, or by the one that `ask` asks.
 
     Errors use `name` for the model.  The mapping (`mapped`) takes Vela's debug database, which may take longer than all
-    the rest; the compiled model is the same without.
+    the rest; the compiled model is the same without.  `say` is called while that takes long.
 
     Raises `BadInputError` for a file that is no such model and for settings that Vela does not know, `CompileError`
-    when Vela gives up on the model (with Vela's text as `log`).
+    when Vela gives up on the model (with Vela's text as `log`), or does not end for a known reason.
     """
     Accelerator.from_name(settings.accelerator)
     signature = read_signature(int8, name)
@@ -166,9 +171,13 @@ def compile_model(
     if signature.compiled:
         raise BadInputError(f"{name} is an output of Vela already", hint="give the int8 model it was made from")
     request = _request(settings, mapped=mapped)
+    why = functools.partial(view_model, int8, name, unrolled_strides.describe)
     try:
-        answer, blobs = (ask or _ask)(request, first_alone(without_plan(int8)))
+        with waiting(say, f"Vela is compiling {name}", why):
+            answer, blobs = (ask or _ask)(request, _as_vela_reads(int8))
     except WorkerDiedError as death:
+        if (death.expired or death.out_of_memory) and (reason := why()):
+            raise CompileError(f"Vela did not end on {name}: {reason}", log=death.log) from death
         if not death.crashed:  # Too slow, or killed: that says nothing of the model.
             raise
         raise CompileError(
@@ -176,6 +185,11 @@ def compile_model(
         ) from death
     _refuse(answer, name, settings)
     return _compiled(signature, blobs, answer["log"])
+
+
+def _as_vela_reads(int8: bytes) -> bytes:
+    """The model without what Vela would misread or hand on."""
+    return without_stale_signatures(first_alone(without_plan(int8)))
 
 
 def check_options(settings: VelaSettings) -> None:

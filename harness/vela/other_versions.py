@@ -34,6 +34,7 @@ from hil.core.machine_limits import limit_in_text, machine_error
 from hil.harness.vela.child import command_line, output_files
 from hil.harness.vela.compiler import PATIENCE_S, Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
+from hil.harness.vela.waiting import Say
 
 _VERSION = re.compile(r"\d+(\.\d+)+\w*")
 _NUMPY_1 = (("numpy<2",), (5,))
@@ -98,13 +99,19 @@ class OtherVela:
             raise UnavailableError(f"Vela {self.version} cannot be installed: {error}") from error
 
     def compile_model(
-        self, int8: bytes, settings: VelaSettings, *, name: str = "the model", mapped: bool = True
+        self,
+        int8: bytes,
+        settings: VelaSettings,
+        *,
+        name: str = "the model",
+        mapped: bool = True,
+        say: Say | None = None,
     ) -> Compiled:
         """Compiles as `hil.harness.vela.compiler.compile_model`; raises `UnavailableError` if it is not installed."""
         if not self.is_installed:
             raise self._unavailable()
         try:
-            return compile_model(int8, settings, name=name, ask=self._ask, mapped=mapped)
+            return compile_model(int8, settings, name=name, ask=self._ask, mapped=mapped, say=say)
         except (BadInputError, CompileError) as error:
             error.args = (re.sub(r"^Vela(?= )", f"Vela {self.version}", error.args[0]),)
             raise

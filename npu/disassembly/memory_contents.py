@@ -15,6 +15,8 @@ bytes from its first to its last.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hil.npu.stream.operations import Range
@@ -38,34 +40,42 @@ class Span:
 
 
 class Contents:
-    """Labels of the bytes of all regions at one point of a stream."""
+    """Labels of the bytes of all regions at one point of a stream.
+
+    A region's spans do not overlap and are in order of address: a program of 65,000 operations has as many.
+    """
 
     def __init__(self) -> None:
         self._spans: dict[int, list[Span]] = {}
 
     def put(self, place: Range, label: str, origin: Range | None = None) -> None:
         """Labels the bytes of `place`, replacing earlier labels."""
-        kept = [Span(place, label, origin)]
-        for span in self._spans.get(place.region, ()):
-            low, high = span.place.address, span.place.end
-            if low < place.address:
-                kept.append(span.cut(low, min(high, place.address)))
-            if high > place.end:
-                kept.append(span.cut(max(low, place.end), high))
-        self._spans[place.region] = kept
+        spans = self._spans.setdefault(place.region, [])
+        first, last = _touching(spans, place)
+        before = [span.cut(span.place.address, place.address) for span in spans[first:last][:1]]
+        behind = [span.cut(place.end, span.place.end) for span in spans[first:last][-1:]]
+        found = [*before, Span(place, label, origin), *behind]
+        spans[first:last] = [span for span in found if span.place.length > 0]
 
     def labels(self, place: Range) -> tuple[str, ...]:
         """Returns the labels in `place` in order of address, each once; empty if there are none."""
-        found = [span for span in self._spans.get(place.region, ()) if overlap(span.place, place)]
-        return tuple(dict.fromkeys(span.label for span in sorted(found, key=lambda span: span.place.address)))
+        spans = self._spans.get(place.region, [])
+        first, last = _touching(spans, place)
+        return tuple(dict.fromkeys(span.label for span in spans[first:last]))
 
     def origin(self, place: Range) -> Range | None:
         """Returns the range that all of `place` was copied from, None if it was not copied in one piece."""
-        for span in self._spans.get(place.region, ()):
-            inside = span.place.address <= place.address and place.end <= span.place.end
-            if inside and span.origin is not None:
-                return span.cut(place.address, place.end).origin
-        return None
+        spans = self._spans.get(place.region, [])
+        first, last = _touching(spans, place)
+        if last - first != 1 or place.address < spans[first].place.address or spans[first].place.end < place.end:
+            return None
+        return spans[first].cut(place.address, place.end).origin
+
+
+def _touching(spans: Sequence[Span], place: Range) -> tuple[int, int]:
+    """The slice of `spans`, in order of address, that share a byte with `place`."""
+    first = bisect_right(spans, place.address, key=lambda span: span.place.end)
+    return first, bisect_left(spans, place.end, lo=first, key=lambda span: span.place.address)
 
 
 def overlap(one: Range, other: Range) -> bool:

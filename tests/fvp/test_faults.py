@@ -24,16 +24,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hil.core.errors import BootError, FaultError, FvpError, HangError, QemuHangsError, StoppedError
+from hil.core.errors import BootError, FaultError, FvpError, HangError, QemuHangsError, StoppedError, StreamError
 from hil.fvp.command_line import contract
 from hil.fvp.command_line.contract import CommandLine
-from hil.fvp.inference import firmware
+from hil.fvp.inference import admission, firmware
 from hil.fvp.inference.inference import run_inference
 from hil.fvp.machine import qemu
 from hil.fvp.machine.simulation import Machine
 from hil.fvp.machine.start import start
 from hil.fvp.machine.time_limits import End, TimeLimits, TimeUpError
 from hil.npu.stream.payload import parse_payload
+from hil.npu.vela_output import NpuOperator, read_compiled
 from tests.support.corstone300 import COMMAND, UART_OUT, Launch
 from tests.support.processes import children_of, code_after, wait_until_gone
 from tests.support.reference import oracle
@@ -107,14 +108,35 @@ def test_a_fault_or_an_assertion_of_arms_firmware_is_told_at_once(
     assert time.monotonic() - started < 600
 
 
-def test_a_stream_that_never_stops_is_the_npus_error(runner: firmware.Firmware, compiled: Compile) -> None:
+@pytest.fixture
+def endless(compiled: Compile) -> bytes:
+    """A model whose command stream never stops."""
     _, model = compiled("kws_ref_int8")
     stream = parse_payload(model[model.index(b"COP1") :])[1].astype("<u4").tobytes()
-    endless = np.frombuffer(stream, "<u4").copy()
-    endless[(endless & 0xFFFF) == 0] = 0x0012  # NPU_OP_KERNEL_WAIT 0, for each NPU_OP_STOP
+    words = np.frombuffer(stream, "<u4").copy()
+    words[(words & 0xFFFF) == 0] = 0x0012  # NPU_OP_KERNEL_WAIT 0, for each NPU_OP_STOP
+    return model.replace(stream, words.tobytes())
+
+
+def test_a_stream_that_never_stops_is_the_npus_error(
+    runner: firmware.Firmware, endless: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "check_streams", lambda model: None)  # as a firmware that makes its own stream
     with pytest.raises(FaultError, match=r"the NPU met an error: .*word") as caught:
-        run_inference(model.replace(stream, endless.tobytes()), [INPUT], [12])
+        run_inference(endless, [INPUT], [12])
     assert "Model pointer" in caught.value.log
+
+
+@pytest.mark.usefixtures("runner")
+def test_a_damaged_stream_or_damaged_weights_of_a_file_are_bad_input(compiled: Compile, endless: bytes) -> None:
+    _, model = compiled("kws_ref_int8")
+    found = read_compiled(model).main
+    weights = found.tensors[next(one.read_only for one in found.operators if isinstance(one, NpuOperator))].data
+    assert weights is not None
+    noise = np.random.default_rng(0).bytes(len(weights))
+    for damaged in (endless, model.replace(weights.tobytes(), noise)):
+        with pytest.raises(StreamError, match="word"):
+            run_inference(damaged, [INPUT], [12])
 
 
 def test_a_driver_that_waits_for_ever_hangs(runner: firmware.Firmware, compiled: Compile, tmp_path: Path) -> None:

@@ -56,9 +56,8 @@ def _table(heading: str) -> dict[str, dict[str, str]]:
 
 def _of_leaf(cell: str, leaf: str) -> str:
     """Returns the cell of one technique: `taken; `int16x8`: refused, GELU` is taken by the others of its column."""
-    every, *exceptions = cell.split("; `")
-    own = dict(text.split("`: ", 1) for text in exceptions)
-    return own.get(leaf, every)
+    every, _, own = cell.partition(f"; `{leaf}`: ")
+    return own or every
 
 
 class Walk:

@@ -6,7 +6,7 @@ state tensors.  `streams`: two int8 `tf.Variable`s, the last steps of a
 stream.  `stripes`: convolutions large enough for a cascade.  `resized`: a bilinear resize and a transposition.
 `summed`: a SUM, which TensorFlow 2.19's reference kernel gets wrong.  `log_of_sum`: a SUM over two axes, which Vela
 compiles wrongly and leaves in another form, then ADD and LOG.  `logs_of_sums`: the same on either half of the depth.
-`floats`: a model that nobody quantized.
+`strided`: a convolution of stride 4, which an Ethos-U does not have.  `floats`: a model that nobody quantized.
 """
 
 from __future__ import annotations
@@ -185,6 +185,15 @@ def _log_of_sum(branches: int = 1) -> bytes:
     return _converted(tf.lite.TFLiteConverter.from_concrete_functions([function], network), [(1, 8, 8, 4)])
 
 
+def _strided() -> bytes:
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(0)
+    image = tf.keras.Input((128, 256, 1), batch_size=1)
+    model = tf.keras.Model(image, tf.keras.layers.Conv2D(1, 3, strides=4, padding="same")(image))
+    return _converted(tf.lite.TFLiteConverter.from_keras_model(model), [(1, 128, 256, 1)])
+
+
 def _floats() -> bytes:
     import tensorflow as tf
 
@@ -203,5 +212,6 @@ MODELS: dict[str, Make] = {
     "summed": _summed,
     "log_of_sum": _log_of_sum,
     "logs_of_sums": lambda: _log_of_sum(2),
+    "strided": _strided,
     "floats": _floats,
 }
