@@ -214,27 +214,42 @@ def _command_line(
 
 def _left_to_cpu(failure: str, compiled: CompiledModel | Program | None) -> str:
     """A hint on the operators that a failure names and that Vela left to the firmware's CPU kernels."""
-    operators = compiled.main.operators if isinstance(compiled, CompiledModel) else ()
-    kinds = dict.fromkeys(found.kind for found in operators if isinstance(found, CpuOperator))
-    named = [kind for kind in kinds if re.search(rf"\b{kind}\b", failure)]
+    named = [kind for kind in _cpu_kinds(compiled) if re.search(rf"\b{kind}\b", failure)]
     return f"Vela left {', '.join(named)} to the CPU, and the firmware's kernel does not take it" if named else ""
+
+
+def _cpu_kinds(compiled: CompiledModel | Program | None) -> list[str]:
+    """The kinds of operators that Vela left to the CPU, each once."""
+    operators = compiled.main.operators if isinstance(compiled, CompiledModel) else ()
+    return list(dict.fromkeys(found.kind for found in operators if isinstance(found, CpuOperator)))
+
+
+def _why_allocating(firmware: Firmware, compiled: CompiledModel | Program | None) -> str:
+    """A hint on a firmware that ends without a word while it allocates: a small arena, or a kernel that aborts."""
+    arena = firmware.layout.arena.size
+    if not isinstance(compiled, CompiledModel) or 2 * compiled.arena_bytes > arena:
+        smaller = smaller_arena(firmware, is_compiled=compiled is not None)
+        return f"its arena of {arena} bytes is most likely too small for the model: {smaller}"
+    room = f"its arena of {arena} bytes has room for the model's {compiled.arena_bytes}"
+    kinds = ", ".join(_cpu_kinds(compiled))
+    if not kinds:
+        return f"{room}; --target sim runs it"
+    return (
+        f"{room}: most likely one of its kernels ends it, for {kinds}, which Vela left to the CPU and --target sim runs"
+    )
 
 
 def _incomplete(
     told: report.Report, firmware: Firmware, compiled: CompiledModel | Program | None, log: str
 ) -> HilError:
     """The error of a firmware that started and did not complete the inference."""
-    hint = smaller_arena(firmware, is_compiled=compiled is not None)
     if told.ended_allocating:
-        return BadInputError(
-            f"the firmware ended without a word after {told.step!r}",
-            hint=f"its arena of {firmware.layout.arena.size} bytes is most likely too small for the model: {hint}",
-            log=log,
-        )
+        hint = _why_allocating(firmware, compiled)
+        return BadInputError(f"the firmware ended without a word after {told.step!r}", hint=hint, log=log)
     kind: type[HilError] = BadInputError if told.unusable else FaultError
     why = told.failure or f"it ended without a word after {told.step!r}"
-    if not told.shortage:
-        hint = _left_to_cpu(why, compiled)
+    shortage = smaller_arena(firmware, is_compiled=compiled is not None)
+    hint = shortage if told.shortage else _left_to_cpu(why, compiled)
     return kind(f"the firmware did not complete the inference: {why}", hint=hint, log=log)
 
 

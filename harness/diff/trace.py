@@ -87,7 +87,8 @@ def trace_reference(int8: bytes, inputs: Sequence[Array], *, stand_ins: bool = T
     """Runs every sample on the reference kernels (or a stand-in's), from a fresh state."""
     oracle = Interpreter(int8, stand_ins=stand_ins)
     samples = [oracle.intermediate([array[i : i + 1] for array in inputs]) for i in range(len(inputs[0]))]
-    tensors = {name: (TracedTensor(np.stack([found[name] for found in samples])),) for name in samples[0]}
+    names = list(samples[0])  # each sample's array goes as it is stacked: all of a large network's are not held twice
+    tensors = {name: (TracedTensor(np.stack([found.pop(name) for found in samples])),) for name in names}
     return Trace(tensors, note=oracle.stand_in)
 
 
@@ -101,7 +102,8 @@ def trace_compiled(compiled: bytes, mapping: Sequence[MappedCommand], inputs: Se
 
     read_graph(compiled).run(inputs, State(), gatherer, keep)
     left_out = {}
-    for pieces in gatherer.pieces.values():
+    while gatherer.pieces:  # which go as their tensor is assembled
+        pieces = gatherer.pieces.pop(next(iter(gatherer.pieces)))
         name = pieces[0].entry.tensor
         cascaded = name in gatherer.cascaded
         assembled = assemble(pieces, len(inputs[0]))

@@ -138,9 +138,14 @@ class _Inference:
         self._fast = np.zeros((samples, max((step.fast_bytes for step in bound), default=0)), np.uint8)
 
     def load(self, index: int) -> Array:
-        """The value of a tensor, shape (samples, *tensor shape)."""
+        """The value of a tensor, shape (samples, *tensor shape).
+
+        A tensor without a shape is a scalar, or has the shape that a CPU kernel gives it, such as a detector's boxes.
+        """
         tensor = self._tensors[index]
         value = self._values[index] if index in self._values else self._load_by_place(tensor)
+        if not tensor.shape:
+            return value
         if value.size != self._samples * math.prod(tensor.shape):
             raise BadInputError(
                 f"the compiled model's tensor {tensor.name!r} gets {value.shape[1:]}, not {tensor.shape}"
@@ -354,5 +359,7 @@ def _constant(tensor: Tensor, samples: int) -> Array:
 
 def _sampled(value: Array, tensor: ArenaTensor) -> Array:
     """`value` without the tensor's leading batch of 1."""
+    if not tensor.shape:
+        return value
     shape = tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
     return value.reshape(len(value), *shape)

@@ -188,10 +188,10 @@ def _request(model: bytes, inputs: Sequence[Array], samples: int, header: dict[s
             raise
         why, hint = death.last_words or death.args[0], "" if death.last_words else "the file may be damaged"
         raise BadInputError(f"the model crashed TFLite's reference kernels: {why}", hint=hint) from death
-    return {
-        output["key"]: np.frombuffer(data, output["dtype"]).reshape(output["shape"]).copy()
-        for output, data in zip(answer["outputs"], results, strict=True)
-    }
+    arrays = {}
+    for output in reversed(answer["outputs"]):  # the bytes of each go as they are copied
+        arrays[output["key"]] = np.frombuffer(results.pop(), output["dtype"]).reshape(output["shape"]).copy()
+    return dict(reversed(arrays.items()))
 
 
 def interpreter_version(interpreter: str) -> str:

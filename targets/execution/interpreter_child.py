@@ -91,7 +91,7 @@ def run(header: dict[str, Any], blobs: list[bytes]) -> tuple[dict[str, Any], lis
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadInputError(f"TFLite's reference kernels do not take the model: {reason}") from error
     described = [{"key": key, "dtype": array.dtype.str, "shape": array.shape} for key, array in named.items()]
-    return {"outputs": described}, [np.ascontiguousarray(array).tobytes() for array in named.values()]
+    return {"outputs": described}, [np.ascontiguousarray(named.pop(key)).tobytes() for key in [*named]]
 
 
 def _run(header: dict[str, Any], model: bytes, inputs: list[Array]) -> dict[str, Array]:

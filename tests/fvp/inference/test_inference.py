@@ -206,16 +206,34 @@ def test_a_compiled_model_too_large_for_the_arena_is_refused_before_anything_sta
     assert caught.value.hint.startswith(hint)
 
 
-def test_firmware_that_ends_silently_while_allocating_has_most_likely_too_small_an_arena(
-    runner: firmware.Firmware, compiled: Compile, tmp_path: Path
-) -> None:
-    """A firmware that aborts says nothing, and its simulator ends as usual."""
-    _, model = compiled("kws_ref_int8")
+@pytest.fixture
+def silent(tmp_path: Path) -> Engine:
+    """Stands for a firmware that aborts while it allocates: it says nothing, and its simulator ends as usual."""
     said = "INFO - Allocating tensors\\nINFO - program terminating...\\n"
-    engine = Engine("arm", "", (str(program(tmp_path / "fvp", f"printf '{said}'")),), modelled=False)
+    return Engine("arm", "", (str(program(tmp_path / "fvp", f"printf '{said}'")),), modelled=False)
+
+
+def test_firmware_that_ends_silently_while_allocating_has_most_likely_too_small_an_arena(
+    compiled: Compile, silent: Engine
+) -> None:
+    _, model = compiled("kws_ref_int8")
+    known = firmware.known_runner("ethos-u55")
+    small = replace(known, layout=replace(known.layout, arena=replace(known.layout.arena, size=32 << 10)))
     with pytest.raises(BadInputError, match=r"ended without a word after 'Allocating tensors' \(.*too small") as caught:
-        run_inference(model, [bytes(490)], [12], engine=engine)
-    assert "--arena-cache-size 2097152" in caught.value.hint
+        run_inference(model, [bytes(490)], [12], engine=silent, firmware=small)
+    assert "--arena-cache-size 32768" in caught.value.hint
+
+
+@pytest.mark.usefixtures("runner")
+def test_firmware_that_ends_silently_with_room_in_its_arena_has_a_kernel_that_aborts(
+    compiled: Compile, silent: Engine
+) -> None:
+    int8, model = compiled("kws_ref_int8")
+    with pytest.raises(BadInputError, match=r"2097152 bytes has room for the model's \d+; --target sim runs it"):
+        run_inference(model, [bytes(490)], [12], engine=silent)
+    with_cpu = compile_model(int8, VelaSettings(options=("--ignore-ops SOFTMAX",))).model
+    with pytest.raises(BadInputError, match="one of its kernels ends it, for SOFTMAX, which Vela left to the CPU"):
+        run_inference(with_cpu, [bytes(490)], [12], engine=silent)
 
 
 def test_an_operator_that_the_firmware_lacks_is_named(runner: firmware.Firmware, compiled: Compile) -> None:
