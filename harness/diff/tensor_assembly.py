@@ -66,7 +66,8 @@ def assemble(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor | N
 
 def _empty(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor:
     shape = tuple(pieces[0].entry.shape)
-    return AssembledTensor(np.zeros((samples, *shape), pieces[0].values.dtype), np.full(shape, -1, np.int32))
+    numbers = np.min_scalar_type(-len(pieces))  # of most tensors a byte, and not four for each element
+    return AssembledTensor(np.zeros((samples, *shape), pieces[0].values.dtype), np.full(shape, -1, numbers))
 
 
 def _by_order(pieces: Sequence[WrittenPart], samples: int) -> AssembledTensor | None:
