@@ -1,6 +1,6 @@
 """Operators whose stride Vela unrolls, and what that costs.
 
-    unrolled(read_model(int8))      # (Unrolled("CONV_2D", 0, 4, 16384),)
+    unrolled(model)      # of a `TfliteModel`: (Unrolled("CONV_2D", 0, 4, 16384),)
 
 An Ethos-U has strides up to 3.  Regor, the compiler of Vela 5, makes one operation of every output element of a
 CONV_2D or pool with a larger one (`GraphIrOptimiser::UnrollKernelStrides`), and works on them in time and memory that
