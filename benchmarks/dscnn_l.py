@@ -37,7 +37,7 @@ from hil.harness.tree.walk import leaves_in_order, walk
 from hil.harness.vela.settings import VelaSettings
 from hil.targets.execution.signature import dequantize
 
-MODEL = Path(__file__).parent / "models" / "digits_dscnn_l.py"
+MODEL = Path(__file__).resolve().parent.parent / "models" / "zoo" / "digits_dscnn_l.py"
 DEEP = "Ethos_U55_Deep_Embedded"
 FIGURES = ("encoded_weights", "npu_cycles", "tflite", "zip", "gzip", "sram", "flash", "zeros", "unique")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hil.harness.model import sibling
 from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.stream.operations import Convolution
@@ -31,7 +32,7 @@ MOBILENET_V2_EXPONENT = 4.26171875
 WHOLE_NETWORK = {"ad_medium_int8": 1.035}
 """Size of a layer compiled alone to its size in the network, where Vela cuts its channels into several streams."""
 
-_BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+_BLOCKS = sibling(__file__, "../models/networks/mobilenet_v2.py").GROUPS
 """MobileNetV2's bottlenecks: expansion, output channels, repetitions, stride of the first."""
 
 

@@ -8,40 +8,17 @@ Two of the six speakers are only in the test set.  The network outputs logits.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 from hil.harness.model import Budget, Dataset, FineTune, Model, Recipe, sibling
 
+dscnn = sibling(__file__, "networks/dscnn.py")
 loader = sibling(__file__, "data/spoken_digits.py")
-CHANNELS = 64
-
-
-def build() -> Any:
-    """Builds the untrained network."""
-    import tf_keras as keras
-
-    layers = keras.layers
-
-    def normalized(x: Any, name: str) -> Any:
-        return layers.ReLU(name=f"{name}_relu")(layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x))
-
-    mfcc = x = layers.Input((49, 10, 1), name="mfcc")
-    x = layers.Conv2D(CHANNELS, (10, 4), strides=2, padding="same", use_bias=False, name="conv")(x)
-    x = layers.Dropout(0.2, name="conv_dropout")(normalized(x, "conv"))
-    for block in range(1, 5):
-        x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"dw{block}")(x)
-        x = normalized(x, f"dw{block}")
-        x = layers.Conv2D(CHANNELS, 1, use_bias=False, name=f"pw{block}")(x)
-        x = normalized(x, f"pw{block}")
-    x = layers.Dropout(0.4, name="dropout")(x)
-    x = layers.GlobalAveragePooling2D(name="mean")(x)
-    return keras.Model(mfcc, layers.Dense(10, name="logits")(x), name="digits_dscnn")
-
 
 _tune = FineTune(epochs=2, learning_rate=3e-4, samples=4000)
 model = Model(
     name="digits_dscnn",
-    build=build,
+    build=partial(dscnn.build, "s", classes=10),
     data=Dataset(loader.load, loader.files),
     recipe=Recipe(
         batch_size=64,

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hil.core.errors import BadInputError, UnavailableError
+from hil.core.errors import UnavailableError
 from hil.harness.model import Array, sibling
 
 mfcc = sibling(__file__, "mfcc.py")
+wave_file = sibling(__file__, "wave_file.py")
 
 TEST_SPEAKERS = ("theo", "yweweler")
 SOURCE_RATE = 8000
@@ -60,15 +61,7 @@ def files() -> list[Path]:
 
 def read_wave(path: Path) -> Array:
     """Reads the samples of a WAV file, float32 in -1..1; raises `BadInputError` if it is not 8 kHz, mono, 16 bits."""
-    try:
-        with wave.open(str(path), "rb") as file:
-            form = (file.getframerate(), file.getnchannels(), file.getsampwidth())
-            content = file.readframes(file.getnframes())
-    except (OSError, EOFError, wave.Error) as error:
-        raise BadInputError(f"{path} cannot be read: {error}") from None
-    if form != (SOURCE_RATE, 1, 2):
-        raise BadInputError(f"{path} is not 8 kHz, mono, 16 bits")
-    return np.frombuffer(content, "<i2").astype(np.float32) / np.float32(32768)
+    return wave_file.read_wave(path, SOURCE_RATE).astype(np.float32) / np.float32(32768)
 
 
 def changed(samples: Array, random: np.random.Generator) -> Array:
