@@ -42,6 +42,7 @@ from hil.harness.commands.bisect import bisect
 from hil.harness.commands.compare import compare
 from hil.harness.commands.compile import compile_
 from hil.harness.commands.report import report
+from hil.harness.commands.tables import tables
 from hil.harness.interruption import EXIT_INTERRUPTED, answer_interrupts, end_interrupted
 from hil.harness.plain_text import plain_text
 
@@ -85,6 +86,7 @@ app.command()(diff.diff)
 app.command()(compare)
 app.command()(bisect)
 app.command()(report)
+app.command()(tables)
 app.add_typer(boards.app, name="boards")
 app.add_typer(firmware.app, name="firmware")
 app.add_typer(fvp.app, name="fvp")

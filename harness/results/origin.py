@@ -24,7 +24,7 @@ def origin(folder: Path) -> dict[str, str]:
         "harness": importlib.metadata.version("ethosu-hil"),
         "python": platform.python_version(),
         "system": platform.platform(terse=True),
-        "cpu": _cpu(),
+        "cpu": cpu_name(),
     }
     return {name: value for name, value in found.items() if value}
 
@@ -39,7 +39,7 @@ def _git(folder: Path, *words: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _cpu() -> str:
+def cpu_name() -> str:
     """Returns the processor's name, on Linux; else its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,0 +1,77 @@
+"""Figures of a model's leaves with one seed, as a small JSON file.
+
+figures = read_figures(path)            # None if there is no file
+figures.leaves["pcqat"].figures["encoded_weights"]
+write_figures(path, figures)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hil.core.errors import BadInputError
+from hil.harness.model import Scale
+from hil.harness.output_file import write_output
+
+
+@dataclass(frozen=True)
+class LeafFigures:
+    """A leaf: the `settings` of the steps on its path, training `steps` after the base, and figures by name.
+
+    Bytes, cycles and fractions are as `hil tree --json` has them; `cycles` are by NPU and system configuration.
+    `reason` is set where a leaf could not be made or differs from the reference.
+    """
+
+    settings: Mapping[str, Any]
+    steps: int
+    figures: Mapping[str, float]
+    cycles: Mapping[str, int]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SeedFigures:
+    """Leaves of a model with one seed.
+
+    `made_of` are hashes and versions of all that decides the figures beside the settings, `made_on` is the machine.
+    `samples` and `base_steps` count training samples and steps of the base (0: read from a file); with
+    `learned_nothing` the base is no better than a constant answer.
+    """
+
+    model: str
+    seed: int
+    metric: str
+    scale: Scale
+    learned_nothing: bool
+    samples: int
+    base_steps: int
+    made_of: Mapping[str, str]
+    made_on: Mapping[str, str]
+    leaves: Mapping[str, LeafFigures] = field(default_factory=dict)
+
+
+def figures_path(folder: Path, model: str, seed: int) -> Path:
+    """Returns the file of a model's figures with a seed."""
+    return folder / f"{model}-{seed}.json"
+
+
+def read_figures(path: Path) -> SeedFigures | None:
+    """Reads a file of figures; None if there is none.  Raises `BadInputError` for a file of another form."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        leaves = {name: LeafFigures(**leaf) for name, leaf in record.pop("leaves").items()}
+        return SeedFigures(**{**record, "scale": Scale(**record["scale"])}, leaves=leaves)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInputError(f"{path} holds no figures of `hil tables`: {error}", hint="delete it") from None
+
+
+def write_figures(path: Path, figures: SeedFigures) -> None:
+    """Writes a file of figures; the same figures give the same text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_output(path, (json.dumps(asdict(figures), indent=1) + "\n").encode())
