@@ -47,10 +47,10 @@ def legend(table: ModelTable) -> list[str]:
     lines = [
         f"{seeds}: mean ± standard deviation over seeds; {table.base}; made on {'; '.join(table.machines)}",
         *_of_accuracy(table),
-        ".tflite, zip, gzip, encoded weights (Vela's, of ethos-u55-128) and SRAM in KiB, exact; smaller: encoded weights of "
-        "ptq by the leaf's; zeros in % of the weights, unique: most distinct weights in a kernel; steps: training steps "
-        "after the base",
-        f"cycles are modelled, in Shared_Sram; fast: {FAST}, flash: {FLASH_BOUND}, whose weights come from a slow flash",
+        ".tflite, zip, gzip, encoded weights (Vela's, of ethos-u55-128) and SRAM in KiB, exact; smaller: encoded "
+        "weights of ptq by the leaf's; zeros in % of the weights, unique: most distinct weights in a kernel; steps: "
+        "training steps after the base",
+        f"cycles are modelled, in Shared_Sram; fast: {FAST}, flash: {FLASH_BOUND}, with weights from a slow flash",
     ]
     if any(row.stale for row in table.rows):
         lines.append(f"{STALE}: stale, made of something else than what is here now")
@@ -60,13 +60,13 @@ def legend(table: ModelTable) -> list[str]:
 def _of_accuracy(table: ModelTable) -> list[str]:
     if not table.has_accuracy:
         return [
-            "no accuracy: the float base is no better than a constant answer, so sizes and cycles alone mean anything"
+            "no accuracy: the float base is no better than a constant answer; sizes and cycles alone have a meaning"
         ]
     unit = "%" if table.scale.is_share else table.scale.unit or "plain numbers"
     return [
-        f"accuracy: {table.metric} in {unit} over the test set; float: the base; Keras: the leaf's own Keras model, with "
-        f"fake quantization in {', '.join(QUANTIZING)}; int8: on {table.target}, whose outputs equal the reference "
-        "kernels' in every element compared",
+        f"accuracy: {table.metric} in {unit} over the test set; float: the base; Keras: the leaf's own Keras model, "
+        f"with fake quantization in {', '.join(QUANTIZING)}; int8: on {table.target}, whose outputs equal the "
+        "reference kernels' in every element compared",
         "drop: of int8 against float, with the mean of the seeds' paired 95 % intervals over test samples",
     ]
 

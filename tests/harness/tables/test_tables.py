@@ -1,0 +1,134 @@
+"""`hil tables` as a user meets it: made once, made again without training, stale after a change, without data."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hil.core.errors import EXIT_USAGE
+from tests.harness.tree.blob_tree import HIL, repository
+from tests.support.blobs import model_file
+from tests.support.injected_code import WITHOUT_TENSORFLOW
+
+LEAVES = ("ptq", "pqat")
+SEEDS = ("--seed", "0", "--seed", "1")
+
+
+def tables(folder: Path, store: Path, *arguments: object, code: str = "") -> subprocess.CompletedProcess[str]:
+    """`hil tables`; `code` runs before it in the same process."""
+    start = [sys.executable, "-c", f"{code}\nfrom hil.harness.cli import main\nmain()\n"] if code else HIL
+    only = [word for leaf in LEAVES for word in ("--technique", leaf)]
+    command = [*start, "tables", "--store", str(store), "--figures", "figures", *only, *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, store: Path) -> Path:
+    """A repository whose tables were made by two processes."""
+    folder = repository(tmp_path_factory.mktemp("tables"))
+    outputs = [word for suffix in ("md", "html", "json") for word in ("-o", f"tables.{suffix}")]
+    done = tables(folder, store, "blobs", *SEEDS, "--jobs", 2, *outputs)
+    assert done.returncode == 0, done.stderr
+    assert "blobs: On the chip" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 110  # the command stays in a line
+    return folder
+
+
+def copy(made: Path, folder: Path, *replacements: tuple[str, str]) -> Path:
+    """The same repository, with another model file, and its figures."""
+    repository(folder, *replacements)
+    (folder / "figures").mkdir()
+    for path in (made / "figures").iterdir():
+        (folder / "figures" / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def leaves(folder: Path) -> dict[str, Any]:
+    (model,) = json.loads((folder / "tables.json").read_text())["models"]
+    return {leaf["leaf"]: leaf for leaf in model["leaves"]}
+
+
+def test_every_leaf_has_figures_over_seeds_and_cycles_of_four_npus(made: Path) -> None:
+    found = leaves(made)
+    assert tuple(found) == LEAVES
+    for leaf in found.values():
+        assert leaf["seeds"] == [0, 1]
+        accuracy = leaf["figures"]["accuracy"]
+        assert accuracy["mean"] == pytest.approx(sum(accuracy["values"]) / 2)
+        assert len(leaf["cycles"]) == 4
+        fast, flash = (leaf["cycles"][f"ethos-u55-128 Ethos_U55_{name}_Embedded"] for name in ("High_End", "Deep"))
+        assert flash["mean"] > fast["mean"] > 0
+        assert leaf["figures"]["zip"]["mean"] < leaf["figures"]["tflite"]["mean"]
+        assert leaf["figures"]["mismatches"]["values"] == [0, 0]
+    assert found["pqat"]["steps"] == 2 * 384 // 32
+    assert found["pqat"]["figures"]["smaller"]["mean"] > 1.2
+    first = json.loads((made / "figures" / "blobs-0.json").read_text())
+    assert first["leaves"]["pqat"]["settings"]["pqat"]["seed"] == first["seed"] == 0
+    assert {"network", "data", "code", "ethos-u-vela"} <= first["made_of"].keys()
+
+
+def test_each_page_names_the_command_that_makes_it_again(made: Path) -> None:
+    command = "hil tables models/blobs.py --seed 0 --seed 1 --technique ptq --technique pqat --figures figures"
+    text, html = ((made / f"tables.{suffix}").read_text() for suffix in ("md", "html"))
+    assert command in text
+    assert command in html
+    assert "| pqat |" in text
+    assert html.count("<svg") == 2
+    assert "<script" not in html
+
+
+def test_figures_that_are_there_need_no_training_and_give_the_same_tables(made: Path, tmp_path: Path) -> None:
+    folder = copy(made, tmp_path)
+    again = tables(folder, tmp_path / "empty", "blobs", *SEEDS, "-o", "tables.json", code=WITHOUT_TENSORFLOW)
+    assert again.returncode == 0, again.stderr
+    assert "blobs, seed 1: figures in figures/blobs-1.json" in again.stdout
+    assert leaves(folder) == leaves(made)
+    assert not list((tmp_path / "empty").rglob("*.h5"))
+
+
+def test_a_changed_setting_makes_the_leaf_stale_that_uses_it_and_it_alone_again(
+    made: Path, store: Path, tmp_path: Path
+) -> None:
+    folder = copy(made, tmp_path, ("pqat=quick", "pqat=FineTune(epochs=2)"))
+    shown = tables(folder, store, "blobs", "--no-measure", "-o", "tables.md")
+    assert "blobs, seed 0: stale: pqat (other settings)" in shown.stdout
+    text = (folder / "tables.md").read_text()
+    assert "| pqat † |" in text
+    assert "| ptq |" in text
+    again = tables(folder, store, "blobs", "-o", "tables.json")
+    assert again.returncode == 0, again.stderr
+    found = leaves(folder)
+    assert (found["pqat"]["steps"], found["pqat"]["stale"]) == (3 * 384 // 32, False)
+    assert found["ptq"]["figures"]["accuracy"]["values"] == leaves(made)["ptq"]["figures"]["accuracy"]["values"][:1]
+
+
+def test_other_data_makes_all_leaves_stale(made: Path, store: Path, tmp_path: Path) -> None:
+    folder = copy(made, tmp_path)
+    (folder / "models" / "blobs.dat").write_text("others")
+    shown = tables(folder, store, "blobs", "--no-measure")
+    assert "stale: ptq, pqat (another data)" in shown.stdout
+
+
+def test_a_model_whose_data_is_missing_is_left_out_with_the_reason(made: Path, store: Path, tmp_path: Path) -> None:
+    folder = copy(made, tmp_path)
+    missing = model_file("absent", missing='raise UnavailableError("no absent data", hint="fetch it")')
+    (folder / "models" / "absent.py").write_text(missing)
+    done = tables(folder, store, "absent", "blobs")
+    assert done.returncode == 0, done.stderr
+    assert "absent, seed 0: no absent data (fetch it): ptq, pqat" in done.stdout
+    alone = tables(folder, store, "absent")
+    assert "there are no figures to make tables of" in alone.stderr
+
+
+def test_a_file_of_another_form_is_one_line(made: Path, store: Path, tmp_path: Path) -> None:
+    folder = copy(made, tmp_path)
+    (folder / "figures" / "blobs-0.json").write_text('{"leaves": 3}')
+    done = tables(folder, store, "blobs")
+    assert done.returncode == EXIT_USAGE
+    assert done.stderr.startswith("hil: figures/blobs-0.json holds no figures of `hil tables`")
+    assert len(done.stderr.splitlines()) == 1
