@@ -75,31 +75,30 @@ def tables(
     evaluator = Evaluator(pipeline, target, VelaSettings(), options=options)
     request = Request(evaluator, figures, view, jobs, scheduler, measure)
     made: list[ModelTable] = []
-    options_given = _options(seeds or [0], technique or (), figures, target)
     with contextlib.closing(evaluator.target), view:
         for model, names in zip(found, leaves, strict=True):
             every = [complete_figures(request, model, seed, names) for seed in seeds or [0]]
             if known := [one for one in every if one is not None]:
-                made.append(summarize(model, known, _command([model], options_given)))
+                having = [one.figures.seed for one in known]
+                again = _command([model], having, technique or (), figures, target)
+                made.append(summarize(model, known, names, again))
     if not made:
         raise UnavailableError("there are no figures to make tables of", hint="hil models says what data is missing")
-    command = _command([table.model for table in made], options_given)
+    command = _command([table.model for table in made], seeds or [0], technique or (), figures, target)
     for path in output or ():
         write_output(path, render(made, command, path.suffix.lower()).encode())
         print(f"written: {path}", file=sys.stderr)
     print(render(made, command, ".json" if as_json else "").rstrip())
 
 
-def _command(models: Sequence[Model], options: Sequence[str]) -> str:
-    """Returns the command that makes the tables of `models`."""
+def _command(
+    models: Sequence[Model], seeds: Sequence[int], techniques: Sequence[str], figures: Path, target: str
+) -> str:
+    """Returns the command that makes the tables of `models`, with the options that decide what they hold."""
     here = Path.cwd()
     paths = [model.path.relative_to(here) if model.path.is_relative_to(here) else model.path for model in models]
-    return shlex.join(["hil", "tables", *map(str, paths), *options])
-
-
-def _options(seeds: Sequence[int], techniques: Sequence[str], figures: Path, target: str) -> list[str]:
-    """Returns the options that decide what the tables hold."""
     words = [word for seed in seeds for word in ("--seed", str(seed))]
     words += [word for name in techniques for word in ("--technique", name)]
     words += ["--figures", str(figures)] if figures != FIGURES else []
-    return words + (["--target", target] if target != registry.DEFAULT else [])
+    words += ["--target", target] if target != registry.DEFAULT else []
+    return shlex.join(["hil", "tables", *map(str, paths), *words])

@@ -88,7 +88,8 @@ class TrainingJob:
         if self.validation is not None:
             length |= {"validation_data": self.validation.as_dataset(), "validation_steps": self.validation.steps}
         every = [*self.callbacks, *callbacks]
-        model.fit(self.batches.as_dataset(), **length, verbose=0, callbacks=every)
+        if self.settings.epochs:  # none trains nothing, which Keras refuses
+            model.fit(self.batches.as_dataset(), **length, verbose=0, callbacks=every)
 
     def _one_or_all(self, values: Sequence[Any]) -> Any:
         return list(values) if len(self.losses.names) > 1 else values[0]

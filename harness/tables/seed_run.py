@@ -71,7 +71,7 @@ class Found:
 
 
 def complete_figures(request: Request, model: Model, seed: int, leaves: Sequence[str]) -> Found | None:
-    """Returns the figures of `leaves` and of any others in the file; None if there are none and none can be made."""
+    """Returns the figures of a seed with those of `leaves`; None if there are none and none can be made."""
     model = replace(model, recipe=replace(model.recipe, seed=seed))
     path, title = figures_path(request.folder, model.name, seed), f"{model.name}, seed {seed}"
     known, today = read_figures(path), today_made_of(request.evaluator, model)
@@ -82,7 +82,7 @@ def complete_figures(request: Request, model: Model, seed: int, leaves: Sequence
     hindrance = unavailable(model) if request.measures else "not measured"
     if not missing or hindrance:
         request.view.say(f"{title}: {hindrance}: {', '.join(missing)}" if missing else f"{title}: figures in {path}")
-        return known and Found(known, stale)
+        return None if known is None else Found(known, stale)
     made = _measured(request, model, missing, today)
     kept = {} if known is None else {name: leaf for name, leaf in known.leaves.items() if name not in stale}
     made = replace(made, leaves={**kept, **made.leaves})

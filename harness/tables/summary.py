@@ -1,6 +1,6 @@
 """Mean and spread of a model's leaves over seeds.
 
-    table = summarize(model, found, leaves)
+    table = summarize(model, found, ["ptq", "pcqat"], "hil tables models/net.py")
     table.rows[0].figures["encoded_weights"].mean, table.rows[0].figures["encoded_weights"].deviation
 
 The interval of the drop is the mean of the seeds' paired 95 % intervals over test samples.  All seeds have the same
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import ast
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from hil.harness.model import Model, Scale
 from hil.harness.optimize.paths import PATHS
@@ -78,8 +78,9 @@ class ModelTable:
     command: str
 
 
-def summarize(model: Model, found: Sequence[Found], command: str) -> ModelTable:
-    """Summarizes the figures of a model's seeds, of which there is at least one."""
+def summarize(model: Model, found: Sequence[Found], leaves: Sequence[str], command: str) -> ModelTable:
+    """Summarizes `leaves` of a model's seeds, of which there is at least one."""
+    found = [_with_leaves(one, leaves) for one in found]
     every = [one.figures for one in found]
     names = [name for name in PATHS if any(name in one.leaves for one in every)]
     return ModelTable(
@@ -96,6 +97,11 @@ def summarize(model: Model, found: Sequence[Found], command: str) -> ModelTable:
         published=published_rows(model.name),
         command=command,
     )
+
+
+def _with_leaves(found: Found, leaves: Sequence[str]) -> Found:
+    kept = {name: leaf for name, leaf in found.figures.leaves.items() if name in leaves}
+    return replace(found, figures=replace(found.figures, leaves=kept))
 
 
 def caption_of(model: Model) -> str:
@@ -138,7 +144,7 @@ def _smaller(figures: SeedFigures, leaf: LeafFigures) -> dict[str, float]:
     return {SMALLER: ptq.figures["encoded_weights"] / leaf.figures["encoded_weights"]}
 
 
-def _statistics(by_seed: Sequence[dict[str, float]]) -> dict[str, Statistic]:
+def _statistics(by_seed: Sequence[Mapping[str, float]]) -> dict[str, Statistic]:
     """Returns the statistics of the names that every seed has."""
     names = [name for name in (by_seed[0] if by_seed else {}) if all(name in one for one in by_seed)]
     return {name: Statistic(tuple(float(one[name]) for one in by_seed)) for name in names}

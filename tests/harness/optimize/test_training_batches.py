@@ -111,6 +111,13 @@ def test_an_augmentation_that_fails_is_one_line_of_the_training(augment: Any, li
         fit(network(), Samples(X, CLASSES), TrainingPlan(FineTune(1), 8, 0, LearningGoal(augment=augment)))
 
 
+def test_no_epoch_trains_nothing() -> None:
+    made = network()
+    before = [weight.copy() for weight in made.get_weights()]
+    fit(made, Samples(X, CLASSES), TrainingPlan(FineTune(0), 8, 0))
+    assert all(np.array_equal(now, then) for now, then in zip(made.get_weights(), before, strict=True))
+
+
 def test_two_inputs_and_two_outputs_train_with_a_loss_each_and_are_validated() -> None:
     rng = np.random.default_rng(0)
     x = {"two": rng.normal(size=(256, 2)), "one": rng.normal(size=(256, 1))}

@@ -38,7 +38,7 @@ def seed(number: int, learned_nothing: bool = False, **leaves: LeafFigures) -> S
 
 
 def table(model: Model, *seeds: SeedFigures) -> ModelTable:
-    return summarize(model, [Found(one) for one in seeds], "hil tables models/blobs.py")
+    return summarize(model, [Found(one) for one in seeds], list(PATHS), "hil tables models/blobs.py")
 
 
 def cells(found: ModelTable, title: str, name: str) -> dict[str, str]:

@@ -107,6 +107,17 @@ def test_a_changed_setting_makes_the_leaf_stale_that_uses_it_and_it_alone_again(
     assert found["ptq"]["figures"]["accuracy"]["values"] == leaves(made)["ptq"]["figures"]["accuracy"]["values"][:1]
 
 
+def test_a_table_holds_what_its_command_makes_and_no_more(made: Path, store: Path, tmp_path: Path) -> None:
+    folder = copy(made, tmp_path)
+    (folder / "figures" / "blobs-1.json").unlink()
+    command = [*HIL, "tables", "blobs", *SEEDS, "--technique", "pqat", "--figures", "figures", "--no-measure"]
+    done = subprocess.run([*command, "-o", "tables.json"], cwd=folder, capture_output=True, text=True)
+    assert "blobs, seed 1: not measured: pqat" in done.stdout
+    assert list(leaves(folder)) == ["pqat"]
+    (model,) = json.loads((folder / "tables.json").read_text())["models"]
+    assert model["command"] == "hil tables models/blobs.py --seed 0 --technique pqat --figures figures"
+
+
 def test_other_data_makes_all_leaves_stale(made: Path, store: Path, tmp_path: Path) -> None:
     folder = copy(made, tmp_path)
     (folder / "models" / "blobs.dat").write_text("others")
