@@ -18,7 +18,8 @@ import numpy as np
 
 from hil.harness.metrics.scores import finite_score
 from hil.harness.model import REPAIRS, Model, Scale, load_model_file
-from hil.harness.pipeline import TFLITE, Pipeline
+from hil.harness.pipeline import Pipeline
+from hil.harness.pipeline.builders import TFLITE
 from hil.harness.progress import LineProgress
 from hil.harness.store.store import Origin, Store, default_root
 from hil.targets.base import Deployable

@@ -1,6 +1,7 @@
 """Columns and cells of the tables of a model, for the terminal, Markdown and HTML alike.
 
-    title, columns, rows = leaf_tables(table)[0]
+    first = tables_of(table)[0]
+    first.title, first.columns, first.rows
 
 A cell has the mean over seeds and, with several seeds, the standard deviation behind ±.
 """

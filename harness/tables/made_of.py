@@ -1,7 +1,7 @@
 """Hashes and versions of all that figures are made of, and how those of a file differ from today's.
 
     today = today_made_of(evaluator, model)
-    changes(today, figures.made_of)         # ["numpy 1.26.4 is now 2.1.3"]
+    changes(today, then)                    # ["numpy 1.26.4 is now 2.1.3"]
 
 Nothing is trained for it: unlike a recipe in the store it names no artifact before a step, but the source, the data,
 the settings, the code and the libraries from which all of them follow.  Threads and CPU, which change the last bits of
