@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hil.harness.model import FineTune
+from hil.harness.number_format import plural
 from hil.harness.optimize.paths import QUANTIZING
 from hil.harness.tables.published import PublishedRow
 from hil.harness.tables.seed_run import FAST, FLASH_BOUND, NPUS, npu_name
@@ -147,7 +148,8 @@ def _differences(table: ModelTable) -> tuple[list[Column], list[Row]]:
 
 
 def _training(tune: FineTune) -> str:
-    return f"{tune.epochs} epochs of {'all' if tune.samples is None else f'{tune.samples:,}'} samples"
+    samples = "all" if tune.samples is None else f"{tune.samples:,}"
+    return f"{tune.epochs} {plural('epoch', tune.epochs)} of {samples} samples"
 
 
 def _name(row: LeafRow) -> str:

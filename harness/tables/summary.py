@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hil.harness.model import Model, Scale
+from hil.harness.number_format import plural
 from hil.harness.optimize.paths import PATHS
 from hil.harness.tables.published import PublishedRow, published_rows
 from hil.harness.tables.seed_figures import LeafFigures, SeedFigures
@@ -112,10 +113,12 @@ def caption_of(model: Model) -> str:
 
 def _base(model: Model, figures: SeedFigures) -> str:
     """Says how the float base came about."""
-    if not figures.base_steps:
+    if model.weights is not None or model.keras_file is not None:
         return "the float base is read from a file, the same for all seeds"
-    tune = model.recipe.base
-    return f"the float base is trained anew with each seed: {tune.epochs} epochs, {figures.base_steps:,} steps"
+    if not figures.base_steps:
+        return "the float base has the weights of its initializer"
+    epochs, steps = model.recipe.base.epochs, figures.base_steps
+    return f"the float base is trained anew with each seed: {epochs} {plural('epoch', epochs)}, {steps:,} steps"
 
 
 def _machine(figures: SeedFigures) -> str:
