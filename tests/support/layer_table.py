@@ -24,7 +24,10 @@ from hil.harness.optimize.survival import check_tflite
 from tests.support.layer_networks import ROWS, row_network
 
 DOCS = Path(__file__).parents[2] / "docs" / "techniques.md"
-_REASONS = ("refused", "reduce_sum", "left in float", "do not run the quantized file", "is another function")
+_REASONS = (
+    *("refused", "reduce_sum", "left in float", "do not run the quantized file", "is another function"),
+    "not yet supported for op",
+)
 TUNE = FineTune(epochs=1, learning_rate=1e-3)
 RECIPE = Recipe(
     batch_size=16,
@@ -108,6 +111,11 @@ def walk(folder: Path, *names: str) -> Walk:
         if type(layer).__name__ == "BatchNormalization":
             layer.set_weights([value + random.uniform(0.1, 0.9, value.shape) for value in layer.get_weights()])
     return Walk(network, folder)
+
+
+def crashes(cell: str) -> bool:
+    """Returns whether a cell says that TensorFlow ends the process."""
+    return cell.endswith("TensorFlow ends its process")
 
 
 def broken(made: Walk, leaf: str, cell: str) -> str:
