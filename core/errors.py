@@ -20,6 +20,7 @@
         ├── NoMemoryError                       the machine has no more memory
         ├── ArchiveError                        a download is not what was asked for
         ├── JobError                            a command stream did not run to its end on a board
+        ├── CounterError                        a counter of the device wrapped
         ├── AnswerError                         MLPerf Tiny's firmware refused a command
         ├── ResultsError                        the results database failed, is newer than this program, or no database
         ├── WorkerError                         a worker process failed to do a request
