@@ -68,12 +68,16 @@ def deployments_of(report: pytest.TestReport) -> list[DeploymentFigures]:
     found = records_of(report, DEPLOYED)
     if not found:
         return []
-    from hil.harness.results.records import DeploymentFigures, DeploymentRecord, FigureRecord
+    from hil.harness.results.records import DeploymentFigures, DeploymentRecord, FigureRecord, LayerRecord
 
-    figures = ({figure["name"]: FigureRecord(**figure) for figure in one["figures"]} for one in found)
     return [
-        DeploymentFigures("", DeploymentRecord(**one["deployment"]), of_one)
-        for one, of_one in zip(found, figures, strict=True)
+        DeploymentFigures(
+            "",
+            DeploymentRecord(**one["deployment"]),
+            {figure["name"]: FigureRecord(**figure) for figure in one["figures"]},
+            tuple(LayerRecord(**layer) for layer in one.get("layers", ())),
+        )
+        for one in found
     ]
 
 
@@ -99,6 +103,7 @@ def _of_deployment(
 ) -> dict[str, Any]:
     from hil.harness.evaluation.figures import requested_figures
     from hil.harness.evaluation.identity import deployment_identity
+    from hil.harness.pytest_plugin.layer_records import requested_layers
     from hil.harness.results.records import DeploymentRecord, FigureRecord
 
     gates = {**item.config.stash[OPTIONS].gates, **deployment.model.gates, **marked_gates(item)}
@@ -107,7 +112,8 @@ def _of_deployment(
     record = DeploymentRecord(*named, identity, gates)
     figures = [FigureRecord.of(one) for one in requested_figures(bench, deployment)]
     figures += [] if further is None else further.figures(bench, deployment, record, figures)
-    return {"deployment": asdict(record), "figures": [*map(asdict, figures)]}
+    layers = requested_layers(bench, deployment)
+    return {"deployment": asdict(record), "figures": [*map(asdict, figures)], "layers": [*map(asdict, layers)]}
 
 
 def _failure(item: pytest.Item, error: BaseException) -> dict[str, Any]:

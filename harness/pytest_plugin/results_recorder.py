@@ -130,7 +130,10 @@ class ResultsRecorder:
         run = self._begun()
         with run.transaction():
             for one in found:
-                run.measurements(run.deployment(one.record), [*one.figures.values()])
+                deployment = run.deployment(one.record)
+                run.measurements(deployment, [*one.figures.values()])
+                if one.layers:
+                    run.layers(deployment, one.layers)
             for failure in failures:
                 run.failure(FailureRecord(**failure))
             run.test(TestRecord(report.nodeid, report.outcome, report.duration))

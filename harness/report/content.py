@@ -176,6 +176,25 @@ class Leaves:
 
 
 @dataclass(frozen=True)
+class LayerChange:
+    """A layer with its modelled cycles in the baseline and in the run, None where one has no such layer."""
+
+    layer: str
+    before: int | None
+    after: int | None
+    bound: str
+
+
+@dataclass(frozen=True)
+class LayerChanges:
+    """The layers of a deployment of the run in order, then those that its baseline alone has."""
+
+    deployment: str
+    target: str
+    layers: tuple[LayerChange, ...]
+
+
+@dataclass(frozen=True)
 class Content:
     """A whole report.
 
@@ -200,3 +219,4 @@ class Content:
     boards: tuple[BoardHealth, ...] = ()
     identity: tuple[tuple[str, str], ...] = field(default=())
     thinning: str = ""
+    profiles: tuple[LayerChanges, ...] = ()

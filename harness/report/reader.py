@@ -19,6 +19,7 @@ from hil.harness.report.cause import Causes
 from hil.harness.report.content import Content, Night, Trend
 from hil.harness.report.failures import failures_of
 from hil.harness.report.findings import Judged, finding_of, judged_figures
+from hil.harness.report.layers import profiles_of
 from hil.harness.report.leaves import leaves_of
 from hil.harness.report.series import series_of_nights
 from hil.harness.report.thinning import RULE
@@ -72,6 +73,7 @@ def read_content(
         findings=findings,
         trends=trends,
         leaves=leaves_of(figures, findings),
+        profiles=profiles_of(results.figures(against) if against else (), figures),
         failures=of_failures,
         boards=boards_of(board_health(results), at),
         identity=tuple(sorted(shown.record.identity.items())),

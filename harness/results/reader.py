@@ -22,6 +22,7 @@ from hil.harness.results.records import (
     FailureRecord,
     FigureRecord,
     HistoryPoint,
+    LayerRecord,
     RunRecord,
     StoredEvent,
     StoredRun,
@@ -106,7 +107,7 @@ def names_hint(known: Sequence[Baseline]) -> str:
 
 
 def figures(connection: Connection, run_id: str) -> tuple[DeploymentFigures, ...]:
-    """Returns the deployments of a run with their figures, by name."""
+    """Returns the deployments of a run with their figures and layers, by name."""
     of_run = schema.deployments.c.run_id == run_id
     order = (schema.deployments.c.name, schema.deployments.c.target, schema.deployments.c.id)
     found = connection.execute(select(schema.deployments).where(of_run).order_by(*order)).all()
@@ -115,7 +116,18 @@ def figures(connection: Connection, run_id: str) -> tuple[DeploymentFigures, ...
     for deployment_id, *figure in connection.execute(statement).all():
         if deployment_id in by_id:  # else somebody deleted it by hand, which deletes nothing that belongs to it
             by_id[deployment_id][figure[0]] = _figure(*figure)
-    return tuple(DeploymentFigures(row.id, _record(DeploymentRecord, row), by_id[row.id]) for row in found)
+    layers = _layers(connection, run_id)
+    return tuple(
+        DeploymentFigures(row.id, _record(DeploymentRecord, row), by_id[row.id], layers.get(row.id, ()))
+        for row in found
+    )
+
+
+def _layers(connection: Connection, run_id: str) -> dict[str, tuple[LayerRecord, ...]]:
+    """Returns the layers by deployment of a run."""
+    table = schema.layers.c
+    rows = connection.execute(select(table.deployment_id, table.layers).where(table.run_id == run_id))
+    return {row.deployment_id: tuple(LayerRecord(**layer) for layer in row.layers) for row in rows}
 
 
 def history(

@@ -72,6 +72,16 @@ class FigureRecord:
 
 
 @dataclass(frozen=True)
+class LayerRecord:
+    """A layer of a deployment: operator and index (`CONV_2D 5`), output tensor, modelled cycles, what bounds it."""
+
+    title: str
+    name: str
+    cycles: int
+    bound: str = ""
+
+
+@dataclass(frozen=True)
 class VerdictRecord:
     """The verdict on one figure of a deployment against the run `against`, decided by `rule`.
 
@@ -186,11 +196,12 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class DeploymentFigures:
-    """A deployment of a run and its figures by name."""
+    """A deployment of a run and its figures by name, and its layers in order, where its profile was asked for."""
 
     id: str
     record: DeploymentRecord
     figures: Mapping[str, FigureRecord]
+    layers: tuple[LayerRecord, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-REVISION = "0006"
+REVISION = "0007"
 VERSION_TABLE = "hil_schema"
 
 
@@ -97,6 +97,14 @@ measurements = Table(
     _text("note"),
     _text("repetitions"),  # numbers between spaces: a fifth of the time that JSON takes, and it may hold inf
     Index("measurements_by_run", "run_id"),
+)
+layers = Table(
+    "layers",
+    metadata,
+    Column("deployment_id", Text, ForeignKey("deployments.id", ondelete="CASCADE"), primary_key=True),
+    _text("run_id"),  # its deployment's, as of a measurement
+    Column("layers", Json, nullable=False),  # of one deployment, read and written as a whole
+    Index("layers_by_run", "run_id"),
 )
 verdicts = Table(
     "verdict_records",  # `verdicts` is a view

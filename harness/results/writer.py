@@ -33,6 +33,7 @@ from hil.harness.results.records import (
     DeploymentRecord,
     FailureRecord,
     FigureRecord,
+    LayerRecord,
     TestRecord,
     VerdictRecord,
 )
@@ -83,6 +84,11 @@ class Run:
         belongs = {"deployment_id": deployment_id, "run_id": self.id}
         rows = {figure.name: belongs | _measurement(figure) for figure in figures}
         self._write(schema.measurements, [rows[name] for name in sorted(rows)])
+
+    def layers(self, deployment_id: str, layers: Sequence[LayerRecord]) -> None:
+        """Adds the layers of a deployment in order; those that were written before are replaced."""
+        row = {"deployment_id": deployment_id, "run_id": self.id, "layers": [asdict(one) for one in layers]}
+        self._write(schema.layers, [row])
 
     def verdict(self, record: VerdictRecord) -> None:
         """Adds the verdict on a figure; one against the same run is replaced."""

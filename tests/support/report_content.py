@@ -18,6 +18,8 @@ from hil.harness.report.content import (
     Content,
     Failure,
     Finding,
+    LayerChange,
+    LayerChanges,
     Leaf,
     Leaves,
     Mark,
@@ -100,6 +102,14 @@ def leaves(model: str, target: str, missed: str = "") -> Leaves:
     return Leaves(model, target, "ethos-u55-128", tuple(found), "Shared_Sram", "desk" if target == "serial" else "")
 
 
+LAYERS = (
+    LayerChange("CONV_2D 0 net/conv/Relu", 21_400, 21_400, "MACs"),
+    LayerChange("DEPTHWISE_CONV_2D 1 net/depthwise/Relu", 9_300, 12_900, "weights"),
+    LayerChange("FULLY_CONNECTED 2 net/head/BiasAdd", None, 640, "output unit"),
+    LayerChange("SOFTMAX 3 Identity", 1_250, None, "issue"),
+)
+
+
 def everything(nights: int = 100) -> Content:
     """One of every kind: outcomes, trends with all marks, leaves, failures, boards."""
     slow, grown = series("kws", "pqat"), series("vww", "ptq", "sram", "fvp")
@@ -151,6 +161,10 @@ def everything(nights: int = 100) -> Content:
         boards=_boards(nights),
         identity=(("vela", "5.2.0"), ("accelerator", "ethos-u55-128"), ("memory mode", "Shared_Sram")),
         thinning="Trends have every night of the last 30 days, then one night a week and every change point.",
+        profiles=(
+            LayerChanges("vww-ptq", "sim", (LayerChange("CONV_2D 0 net/stem/Relu", None, 4_100, "MACs"),)),
+            LayerChanges("kws-pqat", "serial", LAYERS),
+        ),
     )
 
 
@@ -189,6 +203,7 @@ def hostile() -> Content:
         *("worse", name, FIRST, name, name, runs, 3, findings, trends, groups, (failure,) * 3, (board,)),
         identity=((name, name),),
         thinning=name,
+        profiles=(LayerChanges(name, name, (LayerChange(name, 1, 2, name),) * 1000),) * 100,
     )
 
 

@@ -14,6 +14,7 @@ from hil.harness.report.content import Content, Failure
 from hil.harness.report.page.changes import change_rows, mark_rows
 from hil.harness.report.page.figure_format import format_night, format_time
 from hil.harness.report.page.finding_sections import MOST_ROWS, sections
+from hil.harness.report.page.layer_tables import MOST_TABLES, layer_tables
 from hil.harness.report.page.leaf_groups import MOST_PICTURES, leaf_groups, leaf_pictures, leaf_table
 from hil.harness.report.page.trend_data import encode, order_trends
 
@@ -57,6 +58,8 @@ def _values(content: Content) -> dict[str, Any]:
         "marks_hidden": marks[1],
         "trends": len(trends),
         "tables": [leaf_table(group) for group in groups],
+        "layers": layer_tables(content.profiles)[:MOST_TABLES],
+        "layers_hidden": max(0, len(content.profiles) - MOST_TABLES),
         "pictures": min(len(groups), MOST_PICTURES),
         "failures": [(failure, _log_lines(failure, len(shown))) for failure in shown],
         "boards": [(board, board.events[-_MOST_EVENTS:]) for board in content.boards],

@@ -164,6 +164,17 @@ def test_workers_of_xdist_write_each_deployment_once(folder: Path, store: Path) 
     assert "this run against main: 18 same" in done.stdout
 
 
+def test_the_layers_of_a_profile_that_a_test_asks_for_are_kept(folder: Path, store: Path, tmp_path: Path) -> None:
+    asks = WHOLE.replace("budget)", "budget, profile)")
+    made = write(tmp_path, {"models/blobs.py": MODEL, "test_it.py": asks})
+    done = session(made, store, "--technique", "ptq", "--hil-report", "report.html")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (ptq,) = open_results(str(made / "nightly.db")).figures(last_id(made))
+    assert {one.title.partition(" ")[0] for one in ptq.layers} <= {"CONV_2D", "FULLY_CONNECTED", "RESHAPE", "SOFTMAX"}
+    assert all(one.cycles > 0 and one.bound for one in ptq.layers)
+    assert ptq.layers[0].title in (made / "report.html").read_text()
+
+
 def test_a_killed_run_leaves_what_was_finished(folder: Path, store: Path) -> None:
     hangs = "import time\n\ndef test_b(deployment):\n    time.sleep(600) if deployment.path == 'pqat' else None\n"
     (folder / "test_it.py").write_text(WHOLE.replace("test_holds", "test_a") + hangs)

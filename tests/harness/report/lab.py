@@ -13,7 +13,7 @@ import numpy as np
 import sqlalchemy
 
 from hil.harness.results import DeploymentRecord, FigureRecord, RunRecord, open_results, schema
-from hil.harness.results.records import BoardRecord, FailureRecord, TestRecord, VerdictRecord
+from hil.harness.results.records import BoardRecord, FailureRecord, LayerRecord, TestRecord, VerdictRecord
 from hil.harness.results.results import Results
 
 NIGHTS = 40
@@ -53,7 +53,12 @@ class Lab:
         identity |= {"int8_sha256": "b" * 64, "recipe": '{"prune": {"sparsity": 0.1}}'} if number >= SLOWER else {}
         exact = [FigureRecord("npu_cycles", cycles, "cycles", "modelled"), FigureRecord("sram", 512, "bytes", "exact")]
         with run.transaction():
-            run.measurements(run.deployment(deployment("sim", identity)), exact)
+            key = run.deployment(deployment("sim", identity))
+            run.measurements(key, exact)
+            run.layers(
+                key,
+                [LayerRecord("CONV_2D 0", "net/a;net/b", 600, "MACs"), LayerRecord("SOFTMAX 1", "out", cycles - 600)],
+            )
             if number == DEAD:
                 self._dies(run)
             else:

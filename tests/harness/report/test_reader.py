@@ -9,11 +9,20 @@ from pathlib import Path
 import pytest
 
 from hil.core.errors import BadInputError
-from hil.harness.report.content import Content, Trend
+from hil.harness.report.content import Content, LayerChange, LayerChanges, Trend
+from hil.harness.report.layers import profiles_of
 from hil.harness.report.reader import read_content
 from hil.harness.report.thinning import NEWEST
 from hil.harness.results import RunRecord, open_results
-from hil.harness.results.records import SELECTION, AcknowledgedRecord, FailureRecord, FigureRecord, TestRecord
+from hil.harness.results.records import (
+    SELECTION,
+    AcknowledgedRecord,
+    DeploymentFigures,
+    FailureRecord,
+    FigureRecord,
+    LayerRecord,
+    TestRecord,
+)
 from hil.harness.results.retention import Rule
 
 from .lab import BASELINE, DEAD, IDENTITY, NIGHTS, REPLACED, SLOWER, STEP, VELA, Lab, deployment
@@ -49,6 +58,24 @@ def test_a_finding_has_its_values_its_cause_and_its_night(content: Content) -> N
     assert (worse.before, worse.after, worse.relative, worse.series.figure) == (1000, 1300, 0.3, "npu_cycles")
     assert worse.cause == ("int8_sha256 aaaaaaaa -> bbbbbbbb", "prune sparsity 0.5 -> 0.1")
     assert (worse.since, worse.fails) == (SLOWER, True)
+
+
+def test_layers_stand_beside_those_of_the_baseline(content: Content) -> None:
+    layers = LayerChange("CONV_2D 0 net/a", 600, 600, "MACs"), LayerChange("SOFTMAX 1 out", 400, 700, "")
+    assert content.profiles == (LayerChanges("kws-pqat", "sim", layers),)
+
+
+def test_layers_of_one_side_alone_and_of_one_name_are_kept() -> None:
+    conv, pool = LayerRecord("CONV_2D", "x", 10, "MACs"), LayerRecord("MAX_POOL_2D", "y", 4)
+    record = deployment("sim", {})
+    before, after = (DeploymentFigures("", record, {}, layers) for layers in ((conv, conv, pool), (conv, conv, conv)))
+    ((found,),) = [profiles_of([before], [after])]
+    assert [(one.layer, one.before, one.after) for one in found.layers] == [
+        *(("CONV_2D x", 10, 10),) * 2,
+        ("CONV_2D x", None, 10),
+        ("MAX_POOL_2D y", 4, None),
+    ]
+    assert profiles_of([before], [replace(after, layers=())]) == ()
 
 
 def test_what_may_not_be_compared_says_since_when(content: Content) -> None:

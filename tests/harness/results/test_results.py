@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -17,6 +18,7 @@ from hil.harness.results.records import (
     DeploymentRecord,
     FailureRecord,
     FigureRecord,
+    LayerRecord,
     RunRecord,
     TestRecord,
     VerdictRecord,
@@ -64,6 +66,19 @@ def test_a_run_is_read_as_it_was_written(results: Results) -> None:
     events = results.board_events("b1")
     assert [type(event.record) for event in events] == [FailureRecord, BoardRecord]
     assert results.board_events("b2") == ()
+
+
+def test_layers_are_read_in_order_and_end_with_their_run(results: Results) -> None:
+    run = results.begin(RunRecord("pytest"))
+    deployment = run.deployment(KWS)
+    layers = tuple(LayerRecord(f"CONV_2D {n}", f"net/{n}", 100 * n, "MACs") for n in (2, 0, 1))
+    run.layers(deployment, layers[:1])
+    run.layers(deployment, layers)
+    run.deployment(replace(KWS, name="other"))
+    assert {one.record.name: one.layers for one in results.figures(run.id)} == {"kws-pqat": layers, "other": ()}
+    run.finish(0)
+    assert [one.id for one in results.prune(Rule(keep=0))] == [run.id]
+    assert results.figures(run.id) == ()
 
 
 def test_what_is_written_again_is_replaced_and_not_doubled(results: Results) -> None:

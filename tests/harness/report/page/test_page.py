@@ -96,6 +96,17 @@ def test_a_finding_links_to_its_trend_and_the_worst_trend_is_first() -> None:
     assert "#trend-0" in links
 
 
+def test_layers_stand_beside_those_of_the_baseline_those_that_changed_first() -> None:
+    text = Parsed(page(everything())).text
+    table = text[text.index("kws-pqat on serial: 3 layers changed") :]
+    assert "layer before now change bound by" in table
+    assert "CONV_2D 0 net/conv/Relu 21,400 21,400 MACs" in table
+    assert "DEPTHWISE_CONV_2D 1 net/depthwise/Relu 9,300 12,900 +3,600 weights" in table
+    assert "FULLY_CONNECTED 2 net/head/BiasAdd 640 +640 output unit" in table
+    assert "SOFTMAX 3 Identity 1,250 -1,250 issue total 31,950 34,940 +2,990" in table
+    assert "vww-ptq on sim: the baseline has no layers layer now bound by CONV_2D 0 net/stem/Relu 4,100 MACs" in table
+
+
 def test_names_from_outside_are_escaped_everywhere() -> None:
     text = page(hostile())
     assert "<script>alert" not in text
