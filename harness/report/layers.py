@@ -26,7 +26,7 @@ def _changes(pair: Pair) -> Iterator[LayerChange]:
         other = next((one for one in old if (one.title, one.name) == (layer.title, layer.name)), None)
         if other is not None:
             old.remove(other)
-        yield LayerChange(_shown(layer), other and other.cycles, layer.cycles, layer.bound)
+        yield LayerChange(_shown(layer), None if other is None else other.cycles, layer.cycles, layer.bound)
     for layer in old:
         yield LayerChange(_shown(layer), layer.cycles, None, layer.bound)
 
