@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from hil.core.errors import BadInputError, BootError, FaultError, HangError
+from hil.core.errors import BadInputError, BootError, FaultError, HangError, StreamError
 from hil.core.npu_config import NpuConfig
 from hil.fvp.engines.engine import Engine
 from hil.fvp.inference import admission, firmware
@@ -302,7 +302,7 @@ def test_a_command_stream_that_is_not_modelled_names_the_command(runner: firmwar
     at = model.index(b"COP1")
     stream = model.index(b"\x0f\x01", at + 24)  # NPU_SET_IFM_REGION; 0x01ff is no command of the NPU
     broken = model[:stream] + b"\xff\x01" + model[stream + 2 :]
-    with pytest.raises(FaultError, match="word"):
+    with pytest.raises(StreamError, match=r"0x1ff \(command at word 9\)"):
         run_inference(broken, [bytes(490)], [12])
 
 
