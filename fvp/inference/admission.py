@@ -16,6 +16,7 @@ from hil.fvp.inference.arena import check_arena
 from hil.fvp.inference.firmware import EXECUTORCH, RUNTIMES, Firmware
 from hil.fvp.inference.program_admission import check_program
 from hil.npu.cpu_views import check_views
+from hil.npu.tensor_sizes import check_tensors
 from hil.npu.vela_output import CompiledModel, NpuOperator, is_compiled, read_compiled
 
 
@@ -45,6 +46,7 @@ def check(
         return None
     compiled = read_compiled(model)
     check_views(compiled)
+    check_tensors(compiled)
     _check_npu(compiled, macs, firmware)
     check_arena(compiled, firmware)
     main = compiled.main

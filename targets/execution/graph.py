@@ -27,6 +27,7 @@ from hil.core.errors import BadInputError
 from hil.core.tflite.model import Tensor
 from hil.npu.cpu_views import check_views
 from hil.npu.stream.operations import Operation
+from hil.npu.tensor_sizes import check_tensors
 from hil.npu.vela_output import (
     ArenaTensor,
     BoundOperator,
@@ -253,16 +254,12 @@ def cached_graph(data: bytes) -> Graph:
 def _check(model: CompiledModel) -> None:
     """Raises `BadInputError` for tensors and operators that no model has, but a damaged file may, and broken views."""
     check_views(model)
+    check_tensors(model)
     operators = [operator for operator in model.main.operators if isinstance(operator, NpuOperator)]
     fast = [model.main.tensors[operator.scratch_fast].bytes for operator in operators]
     if max((model.arena_bytes, *fast)) > _MOST_MEMORY:
         raise BadInputError(f"the compiled model asks for an arena of {model.arena_bytes} bytes")
     for graph in model.subgraphs:
-        for tensor in graph.tensors:
-            if any(length < 0 for length in tensor.shape):
-                raise BadInputError(f"the compiled model's tensor {tensor.name!r} has the shape {tensor.shape}")
-            if tensor.data is not None and tensor.dtype is not None and len(tensor.data) != tensor.bytes:
-                raise BadInputError(f"the compiled model's constant {tensor.name!r} has {len(tensor.data)} bytes")
         if min((*graph.inputs, *graph.outputs), default=0) < 0:
             raise BadInputError("the compiled model has an input or output that is no tensor")
 

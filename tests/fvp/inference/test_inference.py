@@ -34,6 +34,11 @@ Compile = Callable[..., tuple[bytes, bytes]]
 SHAPES = {"ad01_int8": (640,), "kws_micronet_m": (49, 10, 1), "kws_ref_int8": (49, 10, 1), "resnet8_int8": (32, 32, 3)}
 
 
+def _with_stream_of_4_bytes(model: bytes) -> bytes:
+    at = model.index(b"COP1")  # before it stands the length of the vector
+    return model[: at - 4] + (4).to_bytes(4, "little") + model[at:]
+
+
 def _input(name: str, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(-128, 128, SHAPES[name], np.int8)
 
@@ -154,8 +159,9 @@ def test_the_firmware_refuses_a_model_for_other_macs_too(
         (lambda model: b"x" * 4000, "not a TFLite file"),
         (lambda model: model + bytes(33 << 20), "do not fit"),
         (lambda model: model[: len(model) // 2], "damaged|cut short|tensor|ends"),
+        (lambda model: _with_stream_of_4_bytes(model), "has 4 bytes"),
     ],
-    ids=["text", "too large", "cut"],
+    ids=["text", "too large", "cut", "stream cut"],
 )
 def test_what_is_no_model_is_one_clear_error(
     runner: firmware.Firmware, compiled: Compile, change: Callable[[bytes], bytes], said: str
