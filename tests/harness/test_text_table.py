@@ -23,7 +23,7 @@ from hil.harness.metrics.base_score import BaseScore
 from hil.harness.model import Budget
 from hil.harness.pytest_plugin.summary import format_summary
 from hil.harness.store.store import ArtifactRecipe, Origin, Store
-from hil.harness.text_table import Column, Row, format_markdown, format_table, shown_columns, terminal_width
+from hil.harness.text_table import Column, Row, format_markdown, format_table, shown_columns, terminal_width, wrap
 from hil.harness.tree.legend import legend
 from hil.harness.tree.result import Leaf, LeafStatus, Verdict, Walk
 from hil.harness.tree.terminal_view import TreeView
@@ -254,9 +254,23 @@ def test_run(width: int) -> None:
     measured = {"name": "npu_cycles", "value": 123_456_789_012, "unit": "cycles", "trust": "modelled", "note": SENTENCE}
     output = {"name": "StatefulPartitionedCall:0/a/long/name/of/a/tensor", "shape": [1000, 1, 10], "dtype": "int8"}
     identity = {"target": "sim", "model_sha256": 64 * "f", "engine": "hil.npu"}
-    text = format_run(f"{LONG}.tflite", {"measurements": [measured], "outputs": [output], "identity": identity})
-    check(text, width, SENTENCE, output["name"], 64 * "f")
+    missing = {"name": "wd_stalled", "reason": "not modelled", "note": "PMU event 0x51 WD_STALLED"}
+    record = {"measurements": [measured], "missing": [missing], "outputs": [output], "identity": identity}
+    text = format_run(f"{LONG}.tflite", record)
+    check(text, width, SENTENCE, output["name"], 64 * "f", *missing.values())
     numbers(text, "123,456,789,012", "[1000, 1, 10]")
+
+
+@pytest.mark.parametrize(
+    "kept", ["17.2 %", "500 MHz", "50.6 KiB", "204,670 cycles", "0.5 ms", "CONV_2D 9", "RESHAPE 13"]
+)
+def test_no_line_ends_between_a_number_and_its_unit_or_operator(kept: str) -> None:
+    for width in range(len(kept) + 2, 60):
+        assert kept in "\n".join(wrap(f"then the weights take {kept}; and so on", width))
+    cell = format_table(
+        [Column("figure"), Column("note")], [Row(["x" * 20, f"NPU operators alone, at {kept}"])], width=50
+    )
+    assert kept in cell
 
 
 @pytest.mark.parametrize("number", [True, False])
