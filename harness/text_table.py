@@ -30,7 +30,7 @@ _READABLE = 20
 """Columns below which text is not squeezed, if it is as long."""
 _JOINED = re.compile(
     r"(?<=\d) (?=(?:%|[KMG]i?B|bytes|cycles|points|[mµ]?s|min|h|[kMG]?Hz)(?!\w))"  # a unit behind its number
-    r"|(?<=[A-Z0-9][A-Z0-9_][A-Z0-9]) (?=\d+(?![\w,.]*\d))"  # a number behind the name of its operator
+    r"|(?<=[A-Z0-9_]{2}[A-Z0-9]) (?=\d+(?![\w,.]*\d))"  # a number behind the name of its operator
 )
 """Spaces at which no line ends."""
 _NO_BREAK = "\N{NO-BREAK SPACE}"
