@@ -38,7 +38,7 @@ def columns(profile: Profile) -> tuple[ProfileColumn, ...]:
     """The columns of a profile; each memory that it uses has two, for bytes read and written."""
     memories = dict.fromkeys(part.memory for layer in profile.layers for part in layer.traffic)
     return (
-        ProfileColumn("layer", _title, number=False),
+        ProfileColumn("layer", layer_title, number=False),
         ProfileColumn("cycles", _cycles),
         ProfileColumn("share", lambda layer, whole: share(layer.cycles, whole.cycles) if layer.cycles else ""),
         ProfileColumn("bound by", _bound, number=False),
@@ -60,7 +60,7 @@ def cells(layer: Layer, profile: Profile, found: Sequence[ProfileColumn]) -> lis
     return [column.cell(layer, profile) for column in found]
 
 
-def _title(layer: Layer, profile: Profile) -> str:
+def layer_title(layer: Layer, profile: Profile) -> str:
     """The operator; beside the kind the output, where the rows are operations of a stream."""
     return f"{layer.kind} {short_name(layer.name, _NAME // 2)}".rstrip() if profile.by_operation else layer.title
 

@@ -61,7 +61,7 @@ def pair_record(pair: Pair) -> dict[str, Any]:
 
 def comparison_lines(this: Profile, other: Profile, width: int | None = None) -> list[str]:
     """Heading and table, wrapped to the terminal's width."""
-    from hil.harness.profile.text_report import heading, legend
+    from hil.harness.profile.text_report import comparison_legend, heading
     from hil.harness.text_table import Column, Row, format_table, terminal_width, wrap
 
     width = width or terminal_width()
@@ -69,14 +69,13 @@ def comparison_lines(this: Profile, other: Profile, width: int | None = None) ->
         Column("layer"),
         *(Column(name, number=True) for name in ("cycles", "other", "change", "%")),
         Column("bound by"),
-        Column("of other", rank=1),
+        Column("bound by\nin other", rank=1),
         Column("encoded\nweights", number=True, rank=2),
-        Column("of\nother", number=True, rank=2),
+        Column("weights\nin other", number=True, rank=2),
     )
     rows = [Row(_cells(pair)) for pair in compare(this, other)]
     lines = [line for text in (heading(this), f"other: {heading(other)}") for line in wrap(text, width)]
-    below = [line for text in legend(this)[:1] for line in wrap(text, width)]
-    return [*lines, "", format_table(columns, rows, width=width), "", *below]
+    return [*lines, "", format_table(columns, rows, width=width), "", *wrap(comparison_legend(this), width)]
 
 
 def _placed(profile: Profile) -> list[Layer]:

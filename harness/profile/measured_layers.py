@@ -193,8 +193,9 @@ def measured_lines(found: MeasuredLayers, *, width: int | None = None) -> list[s
 
 def _remarks(found: MeasuredLayers) -> list[str]:
     costs = found.costs
+    runs = f"medians of {len(found.whole)} runs" if len(found.whole) > 1 else "of one run"
     lines = [
-        f"cycles are {found.trust.value}, medians of {len(found.whole)} runs; model: the timing model's of the same "
+        f"cycles are {found.trust.value}, {runs}; model: the timing model's of the same "
         "pieces; outputs of the pieces and of the whole run are equal",
         f"cutting costs {costs.total:,} cycles, {share(costs.total, found.whole_cycles)} of the whole run: "
         f"{costs.starts:,} for {costs.extra_starts} more starts, {costs.overlap:,} for overlap that is lost"

@@ -33,7 +33,9 @@ def profile_record(profile: Profile) -> dict[str, Any]:
             "traffic": Trust.MODELLED.value,
             "weights_sram_and_macs": Trust.EXACT.value,
             "held_against": error_sentence(profile.accelerator, profile.memory_mode, profile.system_config),
-            "points": [asdict(point) for point in points_of(profile.accelerator)],
+            "points": [
+                asdict(point) for point in points_of(profile.accelerator, profile.memory_mode, profile.system_config)
+            ],
         },
     }
 

@@ -9,7 +9,7 @@ from hil.harness.number_format import fixed
 from hil.harness.profile.csv_file import csv_text
 from hil.harness.profile.modelled_cost import ModelledCost
 from hil.harness.profile.sweep import SweepRow, front, row_record
-from hil.npu.timing.error_table import error_sentence
+from hil.npu.timing.error_table import error_range, points_of
 
 MARK = "*"
 TEXTS = ("", "accelerator", "memory mode", "system configuration", "Vela option")
@@ -67,16 +67,27 @@ def remarks(rows: Sequence[SweepRow]) -> list[str]:
     for row in rows:
         if row.cost is None:
             reasons.setdefault(str(row.outcome), []).append(row.settings.title)
-    accelerators = dict.fromkeys(row.settings.accelerator for row in rows)
-    trust = {name: error_sentence(name).removeprefix("cycles are ") for name in accelerators}
-    sentences: dict[str, list[str]] = {}
-    for name, text in trust.items():
-        sentences.setdefault(text.replace(f"for {name} ", ""), []).append(name)
     return [
-        f"{MARK} on the Pareto front of latency, SRAM, and flash with DRAM; KiB, exact by Vela; CPU: operators on it",
-        *(f"cycles of {', '.join(names)}: {text}" for text, names in sentences.items()),
+        f"{MARK} on the Pareto front of latency, SRAM, and flash with DRAM; KiB, exact by Vela{_cpu_legend(rows)}",
+        *_trust(rows),
         *(f"not compiled: {', '.join(titles)}: {reason}" for reason, titles in reasons.items()),
     ]
+
+
+def _cpu_legend(rows: Sequence[SweepRow]) -> str:
+    return "; CPU: operators on it" if any(row.cost and row.cost.cpu_operators for row in rows) else ""
+
+
+def _trust(rows: Sequence[SweepRow]) -> list[str]:
+    """A line for each known error of the cycles: the accelerators, and the memories in which it was found."""
+    known: dict[str, dict[str, None]] = {}
+    for settings in (row.settings for row in rows):
+        points = points_of(settings.accelerator, settings.memory_mode, settings.system_config)
+        text = ", never compared with the FVP"
+        if points:
+            text = f": {error_range(points)} in {points[0].memory_mode} with {points[0].system_config}"
+        known.setdefault(text, {})[settings.accelerator] = None
+    return [f"cycles of {', '.join(accelerators)}: modelled{text}" for text, accelerators in known.items()]
 
 
 def sweep_csv(rows: Sequence[SweepRow]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hil.harness.number_format import fixed, listed
-from hil.harness.profile.columns import cells, columns, kib, share
+from hil.harness.profile.columns import cells, columns, kib, layer_title, share
 from hil.harness.profile.layer import Placement
 from hil.harness.profile.profile import Profile
 from hil.harness.profile.totals import total_layer
 from hil.npu.timing.error_table import error_sentence
 
 _MOST_CAUSES = 3
+_BOUND_BY = "bound by: what most of a layer's cycles wait for"
 
 
 def heading(profile: Profile) -> str:
@@ -33,7 +34,7 @@ def limit_sentence(profile: Profile) -> str:
     layer = max(profile.layers, key=lambda one: one.cycles)
     return (
         f"limited by {first[0].value}: {share(first[1], profile.cycles)} of the cycles{beside}; "
-        f"{layer.title} takes most, {share(layer.cycles, profile.cycles)}"
+        f"{layer_title(layer, profile)} takes most, {share(layer.cycles, profile.cycles)}"
     )
 
 
@@ -65,12 +66,22 @@ def remarks(profile: Profile) -> list[str]:
 
 def legend(profile: Profile) -> list[str]:
     """Meaning and trust of the columns."""
-    sentence = error_sentence(profile.accelerator, profile.memory_mode, profile.system_config)
+    vela = "Vela: its own estimate; " if any(layer.vela_cycles is not None for layer in profile.layers) else ""
     return [
-        f"{sentence}; Vela: its own estimate; bound by: what most of a layer's cycles wait for",
+        f"{trust_sentence(profile)}; {vela}{_BOUND_BY}",
         "MAC use: multiplications a cycle of those possible; KiB: SRAM live and weights are exact, bytes read and "
         "written modelled; ratio: encoded to raw weights",
     ]
+
+
+def comparison_legend(profile: Profile) -> str:
+    """Meaning and trust of the columns of a comparison."""
+    return f"{trust_sentence(profile)}; {_BOUND_BY}"
+
+
+def trust_sentence(profile: Profile) -> str:
+    """Sentence on the error of the profile's cycles."""
+    return error_sentence(profile.accelerator, profile.memory_mode, profile.system_config)
 
 
 def report(profile: Profile, changes: Sequence[str] = (), *, width: int | None = None) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -81,6 +82,7 @@ def test_a_vela_output_has_rows_by_operation(resnet: Path, tmp_path: Path) -> No
     assert "ethos-u55-64" in done.stdout
     assert "rows are operations of the command stream" in " ".join(done.stdout.split())
     assert "conv #2" in done.stdout
+    assert re.search(r"; \w+ #\d+ takes most", " ".join(done.stdout.split()))
     wrong = profile(path, "--accelerator", "ethos-u55-128")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "is compiled for ethos-u55-64, not for ethos-u55-128" in wrong.stderr

@@ -118,7 +118,9 @@ def test_the_table_says_it_too_in_80_columns() -> None:
     assert "tables that are loaded again" in text
     assert "nothing is divided among them" in text
     separate = replace(found(), pieces=found().pieces[:1], whole=(102,), start=(7,))
-    assert "divided" not in " ".join(measured_lines(separate, width=80))
+    once = " ".join(measured_lines(separate, width=80))
+    assert "divided" not in once
+    assert "cycles are measured, of one run;" in once
 
 
 def test_csv_has_a_line_a_piece() -> None:

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from hil.harness.profile.changes import effect_sentence, effects, possible_changes
-from hil.harness.profile.comparison import compare
+from hil.harness.profile.comparison import compare, comparison_lines
 from hil.harness.profile.modelled_cost import ModelledCost, Setting, costs, modelled_cost
 from hil.harness.profile.npu_settings import all_settings, memory_modes
 from hil.harness.profile.profile import Profile
 from hil.harness.profile.sweep import SweepRow, front, sweep
-from hil.harness.profile.sweep_table import sweep_csv, sweep_lines
+from hil.harness.profile.sweep_table import remarks, sweep_csv, sweep_lines
 from hil.harness.profile.trace_events import trace_json
 from hil.harness.vela.settings import VelaSettings
 
@@ -82,7 +82,29 @@ def test_a_sweep_has_a_row_for_each_setting(resnet: bytes) -> None:
     lines = "\n".join(sweep_lines("resnet8", rows, 80)).splitlines()
     assert max(map(len, lines)) <= 80
     assert sum("*" in line and "u55-256" in line for line in lines) == len(front(rows))
+    legend = " ".join(lines)
+    assert "in Shared_Sram with Ethos_U55_High_End_Embedded" in " ".join(legend.split())  # where the error was found
+    assert "CPU:" not in legend  # there is no such column
     assert sweep_csv(rows).count("\n") == 5
+
+
+def test_a_sweep_says_in_which_memories_its_error_was_found() -> None:
+    npus = [VelaSettings("ethos-u55-128"), VelaSettings("ethos-u55-128", system_config="Ethos_U55_No_Adapters")]
+    rows = [SweepRow(place, npu, "failed") for place, npu in enumerate((*npus, VelaSettings("ethos-u65-256")))]
+    assert remarks(rows)[1:4] == [
+        "cycles of ethos-u55-128: modelled: -3.1 % to -0.1 % against Arm's FVP, on 4 networks in Shared_Sram with "
+        "Ethos_U55_High_End_Embedded",
+        "cycles of ethos-u55-128: modelled: -1.6 % to +1.0 % against Arm's FVP, on 4 networks in Shared_Sram with "
+        "Ethos_U55_No_Adapters",
+        "cycles of ethos-u65-256: modelled, never compared with the FVP",
+    ]
+
+
+def test_a_comparison_explains_its_own_columns_alone(profile: Profile) -> None:
+    text = " ".join("\n".join(comparison_lines(profile, profile, 80)).split())
+    assert "bound by: what most" in text
+    assert "Vela" not in text
+    assert "left out at 80 columns: encoded weights, weights in other;" in text
 
 
 def test_layers_are_matched_by_output_then_by_place(profile: Profile) -> None:
