@@ -108,6 +108,16 @@ def event_name(number: int) -> str:
     return PmuEvent(number).name if number in PmuEvent._value2member_map_ else f"{number:#05x}"
 
 
+def event_title(number: int) -> str:
+    """Number and name of an event, as figures and warnings have it.
+
+    >>> event_title(0x51), event_title(0x3FF)
+    ('PMU event 0x51 (WD_STALLED)', 'PMU event 0x3ff')
+    """
+    named = number in PmuEvent._value2member_map_
+    return f"PMU event {number:#x} ({PmuEvent(number).name})" if named else f"PMU event {number:#x}"
+
+
 def find_event(text: str) -> int:
     """Number of an event given by name or number; raises `BadInputError` for a name that none has."""
     if text.upper() in PmuEvent.__members__:
@@ -119,5 +129,5 @@ def find_event(text: str) -> int:
         hint = f"did you mean {near[0]}?" if near else "such as MAC_ACTIVE, or a number"
         raise BadInputError(f"no PMU event is called {text!r}", hint=hint) from None
     if not 0 <= number < 1 << EVENT_BITS:
-        raise BadInputError(f"PMU event {text}: a number of {EVENT_BITS} bits")
+        raise BadInputError(f"PMU event {text} is no number of {EVENT_BITS} bits")
     return PmuEvent(number) if number in PmuEvent._value2member_map_ else number

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hil.npu.pmu_events import event_name
+from hil.npu.pmu_events import event_title
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,9 @@ class PmuRecord:
     def warnings(self) -> list[str]:
         """A line for each event whose counter misleads."""
         return [
+            *(f"{event_title(event)} is not modelled: its counter reads 0" for event in sorted(self.not_modelled)),
             *(
-                f"PMU event {event:#x} ({event_name(event)}) is not modelled: its counter reads 0"
-                for event in sorted(self.not_modelled)
-            ),
-            *(
-                f"the counter of PMU event {event:#x} ({event_name(event)}) overflowed: it reads the low bits alone"
+                f"the counter of {event_title(event)} overflowed: it reads the low bits alone"
                 for event in sorted(self.overflowed)
             ),
         ]

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hil.core.measurement import Missing, MissingFigure
-from hil.npu.pmu_events import PmuEvent, event_name, find_event
+from hil.npu.pmu_events import PmuEvent, event_name, event_title, find_event
 from hil.npu.timing.timing import MODELLED
 
 
@@ -62,10 +62,7 @@ def requested(names: Iterable[str]) -> tuple[int, ...]:
 
 def missing_figures(events: Iterable[int], note: str, reason: Missing) -> tuple[MissingFigure, ...]:
     """A figure without a value for each event, for one reason."""
-    return tuple(
-        MissingFigure(counter_of(event).name, reason, f"PMU event {event:#x} {event_name(event)}: {note}")
-        for event in events
-    )
+    return tuple(MissingFigure(counter_of(event).name, reason, f"{event_title(event)}: {note}") for event in events)
 
 
 def not_modelled(events: Iterable[int]) -> tuple[MissingFigure, ...]:

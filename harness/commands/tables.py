@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hil.core.errors import UnavailableError
+from hil.core.errors import BadInputError, UnavailableError
 from hil.harness.commands import arguments
 from hil.targets import registry
 
@@ -82,6 +82,8 @@ def tables(
                 having = [one.figures.seed for one in known]
                 again = _command([model], having, technique or (), figures, target)
                 made.append(summarize(model, known, names, again))
+    if not made and not measure:
+        raise BadInputError(f"{figures} has no figures to make tables of", hint="without --no-measure they are made")
     if not made:
         raise UnavailableError("there are no figures to make tables of", hint="hil models says what data is missing")
     command = _command([table.model for table in made], seeds or [0], technique or (), figures, target)

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import configparser
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
@@ -128,8 +129,8 @@ class MemorySystem:
         """
         system_config, memory_mode = npu.system_config, npu.memory_mode
         config = _parse(npu.config_text or _vela_ini())
-        system = _section(config, f"System_Config.{system_config}")
-        mode = _section(config, f"Memory_Mode.{memory_mode}")
+        system = _section(config, f"System_Config.{system_config}", _known_systems(config, npu))
+        mode = _section(config, f"Memory_Mode.{memory_mode}", _names(config, "Memory_Mode"))
         areas = ("const_mem_area", "arena_mem_area", "cache_mem_area")
         found = cls(
             float(_value(system, "core_clock", system_config)),
@@ -173,8 +174,7 @@ def own_configuration(system_config: str) -> str:
 
 def section_names(npu: NpuConfig, kind: str) -> tuple[str, ...]:
     """Names of the sections of a kind, `System_Config` or `Memory_Mode`, in the Vela configuration of `npu`."""
-    sections = _parse(npu.config_text or _vela_ini()).sections()
-    return tuple(name.partition(".")[2] for name in sections if name.startswith(f"{kind}."))
+    return tuple(_names(_parse(npu.config_text or _vela_ini()), kind))
 
 
 def check_memories(npu: NpuConfig) -> None:
@@ -209,15 +209,24 @@ def _parse(text: str) -> configparser.ConfigParser:
     return config
 
 
-def _section(config: configparser.ConfigParser, name: str) -> dict[str, str]:
-    """Returns a section with the values it inherits."""
+def _names(config: configparser.ConfigParser, kind: str) -> list[str]:
+    return [name.partition(".")[2] for name in config.sections() if name.startswith(f"{kind}.")]
+
+
+def _known_systems(config: configparser.ConfigParser, npu: NpuConfig) -> list[str]:
+    """Names of the system configurations that an accelerator takes: those of no other family, and our own."""
+    family = f"{npu.family.replace('ethos-u', 'Ethos_U')}_"
+    names = [name for name in _names(config, "System_Config") if re.match(rf"{family}|(?!Ethos_U\d+_)", name)]
+    return [*names, WITHOUT_ADAPTERS] if WITHOUT_ADAPTERS.startswith(family) and not npu.config_text else names
+
+
+def _section(config: configparser.ConfigParser, name: str, known: Sequence[str]) -> dict[str, str]:
+    """Returns a section with the values it inherits; `known` are the names that an error lists."""
     values: dict[str, str] = {}
     seen: set[str] = set()
     current: str | None = name
     while current:
         if not config.has_section(current) or current in seen:
-            kind = current.partition(".")[0] + "."
-            known = [found.removeprefix(kind) for found in config.sections() if found.startswith(kind)]
             line = f"the Vela configuration has no usable section {current}"
             raise BadInputError(line, hint=f"known are {', '.join(known)}" if known else "")
         seen.add(current)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from hil.core.measurement import Measurement, Missing, MissingFigure, Trust
 from hil.fvp.inference.inference import Inference
-from hil.npu.pmu_events import COUNTER_BITS, PmuEvent, event_name
+from hil.npu.pmu_events import COUNTER_BITS, PmuEvent, event_name, event_title
 from hil.npu.timing.timing import MODELLED
 from hil.targets.counters import BY_LABEL, TOTAL, counter_of
 
@@ -79,7 +79,7 @@ def missing_figures(inferences: Sequence[Inference], events: Sequence[int] = ())
             found.append(MissingFigure(name, Missing.NOT_COUNTED, "the firmware counts four events of its own choice"))
         elif event not in MODELLED:
             by = "the firmware counted it and read 0" if event in in_vain else "of the open FVP's NPU"
-            found.append(MissingFigure(name, Missing.NOT_MODELLED, f"PMU event {event:#x} {event_name(event)}, {by}"))
+            found.append(MissingFigure(name, Missing.NOT_MODELLED, f"{event_title(event)}, {by}"))
     return tuple(found)
 
 

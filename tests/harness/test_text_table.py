@@ -254,7 +254,7 @@ def test_run(width: int) -> None:
     measured = {"name": "npu_cycles", "value": 123_456_789_012, "unit": "cycles", "trust": "modelled", "note": SENTENCE}
     output = {"name": "StatefulPartitionedCall:0/a/long/name/of/a/tensor", "shape": [1000, 1, 10], "dtype": "int8"}
     identity = {"target": "sim", "model_sha256": 64 * "f", "engine": "hil.npu"}
-    missing = {"name": "wd_stalled", "reason": "not modelled", "note": "PMU event 0x51 WD_STALLED"}
+    missing = {"name": "wd_stalled", "reason": "not modelled", "note": "PMU event 0x51 (WD_STALLED)"}
     record = {"measurements": [measured], "missing": [missing], "outputs": [output], "identity": identity}
     text = format_run(f"{LONG}.tflite", record)
     check(text, width, SENTENCE, output["name"], 64 * "f", *missing.values())

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from hil.core.measurement import Measurement, Missing, MissingFigure, Trust
-from hil.npu.pmu_events import PmuEvent, event_name
+from hil.npu.pmu_events import PmuEvent, event_title
 from hil.npu.timing.timing import MODELLED
 from hil.targets.counters import BY_EVENT, TOTAL, counter_of
 from hil.targets.serial.monitor.board_npu import Counts
@@ -118,7 +118,7 @@ def missing_figures(series: Series, *, virtual: bool) -> tuple[MissingFigure, ..
     for one in series.event_passes:
         for place, event in enumerate(one.events):
             if reason := _reason(event, place, one, virtual=virtual):
-                note = f"PMU event {event:#x} {event_name(event)}: {_NOTES[reason]}"
+                note = f"{event_title(event)}: {_NOTES[reason]}"
                 found.append(MissingFigure(counter_of(event).name, reason, note))
     return tuple(found)
 

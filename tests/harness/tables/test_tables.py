@@ -136,6 +136,13 @@ def test_a_model_whose_data_is_missing_is_left_out_with_the_reason(made: Path, s
     assert "there are no figures to make tables of" in alone.stderr
 
 
+def test_without_figures_there_is_nothing_to_show_unmeasured(made: Path, store: Path, tmp_path: Path) -> None:
+    folder = copy(made, tmp_path)
+    done = tables(folder, store, "blobs", "--no-measure", "--figures", "none")
+    assert done.returncode == 2
+    assert done.stderr == "hil: none has no figures to make tables of (without --no-measure they are made)\n"
+
+
 def test_a_file_of_another_form_is_one_line(made: Path, store: Path, tmp_path: Path) -> None:
     folder = copy(made, tmp_path)
     (folder / "figures" / "blobs-0.json").write_text('{"leaves": 3}')

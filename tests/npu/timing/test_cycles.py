@@ -107,6 +107,11 @@ def test_another_family_has_memories_of_its_own() -> None:
             "Dedicated_Sram puts the arena into OffChipFlash in system configuration Ethos_U55_High",
         ),
         ("Fast", "", r"no usable section Memory_Mode.Fast \(known are Sram_Only, Shared_Sram, "),
+        (
+            *("", "Ethos_U55_High"),
+            r"System_Config.Ethos_U55_High \(known are Ethos_U55_Deep_Embedded, Ethos_U55_High_End_Embedded, "
+            r"Ethos_U55_No_Adapters\)$",
+        ),
     ],
 )
 def test_memories_that_do_not_fit_are_refused(mode: str, system: str, message: str) -> None:
