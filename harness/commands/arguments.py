@@ -9,10 +9,11 @@ those of all registered targets, by name, for `hil.targets.registry.make_options
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NewType
@@ -177,3 +178,14 @@ def read_model(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise BadInputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def naming(name: str) -> Iterator[None]:
+    """An error about a damaged stream names the file `name`, which the code that decodes it does not know."""
+    from hil.core.errors import BadInputError, StreamError
+
+    try:
+        yield
+    except StreamError as error:
+        raise BadInputError(f"{name}: {error.args[0]}", hint=error.hint) from error

@@ -83,7 +83,10 @@ def diff(
     arrays = read_inputs(signature, inputs) if inputs else random_inputs(signature, samples, seed)
     with contextlib.closing(LineProgress()) as progress:
         tracer = RunTracer(data, settings, arrays, str(model), options, cpu, progress)
-        got, expected = tracer.trace(target), tracer.trace(against, other)
+        with arguments.naming(str(model) if target in targets else target):
+            got = tracer.trace(target)
+        with arguments.naming(str(model) if against in targets else against):
+            expected = tracer.trace(against, other)
     if other is not None:
         expected = replace(expected, name=f"{expected.name} with {' '.join(other.options)}")
     result = compare(got.trace, expected.trace, signature, data)

@@ -42,7 +42,8 @@ def disasm(
     as_json: arguments.Json = False,
 ) -> None:
     """Show the operations of a command stream."""
-    listings = _read(model, vela)
+    with arguments.naming(str(model)):
+        listings = _read(model, vela)
     if stream is not None:
         listings = [listing for listing in listings if listing.stream == stream]
         _require(listings, f"{model} has no stream {stream}")

@@ -80,11 +80,13 @@ def profile(
 
         run_sweep(loaded, vela, settings, output or [], jobs or 0, as_json=as_json)
         return
-    settings = profiled_model.settings_for(loaded, vela, settings)
+    with arguments.naming(loaded.name):
+        settings = profiled_model.settings_for(loaded, vela, settings)
     if target:
         from hil.harness.commands.profile_measured import run_measured
 
-        run_measured(loaded, settings, target, of_targets, output or [], as_json=as_json)
+        with arguments.naming(loaded.name):
+            run_measured(loaded, settings, target, of_targets, output or [], as_json=as_json)
         return
     other = None if against is None else profiled_model.other_profile(against, vela, settings, models, store)
     _profile(loaded, settings, other, output or [], trace, jobs or 0, quick=quick, as_json=as_json)

@@ -68,7 +68,7 @@ def profile(loaded: ProfiledModel, settings: VelaSettings) -> Profile:
     from hil.harness.profile.profiled_model import profile_of
     from hil.harness.progress import LineProgress
 
-    with contextlib.closing(LineProgress()) as progress:
+    with contextlib.closing(LineProgress()) as progress, arguments.naming(loaded.name):
         return profile_of(loaded, settings, progress)
 
 

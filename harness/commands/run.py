@@ -78,7 +78,8 @@ def run(
     recording = Recording.of(results, "hil run")
     progress = LineProgress()
     title = run_title(model, target)
-    with contextlib.closing(made), contextlib.closing(progress), recording.session(made):
+    named = arguments.naming(str(model))
+    with contextlib.closing(made), contextlib.closing(progress), recording.session(made), named:
         result = made.run(deployable, arrays, progress=lambda done, total: progress(title, done, total))
     if outputs:
         _write_outputs(signature, outputs, result)

@@ -184,6 +184,18 @@ def test_a_vela_output_runs_for_its_own_accelerator(tmp_path: Path, blobs_int8: 
     refused(hil("run", compiled, "--target", "host", "--inputs", samples), 2, "Vela")
 
 
+def test_a_damaged_stream_is_one_line_with_the_files_name(tmp_path: Path, blobs_int8: Path, samples: Path) -> None:
+    compiled = tmp_path / "vela.tflite"
+    assert hil("compile", blobs_int8, "-o", compiled).returncode == 0
+    data = compiled.read_bytes()
+    at = data.index(b"\x0f\x01", data.index(b"COP1") + 24)  # NPU_SET_IFM_REGION; 0x01ff is no command of the NPU
+    compiled.write_bytes(data[:at] + b"\xff\x01" + data[at + 2 :])
+    for target in ("sim", "fvp"):
+        refused(hil("run", compiled, "--target", target, "--inputs", samples), 2, f"{compiled}: ", "command at word")
+    for command in (("profile", compiled), ("disasm", compiled), ("diff", blobs_int8, "--target", compiled)):
+        refused(hil(*command), 2, f"hil: {compiled}: ", "command at word")
+
+
 def test_a_model_that_vela_never_saw_runs_on_the_firmwares_cpu_kernels(blobs_int8: Path, samples: Path) -> None:
     done = hil("run", blobs_int8, "--target", "fvp", "--cpu", "--inputs", samples, "--json")
     assert done.returncode == 0, done.stderr
