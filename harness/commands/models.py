@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,12 +53,20 @@ def models(
 
 
 def format_models(records: Sequence[Mapping[str, Any]]) -> str:
-    """Formats a row a model; of one whose data is missing, the way to get it."""
-    from hil.harness.text_table import Column, Row, format_table
+    """Formats a row a model; below the table their techniques, and for data that is missing the way to get it."""
+    from hil.harness.text_table import Column, Row, format_table, wrap
 
-    columns = [Column("model"), Column("params", number=True), Column("MACs", number=True)]
-    rows = [
-        Row([r["name"], f"{r['params']:,}", f"{r['macs']:,}", ", ".join(r["techniques"]), r["missing"] or "here"])
-        for r in records
-    ]
-    return format_table([*columns, Column("techniques"), Column("data")], rows)
+    columns = [Column("model"), Column("params", number=True), Column("MACs", number=True), Column("data")]
+    rows, taken, lacking = [], defaultdict(list), defaultdict(list)
+    for record in records:
+        name, missing = record["name"], record["missing"]
+        rows.append(Row([name, f"{record['params']:,}", f"{record['macs']:,}", "missing" if missing else "here"]))
+        taken[", ".join(record["techniques"])].append(name)
+        if missing:
+            lacking[missing].append(name)
+    below = [f"{', '.join(names)}: {why}" for why, names in lacking.items()]
+    for techniques, names in taken.items():
+        of = f" of {', '.join(names)}" if len(taken) > 1 else ""
+        below.append(f"techniques{of}: {techniques}")
+    lines = [line for text in below for line in wrap(text)]
+    return "\n".join([format_table(columns, rows), *([""] if lines else []), *lines])

@@ -208,6 +208,17 @@ def test_models(width: int) -> None:
     numbers(text, "123,456,789", "123,456,789,012")
 
 
+def test_models_whose_data_is_missing_have_rows_and_one_line_together(width: int) -> None:
+    record = {"params": 419_254, "macs": 28_327_260, "techniques": ["ptq", "pcqat"]}
+    missing = f"no recordings here (git clone {ADDRESS} and set HIL_FSDD to its folder)"
+    named = [{"name": f"digits_dscnn_{size}", **record, "missing": missing} for size in "ml"]
+    text = format_models([*named, {"name": "fashion_cnn", **record, "missing": ""}])
+    check(text, width, ADDRESS)
+    assert [line.split()[-1] for line in text.splitlines()[2:5]] == ["missing", "missing", "here"]
+    assert f"digits_dscnn_m, digits_dscnn_l: {missing}" in " ".join(text.split())
+    assert text.count(ADDRESS) == 1
+
+
 def test_artifacts_by_model_and_technique(tmp_path: Path, width: int) -> None:
     store = Store(tmp_path)
     for number, (model, technique) in enumerate((("b", "pqat"), (LONG, "npu_sparse_cluster"), ("b", "ptq"), ("b", ""))):
