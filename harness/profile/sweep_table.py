@@ -19,8 +19,8 @@ HEADINGS = (*TEXTS, "cycles", "ms", "SRAM", "flash", "DRAM", "CPU")
 
 def progress_line(row: SweepRow, done: int, total: int) -> str:
     """A line for a row that is done."""
-    found = f"{row.cost.cycles:,} cycles, {row.cost.ms:.3f} ms" if row.cost else f"{row.outcome}"
-    return f"[{done}/{total}] {row.settings.title}{' ' + row.options if row.options else ''}: {found}"
+    found = f"{row.cost.cycles:,} cycles, {fixed([row.cost.ms])[0]} ms" if row.cost else f"{row.outcome}"
+    return f"[{done}/{total}] {', '.join(name for name in _short_names(row) if name)}: {found}"
 
 
 def by_latency(rows: Sequence[SweepRow]) -> list[SweepRow]:
@@ -104,15 +104,22 @@ def _figures(cost: ModelledCost) -> list[str]:
 
 
 def _short_cells(row: SweepRow, cost: ModelledCost, on_front: bool) -> list[str]:
-    """Cells for a terminal: names without the parts that all of them have, flash and DRAM as one."""
-    settings = row.settings
+    """Cells for a terminal, flash and DRAM as one."""
     return [
-        settings.accelerator.removeprefix("ethos-"),
-        settings.memory_mode.removesuffix("_Sram").replace("_Sram_", "_"),
-        re.sub(r"^Ethos_U\d+_", "", settings.system_config),
-        row.options.replace("--optimise ", "").replace("Performance", "Perf"),
+        *_short_names(row),
         fixed([cost.ms])[0] + (MARK if on_front else " "),
         *(f"{size / 1024:,.1f}" for size in (cost.sram_bytes, cost.flash_bytes + cost.dram_bytes)),
         f"{cost.cycles:,}",
         str(cost.cpu_operators or ""),
     ]
+
+
+def _short_names(row: SweepRow) -> tuple[str, str, str, str]:
+    """Names of a setting without the parts that all of them have."""
+    settings = row.settings
+    return (
+        settings.accelerator.removeprefix("ethos-"),
+        settings.memory_mode.removesuffix("_Sram").replace("_Sram_", "_"),
+        re.sub(r"^Ethos_U\d+_", "", settings.system_config),
+        row.options.replace("--optimise ", "").replace("Performance", "Perf"),
+    )

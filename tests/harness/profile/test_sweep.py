@@ -13,7 +13,7 @@ from hil.harness.profile.modelled_cost import ModelledCost, Setting, costs, mode
 from hil.harness.profile.npu_settings import all_settings, memory_modes
 from hil.harness.profile.profile import Profile
 from hil.harness.profile.sweep import SweepRow, front, sweep
-from hil.harness.profile.sweep_table import remarks, sweep_csv, sweep_lines
+from hil.harness.profile.sweep_table import progress_line, remarks, sweep_csv, sweep_lines
 from hil.harness.profile.trace_events import trace_json
 from hil.harness.vela.settings import VelaSettings
 
@@ -98,6 +98,14 @@ def test_a_sweep_says_in_which_memories_its_error_was_found() -> None:
         "Ethos_U55_No_Adapters",
         "cycles of ethos-u65-256: modelled, never compared with the FVP",
     ]
+
+
+def test_a_line_for_each_row_that_is_done_fits_80_columns() -> None:
+    npu = VelaSettings("ethos-u65-512", "Dedicated_Sram_512KB", options=("--optimise Performance",))
+    row = SweepRow(0, npu, ModelledCost(12_345_678, 1e9, 0, 0, 0, 0, 0))
+    line = progress_line(row, 100, 192)
+    assert line == "[100/192] u65-512, Dedicated_512KB, High_End, Perf: 12,345,678 cycles, 12.346 ms"
+    assert len(line) <= 80
 
 
 def test_a_comparison_explains_its_own_columns_alone(profile: Profile) -> None:
