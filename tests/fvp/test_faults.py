@@ -8,6 +8,7 @@ the arena or its region, an operator that the firmware lacks.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import random
 import signal
@@ -402,6 +403,7 @@ def test_eight_in_parallel_give_the_oracles_outputs(runner: firmware.Firmware, c
 def test_run_after_run_leaves_nothing_in_this_process(runner: firmware.Firmware, compiled: Compile) -> None:
     _, model = compiled("kws_ref_int8")
     run_inference(model, [INPUT], [12])
+    gc.collect()  # what other tests left to it closes descriptors when it likes
     before = _shared_memory(), len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
     for _ in range(6):
         run_inference(model, [INPUT], [12])
