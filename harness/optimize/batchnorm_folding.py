@@ -12,8 +12,9 @@ activation stands between; the canonical form gives batch normalization anywhere
 `npu_rules.step_notes` reports.  Last, the ranges of the channels are equalized (`equalize`).
 
 Before quantization-aware training and clustering with TFMOT, the batch normalization of dense and transposed layers is
-folded as well (`fold_where_unquantized`): TFMOT quantizes it behind the other convolutions alone.  After clustering it
-is too late, since the factors of the channels make many weights of few.
+folded as well (`fold_where_unquantized`): TFMOT quantizes it behind the other convolutions alone, and nowhere behind a
+layer that is called several times.  After clustering it is too late, since the factors of the channels make many
+weights of few.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from hil.core.arrays import Array
 from hil.harness.optimize.canonical.network import canonical_network
+from hil.harness.optimize.canonical.rewrite import only_reader
 from hil.harness.optimize.equalization import equalize
 from hil.harness.optimize.keras.flat_graph import (
     LayerCopies,
@@ -68,8 +69,13 @@ def fold(model: Any) -> Any:
 def fold_where_unquantized(model: Any) -> Any:
     """Folds batch normalization into layers for which TFMOT would leave it in float; the model itself without any."""
     folds = [found for layer in model.layers if (found := _fold_of(layer, model))]
-    wanted = [found for found in folds if found.norm is not None and type(found.layer).__name__ in UNQUANTIZED_NORM]
+    wanted = [found for found in folds if found.norm is not None and _leaves_norm(found.layer)]
     return _folded(model, wanted) if wanted else model
+
+
+def _leaves_norm(layer: Any) -> bool:
+    """Returns whether TFMOT refuses batch normalization behind a layer, or leaves it in float there."""
+    return type(layer).__name__ in UNQUANTIZED_NORM or len(layer._inbound_nodes) > 1
 
 
 def _folded(model: Any, found: list[Fold]) -> Any:
@@ -94,30 +100,18 @@ def _fold_of(layer: Any, model: Any) -> Fold | None:
     """Finds the batch normalization and the ReLU that can be folded into a layer; None if there are none."""
     if type(layer).__name__ not in FOLDABLE or layer.get_config()["activation"] != "linear":
         return None
-    norm = _only_reader(layer, model)
+    norm = only_reader(layer, model)
     if type(norm).__name__ != "BatchNormalization" or not _last_axis(norm):
         norm = None
-    relu = _only_reader(norm or layer, model)
+    relu = only_reader(norm or layer, model)
     if not _plain_relu(relu):
         relu = None
     return Fold(layer, norm, relu) if norm is not None or relu is not None else None
 
 
-def _only_reader(layer: Any, model: Any) -> Any:
-    """Returns the only consumer of the layer's output; None if it has several or is an output of the model."""
-    if (
-        len(layer._inbound_nodes) != 1
-        or len(layer._outbound_nodes) != 1
-        or any(layer.output is x for x in model.outputs)
-    ):
-        return None
-    reader = layer._outbound_nodes[0].layer
-    return reader if len(reader._inbound_nodes) == 1 else None
-
-
 def _last_axis(norm: Any) -> bool:
-    axes = norm.axis if isinstance(norm.axis, list | tuple) else [norm.axis]
-    return [axis % len(norm.input_shape) for axis in axes] == [len(norm.input_shape) - 1]
+    axes, rank = norm.axis if isinstance(norm.axis, list | tuple) else [norm.axis], len(norm.get_input_shape_at(0))
+    return [axis % rank for axis in axes] == [rank - 1]
 
 
 def _plain_relu(layer: Any) -> bool:
@@ -152,10 +146,12 @@ def _prove(split: Any, copies: LayerCopies, folds: list[Fold]) -> None:
     """Compares each folded layer with the layer, batch normalization and ReLU that it replaces, on the same input."""
     if not folds:
         return
-    ends = [found.relu or found.norm for found in folds]
     inputs = random_inputs(split)
-    probe = import_keras().Model(split.inputs, [*(found.layer.input for found in folds), *(end.output for end in ends)])
-    values: list[Array] = [np.asarray(x) for x in probe(inputs if len(inputs) > 1 else inputs[0], training=False)]
-    for place, found in enumerate(folds):
-        given = copies.of(found.layer, found.layer.name)(values[place])
-        check_equal(values[len(folds) + place], np.asarray(given), f"layer {found.layer.name}, folded")
+    probe = import_keras().Model(split.inputs, [found.layer.get_input_at(0) for found in folds])
+    values = probe(inputs if len(inputs) > 1 else inputs[0], training=False)
+    for value, found in zip(values if len(folds) > 1 else [values], folds, strict=True):
+        wanted = found.layer(value)
+        wanted = wanted if found.norm is None else found.norm(wanted, training=False)
+        wanted = wanted if found.relu is None else found.relu(wanted)
+        given = copies.of(found.layer, found.layer.name)(value)
+        check_equal(np.asarray(wanted), np.asarray(given), f"layer {found.layer.name}, folded")

@@ -24,6 +24,9 @@ from hil.harness.optimize.keras.own_layers import is_registered, is_users_own
 INPUT_TYPES = ("float32", "int32")
 """Types of inputs: real numbers, which are quantized, and whole ones, which stay what they are."""
 _OWN_LAYERS = "build it of Keras' own layers"
+_WITHOUT_LAMBDA = (
+    f"{_OWN_LAYERS}, or call TensorFlow's functions, such as tf.split(x, 2, -1), on the tensors themselves"
+)
 _PACKAGES = ("keras", "tf_keras", "tensorflow_model_optimization")
 _LOOPS = ("RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 
@@ -65,7 +68,8 @@ def _check_layer(layer: Any) -> None:
     if kind in WRAPPERS:
         raise BadInputError(f"layer {name} is TFMOT's {kind}", hint=WRAPPERS[kind])
     if kind == "Lambda":
-        raise BadInputError(f"layer {name} is a Lambda: it holds Python code, which no file keeps", hint=_OWN_LAYERS)
+        message = f"layer {name} is a Lambda: it holds Python code, which no file keeps"
+        raise BadInputError(message, hint=_WITHOUT_LAMBDA)
     if is_users_own(layer) and not is_registered(layer):
         made = f"layer {name} is of the class {kind}, which is not registered: no file of the network can be read back"
         raise BadInputError(made, hint="@tf_keras.saving.register_keras_serializable() above the class registers it")

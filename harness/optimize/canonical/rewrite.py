@@ -68,6 +68,17 @@ def readers(layer: Any) -> list[Any]:
     return [node.layer for node in layer._outbound_nodes]
 
 
+def only_reader(layer: Any, model: Any) -> Any:
+    """Returns the layer that alone reads a layer's outputs and reads nothing else; None without one.
+
+    Of a shared layer, that layer reads every call.
+    """
+    found, *others = readers(layer) or [None]
+    if found is None or any(other is not found for other in others) or is_output(layer, model):
+        return None
+    return found if len(found._inbound_nodes) == len(layer._inbound_nodes) == 1 + len(others) else None
+
+
 def is_output(layer: Any, model: Any) -> bool:
     """Returns whether one of the model's outputs is the layer's."""
     return any(x.node.layer is layer for x in model.outputs)

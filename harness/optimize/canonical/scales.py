@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from hil.core.arrays import Array
-from hil.harness.optimize.canonical.rewrite import Rewrite, is_output, output_shape, readers
+from hil.harness.optimize.canonical.rewrite import Rewrite, only_reader, output_shape
 from hil.harness.optimize.keras.keras2 import import_keras
 
 WITH_NORM = ("Conv2D", "Conv2DTranspose", "DepthwiseConv2D", "Dense")
-"""Layers to which the batch normalization belongs that is their only reader."""
+"""Layers to which the batch normalization belongs that is their only reader, at each of their calls."""
 
 
 def with_depthwise_scales(model: Any) -> Any:
@@ -108,15 +108,13 @@ def _has_channels(layer: Any) -> bool:
 
 def _alone(norm: Any, model: Any) -> bool:
     """Returns whether batch normalization follows no layer to which it belongs."""
-    if type(norm).__name__ != "BatchNormalization" or len(norm._inbound_nodes) != 1 or not _has_channels(norm):
+    if type(norm).__name__ != "BatchNormalization" or not _has_channels(norm):
         return False
-    axes = [axis % len(norm.input_shape) for axis in np.atleast_1d(norm.axis)]
+    rank = len(norm.get_input_shape_at(0))
     before = norm._inbound_nodes[0].inbound_layers
     owned = (
         type(before).__name__ in WITH_NORM
         and before.get_config()["activation"] == "linear"
-        and len(before._inbound_nodes) == 1
-        and len(readers(before)) == 1
-        and not is_output(before, model)
+        and only_reader(before, model) is norm
     )
-    return axes == [len(norm.input_shape) - 1] and not owned
+    return [axis % rank for axis in np.atleast_1d(norm.axis)] == [rank - 1] and not owned

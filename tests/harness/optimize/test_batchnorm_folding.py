@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hil.harness.optimize.batchnorm_folding import fold
 from hil.harness.optimize.equalization import equalize
 from hil.harness.optimize.keras.flat_graph import flatten_model, random_inputs
 from hil.harness.optimize.keras.keras2 import import_keras, seeded
+from hil.harness.optimize.quantization_aware import make_quantization_aware
 
 
 def unsettled(model: Any) -> Any:
@@ -121,6 +123,32 @@ def test_models_inside_a_model_become_its_layers() -> None:
     assert names.count("conv") == names.count("skip_conv") == 1  # called twice, one layer all the same
     assert np.array_equal(outputs(made), outputs(model))
     assert "model skip: replaced by its own layers" in npu_rules.step_notes("fold", model, made, steps.Recipe())
+
+
+TOWERS: dict[str, Callable[[Any], list[Any]]] = {
+    "norm first": lambda layers: [layers.BatchNormalization(), layers.Conv2D(4, 3)],
+    "convolution, norm, ReLU": lambda layers: [layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()],
+    "depthwise, norm": lambda layers: [layers.DepthwiseConv2D(3), layers.BatchNormalization()],
+    "convolution, ReLU, norm": lambda layers: [layers.Conv2D(4, 3), layers.ReLU(), layers.BatchNormalization()],
+    "dense, norm": lambda layers: [layers.Flatten(), layers.Dense(4), layers.BatchNormalization()],
+}
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+@pytest.mark.parametrize("technique", ["qat", "pcqat"])
+def test_batch_normalization_that_two_inputs_share_is_quantized(tower: str, technique: str) -> None:
+    """As in a Siamese network.  TFMOT matches no layer that is called twice, and refuses the normalization there."""
+    keras = import_keras()
+    layers = keras.layers
+    with seeded(0):
+        shared = keras.Sequential([layers.Input((8, 8, 3)), *TOWERS[tower](layers)])
+        left, right = layers.Input((8, 8, 3)), layers.Input((8, 8, 3))
+        apart = layers.Flatten()(layers.Subtract()([shared(left), shared(right)]))
+        model = unsettled(keras.Model([left, right], layers.Dense(2)(apart)))
+    start = steps.starting_network(model, technique)
+    given = random_inputs(model)
+    assert np.allclose(start(given, training=False), model(given, training=False), atol=1e-5)
+    make_quantization_aware(start, technique, steps.Recipe().repairs)
 
 
 def test_equal_ranges_change_no_output_and_stop_where_a_scale_cannot_pass() -> None:

@@ -18,6 +18,7 @@ from hil.harness.model import Dataset, FineTune, Model, Recipe, discover, load_m
 from hil.harness.optimize import base_weights, steps, trained_base
 from hil.harness.optimize.keras import hdf5_file
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, quiet
+from hil.harness.optimize.network_check import check_network
 from hil.harness.store.source_digest import source_files
 
 from .conftest import small_network
@@ -271,6 +272,18 @@ def test_what_is_no_keras_file_is_one_clear_line(tmp_path: Path, content: bytes 
     with pytest.raises(BadInputError, match="Keras") as error:
         hdf5_file.load_model(path)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_lambda_is_refused_and_its_function_on_tensors_taken() -> None:
+    keras, tf = import_keras(), import_tensorflow()
+    vector = keras.Input((4,))
+
+    def half(x: Any) -> Any:
+        return tf.split(x, 2, -1)[0]
+
+    with pytest.raises(BadInputError, match=r"layer half is a Lambda.*call TensorFlow's functions.*on the tensors"):
+        check_network(keras.Model(vector, keras.layers.Lambda(half, name="half")(vector)))
+    check_network(keras.Model(vector, half(vector)))
 
 
 def test_a_file_that_carries_code_runs_none_of_it(tmp_path: Path) -> None:
