@@ -116,5 +116,9 @@ def _check_file(network: Any) -> None:
         line = first_cause(error).partition(". Please ensure")[0][:200]
         message = f"the network cannot be written to a file and read back: {type(error).__name__}: {line}"
         raise BadInputError(message, hint=_OWN_LAYERS) from error
+    if carried is not None and carried.startswith("TFOpLambda "):
+        called = carried.removeprefix("TFOpLambda ")
+        message = f"the network calls tf.{called}, which is not known to compute from its inputs alone"
+        raise BadInputError(message, hint="leave out what training alone needs, such as random numbers")
     if carried is not None:
         raise BadInputError(f"the network holds code, which no file keeps ({carried})", hint=_OWN_LAYERS)

@@ -56,7 +56,7 @@ def wrap_layers(model: Any, wrap: Callable[[Any], Any], technique: str, touched:
     def copied(layer: Any) -> Any:
         copy = layer.__class__.from_config(layer.get_config())
         with tf.name_scope(layer.name):  # as Keras names the weights when it calls a layer
-            copy.build(layer.input_shape)
+            copy.build(layer.get_input_shape_at(0))  # of a shared layer, the calls may differ in height and width
         if len(copy.weights) == len(layer.weights):
             copy.set_weights(layer.get_weights())
         else:  # MultiHeadAttention builds its parts when it is called

@@ -286,6 +286,14 @@ def test_a_lambda_is_refused_and_its_function_on_tensors_taken() -> None:
     check_network(keras.Model(vector, half(vector)))
 
 
+def test_random_numbers_at_inference_are_refused_by_their_name() -> None:
+    """As the sampling of a variational autoencoder."""
+    keras, tf = import_keras(), import_tensorflow()
+    vector = keras.Input((4,))
+    with pytest.raises(BadInputError, match=r"calls tf.random.normal, which is not known to compute from its inputs"):
+        check_network(keras.Model(vector, vector + tf.random.normal(tf.shape(vector))))
+
+
 def test_a_file_that_carries_code_runs_none_of_it(tmp_path: Path) -> None:
     """Keras runs the code of a Lambda layer in an HDF5 file while it loads it, whatever its `safe_mode`."""
     keras, path, proof = import_keras(), tmp_path / "m.h5", tmp_path / "proof"

@@ -12,8 +12,10 @@ from hil.core.errors import BadInputError, OptimizeError
 from hil.harness.model import FineTune
 from hil.harness.optimize import paths, steps, survival
 from hil.harness.optimize.conversion import to_tflite
-from hil.harness.optimize.keras.keras2 import import_keras
+from hil.harness.optimize.keras.flat_graph import random_inputs
+from hil.harness.optimize.keras.keras2 import import_keras, seeded
 from hil.harness.optimize.layer_weights import measure_keras
+from hil.harness.optimize.pruning import wrap_layers
 
 NODES = sorted({paths.training_node(path) for path in paths.PATHS.values()} - {()})
 
@@ -148,3 +150,16 @@ def test_a_layer_that_is_not_there_is_named_before_the_training(tree: Any) -> No
 
 def test_a_learning_rate_may_be_a_whole_number(tree: Any) -> None:
     steps.apply("prune", tree.model(()), tree.data, replace(tree.recipe, prune=FineTune(epochs=1, learning_rate=1)))
+
+
+def test_a_layer_that_is_called_at_two_sizes_is_wrapped() -> None:
+    """As the head of a feature pyramid."""
+    layers = import_keras().layers
+    with seeded(0):
+        image = layers.Input((8, 8, 3))
+        head = layers.Conv2D(4, 3, name="head")
+        both = [layers.Flatten()(head(x)) for x in (image, layers.MaxPooling2D()(image))]
+        network = import_keras().Model(image, layers.Concatenate()(both))
+    made = wrap_layers(network, lambda layer: layer, "prune", ["head"])
+    given = random_inputs(network)[0]
+    assert np.array_equal(made(given), network(given))
