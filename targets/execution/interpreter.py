@@ -49,8 +49,10 @@ INTERPRETERS = tuple(_DISTRIBUTIONS)
 _STAND_INS = ("tflite-micro", "litert")
 _DIFFERENT = {"litert": ("FULLY_CONNECTED", "UNIDIRECTIONAL_SEQUENCE_LSTM"), "tflite-micro": ()}
 """Stand-ins -> operators whose results are not those of the chip."""
-_ON_MICRO = "UNIDIRECTIONAL_SEQUENCE_LSTM"
-"""Operator of which the NPU and the firmware compute what TFLite Micro computes, and TensorFlow something else."""
+_ON_MICRO = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "SUM")
+"""Operators of which the NPU and the firmware compute what TFLite Micro computes, and TensorFlow something else: its
+reference kernel of an int8 SUM, of TensorFlow 2.19, gives -1.
+"""
 
 _NOT_KNOWN = (
     *("Didn't find op", "unresolved custom op", "crashed TFLite's reference kernels"),
@@ -135,9 +137,10 @@ def _by_oracle(
         name, line = _stood_in[key]
         return ask({**header, "interpreter": name}), line
     kinds = _kinds(model)
-    if _ON_MICRO in kinds and not header.get("resume"):
+    of_micro = _of_micro(model)
+    if of_micro and not header.get("resume"):
         with contextlib.suppress(BadInputError, UnavailableError):
-            line = f"{_micro()} in place of TensorFlow, whose {_ON_MICRO} is not the chip's"
+            line = f"{_micro()} in place of TensorFlow, whose {' and '.join(of_micro)} is not the chip's"
             found = ask({**header, "interpreter": _STAND_INS[0]})
             _stood_in[key] = _STAND_INS[0], line
             return found, line
@@ -160,6 +163,12 @@ def _by_oracle(
     raise BadInputError(
         refusal.args[0], hint=refusal.hint or 'pip install "ethosu-hil[tflm]" lets TFLite Micro\'s kernels stand in'
     ) from refusal
+
+
+def _of_micro(model: bytes) -> list[str]:
+    """Operators for which TFLite Micro stands in; none where an output has no shape, which it takes from the file."""
+    signature = read_signature(model)
+    return [kind for kind in _ON_MICRO if kind in signature.operators and all(spec.shape for spec in signature.outputs)]
 
 
 def _micro() -> str:

@@ -71,6 +71,19 @@ def test_the_cpus_operators_of_a_compiled_model_have_a_stand_in_too(micro: str) 
     np.testing.assert_array_equal(create("sim").run(deployable, inputs).outputs[0], expected)
 
 
+def test_a_sum_is_held_to_tflite_micros_arithmetic(micro: str) -> None:
+    """TensorFlow 2.19's reference kernel gives -1 throughout."""
+    x, y = Tensor((1, 5, 7, 19), scale=0.05, name="x"), Tensor((1, 1, 7, 19), scale=0.1, name="y")
+    axes = Tensor((1,), "int32", data=np.array([1], np.int32))
+    int8 = build(Op("SUM", [x, axes], [y], keep_dims=True))
+    inputs = random_inputs(read_signature(int8), 8)
+    deployable = Deployable(int8, compile_model(int8, VelaSettings()).model)
+    expected, found = (create(name).run(deployable, inputs) for name in ("host", "sim"))
+    np.testing.assert_array_equal(found.outputs[0], expected.outputs[0])
+    assert np.unique(found.outputs[0]).size > 10
+    assert "whose SUM is not the chip's" in expected.identity["stand_in"]
+
+
 def test_a_diff_names_the_stand_in(micro: str) -> None:
     newer = _dense(NEWER)
     traced = RunTracer(newer, VelaSettings(), random_inputs(read_signature(newer), 2)).trace("host")
