@@ -48,6 +48,7 @@ def save_model(model: Any, path: Path) -> None:
             model.save(file, save_format="h5", include_optimizer=False)
         if carried := next(code_in(_structure(file)), None):
             raise BadInputError(f"{model.name} cannot be kept in a file: it holds code ({carried})", hint=_HINT)
+        file.attrs["model_config"] = json.dumps(_without_arrays(_structure(file)))
         file.flush()
         path.write_bytes(file.id.get_file_image())
 
@@ -75,6 +76,20 @@ def load_model(path: Path) -> Any:
 def _structure(file: Any) -> Any:
     """Reads the model's configuration that Keras wrote into the open HDF5 file."""
     return json.loads(file.attrs["model_config"])
+
+
+def _without_arrays(value: Any) -> Any:
+    """Returns a configuration with zeros in place of initializers that hold an array, which Keras cannot read back.
+
+    The file has the weights themselves.
+    """
+    if isinstance(value, list):
+        return [_without_arrays(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("class_name") == "Constant" and isinstance(value["config"].get("value"), dict | list):
+        return {**value, "class_name": "Zeros", "config": {}}
+    return {key: _without_arrays(inner) for key, inner in value.items()}
 
 
 def code_in(value: Any) -> Iterator[str]:

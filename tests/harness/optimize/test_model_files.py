@@ -274,6 +274,16 @@ def test_what_is_no_keras_file_is_one_clear_line(tmp_path: Path, content: bytes 
     assert len(str(error.value).splitlines()) == 1
 
 
+def test_an_array_as_initializer_is_no_hindrance(tmp_path: Path) -> None:
+    """As the unit matrix with which PointNet's transform begins."""
+    keras = import_keras()
+    unit = keras.initializers.Constant(np.eye(3).flatten())
+    network = keras.Sequential([keras.layers.Dense(9, bias_initializer=unit, input_shape=(4,))])
+    hdf5_file.save_model(network, tmp_path / "m.h5")
+    found = hdf5_file.load_model(tmp_path / "m.h5").get_weights()
+    assert all(np.array_equal(*pair) for pair in zip(found, network.get_weights(), strict=True))
+
+
 def test_a_lambda_is_refused_and_its_function_on_tensors_taken() -> None:
     keras, tf = import_keras(), import_tensorflow()
     vector = keras.Input((4,))
