@@ -4,8 +4,8 @@
 
 Refused are subclassed models, several inputs or outputs, dynamic shapes, inputs that are not float32, layers that hold
 Python code or are of a class of the user's own that is not registered (no file that names it can be read back),
-channels_first (no CPU trains it and TensorFlow Lite does not have it), Embedding (the int8 input holds no ids), loops
-that crash TensorFlow's converter, and what TFMOT wrapped already.
+channels_first (no CPU trains it and TensorFlow Lite does not have it), Embedding of a float input (int8 holds no ids),
+loops that crash TensorFlow's converter, and what TFMOT wrapped already.
 """
 
 from __future__ import annotations
@@ -82,15 +82,19 @@ def _check_layer(layer: Any) -> None:
     if getattr(layer, "data_format", None) == "channels_first":
         message = f"layer {name} has data_format channels_first, which TensorFlow Lite does not have"
         raise BadInputError(message, hint="channels_last, with the input transposed")
-    if kind == "Embedding":
-        message = f"layer {name} is an Embedding: a quantized input holds no ids of tokens"
-        raise BadInputError(message, hint="look the vectors up before the network, and give them as its input")
+    if kind == "Embedding" and not _reads_whole_numbers(layer):
+        message = f"layer {name} is an Embedding of a float32 input: a quantized input holds no ids of tokens"
+        raise BadInputError(message, hint='give Input dtype="int32", or look the vectors up before the network')
     if kind in _LOOPS:
         message = f"layer {name} is a {kind}, on whose loop TensorFlow's converter crashes"
         raise BadInputError(message, hint="an LSTM or a GRU behind a convolution")
     policy = getattr(getattr(layer, "_dtype_policy", None), "compute_dtype", None) or "float32"
     if policy != "float32" and kind != "InputLayer" and layer.weights:
         raise BadInputError(f"layer {name} computes in {policy}", hint="float32 is what the converter quantizes")
+
+
+def _reads_whole_numbers(layer: Any) -> bool:
+    return bool(layer._inbound_nodes) and not layer.get_input_at(0).dtype.is_floating
 
 
 def _check_shapes(network: Any) -> None:

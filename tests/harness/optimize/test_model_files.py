@@ -16,6 +16,8 @@ import pytest
 from hil.core.errors import BadInputError, InfrastructureError, UnavailableError
 from hil.harness.model import Dataset, FineTune, Model, Recipe, discover, load_model_file, sibling
 from hil.harness.optimize import base_weights, steps, trained_base
+from hil.harness.optimize.conversion import to_tflite
+from hil.harness.optimize.fidelity import measure_fidelity
 from hil.harness.optimize.keras import hdf5_file
 from hil.harness.optimize.keras.keras2 import import_keras, import_tensorflow, quiet
 from hil.harness.optimize.network_check import check_network
@@ -294,6 +296,22 @@ def test_a_lambda_is_refused_and_its_function_on_tensors_taken() -> None:
     with pytest.raises(BadInputError, match=r"layer half is a Lambda.*call TensorFlow's functions.*on the tensors"):
         check_network(keras.Model(vector, keras.layers.Lambda(half, name="half")(vector)))
     check_network(keras.Model(vector, half(vector)))
+
+
+def test_an_embedding_takes_whole_numbers_alone() -> None:
+    layers = import_keras().layers
+
+    def network(dtype: str) -> Any:
+        ids = layers.Input((6,), dtype=dtype)
+        found = layers.Embedding(20, 4, name="words")(ids)
+        return import_keras().Model(ids, layers.Dense(2)(layers.Flatten()(found)))
+
+    with pytest.raises(BadInputError, match=r"layer words is an Embedding of a float32 input.*int32"):
+        check_network(network("float32"))
+    taken = network("int32")
+    check_network(taken)
+    ids = np.random.default_rng(0).integers(0, 20, (64, 6)).astype(np.int32)
+    assert measure_fidelity(to_tflite(taken, "ptq", [ids]), taken, [ids]).sqnr_db > 20
 
 
 def test_random_numbers_at_inference_are_refused_by_their_name() -> None:
