@@ -29,7 +29,20 @@ _COMPUTING = ("math", "nn", "linalg", "image", "signal", "quantization", "__oper
 """Namespaces of TensorFlow whose functions only compute."""
 _SHAPING = (
     *("broadcast_to", "cast", "clip_by_value", "concat", "expand_dims", "fill", "gather", "identity", "one_hot"),
-    *("ones_like", "pad", "repeat", "reshape", "reverse", "roll", "shape", "slice", "split", "squeeze", "stack"),
+    *(
+        "norm",
+        "ones_like",
+        "pad",
+        "repeat",
+        "reshape",
+        "reverse",
+        "roll",
+        "shape",
+        "slice",
+        "split",
+        "squeeze",
+        "stack",
+    ),
     *("strided_slice", "tile", "transpose", "unstack", "where", "zeros_like"),
 )
 """Functions outside these namespaces that only compute."""
