@@ -52,7 +52,7 @@ class Device:
 
     @property
     def pmu_record(self) -> PmuRecord:
-        """What the PMU's counters do not show (see `PmuRecord`)."""
+        """Returns what the counters of the PMU do not show (see `PmuRecord`)."""
         return self._registers.pmu_record
 
     def serve(self, code: bytes, registers: Sequence[int], xpsr: int) -> tuple[dict[int, int], int | None]:
