@@ -16,6 +16,7 @@ from typing import Any
 from hil.harness.optimize.canonical.activations import activation_name
 from hil.harness.optimize.keras.keras2 import import_tensorflow
 from hil.harness.optimize.layers import flat_layers
+from hil.harness.optimize.replaced_attributes import replaced
 
 
 @contextmanager
@@ -24,14 +25,11 @@ def quantizable_elu(model: Any) -> Iterator[None]:
     with ExitStack() as stack:
         for layer in flat_layers(model):
             if type(layer).__name__ == "ELU":
-                layer.call = _elu(float(layer.alpha))
-                stack.callback(vars(layer).pop, "call")
+                stack.enter_context(replaced(layer, call=_elu(float(layer.alpha))))
             elif getattr(layer, "symbol", "") == "nn.elu":  # the function, called with a tensor
-                stack.callback(setattr, layer, "call", layer.call)
-                layer.call = _called(_elu(1.0))
+                stack.enter_context(replaced(layer, call=_called(_elu(1.0))))
             elif activation_name(layer) == "elu":
-                stack.callback(setattr, layer, "activation", layer.activation)
-                layer.activation = _elu(1.0)
+                stack.enter_context(replaced(layer, activation=_elu(1.0)))
         yield
 
 

@@ -1,9 +1,9 @@
-"""Attributes of TFMOT's modules and classes, replaced while a block runs.
+"""Attributes of modules, classes and layers, replaced while a block runs.
 
     with replaced(module, supports=mine):
         ...
 
-They must be attributes of the module or class itself: an inherited one would be None afterwards.
+What the owner inherited, such as a layer the `call` of its class, it inherits again afterwards.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from typing import Any
 
 @contextmanager
 def replaced(owner: Any, **attributes: Any) -> Iterator[None]:
-    """Sets attributes of a module or class while the block runs."""
-    saved = {name: vars(owner).get(name) for name in attributes}
+    """Sets attributes of a module, a class or an object while the block runs."""
+    saved = {name: vars(owner)[name] for name in attributes if name in vars(owner)}
     for name, value in attributes.items():
         setattr(owner, name, value)
     try:
         yield
     finally:
-        for name, value in saved.items():
-            setattr(owner, name, value)
+        for name in attributes:
+            if name in saved:
+                setattr(owner, name, saved[name])
+            else:
+                delattr(owner, name)

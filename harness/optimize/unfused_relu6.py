@@ -17,6 +17,7 @@ from typing import Any
 from hil.harness.optimize.keras.hard_swish import HARD_SWISH
 from hil.harness.optimize.keras.keras2 import import_tensorflow
 from hil.harness.optimize.layers import flat_layers
+from hil.harness.optimize.replaced_attributes import replaced
 
 
 @contextmanager
@@ -34,16 +35,8 @@ def unfused_relu6(model: Any) -> Iterator[None]:
         for layer in flat_layers(model):
             call = hard_swish if type(layer).__name__ == HARD_SWISH else relu6 if _is_alone(layer) else None
             if call is not None:
-                stack.callback(_restore, layer, vars(layer).get("call"))
-                layer.call = call
+                stack.enter_context(replaced(layer, call=call))
         yield
-
-
-def _restore(layer: Any, own: Any) -> None:
-    """Gives a layer the `call` of its class, or its `own`, which a function called with a tensor has."""
-    del layer.call
-    if own is not None:
-        layer.call = own
 
 
 def _is_alone(layer: Any) -> bool:
