@@ -35,11 +35,11 @@ from hil.core.errors import BadInputError
 from hil.core.tflite.model import view_model
 from hil.harness.diff.cpu_kernels import trace_kernels
 from hil.harness.diff.trace import Trace, TracedTensor, trace_compiled, trace_reference
+from hil.harness.say import Say
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.debug_database import read_mapping, read_tables
 from hil.harness.vela.mapping import MappedCommand, stream_names
 from hil.harness.vela.settings import VelaSettings
-from hil.harness.vela.waiting import Say
 from hil.npu.disassembly.instruction import Instruction
 from hil.npu.disassembly.listing import Listing, list_compiled
 from hil.npu.stream.operations import BlockOperation

@@ -13,8 +13,9 @@ from hil.harness.compute import Compute, choose_compute, compute_of_process
 from hil.harness.model import Model
 from hil.harness.pipeline import builders
 from hil.harness.pipeline.builders import ARRAYS
-from hil.harness.pipeline.step_inputs import Say, StepInputs
+from hil.harness.pipeline.step_inputs import StepInputs
 from hil.harness.pipeline.step_process import build_in_process, is_of_file
+from hil.harness.say import Say
 from hil.harness.store.store import Artifact, ArtifactRecipe, Origin, Store
 from hil.harness.work_titles import step_title
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
+
+from hil.harness.say import Say
 
 if TYPE_CHECKING:
     from hil.harness.data.samples import Samples
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from hil.harness.optimize.paths import Node
     from hil.harness.optimize.promises import Promise
     from hil.harness.store.store import Artifact, Store
-
-Say = Callable[[str, int, int], None]
-"""Progress: name of the work, steps done, steps in all (0 = unknown)."""
 
 
 class StepInputs(Protocol):

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from hil.harness.profile.compiled_profile import profile_compiled, source_of
 from hil.harness.profile.cpu_reasons import cpu_reasons
 from hil.harness.profile.profile import Profile
+from hil.harness.say import Say
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
-from hil.harness.vela.waiting import Say
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hil.harness.say import Say
 from hil.harness.tree.candidates import Candidate, SettledNode
 from hil.harness.tree.result import Leaf, TrainedNode
 
@@ -41,7 +42,7 @@ class WalkObserver:
 class ProgressObserver(WalkObserver):
     """Observer that forwards progress to a pipeline's `say`."""
 
-    def __init__(self, say: Callable[[str, int, int], None]) -> None:
+    def __init__(self, say: Say) -> None:
         self._say = say
 
     def progress(self, what: SettledNode | Candidate, text: str, done: int, total: int) -> None:

@@ -26,8 +26,8 @@ from hil.harness.compute import Compute, compute_of_json
 from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.model import Model
 from hil.harness.pipeline import Pipeline
-from hil.harness.pipeline.step_inputs import Say
 from hil.harness.pipeline.step_process import model_as_json, model_of_json, report
+from hil.harness.say import Say
 from hil.harness.store.store import Store
 from hil.harness.tree.candidates import Candidate, SettledNode
 from hil.harness.vela.settings import VelaSettings

@@ -29,13 +29,14 @@ from hil.core.tflite.memory_plan import without_plan
 from hil.core.tflite.model import view_model
 from hil.core.tflite.shape_signatures import without_stale_signatures
 from hil.core.worker import Worker
+from hil.harness.say import Say
 from hil.harness.vela import unrolled_strides
 from hil.harness.vela.debug_database import read_mapping, read_tables
 from hil.harness.vela.estimates import OperatorEstimate, read_estimates
 from hil.harness.vela.mapping import MappedCommand
 from hil.harness.vela.read_only_data import read_only_bytes
 from hil.harness.vela.settings import VelaSettings
-from hil.harness.vela.waiting import Say, waiting
+from hil.harness.vela.waiting import waiting
 from hil.npu.accelerator import Accelerator
 from hil.targets.execution.signature import Signature, read_signature, require_runnable
 

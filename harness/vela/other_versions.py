@@ -31,10 +31,10 @@ from filelock import FileLock, Timeout
 from hil.core import child_process
 from hil.core.errors import BadInputError, CompileError, InfrastructureError, UnavailableError
 from hil.core.machine_limits import limit_in_text, machine_error
+from hil.harness.say import Say
 from hil.harness.vela.child import command_line, output_files
 from hil.harness.vela.compiler import PATIENCE_S, Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
-from hil.harness.vela.waiting import Say
 
 _VERSION = re.compile(r"\d+(\.\d+)+\w*")
 _NUMPY_1 = (("numpy<2",), (5,))

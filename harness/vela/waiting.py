@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Say = Callable[[str, int, int], None]
-"""Called with a line, the steps done and the steps in all, here none."""
+from hil.harness.say import Say
 
 EVERY_S = 10.0
 
