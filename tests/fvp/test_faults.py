@@ -19,7 +19,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +35,8 @@ from hil.fvp.machine.start import start
 from hil.fvp.machine.time_limits import End, TimeLimits, TimeUpError
 from hil.npu.stream.payload import parse_payload
 from hil.npu.vela_output import NpuOperator, read_compiled
-from tests.support.corstone300 import COMMAND, UART_OUT, Launch
+from tests.support.corstone300 import COMMAND, UART_OUT
+from tests.support.own_firmware import MESSAGE, own_firmware, stuck_firmware
 from tests.support.processes import children_of, code_after, wait_until_gone
 from tests.support.reference import oracle
 from tests.support.thumb import Program
@@ -44,20 +44,6 @@ from tests.support.thumb import Program
 Compile = Callable[..., tuple[bytes, bytes]]
 
 INPUT = bytes(490)
-MESSAGE = b"INFO - Allocating tensors\n"
-
-
-def _firmware(path: Path, program: Program) -> firmware.Firmware:
-    path.write_bytes(program.elf())
-    return replace(firmware.runner(), path=path)
-
-
-def _stuck(path: Path) -> firmware.Firmware:
-    """Firmware that prints a line and stands still."""
-    program = Program()
-    program.send(MESSAGE)
-    program.code(0xE7FE)
-    return _firmware(path, program)
 
 
 def _with_tensors_at(model: bytes, offset: int) -> bytes:
@@ -148,7 +134,7 @@ def test_a_driver_that_waits_for_ever_hangs(runner: firmware.Firmware, compiled:
     before = _shared_memory()
     with pytest.raises(HangError, match="last line: INFO - Allocating tensors") as caught:
         run_inference(
-            compiled("kws_ref_int8")[0], [INPUT], [12], time_limit_s=3, firmware=_firmware(tmp_path / "a", waiting)
+            compiled("kws_ref_int8")[0], [INPUT], [12], time_limit_s=3, firmware=own_firmware(tmp_path / "a", waiting)
         )
     assert "Allocating" in caught.value.log
     assert not _left_behind(before)
@@ -198,7 +184,9 @@ def test_a_killed_qemu_is_told_with_the_log(
     before = _shared_memory()
     killer.start()
     with pytest.raises(FvpError, match=r"signal 9") as caught:
-        run_inference(compiled("kws_ref_int8")[0], [INPUT], [12], time_limit_s=600, firmware=_stuck(tmp_path / "a"))
+        run_inference(
+            compiled("kws_ref_int8")[0], [INPUT], [12], time_limit_s=600, firmware=stuck_firmware(tmp_path / "a")
+        )
     killer.join()
     assert isinstance(caught.value, BootError | FaultError)
     assert not after or "Allocating" in caught.value.log or isinstance(caught.value, BootError)
@@ -284,7 +272,7 @@ def test_a_qemu_that_answers_no_more_is_told(runner: firmware.Firmware, monkeypa
 
 
 def test_a_stopped_qemu_meets_the_time_limit(qemu: None, tmp_path: Path) -> None:
-    path = _stuck(tmp_path / "stopped.elf").path
+    path = stuck_firmware(tmp_path / "stopped.elf").path
     child = subprocess.Popen(
         [*COMMAND, "-a", str(path), *UART_OUT, "--timelimit", "2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -296,68 +284,6 @@ def test_a_stopped_qemu_meets_the_time_limit(qemu: None, tmp_path: Path) -> None
     assert child.returncode == 0, said
     assert b"CPU time has been exceeded" in said
     assert not wait_until_gone(str(path))
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("-C", "mps3_board.uart0.out_file=/dev/full"),
-        ("-C", "mps3_board.uart0.out_file=-", "--dump", "/dev/full@0x90000000,4096"),
-    ],
-    ids=["uart", "dump"],
-)
-def test_a_full_disk_is_told(fvp: Launch, tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    program = Program()
-    program.send(b"x" * 20)
-    program.end()
-    (tmp_path / "a.elf").write_bytes(program.elf())
-    done = fvp("-a", "a.elf", *arguments, "-C", "mps3_board.uart0.shutdown_on_eot=1", "--timelimit", "600")
-    assert done.returncode == 3, done.stderr
-    assert b"/dev/full cannot be written: No space left on device" in done.stderr
-    assert b"Traceback" not in done.stderr
-
-
-_LIMITED = """
-import resource, sys
-from pathlib import Path
-from hil.fvp.corstone300 import main
-from hil.fvp.machine.file_transfer import save
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-if sys.argv[1:]:
-    sys.exit(main(sys.argv[1:]))
-save(Path("out"), [bytes(4000), bytes(4000)])
-"""
-
-
-def test_a_dump_that_does_not_fit_is_removed(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", _LIMITED], capture_output=True, text=True, cwd=tmp_path)
-    assert "FvpError: out cannot be written: File too large" in done.stderr
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_machine_without_room_for_a_board_is_told(qemu: None, tmp_path: Path) -> None:
-    path = _stuck(tmp_path / "room.elf").path
-    done = subprocess.run([sys.executable, "-c", _LIMITED, "-a", path], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 3
-    assert done.stderr == "Error: corstone300-open: this machine has no room for a board: File too large\n"
-
-
-def test_a_full_standard_output_is_told(qemu: None, tmp_path: Path) -> None:
-    path = _stuck(tmp_path / "full.elf").path
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            [*COMMAND, "-a", path, *UART_OUT, "--timelimit", "600"], stdout=full, stderr=subprocess.PIPE
-        )
-    assert done.returncode == 3
-    assert done.stderr.count(b"\n") == 1
-    assert b"No space left" in done.stderr
-
-
-def test_a_run_needs_no_disk(
-    runner: firmware.Firmware, compiled: Compile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
-    assert run_inference(compiled("kws_ref_int8")[1], [INPUT], [12]).outputs
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
@@ -386,7 +312,12 @@ def test_a_run_that_is_stopped_keeps_its_log(runner: firmware.Firmware, compiled
     threading.Timer(1.5, stop.set).start()
     with pytest.raises(StoppedError):
         run_inference(
-            compiled("kws_ref_int8")[0], [INPUT], [12], time_limit_s=600, firmware=_stuck(tmp_path / "a"), stop=stop
+            compiled("kws_ref_int8")[0],
+            [INPUT],
+            [12],
+            time_limit_s=600,
+            firmware=stuck_firmware(tmp_path / "a"),
+            stop=stop,
         )
     assert not _left_behind(before)
 
