@@ -79,7 +79,7 @@ def training_identity(pipeline: Pipeline, model: Model, path: str) -> dict[str, 
         "weights": digest_files([file for file in files if file.is_file()])[:_DIGITS] if files else "",
         "recipe": json.dumps(settings, sort_keys=True),
         **{name: str(value) for name, value in pipeline.compute_settings(model).items()},
-        **({"train": train_digest(model.recipe.train)[:_DIGITS]} if model.recipe.train else {}),
+        **({"train": train_digest(model, model.recipe.train)[:_DIGITS]} if model.recipe.train else {}),
         **versions(*TRAINING),
         **source_versions(model),
     }

@@ -51,7 +51,7 @@ class KerasModels(ModelData):
 
     def _training(self, model: Model) -> dict[str, Any]:
         """Settings of every training: the threads, and the digest of the user's own function."""
-        own = {"train": train_digest(model.recipe.train)} if model.recipe.train else {}
+        own = {"train": train_digest(model, model.recipe.train)} if model.recipe.train else {}
         return {**self.compute_settings(model), **own}
 
     def _teacher(self, model: Model) -> dict[str, str]:

@@ -29,7 +29,7 @@ def metric_settings(model: Model, output: str) -> dict[str, Any]:
     """Returns output and name of a model's metric for a recipe, and the hash of the user's function that it calls."""
     output, metric = metric_of_output(model.metric, output)
     function, named = user_function(metric), named_metric(metric)
-    code = function_digest(function) if function else None
+    code = function_digest(model, function) if function else None
     return {"output": output, "metric": named.name if named else None, "function": code}
 
 

@@ -26,7 +26,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hil.harness.model import Model
+from hil.harness.store.carried_values import carried, text_of
 from hil.harness.store.imports import is_own, libraries, own_files
 from hil.harness.store.store import digest
 from hil.harness.store.syntax import parse, text
@@ -40,20 +43,32 @@ _ORDER = [field.name for field in fields(Model)]
 
 @lru_cache
 def source_digest(model: Model, ignored: frozenset[str] = SETTINGS) -> str:
-    """Hashes the definitions in the model's files, without those arguments of `Model`."""
-    return digest("".join(_definitions(path, model, ignored) for path in source_files(model)).encode())
+    """Hashes the definitions in the model's files, without those arguments of `Model`.
+
+    The text of a model file shows what its functions carry; the functions of a model without one are hashed with it.
+    """
+    texts = [_definitions(path, model, ignored) for path in source_files(model)]
+    if not model.path.is_file():
+        texts += [repr(carried(function)) for function in _functions(model, ignored)]
+    return digest("".join(texts).encode())
 
 
-def function_digest(function: Callable[..., Any]) -> str:
-    """Hashes the file of the user's own that defines a function."""
-    return digest("".join(digest(path.read_bytes()) for path in _file_of(function)).encode())
+def function_digest(model: Model, function: Callable[..., Any]) -> str:
+    """Hashes the file of the user's own that defines a function; without a model file, what it carries as well."""
+    files = "".join(digest(path.read_bytes()) for path in _file_of(function))
+    return digest((files if model.path.is_file() else f"{files}{carried(function)}").encode())
 
 
-def train_digest(function: Callable[..., Any]) -> str:
+def train_digest(model: Model, function: Callable[..., Any]) -> str:
     """Hashes what a function for `Recipe.train` consists of: its definition, those that it uses, values bound to it.
 
     `source_digest` covers the rest of the user's files; it leaves out what only the recipe uses.
     """
+    text = _train_text(function)
+    return text if model.path.is_file() else digest(f"{text}{carried(function)}".encode())
+
+
+def _train_text(function: Callable[..., Any]) -> str:
     parts: list[str] = []
     while isinstance(function, functools.partial):
         parts += [*map(_value, function.args), *(f"{k}={_value(v)}" for k, v in sorted(function.keywords.items()))]
@@ -70,7 +85,9 @@ def train_digest(function: Callable[..., Any]) -> str:
 
 def _value(value: object) -> str:
     """Returns a text of a value that a function holds, equal in every process."""
-    return train_digest(value) if callable(value) else re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+    if isinstance(value, np.ndarray):
+        return text_of(value)
+    return _train_text(value) if callable(value) else re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def _closure(tree: ast.Module, name: str) -> str:
@@ -119,16 +136,25 @@ def _distributions() -> dict[str, list[str]]:
 
 def source_files(model: Model) -> list[Path]:
     """Lists the model file and every file of the user's own that it reaches, sorted."""
-    losses = model.loss.values() if isinstance(model.loss, Mapping) else (model.loss,)
-    functions = (model.build, model.data.load, model.data.files, model.data.augment, *losses)
     found: set[Path] = set()
-    waiting = [model.path, *(file for function in functions if callable(function) for file in _file_of(function))]
+    waiting = [model.path, *(file for function in _functions(model) for file in _file_of(function))]
     while waiting:
         path = waiting.pop()
         if path.is_file() and path not in found:
             found.add(path)
             waiting.extend(own_files(_parsed(path), path) if path.suffix == ".py" else ())
     return sorted(found)
+
+
+def _functions(model: Model, ignored: frozenset[str] = frozenset()) -> list[Callable[..., Any]]:
+    """Returns the functions of a model's arguments, without those that are ignored."""
+    losses = model.loss.values() if isinstance(model.loss, Mapping) else (model.loss,)
+    of_arguments = {
+        "data": (model.data.load, model.data.files, model.data.augment),
+        "build": (model.build,),
+        "loss": losses,
+    }
+    return [one for name, all_of in of_arguments.items() if name not in ignored for one in all_of if callable(one)]
 
 
 def _file_of(function: Callable[..., Any]) -> list[Path]:

@@ -154,7 +154,7 @@ def test_the_recipe_holds_the_function_and_what_it_uses(tmp_path: Path) -> None:
         (tmp_path / name / "own.py").write_text(text)
         model = load_model_file(tmp_path / name / "own.py", needs_weights=False)
         assert model.recipe.train is not None
-        return train_digest(model.recipe.train), source_digest(model)
+        return train_digest(model, model.recipe.train), source_digest(model)
 
     written = digests(MODEL_FILE, "written")
     assert digests(MODEL_FILE.replace("seed=1", "seed=2") + "# comment", "other") == written

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from hil.core.errors import BadInputError
-from hil.harness.model import Model, load_model_file
-from hil.harness.store.source_digest import NOT_LOADED, source_digest, source_files, source_versions, versions
+from hil.harness.model import Dataset, Model, load_model_file
+from hil.harness.store.source_digest import (
+    NOT_LOADED,
+    function_digest,
+    source_digest,
+    source_files,
+    source_versions,
+    train_digest,
+    versions,
+)
 from tests.support.blobs import write
 
 BASE = """
@@ -245,3 +258,96 @@ def test_losses_by_output_and_augmentation_are_part_of_it(tmp_path: Path) -> Non
         for loss in ("mse", "mae")
     )
     assert before != after
+
+
+def _network(width: int) -> int:
+    return width
+
+
+def _closure(value: object) -> Callable[[], object]:
+    return lambda: value
+
+
+class _Builder:
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def __call__(self) -> int:
+        return _network(self.width)
+
+    def build(self) -> int:
+        return _network(self.width)
+
+
+ARRAY = np.arange(100_000)
+OTHER_ARRAY = np.where(ARRAY == 50_000, 0, ARRAY)
+
+
+@pytest.mark.parametrize(
+    ("one", "same", "other"),
+    [
+        (_closure(8), _closure(8), _closure(16)),
+        (_closure(ARRAY), _closure(ARRAY.copy()), _closure(OTHER_ARRAY)),
+        (_closure({"a": [1, (ARRAY, None)]}), _closure({"a": [1, (ARRAY, None)]}), _closure({"a": [2, (ARRAY, None)]})),
+        (_closure(_closure(8)), _closure(_closure(8)), _closure(_closure(16))),
+        (functools.partial(_network, 8), functools.partial(_network, 8), functools.partial(_network, 16)),
+        (functools.partial(_network, width=8), functools.partial(_network, width=8), lambda: 8),
+        (_Builder(8), _Builder(8), _Builder(16)),
+        (_Builder(8).build, _Builder(8).build, _Builder(16).build),
+        (_Builder(8).build, _Builder(8).build, _Builder(8)),
+        *([*(lambda width=width: width for width in (8, 8, 16))],),
+        (lambda: _network(8), lambda: _network(8), lambda: _network(16)),
+    ],
+)
+def test_models_without_a_file_share_nothing_but_what_is_equal(one: Any, same: Any, other: Any) -> None:
+    """Several models of functions in one file: a loop over widths, a factory, arrays of a notebook."""
+
+    def digests(function: Any) -> tuple[str, ...]:
+        builds = Model("a", Dataset(list, list), function)
+        loads = Model("a", Dataset(function, list), list)
+        trains = Model("a", Dataset(list, list), list)
+        return (
+            source_digest(builds),
+            source_digest(loads, NOT_LOADED),
+            train_digest(trains, function),
+            function_digest(trains, function),
+        )
+
+    assert digests(one) == digests(same)
+    assert all(a != b for a, b in zip(digests(one), digests(other), strict=True))
+    assert source_digest(Model("a", Dataset(list, list), one), NOT_LOADED) == source_digest(
+        Model("a", Dataset(list, list), other), NOT_LOADED
+    )
+
+
+def test_what_has_no_text_is_shared_with_nothing() -> None:
+    thing = object()
+    one, again, other = (Model("a", Dataset(list, list), _closure(value)) for value in (thing, thing, object()))
+    assert source_digest(one) == source_digest(again)
+    assert source_digest(one) != source_digest(other)
+    typed: dict[str, Any] = {}
+    exec("def build():\n    return 8", typed)  # as at a prompt, where no file shows what it calls
+    built = source_digest(Model("a", Dataset(list, list), typed["build"]))
+    exec("def build():\n    return 8", typed)
+    assert source_digest(Model("a", Dataset(list, list), typed["build"])) != built
+
+
+def test_models_without_a_file_are_the_same_in_the_next_process(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(
+        "from hil.harness.model import Dataset, Model\nfrom hil.harness.store.source_digest import source_digest\n"
+        "def model(width, names):\n"
+        "    return Model('a', Dataset(list, list), lambda: (width, 'x' in {'a', 'b', 'c'}, names))\n"
+        "print(source_digest(model(8, {'p', 'q', 'r'})), source_digest(model(16, {'p', 'q', 'r'})))\n"
+    )
+    printed = [
+        subprocess.run(
+            [sys.executable, tmp_path / "nets.py"],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for seed in ("1", "2")
+    ]
+    assert printed[0] == printed[1]
+    assert len(set(printed[0])) == 2
