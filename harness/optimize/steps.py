@@ -26,7 +26,7 @@ from hil.harness.optimize.batchnorm_folding import fold, fold_where_unquantized
 from hil.harness.optimize.canonical.network import canonical_network
 from hil.harness.optimize.clustering import cluster_layer
 from hil.harness.optimize.frozen_layers import thawed
-from hil.harness.optimize.keras.keras2 import import_tfmot, quiet, seeded
+from hil.harness.optimize.keras.keras2 import import_tfmot, own_gradients, quiet, seeded
 from hil.harness.optimize.layer_weights import LayerWeights
 from hil.harness.optimize.layers import RECURRENT
 from hil.harness.optimize.network_inputs import Progress, check_samples
@@ -140,7 +140,7 @@ def apply(
     tune = recipe.fine_tune(technique)
     spared = frozenset(promise.layer for promise in earlier) - touched_layers(technique, model, recipe)
     plan = TrainingPlan(tune, recipe.batch_size, recipe.seed, goal, progress, technique, spared, on_epoch)
-    with seeded(recipe.seed), thawed(model):
+    with seeded(recipe.seed), thawed(model), own_gradients():
         return STEPS[technique](model, data, recipe, plan)
 
 

@@ -8,6 +8,7 @@ Memory holds a few batches at a time.  The same seed gives the same batches.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -69,7 +70,10 @@ class TrainingBatches:
         tf = import_tensorflow()
         example = self._batch(self.samples.take(np.arange(self.batch_size)), np.random.default_rng(0))
         signature = tf.nest.map_structure(lambda array: tf.TensorSpec(array.shape, array.dtype), example)
-        return tf.data.Dataset.from_generator(self._until_failure, output_signature=signature).prefetch(2)
+        here = weakref.ref(self)
+        dataset = tf.data.Dataset.from_generator(lambda: _batches_of(here), output_signature=signature).prefetch(2)
+        dataset.batches = self  # TensorFlow keeps the function to its end, and would keep network and samples with it
+        return dataset
 
     def _until_failure(self) -> Iterator[Batch]:
         try:
@@ -97,6 +101,12 @@ class TrainingBatches:
         place, weights = self.class_weights
         by_class = np.asarray([weights[int(label)] for label in _classes(labels[place])], np.float32)
         return by_class if batch.w is None else by_class * batch.w
+
+
+def _batches_of(batches: weakref.ref[TrainingBatches]) -> Iterator[Batch]:
+    alive = batches()
+    assert alive is not None, "the dataset holds it"
+    return alive._until_failure()
 
 
 def weights_by_class(samples: Samples, losses: OutputLosses, wanted: ClassWeight) -> tuple[int, dict[int, float]]:

@@ -163,3 +163,19 @@ def seeded(seed: int) -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
+
+
+@contextmanager
+def own_gradients() -> Iterator[None]:
+    """Forgets the gradients of functions that bring their own, such as TFMOT's clusters, which the block registered.
+
+    TensorFlow 2.19 keeps each of them, and with it the graph that it was traced in, to the end of the process.  What is
+    differentiated later registers its own again.
+    """
+    registry = importlib.import_module("tensorflow.python.framework.ops").gradient_registry._registry
+    before = frozenset(registry)
+    try:
+        yield
+    finally:
+        for name in [name for name in registry if name.startswith("CustomGradient-") and name not in before]:
+            del registry[name]
