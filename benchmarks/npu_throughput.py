@@ -2,12 +2,13 @@
 
     python benchmarks/npu_throughput.py [MODEL.tflite ...] [--batch 64] [--jobs 2] [--rounds 5] [--json FILE]
 
-Without models: those of the folder that HIL_TEST_DATA names, and a MobileNetV2 of 224x224 made here.  Five tables:
+Without models: those of the folder that HIL_TEST_DATA names, and a MobileNetV2 of 224x224 made here.  Six tables:
 
 * milliseconds an inference in batches, on one thread, and how many times as fast as each peer `npu` is;
 * the same on `--jobs` cores: threads of `npu`, interpreters of the peers;
 * one sample at a time, with compiled loops and with NumPy alone;
 * decoding a command stream, by million weights: with few of them other things take longer;
+* the timing model: a program's first modelling, and as a share of decoding and running one batch on one thread;
 * peak memory of a process with a small batch and a large one: what a sample adds should be its arena.
 
 Peers and `npu` are measured in turn, and the best round of each counts.  The geometric mean is over models with
@@ -39,8 +40,14 @@ from npu_peers import (
     random_inputs,
 )
 
+from hil.core.npu_config import NpuConfig
 from hil.npu.loops import backend
 from hil.npu.stream.operations import Convolution
+from hil.npu.timing import traffic
+from hil.npu.timing.bus_words import bus_words
+from hil.npu.timing.cycles import cycles
+from hil.npu.timing.memory_system import MemorySystem
+from hil.npu.timing.timing import Timing
 from hil.npu.vela_output import read_compiled
 from hil.npu.weights.order import layout_of
 
@@ -92,6 +99,22 @@ def decoding(compiled: bytes, rounds: int) -> Row:
         alone = measure({"numpy": lambda: [bind(model)]}, 2)["numpy"]  # type: ignore[list-item]
     per_million = 1e9 / weights
     return {"weights": weights, "ms": loops * 1e3, "ms / M": loops * per_million, "numpy ms / M": alone * per_million}
+
+
+def timing(path: Path, compiled: bytes, batch: int, rounds: int) -> Row:
+    """Milliseconds of modelling a program's cycles, and percent of decoding it and running a batch."""
+    program, memories = bind(read_compiled(compiled)).program, MemorySystem.of(NpuConfig())
+
+    def model() -> list[Timing]:
+        for remembered in (bus_words, traffic._spans, traffic._under):
+            remembered.cache_clear()
+        return [cycles(program, memories)]
+
+    functional = {"decode": lambda: [bind(read_compiled(compiled))]}
+    functional["run"] = npu_runner(compiled, random_inputs(path, batch), 1)
+    best = measure({"model": model, **functional}, rounds)
+    share = 100 * best["model"] / (best["decode"] + best["run"])
+    return {"operations": len(program.operations), "ms": best["model"] * 1e3, "% of decode and batch": share}
 
 
 def memory(compiled: Path, batch: int) -> Row:
@@ -164,7 +187,7 @@ def main() -> None:
     found = sorted(Path(shared, "models").glob("*.tflite")) if shared else []
     models = options.models or [*found, mobilenet_v2(options.cache)]
     backend.load()
-    tables: dict[str, dict[str, Row]] = {"one": {}, "jobs": {}, "single": {}, "decode": {}, "memory": {}}
+    tables: dict[str, dict[str, Row]] = {"one": {}, "jobs": {}, "single": {}, "decode": {}, "timing": {}, "memory": {}}
     convolutional = set()
     for path in models:
         start = time.perf_counter()
@@ -178,6 +201,7 @@ def main() -> None:
         tables["jobs"][path.stem] = throughput(path, compiled, options.batch, options.jobs, options.rounds)
         tables["single"][path.stem] = single(path, compiled, options.rounds)
         tables["decode"][path.stem] = decoding(compiled, options.rounds)
+        tables["timing"][path.stem] = timing(path, compiled, options.batch, options.rounds)
         tables["memory"][path.stem] = memory(kept, options.batch)
         print(f"{path.stem}: measured in {time.perf_counter() - start:.0f} s", file=sys.stderr)
     ratios = ["x xnnpack", "x reference"]
@@ -187,6 +211,12 @@ def main() -> None:
     }
     show("one sample at a time: ms", tables["single"], [], convolutional)
     show("decoding a command stream, and by million weights", tables["decode"], [], convolutional)
+    show(
+        f"the timing model: ms, and share of decoding and a batch of {options.batch}",
+        tables["timing"],
+        [],
+        convolutional,
+    )
     show("peak memory: MiB", tables["memory"], [], convolutional)
     if options.json:
         options.json.write_text(json.dumps({"tables": tables, "geometric means": means}, indent=1))

@@ -187,10 +187,11 @@ def _one(index: int, **changes: float) -> Memories:
 def _bytes_alone(*arguments: object) -> traffic.Access:
     """`traffic._access` for a memory whose rows have no ends: bytes in whole beats."""
     feature_map, rows_, columns, channels, beat_bytes, brick = arguments
-    count = 0
-    for low, high in channels:
-        depth = -(-(high - low) // 16) * brick if feature_map.bricks else high - low
-        count += depth * sum(b - a for a, b in rows_) * sum(b - a for a, b in columns) * feature_map.dtype.itemsize
+    plane = math.prod(sum(part.length * part.count for part in axis) for axis in (rows_, columns))
+    depth = sum(
+        part.count * (-(-part.length // 16) * brick if feature_map.bricks else part.length) for part in channels
+    )
+    count = plane * depth * feature_map.dtype.itemsize
     return traffic.linear(feature_map.region, count, beat_bytes)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,10 @@ class FeatureMap:
 
     def extent(self) -> tuple[int, int]:
         """First byte of the feature map in its region, and the byte after its last."""
+        return self._extent
+
+    @cached_property
+    def _extent(self) -> tuple[int, int]:
         spans = list(self.spans())
         return min(low for low, _ in spans), max(high for _, high in spans)
 

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -56,8 +58,8 @@ class BlockCycles:
 
 def clipped_block(operation: BlockOperation) -> tuple[int, int, int]:
     """OFM block, clipped to the OFM."""
-    h, w, c = (min(a, b) for a, b in zip(operation.block, operation.ofm.shape, strict=True))
-    return h, w, c
+    (height, width, depth), (rows, columns, channels) = operation.block, operation.ofm.shape
+    return min(height, rows), min(width, columns), min(depth, channels)
 
 
 def ifm_block_depth(operation: BlockOperation) -> int:
@@ -109,10 +111,16 @@ def output_cycles(operation: BlockOperation, accelerator: Accelerator) -> float:
         cycles = table[6] if kind is Kind.MAX_POOL else table[7]
     if operation.activation.lut is not None:
         return max(cycles, _TABLE_CYCLES / accelerator.cores)
-    limits = np.iinfo(operation.ofm.dtype)
-    if operation.activation.minimum > limits.min or operation.activation.maximum < limits.max:
+    lowest, highest = _limits(operation.ofm.dtype)
+    if operation.activation.minimum > lowest or operation.activation.maximum < highest:
         return max(cycles, _CLAMP_CYCLES[accelerator.macs])
     return cycles
+
+
+@lru_cache
+def _limits(dtype: np.dtype[Any]) -> tuple[int, int]:
+    limits = np.iinfo(dtype)
+    return int(limits.min), int(limits.max)
 
 
 def _micro_block(operation: Windowed, accelerator: Accelerator) -> tuple[int, int, int]:

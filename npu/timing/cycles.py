@@ -193,43 +193,46 @@ class PortTraffic:
 
     def __init__(self, memory: MemorySystem) -> None:
         self._memory = memory
-        self._beats = [[0, 0], [0, 0]]
-        self._bursts = [[0, 0], [0, 0]]
+        self._reads = [0, 0], [0, 0]
+        self._writes = [0, 0], [0, 0]
 
     def read(self, access: Access) -> None:
         """Counts a read."""
-        self._count(access, 0)
+        self._count(self._reads, access)
 
     def write(self, access: Access) -> None:
         """Counts a write."""
-        self._count(access, 1)
+        self._count(self._writes, access)
 
-    def _count(self, access: Access, direction: int) -> None:
+    def _count(self, traffic: tuple[list[int], list[int]], access: Access) -> None:
         port = self._memory.port_number(access.region)
-        self._beats[port][direction] += access.beats
-        self._bursts[port][direction] += access.bursts
+        traffic[0][port] += access.beats
+        traffic[1][port] += access.bursts
 
     @property
     def read_beats(self) -> tuple[int, int]:
         """Beats read by port."""
-        return self._beats[0][0], self._beats[1][0]
+        return self._reads[0][0], self._reads[0][1]
 
     @property
     def write_beats(self) -> tuple[int, int]:
         """Beats written by port."""
-        return self._beats[0][1], self._beats[1][1]
+        return self._writes[0][0], self._writes[0][1]
 
     @property
     def read_bursts(self) -> tuple[int, int]:
         """Bursts read by port."""
-        return self._bursts[0][0], self._bursts[1][0]
+        return self._reads[1][0], self._reads[1][1]
 
     @property
     def write_bursts(self) -> tuple[int, int]:
         """Bursts written by port."""
-        return self._bursts[0][1], self._bursts[1][1]
+        return self._writes[1][0], self._writes[1][1]
 
     def busy(self) -> float:
         """Returns the cycles of the busier port."""
-        ports = zip(self._memory.ports, self._beats, self._bursts, strict=True)
-        return max(port.busy((b[0], b[1]), (n[0], n[1]), self._memory.beat_bytes) for port, b, n in ports)
+        (beats, bursts), (written, write_bursts), memory = self._reads, self._writes, self._memory
+        return max(
+            port.busy((beats[at], written[at]), (bursts[at], write_bursts[at]), memory.beat_bytes)
+            for at, port in enumerate(memory.ports)
+        )

@@ -105,11 +105,14 @@ class AxiPort:
 
         A burst occupies its direction for its beats, at least for its part of the latency of the bursts in flight.
         """
-        limits = (self.read_latency, self.outstanding_reads), (self.write_latency, self.outstanding_writes)
-        longest = sum(beats) * beat_bytes / self.bytes_per_cycle
-        for count, number, (latency, outstanding) in zip(beats, bursts, limits, strict=True):
-            longest = max(longest, count, (number * latency + count) / outstanding)
-        return longest
+        (read, written), (reads, writes) = beats, bursts
+        return max(
+            (read + written) * beat_bytes / self.bytes_per_cycle,
+            read,
+            (reads * self.read_latency + read) / self.outstanding_reads,
+            written,
+            (writes * self.write_latency + written) / self.outstanding_writes,
+        )
 
 
 @dataclass(frozen=True)

@@ -23,23 +23,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
-import numpy as np
-
-from hil.core.arrays import Array
 from hil.npu.accelerator import Accelerator
 from hil.npu.stream.feature_map import BRICK, FeatureMap
 from hil.npu.stream.operations import BlockOperation, Convolution, Elementwise, Kind, Range, Windowed
 from hil.npu.timing.block_cycles import SUB_KERNEL, clipped_block, ifm_block_depth
-
-BURST_BYTES = 64
-"""Longest burst, and the alignment at which longer ones are split: MAX_BEATS of AXI_LIMIT as Arm's driver sets it."""
+from hil.npu.timing.bus_words import BURST_BYTES, REMEMBERED, Layout, Spans, Steps, bus_words
 
 _HALF_BRICK_MACS = 64
 """Largest NPU that reads half a brick; inferred from an FVP's read beats of a network with 4 and 8 channels."""
-
-Spans = list[tuple[int, int]]
-"""Ranges along one axis (end excluded)."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +69,15 @@ def feature_map_reads(operation: BlockOperation, accelerator: Accelerator) -> It
         half = accelerator.macs <= _HALF_BRICK_MACS and ifm.shape[2] <= BRICK // 2
         brick = BRICK // 2 if half else BRICK
         spans = _spans(ifm.shape[2], depth)
-        yield _access(ifm, rows, columns, spans, width, brick) * passes, len(rows) * len(columns) * len(spans) * passes
+        blocks = _number(rows) * _number(columns) * _number(spans)
+        yield _access(ifm, rows, columns, spans, width, brick) * passes, blocks * passes
         return
     second = operation.ifm2 if isinstance(operation, Elementwise) else None
     for feature_map in (ifm, second):
         if feature_map is not None:
             rows, columns, spans = (_spans(length, step) for length, step in zip(feature_map.shape, block, strict=True))
             access = _access(feature_map, rows, columns, spans, width, BRICK)
-            yield access, len(rows) * len(columns) * len(spans)
+            yield access, _number(rows) * _number(columns) * _number(spans)
 
 
 def writes(operation: BlockOperation, accelerator: Accelerator) -> Access:
@@ -116,81 +110,59 @@ def _passes(operation: Windowed) -> int:
     return -(-operation.ofm.shape[2] // clipped_block(operation)[2])
 
 
+@lru_cache(REMEMBERED)
 def _spans(length: int, step: int) -> Spans:
-    return [(first, min(first + step, length)) for first in range(0, length, step)]
+    """An axis of `length` in parts of `step`."""
+    whole, rest = divmod(length, step)
+    parts = Steps(0, step, step, whole), Steps(length - rest, rest, rest, 1)
+    return tuple(part for part in parts if part.length and part.count)
+
+
+def _number(spans: Spans) -> int:
+    return sum(part.count for part in spans)
 
 
 def _windows(operation: Windowed, axis: int) -> Spans:
     """Rows (axis 0) or columns (1) of the IFM under each OFM block and sub-kernel."""
     kernel, padding = operation.kernel, operation.padding
-    size, stride, dilation, before = (
+    window = (
         (kernel.height, kernel.stride_y, kernel.dilation_y, padding.top),
         (kernel.width, kernel.stride_x, kernel.dilation_x, padding.left),
     )[axis]
     scale = 2 if operation.upscale else 1
-    length, found = operation.ifm.shape[axis] * scale, []
-    for first, end in _spans(operation.ofm.shape[axis], clipped_block(operation)[axis]):
-        for left, right in _spans(size, max(1, SUB_KERNEL // dilation)):
+    return _under(operation.ifm.shape[axis], operation.ofm.shape[axis], clipped_block(operation)[axis], scale, window)
+
+
+@lru_cache(REMEMBERED)
+def _under(ifm: int, ofm: int, block: int, scale: int, window: tuple[int, int, int, int]) -> Spans:
+    """Parts of an axis of `ifm` under the blocks of one of `ofm`: windows of size, stride, dilation, padding before."""
+    size, stride, dilation, before = window
+    found: list[Steps] = []
+    reach = max(1, SUB_KERNEL // dilation)
+    for left in range(0, size, reach):
+        right = min(left + reach, size) - 1
+        for first in range(0, ofm, block):
+            last = min(first + block, ofm) - 1
             low = max(0, first * stride - before + left * dilation) // scale
-            high = -(-min(length, (end - 1) * stride - before + (right - 1) * dilation + 1) // scale)
+            high = -(-min(ifm * scale, last * stride - before + right * dilation + 1) // scale)
             if high > low:
-                found.append((low, high))
-    return found
+                _append(found, low, high - low)
+    return tuple(found)
+
+
+def _append(spans: list[Steps], first: int, length: int) -> None:
+    """Adds a part to `spans`: to the last steps if it is the next of them."""
+    if spans and spans[-1].length == length:
+        start, _, step, count = spans[-1]
+        if count == 1 or first == start + count * step:
+            spans[-1] = Steps(start, length, (first - start) // count, count + 1)
+            return
+    spans.append(Steps(first, length, 0, 1))
 
 
 def _access(
     feature_map: FeatureMap, rows: Spans, columns: Spans, channels: Spans, beat_bytes: int, brick: int
 ) -> Access:
     """Counts the beats and bursts of all blocks, the product of the three axes; bricks count as `brick` channels."""
-    starts, times = _row_starts(feature_map, rows)
-    at, count = _residues(starts, times)
-    beats = bursts = 0
-    for offsets, length in _runs(feature_map, columns, channels, brick):
-        inner, often = _residues(offsets, np.ones_like(offsets))
-        first, total = at[:, None] + inner, count[:, None] * often
-        beats += int(((first % beat_bytes + (length + beat_bytes - 1)) // beat_bytes * total).sum())
-        bursts += int(((first % BURST_BYTES + (length + BURST_BYTES - 1)) // BURST_BYTES * total).sum())
-    return Access(feature_map.region, beats, bursts)
-
-
-def _residues(addresses: Array, times: Array) -> tuple[Array, Array]:
-    """Distinct places of `addresses` in a burst, and how often each occurs; beats and bursts follow from these."""
-    counts = np.bincount(addresses % BURST_BYTES, times, BURST_BYTES).astype(np.int64)
-    found = np.flatnonzero(counts)
-    return found, counts[found]
-
-
-def _row_starts(feature_map: FeatureMap, rows: Spans) -> tuple[Array, Array]:
-    """Addresses of the rows that `rows` name, as if all were in the left tiles, and how often each is named."""
-    named = np.zeros(feature_map.shape[0] + 1, np.int64)
-    np.add.at(named, [low for low, _ in rows], 1)
-    np.add.at(named, [high for _, high in rows], -1)
-    times = np.cumsum(named)[:-1]
-    at = np.arange(feature_map.shape[0]) * feature_map.strides[0] + feature_map.address
-    for tile in feature_map.tiles:
-        if tile.left == 0:
-            at[tile.top : tile.bottom] = tile.address + np.arange(tile.bottom - tile.top) * feature_map.strides[0]
-    return at[times > 0], times[times > 0]
-
-
-def _runs(feature_map: FeatureMap, columns: Spans, channels: Spans, brick: int) -> Iterator[tuple[Array, int]]:
-    """Yields the runs of a row of all blocks by length in bytes, as offsets from the row's first byte."""
-    size, (_, stride_x, stride_c) = feature_map.dtype.itemsize, feature_map.strides
-    parts: dict[int, list[int]] = {}
-    for low, high in channels:
-        if feature_map.bricks:
-            stride_x = BRICK * size
-            bricks = range(low // BRICK, -(-high // BRICK))
-            parts.setdefault(brick * size, []).extend(index * stride_c for index in bricks)
-        else:
-            parts.setdefault((high - low) * size, []).append(low * size)
-    widths: dict[int, list[int]] = {}
-    for left, right in columns:
-        widths.setdefault(right - left, []).append(left * stride_x)
-    for length, offsets in parts.items():
-        for width, lefts in widths.items():
-            places = np.add.outer(offsets, lefts).ravel()
-            if stride_x == length:  # The pixels of the row are adjacent.
-                yield places, width * length
-            else:
-                yield np.add.outer(places, np.arange(width) * stride_x).ravel(), length
+    counts = bus_words(Layout.of(feature_map, brick), rows, columns, channels, beat_bytes)
+    return Access(feature_map.region, *counts)

@@ -65,6 +65,94 @@ def test_beats_are_the_words_that_each_row_touches(shape, address, wider, taller
     assert (written.beats, written.bursts) == (_touched(strided, 8), _touched(strided, 64))
 
 
+@st.composite
+def _operations(draw) -> Windowed:
+    """A pool with any block, kernel, stride, padding, upscaling, format and tiles."""
+    ofm = draw(st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 40)))
+    height, width, top, left = (draw(st.integers(*limits)) for limits in ((1, 11), (1, 11), (0, 2), (0, 2)))
+    stride_y, stride_x, dilation = (draw(st.integers(1, most)) for most in (3, 3, 2))
+    upscale = draw(st.sampled_from(Upscale))
+    axes = [
+        ((count - 1) * stride + (size - 1) * dilation + 1 - before - draw(st.integers(0, 1))) // (2 if upscale else 1)
+        for count, stride, size, before in zip(ofm, (stride_y, stride_x), (height, width), (top, left), strict=False)
+    ]
+    ifm = max(1, axes[0]), max(1, axes[1]), ofm[2]
+    maps = []
+    for shape in (ifm, ofm):
+        bricks = draw(st.booleans())
+        made = _map(
+            shape, draw(st.integers(0, 99)), None if bricks else shape[2] + draw(st.integers(0, 9)), None, bricks
+        )
+        cut = draw(st.integers(1, shape[0]))
+        tiles = (Tile(0, cut, 0, shape[1], made.address),)
+        if cut < shape[0]:
+            tiles += (Tile(cut, shape[0], 0, shape[1], draw(st.integers(5000, 5099))),)
+        maps.append(replace(made, tiles=tiles, dtype=np.dtype(draw(st.sampled_from(("int8", "int16"))))))
+    block = draw(st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from((8, 16, 24, 32))))
+    pool = _pool(*maps, block)
+    kernel = Kernel(height, width, stride_y, stride_x, dilation, dilation)
+    return replace(pool, kernel=kernel, padding=Padding(top, left), upscale=upscale)
+
+
+def _parts(length, step):
+    return [range(first, min(first + step, length)) for first in range(0, length, step)]
+
+
+def _parts_under(operation, axis, step):
+    """Rows (axis 0) or columns of the IFM under each part of the OFM's axis and of the kernel, element by element."""
+    kernel = operation.kernel
+    size, stride, before = (
+        (kernel.height, kernel.stride_y, operation.padding.top),
+        (kernel.width, kernel.stride_x, operation.padding.left),
+    )[axis]
+    scale = 2 if operation.upscale else 1
+    length, dilation = operation.ifm.shape[axis], kernel.dilation_y
+    for outputs in _parts(operation.ofm.shape[axis], step):
+        for elements in _parts(size, 8 // dilation):
+            first = outputs[0] * stride - before + elements[0] * dilation
+            last = outputs[-1] * stride - before + elements[-1] * dilation
+            places = [at // scale for at in range(max(0, first), min(length * scale - 1, last) + 1)]
+            if places:
+                yield range(places[0], places[-1] + 1)
+
+
+def _words(feature_map, rows, columns, channels, word):
+    """Words of `word` bytes that each run of each block touches, of a map without neighbours in a burst."""
+    size, (stride_y, stride_x, stride_c) = feature_map.dtype.itemsize, feature_map.strides
+    total = 0
+    for y in (y for part in rows for y in part):
+        tile = next(tile for tile in feature_map.tiles if tile.top <= y < tile.bottom)
+        row = tile.address + (y - tile.top) * stride_y
+        for xs, depths in ((xs, depths) for xs in columns for depths in channels):
+            if feature_map.bricks:
+                bricks = range(depths[0] // 16, depths[-1] // 16 + 1)
+                runs = [(row + brick * stride_c + 16 * size * xs[0], 16 * size * len(xs)) for brick in bricks]
+            elif stride_x == len(depths) * size:
+                runs = [(row + xs[0] * stride_x + depths[0] * size, stride_x * len(xs))]
+            else:
+                runs = [(row + x * stride_x + depths[0] * size, len(depths) * size) for x in xs]
+            total += sum((start + length - 1) // word - start // word + 1 for start, length in runs)
+    return total
+
+
+@settings(max_examples=300, deadline=None)
+@given(_operations(), st.sampled_from(ALL))
+def test_beats_and_bursts_are_those_of_each_run_of_each_block(operation, accelerator):
+    ifm, ofm = operation.ifm, operation.ofm
+    height, width, depth = (min(a, b) for a, b in zip(operation.block, ofm.shape, strict=True))
+    rows, columns = ([*_parts_under(operation, axis, step)] for axis, step in ((0, height), (1, width)))
+    channels = _parts(ifm.shape[2], depth)
+    ((read, blocks),) = feature_map_reads(operation, accelerator)
+    if not (ifm.bricks and accelerator.macs <= 64 and ifm.shape[2] <= 8):  # Half bricks have a test of their own.
+        assert read.beats == _words(ifm, rows, columns, channels, accelerator.beat_bytes)
+        assert read.bursts == _words(ifm, rows, columns, channels, 64)
+    assert blocks == len(rows) * len(columns) * len(channels)
+    parts = [_parts(length, step) for length, step in zip(ofm.shape, (height, width, depth), strict=True)]
+    written = writes(operation, accelerator)
+    assert written.beats == _words(ofm, *parts, accelerator.beat_bytes)
+    assert written.bursts == _words(ofm, *parts, 64)
+
+
 def test_a_network_of_narrow_strided_pools_costs_a_beat_a_pixel():
     """A transpose by pools: 12 x 3 bytes at a stride of 40 are 12 beats or more, not the 5 of 36 adjacent bytes."""
     pools = [_pool(_map((12, 1, 3), 3 * n, 3, 40), _map((12, 1, 3), 36 * n, 3)) for n in range(8)]
