@@ -29,7 +29,7 @@ from hil.harness.vela.other_versions import OtherVela
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.program import Program
 from hil.npu.stream.operations import BlockOperation
-from hil.npu.timing import block_cycles, traffic
+from hil.npu.timing import block_cycles, operation_cycles, traffic
 from hil.npu.timing import cycles as model
 from hil.npu.timing.memory_system import MemorySystem
 from hil.npu.vela_output import NpuOperator, read_compiled
@@ -211,8 +211,10 @@ EFFECTS: dict[str, tuple[Memories, Callable[[], AbstractContextManager[object]]]
     "half bricks": (_same, lambda: patch.object(traffic, "_HALF_BRICK_MACS", 0)),
     "output unit's groups of 8": (_same, lambda: patch.object(block_cycles, "OUTPUT_GROUP", 1)),
     "overlap of independent operations": (_same, lambda: patch.object(model, "_reads_output", lambda *_: True)),
-    "wait for the last block": (_same, lambda: patch.object(model, "_drain", lambda *_: 0)),
-    "first read of the IFM": (_same, lambda: patch.object(model, "_fill", lambda *_: 0)),
+    "first read while the one before computes": (_same, lambda: patch.object(model, "_idle", lambda *_: 0)),
+    "DMAs through the same ports": (_same, lambda: patch.object(model, "beside", lambda timing, *_: timing)),
+    "wait for the last block": (_same, lambda: patch.object(operation_cycles, "_drain", lambda *_: 0)),
+    "first read of the IFM": (_same, lambda: patch.object(operation_cycles, "_fill", lambda *_: 0)),
 }
 """Effects by name: how to turn one off in the memories, or in the model.
 

@@ -100,7 +100,7 @@ class AxiPort:
             outstanding_writes=adapter.writes,
         )
 
-    def busy(self, beats: tuple[int, int], bursts: tuple[int, int], beat_bytes: int) -> float:
+    def busy(self, beats: tuple[float, float], bursts: tuple[float, float], beat_bytes: int) -> float:
         """Returns the cycles of reads and writes, each as beats and bursts.
 
         A burst occupies its direction for its beats, at least for its part of the latency of the bursts in flight.

@@ -92,9 +92,9 @@ def test_a_sweep_says_in_which_memories_its_error_was_found() -> None:
     npus = [VelaSettings("ethos-u55-128"), VelaSettings("ethos-u55-128", system_config="Ethos_U55_No_Adapters")]
     rows = [SweepRow(place, npu, "failed") for place, npu in enumerate((*npus, VelaSettings("ethos-u65-256")))]
     assert remarks(rows)[1:4] == [
-        "cycles of ethos-u55-128: modelled: -3.1 % to -0.1 % against Arm's FVP, on 4 networks in Shared_Sram with "
+        "cycles of ethos-u55-128: modelled: -3.0 % to -0.3 % against Arm's FVP, on 4 networks in Shared_Sram with "
         "Ethos_U55_High_End_Embedded",
-        "cycles of ethos-u55-128: modelled: -1.6 % to +1.0 % against Arm's FVP, on 4 networks in Shared_Sram with "
+        "cycles of ethos-u55-128: modelled: -2.0 % to +0.2 % against Arm's FVP, on 4 networks in Shared_Sram with "
         "Ethos_U55_No_Adapters",
         "cycles of ethos-u65-256: modelled, never compared with the FVP",
     ]

@@ -10,7 +10,7 @@ import pytest
 
 from hil.core.errors import BadInputError
 from hil.core.npu_config import NpuConfig
-from hil.npu.stream.operations import Kind
+from hil.npu.stream.operations import BlockOperation, Kind
 from hil.npu.timing.cycles import cycles
 from hil.npu.timing.memory_system import MemorySystem, check_memories
 from hil.npu.vela_output import read_compiled
@@ -137,3 +137,17 @@ def test_memory_systems(tmp_path: Path):
     ):
         with pytest.raises(BadInputError):
             MemorySystem.of(NpuConfig("ethos-u55-128", mode, system, text))
+
+
+def test_the_first_read_hides_behind_an_operation_that_computes(shared_models, vela):
+    """Layers of MicroNet-M in several streams: each reads the IFM of the one before, whose OFM it does not need."""
+    timing = _timing(vela((shared_models / "kws_micronet_m.tflite").read_bytes(), "ethos-u55-64"))
+    blocks = [one for one in timing.per_operation if isinstance(one.operation, BlockOperation)]
+    first = {False: [], True: []}
+    for before, one in itertools.pairwise(blocks):
+        same = one.operation.ifm == before.operation.ifm and one.start == before.end
+        if before.compute > before.transfer + 300 and one.operation.kind is Kind.CONV:
+            first[same].append(one.fill)
+    assert first[True]
+    assert not any(first[True]), "read ahead"
+    assert all(first[False]), "after the operation that writes its IFM, or after a wait"

@@ -13,8 +13,9 @@ from hil.core.npu_config import NpuConfig
 from hil.npu.accelerator import ALL, Accelerator
 from hil.npu.stream.feature_map import FeatureMap, Tile
 from hil.npu.stream.operations import Activation, Kernel, Kind, Padding, Range, Rounding, Upscale, Windowed
-from hil.npu.timing.cycles import _block_operation
 from hil.npu.timing.memory_system import TIMING_ADAPTERS, MemorySystem
+from hil.npu.timing.operation_cycles import beside, block_operation
+from hil.npu.timing.timing import OperationTiming
 from hil.npu.timing.traffic import feature_map_reads, writes
 
 U55 = Accelerator.from_name("ethos-u55-128")
@@ -217,8 +218,8 @@ def test_a_faster_memory_never_costs_cycles(shape, bricks, accelerator):
         replace(slow, ports=(replace(first, outstanding_reads=32, outstanding_writes=32), second)),
         slow.without_adapters(),
     ]
-    cycles = _block_operation(pool, accelerator, slow, 0).cycles
-    assert all(_block_operation(pool, accelerator, memory, 0).cycles <= cycles for memory in memories)
+    cycles = block_operation(pool, accelerator, slow, 0).cycles
+    assert all(block_operation(pool, accelerator, memory, 0).cycles <= cycles for memory in memories)
 
 
 @settings(max_examples=60)
@@ -229,7 +230,7 @@ def test_fewer_elements_never_cost_cycles(shape, kernel):
     def cycles(height):
         ifm = (height + kernel - 1, shape[1] + kernel - 1, shape[2])
         pool = _pool(_map(ifm), _map((height, *shape[1:])), (4, 4, 16), kernel)
-        return _block_operation(pool, U55, memory, 0).cycles
+        return block_operation(pool, U55, memory, 0).cycles
 
     assert cycles(shape[0]) <= cycles(shape[0] + 4)
 
@@ -240,3 +241,35 @@ def test_fewer_weights_never_cost_cycles(length, more):
     short, long = Range(0, 0, length), Range(0, 0, length + more)
     times = [flash.busy((-(-r.length // 8), 0), (-(-r.length // 64), 0), 8) for r in (short, long)]
     assert times[0] <= times[1]
+
+
+def _running(start, beats, kind=Kind.MAX_POOL, compute=0, fill=0):
+    """An operation or DMA that reads and writes `beats` of SRAM."""
+    pool = replace(_pool(_map((1, 1, 1)), _map((1, 1, 1))), kind=kind)
+    read, written = beats
+    transfer = read + written
+    counts = (read, 0), (written, 0)
+    return OperationTiming(pool, start, start + fill + max(compute, transfer), compute, transfer, *counts, fill)
+
+
+_BEATS = st.tuples(st.integers(0, 4000), st.integers(0, 4000))
+
+
+@given(_BEATS, st.lists(st.tuples(st.integers(0, 99), st.integers(1, 3000)), max_size=6), st.integers(0, 9000))
+def test_an_operation_waits_for_the_words_of_dmas_beside_it(beats, copies, compute):
+    memory = MemorySystem.of(NpuConfig())
+    alone, dmas, at = _running(0, beats, compute=compute), [], 0
+    for gap, written in copies:
+        dmas.append(_running(at + gap, (0, written)))
+        at = dmas[-1].end
+    shared = beside(alone, dmas, 0, memory)
+    meanwhile = sum(max(0, min(shared.end, dma.end) - dma.start) for dma in dmas)  # one word a cycle
+    words = sum(beats) + min(meanwhile, sum(beats))
+    assert shared.end == max(alone.end, words)  # SRAM takes one word a cycle, of both together
+    assert beside(alone, dmas, 0, memory.without_adapters()).end <= shared.end
+
+
+def test_a_dma_that_is_over_or_starts_later_costs_nothing():
+    alone, memory = _running(1000, (500, 500)), MemorySystem.of(NpuConfig())
+    assert beside(alone, [_running(0, (0, 1000)), _running(2000, (0, 1000))], 0, memory) == alone
+    assert beside(alone, [_running(0, (0, 1001))], 1, memory) == alone, "those before the first are over"
