@@ -10,6 +10,6 @@ compiles and profiles · `compiled_profile` profiles a Vela output, `layer_rows`
 what Vela says of it · `charges` cycles of the timeline by operation · `ownership` operations by layer · `live_memory`
 SRAM in use · `weight_figures` encoded weights · `cpu_reasons` operators on the CPU and why · `columns`, `totals`,
 `text_report`, `csv_file`, `stored_profile` (JSON), `page`, `drawings`, `picture` the forms · `comparison` two profiles
-· `trace_events` a file for Perfetto · `npu_settings`, `modelled_cost`, `modelled_cycles`, `cycles_child` other settings
+· `trace_events` a file for Perfetto · `npu_settings`, `modelled_cost`, `modelled_cycles` other settings
 and their cost · `changes` what would move the cycles · `sweep`, `sweep_table` every accelerator and memory
 """

@@ -8,14 +8,12 @@ Several at a time (`costs`) have a process of Vela's each, and come as they are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from queue import SimpleQueue
 
 from hil.core.errors import BadInputError, CompileError
-from hil.core.npu_config import NpuConfig
-from hil.core.worker import Worker
 from hil.harness.compute import usable_cores
 from hil.harness.profile.layer_rows import constants_in_sram
 from hil.harness.profile.modelled_cycles import modelled_cycles
@@ -57,18 +55,12 @@ Outcome = ModelledCost | str
 """A cost, or the reason for which there is none."""
 
 
-def modelled_cost(
-    int8: bytes,
-    settings: VelaSettings,
-    name: str,
-    ask: AskVela | None = None,
-    cycles_of: Callable[[bytes, NpuConfig], int] = modelled_cycles,
-) -> ModelledCost:
+def modelled_cost(int8: bytes, settings: VelaSettings, name: str, ask: AskVela | None = None) -> ModelledCost:
     """Compiles, by `ask`, and models; raises as `hil.harness.vela.compiler.compile_model`."""
     compiled = compile_model(int8, settings, name=name, ask=ask, mapped=False)
     summary, in_sram = compiled.summary, constants_in_sram(MemorySystem.of(settings))
     return ModelledCost(
-        cycles_of(compiled.model, settings),
+        modelled_cycles(compiled.model, settings),
         summary.clock_hz,
         summary.sram_bytes + in_sram * summary.read_only_bytes,
         summary.dram_bytes,
@@ -78,40 +70,20 @@ def modelled_cost(
     )
 
 
-class _CostProcesses:
-    """A process of Vela's and one of the timing model, for one setting at a time."""
-
-    def __init__(self) -> None:
-        self._vela, self._timing = VelaProcess(), Worker("hil.harness.profile.cycles_child:model_in_child")
-
-    def cost(self, one: Setting, name: str) -> ModelledCost:
-        """As `modelled_cost`, in these processes."""
-        return modelled_cost(one.int8, one.settings, name, self._vela.ask, self._cycles)
-
-    def _cycles(self, compiled: bytes, npu: NpuConfig) -> int:
-        answer, _ = self._timing.request(vars(npu.plain), [compiled])
-        return int(answer["cycles"])
-
-    def close(self) -> None:
-        """Ends both."""
-        self._vela.close()
-        self._timing.close()
-
-
 def costs(wanted: Sequence[Setting], name: str, jobs: int = 0) -> Iterator[tuple[int, Outcome]]:
     """Yields the place of each of `wanted` and its outcome, in the order in which they are done.
 
     `jobs` processes of Vela work at a time, by default one for each core.
     """
-    processes: SimpleQueue[_CostProcesses] = SimpleQueue()
-    made = [_CostProcesses() for _ in range(min(jobs or usable_cores(), len(wanted)))]
+    processes: SimpleQueue[VelaProcess] = SimpleQueue()
+    made = [VelaProcess() for _ in range(min(jobs or usable_cores(), len(wanted)))]
     for process in made:
         processes.put(process)
 
     def model(one: Setting) -> Outcome:
         process = processes.get()
         try:
-            return process.cost(one, name)
+            return modelled_cost(one.int8, one.settings, name, process.ask)
         except (BadInputError, CompileError) as error:
             return str(error.args[0])
         finally:
