@@ -177,9 +177,9 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Measures the models named on the command line and prints the tables."""
+    options = arguments()
     if any(os.environ.get(name) != "1" for name in THREADS):  # Libraries read these when they are loaded.
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | dict.fromkeys(THREADS, "1"))
-    options = arguments()
     if options.peak:
         print_peak(options.peak, options.batch)
         return

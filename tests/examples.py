@@ -21,7 +21,7 @@ UNDERSTOOD = {"Path": "from pathlib import Path", "np": "import numpy as np", "p
 """Names that every reader knows, and how they are imported."""
 FLOORS = ("core", "npu", "fvp", "targets", "harness")
 _CALL = re.compile(r"^(with |for .+ in |return |await )?(\w[\w, .]* = )?[\w.]+\(", re.MULTILINE)
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Example:
 
 def docstring_examples(root: Path) -> Iterator[Example]:
     """Every indented block of a docstring that is meant as Python and no doctest."""
-    for path in _sources(root):
+    for path in sources(root):
         name = _module(root, path)
         for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, _DOCUMENTED) and (text := ast.get_docstring(node, clean=False)):
+            if isinstance(node, DOCUMENTED) and (text := ast.get_docstring(node, clean=False)):
                 start = node.body[0].lineno
                 margin = 0 if isinstance(node, ast.Module) else node.col_offset + 4
                 for offset, code in _blocks(text, margin):
@@ -86,14 +86,15 @@ def checkable(example: Example) -> str:
 
 def doctest_modules(root: Path) -> list[str]:
     """Names of the modules that have doctests."""
-    return [_module(root, path) for path in _sources(root) if ">>> " in path.read_text()]
+    return [_module(root, path) for path in sources(root) if ">>> " in path.read_text()]
 
 
 def _module(root: Path, path: Path) -> str:
     return ".".join(("hil", *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
 
 
-def _sources(root: Path) -> Iterator[Path]:
+def sources(root: Path) -> Iterator[Path]:
+    """The modules of all floors."""
     for floor in FLOORS:
         yield from sorted((root / floor).rglob("*.py"))
 
@@ -192,24 +193,3 @@ def _bound_at_top(body: list[ast.stmt]) -> Iterator[str]:
             yield from _bound_at_top(node.body)
         else:
             yield from _bound(node)
-
-
-def command_lines(root: Path, pages: Iterable[Path]) -> Iterator[tuple[str, list[str]]]:
-    """(place, words) of each `hil` command on pages and in docstrings' blocks, without comments and what follows."""
-    for page in pages:
-        text = page.read_text()
-        blocks = [(line, block) for line, language, block in fences(text) if language in ("", "console", "sh")]
-        quoted = [(text[: found.start()].count("\n") + 1, found[1]) for found in re.finditer(r"`(hil [^`]+)`", text)]
-        for start, block in (*blocks, *quoted):
-            yield from _commands(f"{page.relative_to(root)}:{start}", block)
-    for path in _sources(root):
-        for text in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(text, _DOCUMENTED) and (docstring := ast.get_docstring(text)):
-                yield from _commands(str(path.relative_to(root)), docstring)
-
-
-def _commands(place: str, block: str) -> Iterator[tuple[str, list[str]]]:
-    for line in block.replace("\\\n", " ").splitlines():
-        if found := re.match(r"\s*(?:\$ )?hil ([a-z].*)", line):
-            command = re.split(r"\s{2,}|\s#|[;|>]|&&", found[1])[0]
-            yield place, command.split()

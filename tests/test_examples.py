@@ -1,4 +1,4 @@
-"""Examples in docstrings and pages are right: doctests give what they say, types fit, commands have their options."""
+"""Examples in docstrings and pages are right: doctests give what they say, types fit."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ import importlib
 import re
 from pathlib import Path
 
-import click
 import pytest
-import typer
 from mypy import api
 
-from hil.harness.cli import app
-from tests.examples import FLOORS, checkable, command_lines, docstring_examples, doctest_modules, page_examples
+from tests.examples import FLOORS, checkable, docstring_examples, doctest_modules, page_examples
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -73,23 +70,3 @@ def _mypy(folder: Path, files: list[str]) -> tuple[str, str, int]:
 @pytest.mark.parametrize("module", doctest_modules(ROOT))
 def test_doctests_give_what_they_say(module: str) -> None:
     assert doctest.testmod(importlib.import_module(module)).failed == 0
-
-
-def test_commands_in_pages_and_docstrings_have_their_options() -> None:
-    lines = [*command_lines(ROOT, PAGES)]
-    assert len(lines) > 50
-    assert not [f"{place}: hil {' '.join(words)}: {why}" for place, words in lines if (why := _unknown(words))]
-
-
-def _unknown(words: list[str]) -> str:
-    """The first word that the command line has not, empty if it has all."""
-    command: click.Command = typer.main.get_command(app)
-    for word in words:
-        if isinstance(command, click.Group) and not word.startswith("-"):
-            if word not in command.commands:
-                return f"no command {word}"
-            command = command.commands[word]
-        options = {name for given in command.params for name in (*given.opts, *given.secondary_opts)} | {"--help"}
-        if word.startswith("-") and word.partition("=")[0] not in options:
-            return f"no option {word}"
-    return ""

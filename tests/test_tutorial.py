@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hil.fvp.inference.firmware import Firmware
-from tests.support.page_session import PageCommand, difference, page_steps, run_page
+from tests.support.page_session import ShownCommand, difference, page_steps, run_page
 
 PAGE = Path(__file__).parents[1] / "docs" / "tutorial.md"
 
@@ -27,7 +27,7 @@ def test_the_tutorial_prints_what_it_shows(tmp_path: Path, runner: Firmware) -> 
         told = f"$ {turn.command}\n{turn.out}\n{turn.err}"
         assert not turn.code, told
         assert not turn.difference, f"{turn.difference}\n{told}"
-    assert len(turns) == sum(isinstance(step, PageCommand) for step in page_steps(PAGE.read_text()))
+    assert len(turns) == sum(isinstance(step, ShownCommand) for step in page_steps(PAGE.read_text()))
 
 
 SHOWN = """\

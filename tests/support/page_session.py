@@ -4,7 +4,7 @@
         assert not turn.difference, turn.difference
 
 A fenced block of Python below a line that ends in a file's name ("`train.py`:") is that file.  In another block, a line
-that begins with "$ " is a command, and the lines below it are what it prints on stdout, where "..." stands for anything.
+that begins with "$ " is a command, and the lines below it are what it prints on stdout; "..." there is anything.
 Numbers may differ as trainings on two CPUs differ: by a fifth, or by 15 in the last digit of a decimal, also in sign.
 """
 
@@ -34,7 +34,7 @@ class PageFile:
 
 
 @dataclass(frozen=True)
-class PageCommand:
+class ShownCommand:
     """A command, and the lines that the page shows below it."""
 
     command: str
@@ -52,10 +52,10 @@ class Turn:
     difference: str
 
 
-def page_steps(text: str) -> list[PageFile | PageCommand]:
+def page_steps(text: str) -> list[PageFile | ShownCommand]:
     """Returns the files and commands of a page, in its order."""
     lines = text.splitlines()
-    found: list[PageFile | PageCommand] = []
+    found: list[PageFile | ShownCommand] = []
     for start, language, block in fences(text):
         named = _FILE.search(next((line for line in reversed(lines[: start - 2]) if line.strip()), ""))
         if language == "python" and named:
@@ -80,22 +80,22 @@ def run_page(page: Path, folder: Path, environment: Mapping[str, str]) -> list[T
     return [*_turns(steps, logs)]
 
 
-def _commands(block: str) -> Iterator[PageCommand]:
+def _commands(block: str) -> Iterator[ShownCommand]:
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, _, shown = part.partition("\n")
-        yield PageCommand(command, shown)
+        yield ShownCommand(command, shown)
 
 
-def _line(step: PageFile | PageCommand, log: Path) -> str:
+def _line(step: PageFile | ShownCommand, log: Path) -> str:
     if isinstance(step, PageFile):
         return f"cat > {step.name} <<'END_OF_FILE'\n{step.text}END_OF_FILE"
     return f"{{ {step.command}\n}} > {log}.out 2> {log}.err; code=$?; echo $code > {log}.code; [ $code = 0 ] || exit"
 
 
-def _turns(steps: Sequence[PageFile | PageCommand], logs: Path) -> Iterator[Turn]:
+def _turns(steps: Sequence[PageFile | ShownCommand], logs: Path) -> Iterator[Turn]:
     for number, step in enumerate(steps):
         code = logs / f"{number}.code"
-        if isinstance(step, PageCommand) and code.exists():
+        if isinstance(step, ShownCommand) and code.exists():
             out, err = ((logs / f"{number}.{name}").read_text() for name in ("out", "err"))
             yield Turn(step.command, int(code.read_text()), out, err, difference(step.shown, out))
 
