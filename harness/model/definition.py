@@ -54,7 +54,7 @@ class Model:
     budget: Budget = field(default_factory=Budget)
     """Limits that `budget` and `hil tree` check."""
     gates: Mapping[str, str] = field(default_factory=dict)
-    """Gates of figures against a baseline, such as `{"latency": "2 %", "flash": "off"}` (docs/results.md)."""
+    """Gates of figures against a baseline, such as `{"latency": "2 %", "flash": "off"}` (docs/results-database.md)."""
     metric: ModelMetric | Mapping[str, ModelMetric] | None = None
     """Accuracy: a name such as `"top1"` (docs/models.md), or a function of (outputs, labels), of which more is better.
 

@@ -77,8 +77,12 @@ def _section(node: ast.ClassDef) -> str:
 
 
 def _row(field: Field) -> str:
-    meaning = re.sub(r"docs/(\w+)\.md", r"[\1](\1.md)", field.meaning.replace("|", "\\|"))
+    meaning = re.sub(r"docs/([\w-]+)\.md", _link, field.meaning.replace("|", "\\|"))
     return f"| `{field.name}` | {field.default or 'required'} | {field.unit} | {meaning} |"
+
+
+def _link(page: re.Match[str]) -> str:
+    return f"[{page[1].replace('-', ' ')}]({page[1]}.md)"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from hil.harness.results.retention import Rule as Retention
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
-DOCS = Path(__file__).parents[3] / "docs" / "results.md"
+DOCS = Path(__file__).parents[3] / "docs" / "results-database.md"
 RULE = Rule(3, timedelta(days=7))
 NOW = datetime(2026, 11, 20, tzinfo=timezone.utc)
 

@@ -1,4 +1,4 @@
-"""The views for other programs: what they hold, and the tools that docs/results.md reads them with."""
+"""The views for other programs: what they hold, and the tools that docs/results-database.md reads them with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.postgresql import Server
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
-DOCS = Path(__file__).parents[3] / "docs" / "results.md"
+DOCS = Path(__file__).parents[3] / "docs" / "results-database.md"
 SAID = re.compile(r"^\| `(\w+)` \| (.*?) \|", re.MULTILINE)
 
 
