@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from hil.harness.leaves import unavailable
 from hil.harness.model import Model, discover, sibling
 from hil.harness.optimize.keras.keras2 import import_keras
 from hil.harness.optimize.network_size import count_params_and_macs
+from hil.harness.optimize.training import TrainingPlan
 
 from .conftest import FOLDER
 
@@ -35,6 +37,17 @@ PUBLISHED = {
 }
 """Model -> parameters, MACs, and how far off they may be."""
 
+SAMPLES = {
+    "digits": 8_000,
+    "cifar10": 50_000,
+    "kws": 85_511,
+    "vww": 82_000,  # about: its techniques take 20,000
+    "machine": 400_000,  # about: its techniques take 200,000
+    "mobilenet": 32,
+}
+"""Training samples by the first word of a model's name, as the loaders say."""
+TABLES = FOLDER.parent / "docs" / "tables.md"
+
 
 @pytest.fixture(scope="module")
 def zoo() -> dict[str, Model]:
@@ -48,6 +61,28 @@ def test_the_zoo_is_asked_for_by_name_and_the_default_models_are_two(zoo: dict[s
     assert {model.name for model in discover(FOLDER)} == {"digits_dscnn", "fashion_cnn"}
     assert zoo.keys() >= PUBLISHED.keys()
     assert all(model.path.stem == name for name, model in zoo.items())
+
+
+def test_the_page_has_every_models_training_steps(zoo: dict[str, Model]) -> None:
+    section = TABLES.read_text().partition("\n## The zoo\n")[2]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| `")]
+    said = {name: row[2:] for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    assert said.keys() == zoo.keys()
+    for name, (base, prune, other) in said.items():
+        others = {steps_of(zoo[name], technique) for technique in ("sparse_cluster", "qat", "pqat", "pcqat")}
+        assert (number(prune), {number(other)}) == (steps_of(zoo[name], "prune"), others), name
+        trained = re.search(r"([\d,]+)( epochs)?$", base)  # none: as in the row above
+        expected = zoo[name].recipe.base.epochs if trained and trained[2] else steps_of(zoo[name], "base")
+        assert number(trained[1]) == expected if trained else base == "as above", name
+
+
+def steps_of(model: Model, technique: str) -> int:
+    plan = TrainingPlan(model.recipe.fine_tune(technique), model.recipe.batch_size, seed=0)
+    return plan.steps(SAMPLES[model.name.partition("_")[0]])
+
+
+def number(text: str) -> int:
+    return int(text.replace(",", ""))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
