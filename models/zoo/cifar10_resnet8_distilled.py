@@ -1,7 +1,7 @@
 """ResNet8 on CIFAR-10 with few and equal weights, whose accuracy is recovered by distillation from the float base.
 
 The network, base and data of `cifar10_resnet8.py`.  75 % of its weights become zeros, fewer in layers that are
-sensitive to it, and 32 values are left in a kernel.  Every technique is trained to give the base's outputs, softened by
+sensitive to it, and 16 values are left in a kernel.  Every technique is trained to give the base's outputs, softened by
 a temperature, beside the labels.  Source of the loss: Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural
 Network", arXiv 1503.02531.
 """
@@ -70,7 +70,7 @@ model = replace(
         base=resnet8.recipe.base,
         sparsity=0.75,
         sparsity_by="sensitivity",
-        clusters=32,
+        clusters=16,
         train=distill,
         prune=FineTune(epochs=6, learning_rate=1e-3),
         sparse_cluster=FineTune(epochs=2, learning_rate=3e-4),
