@@ -35,6 +35,9 @@ def tables(
     measure: Annotated[
         bool, typer.Option("--measure/--no-measure", help="Make the figures that are missing or stale, or do not.")
     ] = True,
+    again: Annotated[
+        bool, typer.Option("--again", help="Make figures again that other code or libraries made.")
+    ] = False,
     jobs: Annotated[
         int, typer.Option(min=1, metavar="N", help="Processes that train at a time; at most one a core.")
     ] = 1,
@@ -73,7 +76,7 @@ def tables(
     view = create_view(as_json=as_json)
     pipeline = Pipeline(arguments.open_store(store), view, compute=choose_compute(threads, reproducible=reproducible))
     evaluator = Evaluator(pipeline, target, VelaSettings(), options=options)
-    request = Request(evaluator, figures, view, jobs, scheduler, measure)
+    request = Request(evaluator, figures, view, jobs, scheduler, measure, again)
     made: list[ModelTable] = []
     with contextlib.closing(evaluator.target), view:
         for model, names in zip(found, leaves, strict=True):

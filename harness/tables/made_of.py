@@ -6,6 +6,9 @@
 Nothing is trained for it: unlike a recipe in the store it names no artifact before a step, but the source, the data,
 the settings, the code and the libraries from which all of them follow.  Threads and CPU, which change the last bits of
 trained weights, are left out: figures of another machine hold.
+
+Where network, data, weights, training or target have changed, figures are those of another experiment.  Where this
+program's code or a library has, they are the same experiment, made earlier.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ _CODE = (*dict.fromkeys(module for arrow, modules in ENTRIES.items() if arrow !=
 _CYCLES = "hil.harness.profile.modelled_cost"
 _DIGITS = 16
 _MACHINE = ("threads", "gpu")
+_EXPERIMENT = ("network", "weights", "data", "train", "target")
 
 
 def today_made_of(evaluator: Evaluator, model: Model) -> dict[str, str]:
@@ -45,6 +49,16 @@ def today_settings(model: Model, leaf: str) -> dict[str, Any]:
     trained = model.weights is None and model.keras_file is None
     steps = ("base", *path_of(leaf)) if trained else path_of(leaf)
     return {step: model.recipe.settings_of(step) for step in steps}
+
+
+def other_experiment(today: Mapping[str, str], then: Mapping[str, str]) -> list[str]:
+    """Returns the `changes` that make figures those of another experiment."""
+    return changes(*({name: text for name, text in of.items() if name in _EXPERIMENT} for of in (today, then)))
+
+
+def made_earlier(today: Mapping[str, str], then: Mapping[str, str]) -> list[str]:
+    """Returns the `changes` of this program's code and of libraries."""
+    return changes(*({name: text for name, text in of.items() if name not in _EXPERIMENT} for of in (today, then)))
 
 
 def changes(today: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:

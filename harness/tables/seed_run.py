@@ -2,8 +2,10 @@
 
     figures = complete_figures(request, model, seed=0, leaves=["ptq", "pcqat"])
 
-A leaf is stale where anything that it is made of has changed (`hil.harness.tables.made_of`): a line says so, and it is
-made again.  The store holds every training, so an interrupted run goes on behind the last one.
+A leaf is stale where network, data, settings or target have changed (`hil.harness.tables.made_of`): a line says so, and
+it is made again.  Figures that other code or other libraries made stay, which a line says, until a leaf is missing or
+they are wanted again: a file has figures of one code.  The store holds every training, so an interrupted run goes on
+behind the last one.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from hil.harness.optimize.paths import training_node
 from hil.harness.optimize.training import TrainingPlan
 from hil.harness.profile.modelled_cost import Setting, costs
 from hil.harness.results.origin import cpu_name
-from hil.harness.tables.made_of import changes, today_made_of, today_settings
+from hil.harness.tables.made_of import changes, made_earlier, other_experiment, today_made_of, today_settings
 from hil.harness.tables.seed_figures import LeafFigures, SeedFigures, figures_path, read_figures, write_figures
 from hil.harness.tree.result import Leaf, LeafStatus
 from hil.harness.tree.terminal_view import View
@@ -46,7 +48,8 @@ FIGURES = (
 class Request:
     """Options of a run: target and pipeline, folder of figures, processes or dask scheduler, and where it is shown.
 
-    Without `measures`, nothing is measured: figures are as the files have them.
+    Without `measures`, nothing is measured: figures are as the files have them.  With `again`, those are stale that
+    other code or other libraries made.
     """
 
     evaluator: Evaluator
@@ -55,6 +58,7 @@ class Request:
     jobs: int = 1
     scheduler: str = ""
     measures: bool = True
+    again: bool = False
 
 
 def npu_name(npu: VelaSettings) -> str:
@@ -76,9 +80,15 @@ def complete_figures(request: Request, model: Model, seed: int, leaves: Sequence
     path, title = figures_path(request.folder, model.name, seed), f"{model.name}, seed {seed}"
     known, today = read_figures(path), today_made_of(request.evaluator, model)
     stale, why = _stale(model, known, today)
+    earlier = made_earlier(today, known.made_of) if known else []
+    wanted = request.again or (request.measures and not _has(known, leaves, stale))
+    if known and earlier and wanted:  # one file has figures of one code
+        stale, why = tuple(known.leaves), "; ".join(earlier)
     if stale:
         request.view.say(f"{title}: stale: {', '.join(stale)} ({why})")
-    missing = [name for name in leaves if known is None or name not in known.leaves or name in stale]
+    elif earlier:
+        request.view.say(f"{title}: made earlier ({'; '.join(earlier)}); --again makes the figures again")
+    missing = [name for name in leaves if not _has(known, [name], stale)]
     hindrance = unavailable(model) if request.measures else "not measured"
     if not missing or hindrance:
         request.view.say(f"{title}: {hindrance}: {', '.join(missing)}" if missing else f"{title}: figures in {path}")
@@ -90,11 +100,15 @@ def complete_figures(request: Request, model: Model, seed: int, leaves: Sequence
     return Found(made)
 
 
+def _has(known: SeedFigures | None, leaves: Sequence[str], stale: Sequence[str]) -> bool:
+    return known is not None and all(name in known.leaves and name not in stale for name in leaves)
+
+
 def _stale(model: Model, known: SeedFigures | None, today: Mapping[str, str]) -> tuple[tuple[str, ...], str]:
-    """Returns the leaves of a file that are stale, and the reason."""
+    """Returns the leaves of a file that are those of another experiment, and the reason."""
     if known is None:
         return (), ""
-    if changed := changes(today, known.made_of):
+    if changed := other_experiment(today, known.made_of):
         return tuple(known.leaves), "; ".join(changed)
     by_leaf = {name: changes(today_settings(model, name), leaf.settings) for name, leaf in known.leaves.items()}
     stale = tuple(name for name, changed in by_leaf.items() if changed)

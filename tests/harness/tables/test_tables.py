@@ -125,6 +125,37 @@ def test_other_data_makes_all_leaves_stale(made: Path, store: Path, tmp_path: Pa
     assert "stale: ptq, pqat (another data)" in shown.stdout
 
 
+def test_figures_of_other_code_stay_until_they_are_wanted_again(made: Path, store: Path, tmp_path: Path) -> None:
+    folder = copy(made, tmp_path)
+    file = folder / "figures" / "blobs-0.json"
+    written = json.loads(file.read_text())
+    written["made_of"] |= {"code": "0123456789abcdef", "numpy": "1.0"}
+    file.write_text(json.dumps(written))
+    shown = tables(folder, tmp_path / "empty", "blobs", code=WITHOUT_TENSORFLOW)
+    assert shown.returncode == 0, shown.stderr
+    line = "blobs, seed 0: made earlier (numpy 1.0 is now "
+    assert line in shown.stdout
+    assert "--again makes the figures again" in shown.stdout
+    assert json.loads(file.read_text()) == written
+    again = tables(folder, store, "blobs", "--again")
+    assert "blobs, seed 0: stale: ptq, pqat (numpy 1.0 is now " in again.stdout
+    assert json.loads(file.read_text())["made_of"] != written["made_of"]
+    assert json.loads(file.read_text())["leaves"] == written["leaves"]
+
+
+def test_a_file_never_holds_figures_of_two_codes(made: Path, store: Path, tmp_path: Path) -> None:
+    folder = copy(made, tmp_path)
+    file = folder / "figures" / "blobs-0.json"
+    written = json.loads(file.read_text())
+    written["made_of"]["code"] = "0123456789abcdef"
+    kept = written["leaves"].pop("pqat")
+    file.write_text(json.dumps(written))
+    done = tables(folder, store, "blobs")
+    assert "blobs, seed 0: stale: ptq (another code)" in done.stdout
+    assert json.loads(file.read_text())["leaves"].keys() == {"ptq", "pqat"}
+    assert json.loads(file.read_text())["leaves"]["pqat"] == kept
+
+
 def test_a_model_whose_data_is_missing_is_left_out_with_the_reason(made: Path, store: Path, tmp_path: Path) -> None:
     folder = copy(made, tmp_path)
     missing = model_file("absent", missing='raise UnavailableError("no absent data", hint="fetch it")')
