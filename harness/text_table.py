@@ -5,7 +5,8 @@
 
 Neither a number nor a word is broken, and a number stays in the line of its unit, an operator in that of its number
 (`CONV_2D 9`).  Where the columns are too wide, those of the highest rank are left out, and a
-line below names them; if the rest is still too wide, each row becomes a record, a line a cell, with nothing left out.
+line below names them; if the rest is still too wide, long names end their line behind an underscore; if that is not
+enough, each row becomes a record, a line a cell, with nothing left out.
 The width is `COLUMNS`, else the terminal's, else 80 (`terminal_width`).
 """
 
@@ -33,6 +34,8 @@ _JOINED = re.compile(
     r"|(?<=[A-Z0-9_]{2}[A-Z0-9]) (?=\d+(?![\w,.]*\d))"  # a number behind the name of its operator
 )
 """Spaces at which no line ends."""
+_WORDS = re.compile(r"\S+")
+_NAME_PARTS = re.compile(r"[^\s_]*_+|[^\s_]+")
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
@@ -97,8 +100,7 @@ def format_table(
     from rich.text import Text
 
     width, rows = width or terminal_width(), [_plain(row) for row in rows]
-    least = _used(columns, rows)
-    shown = _fitting(columns, least, width)
+    least, shown = _used(columns, rows), _shown(columns, rows, width)
     console = Console(width=width, force_terminal=colour, legacy_windows=False, highlight=False)
     with console.capture() as capture:
         for line in wrap(title, width, indent="") if title else ():
@@ -121,14 +123,20 @@ def _plain(row: Row) -> Row:
 
 def shown_columns(columns: Sequence[Column], rows: Sequence[Row], width: int | None = None) -> set[str]:
     """Returns the names of the columns that `format_table` shows, for the legend below the table."""
+    shown = _shown(columns, rows, width or terminal_width())
+    return {columns[n].name for n in shown or _used(columns, rows)}
+
+
+def _shown(columns: Sequence[Column], rows: Sequence[Row], width: int) -> dict[int, int]:
+    """Returns the columns that fit side by side, if need be with names in parts; none if they do not even so."""
     least = _used(columns, rows)
-    return {columns[n].name for n in _fitting(columns, least, width or terminal_width()) or least}
+    return _fitting(columns, least, width) or _fitting(columns, _used(columns, rows, _NAME_PARTS), width)
 
 
-def _used(columns: Sequence[Column], rows: Sequence[Row]) -> dict[int, int]:
-    """Returns the columns that have any text, with their smallest readable widths."""
+def _used(columns: Sequence[Column], rows: Sequence[Row], words: re.Pattern[str] = _WORDS) -> dict[int, int]:
+    """Returns the columns that have any text, with their smallest readable widths if `words` stay whole."""
     used = [n for n in range(len(columns)) if not rows or any(str(row.cells[n]) for row in rows)]
-    return {n: _least(columns[n], [str(row.cells[n]) for row in rows]) for n in used}
+    return {n: _least(columns[n], [str(row.cells[n]) for row in rows], words) for n in used}
 
 
 def format_markdown(columns: Sequence[Column], rows: Sequence[Row]) -> str:
@@ -146,12 +154,12 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([@#])(?=\w)", "\\1\N{ZERO WIDTH SPACE}", text)
 
 
-def _least(column: Column, cells: Sequence[str]) -> int:
-    """Returns the smallest readable width of a column: whole numbers, whole words, not much text cut short."""
+def _least(column: Column, cells: Sequence[str], words: re.Pattern[str]) -> int:
+    """Returns the smallest readable width of a column: whole numbers, whole `words`, not much text cut short."""
     heading, longest = _longest(column.heading), max(map(_longest, (column.heading, *cells)))
     if column.number:
         return longest
-    return max(heading, min(longest, _READABLE), *(_longest(word) for cell in cells for word in cell.split()), 1)
+    return max(heading, min(longest, _READABLE), *(_longest(word) for cell in cells for word in words.findall(cell)), 1)
 
 
 def _longest(text: str) -> int:
@@ -205,7 +213,18 @@ def _wrapped(cell: str | Text, width: int) -> str | Text:
     """A cell as lines of `width`; rich alone would part a number from its unit."""
     if not isinstance(cell, str):
         return cell
+    cell = _WORDS.sub(lambda word: _in_parts(word[0], width), cell)
     return "\n".join(line for part in cell.split("\n") for line in wrap(part, width, ""))
+
+
+def _in_parts(word: str, width: int) -> str:
+    """A word that is wider than `width` in lines that end behind an underscore."""
+    lines = [""]
+    for part in _NAME_PARTS.findall(word) if _longest(word) > width else [word]:
+        if _longest(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line for line in lines if line)
 
 
 def _print_records(console: Console, columns: Sequence[Column], rows: Sequence[Row], used: Sequence[int]) -> None:

@@ -11,7 +11,7 @@ and ends nothing: a request for that target raises the reason.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -180,14 +180,20 @@ def make_options(targets: Sequence[str], given: Mapping[str, Any]) -> dict[str, 
     """
     made = {name: from_values(declaration(name).options, given) for name in targets}
     theirs = {one.name for name in targets for one in options_of(declaration(name).options)}
+    for name, option, owners in given_options(given):
+        if name not in theirs:
+            line = f"{option}: no option of target {' or '.join(targets)}"
+            raise BadInputError(line, hint=f"it is for {', '.join(owners)}: --target {owners[0]}")
+    return made
+
+
+def given_options(given: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
+    """Yields the options of targets that have another value than their default: name, text such as
+    `--engine open`, and the targets that have it."""
     for name, value in given.items():
         owners = _owners(name)
-        if name not in theirs and owners and not is_default(owners[0][1], value):
-            raise BadInputError(
-                f"--{name}{_shown(value)}: no option of target {' or '.join(targets)}",
-                hint=f"it is for {', '.join(owner for owner, _ in owners)}",
-            )
-    return made
+        if owners and not is_default(owners[0][1], value):
+            yield name, f"--{name}{_shown(value)}", [owner for owner, _ in owners]
 
 
 def words(declared: Declaration, options: Any, path: Callable[[Path], str] = str) -> list[str]:

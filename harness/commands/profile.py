@@ -71,7 +71,7 @@ def profile(
     _refuse_beside("sweep", sweep, "a sweep has no layers", against=against, trace=trace, quick=quick, target=target)
     measured = {"against": against, "trace": trace, "quick": quick, "jobs": jobs}
     _refuse_beside("target", target, "on a target the layers alone are measured", **measured)
-    registry.make_options([target or registry.DEFAULT], of_targets)
+    _check_options(target, of_targets)
     settings = vela.settings()
     check_options(settings)
     loaded = profiled_model.load(model, technique, models, store)
@@ -168,6 +168,18 @@ def _rendered(path: Path, found: Profile, other: Profile | None, record: dict[st
         text = csv_text([pair_record(pair) for pair in compare(found, other)]) if other else profile_csv(found)
         return text.encode()
     return (comparison_page(found, other) if other else profile_page(found, sentences)).encode()
+
+
+def _check_options(target: str | None, of_targets: dict[str, Any]) -> None:
+    """Raises `BadInputError` for an option that the target has not, and for any where nothing runs."""
+    from hil.core.errors import BadInputError
+
+    if target:
+        registry.make_options([target], of_targets)
+        return
+    for _, option, _ in registry.given_options(of_targets):
+        hint = "the layers are modelled, and nothing runs; --target serial --board NAME measures them"
+        raise BadInputError(f"{option} has no effect without --target", hint=hint)
 
 
 def _refuse_beside(option: str, chosen: object, why: str, **given: Any) -> None:

@@ -79,9 +79,11 @@ def _cutter(target: Target) -> CutsStreams:
 
 def _compiled(model: ProfiledModel, settings: VelaSettings) -> tuple[bytes, Source | None]:
     from hil.harness.profile.compiled_profile import source_of
+    from hil.harness.progress import LineProgress
     from hil.harness.vela.compiler import compile_model
 
     if model.is_compiled:
         return model.data, None
-    compiled = compile_model(model.data, settings, name=model.name)
+    with contextlib.closing(LineProgress()) as progress:
+        compiled = compile_model(model.data, settings, name=model.name, say=progress)
     return compiled.model, source_of(compiled, model.data)

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from hil.core.errors import BadInputError, CompileError
 from hil.harness.profile.cpu_operators import cpu_indices
+from hil.harness.say import Say
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.targets.execution.signature import Signature, read_signature
@@ -25,8 +26,11 @@ _CPU_ONLY = re.compile(r"^Info: .*?'(?P<name>.+)' is a CPU only op$")
 UNKNOWN = "Vela names no reason; its rules: vela --supported-ops-report"
 
 
-def cpu_reasons(int8: bytes, compiled: Compiled, settings: VelaSettings) -> dict[int, str]:
-    """Reasons by index of the operator in the int8 model; empty if all of them are on the NPU."""
+def cpu_reasons(int8: bytes, compiled: Compiled, settings: VelaSettings, say: Say | None = None) -> dict[int, str]:
+    """Reasons by index of the operator in the int8 model; empty if all of them are on the NPU.
+
+    `say` is called while Vela takes long.
+    """
     if not compiled.summary.cpu_operators:
         return {}
     source, placed = read_signature(int8), read_signature(compiled.model)
@@ -34,7 +38,7 @@ def cpu_reasons(int8: bytes, compiled: Compiled, settings: VelaSettings) -> dict
     found = [index for index in cpu_indices(placed, source) if index >= 0]
     printed = {}
     if any(source.operators[index] not in ignored for index in found):
-        printed = printed_reasons(_python_log(int8, settings))
+        printed = printed_reasons(_python_log(int8, settings, say))
     return {index: _reason(source, index, ignored, printed) for index in found}
 
 
@@ -75,11 +79,11 @@ def _ignored(options: Sequence[str]) -> list[str]:
     return [name.strip().upper() for listed in names for name in listed.split(",")]
 
 
-def _python_log(int8: bytes, settings: VelaSettings) -> str:
+def _python_log(int8: bytes, settings: VelaSettings, say: Say | None) -> str:
     """Vela's text; empty if its Python core takes neither the options nor the model."""
     if _PYTHON_CORE not in settings.options:
         settings = replace(settings, options=(_PYTHON_CORE,))
     try:
-        return compile_model(int8, settings, mapped=False).log
+        return compile_model(int8, settings, mapped=False, say=say).log
     except (BadInputError, CompileError):
         return ""

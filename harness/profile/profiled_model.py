@@ -36,10 +36,12 @@ def profile_of(model: ProfiledModel, settings: VelaSettings, say: Say | None = N
     if model.is_compiled:
         return profile_compiled(model.data, settings, model.name)
     compiled = compile_model(model.data, settings, name=model.name, say=say)
-    return profile_of_compiled(compiled, model.data, settings, model.name)
+    return profile_of_compiled(compiled, model.data, settings, model.name, say)
 
 
-def profile_of_compiled(compiled: Compiled, int8: bytes, settings: VelaSettings, name: str) -> Profile:
+def profile_of_compiled(
+    compiled: Compiled, int8: bytes, settings: VelaSettings, name: str, say: Say | None = None
+) -> Profile:
     """Profiles what was compiled of `int8` with its mapping."""
-    source = source_of(compiled, int8, cpu_reasons(int8, compiled, settings))
+    source = source_of(compiled, int8, cpu_reasons(int8, compiled, settings, say))
     return profile_compiled(compiled.model, settings, name, source, settings.options)

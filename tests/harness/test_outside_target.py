@@ -163,7 +163,7 @@ def test_hil_run_takes_it_with_its_options(site: Site, tmp_path: Path, blobs_int
     assert [(found["name"], found["value"]) for found in record["measurements"]] == [("inference_ms", 1.5)]
     wrong = site.hil("run", blobs_int8, "--target", "sim", "--echo-delay", "500", cwd=tmp_path)
     assert wrong.returncode == 2
-    assert "--echo-delay 500: no option of target sim (it is for echo)" in wrong.stderr
+    assert "--echo-delay 500: no option of target sim (it is for echo: --target echo)" in wrong.stderr
     for target, why in (("broken", "no_such_module"), ("clashing", "target serial")):
         refused = site.hil("run", blobs_int8, "--target", target, cwd=tmp_path)
         assert refused.returncode == 2

@@ -294,6 +294,24 @@ def test_columns_that_fit_exactly_stand_side_by_side(number: bool) -> None:
     assert format_table(columns, [Row(cells)], width=79).startswith("x: a")
 
 
+def test_long_names_end_a_line_behind_an_underscore_before_a_table_becomes_records() -> None:
+    columns = [Column("figure"), Column("value", number=True), Column("trust"), Column("note")]
+    rows = [
+        Row(["axi0_wr_trans_completed_m", "24,636", "not modelled", "NPU AXI0_WR_TRANS_COMPLETED_M, once"]),
+        Row(["cc_stalled_on_shram_reconfig", "none", "not modelled", "of its NPU"]),
+    ]
+    text = format_table(columns, rows, width=65)
+    assert text.splitlines()[0].split() == ["figure", "value", "trust", "note"]
+    assert max(map(len, text.splitlines())) <= 65
+    whole = "".join(
+        "".join(line.ljust(65)[start:end].strip() for line in text.splitlines()) for start, end in ((0, 20),)
+    )
+    assert "axi0_wr_trans_completed_m" in whole
+    assert "cc_stalled_on_shram_reconfig" in whole
+    wide = format_table(columns, rows, width=120)
+    assert all(cell in wide for row in rows for cell in map(str, row.cells)), "whole where they fit"
+
+
 def test_what_fits_no_terminal_stays_whole_and_alone() -> None:
     word = "x" * 90
     text = format_table([Column("name"), Column("what")], [Row(["a", f"see {word} there"])], width=80)

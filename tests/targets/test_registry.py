@@ -12,7 +12,7 @@ from hil.targets.fvp import FvpOptions
 
 
 def test_options_are_compared_by_what_they_mean() -> None:
-    with pytest.raises(BadInputError, match=r"--engine arm: no option of target host or sim \(it is for fvp\)"):
+    with pytest.raises(BadInputError, match=r"--engine arm: no option of target host or sim \(it is for fvp: --target"):
         registry.make_options(["host", "sim"], {"engine": "arm", "jobs": None})
     assert registry.make_options(["fvp"], {"engine": "open", "fvp-parameter": ["a=1"]}) == {
         "fvp": FvpOptions(engine="open", parameters=("a=1",))

@@ -142,7 +142,8 @@ def test_a_sweep_prints_rows_as_they_are_done(resnet: Path, tmp_path: Path) -> N
         (["--target", "serial", "--board", "virtual", "--quick"], "--quick has no effect beside --target"),
         (["--target", "serial", "--board", "virtual", "-o", "profile.html"], "is no known format"),
         (["--sweep", "--target", "serial"], "--target has no effect beside --sweep"),
-        (["--board", "virtual"], "--board virtual: no option of target sim"),
+        (["--board", "virtual"], "--board virtual has no effect without --target"),
+        (["--engine", "open"], "nothing runs; --target serial --board NAME measures them"),
         (["--accelerator", "ethos-u99"], "no accelerator is called 'ethos-u99'"),
     ],
 )
