@@ -232,7 +232,7 @@ def format_run(run: Mapping[str, Any]) -> str:
     about |= {"started": run["started"], "finished": ended}
     tests = ", ".join(f"{count} {outcome}" for outcome, count in sorted(run["counts"]["tests"].items()))
     about |= {"tests": tests} if tests else {}
-    figures = [_figure(found, figure) for found in run["deployments"] for figure in found["figures"]]
+    figures = [row for found in run["deployments"] for row in _figures(found)]
     parts = [
         "\n".join(line for name, value in about.items() for line in wrap(f"{name:<10}{value}", indent=" " * 10)),
         _table(("identity", ""), sorted(run["identity"].items())),
@@ -241,6 +241,12 @@ def format_run(run: Mapping[str, Any]) -> str:
         _columns(("test", "board", "kind", "message"), run["failures"]),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _figures(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Rows of a deployment: its figures, and those that have no value, with the reason as their trust."""
+    rows = [_figure(found, figure) for figure in found["figures"]]
+    return rows + [(found["name"], found["target"], one["name"], "none", "", one["reason"]) for one in found["missing"]]
 
 
 def _figure(found: Mapping[str, Any], figure: Mapping[str, Any]) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def run(
     from hil.harness.leaves import GIVEN
     from hil.harness.output_file import check_output
     from hil.harness.results.recording import Recording
-    from hil.harness.results.records import DeploymentRecord, FigureRecord
+    from hil.harness.results.records import DeploymentRecord, FigureRecord, MissingRecord
     from hil.targets.declaration import File
     from hil.targets.execution.signature import require_runnable
 
@@ -87,7 +87,8 @@ def run(
     record = _record(target, signature, result, data, settings, compiled_here=compiled_here)
     print(json.dumps(record) if as_json else format_run(str(model), record))
     deployment = DeploymentRecord(model.stem, model.stem, GIVEN, target, record["identity"])
-    recording.deployment(deployment, [FigureRecord.of(found) for found in result.measurements])
+    figures = [FigureRecord.of(found) for found in result.measurements]
+    recording.deployment(deployment, figures, [MissingRecord.of(found) for found in result.missing])
     if code := recording.finish(0):
         raise typer.Exit(code)
 

@@ -68,7 +68,13 @@ def deployments_of(report: pytest.TestReport) -> list[DeploymentFigures]:
     found = records_of(report, DEPLOYED)
     if not found:
         return []
-    from hil.harness.results.records import DeploymentFigures, DeploymentRecord, FigureRecord, LayerRecord
+    from hil.harness.results.records import (
+        DeploymentFigures,
+        DeploymentRecord,
+        FigureRecord,
+        LayerRecord,
+        MissingRecord,
+    )
 
     return [
         DeploymentFigures(
@@ -76,6 +82,7 @@ def deployments_of(report: pytest.TestReport) -> list[DeploymentFigures]:
             DeploymentRecord(**one["deployment"]),
             {figure["name"]: FigureRecord(**figure) for figure in one["figures"]},
             tuple(LayerRecord(**layer) for layer in one.get("layers", ())),
+            tuple(MissingRecord(**figure) for figure in one.get("missing", ())),
         )
         for one in found
     ]
@@ -104,7 +111,7 @@ def _of_deployment(
     from hil.harness.evaluation.figures import requested_figures
     from hil.harness.evaluation.identity import deployment_identity
     from hil.harness.pytest_plugin.layer_records import requested_layers
-    from hil.harness.results.records import DeploymentRecord, FigureRecord
+    from hil.harness.results.records import DeploymentRecord, FigureRecord, MissingRecord
 
     gates = {**item.config.stash[OPTIONS].gates, **deployment.model.gates, **marked_gates(item)}
     identity = deployment_identity(bench, deployment)
@@ -112,8 +119,13 @@ def _of_deployment(
     record = DeploymentRecord(*named, identity, gates)
     figures = [FigureRecord.of(one) for one in requested_figures(bench, deployment)]
     figures += [] if further is None else further.figures(bench, deployment, record, figures)
-    layers = requested_layers(bench, deployment)
-    return {"deployment": asdict(record), "figures": [*map(asdict, figures)], "layers": [*map(asdict, layers)]}
+    outcome = bench.results(deployment).outcome
+    parts = {
+        "figures": figures,
+        "layers": requested_layers(bench, deployment),
+        "missing": [] if outcome is None else [MissingRecord.of(one) for one in outcome.run.missing],
+    }
+    return {"deployment": asdict(record)} | {name: [asdict(one) for one in found] for name, found in parts.items()}
 
 
 def _failure(item: pytest.Item, error: BaseException) -> dict[str, Any]:

@@ -134,6 +134,8 @@ class ResultsRecorder:
                 run.measurements(deployment, [*one.figures.values()])
                 if one.layers:
                     run.layers(deployment, one.layers)
+                if one.missing:
+                    run.missing(deployment, one.missing)
             for failure in failures:
                 run.failure(FailureRecord(**failure))
             run.test(TestRecord(report.nodeid, report.outcome, report.duration))

@@ -90,4 +90,8 @@ def _plain(value: Any) -> Any:
 
 
 def _deployment(found: DeploymentFigures) -> dict[str, Any]:
-    return {**asdict(found.record), "figures": [asdict(figure) for figure in found.figures.values()]}
+    return {
+        **asdict(found.record),
+        "figures": [asdict(figure) for figure in found.figures.values()],
+        "missing": [asdict(figure) for figure in found.missing],
+    }

@@ -23,6 +23,7 @@ from hil.harness.results.records import (
     FigureRecord,
     HistoryPoint,
     LayerRecord,
+    MissingRecord,
     RunRecord,
     StoredEvent,
     StoredRun,
@@ -107,7 +108,7 @@ def names_hint(known: Sequence[Baseline]) -> str:
 
 
 def figures(connection: Connection, run_id: str) -> tuple[DeploymentFigures, ...]:
-    """Returns the deployments of a run with their figures and layers, by name."""
+    """Returns the deployments of a run with their figures, those that are missing, and layers, by name."""
     of_run = schema.deployments.c.run_id == run_id
     order = (schema.deployments.c.name, schema.deployments.c.target, schema.deployments.c.id)
     found = connection.execute(select(schema.deployments).where(of_run).order_by(*order)).all()
@@ -116,9 +117,11 @@ def figures(connection: Connection, run_id: str) -> tuple[DeploymentFigures, ...
     for deployment_id, *figure in connection.execute(statement).all():
         if deployment_id in by_id:  # else somebody deleted it by hand, which deletes nothing that belongs to it
             by_id[deployment_id][figure[0]] = _figure(*figure)
-    layers = _layers(connection, run_id)
+    layers, missing = _layers(connection, run_id), _missing(connection, run_id)
     return tuple(
-        DeploymentFigures(row.id, _record(DeploymentRecord, row), by_id[row.id], layers.get(row.id, ()))
+        DeploymentFigures(
+            row.id, _record(DeploymentRecord, row), by_id[row.id], layers.get(row.id, ()), missing.get(row.id, ())
+        )
         for row in found
     )
 
@@ -128,6 +131,13 @@ def _layers(connection: Connection, run_id: str) -> dict[str, tuple[LayerRecord,
     table = schema.layers.c
     rows = connection.execute(select(table.deployment_id, table.layers).where(table.run_id == run_id))
     return {row.deployment_id: tuple(LayerRecord(**layer) for layer in row.layers) for row in rows}
+
+
+def _missing(connection: Connection, run_id: str) -> dict[str, tuple[MissingRecord, ...]]:
+    """Returns the figures without a value by deployment of a run."""
+    table = schema.missing.c
+    rows = connection.execute(select(table.deployment_id, table.figures).where(table.run_id == run_id))
+    return {row.deployment_id: tuple(MissingRecord(**figure) for figure in row.figures) for row in rows}
 
 
 def history(

@@ -20,7 +20,14 @@ from hil.core.errors import EXIT_INFRASTRUCTURE, HilError, InfrastructureError, 
 from hil.harness.results import open_results
 from hil.harness.results.location import default_results_url, ini_value
 from hil.harness.results.origin import origin
-from hil.harness.results.records import BoardRecord, DeploymentRecord, FailureRecord, FigureRecord, RunRecord
+from hil.harness.results.records import (
+    BoardRecord,
+    DeploymentRecord,
+    FailureRecord,
+    FigureRecord,
+    MissingRecord,
+    RunRecord,
+)
 from hil.harness.results.results import Results
 from hil.harness.results.writer import Run
 from hil.targets.base import UsesBoards
@@ -74,12 +81,17 @@ class Recording:
         """The open database, None without one."""
         return self._results
 
-    def deployment(self, record: DeploymentRecord, figures: Sequence[FigureRecord]) -> None:
-        """Writes a deployment with its figures."""
+    def deployment(
+        self, record: DeploymentRecord, figures: Sequence[FigureRecord], missing: Sequence[MissingRecord] = ()
+    ) -> None:
+        """Writes a deployment with its figures, and those that have no value."""
 
         def write(run: Run) -> None:
             with run.transaction():
-                run.measurements(run.deployment(record), figures)
+                deployment = run.deployment(record)
+                run.measurements(deployment, figures)
+                if missing:
+                    run.missing(deployment, missing)
 
         self._write(write)
 

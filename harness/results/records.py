@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from hil.core.measurement import Measurement
+    from hil.core.measurement import Measurement, MissingFigure
 
 
 BOARD_CHECK = "hil boards check"
@@ -69,6 +69,20 @@ class FigureRecord:
     def of(cls, found: Measurement) -> FigureRecord:
         """Returns the record of a measurement."""
         return cls(found.name, found.value, found.unit, found.trust.value, found.repetitions, found.note)
+
+
+@dataclass(frozen=True)
+class MissingRecord:
+    """A figure that was asked for and has no value, with the reason (`hil.core.measurement.Missing`)."""
+
+    name: str
+    reason: str
+    note: str = ""
+
+    @classmethod
+    def of(cls, found: MissingFigure) -> MissingRecord:
+        """Returns the record of a figure without a value."""
+        return cls(found.name, found.reason.value, found.note)
 
 
 @dataclass(frozen=True)
@@ -196,12 +210,16 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class DeploymentFigures:
-    """A deployment of a run and its figures by name, and its layers in order, where its profile was asked for."""
+    """A deployment of a run and its figures by name, and its layers in order, where its profile was asked for.
+
+    `missing` are the figures that were asked for and have no value.
+    """
 
     id: str
     record: DeploymentRecord
     figures: Mapping[str, FigureRecord]
     layers: tuple[LayerRecord, ...] = ()
+    missing: tuple[MissingRecord, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-REVISION = "0007"
+REVISION = "0008"
 VERSION_TABLE = "hil_schema"
 
 
@@ -105,6 +105,14 @@ layers = Table(
     _text("run_id"),  # its deployment's, as of a measurement
     Column("layers", Json, nullable=False),  # of one deployment, read and written as a whole
     Index("layers_by_run", "run_id"),
+)
+missing = Table(
+    "missing_figures",
+    metadata,
+    Column("deployment_id", Text, ForeignKey("deployments.id", ondelete="CASCADE"), primary_key=True),
+    _text("run_id"),  # its deployment's, as of a measurement
+    Column("figures", Json, nullable=False),  # of one deployment, read and written as a whole
+    Index("missing_figures_by_run", "run_id"),
 )
 verdicts = Table(
     "verdict_records",  # `verdicts` is a view

@@ -34,6 +34,7 @@ from hil.harness.results.records import (
     FailureRecord,
     FigureRecord,
     LayerRecord,
+    MissingRecord,
     TestRecord,
     VerdictRecord,
 )
@@ -89,6 +90,11 @@ class Run:
         """Adds the layers of a deployment in order; those that were written before are replaced."""
         row = {"deployment_id": deployment_id, "run_id": self.id, "layers": [asdict(one) for one in layers]}
         self._write(schema.layers, [row])
+
+    def missing(self, deployment_id: str, figures: Sequence[MissingRecord]) -> None:
+        """Adds the figures of a deployment that have no value; those that were written before are replaced."""
+        row = {"deployment_id": deployment_id, "run_id": self.id, "figures": [asdict(one) for one in figures]}
+        self._write(schema.missing, [row])
 
     def verdict(self, record: VerdictRecord) -> None:
         """Adds the verdict on a figure; one against the same run is replaced."""

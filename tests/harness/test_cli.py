@@ -117,6 +117,15 @@ def test_events_are_figures_or_listed_as_missing(blobs_int8: Path) -> None:
     refused(hil("run", blobs_int8, "--target", "host", "--event", "MAC_ACTIVE"), 2, "no option of target host")
 
 
+def test_a_figure_without_a_value_is_in_the_results_database(blobs_int8: Path, tmp_path: Path) -> None:
+    database = ("--results", str(tmp_path / "runs.db"))
+    assert hil("run", blobs_int8, "--event", "WD_STALLED", *database).returncode == 0
+    (deployment,) = json.loads(hil("results", "show", "latest", "--json", *database).stdout)["deployments"]
+    assert [(one["name"], one["reason"]) for one in deployment["missing"]] == [("wd_stalled", "not modelled")]
+    (row,) = (line for line in hil("results", "show", "latest", *database).stdout.splitlines() if "wd_stalled" in line)
+    assert row.split()[-3:] == ["none", "not", "modelled"]
+
+
 def test_floats_are_quantized_and_one_array_needs_no_name(tmp_path: Path, blobs_int8: Path) -> None:
     given = np.zeros((2, 8, 8, 1), np.float32)
     given[0, 0, :3] = 1e6

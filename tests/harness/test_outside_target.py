@@ -16,6 +16,8 @@ import pytest
 from hil.core.options import options_of
 from hil.harness.commands import diff, run, tree
 from hil.harness.pytest_plugin.options import PluginOptions
+from hil.harness.results import open_results
+from hil.harness.results.records import MissingRecord
 from hil.harness.vela.settings import VelaOptions
 from hil.targets import registry
 from tests.support.blobs import model_file, write
@@ -39,7 +41,7 @@ ECHO = '''
 """A target for tests: the reference kernels of this machine, some microseconds late."""
 from dataclasses import dataclass
 
-from hil.core.measurement import Measurement, Trust
+from hil.core.measurement import Measurement, Missing, MissingFigure, Trust
 from hil.core.options import option
 from hil.targets.declaration import Declaration, File
 
@@ -67,7 +69,8 @@ class EchoTarget:
         run = create("host").run(Deployable(model.int8, None), inputs, progress=progress)
         time = Measurement("inference_ms", 1 + self.delay / 1e3, "ms", Trust.MEASURED)
         outputs = tuple(output ^ 1 if self.flip else output for output in run.outputs)
-        return Run(outputs, (time,), self.identity())
+        wrapped = MissingFigure("npu_active_cycles", Missing.OVERFLOWED, "it has 32 bits")
+        return Run(outputs, (time,), self.identity(), missing=(wrapped,))
 
     def close(self):
         pass
@@ -187,9 +190,13 @@ def test_pytest_runs_deployments_on_it(site: Site, tmp_path: Path, store: Path) 
     )
     write(tmp_path, {"models/blobs.py": model_file(), "test_it.py": test})
     command = ("pytest", "--target", "echo", "--echo-delay", "250", "--technique", "ptq", "-p", "no:cacheprovider")
-    done = site.run(*command, "-p", "no:pytest_embedded", cwd=tmp_path, HIL_STORE=str(store))
+    database = ("--results", "runs.db", "-p", "no:pytest_embedded")
+    done = site.run(*command, *database, cwd=tmp_path, HIL_STORE=str(store))
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout
+    results = open_results(str(tmp_path / "runs.db"))
+    (deployment,) = results.figures(results.run("latest").id)
+    assert deployment.missing == (MissingRecord("npu_active_cycles", "overflowed", "it has 32 bits"),)
     assert "hil: target echo (engine echo, delay 250 us)" in done.stdout
 
 

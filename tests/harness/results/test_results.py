@@ -19,6 +19,7 @@ from hil.harness.results.records import (
     FailureRecord,
     FigureRecord,
     LayerRecord,
+    MissingRecord,
     RunRecord,
     TestRecord,
     VerdictRecord,
@@ -76,6 +77,19 @@ def test_layers_are_read_in_order_and_end_with_their_run(results: Results) -> No
     run.layers(deployment, layers)
     run.deployment(replace(KWS, name="other"))
     assert {one.record.name: one.layers for one in results.figures(run.id)} == {"kws-pqat": layers, "other": ()}
+    run.finish(0)
+    assert [one.id for one in results.prune(Rule(keep=0))] == [run.id]
+    assert results.figures(run.id) == ()
+
+
+def test_figures_without_a_value_are_kept_with_the_reason_and_end_with_their_run(results: Results) -> None:
+    run = results.begin(RunRecord("hil run"))
+    deployment = run.deployment(KWS)
+    missing = MissingRecord("wd_stalled", "not modelled", "PMU event 0x51"), MissingRecord("cc_idle", "overflowed")
+    run.missing(deployment, missing[:1])
+    run.missing(deployment, missing)
+    (found,) = results.figures(run.id)
+    assert (found.missing, dict(found.figures)) == (missing, {})
     run.finish(0)
     assert [one.id for one in results.prune(Rule(keep=0))] == [run.id]
     assert results.figures(run.id) == ()
