@@ -1,7 +1,7 @@
 """Cycles and traffic of one operation: alone, and beside DMAs that use the same ports.
 
     timing = block_operation(operation, accelerator, memory, start)
-    timing = beside(timing, dmas, memory)
+    timing = beside(timing, dmas, 0, memory)
 
 A block operation takes the longer of the cycles of the MAC and output units (`block_cycles`) and of its traffic on the
 ports (`traffic`, `memory_system`), and first the time to read a block of its IFM.  What DMAs read and write meanwhile
