@@ -1,6 +1,6 @@
 """Throughput of `npu` beside TensorFlow Lite's XNNPACK and reference kernels, in one run.
 
-    python benchmarks/npu_throughput.py [MODEL.tflite ...] [--batch 64] [--jobs 2] [--rounds 5] [--json FILE]
+    python -m benchmarks.npu_throughput [MODEL.tflite ...] [--batch 64] [--jobs 2] [--rounds 5] [--json FILE]
 
 Without models: those of the folder that HIL_TEST_DATA names, and a MobileNetV2 of 224x224 made here.  Six tables:
 
@@ -28,8 +28,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mobilenet_v2 import mobilenet_v2
-from npu_peers import (
+
+from benchmarks.mobilenet_v2 import mobilenet_v2
+from benchmarks.npu_peers import (
     bind,
     compile_with_vela,
     has_convolutions,
@@ -51,8 +52,9 @@ from hil.npu.timing.timing import Timing
 from hil.npu.vela_output import read_compiled
 from hil.npu.weights.order import layout_of
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 SMALL_BATCH = 8
+MODULE = ("-m", "benchmarks.npu_throughput")
 
 Row = dict[str, Any]
 
@@ -121,7 +123,7 @@ def memory(compiled: Path, batch: int) -> Row:
     """Mebibytes of arena a sample, peak of a process with a small batch and with `batch`, arenas that a sample adds."""
     peaks = {}
     for samples in (SMALL_BATCH, batch):
-        command = [sys.executable, __file__, "--peak", str(compiled), "--batch", str(samples)]
+        command = [sys.executable, *MODULE, "--peak", str(compiled), "--batch", str(samples)]
         peaks[samples] = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     arena = read_compiled(compiled.read_bytes()).arena_bytes
     added = (peaks[batch] - peaks[SMALL_BATCH]) / (batch - SMALL_BATCH)
@@ -179,7 +181,7 @@ def main() -> None:
     """Measures the models named on the command line and prints the tables."""
     options = arguments()
     if any(os.environ.get(name) != "1" for name in THREADS):  # Libraries read these when they are loaded.
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | dict.fromkeys(THREADS, "1"))
+        os.execve(sys.executable, [sys.executable, *MODULE, *sys.argv[1:]], os.environ | dict.fromkeys(THREADS, "1"))
     if options.peak:
         print_peak(options.peak, options.batch)
         return
