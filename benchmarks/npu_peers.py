@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.core.arrays import Array
+from hil.npu.native import library
 from hil.npu.stream.operations import Convolution
 from hil.npu.vela_output import BoundOperator, CompiledModel, NpuOperator, read_compiled
 
@@ -129,12 +130,9 @@ def measure(runners: dict[str, Runner], rounds: int) -> dict[str, float]:
 
 @contextlib.contextmanager
 def numpy_alone() -> Any:
-    """Context in which `npu` has no compiled loops."""
-    from hil.npu.loops import backend
-
-    original = backend.loops
-    backend.loops = lambda elements: None  # type: ignore[assignment]
+    """Context in which `npu` has no compiled code."""
+    before = library.hold(library.NUMPY)
     try:
         yield
     finally:
-        backend.loops = original
+        library.hold(before)

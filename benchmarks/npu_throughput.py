@@ -6,7 +6,7 @@ Without models: those of the folder that HIL_TEST_DATA names, and a MobileNetV2 
 
 * milliseconds an inference in batches, on one thread, and how many times as fast as each peer `npu` is;
 * the same on `--jobs` cores: threads of `npu`, interpreters of the peers;
-* one sample at a time, with compiled loops and with NumPy alone;
+* one sample at a time, with compiled code and with NumPy alone;
 * decoding a command stream, by million weights: with few of them other things take longer;
 * the timing model: a program's first modelling, and as a share of decoding and running one batch on one thread;
 * peak memory of a process with a small batch and a large one: what a sample adds should be its arena.
@@ -42,7 +42,6 @@ from benchmarks.npu_peers import (
 )
 
 from hil.core.npu_config import NpuConfig
-from hil.npu.loops import backend
 from hil.npu.stream.operations import Convolution
 from hil.npu.timing import traffic
 from hil.npu.timing.bus_words import bus_words
@@ -91,16 +90,16 @@ def single(path: Path, compiled: bytes, rounds: int) -> Row:
 
 
 def decoding(compiled: bytes, rounds: int) -> Row:
-    """Weights, milliseconds to decode the whole stream with compiled loops, and by million weights."""
+    """Weights, milliseconds to decode the whole stream with compiled code, and by million weights."""
     model = read_compiled(compiled)
     program = bind(model).program
     layouts = (layout_of(op, program.accelerator) for op in program.operations if isinstance(op, Convolution))
     weights = sum(int(np.prod(layout.shape)) for layout in layouts)
-    loops = measure({"loops": lambda: [bind(model)]}, rounds)["loops"]  # type: ignore[list-item]
+    native = measure({"native": lambda: [bind(model)]}, rounds)["native"]  # type: ignore[list-item]
     with numpy_alone():
         alone = measure({"numpy": lambda: [bind(model)]}, 2)["numpy"]  # type: ignore[list-item]
     per_million = 1e9 / weights
-    return {"weights": weights, "ms": loops * 1e3, "ms / M": loops * per_million, "numpy ms / M": alone * per_million}
+    return {"weights": weights, "ms": native * 1e3, "ms / M": native * per_million, "numpy ms / M": alone * per_million}
 
 
 def timing(path: Path, compiled: bytes, batch: int, rounds: int) -> Row:
@@ -139,7 +138,6 @@ def memory(compiled: Path, batch: int) -> Row:
 
 def print_peak(compiled: Path, batch: int) -> None:
     """Runs a batch of zeros and prints the process' peak memory in bytes; in a process of its own."""
-    backend.load()
     model = read_compiled(compiled.read_bytes())
     arena = np.zeros((batch, model.arena_bytes), np.uint8)
     arena[:] = 1
@@ -188,7 +186,6 @@ def main() -> None:
     shared = os.environ.get("HIL_TEST_DATA")
     found = sorted(Path(shared, "models").glob("*.tflite")) if shared else []
     models = options.models or [*found, mobilenet_v2(options.cache)]
-    backend.load()
     tables: dict[str, dict[str, Row]] = {"one": {}, "jobs": {}, "single": {}, "decode": {}, "timing": {}, "memory": {}}
     convolutional = set()
     for path in models:

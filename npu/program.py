@@ -16,9 +16,7 @@ that order overlapping work in the hardware have no effect here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,22 +24,17 @@ from numpy.typing import NDArray
 from hil.core.arrays import Array, Bytes
 from hil.core.errors import BadInputError, StreamError
 from hil.npu.accelerator import Accelerator
-from hil.npu.arithmetic.blas import one_thread
 from hil.npu.arithmetic.dispatch import Step, prepare_step
-from hil.npu.loops import backend
+from hil.npu.arithmetic.schedule import CopyStep, Schedule, run_step
 from hil.npu.stream import footprint
 from hil.npu.stream.constants import KnownMemory, Spans
 from hil.npu.stream.decoder import decode_operations
 from hil.npu.stream.feature_map import Regions
-from hil.npu.stream.operations import SHRAM_REGION, BlockOperation, Convolution, Dma, Operation, Windowed
+from hil.npu.stream.operations import SHRAM_REGION, BlockOperation, Dma, Operation
 from hil.npu.stream.payload import Words
-from hil.npu.weights.codec import ELEMENTS_PER_BYTE
 
 OperationTrace = Callable[[Operation, Array], None]
 """Called after each block operation with its output, shape (batch, height, width, depth)."""
-
-CHUNK_ELEMENTS = 1 << 16
-"""OFM elements computed at a time, in whole samples, so that intermediate values stay in the CPU's cache."""
 
 
 def decode(
@@ -86,14 +79,13 @@ class Program:
     stream_words: int
     _steps: list[Step | None] = field(default_factory=list)
     _cache: dict[int, tuple[bytes, Step]] = field(default_factory=dict)
+    _schedule: Schedule | None = None
 
     def prepare(self) -> None:
         """Makes one step per operation.
 
         Weights, scales and tables whose bytes are known now are unpacked now, the others when the program runs.
         """
-        encoded = (part.length for op in self.operations if isinstance(op, Convolution) for part in op.weight_streams)
-        backend.loops(ELEMENTS_PER_BYTE * sum(encoded))
         known = KnownMemory(self.constants)
         read_late: list[tuple[int, int, int]] = []
         copies: dict[int, Dma] = {}
@@ -153,23 +145,17 @@ class Program:
             views[region] = data
         if SHRAM_REGION in self.required:
             views[SHRAM_REGION] = np.zeros((batch, self.accelerator.shram_bytes), np.uint8)
-        threads = 1 if trace else max(1, min(threads, batch))
-        ends = [batch * thread // threads for thread in range(threads + 1)]
-        parts = [{region: data[i:j] for region, data in views.items()} for i, j in pairwise(ends)]
-        with one_thread():
-            if threads == 1:
-                self._run_steps(views, trace)
-                return
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(self._run_steps, parts))
-
-    def _run_steps(self, memory: Regions, trace: OperationTrace | None = None) -> None:
-        batch = len(next(iter(memory.values()), ()))
-        for operation, step in zip(self.operations, self._steps, strict=True):
-            if step is not None:
-                _run_chunked(operation, step, memory, batch)
-            if trace is not None and isinstance(operation, BlockOperation):
-                trace(operation, operation.ofm.read(memory))
+        if trace is not None:
+            for operation, step in zip(self.operations, self._steps, strict=True):
+                if step is not None:
+                    run_step(operation, step, views)
+                if isinstance(operation, BlockOperation):
+                    trace(operation, operation.ofm.read(views))
+            return
+        if self._schedule is None:
+            pairs = zip(self.operations, self._steps, strict=True)
+            self._schedule = Schedule.of([(operation, step) for operation, step in pairs if step is not None])
+        self._schedule.run(views, batch, threads)
 
     def _step(self, operation: Operation, known: KnownMemory, read_late: list[tuple[int, int, int]]) -> Step | None:
         """Makes the step of `operation`, None for a wait.
@@ -177,7 +163,7 @@ class Program:
         Appends to `read_late` (region, start, end) of the memory that the step reads when it runs.
         """
         if isinstance(operation, Dma):
-            return lambda memory: _copy(operation, memory)
+            return CopyStep(operation)
         if not isinstance(operation, BlockOperation):
             return None
         read_late += [(fm.region, *fm.extent()) for fm in footprint.input_feature_maps(operation)]
@@ -197,7 +183,7 @@ class Program:
                 self._run_late(operation, {k: data[sample : sample + 1] for k, data in memory.items()})
             return
         data = [np.ascontiguousarray(part[0]) for part in rows]
-        self._late_step(operation, data)(memory)
+        run_step(operation, self._late_step(operation, data), memory)
 
     def _late_step(self, operation: BlockOperation, data: list[Bytes]) -> Step:
         """Makes the step of `operation` for the bytes in `data`; caches the last one per operation."""
@@ -206,22 +192,3 @@ class Program:
         if cached is None or cached[0] != key:
             cached = self._cache[operation.word_offset] = key, prepare_step(operation, self.accelerator, data)
         return cached[1]
-
-
-def _run_chunked(operation: Operation, step: Step, memory: Regions, batch: int) -> None:
-    """Runs `step` on a few samples at a time, so that intermediate values stay in the CPU's cache."""
-    if batch == 1 or getattr(step, "splits_batch", False):
-        step(memory)
-        return
-    samples = batch
-    if isinstance(operation, BlockOperation):
-        padded = operation.padded_elements if isinstance(operation, Windowed) else 0
-        samples = max(1, CHUNK_ELEMENTS // max(operation.ofm.elements, operation.ifm.elements, padded))
-    for first in range(0, batch, samples):
-        step({region: data[first : first + samples] for region, data in memory.items()})
-
-
-def _copy(operation: Dma, memory: Regions) -> None:
-    source, destination = memory[operation.source_region], memory[operation.destination_region]
-    for start, end in zip(operation.sources, operation.destinations, strict=True):
-        destination[:, end : end + operation.length] = source[:, start : start + operation.length]

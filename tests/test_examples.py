@@ -27,7 +27,7 @@ disable_error_code = import-untyped, empty-body
 [mypy-hil.*]
 ignore_missing_imports = False
 
-[mypy-numpy.*,numba.*,llvmlite.*,capstone.*,rich.*,typer.*,click.*,jinja2.*,matplotlib.*,pytest.*,_pytest.*,docker.*]
+[mypy-numpy.*,numba.*,capstone.*,rich.*,typer.*,click.*,jinja2.*,matplotlib.*,pytest.*,_pytest.*,docker.*]
 follow_imports = skip
 """
 

@@ -23,6 +23,6 @@ ENTRIES = {
 """Arrow -> the modules that do its work; further modules on which its result depends follow from their imports."""
 TRAINING = ("tensorflow", "tf_keras", "tensorflow-model-optimization", "numpy")
 KERAS_LIBRARIES = ("keras", "h5py")
-RUNNING = ("tensorflow", "tflite-micro", "ai-edge-litert", "numpy", "ethos-u-vela", "numba")
+RUNNING = ("tensorflow", "tflite-micro", "ai-edge-litert", "numpy", "ethos-u-vela")
 """Packages on which outputs of `host` and `sim` depend, where installed: TensorFlow or what stands in for it, and Vela,
 whose own configuration file gives `sim` its clocks and memory speeds."""

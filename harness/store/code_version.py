@@ -7,7 +7,8 @@
 The imports of a module are found in its source, and nothing is imported for it: import statements, also those inside
 functions, and strings that name a module of the same top package ("hil.a.b", "hil.a.b:function"), such as the handler
 of a worker or the argument of `import_module`.  Imports for type checkers alone do not count.  A package's
-`__init__.py` counts where something is imported from the package itself.
+`__init__.py` counts where something is imported from the package itself, and C files count with each module beside
+them.
 """
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ def _module(name: str) -> _Module:
     definitions = text(tree)
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
     named = {string for string in _NAMES_MODULE.findall(definitions) if _inside(string, name) and _file(string)}
-    return _Module(digest(definitions.encode()), frozenset({*_imports(tree, package), *named}))
+    compiled = sorted(path for path in file.parent.iterdir() if path.suffix in (".c", ".h"))
+    parts = [definitions.encode(), *(path.read_bytes() for path in compiled)]
+    return _Module(digest(b"".join(parts)), frozenset({*_imports(tree, package), *named}))
 
 
 def _inside(name: str, other: str) -> bool:

@@ -5,25 +5,23 @@
 
 A window of the IFM times the weights is a dot product.  BLAS computes dot products fast in floating point, and
 `exactness.exact_type` decides from the actual weights whether float32 or float64 is exact; beyond both, NumPy's int64
-is used.  In long runs compiled loops take over: a `BytePlan` where operands are 8-bit and the CPU has the instructions,
-else BLAS with compiled loops before and after it.
+is used.  This is the plain way; `native_steps` prepares the compiled one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil.core.arrays import Array
-from hil.npu.arithmetic.byte_plan import BytePlan
 from hil.npu.arithmetic.exactness import exact_type, largest_input
+from hil.npu.arithmetic.native_steps import native_convolution
 from hil.npu.arithmetic.output import OutputStage
-from hil.npu.loops import backend
+from hil.npu.native.records import NativeStep
 from hil.npu.stream.feature_map import Regions
 from hil.npu.stream.operations import Convolution, Kind, Upscale, Windowed
 
@@ -94,49 +92,24 @@ class ConvolutionStep:
         dtype = exact_type(weights, largest_input(operation.ifm.dtype, operation.ifm_zero_point))
         return cls(operation, weights, stage, dtype)
 
-    @property
-    def splits_batch(self) -> bool:
-        """True if a call processes a few samples of a batch at a time, so that callers need not split it."""
-        return backend.byte_loops() is not None and self._plan is not None
+    @cached_property
+    def native(self) -> NativeStep | None:
+        """The same for the compiled code, None if only NumPy computes it."""
+        return native_convolution(self.operation, self.weights, self.stage)
 
     def __call__(self, memory: Regions) -> None:
         """Computes the output of every sample of `memory`."""
         operation = self.operation
         batch = len(memory[operation.ofm.region])
-        loops = backend.loops(batch * operation.ofm.elements)
-        if loops is not None and loops.of_bytes is not None and self._plan is not None:
-            self._plan(memory, loops.of_bytes)
-            return
-        compiled = loops if self._compilable else None
-        if compiled is None:
-            padded = padded_input(operation, memory, self.dtype, 0, operation.ifm_zero_point)
-        else:
-            padded = padded_input(operation, memory, operation.ifm.dtype, operation.ifm_zero_point, 0)
+        padded = padded_input(operation, memory, self.dtype, 0, operation.ifm_zero_point)
         if operation.kind is Kind.DEPTHWISE:
-            if compiled is None:
-                values = self.stage(self._depthwise(padded), loops)
-            else:
-                values = self._depthwise_compiled(padded, compiled)
-            operation.ofm.store(memory, values)
+            operation.ofm.store(memory, self.stage(self._depthwise(padded)))
             return
         _, out_w, out_depth = operation.ofm.shape
         rows = max(1, COLUMN_ELEMENTS // (batch * out_w * max(self._matrix.shape)))
         for top in range(0, operation.ofm.shape[0], rows):
-            columns = self._columns(padded, top, rows, compiled)
-            accumulator = columns @ self._matrix
-            operation.ofm.store(memory, self.stage(accumulator, loops).reshape(batch, -1, out_w, out_depth), top)
-
-    @cached_property
-    def _compilable(self) -> bool:
-        limits = np.iinfo(self.operation.ifm.dtype)
-        if self.dtype is np.int64 or not limits.min <= self.operation.ifm_zero_point <= limits.max:
-            return False
-        # Sums that are exact in float32 fit 32-bit integers too, the zero point included.
-        return self.operation.kind is Kind.CONV or self.dtype is np.float32
-
-    @cached_property
-    def _plan(self) -> BytePlan | None:
-        return BytePlan.prepare(self.operation, self.weights, self.stage)
+            accumulator = self._columns(padded, top, rows) @ self._matrix
+            operation.ofm.store(memory, self.stage(accumulator).reshape(batch, -1, out_w, out_depth), top)
 
     @cached_property
     def _matrix(self) -> Array:
@@ -144,41 +117,20 @@ class ConvolutionStep:
         return np.ascontiguousarray(self.weights.reshape(len(self.weights), -1).T.astype(self.dtype))
 
     @cached_property
-    def _taps(self) -> NDArray[np.int32]:
+    def _taps(self) -> Array:
         """Weights of a depthwise convolution, shape (height, width, depth)."""
-        return np.ascontiguousarray(np.moveaxis(self.weights[..., 0], 0, -1).astype(np.int32))
+        return np.ascontiguousarray(np.moveaxis(self.weights[..., 0], 0, -1).astype(self.dtype))
 
-    @cached_property
-    def _whole_stage(self) -> OutputStage:
-        """Output stage for depthwise sums of the raw IFM: the bias compensates for the zero point."""
-        sums = self._taps.sum(axis=(0, 1), dtype=np.int64)
-        bias = np.int64(0) if self.stage.bias is None else self.stage.bias
-        shifted = bias - self.operation.ifm_zero_point * sums
-        return replace(self.stage, bias=shifted, largest=2 * self.stage.largest)
-
-    def _columns(self, padded: Array, top: int, rows: int, loops: ModuleType | None) -> Array:
+    def _columns(self, padded: Array, top: int, rows: int) -> Array:
         """Copies the windows of `rows` OFM rows from `top` on, one window per row of the result (im2col)."""
         size = self._matrix.shape[0]
         if size == padded.shape[3] and padded.shape[1:3] == self.operation.ofm.shape[:2]:
             columns: Array = padded[:, top : top + rows].reshape(-1, size)
-            return columns if loops is None else np.subtract(columns, self.operation.ifm_zero_point, dtype=self.dtype)
-        if loops is None:
-            return np.ascontiguousarray(windows(self.operation, padded)[:, top : top + rows]).reshape(-1, size)
-        kernel, (out_h, out_w, _) = self.operation.kernel, self.operation.ofm.shape
-        result = np.empty((len(padded), min(rows, out_h - top), out_w, size), self.dtype)
-        loops.columns(
-            padded.reshape(*padded.shape[:2], -1),
-            padded.shape[3],
-            np.array([kernel.height, kernel.width, kernel.dilation_y, kernel.dilation_x]),
-            np.array([kernel.stride_y, kernel.stride_x]),
-            result.dtype.type(self.operation.ifm_zero_point),
-            top,
-            result,
-        )
-        return result.reshape(-1, size)
+            return columns
+        return np.ascontiguousarray(windows(self.operation, padded)[:, top : top + rows]).reshape(-1, size)
 
     def _depthwise(self, padded: Array) -> Array:
-        view, weights = windows(self.operation, padded), self._taps.astype(self.dtype)
+        view, weights = windows(self.operation, padded), self._taps
         accumulator: Array = view[:, :, :, 0, 0] * weights[0, 0]
         product = np.empty_like(accumulator)
         for y, x in np.ndindex(weights.shape[:2]):
@@ -186,15 +138,3 @@ class ConvolutionStep:
                 np.multiply(view[:, :, :, y, x], weights[y, x], out=product)
                 accumulator += product
         return accumulator
-
-    def _depthwise_compiled(self, padded: Array, loops: ModuleType) -> Array:
-        kernel = self.operation.kernel
-        accumulator = np.empty((len(padded), *self.operation.ofm.shape), np.int32)
-        loops.depthwise(
-            padded,
-            self._taps,
-            np.array([kernel.stride_y, kernel.stride_x]),
-            np.array([kernel.dilation_y, kernel.dilation_x]),
-            accumulator,
-        )
-        return self._whole_stage(accumulator, loops)

@@ -15,8 +15,8 @@ import numpy as np
 from hil.core.arrays import Bytes
 from hil.core.errors import StreamError
 from hil.npu.accelerator import Accelerator
-from hil.npu.arithmetic.byte_pairs import ElementwiseStep
 from hil.npu.arithmetic.convolution import ConvolutionStep
+from hil.npu.arithmetic.elementwise import ElementwiseStep
 from hil.npu.arithmetic.exactness import largest_accumulator
 from hil.npu.arithmetic.output import OutputStage, parse_table
 from hil.npu.arithmetic.pooling import PoolStep

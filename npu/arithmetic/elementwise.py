@@ -9,13 +9,34 @@ scaled; SHR rounds half up unless it truncates.  (All found by comparing with th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 
+from hil.npu.arithmetic.native_steps import native_elementwise
 from hil.npu.arithmetic.output import OutputStage
 from hil.npu.arithmetic.scaling import Int64, rescale
-from hil.npu.loops import backend
+from hil.npu.native.records import NativeStep
 from hil.npu.stream.feature_map import FeatureMap, Regions
 from hil.npu.stream.operations import UNARY, Elementwise, Kind, Rounding
+
+
+@dataclass(frozen=True)
+class ElementwiseStep:
+    """Computes an elementwise operation."""
+
+    operation: Elementwise
+    stage: OutputStage
+
+    @cached_property
+    def native(self) -> NativeStep | None:
+        """The same for the compiled code, None if only NumPy computes it."""
+        return native_elementwise(self.operation, self.stage)
+
+    def __call__(self, memory: Regions) -> None:
+        """Computes the output of every sample of `memory`."""
+        elementwise(self.operation, self.stage, memory)
 
 
 def elementwise(operation: Elementwise, stage: OutputStage, memory: Regions) -> None:
@@ -24,8 +45,7 @@ def elementwise(operation: Elementwise, stage: OutputStage, memory: Regions) -> 
         result = _unary(operation, _read(operation.ifm, operation.ifm_zero_point, memory))
     else:
         result = _binary(operation, memory)
-    loops = backend.loops(result.size)
-    operation.ofm.store(memory, stage(result, loops))
+    operation.ofm.store(memory, stage(result))
 
 
 def _read(feature_map: FeatureMap, zero_point: int, memory: Regions) -> Int64:

@@ -82,6 +82,11 @@ def exact_type(weights: NDArray[np.int16], largest: int) -> type[np.float32] | t
     return np.float64 if bound <= FLOAT64 else np.int64
 
 
+def fits_int32(weights: NDArray[np.int16], largest: int) -> bool:
+    """True if int32 holds sums of inputs up to `largest` times `weights` (first axis output channels)."""
+    return int(weight_sums(weights).max(initial=0)) * largest < INT32
+
+
 def fits_dot_products(weights: NDArray[np.int16], first: NDArray[np.int64]) -> bool:
     """True if int32 holds sums of unsigned bytes times `weights` that start at `first`, per output channel."""
     # Python's integers: the check itself must not overflow.

@@ -20,9 +20,8 @@ the logistic function, as TensorFlow Lite's reference kernels do it (all 65,536 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -31,17 +30,8 @@ from numpy.typing import NDArray
 from hil.core.arrays import Array, Floats
 from hil.npu.arithmetic.exactness import fits_float64, fits_int64
 from hil.npu.arithmetic.scaling import Int64, rescale
+from hil.npu.native.logistic import LOGISTIC
 from hil.npu.stream.operations import Activation, BlockOperation, Function, Rounding
-
-_ONE_HIGHER = (
-    4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44, 45, 46, 49,
-    50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255,
-)  # fmt: skip
-"""Entries of the reference's table that are sigmoid(i/24) rounded plus one (found by comparing)."""
-
-_LOGISTIC: Int64 = np.round(65536 / (1 + np.exp(-np.arange(256) / 24))).astype(np.int64)
-"""Table of sigmoid(i/24) in 16 bits, equal to the reference's."""
-_LOGISTIC[list(_ONE_HIGHER)] += 1
 
 
 @dataclass(frozen=True)
@@ -63,56 +53,24 @@ class OutputStage:
     largest: int
     table: Int64 | None = None
     slope: Int64 | None = None
-    _by_channel: dict[int, list[Array]] = field(default_factory=dict, init=False)
 
-    def __call__(self, accumulator: Array, loops: ModuleType | None = None) -> Array:
-        """Converts accumulators (any integer-valued type, last axis channels) to output elements.
-
-        `loops`: the compiled loops, None for NumPy.
-        """
-        if loops is not None and self._compilable:
-            return self._finish_compiled(accumulator, loops)
+    def __call__(self, accumulator: Array) -> Array:
+        """Converts accumulators (any integer-valued type, last axis channels) to output elements."""
         values = self._scaled_floats(accumulator) if self.fits_floats else self._scaled(accumulator)
         values += self.zero_point
         if self.activation.function is not Function.NONE:
             values = sigmoid_or_tanh(values, self.activation.function)
-            return np.clip(values, self.activation.minimum, self._highest, out=values).astype(self.dtype)
+            return np.clip(values, self.activation.minimum, self.highest, out=values).astype(self.dtype)
         if self.activation.wraps:
             return self._look_up(((values + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)).astype(self.dtype)
         np.maximum(values, self.activation.minimum, out=values)  # np.clip takes three times as long for a few.
-        np.minimum(values, self._highest, out=values)
+        np.minimum(values, self.highest, out=values)
         return (values if self.table is None else self._look_up(values.astype(np.int64))).astype(self.dtype)
 
     @property
-    def _highest(self) -> int:
+    def highest(self) -> int:
+        """Upper limit of the output; not below the lower one."""
         return max(self.activation.minimum, self.activation.maximum)
-
-    @cached_property
-    def _compilable(self) -> bool:
-        special = self.activation.wraps or self.activation.function is not Function.NONE
-        return self.factor is not None and self.rounding is not Rounding.TRUNCATE and not special and not self.wide
-
-    def _finish_compiled(self, accumulator: Array, loops: ModuleType) -> Array:
-        channels = accumulator.shape[-1]
-        if channels not in self._by_channel:
-            constants = self.float_constants if self.fits_floats else self._whole_constants()
-            self._by_channel[channels] = [np.broadcast_to(part, channels).copy() for part in constants]
-        limits = (self.zero_point, self.activation.minimum, self._highest)
-        out = np.empty(accumulator.shape, self.dtype if self.table is None else np.int32)
-        rows = accumulator.reshape(-1, channels), *self._by_channel[channels]
-        if self.fits_floats:
-            loops.finish(*rows, *(float(limit) for limit in limits), out.reshape(-1, channels))
-        else:
-            loops.finish_whole(*rows, *limits, out.reshape(-1, channels))
-        return out if self.table is None else self._look_up(out.astype(np.int64)).astype(self.dtype)
-
-    def _whole_constants(self) -> tuple[Int64, Int64, Int64, Int64]:
-        """(bias, factor, shift, 2**30 where TFL rounds twice)."""
-        assert self.factor is not None
-        assert self.shift is not None
-        twice = (self.shift > 31) & (self.rounding is Rounding.TFL)
-        bias = np.zeros(1, np.int64) if self.bias is None else self.bias
-        return bias, self.factor, self.shift, np.where(twice, np.int64(1) << 30, 0)
 
     @property
     def _largest_sum(self) -> int:
@@ -125,7 +83,7 @@ class OutputStage:
         special = self.activation.wraps or self.activation.function is not Function.NONE
         if self.factor is None or self.shift is None or special:
             return False
-        reach = max(abs(self.activation.minimum - self.zero_point), abs(self._highest - self.zero_point))
+        reach = max(abs(self.activation.minimum - self.zero_point), abs(self.highest - self.zero_point))
         return fits_float64(self._largest_sum, self.factor, self.shift, self.rounding, reach)
 
     @cached_property
@@ -142,15 +100,8 @@ class OutputStage:
         return self.fits_floats and self.dtype.itemsize == 1 and tabled
 
     @property
-    def byte_limits(self) -> tuple[int, int, int]:
-        """(zero point, lowest and highest output less the zero point)."""
-        return self.zero_point, self.activation.minimum - self.zero_point, self._highest - self.zero_point
-
-    @property
     def byte_table(self) -> NDArray[np.uint8]:
-        """Lookup table indexed by the unsigned byte; empty if there is none.  Needs `fits_bytes`."""
-        if self.table is None:
-            return np.zeros(0, np.uint8)
+        """Lookup table indexed by the unsigned byte; there must be one, and `fits_bytes`."""
         every = np.arange(256).astype(np.uint8)
         values = every.view(np.int8) if self.activation.index_signed else every
         return self._look_up(values.astype(np.int64)).astype(np.uint8)
@@ -215,10 +166,10 @@ def sigmoid_or_tanh(values: Int64, function: Function) -> Int64:
     """
     bits = 9 if function is Function.SIGMOID else 8
     magnitude = np.abs(values)
-    index = np.minimum(magnitude >> bits, len(_LOGISTIC) - 2)
-    low, high = np.take(_LOGISTIC, index), np.take(_LOGISTIC, index + 1)
+    index = np.minimum(magnitude >> bits, len(LOGISTIC) - 2)
+    low, high = np.take(LOGISTIC, index), np.take(LOGISTIC, index + 1)
     result = (low << bits) + (magnitude & ((1 << bits) - 1)) * (high - low)
-    saturated = magnitude >> bits >= len(_LOGISTIC) - 1
+    saturated = magnitude >> bits >= len(LOGISTIC) - 1
     if function is Function.SIGMOID:
         result = np.where(saturated, 0x7FFF << 10, result)
         return np.where(values >= 0, result + (1 << 9), (1 << 25) - result + (1 << 9) - 1) >> 10

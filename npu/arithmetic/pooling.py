@@ -14,12 +14,13 @@ from functools import cached_property
 import numpy as np
 
 from hil.core.arrays import Array
-from hil.npu.arithmetic.byte_plan import BytePlan
 from hil.npu.arithmetic.convolution import padded_input, windows
 from hil.npu.arithmetic.exactness import INT32, fits_int64, largest_accumulator
+from hil.npu.arithmetic.native_layout import padded_shape
+from hil.npu.arithmetic.native_steps import native_pool
 from hil.npu.arithmetic.output import OutputStage
 from hil.npu.arithmetic.scaling import Int64, rescale
-from hil.npu.loops import backend
+from hil.npu.native.records import NativeStep
 from hil.npu.stream.feature_map import Regions
 from hil.npu.stream.operations import Kind, Windowed
 
@@ -31,28 +32,20 @@ class PoolStep:
     operation: Windowed
     stage: OutputStage
 
-    @property
-    def splits_batch(self) -> bool:
-        """True if a call processes a few samples of a batch at a time, so that callers need not split it."""
-        return backend.byte_loops() is not None and self._plan is not None
+    @cached_property
+    def native(self) -> NativeStep | None:
+        """The same for the compiled code, None if only NumPy computes it."""
+        operation = self.operation
+        if operation.kind is not Kind.AVERAGE_POOL or not operation.padding:
+            return native_pool(operation, self.stage, None)
+        factor, shift = _divisors(operation)
+        if not fits_int64(largest_accumulator(operation), factor, shift):
+            return None
+        return native_pool(operation, self.stage, (factor, shift))
 
     def __call__(self, memory: Regions) -> None:
         """Computes the output of every sample of `memory`."""
-        operation = self.operation
-        loops = backend.loops(len(memory[operation.ofm.region]) * operation.ofm.elements)
-        if loops is not None and loops.of_bytes is not None and self._plan is not None:
-            self._plan(memory, loops.of_bytes)
-        else:
-            operation.ofm.store(memory, self.stage(_pooled(operation, memory), loops))
-
-    @cached_property
-    def _plan(self) -> BytePlan | None:
-        """Plan of an average without padding, as a depthwise convolution whose weights are 1."""
-        kernel = self.operation.kernel
-        if self.operation.kind is not Kind.AVERAGE_POOL or self.operation.padding:
-            return None
-        ones = np.ones((self.operation.ofm.shape[2], kernel.height, kernel.width, 1), np.int16)
-        return BytePlan.prepare(self.operation, ones, self.stage)
+        self.operation.ofm.store(memory, self.stage(_pooled(self.operation, memory)))
 
 
 def _pooled(operation: Windowed, memory: Regions) -> Array:
@@ -67,7 +60,7 @@ def _pooled(operation: Windowed, memory: Regions) -> Array:
     if operation.kind is Kind.REDUCE_SUM:
         result = result.sum(axis=3, keepdims=True)
     elif operation.padding:
-        factor, shift = reciprocal(_valid_counts(operation, padded.shape))
+        factor, shift = _divisors(operation)
         if not fits_int64(largest_accumulator(operation), factor, shift):
             result = result.astype(object)
         result = rescale(result, factor, shift, operation.rounding).astype(np.int64)
@@ -101,10 +94,13 @@ def _reduce(operation: Windowed, padded: Array, function: np.ufunc) -> Array:
     return result
 
 
-def _valid_counts(operation: Windowed, shape: tuple[int, ...]) -> Int64:
-    """Counts the kernel's elements outside the padding per OFM position; shape (1, out height, out width, 1)."""
-    padding = operation.padding
-    mask = np.zeros((1, shape[1], shape[2], 1), np.int64)
-    mask[:, padding.top : shape[1] - padding.bottom, padding.left : shape[2] - padding.right] = 1
+def _divisors(operation: Windowed) -> tuple[Int64, Int64]:
+    """Factor and shift by OFM position, which divide by the kernel's elements outside the padding.
+
+    Shape (1, out height, out width, 1).
+    """
+    (height, width), padding = padded_shape(operation), operation.padding
+    mask = np.zeros((1, height, width, 1), np.int64)
+    mask[:, padding.top : height - padding.bottom, padding.left : width - padding.right] = 1
     counts: Int64 = windows(operation, mask).sum(axis=(3, 4))
-    return np.maximum(counts, 1)
+    return reciprocal(np.maximum(counts, 1))

@@ -19,10 +19,10 @@ bit: 0 is quotient part 0, 10 part 1, 11 part 2 and more to come), a part of the
 remainders of the previous chunk.  A symbol is an index to the palette or, above it, a direct value, which is
 `2*magnitude + sign`.
 
-In long runs `codec_loops` decodes the stream.  Before that, decoding has two passes.  The first, here, scans all slices
-in Python for the position of each chunk and the codes it holds (about 1 us per chunk of up to 12 weights).  The second
-(`symbols`) gathers all bits of the stream with NumPy.  Every read is bounded and every field is checked: a malformed
-stream raises `StreamError`.  Vela's own `mlw_codec` ends the process instead.
+Compiled code (`native/weights.c`) decodes the stream.  Without it, decoding has two passes.  The first, here, scans all
+slices in Python for the position of each chunk and the codes it holds (about 1 us per chunk of up to 12 weights).  The
+second (`symbols`) gathers all bits of the stream with NumPy.  Every read is bounded and every field is checked: a
+malformed stream raises `StreamError`.  Vela's own `mlw_codec` ends the process instead.
 
 Source: the format as Vela's `mlw_codec` reads it (Apache-2.0); tests compare with it.
 """
@@ -35,15 +35,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.core.errors import StreamError
-from hil.npu.loops import backend
+from hil.npu.native import library
 from hil.npu.weights.symbols import ONES, Palette, ScannedSlices, Slice, gather_weights
 
 _ZDIV_PLAIN, _ZDIV_END, _WDIV_PLAIN = 6, 7, 7
 _UNARY = 12
 """Bits of a chunk's `WUNARY0`."""
-
-ELEMENTS_PER_BYTE = 20
-"""Cost of decoding a byte of weights here, in OFM elements that NumPy computes in that time (see `loops.backend`)."""
 
 MAX_STREAM_WEIGHTS = (1 << 24) + (1 << 15)
 """Largest number of weights in a stream; bounds the cost of a malformed one, as one bit can encode 8 zeros."""
@@ -60,12 +57,10 @@ def decode_weight_stream(data: bytes, most: int = MAX_STREAM_WEIGHTS) -> NDArray
 
     Raises `StreamError` if the stream is malformed, ends early, or has more than `most` weights.
     """
-    loops = backend.loops(0)
-    if loops is not None:
-        padded = np.frombuffer(data + bytes(loops.codec.PADDING), np.uint8)
-        count, weights = loops.codec.decode(padded, len(data) * 8, most)
-        if count >= 0:
-            decoded: NDArray[np.int16] = weights[:count]
+    found = library.loaded()
+    if found is not None:
+        decoded = found.decode_weights(data, most)
+        if decoded is not None:
             return decoded
     return _decode(data, most)  # Its errors name what is malformed.
 

@@ -17,8 +17,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from hil.core.arrays import Array
-from hil.npu.arithmetic import byte_pairs
-from hil.npu.loops import backend
+from hil.npu.native import library
 from hil.npu.vela_output import CompiledModel, NpuOperator, read_compiled
 from tests.support.operators.settings import LEGACY, WITH_DRAM
 
@@ -172,34 +171,31 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], by
 
 
 Ways = Callable[[str], contextlib.AbstractContextManager[None]]
+LEVELS = {"numpy": library.NUMPY, "plain": library.PLAIN, "avx2": library.AVX2, "vnni": library.VNNI}
 
 
-@pytest.fixture(params=["loops", "vectors"])
+@pytest.fixture(params=["plain", "avx2", "vnni"])
 def way(request: pytest.FixtureRequest) -> str:
-    """The ways of computing that are not NumPy alone."""
-    loops = pytest.importorskip("hil.npu.loops.batch_loops", exc_type=ImportError)
-    if request.param == "vectors" and loops.of_bytes is None:
-        pytest.skip("this CPU has no AVX-512 VNNI")
+    """The ways of computing that are not NumPy alone; the compiled code has to be there."""
+    found = library.loaded()
+    assert found is not None, "install the package with a C compiler"
+    if found.level < LEVELS[request.param]:
+        pytest.skip(f"this CPU has no instructions of {request.param}")
     return str(request.param)
 
 
-@pytest.fixture
-def computing(monkeypatch: pytest.MonkeyPatch) -> Ways:
-    """`with computing(way)`: "numpy" alone, "loops" as on a CPU without dot products of bytes, or "vectors"; they are
-    used from the first call on, where else they wait until they pay.
+@pytest.fixture(scope="session")
+def computing() -> Ways:
+    """`with computing(way)`: "numpy" alone, or compiled code that is held to any CPU's instructions ("plain"), to
+    "avx2" or "vnni"; for what is decoded inside.
     """
 
     @contextlib.contextmanager
     def use(way: str) -> Iterator[None]:
-        with monkeypatch.context() as patch:
-            if way == "numpy":
-                patch.setattr(backend, "loops", lambda elements: None)
-            else:
-                backend.load()
-                patch.setattr(byte_pairs, "BREAK_EVEN_ELEMENTS", 0)
-                if way == "loops":
-                    patch.setattr(backend.loops(0), "of_bytes", None)
+        before = library.hold(LEVELS[way])
+        try:
             yield
-        backend.unload()
+        finally:
+            library.hold(before)
 
     return use

@@ -159,11 +159,11 @@ def test_the_version_is_the_same_wherever_the_files_lie(elsewhere: Path) -> None
         ),
         (("targets/__init__.py", "targets/fvp/target.py", "harness/progress.py", "core/errors.py"), set()),
         (("npu/arithmetic/convolution.py",), {"sim"}),
-        (("npu/loops/dot_products.py",), {"sim"}),
+        (("npu/native/vectors.c",), {"sim"}),
         (("harness/vela/child.py",), {"vela", "other_vela"}),
         (("harness/optimize/repairs.py",), {"technique"}),
     ],
-    ids=["other-targets", "without-effect", "npu", "npu-imported-by-name", "vela-child", "repairs"],
+    ids=["other-targets", "without-effect", "npu", "npu-compiled", "vela-child", "repairs"],
 )
 def test_an_edit_makes_anew_what_depends_on_it_and_nothing_else(
     elsewhere: Path, files: tuple[str, ...], arrows: set[str]
@@ -189,7 +189,7 @@ INSIDE = {
     "other_vela": ("hil.harness.vela.compiler", "hil.npu.accelerator"),
     "host": ("hil.targets.execution.interpreter_child", "hil.targets.execution.signature"),
     "sim": (
-        *("hil.npu.arithmetic.pooling", "hil.npu.loops.byte_loops", "hil.npu.weights.codec", "hil.npu.timing.cycles"),
+        *("hil.npu.arithmetic.pooling", "hil.npu.native.library", "hil.npu.weights.codec", "hil.npu.timing.cycles"),
         *("hil.targets.execution.graph", "hil.targets.execution.interpreter_child", "hil.core.measurement"),
     ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +11,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hil.core.errors import StreamError
-from hil.npu.arithmetic import exactness
+from hil.npu.arithmetic import exactness, native_steps
 from hil.npu.arithmetic.convolution import ConvolutionStep
 from hil.npu.arithmetic.elementwise import elementwise
 from hil.npu.arithmetic.output import OutputStage
-from hil.npu.loops import backend
+from hil.npu.arithmetic.schedule import run_step
+from hil.npu.native import library
 from hil.npu.stream.feature_map import FeatureMap, Tile
 from hil.npu.stream.operations import (
     Activation,
@@ -28,18 +30,12 @@ from hil.npu.stream.operations import (
     Scale,
     Upscale,
 )
+from tests.npu.compiled_stage import compiled_stage
 
 RAW = Activation(-(1 << 31), (1 << 31) - 1, True, None, None)
 """Limits of a 32-bit output: it wraps, so that every lost unit shows."""
 
 BYTE = Activation(-128, 127, False, None, None)
-
-
-@pytest.fixture(params=["numpy", "loops", "vectors"])
-def every_way(request, computing):
-    """All ways of computing; without the instructions there are two."""
-    with computing(request.param):
-        yield
 
 
 def scaled(value: int, factor: int, shift: int, rounding: Rounding) -> int:
@@ -88,7 +84,7 @@ def convolved(operation, weights, inputs, stage) -> int:
     step = ConvolutionStep.prepare(operation, weights, stage)
     memory = np.zeros((1, 64 + operation.ifm.elements * operation.ifm.dtype.itemsize), np.uint8)
     memory[0, 64:] = np.array(inputs, operation.ifm.dtype).view(np.uint8)
-    step({1: memory})
+    run_step(operation, step, {1: memory})
     return int(memory[0, : stage.dtype.itemsize].view(stage.dtype)[0])
 
 
@@ -123,24 +119,24 @@ def test_products_are_exact(dtype, high, weight, negative, times, bound, off):
     terms = max(2, int(bound * times / (weight * (high_value - low_value))))
     assume(terms < 100_000)
     last = value + (-off if high else off)
-    for use in (False, True):
-        backend.unload()
-        if use:
-            backend.load()
+    before = library.hold(library.NUMPY)
+    for level in (library.NUMPY, library.PLAIN, library.AVX2, library.VNNI):
+        library.hold(level)
         computed, true = raw_product(terms, dtype, zero_point, -weight if negative else weight, value, last)
         assert computed == true
-    backend.unload()
+    library.hold(before)
 
 
-def test_the_bound_of_float32(every_way, monkeypatch):
+def test_the_bound_of_float32(computing, monkeypatch):
     """An odd sum above 2**24: float32 would lose its last bit."""
     case = 300, np.uint8, 0, 255, 255, 254
-    assert len({*raw_product(*case)}) == 1
-    monkeypatch.setattr(exactness, "FLOAT32", 2 * exactness.FLOAT32)
-    assert len({*raw_product(*case)}) == 2
+    with computing("numpy"):
+        assert len({*raw_product(*case)}) == 1
+        monkeypatch.setattr(exactness, "FLOAT32", 2 * exactness.FLOAT32)
+        assert len({*raw_product(*case)}) == 2
 
 
-def test_the_bound_of_float64(every_way, monkeypatch):
+def test_the_bound_of_float64(monkeypatch):
     """An odd sum above 2**53."""
     case = 20_001, np.int32, 0, 255, (1 << 31) - 1, (1 << 31) - 3
     computed, true = raw_product(*case)
@@ -163,32 +159,49 @@ def test_products_beyond_int64_are_refused():
     st.integers(1, (1 << 32) - 1),
     st.integers(20, 62),
     st.booleans(),
+    st.sampled_from([BYTE, replace(BYTE, minimum=0), replace(BYTE, minimum=1)]),
 )
-def test_dot_products_of_bytes_are_exact(weights, zero_point, sign, off, factor, shift, largest_inputs):
+def test_dot_products_of_bytes_are_exact(weights, zero_point, sign, off, factor, shift, largest_inputs, limits):
     """Biases that bring the sums to 32 bits, with scales that bring them back to bytes or do not."""
     bias = sign * (1 << 31) + off
     inputs = [127 if (w > 0) == largest_inputs else -128 for w in weights]
     operation = convolution(len(weights), np.int8, zero_point, np.dtype(np.int8))
-    backend.load()
     shape = np.array(weights, np.int16).reshape(1, 1, 1, -1)
-    stage = stage_of(BYTE, exactness.largest_accumulator(operation, shape), bias, factor, shift)
+    stage = stage_of(limits, exactness.largest_accumulator(operation, shape), bias, factor, shift)
     total = bias + sum(w * (x - zero_point) for w, x in zip(weights, inputs, strict=True))
-    expected = finished(scaled(total, factor, shift, Rounding.TFL), 0, BYTE)
+    expected = finished(scaled(total, factor, shift, Rounding.TFL), 0, limits)
     assert convolved(operation, weights, inputs, stage) == expected
-    backend.unload()
 
 
 @pytest.mark.parametrize(("bias", "shift"), [((1 << 31) - 100, 50), (1 << 30, 29)])
 def test_the_bound_of_dot_products(bias, shift, monkeypatch):
     """A sum, and a scaled sum, that would not fit 32 bits."""
-    backend.load()
-    used = backend.loops(0).of_bytes is not None  # A CPU without the instructions has float32 and its bounds.
+    used = library.loaded().level == library.VNNI  # A CPU without the instructions has sums of its own.
     operation = convolution(300, np.uint8, 0, np.dtype(np.int8))
     case = operation, [127] * 300, [255] * 300, stage_of(BYTE, 300 * 127 * 255, bias, 1 << 30, shift)
     assert convolved(*case) == 127
     monkeypatch.setattr(exactness, "INT32", 2 * exactness.INT32)
     assert (convolved(*case) != 127) == used
-    backend.unload()
+
+
+def test_the_bound_of_32_bit_sums(way, computing, monkeypatch):
+    """Weights of 9 bits are no bytes: their sums, which here exceed 32 bits, are moved to 64."""
+    operation = convolution(34_000, np.uint8, 0, np.dtype(np.int8))
+    case = operation, [255] * 34_000, [255] * 34_000, stage_of(BYTE, 34_000 * 255 * 255, 0, 1 << 30, 50)
+    with computing(way):
+        assert convolved(*case) == 127
+        monkeypatch.setattr(exactness, "INT32", 2 * exactness.INT32)
+        assert convolved(*case) == -128
+
+
+def test_the_bound_of_a_chunk(way, computing, monkeypatch):
+    """The largest sum of products of 16 bits before it is moved to 64."""
+    operation = convolution(520, np.int16, 0, np.dtype(np.int8))
+    case = operation, [-255] * 520, [-(1 << 15)] * 520, stage_of(BYTE, 520 * 255 << 15, 0, 1 << 30, 50)
+    with computing(way):
+        assert convolved(*case) == 127
+        monkeypatch.setattr(native_steps, "CHUNK", native_steps.CHUNK + 1)
+        assert convolved(*case) != 127
 
 
 @settings(max_examples=300)
@@ -204,8 +217,8 @@ def test_scaling_is_exact(value, bias, factor, shift, rounding, activation):
     """Biases of 40 bits, factors of 32: as far as the hardware's fields go, and accumulators beyond what it has."""
     stage = stage_of(activation, abs(value), bias, factor, shift, rounding)
     expected = finished(scaled(value + bias, factor, shift, rounding), 0, activation)
-    for loops in (None, pytest.importorskip("hil.npu.loops.batch_loops", exc_type=ImportError)):
-        assert int(stage(ints(value).reshape(1, 1, 1, 1), loops)[0, 0, 0, 0]) == expected
+    for finish in (stage, functools.partial(compiled_stage, stage)):
+        assert int(finish(ints(value).reshape(1, 1, 1, 1))[0, 0, 0, 0]) == expected
 
 
 def test_the_bound_of_int64(monkeypatch):
@@ -226,13 +239,13 @@ def test_the_bound_of_int64(monkeypatch):
 def test_the_bound_of_scaling_in_float64(compiled, monkeypatch):
     """Products a hair below a half: with 53 bits they are rounded down, with one bit more float64 rounds them up."""
     activation, shift = replace(BYTE, minimum=-126, maximum=126), 47
-    loops = pytest.importorskip("hil.npu.loops.batch_loops", exc_type=ImportError) if compiled else None
+    finish = compiled_stage if compiled else OutputStage.__call__
     products = [(2 * n + 1 << shift - 1) - 1 for n in range(64, 126)]
     cases = [(p // f, f) for p in products for f in (3, 5, 7, 9, 11, 13) if p % f == 0]
 
     def wrong():
         outputs = [
-            int(stage_of(activation, v, 0, f, shift, Rounding.NATURAL)(ints(v).reshape(1, 1, 1, 1), loops)[0, 0, 0, 0])
+            int(finish(stage_of(activation, v, 0, f, shift, Rounding.NATURAL), ints(v).reshape(1, 1, 1, 1))[0, 0, 0, 0])
             for v, f in cases
         ]
         return sum(out != scaled(v, f, shift, Rounding.NATURAL) for out, (v, f) in zip(outputs, cases, strict=True))

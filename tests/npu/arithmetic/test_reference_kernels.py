@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from hil.npu.arithmetic import byte_plan
+from hil.npu.arithmetic import native_packing, schedule
 from tests.support.operators.settings import LEGACY
 
 MODELS = ("ad01_int8", "kws_micronet_m", "kws_ref_int8", "resnet8_int8")
@@ -49,10 +49,10 @@ def test_other_compilers(small_models, name, options, vela, npu, oracle, random_
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_compiled_loops_equal_numpy(small_models, name, vela, npu, random_inputs, way, computing, monkeypatch):
+def test_compiled_code_equals_numpy(small_models, name, vela, npu, random_inputs, way, computing, monkeypatch):
     model = small_models(name)
     compiled, inputs = vela(model, "ethos-u55-128"), random_inputs(model, 5)
-    monkeypatch.setattr(byte_plan, "GROUP_BYTES", 4000)
+    monkeypatch.setattr(native_packing, "TILE_BYTES", 4000)
     with computing(way):
         fast = npu(compiled, inputs)
     with computing("numpy"):
@@ -71,15 +71,16 @@ def test_a_batch_is_a_loop_of_singles(small_models, name, vela, npu, random_inpu
 
 
 @pytest.mark.parametrize("threads", [2, 7])
-def test_threads_share_the_samples(small_models, threads, vela, npu, random_inputs):
+def test_threads_share_the_samples(small_models, threads, vela, npu, random_inputs, monkeypatch):
+    monkeypatch.setattr(schedule, "THREAD_WORK", 1)
     model = small_models("cnn")
     compiled, inputs = vela(model, "ethos-u55-256", "Sram_Only"), random_inputs(model, 5)
     for got, expected in zip(npu(compiled, inputs, threads), npu(compiled, inputs), strict=True):
         np.testing.assert_array_equal(got, expected)
 
 
-def test_importing_needs_no_numba():
-    """A small inference must not pay for what only batches need."""
+def test_importing_is_light():
+    """A small inference must not pay for what it does not use."""
     imports = "import sys, hil.npu.vela_output, hil.npu.timing.cycles, hil.npu.registers"
     check = "assert not {'numba', 'tensorflow', 'ethosu'} & {*sys.modules}"
     subprocess.run([sys.executable, "-c", f"{imports}; {check}"], check=True)

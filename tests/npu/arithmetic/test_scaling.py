@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from fractions import Fraction
 
 import numpy as np
@@ -14,6 +15,7 @@ from hil.npu.arithmetic.output import OutputStage
 from hil.npu.arithmetic.pooling import reciprocal
 from hil.npu.arithmetic.scaling import rescale, scale_records
 from hil.npu.stream.operations import Activation, Rounding
+from tests.npu.compiled_stage import compiled_stage
 
 
 def reference(value: int, factor: int, shift: int, rounding: Rounding) -> int:
@@ -82,8 +84,8 @@ def test_output_stage(values, bias, factor, shift, zero_point, rounding):
     stage = _stage(np.int8, factor, shift, zero_point, -100, 120, rounding, bias)
     expected = [min(max(reference(value + bias, factor, shift, rounding) + zero_point, -100), 120) for value in values]
     for dtype in (np.int64, np.float64):
-        for loops in (None, pytest.importorskip("hil.npu.loops.batch_loops", exc_type=ImportError)):
-            assert stage(np.array(values, dtype).reshape(1, 1, -1, 1), loops).ravel().tolist() == expected
+        for finish in (stage, functools.partial(compiled_stage, stage)):
+            assert finish(np.array(values, dtype).reshape(1, 1, -1, 1)).ravel().tolist() == expected
     if rounding is Rounding.TRUNCATE or shift <= 44:
         assert stage.fits_floats == (rounding is not Rounding.TRUNCATE)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hil.core.errors import StreamError
 from hil.npu.accelerator import Accelerator
-from hil.npu.loops import backend
+from hil.npu.native import library
 from hil.npu.weights import codec
 from hil.npu.weights.codec import decode_weight_stream
 from hil.npu.weights.order import WeightLayout, unpack
@@ -34,12 +34,9 @@ def _distribution(kind, size, generator):
 
 
 def compiled(data):
-    """With the compiled loops, whose refusal NumPy explains."""
-    backend.load()
-    try:
-        return decode_weight_stream(data, MAX_WEIGHTS)
-    finally:
-        backend.unload()
+    """With the compiled code, whose refusal NumPy explains."""
+    assert library.loaded() is not None
+    return decode_weight_stream(data, MAX_WEIGHTS)
 
 
 def outcome(decode, data):

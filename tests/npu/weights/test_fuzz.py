@@ -1,8 +1,10 @@
-"""No weight stream, however damaged, does more than raise a `StreamError`; NumPy and the compiled loops agree on it."""
+"""No weight stream, however damaged, does more than raise a `StreamError`; NumPy and the compiled code agree on it."""
 
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import numpy as np
 import pytest
@@ -10,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.core.errors import StreamError
-from hil.npu.loops import backend
 from hil.npu.weights.codec import decode_weight_stream
 from hil.npu.weights.order import WeightLayout, order
 from tests.support.fuzzing.seeds import make_seeds
 from tests.support.fuzzing.targets import TARGETS
+
+Computing = Callable[[str], AbstractContextManager[None]]
+WAYS = ("numpy", "plain")
 
 HEAD = 10
 """Bytes of a seed before its stream: the layout."""
@@ -53,8 +57,8 @@ def _slice(length: int, zero_runs: bool) -> tuple[int, int]:
     return value, count
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_a_stream_is_as_long_as_was_expected_or_refused(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_a_stream_is_as_long_as_was_expected_or_refused(way: str, computing: Computing) -> None:
     """A bit can stand for a weight or for 8 zeros: 4 KB are 32,768 weights."""
     value, count = _slice(32768, zero_runs=False)
     bits, total = 0, 0
@@ -62,28 +66,21 @@ def test_a_stream_is_as_long_as_was_expected_or_refused(compiled: bool, monkeypa
         bits |= value << total
         total += count + 32768
     data = (bits | 7 << total).to_bytes(total // 8 + 1, "little")
-    if compiled:
-        backend.load()
-    else:
-        monkeypatch.setattr(backend, "loops", lambda elements: None)
-    assert len(decode_weight_stream(data)) == 8 * 32768
-    decode_weight_stream(data, 8 * 32768)
-    with pytest.raises(StreamError, match="more than 100000 weights"):
-        decode_weight_stream(data, 100_000)
+    with computing(way):
+        assert len(decode_weight_stream(data)) == 8 * 32768
+        decode_weight_stream(data, 8 * 32768)
+        with pytest.raises(StreamError, match="more than 100000 weights"):
+            decode_weight_stream(data, 100_000)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_zero_runs_are_counted(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_zero_runs_are_counted(way: str, computing: Computing) -> None:
     value, count = _slice(1, zero_runs=True)
     runs = (1 << 80_000) - 1  # 80,000 ones: a run of 640,000 zeros, in 10 KB.
     data = (value | runs << count).to_bytes(12_000, "little")
-    if compiled:
-        backend.load()
-    else:
-        monkeypatch.setattr(backend, "loops", lambda elements: None)
     tracemalloc.start()
     try:
-        with pytest.raises(StreamError):
+        with computing(way), pytest.raises(StreamError):
             decode_weight_stream(data, 1000)
         assert tracemalloc.get_traced_memory()[1] < 8 << 20
     finally:

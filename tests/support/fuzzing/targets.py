@@ -25,10 +25,10 @@ from hil.core.npu_config import NpuConfig
 from hil.core.tflite.weights import read_tflite
 from hil.fvp.machine.load_store import decode as decode_access
 from hil.npu.accelerator import ALL, Accelerator
-from hil.npu.arithmetic.byte_pairs import BREAK_EVEN_ELEMENTS, ElementwiseStep
 from hil.npu.disassembly.disassembler import StreamContext, disassemble
 from hil.npu.disassembly.text import lines
-from hil.npu.loops import backend
+from hil.npu.native import library
+from hil.npu.native.records import Elementwise
 from hil.npu.program import Program, decode
 from hil.npu.stream.payload import parse_payload
 from hil.npu.timing.cycles import cycles
@@ -82,39 +82,43 @@ def stream(data: bytes, contexts: Contexts) -> str:
 
 
 def _run(program: Program, size: int) -> str:
-    """Runs a program with NumPy, with the compiled loops, and in memory without guards; models its cycles."""
+    """Runs a program with NumPy, with the compiled code, and in memory without guards; models its cycles."""
     results, answers = [], []
     for guard, room, compiled in ((0x5A, GUARD, False), (0xA5, GUARD, True), (0, 0, False)):
         whole = np.full((2, room + size + room), guard, np.uint8)
         inside = whole[:, room : room + size]
         inside[:] = np.random.default_rng(0).integers(0, 256, (2, size), np.uint8)
-        with _loops(compiled):
-            for step in program._steps:
-                if isinstance(step, ElementwiseStep):
-                    step.elements = BREAK_EVEN_ELEMENTS  # So many that the compiled loops look results up.
+        with _native(compiled):
+            program._schedule = None
+            if compiled:
+                _tabulate(program)
             answers.append(_answer(functools.partial(program.run, {1: inside})))
         assert (whole[:, :room] == guard).all(), "written below the arena"
         assert (whole[:, room + size :] == guard).all(), "written above the arena"
         results.append(inside)
     assert len(set(answers)) == 1, f"NumPy, compiled, without guards: {answers}"
-    assert (results[0] == results[1]).all(), "NumPy and the compiled loops differ"
+    assert (results[0] == results[1]).all(), "NumPy and the compiled code differ"
     assert (results[0] == results[2]).all(), "what lies around the arena makes a difference"
     cycles(program, _MEMORY)
     return answers[0]
 
 
 @contextlib.contextmanager
-def _loops(compiled: bool) -> Iterator[None]:
-    """With the compiled loops, or without."""
-    chosen = backend.loops
-    if compiled:
-        backend.load()
-    else:
-        backend.loops = lambda elements: None
+def _native(compiled: bool) -> Iterator[None]:
+    """With the compiled code, or without."""
+    before = library.hold(library.VNNI if compiled else library.NUMPY)
     try:
         yield
     finally:
-        backend.loops = chosen
+        library.hold(before)
+
+
+def _tabulate(program: Program) -> None:
+    """Counts so many elements computed that elementwise operations of bytes look results up."""
+    for step in program._steps:
+        native = getattr(step, "native", None)
+        if native is not None and isinstance(native.data, Elementwise):
+            native.data.computed = 1 << 40
 
 
 def weights(data: bytes, contexts: Contexts) -> str:
@@ -129,12 +133,12 @@ def weights(data: bytes, contexts: Contexts) -> str:
     )  # fmt: skip
     answers, results = [], []
     for compiled in (False, True):
-        with _loops(compiled):
+        with _native(compiled):
             answers.append(
                 _answer(lambda: results.append(unpack(decode_weight_stream(encoded, layout.elements), layout)))
             )
     assert answers[0] == answers[1], f"with NumPy {answers[0]}, compiled {answers[1]}"
-    assert not results or (results[0] == results[1]).all(), "NumPy and the compiled loops differ"
+    assert not results or (results[0] == results[1]).all(), "NumPy and the compiled code differ"
     return answers[0]
 
 

@@ -1,0 +1,188 @@
+"""Steps for the compiled code, made from operations; None where only NumPy computes an operation.
+
+    step = native_convolution(operation, weights, stage)
+    step = native_pool(operation, stage)
+    step = native_elementwise(operation, stage)
+
+All equal the functions of the other modules here bit for bit, which tests compare.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil.core.arrays import Array
+from hil.npu.arithmetic import native_packing as packing
+from hil.npu.arithmetic.exactness import fits_dot_products, fits_int32, fits_rounding, largest_input
+from hil.npu.arithmetic.native_layout import (
+    kept_address,
+    laid_out_alike,
+    map_record,
+    overlap,
+    stage_record,
+    window_record,
+)
+from hil.npu.arithmetic.output import OutputStage
+from hil.npu.native import library, records
+from hil.npu.native.records import NativeStep
+from hil.npu.stream.operations import Dma, Elementwise, Kind, Scale, Upscale, Windowed
+
+PAIRS = 1 << 16
+"""Pairs of two bytes, whose results an elementwise operation tabulates once it has computed as many elements."""
+
+CHUNK = 128
+"""Pairs of products of an input of 16 bits and a weight whose sum fits 32 bits: 256 * 255 * 2**15 < 2**31."""
+
+_KINDS = (*(Kind.MUL, Kind.ADD, Kind.SUB, Kind.MIN, Kind.MAX, Kind.LRELU, Kind.ABS, Kind.CLZ, Kind.SHR, Kind.SHL),)
+
+
+def native_convolution(operation: Windowed, weights: NDArray[np.int16], stage: OutputStage) -> NativeStep | None:
+    """Prepares a convolution with `weights` of shape (output depth, height, width, input depth; 1 by channel)."""
+    ifm, ofm, zero_point = operation.ifm, operation.ofm, operation.ifm_zero_point
+    whole = operation.kind is Kind.CONV
+    kept: list[Array] = []
+    source, target, window = map_record(ifm, kept), map_record(ofm, kept), window_record(operation)
+    finish = stage_record(stage, ofm.shape[2], kept)
+    if source is None or target is None or window is None or finish is None:
+        return None
+    if not whole and ifm.shape[2] != ofm.shape[2]:
+        return None
+    limits, found = np.iinfo(ifm.dtype), library.loaded()
+    offset = 128 if ifm.dtype == np.int8 else 0
+    first = (0 if stage.bias is None else stage.bias) - (zero_point + offset) * weights.sum(
+        axis=(1, 2, 3), dtype=np.int64
+    )
+    suits = found is not None and found.level >= library.VNNI and _fits_bytes(operation, weights, stage, first)
+    if suits and (whole or not overlap(ifm, ofm)):
+        packed = (
+            packing.whole_bytes(operation, weights, overlap(ifm, ofm))
+            if whole
+            else packing.channel_bytes(operation, weights)
+        )
+    elif ifm.dtype.itemsize > 2 or limits.min - zero_point < -(1 << 15) or limits.max - zero_point >= 1 << 15:
+        return None
+    else:
+        packed = (packing.whole_pairs if whole else packing.channel_elements)(operation, weights)
+        suits = False
+    fits = fits_int32(weights, largest_input(ifm.dtype, zero_point))
+    runs = len(packed.offsets)
+    data = records.Convolution(
+        source, target, window, finish, whole, zero_point, fits, runs * packed.groups + 1 if fits else CHUNK,
+        suits, offset, zero_point + offset, 0, packed.tile_rows, packed.tile_samples, runs, packed.groups,
+        -(-ofm.shape[2] // packing.LANES), kept_address(packed.offsets, np.int64, kept),
+        kept_address(packed.weights, packed.weights.dtype, kept),
+    )  # fmt: skip
+    if suits:
+        _add_byte_constants(data, stage, first, kept)
+    work = ofm.shape[0] * ofm.shape[1] * weights.size
+    return NativeStep(records.CONVOLUTION, packed.scratch, data, tuple(kept), ifm.elements + ofm.elements, work)
+
+
+def _fits_bytes(operation: Windowed, weights: NDArray[np.int16], stage: OutputStage, first: NDArray[np.int64]) -> bool:
+    """True if operands are bytes, 32 bits hold the sums and float64 scales them."""
+    ifm, ofm = operation.ifm, operation.ofm
+    fill = operation.ifm_zero_point + (128 if ifm.dtype == np.int8 else 0)
+    if ifm.dtype.itemsize > 1 or not 0 <= fill <= 255 or operation.upscale is not Upscale.NONE:
+        return False
+    limits = np.iinfo(ofm.dtype)
+    if not stage.fits_bytes or stage.activation.minimum < limits.min or stage.highest > limits.max:
+        return False
+    if weights.min() < -128 or weights.max() > 127:
+        return False
+    assert stage.factor is not None
+    assert stage.shift is not None
+    return fits_dot_products(weights, first) and fits_rounding(weights, first, stage.factor, stage.shift)
+
+
+def _add_byte_constants(
+    data: records.Convolution, stage: OutputStage, first: NDArray[np.int64], kept: list[Array]
+) -> None:
+    depth = data.vectors * packing.LANES
+
+    def by_channel(values: Array, dtype: type) -> int:
+        result = np.zeros(depth, dtype)
+        result[: len(first)] = values
+        return kept_address(result, dtype, kept)
+
+    _, multiplier, half, nudge = stage.float_constants
+    data.first = by_channel(first, np.int32)
+    data.multiplier, data.added = by_channel(multiplier, np.float64), by_channel(half + nudge, np.float64)
+    data.nudged = by_channel(-2 * nudge, np.float64)
+    # A negative sum less half is at most 0 with either nudge, so that a limit of 0 or more is its result.
+    data.two_sided = bool(nudge.any()) and stage.activation.minimum < stage.zero_point
+    if stage.table is not None:
+        data.table = kept_address(stage.byte_table, np.uint8, kept)
+
+
+def native_pool(
+    operation: Windowed, stage: OutputStage, divisors: tuple[NDArray[np.int64], NDArray[np.int64]] | None
+) -> NativeStep | None:
+    """Prepares a pool; `divisors` are (factor, shift) by position, if not the stage divides by the count."""
+    ifm, ofm = operation.ifm, operation.ofm
+    found = library.loaded()
+    if operation.kind is Kind.AVERAGE_POOL and divisors is None and found is not None and found.level >= library.VNNI:
+        ones = np.ones((ofm.shape[2], operation.kernel.height, operation.kernel.width, 1), np.int16)
+        average = native_convolution(operation, ones, stage)
+        if average is not None:
+            return average
+    kept: list[Array] = []
+    source, target, window = map_record(ifm, kept), map_record(ofm, kept), window_record(operation)
+    finish = stage_record(stage, ofm.shape[2], kept)
+    if source is None or target is None or window is None or finish is None:
+        return None
+    function = {Kind.MAX_POOL: 0, Kind.AVERAGE_POOL: 1, Kind.REDUCE_SUM: 2}[operation.kind]
+    if function < 2 and ifm.shape[2] != ofm.shape[2]:
+        return None
+    factor, shift = (0, 0) if divisors is None else (kept_address(part, np.int64, kept) for part in divisors)
+    lowest = int(np.iinfo(ifm.dtype).min)
+    data = records.Pool(source, target, window, finish, function, operation.ifm_zero_point, lowest, factor, shift)
+    sizes = ifm.elements * ifm.dtype.itemsize + ofm.elements * ofm.dtype.itemsize
+    work = 10 * ofm.elements * operation.kernel.height * operation.kernel.width
+    return NativeStep(records.POOL, ofm.elements * ofm.dtype.itemsize, data, tuple(kept), sizes, work)
+
+
+def native_elementwise(operation: Elementwise, stage: OutputStage) -> NativeStep | None:
+    """Prepares an elementwise operation."""
+    ifm, ofm = operation.ifm, operation.ofm
+    second = operation.ifm2 or ifm
+    kept: list[Array] = []
+    maps = [map_record(fm, kept) for fm in (ifm, second, ofm)]
+    finish = stage_record(stage, ofm.shape[2], kept)
+    if finish is None or any(found is None for found in maps):
+        return None
+    if any(length not in (1, whole) for fm in (ifm, second) for length, whole in zip(fm.shape, ofm.shape, strict=True)):
+        return None
+    whole_first = any(overlap(fm, ofm) and not laid_out_alike(fm, ofm) for fm in (ifm, second))
+    scale = operation.scale or Scale(0, 0)
+    data = records.Elementwise(
+        *maps, finish, _KINDS.index(operation.kind), operation.ifm2 is not None, operation.scalar or 0,
+        operation.ifm_zero_point, operation.ifm2_zero_point, operation.reversed_operands, operation.scaled_operand,
+        int(operation.operand_rounding), whole_first, operation.scale_a.factor, operation.scale_a.shift,
+        operation.scale_b.factor, operation.scale is not None, scale.factor, scale.shift,
+    )  # fmt: skip
+    every = all(fm.dtype.itemsize == 1 and fm.shape[2] == ofm.shape[2] for fm in (ifm, second, ofm))
+    if every and not whole_first and (stage.bias is None or len(stage.bias) == 1):
+        data.pairs = kept_address(np.zeros(PAIRS, np.uint8), np.uint8, kept)
+    sizes = sum(fm.elements * fm.dtype.itemsize for fm in (ifm, second, ofm))
+    rows = ofm.shape[0] if whole_first else 1
+    scratch = rows * ofm.shape[1] * ofm.shape[2] * ofm.dtype.itemsize
+    return NativeStep(records.ELEMENTWISE, scratch, data, tuple(kept), sizes, 10 * ofm.elements)
+
+
+def native_copy(operation: Dma) -> NativeStep:
+    """Prepares a DMA."""
+    kept: list[Array] = []
+    pieces = len(operation.sources)
+    data = records.Copy(
+        operation.source_region, operation.destination_region, operation.length, pieces,
+        kept_address(operation.sources, np.int64, kept), kept_address(operation.destinations, np.int64, kept),
+    )  # fmt: skip
+    return NativeStep(records.COPY, 0, data, tuple(kept), 2 * pieces * operation.length, pieces * operation.length // 8)
+
+
+def steps_array(steps: list[NativeStep]) -> ctypes.Array[records.Step]:
+    """The records of `steps`, one behind the other; valid while the steps live."""
+    return (records.Step * len(steps))(*(step.record for step in steps))

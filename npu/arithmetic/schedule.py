@@ -1,0 +1,152 @@
+"""Runs steps in order: stretches of compiled ones by one call, the others by NumPy; shares a batch among threads.
+
+    schedule = Schedule.of([(operation, step), ...])
+    schedule.run(memory, batch, threads)
+
+A stretch runs all its steps on a few samples before the next few, as many as keep what one step writes in the CPU's
+cache until the next reads it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import groupby, pairwise
+
+from hil.npu.arithmetic.blas import one_thread
+from hil.npu.arithmetic.dispatch import Step
+from hil.npu.arithmetic.native_steps import native_copy, steps_array
+from hil.npu.native import library, records
+from hil.npu.native.records import NativeStep
+from hil.npu.stream.feature_map import Regions
+from hil.npu.stream.operations import BlockOperation, Dma, Operation, Windowed
+
+CHUNK_ELEMENTS = 1 << 16
+"""OFM elements that NumPy computes at a time, in whole samples, so that intermediate values stay in the CPU's cache."""
+
+CACHE_BYTES = 1 << 19
+"""Bytes of feature maps that one step reads and writes on the samples of a group."""
+
+THREAD_WORK = 1 << 24
+"""Multiplications from which on a thread is worth its start."""
+
+NUMPY_WORK = 100
+"""Cost of an OFM element with NumPy, in multiplications of compiled code."""
+
+
+@dataclass(frozen=True)
+class CopyStep:
+    """Copies bytes as a DMA does."""
+
+    operation: Dma
+
+    @cached_property
+    def native(self) -> NativeStep:
+        """The same for the compiled code."""
+        return native_copy(self.operation)
+
+    def __call__(self, memory: Regions) -> None:
+        """Copies the bytes of every sample of `memory`."""
+        operation = self.operation
+        source, destination = memory[operation.source_region], memory[operation.destination_region]
+        for start, end in zip(operation.sources, operation.destinations, strict=True):
+            destination[:, end : end + operation.length] = source[:, start : start + operation.length]
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Compiled steps that run on `group` samples at a time."""
+
+    steps: tuple[NativeStep, ...]
+    records: ctypes.Array[records.Step]
+    group: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Stretches of compiled steps and single steps of NumPy in order; `work` is that of one sample."""
+
+    parts: tuple[_Stretch | tuple[Operation, Step], ...]
+    work: int
+    code: library.Library | None
+
+    @classmethod
+    def of(cls, steps: Sequence[tuple[Operation, Step]]) -> Schedule:
+        """Prepares `steps` for the compiled code, if there is any."""
+        code = library.loaded()
+        found = [(operation, step, _native(step, code)) for operation, step in steps]
+        parts: list[_Stretch | tuple[Operation, Step]] = []
+        for group, members in groupby(found, lambda item: 0 if item[2] is None else _group(item[2])):
+            if group:
+                native = tuple(item[2] for item in members if item[2] is not None)
+                parts.append(_Stretch(native, steps_array([*native]), group))
+            else:
+                parts += [(operation, step) for operation, step, _ in members]
+        work = sum(native.work if native else _numpy_work(operation) for operation, _, native in found)
+        return cls(tuple(parts), work, code)
+
+    def run(self, memory: Regions, batch: int, threads: int) -> None:
+        """Runs everything on `batch` samples, on at most `threads` threads and no more than the work is worth."""
+        threads = max(1, min(threads, batch, self.work * batch // THREAD_WORK))
+        ends = [batch * thread // threads for thread in range(threads + 1)]
+        if threads == 1:
+            self._run(memory, 0, batch)
+            return
+        waiting = [_pool(threads).submit(self._run, memory, i, j) for i, j in pairwise(ends[1:])]
+        self._run(memory, 0, ends[1])
+        for other in waiting:
+            other.result()
+
+    def _run(self, memory: Regions, begin: int, end: int) -> None:
+        for part in self.parts:
+            if isinstance(part, _Stretch):
+                assert self.code is not None
+                self.code.run(part.records, memory, begin, end, part.group)
+            else:
+                operation, step = part
+                _run_numpy(operation, step, {region: data[begin:end] for region, data in memory.items()})
+
+
+def run_step(operation: Operation, step: Step, memory: Regions) -> None:
+    """Runs one step on every sample of `memory`."""
+    code = library.loaded()
+    native = _native(step, code)
+    if code is None or native is None:
+        _run_numpy(operation, step, memory)
+    else:
+        code.run(steps_array([native]), memory, 0, len(next(iter(memory.values()))), _group(native))
+
+
+def _native(step: Step, code: library.Library | None) -> NativeStep | None:
+    found: NativeStep | None = None if code is None else getattr(step, "native", None)
+    return found
+
+
+def _group(step: NativeStep) -> int:
+    """Samples that fit the cache, rounded down to a power of four so that neighbours often agree."""
+    fitting = max(1, CACHE_BYTES // max(1, step.sample_bytes))
+    return int(4 ** ((fitting.bit_length() - 1) // 2))
+
+
+def _numpy_work(operation: Operation) -> int:
+    return NUMPY_WORK * operation.ofm.elements if isinstance(operation, BlockOperation) else 0
+
+
+def _run_numpy(operation: Operation, step: Step, memory: Regions) -> None:
+    """Runs `step` on a few samples at a time, so that intermediate values stay in the CPU's cache."""
+    batch = samples = len(next(iter(memory.values()), ()))
+    if isinstance(operation, BlockOperation):
+        padded = operation.padded_elements if isinstance(operation, Windowed) else 0
+        samples = max(1, CHUNK_ELEMENTS // max(operation.ofm.elements, operation.ifm.elements, padded))
+    with one_thread():
+        for first in range(0, batch, max(1, samples)):
+            step({region: data[first : first + samples] for region, data in memory.items()})
+
+
+@lru_cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads beside the caller's, kept: to start them takes as long as a small batch."""
+    return ThreadPoolExecutor(threads - 1)

@@ -1,0 +1,67 @@
+/* Runs the steps of a program on a batch. */
+#include "native.h"
+
+#include <stdlib.h>
+
+static void copy(const Copy *step, const Batch *batch) {
+    for (int64_t sample = 0; sample < batch->count; sample++)
+        for (int64_t piece = 0; piece < step->pieces; piece++)
+            memmove(sample_of(batch, step->destination, sample) + step->to[piece],
+                    sample_of(batch, step->source, sample) + step->from[piece], step->length);
+}
+
+/* The best instructions that this CPU has: 2 AVX-512 VNNI, 1 AVX2, 0 those of the compiler's target. */
+int64_t best_level(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma"))
+        return 2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return 1;
+#endif
+    return 0;
+}
+
+/* Runs `count` steps on the samples from `begin` to `end`, all of them on `group` samples at a time so that what one
+ * writes is in the cache when the next reads it.  Returns 0, or 1 if there is no memory for the scratch. */
+int64_t run_steps(const Step *steps, int64_t count, const int64_t *bases, const int64_t *strides, int64_t begin,
+                  int64_t end, int64_t group, int64_t level) {
+    int64_t scratch = 0;
+    for (int64_t i = 0; i < count; i++)
+        scratch = most(scratch, steps[i].scratch);
+    uint8_t *memory = malloc(scratch + SLACK + 64);
+    if (!memory)
+        return 1;
+    Batch batch = {.level = level};
+    batch.scratch = memory + (64 - (uintptr_t)memory % 64);
+    for (int64_t at = begin; at < end; at += group) {
+        batch.count = least(group, end - at);
+        for (int64_t region = 0; region < MAX_REGIONS; region++) {
+            batch.stride[region] = strides[region];
+            batch.base[region] = (uint8_t *)(intptr_t)bases[region] + at * strides[region];
+        }
+        for (int64_t i = 0; i < count; i++)
+            switch (steps[i].kind) {
+            case COPY:
+                copy(steps[i].data, &batch);
+                break;
+            case CONVOLUTION: {
+                const Convolution *step = steps[i].data;
+                (step->bytes ? convolve_bytes : convolve)(step, &batch);
+                break;
+            }
+            case POOL:
+                pool(steps[i].data, &batch);
+                break;
+            case ELEMENTWISE:
+                elementwise(steps[i].data, &batch);
+                break;
+            }
+    }
+    free(memory);
+    return 0;
+}
+
+/* What `library.source_version` computes, from the files that were compiled. */
+const int64_t source_version = SOURCE_VERSION;
