@@ -19,6 +19,13 @@ since each term's magnitude is at most |weight| * max |input - zero point|.  The
 Scaled, such a sum becomes a 32-bit integer before it is clamped, so that sum * factor / 2**shift must stay below 2**31
 too, with 2 for the rounding.
 
+**Scaling of dot products in float32** only bounds: with m and e = `FLOAT32_MARGIN`, p = sum * m is between what float32
+makes of sum * m - e and of sum * m + e, so that if both have the same floor, that is the floor of p.  The conversions of
+sum and m and the product's rounding change p by less than |p| * 2**-22, the addition of the half and of the nudge, which
+are less than 1, by less than 2**-22 * (|p| + 2) more, together under 2**-12 while |p| <= 511.  A p beyond that is, less
+2**-20 of it, still beyond limits up to 510 and clamped to the same; below 2**30 its conversion to int32 does not
+overflow.  Where the floors differ, float64 scales.
+
 **Scaling in int64**, `(sum + bias) * factor + rounding >> shift`, is exact while (largest |sum| + |bias|) * factor +
 2**shift + 2**30 stays below 2**63.  Biases have 40 bits and factors 32, so the bound can be exceeded; then the
 output stage scales in Python's unbounded integers, and an operand scaled before the output stage is refused.
@@ -53,6 +60,10 @@ INT32, INT64 = 1 << 31, 1 << 63
 SIGNIFICANT = 53
 """Significant bits of float64."""
 
+FLOAT32_MARGIN = 2.0**-12
+"""More than the error of float32 for sums scaled to at most 511."""
+
+_FLOAT32_REACH = 510
 _BYTE = 255
 _NUDGE = 1 << 30
 
@@ -101,6 +112,20 @@ def fits_rounding(
     rows = np.broadcast_arrays(weight_sums(weights), first, factor, shift)
     return all(
         (abs(begin) + _BYTE * total) * by < INT32 - 2 << bits
+        for total, begin, by, bits in zip(*(row.tolist() for row in rows), strict=True)
+    )
+
+
+def fits_float32(
+    weights: NDArray[np.int16], first: NDArray[np.int64], factor: NDArray[np.int64], shift: NDArray[np.int64], reach: int
+) -> bool:
+    """True if float32, with a margin of `FLOAT32_MARGIN`, bounds scaled sums of `fits_dot_products`.
+
+    `reach` is the largest distance of the output's limits from the zero point.
+    """
+    rows = np.broadcast_arrays(weight_sums(weights), first, factor, shift)
+    return reach <= _FLOAT32_REACH and all(
+        (abs(begin) + _BYTE * total) * by < INT32 // 2 << bits
         for total, begin, by, bits in zip(*(row.tolist() for row in rows), strict=True)
     )
 

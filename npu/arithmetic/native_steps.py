@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from hil.core.arrays import Array
 from hil.npu.arithmetic import native_packing as packing
-from hil.npu.arithmetic.exactness import fits_dot_products, fits_int32, fits_rounding, largest_input
+from hil.npu.arithmetic.exactness import (
+    FLOAT32_MARGIN,
+    fits_dot_products,
+    fits_float32,
+    fits_int32,
+    fits_rounding,
+    largest_input,
+)
 from hil.npu.arithmetic.native_layout import (
     kept_address,
     laid_out_alike,
@@ -71,12 +78,12 @@ def native_convolution(operation: Windowed, weights: NDArray[np.int16], stage: O
     runs = len(packed.offsets)
     data = records.Convolution(
         source, target, window, finish, whole, zero_point, fits, runs * packed.groups + 1 if fits else CHUNK,
-        suits, offset, zero_point + offset, 0, packed.tile_rows, packed.tile_samples, runs, packed.groups,
+        suits, offset, zero_point + offset, 0, 0, packed.tile_rows, packed.tile_samples, runs, packed.groups,
         -(-ofm.shape[2] // packing.LANES), kept_address(packed.offsets, np.int64, kept),
         kept_address(packed.weights, packed.weights.dtype, kept),
     )  # fmt: skip
     if suits:
-        _add_byte_constants(data, stage, first, kept)
+        _add_byte_constants(data, weights, stage, first, kept)
     work = ofm.shape[0] * ofm.shape[1] * weights.size
     return NativeStep(records.CONVOLUTION, packed.scratch, data, tuple(kept), ifm.elements + ofm.elements, work)
 
@@ -98,7 +105,11 @@ def _fits_bytes(operation: Windowed, weights: NDArray[np.int16], stage: OutputSt
 
 
 def _add_byte_constants(
-    data: records.Convolution, stage: OutputStage, first: NDArray[np.int64], kept: list[Array]
+    data: records.Convolution,
+    weights: NDArray[np.int16],
+    stage: OutputStage,
+    first: NDArray[np.int64],
+    kept: list[Array],
 ) -> None:
     depth = data.vectors * packing.LANES
 
@@ -108,8 +119,17 @@ def _add_byte_constants(
         return kept_address(result, dtype, kept)
 
     _, multiplier, half, nudge = stage.float_constants
+    added = half + nudge
+    assert stage.factor is not None
+    assert stage.shift is not None
+    reach = max(abs(stage.activation.minimum - stage.zero_point), abs(stage.highest - stage.zero_point))
+    data.fast = fits_float32(weights, first, stage.factor, stage.shift, reach)
+    data.fast_multiplier, data.fast_nudged = by_channel(multiplier, np.float32), by_channel(-2 * nudge, np.float32)
+    data.fast_low, data.fast_high = (
+        by_channel(added + margin, np.float32) for margin in (-FLOAT32_MARGIN, FLOAT32_MARGIN)
+    )
     data.first = by_channel(first, np.int32)
-    data.multiplier, data.added = by_channel(multiplier, np.float64), by_channel(half + nudge, np.float64)
+    data.multiplier, data.added = by_channel(multiplier, np.float64), by_channel(added, np.float64)
     data.nudged = by_channel(-2 * nudge, np.float64)
     # A negative sum less half is at most 0 with either nudge, so that a limit of 0 or more is its result.
     data.two_sided = bool(nudge.any()) and stage.activation.minimum < stage.zero_point

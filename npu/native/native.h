@@ -53,17 +53,19 @@ typedef struct {
  *
  * A window is `runs` pieces of memory at `offsets`.  `weights` of bytes (if `bytes`; see `vectors.c`) or of int16, as
  * `native_packing` orders them.  For bytes: `first`, the 32-bit sums to begin with; `multiplier`, `added`, `nudged` by
- * channel; `table`, 256 bytes or null. */
+ * channel; `table`, 256 bytes or null; if `fast`, float32 scales what it is sure of by `fast_multiplier`, with
+ * `fast_low` and `fast_high` added (see `scaled_fast`). */
 typedef struct {
     Map ifm, ofm;
     Window window;
     Stage stage;
-    int64_t whole, zero_point, fits_int32, chunk, bytes, flip, fill, two_sided, tile_rows, tile_samples, runs, groups,
-        vectors;
+    int64_t whole, zero_point, fits_int32, chunk, bytes, flip, fill, two_sided, fast, tile_rows, tile_samples, runs,
+        groups, vectors;
     const int64_t *offsets;
     const void *weights;
     const int32_t *first;
     const double *multiplier, *added, *nudged;
+    const float *fast_multiplier, *fast_low, *fast_high, *fast_nudged;
     const uint8_t *table;
 } Convolution;
 

@@ -11,18 +11,22 @@
 #define ROWS 8 /* windows that a matrix product computes at a time */
 #define DOWN (_MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)
 
-/* Copies bytes, each xor `flip`. */
-VNNI static inline void move(uint8_t *to, const uint8_t *from, int64_t count, __m512i flip) {
+/* Copies bytes, each xor `flip`; may write up to 63 bytes beyond, which are written later or slack. */
+VNNI INLINE void move(uint8_t *to, const uint8_t *from, int64_t count, __m512i flip) {
     for (; count >= 64; count -= 64, to += 64, from += 64)
         _mm512_storeu_si512(to, _mm512_xor_si512(_mm512_loadu_si512(from), flip));
-    if (count > 0) {
-        __mmask64 mask = ~0ULL >> (64 - count);
-        _mm512_mask_storeu_epi8(to, mask, _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, from), flip));
-    }
+    if (count > 0)
+        _mm512_storeu_si512(to, _mm512_xor_si512(_mm512_maskz_loadu_epi8(~0ULL >> (64 - count), from), flip));
+}
+
+/* Fills bytes; may write up to 63 bytes beyond. */
+VNNI INLINE void set(uint8_t *to, int64_t count, __m512i fill) {
+    for (; count > 0; count -= 64, to += 64)
+        _mm512_storeu_si512(to, fill);
 }
 
 /* Copies pixels `begin` to `end` of a row; `to` is the place of the first, `pitch` bytes are between two there. */
-VNNI static inline void move_pixels(const Map *map, const uint8_t *sample, int64_t y, int64_t begin, int64_t end,
+VNNI INLINE void move_pixels(const Map *map, const uint8_t *sample, int64_t y, int64_t begin, int64_t end,
                                     int64_t at, int64_t length, uint8_t *to, int64_t pitch, __m512i flip) {
     while (begin < end) {
         int64_t stop = begin < map->split ? least(end, map->split) : end;
@@ -42,17 +46,17 @@ VNNI static inline void move_pixels(const Map *map, const uint8_t *sample, int64
 VNNI static void move_rows(const Convolution *step, const uint8_t *sample, int64_t top, int64_t rows, int64_t at,
                            int64_t length, int64_t pitch, uint8_t *to) {
     const Window *window = &step->window;
-    __m512i flip = _mm512_set1_epi8((char)step->flip);
+    __m512i flip = _mm512_set1_epi8((char)step->flip), fill = _mm512_set1_epi8((char)step->fill);
     int64_t left = window->left, end = left + window->inside_width, width = window->padded_width;
     for (int64_t row = 0; row < rows; row++, to += width * pitch) {
         int64_t y = top + row - window->top;
         if (y < 0 || y >= window->inside_height) {
-            memset(to, (int)step->fill, width * pitch);
+            set(to, width * pitch, fill);
             continue;
         }
-        memset(to, (int)step->fill, left * pitch);
+        set(to, left * pitch, fill);
         move_pixels(&step->ifm, sample, y, 0, end - left, at, length, to + left * pitch, pitch, flip);
-        memset(to + end * pitch, (int)step->fill, (width - end) * pitch);
+        set(to + end * pitch, (width - end) * pitch, fill);
     }
 }
 
@@ -61,8 +65,12 @@ typedef struct {
 } Scaling;
 
 typedef struct {
+    __m512 multiplier, low, high, nudged;
+} Fast;
+
+typedef struct {
     __m512i low, high, zero_point, order;
-    int is_signed, two_sided;
+    int is_signed, two_sided, fast;
 } Limits;
 
 VNNI INLINE Limits limits_of(const Convolution *step) {
@@ -74,6 +82,7 @@ VNNI INLINE Limits limits_of(const Convolution *step) {
         _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
         (int)step->ofm.is_signed,
         (int)step->two_sided,
+        (int)step->fast,
     };
 }
 
@@ -102,6 +111,31 @@ VNNI INLINE __m512i packed(__m512i a, __m512i b, __m512i c, __m512i d, const Lim
     return limits->is_signed ? _mm512_packs_epi16(first, second) : _mm512_packus_epi16(first, second);
 }
 
+/* Scales four vectors in float32; returns 0 if it is not sure of a result, else their bytes.
+ *
+ * low and high are what is added, less and plus more than the error of float32 (`exactness.fits_float32`): if both
+ * round down to the same integer, so does the exact number between them. */
+VNNI INLINE int scaled_fast(const __m512i *sums, const Fast *const *by, const Limits *limits, __m512i *bytes) {
+    __m512i results[4], unsure = _mm512_setzero_si512();
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        __m512 numbers = _mm512_cvtepi32_ps(sums[i]);
+        __m512 low = _mm512_fmadd_ps(numbers, by[i]->multiplier, by[i]->low);
+        __m512 high = _mm512_fmadd_ps(numbers, by[i]->multiplier, by[i]->high);
+        if (limits->two_sided) {
+            __mmask16 negative = _mm512_movepi32_mask(sums[i]);
+            low = _mm512_mask_add_ps(low, negative, low, by[i]->nudged);
+            high = _mm512_mask_add_ps(high, negative, high, by[i]->nudged);
+        }
+        results[i] = _mm512_cvt_roundps_epi32(low, DOWN);
+        unsure = _mm512_ternarylogic_epi32(unsure, results[i], _mm512_cvt_roundps_epi32(high, DOWN), 0xF6);
+    }
+    if (_mm512_test_epi32_mask(unsure, unsure))
+        return 0;
+    *bytes = packed(results[0], results[1], results[2], results[3], limits);
+    return 1;
+}
+
 VNNI INLINE __m512i looked_up(__m512i bytes, const uint8_t *table) {
     uint8_t values[64];
     _mm512_storeu_si512(values, bytes);
@@ -120,6 +154,19 @@ VNNI INLINE void store_lanes(__m512i bytes, uint8_t *const *outs, int64_t at, __
     _mm_mask_storeu_epi8(outs[1] + at, mask, _mm512_extracti32x4_epi32(bytes, 1));
     _mm_mask_storeu_epi8(outs[2] + at, mask, _mm512_extracti32x4_epi32(bytes, 2));
     _mm_mask_storeu_epi8(outs[3] + at, mask, _mm512_extracti32x4_epi32(bytes, 3));
+}
+
+/* Scales four rows of sixteen channels from number `c` on. */
+VNNI static __attribute__((noinline)) __m512i rows_exactly(const Convolution *step, __m512i a, __m512i b, __m512i c,
+                                                           __m512i d, int64_t channel, const Limits *limits) {
+    Scaling by;
+    for (int half = 0; half < 2; half++) {
+        by.multiplier[half] = _mm512_loadu_pd(step->multiplier + channel + 8 * half);
+        by.added[half] = _mm512_loadu_pd(step->added + channel + 8 * half);
+        by.nudged[half] = _mm512_loadu_pd(step->nudged + channel + 8 * half);
+    }
+    return packed(scaled(a, &by, limits->two_sided), scaled(b, &by, limits->two_sided),
+                  scaled(c, &by, limits->two_sided), scaled(d, &by, limits->two_sided), limits);
 }
 
 /* Multiplies `ROWS` windows by `number` vectors of weights from channel 16*vector on, scales and stores. */
@@ -156,19 +203,14 @@ VNNI INLINE void product(const Convolution *step, const int number, const uint8_
     for (int v = 0; v < number; v++) {
         int64_t c = 16 * (vector + v), left = step->ofm.depth - c;
         __mmask16 mask = left >= 16 ? 0xFFFF : (__mmask16)((1 << left) - 1);
-        Scaling by;
-        for (int half = 0; half < 2; half++) {
-            by.multiplier[half] = _mm512_loadu_pd(step->multiplier + c + 8 * half);
-            by.added[half] = _mm512_loadu_pd(step->added + c + 8 * half);
-            by.nudged[half] = _mm512_loadu_pd(step->nudged + c + 8 * half);
-        }
+        Fast fast = {_mm512_loadu_ps(step->fast_multiplier + c), _mm512_loadu_ps(step->fast_low + c),
+                     _mm512_loadu_ps(step->fast_high + c), _mm512_loadu_ps(step->fast_nudged + c)};
+        const Fast *const same[4] = {&fast, &fast, &fast, &fast};
 #pragma GCC unroll 2
         for (int row = 0; row < ROWS; row += 4) {
-            __m512i results[4];
-#pragma GCC unroll 4
-            for (int i = 0; i < 4; i++)
-                results[i] = scaled(sums[row + i][v], &by, limits->two_sided);
-            __m512i bytes = packed(results[0], results[1], results[2], results[3], limits);
+            __m512i four[4] = {sums[row][v], sums[row + 1][v], sums[row + 2][v], sums[row + 3][v]}, bytes;
+            if (!limits->fast || !scaled_fast(four, same, limits, &bytes))
+                bytes = rows_exactly(step, four[0], four[1], four[2], four[3], c, limits);
             bytes = _mm512_permutexvar_epi32(limits->order, bytes);
             if (step->table)
                 bytes = looked_up(bytes, step->table);
@@ -281,22 +323,30 @@ VNNI INLINE void add_taps(__m512i *sums, const Taps *taps, const int8_t *weights
 typedef struct {
     const Convolution *step;
     const int8_t *weights;
+    Fast fast[4];
     Scaling by[4];
     __m512i first[4];
     Limits limits;
     int64_t channels, at;
 } Channels;
 
+VNNI static __attribute__((noinline)) __m512i pixels_exactly(const Channels *channels, __m512i a, __m512i b, __m512i c,
+                                                             __m512i d) {
+    const Limits *limits = &channels->limits;
+    const Scaling *by = channels->by;
+    return packed(scaled(a, by, limits->two_sided), scaled(b, by + 1, limits->two_sided),
+                  scaled(c, by + 2, limits->two_sided), scaled(d, by + 3, limits->two_sided), limits);
+}
+
 /* Scales the sums of four pixels, or of the last `count`, and stores them. */
 VNNI INLINE void store_pixels(const Channels *channels, const __m512i *sums, uint8_t *out, int64_t y, int64_t x,
                               int64_t count) {
     const Convolution *step = channels->step;
     const Map *ofm = &step->ofm;
-    __m512i results[4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++)
-        results[i] = scaled(sums[i], &channels->by[i], channels->limits.two_sided);
-    __m512i bytes = packed(results[0], results[1], results[2], results[3], &channels->limits);
+    const Fast *const fast[4] = {channels->fast, channels->fast + 1, channels->fast + 2, channels->fast + 3};
+    __m512i bytes;
+    if (!channels->limits.fast || !scaled_fast(sums, fast, &channels->limits, &bytes))
+        bytes = pixels_exactly(channels, sums[0], sums[1], sums[2], sums[3]);
     if (step->table)
         bytes = looked_up(bytes, step->table);
     __mmask16 mask = channels->channels >= 16 ? 0xFFFF : (__mmask16)((1 << channels->channels) - 1);
@@ -379,6 +429,8 @@ VNNI static void rows_of_channels(const Channels *channels, const uint8_t *buffe
 
 VNNI INLINE __m512d four_twice(const double *values) { return _mm512_broadcast_f64x4(_mm256_loadu_pd(values)); }
 
+VNNI INLINE __m512 four_times(const float *values) { return _mm512_broadcast_f32x4(_mm_loadu_ps(values)); }
+
 VNNI static void by_channel(const Convolution *step, const Batch *batch) {
     const Window *window = &step->window;
     const Map *ifm = &step->ifm, *ofm = &step->ofm;
@@ -394,6 +446,8 @@ VNNI static void by_channel(const Convolution *step, const Batch *batch) {
             by->multiplier[0] = by->multiplier[1] = four_twice(step->multiplier + c + 4 * i);
             by->added[0] = by->added[1] = four_twice(step->added + c + 4 * i);
             by->nudged[0] = by->nudged[1] = four_twice(step->nudged + c + 4 * i);
+            channels.fast[i] = (Fast){four_times(step->fast_multiplier + c + 4 * i), four_times(step->fast_low + c + 4 * i),
+                                      four_times(step->fast_high + c + 4 * i), four_times(step->fast_nudged + c + 4 * i)};
         }
         for (int64_t sample = 0; sample < batch->count; sample++)
             for (int64_t top = 0; top < ofm->height; top += step->tile_rows) {
