@@ -1,7 +1,7 @@
 """TFMOT's leaves with and without the repair `calibrated_ranges`: the int8 file's metric, over seeds.
 
-    python benchmarks/calibrated_ranges.py                                  # the models here, and a regression
-    python benchmarks/calibrated_ranges.py --model benchmarks/models/range_regression.py --seeds 0
+    python -m benchmarks.calibrated_ranges                                  # the models here, and a regression
+    python -m benchmarks.calibrated_ranges --model benchmarks/models/range_regression.py --seeds 0
 
 A seed changes every fine-tuning, not the base where the model has trained weights.  `ptq`, whose ranges are calibrated
 too, stands beside them.  The outputs are those of TensorFlow's reference kernels (`host`) on the first test samples.

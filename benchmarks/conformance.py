@@ -1,6 +1,6 @@
 """Every model of a folder on every Ethos-U55: outputs of the reference kernels, `sim` and `fvp` side by side.
 
-    python benchmarks/conformance.py FOLDER [--samples 100] [--engine open] [--accelerator ethos-u55-128 ...]
+    python -m benchmarks.conformance FOLDER [--samples 100] [--engine open] [--accelerator ethos-u55-128 ...]
 
 FOLDER holds int8 `.tflite` files with one input or several.  Inputs are random over the whole range of their type.  A
 row counts the elements, of all samples and outputs, in which a target differs from the reference kernels; the NPU's

@@ -1,7 +1,7 @@
 """DS-CNN-L on spoken digits, the whole tree on `sim`: what is left of its weights, cycles and accuracy, over seeds.
 
-    python benchmarks/dscnn_l.py                          # every leaf, seeds 0 to 2, from nothing: hours on two cores
-    python benchmarks/dscnn_l.py --seeds 0 --technique ptq --technique npu_pcqat -o figures.json
+    python -m benchmarks.dscnn_l                          # every leaf, seeds 0 to 2, from nothing: hours on two cores
+    python -m benchmarks.dscnn_l --seeds 0 --technique ptq --technique npu_pcqat -o figures.json
 
 A seed changes the base's training and every fine-tuning.  What was made is in the store: a run that was killed goes on
 behind the last finished step.  Cycles are given for `Shared_Sram` under Vela's two system configurations: in

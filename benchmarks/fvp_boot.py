@@ -1,6 +1,6 @@
 """Duration of inferences on the open Corstone-300, by part.
 
-    python benchmarks/fvp_boot.py VELA.tflite [--runs 10] [--samples 32]
+    python -m benchmarks.fvp_boot VELA.tflite [--runs 10] [--samples 32]
 
 Prints, best and median of the runs:
 

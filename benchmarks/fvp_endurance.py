@@ -1,6 +1,6 @@
 """Many inferences on the open Corstone-300, several at a time: all right, and nothing left behind.
 
-    python benchmarks/fvp_endurance.py VELA.tflite [--runs 1000] [--parallel 8] [--killed 50]
+    python -m benchmarks.fvp_endurance VELA.tflite [--runs 1000] [--parallel 8] [--killed 50]
 
 Every run is a boot of its own, started by one process that stays.  Eight different inputs go round; each run must give
 the bytes that a run alone gave for its input.  `--killed` QEMUs are killed at random moments of random runs, each of

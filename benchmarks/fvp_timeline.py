@@ -1,6 +1,6 @@
 """Timeline of one run of the open Corstone-300; `fvp_boot` starts it.
 
-    python benchmarks/fvp_timeline.py STARTED ARGUMENT...
+    python -m benchmarks.fvp_timeline STARTED ARGUMENT...
 
 STARTED is `time.monotonic()` when the process was started, ARGUMENTs are the executable's.  The last line on standard
 error is JSON: seconds from STARTED to each moment.

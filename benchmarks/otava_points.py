@@ -1,6 +1,6 @@
 """Apache Otava's change points, in an environment of its own: its pins clash with TensorFlow's NumPy.
 
-    python benchmarks/otava_points.py < series.jsonl > points.jsonl
+    python -m benchmarks.otava_points < series.jsonl > points.jsonl
 
 Reads a series, a JSON list, from each line, and writes a line with the list of [position, mean before, mean after]
 that Otava finds with its own settings.  `regression_rules.py` runs it with the Python of an environment that has

@@ -1,6 +1,6 @@
 """Time of `hil profile --sweep` beside Vela's own compilations of the same settings, in one run.
 
-    python benchmarks/profile_sweep.py [MODEL.tflite] [--accelerator NAME] [--jobs N] [--rounds N] [--json FILE]
+    python -m benchmarks.profile_sweep [MODEL.tflite] [--accelerator NAME] [--jobs N] [--rounds N] [--json FILE]
 
 Both compile every setting, as many at a time.  Vela's own are its command line, a process each, and its command line in
 processes that stay warm, which is all that the sweep adds its model to.  They are measured in turn; the best round of
@@ -25,7 +25,7 @@ from queue import SimpleQueue
 import platformdirs
 from mobilenet_v2 import mobilenet_v2
 
-from hil.harness.compute import usable_cores
+from hil.core.cores import usable_cores
 from hil.harness.profile.npu_settings import all_settings
 from hil.harness.profile.sweep import sweep
 from hil.harness.vela.compiler import VelaProcess, compile_model

@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from hil.harness.compute import Compute, usable_cores
+from hil.core.cores import usable_cores
+from hil.harness.compute import Compute
 
 PATHS = (
     ("qat",),

@@ -1,6 +1,6 @@
 """Cost of a walk beside its work, and when there is nothing left to do.
 
-    python benchmarks/tree_overhead.py [--model fashion_cnn] [-- --target host ...]
+    python -m benchmarks.tree_overhead [--model fashion_cnn] [-- --target host ...]
 
 The first walk starts with an empty store.  Its work is what the manifests there say: trainings, conversions, Vela,
 Keras predictions, runs on `host` and `sim`, and TensorFlow's import (in the first training).  The second walk finds

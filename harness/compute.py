@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hil.core.cores import usable_cores
 from hil.core.errors import BadInputError, InfrastructureError
 
 THREADS = "HIL_THREADS"
@@ -76,11 +77,6 @@ def choose_compute(threads: int | None = None, *, reproducible: bool = False) ->
 def compute_of_process() -> Compute:
     """Returns what TensorFlow uses in this process: one thread unless its environment variable says otherwise."""
     return Compute(int(os.environ.get(OF_TENSORFLOW) or 1), "" if os.environ.get(OF_CUDA) == "-1" else gpu())
-
-
-def usable_cores() -> int:
-    """Returns the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpu() -> str:

@@ -13,8 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from queue import SimpleQueue
 
+from hil.core.cores import usable_cores
 from hil.core.errors import BadInputError, CompileError
-from hil.harness.compute import usable_cores
 from hil.harness.profile.layer_rows import constants_in_sram
 from hil.harness.profile.modelled_cycles import modelled_cycles
 from hil.harness.vela.compiler import AskVela, VelaProcess, compile_model

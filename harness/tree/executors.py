@@ -14,9 +14,10 @@ import queue
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
+from hil.core.cores import usable_cores
 from hil.core.errors import BadInputError
 from hil.core.worker import Worker
-from hil.harness.compute import ONE_THREAD, Compute, usable_cores
+from hil.harness.compute import ONE_THREAD, Compute
 from hil.harness.pipeline.step_process import patience_s
 from hil.harness.tree.executor import HANDLER, EventHandler, Executor, TaskEnded, TaskProgress, TaskStarted
 from hil.harness.tree.tasks import Task, TaskResult, result_of_json, run_task

@@ -19,12 +19,12 @@ since each term's magnitude is at most |weight| * max |input - zero point|.  The
 Scaled, such a sum becomes a 32-bit integer before it is clamped, so that sum * factor / 2**shift must stay below 2**31
 too, with 2 for the rounding.
 
-**Scaling of dot products in float32** only bounds: with m and e = `FLOAT32_MARGIN`, p = sum * m is between what float32
-makes of sum * m - e and of sum * m + e, so that if both have the same floor, that is the floor of p.  The conversions of
-sum and m and the product's rounding change p by less than |p| * 2**-22, the addition of the half and of the nudge, which
-are less than 1, by less than 2**-22 * (|p| + 2) more, together under 2**-12 while |p| <= 511.  A p beyond that is, less
-2**-20 of it, still beyond limits up to 510 and clamped to the same; below 2**30 its conversion to int32 does not
-overflow.  Where the floors differ, float64 scales.
+**Scaling of dot products in float32** only bounds: with p = sum * factor / 2**shift and e = `FLOAT32_MARGIN`, the exact
+p + half +- nudge is between what float32 makes of it with e subtracted and with e added, so that if both round down to
+the same integer, so does it.  The conversions of the sum and of the multiplier change p by less than |p| * 2**-23, the
+fused product and sum and the addition of the nudge by less than (|p| + 3) * 2**-23 more, together by less than e while
+|p| <= 511.  A larger p is still beyond limits of up to 510 after these errors, and clamped to the same; below 2**30 its
+conversion to int32 does not overflow.  Where the integers differ, float64 scales.
 
 **Scaling in int64**, `(sum + bias) * factor + rounding >> shift`, is exact while (largest |sum| + |bias|) * factor +
 2**shift + 2**30 stays below 2**63.  Biases have 40 bits and factors 32, so the bound can be exceeded; then the
@@ -117,7 +117,11 @@ def fits_rounding(
 
 
 def fits_float32(
-    weights: NDArray[np.int16], first: NDArray[np.int64], factor: NDArray[np.int64], shift: NDArray[np.int64], reach: int
+    weights: NDArray[np.int16],
+    first: NDArray[np.int64],
+    factor: NDArray[np.int64],
+    shift: NDArray[np.int64],
+    reach: int,
 ) -> bool:
     """True if float32, with a margin of `FLOAT32_MARGIN`, bounds scaled sums of `fits_dot_products`.
 

@@ -40,6 +40,9 @@ from hil.npu.stream.operations import Dma, Elementwise, Kind, Scale, Upscale, Wi
 PAIRS = 1 << 16
 """Pairs of two bytes, whose results an elementwise operation tabulates once it has computed as many elements."""
 
+STORED = 32
+"""Cost of scaling and storing an element, in multiplications."""
+
 CHUNK = 128
 """Pairs of products of an input of 16 bits and a weight whose sum fits 32 bits: 256 * 255 * 2**15 < 2**31."""
 
@@ -84,7 +87,7 @@ def native_convolution(operation: Windowed, weights: NDArray[np.int16], stage: O
     )  # fmt: skip
     if suits:
         _add_byte_constants(data, weights, stage, first, kept)
-    work = ofm.shape[0] * ofm.shape[1] * weights.size
+    work = ofm.shape[0] * ofm.shape[1] * weights.size + STORED * ofm.elements
     return NativeStep(records.CONVOLUTION, packed.scratch, data, tuple(kept), ifm.elements + ofm.elements, work)
 
 

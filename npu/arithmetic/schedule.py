@@ -10,7 +10,7 @@ cache until the next reads it.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -30,8 +30,11 @@ CHUNK_ELEMENTS = 1 << 16
 CACHE_BYTES = 1 << 19
 """Bytes of feature maps that one step reads and writes on the samples of a group."""
 
-THREAD_WORK = 1 << 24
-"""Multiplications from which on a thread is worth its start."""
+THREAD_WORK = 1 << 26
+"""Multiplications per thread from which on another thread is worth its start: half a millisecond."""
+
+PIECES = 4
+"""Pieces of a batch per thread; each thread takes one after the other, so that none waits long for another."""
 
 NUMPY_WORK = 100
 """Cost of an OFM element with NumPy, in multiplications of compiled code."""
@@ -91,14 +94,22 @@ class Schedule:
     def run(self, memory: Regions, batch: int, threads: int) -> None:
         """Runs everything on `batch` samples, on at most `threads` threads and no more than the work is worth."""
         threads = max(1, min(threads, batch, self.work * batch // THREAD_WORK))
-        ends = [batch * thread // threads for thread in range(threads + 1)]
         if threads == 1:
             self._run(memory, 0, batch)
             return
-        waiting = [_pool(threads).submit(self._run, memory, i, j) for i, j in pairwise(ends[1:])]
-        self._run(memory, 0, ends[1])
-        for other in waiting:
-            other.result()
+        pieces = min(batch, PIECES * threads)
+        ends = (batch * piece // pieces for piece in range(pieces + 1))
+        waiting = pairwise([*ends])
+        others = [_pool(threads).submit(self._run_pieces, memory, waiting) for _ in range(threads - 1)]
+        self._run_pieces(memory, waiting)
+        for other in others:
+            if not other.cancel():  # On a busy machine a thread may not have begun yet.
+                other.result()
+
+    def _run_pieces(self, memory: Regions, waiting: Iterator[tuple[int, int]]) -> None:
+        """Runs piece after piece of those that no other thread has taken."""
+        for begin, end in waiting:
+            self._run(memory, begin, end)
 
     def _run(self, memory: Regions, begin: int, end: int) -> None:
         for part in self.parts:

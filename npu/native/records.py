@@ -56,7 +56,8 @@ class Convolution(ctypes.Structure):
     _fields_ = [
         ("ifm", Map), ("ofm", Map), ("window", Window), ("stage", Stage),
         *_fields(
-            "whole zero_point fits_int32 chunk bytes flip fill two_sided fast tile_rows tile_samples runs groups vectors",
+            "whole zero_point fits_int32 chunk bytes flip fill two_sided fast tile_rows tile_samples runs groups "
+            "vectors",
             "offsets weights first multiplier added nudged fast_multiplier fast_low fast_high fast_nudged table",
         ),
     ]  # fmt: skip

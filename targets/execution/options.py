@@ -15,7 +15,7 @@ def keep_state() -> Any:
 
 def jobs() -> Any:
     """Samples that run at a time."""
-    text = "Cores: threads of sim (1), boots of fvp at a time (as many as there are)."
+    text = "Cores: threads of sim, boots of fvp at a time; at most as many as pay (as many as there are)."
     return option(None, help=text, minimum=1, commands=("run",))
 
 

@@ -11,7 +11,10 @@ from hil.targets.execution.options import events, jobs, keep_state
 
 @dataclass(frozen=True)
 class SimOptions:
-    """Options of the target `sim`; `jobs` threads share the samples (None: one), `events` are PMU events to count."""
+    """Options of the target `sim`; `events` are PMU events to count.
+
+    At most `jobs` threads share the samples (None: as many as there are cores), fewer where more do not pay.
+    """
 
     keep_state: bool = keep_state()
     jobs: int | None = jobs()

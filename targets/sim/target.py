@@ -19,6 +19,7 @@ from importlib.metadata import version
 import numpy as np
 
 from hil.core.arrays import Array
+from hil.core.cores import usable_cores
 from hil.core.measurement import Measurement, Missing, Trust
 from hil.npu.timing.cycles import cycles
 from hil.npu.timing.memory_system import MemorySystem
@@ -44,7 +45,7 @@ class SimTarget:
     def __init__(self, options: SimOptions | None = None) -> None:
         chosen = options or SimOptions()
         self._keep_state = chosen.keep_state
-        self._jobs = chosen.jobs or 1
+        self._jobs = chosen.jobs or usable_cores()
         self._events = requested(chosen.events)
 
     def identity(self) -> dict[str, str]:

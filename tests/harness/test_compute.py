@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from hil.core.cores import usable_cores
 from hil.core.errors import BadInputError, InfrastructureError
-from hil.harness.compute import Compute, choose_compute, compute_of_json, usable_cores
+from hil.harness.compute import Compute, choose_compute, compute_of_json
 from hil.harness.model import load_model_file
 from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import Store

@@ -1,6 +1,6 @@
 """The gate over drawn nights with known truth: false alarms and steps found, with fixed seeds.
 
-`benchmarks/regression_rules.py` measures the rates; this small part of it fails if the rule gets much worse.
+`benchmarks.regression_rules` measures the rates; this small part of it fails if the rule gets much worse.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Foreign models on every accelerator: `sim` gives the oracle's outputs, `fvp` gives those of `sim`, bit for bit.
 
-`benchmarks/conformance.py` does the same with 100 inputs on `fvp`, for any folder of models.
+`benchmarks.conformance` does the same with 100 inputs on `fvp`, for any folder of models.
 """
 
 from __future__ import annotations
