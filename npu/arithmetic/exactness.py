@@ -76,7 +76,7 @@ def largest_input(dtype: np.dtype[Any], zero_point: int) -> int:
 
 def weight_sums(weights: NDArray[np.int16]) -> NDArray[np.int64]:
     """Sum of |weight| per output channel, the first axis."""
-    sums: NDArray[np.int64] = np.abs(weights.astype(np.int64)).reshape(len(weights), -1).sum(axis=1)
+    sums: NDArray[np.int64] = np.abs(weights).reshape(len(weights), -1).sum(axis=1, dtype=np.int64)
     return sums
 
 
@@ -100,20 +100,15 @@ def fits_int32(weights: NDArray[np.int16], largest: int) -> bool:
 
 def fits_dot_products(weights: NDArray[np.int16], first: NDArray[np.int64]) -> bool:
     """True if int32 holds sums of unsigned bytes times `weights` that start at `first`, per output channel."""
-    # Python's integers: the check itself must not overflow.
-    pairs = zip(weight_sums(weights).tolist(), first.tolist(), strict=True)
-    return all(abs(begin) + _BYTE * total < INT32 for total, begin in pairs)
+    # Sums of up to 2**24 weights, and biases of 40 bits with what they compensate: int64 holds them.
+    return bool((np.abs(first) + _BYTE * weight_sums(weights) < INT32).all())
 
 
 def fits_rounding(
     weights: NDArray[np.int16], first: NDArray[np.int64], factor: NDArray[np.int64], shift: NDArray[np.int64]
 ) -> bool:
     """True if int32 also holds the scaled sums of `fits_dot_products`."""
-    rows = np.broadcast_arrays(weight_sums(weights), first, factor, shift)
-    return all(
-        (abs(begin) + _BYTE * total) * by < INT32 - 2 << bits
-        for total, begin, by, bits in zip(*(row.tolist() for row in rows), strict=True)
-    )
+    return _scaled_below(weights, first, factor, shift, INT32 - 2)
 
 
 def fits_float32(
@@ -127,17 +122,34 @@ def fits_float32(
 
     `reach` is the largest distance of the output's limits from the zero point.
     """
-    rows = np.broadcast_arrays(weight_sums(weights), first, factor, shift)
-    return reach <= _FLOAT32_REACH and all(
-        (abs(begin) + _BYTE * total) * by < INT32 // 2 << bits
+    return reach <= _FLOAT32_REACH and _scaled_below(weights, first, factor, shift, INT32 // 2)
+
+
+def _scaled_below(
+    weights: NDArray[np.int16],
+    first: NDArray[np.int64],
+    factor: NDArray[np.int64],
+    shift: NDArray[np.int64],
+    limit: int,
+) -> bool:
+    """True if all sums of unsigned bytes times `weights` that start at `first`, scaled, stay below `limit`."""
+    total = weight_sums(weights)
+    rough = (np.abs(first) + float(_BYTE) * total) * factor * np.exp2(-shift.astype(np.float64))
+    if (rough < limit / 2).all():
+        return True
+    rows = np.broadcast_arrays(total, first, factor, shift)  # Python's integers are exact.
+    return all(
+        (abs(begin) + _BYTE * total) * by < limit << bits
         for total, begin, by, bits in zip(*(row.tolist() for row in rows), strict=True)
     )
 
 
 def fits_int64(largest: int, factor: ArrayLike, shift: ArrayLike) -> bool:
     """True if int64 scales values up to `largest` exactly, by any of `factor` and `shift` (broadcast)."""
-    pairs = np.broadcast(np.asarray(factor), np.asarray(shift))
-    return all(largest * int(by) + (1 << int(bits)) + _NUDGE < INT64 for by, bits in {*pairs})
+    factor, shift = np.asarray(factor, np.int64), np.asarray(shift, np.int64)
+    if largest * int(factor.max()) + (1 << int(shift.max())) + _NUDGE < INT64:
+        return True
+    return all(largest * int(by) + (1 << int(bits)) + _NUDGE < INT64 for by, bits in {*np.broadcast(factor, shift)})
 
 
 def fits_float64(

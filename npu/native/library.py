@@ -72,6 +72,10 @@ class Library:
                 return None if count < 0 else out[:count]
             capacity = min(most, 4 * capacity)
 
+    def order_weights(self, layout: NDArray[np.int64], stream: NDArray[np.int16], weights: NDArray[np.int16]) -> bool:
+        """Rearranges `stream`, as long as its layout, into zeros; False if weights outside the kernel are not zero."""
+        return bool(self.code.order_weights(address(layout), address(np.ascontiguousarray(stream)), address(weights)))
+
 
 @dataclass
 class _Choice:
@@ -120,9 +124,11 @@ def _typed(code: ctypes.CDLL) -> ctypes.CDLL:
     from hil.npu.native.logistic import LOGISTIC
 
     number, pointer = ctypes.c_int64, ctypes.c_void_p
-    code.best_level.restype = code.run_steps.restype = code.decode_weights.restype = number
+    for function in (code.best_level, code.run_steps, code.decode_weights, code.order_weights):
+        function.restype = number
     code.run_steps.argtypes = [pointer, number, pointer, pointer, number, number, number, number]
     code.decode_weights.argtypes = [ctypes.c_char_p, number, number, pointer, number, pointer]
+    code.order_weights.argtypes = [pointer, pointer, pointer]
     code.set_logistic(ctypes.c_void_p(LOGISTIC.ctypes.data))
     return code
 

@@ -16,7 +16,8 @@ the MAC units use them, so an encoded stream fits only one accelerator and block
 7. input micro-blocks (depth-first only);
 8. output channels in the micro-block, and in them input channels in the micro-block (one if depthwise).
 
-Positions outside the weights are zeros in the stream.  `order` runs these loops on indices.
+Positions outside the weights are zeros in the stream.  `order` runs these loops on indices; compiled code
+(`native/order.c`) runs them on the weights.
 
 Two cores (U65-512) have one stream each: even output channels in the first, odd ones in the second, in blocks of half
 the depth.
@@ -35,6 +36,7 @@ from numpy.typing import NDArray
 
 from hil.core.errors import StreamError
 from hil.npu.accelerator import Accelerator
+from hil.npu.native import library
 from hil.npu.stream.operations import Convolution, Kind
 from hil.npu.weights.codec import decode_weight_stream
 
@@ -163,13 +165,30 @@ def unpack(stream: NDArray[np.int16], layout: WeightLayout) -> NDArray[np.int16]
     """
     if len(stream) < layout.elements:
         raise StreamError(f"weight stream: {len(stream)} weights where {layout.elements} are needed")
+    found = library.loaded()
+    weights = np.zeros(layout.shape, np.int16)
+    if found is not None:
+        if stream[layout.elements :].any() or not found.order_weights(_numbers(layout), stream, weights):
+            raise StreamError(_NOT_ZERO)
+        return weights
     index = order(layout) if layout.elements <= _MAX_CACHED else _order(layout)
     if stream[len(index) :].any() or stream[: len(index)][index < 0].any():
-        raise StreamError("weight stream: weights outside the kernel are not zero")
-    weights = np.zeros(layout.shape, np.int16)
+        raise StreamError(_NOT_ZERO)
     inside = index >= 0
     weights.reshape(-1)[index[inside]] = stream[: len(index)][inside]
     return weights
+
+
+_NOT_ZERO = "weight stream: weights outside the kernel are not zero"
+
+
+def _numbers(layout: WeightLayout) -> NDArray[np.int64]:
+    """The layout as the compiled code takes it."""
+    numbers = (
+        *(*layout.shape, layout.block_depth, layout.ofm_ublock_depth, layout.ifm_ublock_depth, layout.depthwise),
+        *(layout.part_first, layout.input_block, layout.rounding, 8 // layout.dilation_y, 8 // layout.dilation_x),
+    )
+    return np.array(numbers, np.int64)
 
 
 _MAX_CACHED = 1 << 21
