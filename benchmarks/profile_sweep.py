@@ -23,8 +23,8 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import platformdirs
-from mobilenet_v2 import mobilenet_v2
 
+from benchmarks.mobilenet_v2 import mobilenet_v2
 from hil.core.cores import usable_cores
 from hil.harness.profile.npu_settings import all_settings
 from hil.harness.profile.sweep import sweep

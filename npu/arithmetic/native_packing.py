@@ -137,6 +137,34 @@ def whole_pairs(operation: Windowed, weights: NDArray[np.int16]) -> Packed:
     return Packed(offsets, pairs, packed, operation.ofm.shape[0], samples, 2 * size * samples + SLACK)
 
 
+def byte_pairs(operation: Windowed, weights: NDArray[np.int16], whole: bool, at_once: bool) -> Packed:
+    """Packs pairs of int16 for inputs of bytes, and cuts the input into tiles.
+
+    `whole`: as `whole_pairs`; else pairs are two elements of the kernel by channel, per sixteen channels and pair 16 x 2:
+    channels 0-3, 8-11, 4-7, 12-15.  `at_once`: a whole sample is copied before anything is stored.
+    """
+    kernel, (out_h, out_w, depth) = operation.kernel, operation.ofm.shape
+    height, width = padded_shape(operation)
+    row, reach = 2 * width * operation.ifm.shape[2], (kernel.height - 1) * kernel.dilation_y + 1
+    fitting = (TILE_BYTES // row - reach) // kernel.stride_y + 1
+    rows = out_h if at_once else max(1, min(out_h, fitting))
+    samples = max(1, min(TILE_BYTES // (height * row), TILE_PIXELS // (out_h * out_w))) if rows == out_h else 1
+    windows = samples * rows * out_w + _ROWS
+    scratch = windows * _POINTERS + samples * ((rows - 1) * kernel.stride_y + reach) * row + SLACK
+    if whole:
+        packed = whole_pairs(operation, weights)
+        return Packed(packed.offsets, packed.groups, packed.weights, rows, samples, scratch)
+    ys, xs = np.mgrid[: kernel.height, : kernel.width].reshape(2, -1)
+    inside = (ys * kernel.dilation_y * width + xs * kernel.dilation_x) * depth
+    pairs = -(-len(ys) // 2)
+    offsets = np.zeros(2 * pairs, np.int64)
+    offsets[: len(ys)] = inside
+    padded = np.zeros((-(-depth // LANES) * LANES, 2 * pairs), np.int16)
+    padded[:depth, : len(ys)] = weights.reshape(depth, -1)
+    ordered = padded.reshape(-1, 4, 4, pairs, 2)[:, [0, 2, 1, 3]]  # blocks, fours, channels, pairs, 2
+    return Packed(offsets, pairs, ordered.transpose(0, 3, 1, 2, 4), rows, samples, scratch)
+
+
 def channel_elements(operation: Windowed, weights: NDArray[np.int16]) -> Packed:
     """Orders weights of kernels by channel: per element, the channels."""
     kernel, depth = operation.kernel, operation.ofm.shape[2]

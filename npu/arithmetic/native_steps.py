@@ -60,51 +60,72 @@ def native_convolution(operation: Windowed, weights: NDArray[np.int16], stage: O
         return None
     if not whole and ifm.shape[2] != ofm.shape[2]:
         return None
-    limits, found = np.iinfo(ifm.dtype), library.loaded()
+    at_once = overlap(ifm, ofm)
     offset = 128 if ifm.dtype == np.int8 else 0
-    first = (0 if stage.bias is None else stage.bias) - (zero_point + offset) * weights.sum(
-        axis=(1, 2, 3), dtype=np.int64
-    )
-    suits = found is not None and found.level >= library.VNNI and _fits_bytes(operation, weights, stage, first)
-    if suits and (whole or not overlap(ifm, ofm)):
+    zeros = zero_point * weights.sum(axis=(1, 2, 3), dtype=np.int64)
+    bias = np.broadcast_to(np.int64(0) if stage.bias is None else stage.bias, len(weights))
+    first = bias - zeros - offset * weights.sum(axis=(1, 2, 3), dtype=np.int64)
+    operands = _operands(operation, weights, stage, bias, first)
+    if operands == records.DOTS_OF_BYTES and (whole or not at_once):
         packed = (
-            packing.whole_bytes(operation, weights, overlap(ifm, ofm))
-            if whole
-            else packing.channel_bytes(operation, weights)
+            packing.whole_bytes(operation, weights, at_once) if whole else packing.channel_bytes(operation, weights)
         )
-    elif ifm.dtype.itemsize > 2 or limits.min - zero_point < -(1 << 15) or limits.max - zero_point >= 1 << 15:
+    elif not _fits_int16(operation):
         return None
-    else:
+    elif operands == records.ANY_OPERANDS:
         packed = (packing.whole_pairs if whole else packing.channel_elements)(operation, weights)
-        suits = False
+    else:
+        operands, first = records.PAIRS_OF_BYTES, bias
+        packed = packing.byte_pairs(operation, weights, whole, at_once)
     fits = fits_int32(weights, largest_input(ifm.dtype, zero_point))
     runs = len(packed.offsets)
     data = records.Convolution(
         source, target, window, finish, whole, zero_point, fits, runs * packed.groups + 1 if fits else CHUNK,
-        suits, offset, zero_point + offset, 0, 0, packed.tile_rows, packed.tile_samples, runs, packed.groups,
+        operands, offset, zero_point + offset, 0, 0, packed.tile_rows, packed.tile_samples, runs, packed.groups,
         -(-ofm.shape[2] // packing.LANES), kept_address(packed.offsets, np.int64, kept),
         kept_address(packed.weights, packed.weights.dtype, kept),
     )  # fmt: skip
-    if suits:
+    if operands != records.ANY_OPERANDS:
         _add_byte_constants(data, weights, stage, first, kept)
     work = ofm.shape[0] * ofm.shape[1] * weights.size + STORED * ofm.elements
     return NativeStep(records.CONVOLUTION, packed.scratch, data, tuple(kept), ifm.elements + ofm.elements, work)
 
 
-def _fits_bytes(operation: Windowed, weights: NDArray[np.int16], stage: OutputStage, first: NDArray[np.int64]) -> bool:
-    """True if operands are bytes, 32 bits hold the sums and float64 scales them."""
-    ifm, ofm = operation.ifm, operation.ofm
+def _fits_int16(operation: Windowed) -> bool:
+    """True if 16 bits hold inputs less their zero point."""
+    limits, zero_point = np.iinfo(operation.ifm.dtype), operation.ifm_zero_point
+    return (
+        operation.ifm.dtype.itemsize < 4 and -(1 << 15) <= limits.min - zero_point <= limits.max - zero_point < 1 << 15
+    )
+
+
+def _operands(
+    operation: Windowed,
+    weights: NDArray[np.int16],
+    stage: OutputStage,
+    bias: NDArray[np.int64],
+    first: NDArray[np.int64],
+) -> int:
+    """Chooses the operands that this CPU multiplies fastest, of those with which 32 bits hold the sums.
+
+    `first` is the bias for inputs made unsigned, with what compensates for that and for the zero point.
+    """
+    ifm, limits, found = operation.ifm, np.iinfo(operation.ofm.dtype), library.loaded()
     fill = operation.ifm_zero_point + (128 if ifm.dtype == np.int8 else 0)
     if ifm.dtype.itemsize > 1 or not 0 <= fill <= 255 or operation.upscale is not Upscale.NONE:
-        return False
-    limits = np.iinfo(ofm.dtype)
+        return records.ANY_OPERANDS
     if not stage.fits_bytes or stage.activation.minimum < limits.min or stage.highest > limits.max:
-        return False
-    if weights.min() < -128 or weights.max() > 127:
-        return False
-    assert stage.factor is not None
-    assert stage.shift is not None
-    return fits_dot_products(weights, first) and fits_rounding(weights, first, stage.factor, stage.shift)
+        return records.ANY_OPERANDS
+
+    def fits(start: NDArray[np.int64]) -> bool:
+        assert stage.factor is not None
+        assert stage.shift is not None
+        return fits_dot_products(weights, start) and fits_rounding(weights, start, stage.factor, stage.shift)
+
+    bytes_hold = weights.min() >= -128 and weights.max() <= 127
+    if found is not None and found.level >= library.VNNI and bytes_hold and fits(first):
+        return records.DOTS_OF_BYTES
+    return records.PAIRS_OF_BYTES if fits(bias) else records.ANY_OPERANDS
 
 
 def _add_byte_constants(
@@ -145,8 +166,7 @@ def native_pool(
 ) -> NativeStep | None:
     """Prepares a pool; `divisors` are (factor, shift) by position, if not the stage divides by the count."""
     ifm, ofm = operation.ifm, operation.ofm
-    found = library.loaded()
-    if operation.kind is Kind.AVERAGE_POOL and divisors is None and found is not None and found.level >= library.VNNI:
+    if operation.kind is Kind.AVERAGE_POOL and divisors is None:
         ones = np.ones((ofm.shape[2], operation.kernel.height, operation.kernel.width, 1), np.int16)
         average = native_convolution(operation, ones, stage)
         if average is not None:

@@ -49,17 +49,19 @@ typedef struct {
     const int64_t *from, *to;
 } Copy;
 
+enum { ANY_OPERANDS, PAIRS_OF_BYTES, DOTS_OF_BYTES };
+
 /* A convolution: `whole` sums over the input's depth, else each channel has its own kernel.
  *
- * A window is `runs` pieces of memory at `offsets`.  `weights` of bytes (if `bytes`; see `vectors.c`) or of int16, as
- * `native_packing` orders them.  For bytes: `first`, the 32-bit sums to begin with; `multiplier`, `added`, `nudged` by
+ * A window is `runs` pieces of memory at `offsets`; `weights` as `native_packing` orders them.  `operands`: ANY_OPERANDS
+ * (`convolution.c`), PAIRS_OF_BYTES (`pairs.c`), or DOTS_OF_BYTES (`vectors.c`).  For bytes: `first`, the 32-bit sums to begin with; `multiplier`, `added`, `nudged` by
  * channel; `table`, 256 bytes or null; if `fast`, float32 scales what it is sure of by `fast_multiplier`, with
  * `fast_low` and `fast_high` added (see `scaled_fast`). */
 typedef struct {
     Map ifm, ofm;
     Window window;
     Stage stage;
-    int64_t whole, zero_point, fits_int32, chunk, bytes, flip, fill, two_sided, fast, tile_rows, tile_samples, runs,
+    int64_t whole, zero_point, fits_int32, chunk, operands, flip, fill, two_sided, fast, tile_rows, tile_samples, runs,
         groups, vectors;
     const int64_t *offsets;
     const void *weights;
@@ -125,6 +127,7 @@ void finish(const Stage *stage, const int64_t *sums, int64_t first, int64_t coun
 void store_channels(const Map *map, uint8_t *pixel, int64_t first, int64_t count, const uint8_t *values);
 
 void convolve(const Convolution *step, const Batch *batch);
+void convolve_pairs(const Convolution *step, const Batch *batch);
 void convolve_bytes(const Convolution *step, const Batch *batch);
 void pool(const Pool *step, const Batch *batch);
 void elementwise(Elementwise *step, const Batch *batch);

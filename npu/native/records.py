@@ -8,6 +8,9 @@ from typing import Any
 
 MAX_REGIONS = 9
 
+ANY_OPERANDS, PAIRS_OF_BYTES, DOTS_OF_BYTES = range(3)
+"""Operands of convolutions."""
+
 COPY, CONVOLUTION, POOL, ELEMENTWISE = range(4)
 """Kinds of steps."""
 
@@ -56,7 +59,7 @@ class Convolution(ctypes.Structure):
     _fields_ = [
         ("ifm", Map), ("ofm", Map), ("window", Window), ("stage", Stage),
         *_fields(
-            "whole zero_point fits_int32 chunk bytes flip fill two_sided fast tile_rows tile_samples runs groups "
+            "whole zero_point fits_int32 chunk operands flip fill two_sided fast tile_rows tile_samples runs groups "
             "vectors",
             "offsets weights first multiplier added nudged fast_multiplier fast_low fast_high fast_nudged table",
         ),

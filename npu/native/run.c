@@ -48,7 +48,10 @@ int64_t run_steps(const Step *steps, int64_t count, const int64_t *bases, const 
                 break;
             case CONVOLUTION: {
                 const Convolution *step = steps[i].data;
-                (step->bytes ? convolve_bytes : convolve)(step, &batch);
+                if (step->operands == DOTS_OF_BYTES)
+                    convolve_bytes(step, &batch);
+                else
+                    (step->operands == PAIRS_OF_BYTES ? convolve_pairs : convolve)(step, &batch);
                 break;
             }
             case POOL:
