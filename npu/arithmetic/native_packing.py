@@ -140,8 +140,8 @@ def whole_pairs(operation: Windowed, weights: NDArray[np.int16]) -> Packed:
 def byte_pairs(operation: Windowed, weights: NDArray[np.int16], whole: bool, at_once: bool) -> Packed:
     """Packs pairs of int16 for inputs of bytes, and cuts the input into tiles.
 
-    `whole`: as `whole_pairs`; else pairs are two elements of the kernel by channel, per sixteen channels and pair 16 x 2:
-    channels 0-3, 8-11, 4-7, 12-15.  `at_once`: a whole sample is copied before anything is stored.
+    `whole`: as `whole_pairs`; else pairs are two elements of the kernel by channel, per sixteen channels and pair
+    16 x 2: channels 0-3, 8-11, 4-7, 12-15.  `at_once`: a whole sample is copied before anything is stored.
     """
     kernel, (out_h, out_w, depth) = operation.kernel, operation.ofm.shape
     height, width = padded_shape(operation)

@@ -143,7 +143,7 @@ TARGET static inline void NAME(taps)(const Convolution *step, const int16_t *row
         __m256i first = _mm256_loadu_si256((const __m256i *)a), second = _mm256_loadu_si256((const __m256i *)b);
         __m256i by_low = _mm256_loadu_si256((const __m256i *)weights);
         __m256i by_high = _mm256_loadu_si256((const __m256i *)(weights + BRICK));
-        /* Channels 0-3 and 8-11, 4-7 and 12-15, as `native_packing.channel_pairs` orders the weights. */
+        /* Channels 0-3 and 8-11, 4-7 and 12-15, as `native_packing.byte_pairs` orders the weights. */
         low = _mm256_add_epi32(low, _mm256_madd_epi16(_mm256_unpacklo_epi16(first, second), by_low));
         high = _mm256_add_epi32(high, _mm256_madd_epi16(_mm256_unpackhi_epi16(first, second), by_high));
 #else
