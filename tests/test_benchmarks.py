@@ -4,11 +4,44 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+ROOT = Path(__file__).parent.parent
+BENCHMARKS = ROOT / "benchmarks"
+KNOWN_MODEL = ROOT / "harness" / "board_check" / "known_model.tflite"
+COMMANDS = [path.stem for path in sorted(BENCHMARKS.glob("*.py")) if "ArgumentParser(" in path.read_text()]
+
+
+def started(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as its docs give it, from a process without this one's settings of threads."""
+    environment = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+    environment.pop("TF_NUM_INTRAOP_THREADS", None)
+    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_benchmark_starts(name: str) -> None:
+    done = started(name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "usage:" in done.stdout
+
+
+def test_the_throughput_is_measured(tmp_path: Path) -> None:
+    done = started("npu_throughput", str(KNOWN_MODEL), "--batch", "9", "--rounds", "1", "--cache", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "batch 9, one thread: ms an inference" in done.stdout
+
+
+def test_commands_are_given_as_modules() -> None:
+    pages = [*BENCHMARKS.rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    assert not [page.name for page in pages if re.search(r"python benchmarks/", page.read_text())]
 
 
 @pytest.mark.parametrize("path", sorted(BENCHMARKS.rglob("*.py")), ids=lambda path: path.stem)
