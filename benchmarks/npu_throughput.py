@@ -40,7 +40,6 @@ from benchmarks.npu_peers import (
     numpy_alone,
     random_inputs,
 )
-
 from hil.core.npu_config import NpuConfig
 from hil.npu.stream.operations import Convolution
 from hil.npu.timing import traffic

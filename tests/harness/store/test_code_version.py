@@ -131,7 +131,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec = importlib.util.find_spec(f"hil.{top}")
         assert spec is not None
         root = Path(str(spec.origin)).parent
-        write(folder / "hil" / top, {str(file.relative_to(root)): file.read_text() for file in root.rglob("*.py")})
+        sources = [file for file in root.rglob("*") if file.suffix in (".py", ".c", ".h")]
+        write(folder / "hil" / top, {str(file.relative_to(root)): file.read_text() for file in sources})
     return folder
 
 
