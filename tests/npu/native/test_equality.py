@@ -62,9 +62,11 @@ def test_every_kind_of_step_is_among_them(computing):
         for _, operation, _ in drawn():
             program = decode(operation.words, U55, {0: operation.constants})
             steps = [getattr(step, "native", None) for step in program._steps]
-            found |= {(step.kind, getattr(step.data, "bytes", None)) for step in steps if step is not None}
+            found |= {(step.kind, getattr(step.data, "operands", None)) for step in steps if step is not None}
     assert {kind for kind, _ in found} >= {records.CONVOLUTION, records.POOL, records.ELEMENTWISE}
-    assert (records.CONVOLUTION, int(library.loaded().level == library.VNNI)) in found
+    operands = {operands for kind, operands in found if kind == records.CONVOLUTION}
+    assert operands >= {records.ANY_OPERANDS, records.PAIRS_OF_BYTES}
+    assert (records.DOTS_OF_BYTES in operands) == (library.loaded().level == library.VNNI)
 
 
 def test_the_pairs_of_two_bytes(way, computing):
