@@ -83,8 +83,8 @@ def tables(
             every = [complete_figures(request, model, seed, names) for seed in seeds or [0]]
             if known := [one for one in every if one is not None]:
                 having = [one.figures.seed for one in known]
-                again = _command([model], having, technique or (), figures, target)
-                made.append(summarize(model, known, names, again))
+                command = _command([model], having, technique or (), figures, target)
+                made.append(summarize(model, known, names, command))
     if not made and not measure:
         raise BadInputError(f"{figures} has no figures to make tables of", hint="without --no-measure they are made")
     if not made:

@@ -7,7 +7,7 @@ reports the run writes them into the results database (`results_recorder`) and t
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +120,7 @@ def _of_deployment(
     figures = [FigureRecord.of(one) for one in requested_figures(bench, deployment)]
     figures += [] if further is None else further.figures(bench, deployment, record, figures)
     outcome = bench.results(deployment).outcome
-    parts = {
+    parts: dict[str, Sequence[Any]] = {
         "figures": figures,
         "layers": requested_layers(bench, deployment),
         "missing": [] if outcome is None else [MissingRecord.of(one) for one in outcome.run.missing],

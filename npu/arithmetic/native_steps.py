@@ -1,7 +1,7 @@
 """Steps for the compiled code, made from operations; None where only NumPy computes an operation.
 
     step = native_convolution(operation, weights, stage)
-    step = native_pool(operation, stage)
+    step = native_pool(operation, stage, divisors)
     step = native_elementwise(operation, stage)
 
 All equal the functions of the other modules here bit for bit, which tests compare.
@@ -138,7 +138,7 @@ def _add_byte_constants(
     depth = data.vectors * packing.LANES
 
     def by_channel(values: Array, dtype: type) -> int:
-        result = np.zeros(depth, dtype)
+        result: Array = np.zeros(depth, dtype)
         result[: len(first)] = values
         return kept_address(result, dtype, kept)
 

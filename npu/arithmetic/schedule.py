@@ -1,6 +1,6 @@
 """Runs steps in order: stretches of compiled ones by one call, the others by NumPy; shares a batch among threads.
 
-    schedule = Schedule.of([(operation, step), ...])
+    schedule = Schedule.of(steps)           # pairs of an operation and what NumPy calls for it
     schedule.run(memory, batch, threads)
 
 A stretch runs all its steps on a few samples before the next few, as many as keep what one step writes in the CPU's

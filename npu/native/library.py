@@ -1,7 +1,7 @@
 """The compiled code of this package: whether there is any, and calls of it.
 
-    library = native.library.loaded()      # None: there was no compiler when the package was built
-    library.run(steps, memory, 0, batch, group)
+    found = loaded()                       # None: there was no compiler when the package was built
+    found.run(steps, memory, 0, batch, group)
 
 It is a shared library, built from the C files beside this module with the wheel, for any CPU; at run time it uses
 AVX-512 VNNI or AVX2 where the CPU has them.  Without it NumPy computes everything, with the same results.  A library

@@ -26,17 +26,17 @@ REMEMBERED = 1 << 12
 
 
 class Steps(NamedTuple):
-    """`count` parts of `length` along an axis, the first from `first`, each `step` behind the one before."""
+    """`number` parts of `length` along an axis, the first from `first`, each `step` behind the one before."""
 
     first: int
     length: int
     step: int
-    count: int
+    number: int
 
     @property
     def starts(self) -> list[int]:
         """Start of each part."""
-        return [self.first + number * self.step for number in range(self.count)]
+        return [self.first + part * self.step for part in range(self.number)]
 
 
 Spans = tuple[Steps, ...]
@@ -102,7 +102,7 @@ def _row_starts(layout: Layout, rows: Spans) -> Places:
     for part in rows:
         if len(layout.tiles) == 1:
             ((_, _, address),) = layout.tiles
-            lows = _progression(address + part.first * step, part.step * step, part.count)
+            lows = _progression(address + part.first * step, part.step * step, part.number)
             _add(found, _sums(lows, _progression(0, step, part.length)))
             continue
         for low, (top, bottom, address) in product(part.starts, layout.tiles):
@@ -125,7 +125,7 @@ def _runs(layout: Layout, columns: Spans, channels: Spans) -> Iterator[tuple[Pla
     for part in channels:
         if not layout.brick:
             _add(
-                parts.setdefault(part.length * size, {}), _progression(part.first * size, part.step * size, part.count)
+                parts.setdefault(part.length * size, {}), _progression(part.first * size, part.step * size, part.number)
             )
             continue
         for low in part.starts:
@@ -134,7 +134,7 @@ def _runs(layout: Layout, columns: Spans, channels: Spans) -> Iterator[tuple[Pla
             _add(parts.setdefault(layout.brick * size, {}), places)
     widths: dict[int, Places] = {}
     for part in columns:
-        lefts = _progression(part.first * stride_x, part.step * stride_x, part.count)
+        lefts = _progression(part.first * stride_x, part.step * stride_x, part.number)
         _add(widths.setdefault(part.length, {}), lefts)
     for length, offsets in parts.items():
         for width, lefts in widths.items():

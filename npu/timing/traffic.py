@@ -115,11 +115,11 @@ def _spans(length: int, step: int) -> Spans:
     """An axis of `length` in parts of `step`."""
     whole, rest = divmod(length, step)
     parts = Steps(0, step, step, whole), Steps(length - rest, rest, rest, 1)
-    return tuple(part for part in parts if part.length and part.count)
+    return tuple(part for part in parts if part.length and part.number)
 
 
 def _number(spans: Spans) -> int:
-    return sum(part.count for part in spans)
+    return sum(part.number for part in spans)
 
 
 def _windows(operation: Windowed, axis: int) -> Spans:
