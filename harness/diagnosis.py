@@ -55,7 +55,7 @@ def examine() -> list[Finding]:
     """All findings: the targets, then programs, packages and data in the order of a model's way to the target."""
     found = [*targets(), Finding("python", platform.python_version(), "everything", "")]
     found += [_distribution(*entry) for entry in DISTRIBUTIONS]
-    found += [_qemu(), _firmware(), _arm_fvp(), _docker(), _labgrid(), *_data(Path("models"))]
+    found += [_compiled_code(), _qemu(), _firmware(), _arm_fvp(), _docker(), _labgrid(), *_data(Path("models"))]
     return found
 
 
@@ -84,6 +84,15 @@ def _distribution(name: str, purpose: str, needed: bool) -> Finding:
 
     version = ", ".join(versions(name).values())
     return Finding(name, version, purpose, f"pip install {name}", needed)
+
+
+def _compiled_code() -> Finding:
+    from hil.npu.native import library
+
+    found = library.loaded()
+    version = "" if found is None else ("any CPU", "AVX2", "AVX-512 VNNI")[found.level]
+    remedy = "a C compiler (apt-get install gcc libc6-dev), then install this package again"
+    return Finding("compiled code", version, "target sim several times as fast as with NumPy", remedy, needed=False)
 
 
 def _qemu() -> Finding:

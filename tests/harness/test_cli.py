@@ -262,6 +262,7 @@ def test_doctor_names_what_is_here_and_how_to_get_what_is_not() -> None:
     found = {finding["name"]: finding for finding in json.loads(hil("doctor", "--json").stdout)}
     assert found["qemu-system-arm"]["version"]
     assert found["mlia-ethos-u"]["version"]
+    assert found["compiled code"]["version"] in ("any CPU", "AVX2", "AVX-512 VNNI")
     assert not found["FVP_Corstone_SSE-300"]["version"]
     without = json.loads(hil("doctor", "--json", PATH="").stdout)
     (qemu,) = (finding for finding in without if finding["name"] == "qemu-system-arm")
