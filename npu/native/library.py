@@ -74,12 +74,13 @@ class Library:
 
     def order_weights(self, layout: NDArray[np.int64], stream: NDArray[np.int16], weights: NDArray[np.int16]) -> bool:
         """Rearranges `stream`, as long as its layout, into zeros; False if weights outside the kernel are not zero."""
-        return bool(self.code.order_weights(address(layout), address(np.ascontiguousarray(stream)), address(weights)))
+        stream = np.ascontiguousarray(stream)  # by name, so that it lives until the call ends
+        return bool(self.code.order_weights(address(layout), address(stream), address(weights)))
 
 
 @dataclass
 class _Choice:
-    """What `hold` set, and the libraries by highest level."""
+    """Holds the level that `hold` set, and the libraries by highest level."""
 
     highest: int = VNNI
     known: dict[int, Library | None] = field(default_factory=dict)

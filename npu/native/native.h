@@ -1,6 +1,6 @@
 /* Steps of a program in compiled code: what Python fills, and what each file here offers the others.
  *
- * `hil.npu.native.records` mirrors these structures; all their numbers are 64 bits wide.  `stage.py` and its neighbours
+ * `hil.npu.native.records` mirrors these structures; all their numbers are 64 bits wide.  `arithmetic/native_*.py`
  * fill them only for operands for which `hil.npu.arithmetic.exactness` proves the arithmetic here exact, and only with
  * addresses inside the extents that a program checks before it runs. */
 #ifndef HIL_NATIVE_H
@@ -54,9 +54,9 @@ enum { ANY_OPERANDS, PAIRS_OF_BYTES, DOTS_OF_BYTES };
 /* A convolution: `whole` sums over the input's depth, else each channel has its own kernel.
  *
  * A window is `runs` pieces of memory at `offsets`; `weights` as `native_packing` orders them.  `operands`: ANY_OPERANDS
- * (`convolution.c`), PAIRS_OF_BYTES (`pairs.c`), or DOTS_OF_BYTES (`vectors.c`).  For bytes: `first`, the 32-bit sums to begin with; `multiplier`, `added`, `nudged` by
- * channel; `table`, 256 bytes or null; if `fast`, float32 scales what it is sure of by `fast_multiplier`, with
- * `fast_low` and `fast_high` added (see `scaled_fast`). */
+ * (`convolution.c`), PAIRS_OF_BYTES (`pairs.h`), or DOTS_OF_BYTES (`vectors.c`).  For bytes: `first`, the 32-bit sums
+ * to begin with; `multiplier`, `added`, `nudged` by channel; `table`, 256 bytes or null; if `fast`, float32 scales what
+ * it is sure of by `fast_multiplier`, with `fast_low` and `fast_high` added (see `scaled_fast`). */
 typedef struct {
     Map ifm, ofm;
     Window window;

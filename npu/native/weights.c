@@ -4,6 +4,7 @@
 #include "native.h"
 
 #define LONGEST (1 << 15)
+#define LARGEST (1 << 25) /* of a quotient: beyond all symbols and streams, and shifted by 5 it fits 32 bits */
 #define MALFORMED -1
 #define TOO_SMALL -2
 
@@ -47,7 +48,7 @@ INLINE int64_t quotients(int64_t codes, int64_t more, const Slice *slice, int64_
             code += more & 1;
             more >>= 1;
         }
-        sum += code;
+        sum = least(sum + code, LARGEST);
         out[found] = (int32_t)sum;
         if (code < 2 || slice->truncated)
             found++, sum = 0;
@@ -61,7 +62,7 @@ INLINE int64_t zero_runs(int64_t codes, int64_t places, int64_t *carry, int32_t 
     for (int64_t i = 0; i < places; i++, codes >>= 1) {
         out[found] = (int32_t)sum;
         if (codes & 1)
-            sum++;
+            sum = least(sum + 1, LARGEST);
         else
             found++, sum = 0;
     }

@@ -44,7 +44,7 @@ Spans = tuple[Steps, ...]
 
 
 class Layout(NamedTuple):
-    """Where the bytes of a feature map lie: its left tiles (first row, row behind the last, place of the address in a
+    """Places of a feature map's bytes: its left tiles (first row, row behind the last, place of the address in a
     burst), its strides, bytes of an element, and channels that count for a brick (0: no bricks)."""
 
     tiles: tuple[tuple[int, int, int], ...]

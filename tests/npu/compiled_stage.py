@@ -13,7 +13,7 @@ from hil.npu.native import library
 
 
 def compiled_stage(stage: OutputStage, accumulators: Array) -> Array:
-    """What the compiled code makes of accumulators, last axis channels; NumPy's where it leaves the stage to NumPy."""
+    """Outputs of the compiled code for accumulators, last axis channels; NumPy's where it leaves the stage to NumPy."""
     found = library.loaded()
     assert found is not None
     channels, kept = accumulators.shape[-1], []

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.core.errors import StreamError
+from hil.npu.native import library
 from hil.npu.weights.codec import decode_weight_stream
 from hil.npu.weights.order import WeightLayout, order
 from tests.support.fuzzing.seeds import make_seeds
@@ -106,3 +107,12 @@ def test_the_length_of_a_stream_is_known_before_its_order(shape, block, units, k
     index = order(layout)
     assert len(index) == layout.elements
     assert set(index[index >= 0].tolist()) == set(range(int(np.prod(layout.shape))))
+
+
+def test_a_quotient_without_end_is_malformed():
+    """Eight megabytes of ones are one weight: more than 32 bits hold, shifted by its remainder's five bits."""
+    found = library.loaded()
+    assert found is not None
+    header = 6 | 5 << 18 | 1 << 22  # no zero runs, one weight, a divisor of 2**5, a palette of its own without entries
+    stream = (header | ((1 << 28) - 1) << 36).to_bytes(8, "little") + b"\xff" * (9 << 20) + bytes(16)
+    assert found.decode_weights(stream, 100) is None
