@@ -55,25 +55,27 @@ def text_of(value: Any, inside: tuple[int, ...] = ()) -> str:
         return f"module {value.__name__}"
     if isinstance(value, functools.partial | types.FunctionType | types.MethodType | type) or inspect.isbuiltin(value):
         return f"function {list(_callable(value, inside))}"
-    if dataclasses.is_dataclass(value) or _is_of_own_class(value):
-        return f"{_name(type(value))} {text_of(dict(sorted(getattr(value, '__dict__', {}).items())), inside)}"
-    return _unknown(value)
+    attributes = _attributes(value)
+    return _unknown(value) if attributes is None else f"{_name(type(value))} {text_of(attributes, inside)}"
 
 
 def _callable(function: Any, inside: tuple[int, ...]) -> Iterator[str]:
     while isinstance(function, functools.partial):
         yield text_of((function.args, function.keywords), inside)
         function = function.func
-    inner = inspect.unwrap(function)
-    if isinstance(inner, types.MethodType):
-        yield text_of(inner.__self__, inside)
-        inner = inspect.unwrap(inner.__func__)
-    if isinstance(inner, types.FunctionType):
-        yield from _function(inner, inside)
-    elif isinstance(inner, type) or inspect.isbuiltin(inner):
-        yield _name(inner)
+    if isinstance(function, types.MethodType):
+        yield text_of(function.__self__, inside)
+        function = function.__func__
+    if hasattr(function, "cache_info"):  # of `functools.lru_cache`; other decorators hold what they wrap in a closure
+        function = function.__wrapped__
+    if isinstance(function, types.FunctionType):
+        yield from _function(function, inside)
+    elif isinstance(function, type) and "<locals>" in function.__qualname__:  # each call of a function makes another
+        yield _unknown(function)
+    elif isinstance(function, type) or inspect.isbuiltin(function):
+        yield _name(function)
     else:
-        yield text_of(inner, inside)
+        yield text_of(function, inside)
 
 
 def _function(function: types.FunctionType, inside: tuple[int, ...]) -> Iterator[str]:
@@ -83,7 +85,7 @@ def _function(function: types.FunctionType, inside: tuple[int, ...]) -> Iterator
     if not file.is_file():  # of an interactive session, where no file shows the functions that it calls
         yield _unknown(function)
     elif is_own(file):
-        yield text_of((function.__defaults__, function.__kwdefaults__), inside)
+        yield text_of((function.__defaults__, function.__kwdefaults__, vars(function)), inside)
         yield _code(function.__code__, inside)
 
 
@@ -94,11 +96,16 @@ def _content(cell: Any) -> Any:
         return None
 
 
-def _is_of_own_class(value: object) -> bool:
+def _attributes(value: Any) -> dict[str, Any] | None:
+    """Returns what a dataclass, or an object of the user's own class, consists of; None for anything else."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
     try:
-        return is_own(Path(inspect.getfile(type(value))))
+        own = is_own(Path(inspect.getfile(type(value))))
     except (TypeError, OSError):
-        return False
+        return None
+    slots = any("__slots__" in vars(one) for one in type(value).__mro__)
+    return dict(sorted(vars(value).items())) if own and not slots else None
 
 
 def _code(code: types.CodeType, inside: tuple[int, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import os
@@ -279,6 +280,33 @@ class _Builder:
         return _network(self.width)
 
 
+@dataclasses.dataclass(slots=True)
+class _Slots:
+    width: int
+
+    def build(self) -> int:
+        return _network(self.width)
+
+
+def _decorated(width: int) -> Callable[[], int]:
+    def decorate(function: Callable[[int], int]) -> Callable[[], int]:
+        @functools.wraps(function)
+        def wrapper() -> int:
+            return function(width)
+
+        return wrapper
+
+    return decorate(_network)
+
+
+def _marked(width: int) -> Callable[[], int]:
+    def build() -> int:
+        return int(build.width)  # type: ignore[attr-defined]
+
+    build.width = width  # type: ignore[attr-defined]
+    return build
+
+
 ARRAY = np.arange(100_000)
 OTHER_ARRAY = np.where(ARRAY == 50_000, 0, ARRAY)
 
@@ -297,6 +325,10 @@ OTHER_ARRAY = np.where(ARRAY == 50_000, 0, ARRAY)
         (_Builder(8).build, _Builder(8).build, _Builder(8)),
         *([*(lambda width=width: width for width in (8, 8, 16))],),
         (lambda: _network(8), lambda: _network(8), lambda: _network(16)),
+        (_Slots(8).build, _Slots(8).build, _Slots(16).build),
+        (_decorated(8), _decorated(8), _decorated(16)),
+        (_marked(8), _marked(8), _marked(16)),
+        (functools.lru_cache(_closure(8)), functools.lru_cache(_closure(8)), functools.lru_cache(_closure(16))),
     ],
 )
 def test_models_without_a_file_share_nothing_but_what_is_equal(one: Any, same: Any, other: Any) -> None:
@@ -325,6 +357,9 @@ def test_what_has_no_text_is_shared_with_nothing() -> None:
     one, again, other = (Model("a", Dataset(list, list), _closure(value)) for value in (thing, thing, object()))
     assert source_digest(one) == source_digest(again)
     assert source_digest(one) != source_digest(other)
+    classes = [type("Builder", (), {"__qualname__": "factory.<locals>.Builder", "width": width}) for width in (8, 16)]
+    eight, sixteen = (source_digest(Model("a", Dataset(list, list), one)) for one in classes)
+    assert eight != sixteen
     typed: dict[str, Any] = {}
     exec("def build():\n    return 8", typed)  # as at a prompt, where no file shows what it calls
     built = source_digest(Model("a", Dataset(list, list), typed["build"]))
