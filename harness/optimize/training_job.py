@@ -83,7 +83,7 @@ class TrainingJob:
             loss_weights=self.losses.weights if several else None,
             metrics=self._one_or_all(self.metrics),
         )
-        model.optimizer.build(model.trainable_variables)  # else TensorFlow traces the first step twice to find them
+        _make_variables(model)
         length: dict[str, Any] = {"steps_per_epoch": self.steps_per_epoch, "epochs": self.settings.epochs}
         if self.validation is not None:
             length |= {"validation_data": self.validation.as_dataset(), "validation_steps": self.validation.steps}
@@ -93,6 +93,13 @@ class TrainingJob:
 
     def _one_or_all(self, values: Sequence[Any]) -> Any:
         return list(values) if len(self.losses.names) > 1 else values[0]
+
+
+def _make_variables(model: Any) -> None:
+    """Makes the variables of optimizer, losses and metrics; else TensorFlow traces the first step twice to find them."""
+    model.optimizer.build(model.trainable_variables)
+    model.compiled_loss.build(model.output)
+    model.compiled_metrics.build(model.output, model.output)
 
 
 def run_job(job: TrainingJob, function: Callable[[TrainingJob], None] | None) -> None:

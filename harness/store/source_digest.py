@@ -122,11 +122,16 @@ def versions(*names: str) -> dict[str, str]:
     found = {}
     for name in names:
         try:
-            found[name] = importlib.metadata.version(name)
+            found[name] = _version(name)
         except importlib.metadata.PackageNotFoundError:
             providers = sorted(set(_distributions().get(name, ())))
-            found.update({provider: importlib.metadata.version(provider) for provider in providers})
+            found.update({provider: _version(provider) for provider in providers})
     return found
+
+
+@lru_cache
+def _version(distribution: str) -> str:
+    return importlib.metadata.version(distribution)  # looks through every folder of the import path
 
 
 @lru_cache
