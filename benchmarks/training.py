@@ -148,8 +148,7 @@ def run(side: str, options: argparse.Namespace) -> dict[str, list[float]]:
     shared = [f"--{name}={getattr(options, name)}" for name in ("samples", "epochs", "batch", "threads")]
     of_model = [f"--model={options.model}"] if options.model else []
     command = [sys.executable, "-m", "benchmarks.training", f"--side={side}", *shared, *of_model]
-    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_ENABLE_ONEDNN_OPTS": "0"}
-    environment |= Compute(options.threads).environment()
+    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", **Compute(options.threads).environment()}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 

@@ -6,7 +6,8 @@
 
 Another number of threads splits the sums of an operation another way (tried with and without oneDNN, and under
 TensorFlow's op determinism).  Equal numbers give equal weights, also on fewer cores.  The number of operations that run
-in parallel changes nothing.  A GPU is untried.
+in parallel changes nothing.  A recipe does not hold the CPU's instruction set, which changes the last bits with oneDNN
+and without; every process that trains has oneDNN.  A GPU is untried.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from hil.core.errors import BadInputError, InfrastructureError
 THREADS = "HIL_THREADS"
 """Environment variable: the number of threads where no option names one."""
 OF_TENSORFLOW = "TF_NUM_INTRAOP_THREADS"
+OF_ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 OF_CUDA = "CUDA_VISIBLE_DEVICES"
 _GPUS = Path("/proc/driver/nvidia/gpus")
 
@@ -42,7 +44,7 @@ class Compute:
 
     def environment(self) -> dict[str, str]:
         """Returns the environment of a process that computes so."""
-        return {OF_TENSORFLOW: str(self.threads)} | ({} if self.device else {OF_CUDA: "-1"})
+        return {OF_TENSORFLOW: str(self.threads), OF_ONEDNN: "1"} | ({} if self.device else {OF_CUDA: "-1"})
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -96,7 +96,7 @@ class TrainingJob:
 
 
 def _make_variables(model: Any) -> None:
-    """Makes the variables of optimizer, losses and metrics; else TensorFlow traces the first step twice to find them."""
+    """Makes the variables of optimizer, losses and metrics: else TensorFlow traces the first step a second time."""
     model.optimizer.build(model.trainable_variables)
     model.compiled_loss.build(model.output)
     model.compiled_metrics.build(model.output, model.output)

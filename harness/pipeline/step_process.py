@@ -27,7 +27,7 @@ from hil.core.errors import BadInputError, CrashError, InfrastructureError, NoMe
 from hil.core.machine_limits import full_folder_error, limit_in_text
 from hil.core.worker import Worker
 from hil.core.worker_child import tell
-from hil.harness.compute import OF_CUDA, OF_TENSORFLOW, Compute
+from hil.harness.compute import OF_CUDA, OF_ONEDNN, OF_TENSORFLOW, Compute
 from hil.harness.model import FineTune, Model, Recipe, load_model_file
 from hil.harness.pipeline.builders import Note
 from hil.harness.pipeline.step_inputs import StepInputs
@@ -124,7 +124,7 @@ def take_over(surroundings: Mapping[str, Any]) -> None:
     sys.path[:] = surroundings["path"]
     if surroundings["folder"]:
         os.chdir(surroundings["folder"])
-    own = {name: os.environ[name] for name in ("TMPDIR", OF_TENSORFLOW, OF_CUDA) if name in os.environ}
+    own = {name: os.environ[name] for name in ("TMPDIR", OF_TENSORFLOW, OF_ONEDNN, OF_CUDA) if name in os.environ}
     wanted = {**surroundings["environment"], **own}
     for name in os.environ.keys() - wanted.keys():
         del os.environ[name]

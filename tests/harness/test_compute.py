@@ -101,3 +101,18 @@ def test_equal_threads_give_equal_weights_on_fewer_cores() -> None:
             os.sched_setaffinity(0, cores)
 
     assert digest(cores[:1]) == digest(cores)
+
+
+def test_a_step_is_trained_with_onednn_whatever_its_session_sets() -> None:
+    """A recipe does not say whether oneDNN computed, so it always does."""
+    take_over = """
+import os, sys
+from hil.harness.pipeline.step_process import take_over
+
+take_over({"path": sys.path, "folder": "", "environment": {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"}})
+print(os.environ["TF_ENABLE_ONEDNN_OPTS"])
+"""
+    environment = {**os.environ, **Compute().environment()}
+    command = [sys.executable, "-c", take_over]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"

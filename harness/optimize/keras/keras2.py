@@ -47,7 +47,7 @@ def import_tensorflow() -> Any:
     """
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow's own choice depends on the CPU
     require_address_space(_ADDRESS_SPACE, "TensorFlow")
     try:
         if "tensorflow" in sys.modules:
