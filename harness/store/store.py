@@ -132,6 +132,11 @@ class Artifact:
         return sum(int(entry["size"]) for entry in self.manifest["files"].values())
 
     @property
+    def seconds(self) -> float:
+        """Wall time that it took to make, in seconds."""
+        return float(self.manifest["seconds"])
+
+    @property
     def used(self) -> datetime:
         """Time of the last use: made or found."""
         return datetime.fromtimestamp((self.folder / MANIFEST).stat().st_mtime, timezone.utc)

@@ -48,6 +48,7 @@ def legend(table: ModelTable) -> list[str]:
     seeds = f"seed{'s' * (len(table.seeds) != 1)} {', '.join(map(str, table.seeds))}"
     lines = [
         f"{seeds}: mean ± standard deviation over seeds; {table.base}; made on {'; '.join(table.machines)}",
+        *_of_time(table),
         *_of_accuracy(table),
         ".tflite, zip, gzip, encoded weights (Vela's, of ethos-u55-128) and SRAM in KiB, exact; smaller: encoded "
         "weights of ptq by the leaf's; zeros in % of the weights, unique: most distinct weights in a kernel; steps: "
@@ -57,6 +58,12 @@ def legend(table: ModelTable) -> list[str]:
     if any(row.stale for row in table.rows):
         lines.append(f"{STALE}: stale, made of something else than what is here now")
     return lines + [f"{row.leaf}: {remark}" for row in table.rows for remark in row.remarks]
+
+
+def _of_time(table: ModelTable) -> list[str]:
+    minutes = f"{table.trained_s / 60:,.0f} min" if table.trained_s >= 60 else f"{table.trained_s:.0f} s"
+    text = f"trainings took {minutes} of wall time in all, measured; other work of the machine is in it"
+    return [text] if table.trained_s else []
 
 
 def _of_accuracy(table: ModelTable) -> list[str]:

@@ -24,6 +24,7 @@ def _model(table: ModelTable) -> dict[str, Any]:
         "has_accuracy": table.has_accuracy,
         "base": table.base,
         "made_on": list(table.machines),
+        "trained_s": table.trained_s,
         "leaves": [_leaf(row) for row in table.rows],
         "published": [asdict(row) for row in table.published],
     }

@@ -23,7 +23,8 @@ class LeafFigures:
     """A leaf: the `settings` of the steps on its path, training `steps` after the base, and figures by name.
 
     Bytes, cycles and fractions are as `hil tree --json` has them; `cycles` are by NPU and system configuration.
-    `reason` is set where a leaf could not be made or differs from the reference.
+    `reason` is set where a leaf could not be made or differs from the reference.  `trained_s` is the wall time of each
+    training on the path, by node, in seconds.
     """
 
     settings: Mapping[str, Any]
@@ -31,6 +32,7 @@ class LeafFigures:
     figures: Mapping[str, float]
     cycles: Mapping[str, int]
     reason: str = ""
+    trained_s: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class SeedFigures:
     made_of: Mapping[str, str]
     made_on: Mapping[str, str]
     leaves: Mapping[str, LeafFigures] = field(default_factory=dict)
+
+    @property
+    def trained_s(self) -> float:
+        """Wall time of all trainings, in seconds; leaves share those on a common path."""
+        return sum({node: s for leaf in self.leaves.values() for node, s in leaf.trained_s.items()}.values())
 
 
 def figures_path(folder: Path, model: str, seed: int) -> Path:

@@ -18,7 +18,7 @@ from pathlib import Path
 from hil.harness.evaluation.evaluator import Evaluator
 from hil.harness.leaves import unavailable
 from hil.harness.model import Budget, Model
-from hil.harness.optimize.paths import training_node
+from hil.harness.optimize.paths import Node, training_node
 from hil.harness.optimize.training import TrainingPlan
 from hil.harness.profile.modelled_cost import Setting, costs
 from hil.harness.results.origin import cpu_name
@@ -138,15 +138,22 @@ def _measured(request: Request, model: Model, leaves: Sequence[str], made_of: Ma
         base_steps=_steps(model, "base", samples) if trained else 0,
         made_of=made_of,
         made_on=_machine(request),
-        leaves={leaf.name: _leaf(model, leaf, samples, cycles.get(leaf.name, {})) for leaf in found.leaves},
+        leaves={leaf.name: _leaf(bench, model, leaf, samples, cycles.get(leaf.name, {})) for leaf in found.leaves},
     )
 
 
-def _leaf(model: Model, leaf: Leaf, samples: int, cycles: dict[str, int]) -> LeafFigures:
+def _leaf(bench: Evaluator, model: Model, leaf: Leaf, samples: int, cycles: dict[str, int]) -> LeafFigures:
     figures = {name: value for name in FIGURES if (value := leaf.figure(name)) is not None}
     trainings = [step for step in training_node(leaf.path) if step != "fold"]
     steps = sum(_steps(model, step, samples) for step in trainings)
-    return LeafFigures(today_settings(model, leaf.name), steps, figures, cycles, leaf.reason)
+    trained_s = {} if leaf.reason else _trained_s(bench, model, training_node(leaf.path))
+    return LeafFigures(today_settings(model, leaf.name), steps, figures, cycles, leaf.reason, trained_s)
+
+
+def _trained_s(bench: Evaluator, model: Model, node: Node) -> dict[str, float]:
+    """Returns the seconds that each training on the way to a node took when it was made, by node."""
+    nodes = [node[:length] for length in range(len(node) + 1)]
+    return {"/".join(("base", *one)): bench.pipeline.keras(model, one).seconds for one in nodes}
 
 
 def _steps(model: Model, step: str, samples: int) -> int:

@@ -62,7 +62,8 @@ class LeafRow:
 class ModelTable:
     """A model's leaves over seeds, published figures of its network, and the command that makes the table.
 
-    With `has_accuracy` False the base learned nothing, and accuracies mean nothing.
+    With `has_accuracy` False the base learned nothing, and accuracies mean nothing.  `trained_s` is the wall time of
+    all trainings, in seconds; 0 if a file of figures lacks it.
     """
 
     model: Model
@@ -74,6 +75,7 @@ class ModelTable:
     base: str
     target: str
     machines: tuple[str, ...]
+    trained_s: float
     rows: tuple[LeafRow, ...]
     published: tuple[PublishedRow, ...]
     command: str
@@ -94,6 +96,7 @@ def summarize(model: Model, found: Sequence[Found], leaves: Sequence[str], comma
         base=_base(model, every[0]),
         target=every[0].made_of.get("target", ""),
         machines=tuple(dict.fromkeys(_machine(one) for one in every)),
+        trained_s=sum(one.trained_s for one in every) if all(one.trained_s for one in every) else 0.0,
         rows=tuple(_row(name, found) for name in names),
         published=published_rows(model.name),
         command=command,

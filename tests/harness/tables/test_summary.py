@@ -104,3 +104,17 @@ def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:
     write_figures(tmp_path / "new" / "blobs-3.json", figures)
     assert read_figures(tmp_path / "new" / "blobs-3.json") == figures
     assert read_figures(tmp_path / "none.json") is None
+
+
+def test_a_training_that_leaves_share_is_counted_once(model: Model) -> None:
+    shared = {"base": 30.0, "base/prune": 60.0}
+    leaves = {
+        "prune": leaf(0.9, 1024, trained_s=shared),
+        "pqat": leaf(0.9, 1024, trained_s=shared | {"base/prune/pqat": 90}),
+    }
+    found = table(model, seed(0, **leaves), seed(1, **leaves))
+    assert found.trained_s == 2 * 180
+    assert "trainings took 6 min of wall time in all, measured; other work of the machine is in it" in legend(found)
+    assert not any(
+        "trainings took" in line for line in legend(table(model, seed(0, **leaves), seed(1, ptq=leaf(0.9, 1))))
+    )

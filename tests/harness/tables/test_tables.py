@@ -70,6 +70,8 @@ def test_every_leaf_has_figures_over_seeds_and_cycles_of_four_npus(made: Path) -
     first = json.loads((made / "figures" / "blobs-0.json").read_text())
     assert first["leaves"]["pqat"]["settings"]["pqat"]["seed"] == first["seed"] == 0
     assert {"network", "data", "code", "ethos-u-vela"} <= first["made_of"].keys()
+    assert first["leaves"]["pqat"]["trained_s"].keys() == {"base", "base/prune", "base/prune/pqat"}
+    assert all(seconds > 0 for seconds in first["leaves"]["pqat"]["trained_s"].values())
 
 
 def test_each_page_names_the_command_that_makes_it_again(made: Path) -> None:
@@ -78,6 +80,7 @@ def test_each_page_names_the_command_that_makes_it_again(made: Path) -> None:
     assert command in text
     assert command in html
     assert "| pqat |" in text
+    assert "trainings took" in text
     assert html.count("<svg") == 2
     assert "<script" not in html
 
