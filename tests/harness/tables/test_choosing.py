@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
-from hil.harness.tables.seed_figures import LeafFigures, figures_path, read_figures
+from hil.harness.tables.seed_figures import LeafFigures, read_figures
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "choosing.md").read_text()
@@ -15,9 +16,17 @@ NPUS = [f"ethos-u55-{macs} Ethos_U55_{memory}_Embedded" for macs in (128, 256) f
 
 
 def leaves(model: str) -> dict[str, LeafFigures]:
-    figures = read_figures(figures_path(DOCS / "tables", model, 0))
-    assert figures is not None
-    return dict(figures.leaves)
+    """The leaves of a model, with means over its seeds."""
+    found = [read_figures(path) for path in sorted((DOCS / "tables").glob(f"{model}-*.json"))]
+    seeds = [figures.leaves for figures in found if figures is not None]
+    return {name: mean([one[name] for one in seeds]) for name in seeds[0]}
+
+
+def mean(seeds: list[LeafFigures]) -> LeafFigures:
+    first = seeds[0]
+    figures = {name: fmean(one.figures[name] for one in seeds) for name in first.figures}
+    cycles = {npu: fmean(one.cycles[npu] for one in seeds) for npu in first.cycles}
+    return LeafFigures(first.settings, first.steps, figures, cycles)
 
 
 RESNET8, DSCNN = leaves("cifar10_resnet8"), leaves("digits_dscnn")
