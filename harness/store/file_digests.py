@@ -10,31 +10,26 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from hil.core.file_digest import FileState
 from hil.harness.store.store import digest, digest_files
 
 _FOLDER = "file_digests"
-_SETTLED_S = 5.0
 
 
 def digest_data(files: Sequence[Path], root: Path) -> str:
     """Hashes the names and contents of files, in the order given."""
-    stats = [
-        (os.fsencode(file).hex(), stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns)
-        for file in files
-        for stat in [file.stat()]
-    ]
-    newest = max((max(times[3:]) for times in stats), default=0)
-    note = root / _FOLDER / digest(json.dumps(stats).encode())[:40]
+    states = [FileState.of(file) for file in files]
+    named = [(os.fsencode(file).hex(), *state) for file, state in zip(files, states, strict=True)]
+    note = root / _FOLDER / digest(json.dumps(named).encode())[:40]
     with suppress(OSError):
         if found := note.read_text():
             return found
     found = digest_files(files)
-    if time.time() - newest / 1e9 > _SETTLED_S:
+    if all(state.settled for state in states):
         _write(note, found)
     return found
 

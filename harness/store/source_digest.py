@@ -118,20 +118,21 @@ def source_versions(model: Model) -> dict[str, str]:
 
 
 def versions(*names: str) -> dict[str, str]:
-    """Returns versions by distribution; a name may also be a package, such as tensorflow of tensorflow-cpu."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = _version(name)
-        except importlib.metadata.PackageNotFoundError:
-            providers = sorted(set(_distributions().get(name, ())))
-            found.update({provider: _version(provider) for provider in providers})
-    return found
+    """Returns versions by distribution; a name may also be a package, such as tensorflow of tensorflow-cpu.
+
+    They are those of this process's first look: what it imports later is what was installed then.
+    """
+    return {found: version for name in names for found, version in _versions(name).items()}
 
 
-@lru_cache
-def _version(distribution: str) -> str:
-    return importlib.metadata.version(distribution)  # looks through every folder of the import path
+@functools.cache
+def _versions(name: str) -> Mapping[str, str]:
+    """Returns the versions for one name; a look at a package's metadata takes milliseconds."""
+    try:
+        return {name: importlib.metadata.version(name)}
+    except importlib.metadata.PackageNotFoundError:
+        providers = sorted(set(_distributions().get(name, ())))
+        return {provider: importlib.metadata.version(provider) for provider in providers}
 
 
 @lru_cache

@@ -41,7 +41,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from hil.core.errors import BadInputError, HilError, InfrastructureError
-from hil.core.file_digest import sha256_of
+from hil.core.file_digest import sha256_of, sha256_once
 from hil.core.machine_limits import machine_error
 
 _OTHER_HINT = "name another with --store or HIL_STORE"
@@ -64,7 +64,7 @@ def digest_files(paths: Sequence[Path]) -> str:
     """Hashes the names and contents of files, in the order given."""
     total = hashlib.sha256()
     for path in paths:
-        total.update(os.fsencode(f"{path.name}:{sha256_of(path)}\n"))
+        total.update(os.fsencode(f"{path.name}:{sha256_once(path)}\n"))
     return total.hexdigest()
 
 
@@ -160,7 +160,7 @@ class Artifact:
         """Returns whether every file still has its stored hash."""
         for name, entry in self.manifest["files"].items():
             path = self.folder / name
-            if not path.is_file() or digest(path.read_bytes()) != entry["sha256"]:
+            if not path.is_file() or sha256_once(path) != entry["sha256"]:
                 return False
         return True
 
