@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.harness.store import file_digests
+from hil.core import file_digest
 from hil.harness.store.file_digests import digest_data
 from hil.harness.store.store import digest_files
 
@@ -21,7 +21,7 @@ def age(path: Path) -> None:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files count as settled at once: nobody can set back the time of a file's last change."""
-    monkeypatch.setattr(file_digests, "_SETTLED_S", -1.0)
+    monkeypatch.setattr(file_digest, "_SETTLED_NS", -1_000_000_000)
 
 
 def notes(root: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hil.core import file_digest
 from hil.core.errors import BadInputError, InfrastructureError
 from hil.harness.store.store import MANIFEST, ArtifactRecipe, Store, digest
 
@@ -69,6 +71,44 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path) -> None:
     store.make(RECIPE, writes("x")).path("file").write_text("y")
     assert store.find(RECIPE) is None
     assert store.make(RECIPE, writes("x")).read("file") == b"x"
+
+
+@pytest.mark.parametrize("change", ["content", "replaced", "gone"])
+def test_what_is_damaged_after_it_was_found_whole_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr(file_digest, "_SETTLED_NS", -1_000_000_000)  # as if made long ago
+    store = Store(tmp_path)
+    file = store.make(RECIPE, writes("x")).path("file")
+    for _ in range(2):
+        assert store.find(RECIPE) is not None
+    before = file.stat()
+    if change == "content":
+        file.write_text("y")
+    elif change == "replaced":
+        other = tmp_path / "other"
+        other.write_text("y")
+        other.rename(file)
+    else:
+        file.unlink()
+    if change != "gone":
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))  # of the same size, too
+    assert store.find(RECIPE) is None
+    assert store.make(RECIPE, writes("x")).read("file") == b"x"
+
+
+def test_a_file_is_read_once_however_often_its_artifact_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_digest, "_SETTLED_NS", -1_000_000_000)
+    store = Store(tmp_path)
+    path = store.make(RECIPE, writes("x")).path("file")
+    assert store.find(RECIPE) is not None
+    opened: list[object] = []
+    monkeypatch.setattr(Path, "open", lambda self, *_, **__: opened.append(self) or io.open(self))
+    for other in (store, Store(tmp_path)):
+        assert other.find(RECIPE) is not None
+    assert path not in opened
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"files": 3}'])
