@@ -13,17 +13,14 @@ them.
 
 from __future__ import annotations
 
-import ast
 import importlib.util
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from hil.harness.store.imports import imported
+from hil.harness.store.module_source import module_source
 from hil.harness.store.store import digest
-from hil.harness.store.syntax import parse, text
 
 WITHOUT_EFFECT = frozenset(
     {
@@ -40,8 +37,6 @@ WITHOUT_EFFECT = frozenset(
     }
 )
 """Modules that change no result; their imports are not followed."""
-_NAMES_MODULE = re.compile(r"value='(\w+(?:\.\w+)+)(?::\w+)?'")
-"""String constant in the text of a syntax tree that may be a module's name."""
 
 
 @cache
@@ -78,22 +73,20 @@ def _module(name: str) -> _Module:
     file = _file(name)
     if file is None:
         raise ModuleNotFoundError(name)
-    tree = parse(file.read_bytes())
-    definitions = text(tree)
-    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-    named = {string for string in _NAMES_MODULE.findall(definitions) if _inside(string, name) and _file(string)}
     compiled = sorted(path for path in file.parent.iterdir() if path.suffix in (".c", ".h"))
-    parts = [definitions.encode(), *(path.read_bytes() for path in compiled)]
-    return _Module(digest(b"".join(parts)), frozenset({*_imports(tree, package), *named}))
+    found = module_source(file, compiled)
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    named = {string for string in found.strings if _inside(string, name) and _file(string)}
+    return _Module(found.definitions, frozenset({*_imports(found.imports, package), *named}))
 
 
 def _inside(name: str, other: str) -> bool:
     return name.partition(".")[0] == other.partition(".")[0]
 
 
-def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+def _imports(imported: Iterable[tuple[int, Sequence[str]]], package: str) -> Iterator[str]:
     """Iterates over the modules of its own top package that a module of `package` imports, or imports from."""
-    for level, parts in imported(tree):
+    for level, parts in imported:
         base = package.split(".")[: 1 - level or None] if level else []
         name = ".".join([*base, *parts])
         while _inside(name, package) and not _file(name):  # the last part is no module, but something in one

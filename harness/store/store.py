@@ -41,7 +41,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from hil.core.errors import BadInputError, HilError, InfrastructureError
-from hil.core.file_digest import sha256_of, sha256_once
+from hil.core.file_digest import sha256_once
 from hil.core.machine_limits import machine_error
 
 _OTHER_HINT = "name another with --store or HIL_STORE"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import signal
@@ -12,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
@@ -104,8 +103,14 @@ def test_a_file_is_read_once_however_often_its_artifact_is_found(
     store = Store(tmp_path)
     path = store.make(RECIPE, writes("x")).path("file")
     assert store.find(RECIPE) is not None
-    opened: list[object] = []
-    monkeypatch.setattr(Path, "open", lambda self, *_, **__: opened.append(self) or io.open(self))
+    opened: list[Path] = []
+    whole = Path.open
+
+    def noting(self: Path, *arguments: Any, **named: Any) -> Any:
+        opened.append(self)
+        return whole(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", noting)
     for other in (store, Store(tmp_path)):
         assert other.find(RECIPE) is not None
     assert path not in opened
