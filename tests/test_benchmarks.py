@@ -39,6 +39,14 @@ def test_the_throughput_is_measured(tmp_path: Path) -> None:
     assert "batch 9, one thread: ms an inference" in done.stdout
 
 
+def test_a_second_walk_is_split(tmp_path: Path) -> None:
+    done = started("second_walk", "--model", "digits_dscnn", "--technique", "ptq", "--store", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "second walk on sim" in done.stdout
+    shares = [float(share) for share in re.findall(r"(\d+\.\d)%", done.stdout)]
+    assert sum(shares) == pytest.approx(100, abs=1)
+
+
 def test_commands_are_given_as_modules() -> None:
     pages = [*BENCHMARKS.rglob("*.py"), *(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
     assert not [page.name for page in pages if re.search(r"python benchmarks/", page.read_text())]

@@ -14,8 +14,8 @@
 A *recipe* is everything that can change the result: the content hashes of the inputs, the settings, the source of the
 step and the versions of its libraries.  Its hash is the *key*, and the key is the folder's name.  A
 folder appears by one rename when it is complete, so an interrupted run leaves either the whole artifact or none; a lock
-per key keeps two processes from making the same artifact twice.  Files are hashed again when an artifact is found: a
-damaged artifact is made again, never used.
+per key keeps two processes from making the same artifact twice.  Files are hashed again when an artifact is found,
+once in each process and after every change: a damaged artifact is made again, never used.
 
     <root>/<step>/<key>/manifest.json   recipe, origin, files with SHA-256 and size, time of making; sealed
     <root>/<step>/<key>/<files>
