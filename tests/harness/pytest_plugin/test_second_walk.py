@@ -69,7 +69,7 @@ def test_each_walk_on_fvp_runs_the_firmware(
         done = run(folder, store, "--target", "fvp", "--technique", "ptq")
         assert done.returncode == 0, done.stdout
         assert table(done)["ptq"].mismatches == ["0", "0"]
-        starts.append(sum("-kernel" in line for line in log.read_text().splitlines()))
+        starts.append(sum("-M " in line for line in log.read_text().splitlines()))
     assert starts[0] == starts[1] > 0
 
 
