@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,9 @@ from hil.npu.stream.operations import Windowed
 
 LANES = 16
 """Channels computed at a time."""
+
+PAIR_ORDER = np.array([0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15])
+"""Order of sixteen channels, as AVX2 unpacks them."""
 
 TILE_BYTES = 48 << 10
 """Bytes of padded input that are copied at a time, of a convolution over the whole depth; a row may exceed it."""
@@ -42,8 +46,48 @@ class Packed:
     scratch: int
 
 
-def whole_bytes(operation: Windowed, weights: NDArray[np.int16], at_once: bool) -> Packed:
-    """Packs bytes for sums over the whole depth: per block of vectors, run and group, sixteen channels x 4 bytes.
+@dataclass(frozen=True)
+class Form:
+    """How instructions take bytes and weights.
+
+    `element`: the type of both; `group`: how many products they add; `block`: the most vectors of sixteen channels at a
+    time; `order`: of sixteen channels; `lanes`: sums in a vector.
+    """
+
+    element: type[np.int8] | type[np.int16]
+    group: int
+    block: int
+    order: NDArray[np.int64]
+    lanes: int
+
+    def blocks(self, vectors: int) -> Iterator[int]:
+        """Sizes of the blocks of `vectors`: of three, and two only where three would leave one alone."""
+        while vectors:
+            size = self.block if vectors == self.block or vectors > self.block + 1 else min(vectors, 2, self.block)
+            yield size
+            vectors -= size
+
+    def by_channel(self, values: Array) -> Array:
+        """`values` by channel in the order of the sums, filled up with zeros."""
+        padded: Array = np.zeros((-(-len(values) // LANES) * LANES, *values.shape[1:]), values.dtype)
+        padded[: len(values)] = values
+        return padded.reshape(-1, LANES, *values.shape[1:])[:, self.order].reshape(padded.shape)
+
+    def even_and_odd(self, values: Array) -> Array:
+        """`by_channel`, of each vector of sums those with even numbers first."""
+        halves = self.by_channel(values).reshape(-1, self.lanes // 2, 2)
+        return halves.transpose(0, 2, 1).ravel()
+
+
+DOTS = Form(np.int8, 4, 3, np.arange(LANES), LANES)
+"""Four bytes in AVX-512 VNNI."""
+
+PAIRS = Form(np.int16, 2, 1, PAIR_ORDER, LANES // 2)
+"""Pairs of 16 bits in AVX2, and on any CPU."""
+
+
+def whole_bytes(form: Form, operation: Windowed, weights: NDArray[np.int16], at_once: bool) -> Packed:
+    """Packs sums over the whole depth: per block of vectors, run and group, sixteen channels x a group.
 
     `at_once`: a whole sample is copied before anything is stored.
     """
@@ -52,8 +96,8 @@ def whole_bytes(operation: Windowed, weights: NDArray[np.int16], at_once: bool) 
     bricks = ifm.bricks and ifm.strides[2] != BRICK
     pitch = BRICK if bricks else ifm.shape[2]
     pieces = -(-ifm.shape[2] // BRICK) if bricks else 1
-    reach = (kernel.height - 1) * kernel.dilation_y + 1
-    row = width * pitch * pieces
+    size = np.dtype(form.element).itemsize
+    reach, row = (kernel.height - 1) * kernel.dilation_y + 1, width * pitch * pieces * size
     out_rows = operation.ofm.shape[0]
     fitting = (TILE_BYTES // row - reach) // kernel.stride_y + 1
     rows = out_rows if at_once else max(1, min(out_rows, fitting))
@@ -61,56 +105,51 @@ def whole_bytes(operation: Windowed, weights: NDArray[np.int16], at_once: bool) 
     if rows == out_rows:
         pixels = out_rows * operation.ofm.shape[1]
         samples = max(1, min(TILE_BYTES // (height * row), TILE_PIXELS // pixels))
-    piece_bytes = ((rows - 1) * kernel.stride_y + reach) * width * pitch
+    piece = ((rows - 1) * kernel.stride_y + reach) * width * pitch
     columns = 1 if kernel.dilation_x == 1 else kernel.width
     length = kernel.width // columns * pitch
     ys, xs = np.arange(kernel.height)[:, None] * kernel.dilation_y, np.arange(columns) * kernel.dilation_x
     inside = ((ys * width + xs) * pitch).ravel()
-    offsets = (np.arange(pieces)[:, None] * piece_bytes + inside).ravel()
-    channels = np.zeros((*weights.shape[:3], pieces * pitch), np.int8)
+    offsets = (np.arange(pieces)[:, None] * piece + inside).ravel()
+    channels = np.zeros((*weights.shape[:3], pieces * pitch), form.element)
     channels[..., : weights.shape[3]] = weights
     runs = channels.reshape(len(weights), kernel.height, columns, kernel.width // columns, pieces, pitch)
     runs = np.moveaxis(runs, 4, 1).reshape(len(weights), len(offsets), length)
-    groups = -(-length // 4)
+    groups = -(-length // form.group)
     windows = samples * rows * operation.ofm.shape[1] + _ROWS
-    scratch = windows * _POINTERS + samples * pieces * piece_bytes
-    return Packed(offsets, groups, _blocked(runs, groups), rows, samples, scratch + SLACK)
+    scratch = windows * _POINTERS + samples * pieces * piece * size
+    return Packed(offsets, groups, _blocked(form, runs, groups), rows, samples, scratch + SLACK)
 
 
-def _blocked(weights: NDArray[np.int8], groups: int) -> NDArray[np.int8]:
-    """Orders weights (output depth, runs, bytes of a run) block by block."""
+def _blocked(form: Form, weights: Array, groups: int) -> Array:
+    """Orders weights (output depth, runs, elements of a run) block by block."""
     depth, runs, length = weights.shape
-    vectors = -(-depth // LANES)
-    padded = np.zeros((vectors * LANES, runs, groups * 4), np.int8)
-    padded[:depth, :, :length] = weights
-    parts, at = [], 0
-    while vectors:
-        block = 3 if vectors == 3 or vectors > 4 else min(vectors, 2)
-        part = padded[at * LANES : (at + block) * LANES].reshape(block, LANES, runs, groups, 4)
-        parts.append(part.transpose(2, 3, 0, 1, 4).ravel())
-        at, vectors = at + block, vectors - block
-    return np.concatenate(parts)
+    padded = np.zeros((depth, runs, groups * form.group), form.element)
+    padded[..., :length] = weights
+    vectors = form.by_channel(padded).reshape(-1, LANES, runs, groups, form.group)
+    sizes = [*form.blocks(len(vectors))]
+    parts = np.split(vectors, np.cumsum(sizes)[:-1])
+    return np.concatenate([part.transpose(2, 3, 0, 1, 4).ravel() for part in parts])
 
 
-def channel_bytes(operation: Windowed, weights: NDArray[np.int16]) -> Packed:
-    """Packs bytes for kernels by channel: per brick and group of four elements, sixteen channels x 4 bytes.
+def channel_bytes(form: Form, operation: Windowed, weights: NDArray[np.int16]) -> Packed:
+    """Packs kernels by channel: per brick and group of elements, sixteen channels x a group.
 
-    Kernels of 3x3 have a group per column.
+    Of fours, kernels of 3x3 have a group per column.
     """
     kernel, depth = operation.kernel, operation.ofm.shape[2]
     _, width = padded_shape(operation)
     ys, xs = np.mgrid[: kernel.height, : kernel.width].reshape(2, -1)
-    if (kernel.height, kernel.width) == (3, 3):
+    if form.group == 4 and (kernel.height, kernel.width) == (3, 3):
         taps = np.array([[0, 3, 6, -1], [1, 4, 7, -1], [2, 5, 8, -1]])
     else:
-        taps = np.full((-(-len(ys) // 4), 4), -1)
+        taps = np.full((-(-len(ys) // form.group), form.group), -1)
         taps.reshape(-1)[: len(ys)] = np.arange(len(ys))
     offsets = ((ys * kernel.dilation_y * width + xs * kernel.dilation_x) * BRICK)[taps] * (taps >= 0)
-    bricks = -(-depth // BRICK)
-    padded = np.zeros((bricks * BRICK, len(ys) + 1), np.int8)  # The last element is that of number -1: 0.
-    padded[:depth, :-1] = weights.reshape(depth, -1)
-    packed = padded[:, taps].reshape(bricks, BRICK, len(taps), 4).transpose(0, 2, 1, 3)
-    row = width * BRICK
+    padded = np.zeros((depth, len(ys) + 1), form.element)  # The last element is that of number -1: 0.
+    padded[:, :-1] = weights.reshape(depth, -1)
+    packed = form.by_channel(padded[:, taps]).reshape(-1, LANES, len(taps), form.group).transpose(0, 2, 1, 3)
+    row = width * BRICK * np.dtype(form.element).itemsize
     reach = (kernel.height - 1) * kernel.dilation_y + 1
     fitting = (ROW_TILE_BYTES // row - reach) // kernel.stride_y + 1
     rows = max(1, min(operation.ofm.shape[0], fitting))
@@ -135,34 +174,6 @@ def whole_pairs(operation: Windowed, weights: NDArray[np.int16]) -> Packed:
     samples = max(1, min(TILE_BYTES // (2 * size), TILE_PIXELS // (operation.ofm.shape[0] * operation.ofm.shape[1])))
     offsets = ((ys * width + xs) * depth).ravel()
     return Packed(offsets, pairs, packed, operation.ofm.shape[0], samples, 2 * size * samples + SLACK)
-
-
-def byte_pairs(operation: Windowed, weights: NDArray[np.int16], whole: bool, at_once: bool) -> Packed:
-    """Packs pairs of int16 for inputs of bytes, and cuts the input into tiles.
-
-    `whole`: as `whole_pairs`; else pairs are two elements of the kernel by channel, per sixteen channels and pair
-    16 x 2: channels 0-3, 8-11, 4-7, 12-15.  `at_once`: a whole sample is copied before anything is stored.
-    """
-    kernel, (out_h, out_w, depth) = operation.kernel, operation.ofm.shape
-    height, width = padded_shape(operation)
-    row, reach = 2 * width * operation.ifm.shape[2], (kernel.height - 1) * kernel.dilation_y + 1
-    fitting = (TILE_BYTES // row - reach) // kernel.stride_y + 1
-    rows = out_h if at_once else max(1, min(out_h, fitting))
-    samples = max(1, min(TILE_BYTES // (height * row), TILE_PIXELS // (out_h * out_w))) if rows == out_h else 1
-    windows = samples * rows * out_w + _ROWS
-    scratch = windows * _POINTERS + samples * ((rows - 1) * kernel.stride_y + reach) * row + SLACK
-    if whole:
-        packed = whole_pairs(operation, weights)
-        return Packed(packed.offsets, packed.groups, packed.weights, rows, samples, scratch)
-    ys, xs = np.mgrid[: kernel.height, : kernel.width].reshape(2, -1)
-    inside = (ys * kernel.dilation_y * width + xs * kernel.dilation_x) * depth
-    pairs = -(-len(ys) // 2)
-    offsets = np.zeros(2 * pairs, np.int64)
-    offsets[: len(ys)] = inside
-    padded = np.zeros((-(-depth // LANES) * LANES, 2 * pairs), np.int16)
-    padded[:depth, : len(ys)] = weights.reshape(depth, -1)
-    ordered = padded.reshape(-1, 4, 4, pairs, 2)[:, [0, 2, 1, 3]]  # blocks, fours, channels, pairs, 2
-    return Packed(offsets, pairs, ordered.transpose(0, 3, 1, 2, 4), rows, samples, scratch)
 
 
 def channel_elements(operation: Windowed, weights: NDArray[np.int16]) -> Packed:

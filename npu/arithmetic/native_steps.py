@@ -35,7 +35,7 @@ from hil.npu.arithmetic.native_layout import (
 from hil.npu.arithmetic.output import OutputStage
 from hil.npu.native import library, records
 from hil.npu.native.records import NativeStep
-from hil.npu.stream.operations import Dma, Elementwise, Kind, Scale, Upscale, Windowed
+from hil.npu.stream.operations import Dma, Elementwise, Kind, Rounding, Scale, Upscale, Windowed
 
 PAIRS = 1 << 16
 """Pairs of two bytes, whose results an elementwise operation tabulates once it has computed as many elements."""
@@ -63,20 +63,17 @@ def native_convolution(operation: Windowed, weights: NDArray[np.int16], stage: O
     at_once = overlap(ifm, ofm)
     offset = 128 if ifm.dtype == np.int8 else 0
     zeros = zero_point * weights.sum(axis=(1, 2, 3), dtype=np.int64)
-    bias = np.broadcast_to(np.int64(0) if stage.bias is None else stage.bias, len(weights))
-    first = bias - zeros - offset * weights.sum(axis=(1, 2, 3), dtype=np.int64)
-    operands = _operands(operation, weights, stage, bias, first)
-    if operands == records.DOTS_OF_BYTES and (whole or not at_once):
-        packed = (
-            packing.whole_bytes(operation, weights, at_once) if whole else packing.channel_bytes(operation, weights)
-        )
-    elif not _fits_int16(operation):
-        return None
-    elif operands == records.ANY_OPERANDS:
+    first = (0 if stage.bias is None else stage.bias) - zeros - offset * weights.sum(axis=(1, 2, 3), dtype=np.int64)
+    operands = _operands(operation, weights, stage, first) if whole or not at_once else records.ANY_OPERANDS
+    form = packing.DOTS if operands == records.DOTS_OF_BYTES else packing.PAIRS
+    if operands != records.ANY_OPERANDS and whole:
+        packed = packing.whole_bytes(form, operation, weights, at_once)
+    elif operands != records.ANY_OPERANDS:
+        packed = packing.channel_bytes(form, operation, weights)
+    elif _fits_int16(operation):
         packed = (packing.whole_pairs if whole else packing.channel_elements)(operation, weights)
     else:
-        operands, first = records.PAIRS_OF_BYTES, bias
-        packed = packing.byte_pairs(operation, weights, whole, at_once)
+        return None
     fits = fits_int32(weights, largest_input(ifm.dtype, zero_point))
     runs = len(packed.offsets)
     data = records.Convolution(
@@ -86,7 +83,9 @@ def native_convolution(operation: Windowed, weights: NDArray[np.int16], stage: O
         kept_address(packed.weights, packed.weights.dtype, kept),
     )  # fmt: skip
     if operands != records.ANY_OPERANDS:
-        _add_byte_constants(data, weights, stage, first, kept)
+        _add_byte_constants(data, form, stage, first, kept)
+    if operands == records.DOTS_OF_BYTES:
+        _add_fast_constants(data, weights, stage, first, kept)
     work = ofm.shape[0] * ofm.shape[1] * weights.size + STORED * ofm.elements
     return NativeStep(records.CONVOLUTION, packed.scratch, data, tuple(kept), ifm.elements + ofm.elements, work)
 
@@ -100,11 +99,7 @@ def _fits_int16(operation: Windowed) -> bool:
 
 
 def _operands(
-    operation: Windowed,
-    weights: NDArray[np.int16],
-    stage: OutputStage,
-    bias: NDArray[np.int64],
-    first: NDArray[np.int64],
+    operation: Windowed, weights: NDArray[np.int16], stage: OutputStage, first: NDArray[np.int64]
 ) -> int:
     """Chooses the operands that this CPU multiplies fastest, of those with which 32 bits hold the sums.
 
@@ -116,49 +111,55 @@ def _operands(
         return records.ANY_OPERANDS
     if not stage.fits_bytes or stage.activation.minimum < limits.min or stage.highest > limits.max:
         return records.ANY_OPERANDS
-
-    def fits(start: NDArray[np.int64]) -> bool:
-        assert stage.factor is not None
-        assert stage.shift is not None
-        return fits_dot_products(weights, start) and fits_rounding(weights, start, stage.factor, stage.shift)
-
+    assert stage.factor is not None
+    assert stage.shift is not None
+    if not (fits_dot_products(weights, first) and fits_rounding(weights, first, stage.factor, stage.shift)):
+        return records.ANY_OPERANDS
     bytes_hold = weights.min() >= -128 and weights.max() <= 127
-    if found is not None and found.level >= library.VNNI and bytes_hold and fits(first):
-        return records.DOTS_OF_BYTES
-    return records.PAIRS_OF_BYTES if fits(bias) else records.ANY_OPERANDS
+    vectors = found is not None and found.level >= library.VNNI
+    return records.DOTS_OF_BYTES if vectors and bytes_hold else records.PAIRS_OF_BYTES
 
 
 def _add_byte_constants(
+    data: records.Convolution, form: packing.Form, stage: OutputStage, first: NDArray[np.int64], kept: list[Array]
+) -> None:
+    assert stage.factor is not None
+    assert stage.shift is not None
+    factor, shift, _ = np.broadcast_arrays(stage.factor, stage.shift, first)
+    twice = (shift > 31) & (stage.rounding is Rounding.TFL)
+    half = np.where(shift > 0, 1 << np.maximum(shift - 1, 0), 0)
+    rounding = np.where(twice, half + (1 << 30), half) + np.iinfo(np.int64).min  # 2**63, or less it: bits are the same.
+    offset = np.uint64(1 << 63) >> shift.astype(np.uint64)
+    data.first = kept_address(form.by_channel(first), np.int32, kept)
+    data.offset = kept_address(form.by_channel(offset).astype(np.uint32), np.uint32, kept)
+    data.factor, data.rounding, data.shift, data.nudge = (
+        kept_address(form.even_and_odd(values), np.int64, kept)
+        for values in (factor, rounding, shift, np.where(twice, 1 << 31, 0))
+    )
+    # A negative sum less half is at most 0 with either nudge, so that a limit of 0 or more is its result.
+    data.two_sided = bool(twice.any()) and stage.activation.minimum < stage.zero_point
+    if stage.table is not None:
+        data.table = kept_address(stage.byte_table, np.uint8, kept)
+
+
+def _add_fast_constants(
     data: records.Convolution,
     weights: NDArray[np.int16],
     stage: OutputStage,
     first: NDArray[np.int64],
     kept: list[Array],
 ) -> None:
-    depth = data.vectors * packing.LANES
-
-    def by_channel(values: Array, dtype: type) -> int:
-        result: Array = np.zeros(depth, dtype)
-        result[: len(first)] = values
-        return kept_address(result, dtype, kept)
+    def by_channel(values: Array) -> int:
+        every = np.broadcast_to(values, first.shape).astype(np.float32)
+        return kept_address(packing.DOTS.by_channel(every), np.float32, kept)
 
     _, multiplier, half, nudge = stage.float_constants
-    added = half + nudge
     assert stage.factor is not None
     assert stage.shift is not None
     reach = max(abs(stage.activation.minimum - stage.zero_point), abs(stage.highest - stage.zero_point))
     data.fast = fits_float32(weights, first, stage.factor, stage.shift, reach)
-    data.fast_multiplier, data.fast_nudged = by_channel(multiplier, np.float32), by_channel(-2 * nudge, np.float32)
-    data.fast_low, data.fast_high = (
-        by_channel(added + margin, np.float32) for margin in (-FLOAT32_MARGIN, FLOAT32_MARGIN)
-    )
-    data.first = by_channel(first, np.int32)
-    data.multiplier, data.added = by_channel(multiplier, np.float64), by_channel(added, np.float64)
-    data.nudged = by_channel(-2 * nudge, np.float64)
-    # A negative sum less half is at most 0 with either nudge, so that a limit of 0 or more is its result.
-    data.two_sided = bool(nudge.any()) and stage.activation.minimum < stage.zero_point
-    if stage.table is not None:
-        data.table = kept_address(stage.byte_table, np.uint8, kept)
+    data.fast_multiplier, data.fast_nudged = by_channel(multiplier), by_channel(-2 * nudge)
+    data.fast_low, data.fast_high = (by_channel(half + nudge + sign * FLOAT32_MARGIN) for sign in (-1, 1))
 
 
 def native_pool(

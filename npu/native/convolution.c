@@ -4,13 +4,6 @@
  * after each chunk of products that may not fit. */
 #include "native.h"
 
-#include <stdlib.h>
-
-#ifdef AVX2
-#include <immintrin.h>
-#endif
-
-#define ROWS 4
 #define PART 64
 
 static void load_pixel(const Map *map, const uint8_t *pixel, int16_t zero_point, int16_t *out) {
@@ -49,76 +42,44 @@ static void load_sample(const Convolution *step, const uint8_t *sample, int16_t 
     }
 }
 
-/* Adds products of `pairs` pairs of inputs of each row by sixteen channels of weights to 32-bit sums. */
-static void add_products(const int16_t *const *rows, int64_t pairs, const int16_t *weights, int32_t (*sums)[BRICK]) {
-    for (int64_t pair = 0; pair < pairs; pair++, weights += 2 * BRICK)
-        for (int row = 0; row < ROWS; row++) {
-            int32_t a = rows[row][2 * pair], b = rows[row][2 * pair + 1];
-            for (int c = 0; c < BRICK; c++)
-                sums[row][c] += a * weights[2 * c] + b * weights[2 * c + 1];
-        }
-}
-
 #ifdef AVX2
-AVX2 static void add_products_avx2(const int16_t *const *rows, int64_t pairs, const int16_t *weights,
-                                   int32_t (*sums)[BRICK]) {
-    __m256i totals[ROWS][2];
-    const int16_t *a[ROWS];
-#pragma GCC unroll 4
-    for (int row = 0; row < ROWS; row++) {
-        a[row] = rows[row];
-        totals[row][0] = _mm256_loadu_si256((const __m256i *)sums[row]);
-        totals[row][1] = _mm256_loadu_si256((const __m256i *)(sums[row] + 8));
-    }
-    for (int64_t pair = 0; pair < pairs; pair++, weights += 2 * BRICK) {
-        __m256i low = _mm256_loadu_si256((const __m256i *)weights);
-        __m256i high = _mm256_loadu_si256((const __m256i *)(weights + BRICK));
-#pragma GCC unroll 4
-        for (int row = 0; row < ROWS; row++) {
-            int32_t two;
-            memcpy(&two, a[row] + 2 * pair, 4);
-            __m256i inputs = _mm256_set1_epi32(two);
-            totals[row][0] = _mm256_add_epi32(totals[row][0], _mm256_madd_epi16(inputs, low));
-            totals[row][1] = _mm256_add_epi32(totals[row][1], _mm256_madd_epi16(inputs, high));
-        }
-    }
-#pragma GCC unroll 4
-    for (int row = 0; row < ROWS; row++) {
-        _mm256_storeu_si256((__m256i *)sums[row], totals[row][0]);
-        _mm256_storeu_si256((__m256i *)(sums[row] + 8), totals[row][1]);
-    }
+AVX2 static void add_pairs_of_any(const int16_t *const *windows, int64_t pairs, const int16_t *weights, Sums_plain *sums) {
+    Sums_avx2 totals[WINDOWS];
+    memcpy(totals, sums, sizeof totals);
+    add_pairs_avx2(windows, pairs, weights, totals);
+    memcpy(sums, totals, sizeof totals);
 }
 #endif
 
-/* Sums of `ROWS` windows by sixteen channels. */
+/* Sums of `WINDOWS` windows by sixteen channels. */
 static void sum_products(const Convolution *step, const Batch *batch, const int16_t *const *rows,
                          const int16_t *weights, int64_t (*sums)[BRICK]) {
-    int32_t part[ROWS][BRICK] = {{0}};
-    memset(sums, 0, ROWS * sizeof *sums);
+    Sums_plain part[WINDOWS] = {{0}};
+    memset(sums, 0, WINDOWS * sizeof *sums);
     int64_t waiting = 0;
     for (int64_t run = 0; run < step->runs; run++)
         for (int64_t done = 0; done < step->groups;) {
             int64_t pairs = least(step->groups - done, step->chunk - waiting);
-            const int16_t *at[ROWS];
-            for (int row = 0; row < ROWS; row++)
+            const int16_t *at[WINDOWS];
+            for (int row = 0; row < WINDOWS; row++)
                 at[row] = rows[row] + step->offsets[run] + 2 * done;
 #ifdef AVX2
             if (batch->level > 0)
-                add_products_avx2(at, pairs, weights, part);
+                add_pairs_of_any(at, pairs, weights, part);
             else
 #endif
-                add_products(at, pairs, weights, part);
+                add_pairs_plain(at, pairs, weights, part);
             weights += pairs * 2 * BRICK;
             done += pairs;
             waiting += pairs;
             if (waiting == step->chunk) {
-                for (int row = 0; row < ROWS; row++)
+                for (int row = 0; row < WINDOWS; row++)
                     for (int c = 0; c < BRICK; c++)
                         sums[row][c] += part[row][c], part[row][c] = 0;
                 waiting = 0;
             }
         }
-    for (int row = 0; row < ROWS; row++)
+    for (int row = 0; row < WINDOWS; row++)
         for (int c = 0; c < BRICK; c++)
             sums[row][c] += part[row][c];
 }
@@ -131,18 +92,18 @@ static void whole(const Convolution *step, const Batch *batch, const int16_t *bu
     for (int64_t c = 0; c < ofm->depth; c += BRICK) {
         int64_t count = least(BRICK, ofm->depth - c);
         const int16_t *weights = (const int16_t *)step->weights + c / BRICK * step->runs * step->groups * 2 * BRICK;
-        for (int64_t at = 0; at < samples * pixels; at += ROWS) {
-            const int16_t *rows[ROWS];
-            uint8_t *outs[ROWS];
-            for (int row = 0; row < ROWS; row++) {
+        for (int64_t at = 0; at < samples * pixels; at += WINDOWS) {
+            const int16_t *rows[WINDOWS];
+            uint8_t *outs[WINDOWS];
+            for (int row = 0; row < WINDOWS; row++) {
                 int64_t window_at = least(at + row, samples * pixels - 1);
                 int64_t sample = window_at / pixels, y = window_at % pixels / ofm->width, x = window_at % ofm->width;
                 rows[row] = buffer + sample * size + y * window->stride_y * width + x * window->stride_x * step->ifm.depth;
                 outs[row] = sample_of(batch, ofm->region, begin + sample) + pixel_of(ofm, y, x);
             }
-            int64_t sums[ROWS][BRICK];
+            int64_t sums[WINDOWS][BRICK];
             sum_products(step, batch, rows, weights, sums);
-            for (int row = 0; row < ROWS; row++) {
+            for (int row = 0; row < WINDOWS; row++) {
                 uint8_t values[4 * BRICK];
                 finish(&step->stage, sums[row], c, count, ofm->size, values);
                 store_channels(ofm, outs[row], c, count, values);

@@ -14,6 +14,7 @@
 #define SLACK 256 /* bytes after a buffer that loads of whole vectors may read */
 
 #if defined(__x86_64__)
+#include <immintrin.h>
 #define AVX2 __attribute__((target("avx2,fma")))
 #define VNNI __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
 #endif
@@ -55,8 +56,12 @@ enum { ANY_OPERANDS, PAIRS_OF_BYTES, DOTS_OF_BYTES };
  *
  * A window is `runs` pieces of memory at `offsets`; `weights` as `native_packing` orders them.  `operands`: ANY_OPERANDS
  * (`convolution.c`), PAIRS_OF_BYTES (`pairs.h`), or DOTS_OF_BYTES (`vectors.c`).  For bytes: `first`, the 32-bit sums
- * to begin with; `multiplier`, `added`, `nudged` by channel; `table`, 256 bytes or null; if `fast`, float32 scales what
- * it is sure of by `fast_multiplier`, with `fast_low` and `fast_high` added (see `scaled_fast`). */
+ * to begin with; `table`, 256 bytes or null.  A sum s becomes
+ * (uint64_t)(s*factor + rounding - (s & nudge)) >> shift, less `offset`, in 32 bits: `rounding` has 2^63 more than
+ * rounding needs, so that a logical shift does, and `offset` takes them away.  If `fast`, float32 scales what it is sure
+ * of by `fast_multiplier`, with `fast_low` and `fast_high` added (see `scaled_fast`).
+ *
+ * The order of channels is that of `native_packing.Form`. */
 typedef struct {
     Map ifm, ofm;
     Window window;
@@ -65,8 +70,8 @@ typedef struct {
         groups, vectors;
     const int64_t *offsets;
     const void *weights;
-    const int32_t *first;
-    const double *multiplier, *added, *nudged;
+    const int32_t *first, *offset;
+    const int64_t *factor, *rounding, *shift, *nudge;
     const float *fast_multiplier, *fast_low, *fast_high, *fast_nudged;
     const uint8_t *table;
 } Convolution;
@@ -120,6 +125,39 @@ INLINE int64_t pixel_of(const Map *map, int64_t y, int64_t x) {
 
 INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 INLINE int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+#define WINDOWS 4 /* that pairs of products are added for at a time */
+
+typedef int32_t Sums_plain[BRICK];
+
+/* Adds products of `pairs` pairs of inputs of each window by sixteen channels of weights. */
+INLINE void add_pairs_plain(const int16_t *const *windows, int64_t pairs, const int16_t *weights, Sums_plain *sums) {
+    for (int64_t pair = 0; pair < pairs; pair++, weights += 2 * BRICK)
+        for (int i = 0; i < WINDOWS; i++) {
+            int32_t a = windows[i][2 * pair], b = windows[i][2 * pair + 1];
+            for (int c = 0; c < BRICK; c++)
+                sums[i][c] += a * weights[2 * c] + b * weights[2 * c + 1];
+        }
+}
+
+#ifdef AVX2
+typedef __m256i Sums_avx2[2];
+
+AVX2 INLINE void add_pairs_avx2(const int16_t *const *windows, int64_t pairs, const int16_t *weights, Sums_avx2 *sums) {
+    for (int64_t pair = 0; pair < pairs; pair++, weights += 2 * BRICK) {
+        __m256i low = _mm256_loadu_si256((const __m256i *)weights);
+        __m256i high = _mm256_loadu_si256((const __m256i *)(weights + BRICK));
+#pragma GCC unroll 4
+        for (int i = 0; i < WINDOWS; i++) {
+            int32_t two;
+            memcpy(&two, windows[i] + 2 * pair, 4);
+            __m256i inputs = _mm256_set1_epi32(two);
+            sums[i][0] = _mm256_add_epi32(sums[i][0], _mm256_madd_epi16(inputs, low));
+            sums[i][1] = _mm256_add_epi32(sums[i][1], _mm256_madd_epi16(inputs, high));
+        }
+    }
+}
+#endif
 
 int64_t rescale(int64_t value, int64_t factor, int64_t shift, int64_t rounding);
 void read_channels(const Map *map, const uint8_t *pixel, int64_t first, int64_t count, int64_t *out);

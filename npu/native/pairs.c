@@ -1,7 +1,7 @@
-/* Convolutions of 8 bits for CPUs without AVX-512 VNNI: `pairs.h` with the instructions of AVX2, and of any CPU. */
+/* Convolutions of bytes for CPUs without AVX-512 VNNI: `pairs.h` with the instructions of AVX2, and of any CPU. */
 #include "native.h"
 
-#define PAIR_ROWS 4
+#define AT_ONCE WINDOWS
 
 #define NAME(function) function##_plain
 #define TARGET
@@ -10,16 +10,14 @@
 #undef TARGET
 
 #ifdef AVX2
-#include <immintrin.h>
-
 #define NAME(function) function##_avx2
 #define TARGET AVX2
 #define WITH_AVX2
 #include "pairs.h"
 
 void convolve_pairs(const Convolution *step, const Batch *batch) {
-    (batch->level > 0 ? convolve_pairs_avx2 : convolve_pairs_plain)(step, batch);
+    (batch->level > 0 ? convolve_tiles_avx2 : convolve_tiles_plain)(step, batch);
 }
 #else
-void convolve_pairs(const Convolution *step, const Batch *batch) { convolve_pairs_plain(step, batch); }
+void convolve_pairs(const Convolution *step, const Batch *batch) { convolve_tiles_plain(step, batch); }
 #endif

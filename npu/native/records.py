@@ -61,7 +61,7 @@ class Convolution(ctypes.Structure):
         *_fields(
             "whole zero_point fits_int32 chunk operands flip fill two_sided fast tile_rows tile_samples runs groups "
             "vectors",
-            "offsets weights first multiplier added nudged fast_multiplier fast_low fast_high fast_nudged table",
+            "offsets weights first offset factor rounding shift nudge fast_multiplier fast_low fast_high fast_nudged table",
         ),
     ]  # fmt: skip
 

@@ -1,67 +1,31 @@
 /* Convolutions of bytes in AVX-512 VNNI: `VPDPBUSD` adds four products of an unsigned and a signed byte to each of
  * sixteen 32-bit sums and does not saturate, so that it is exact while the sums fit.
  *
- * A tile of the input, some rows of a sample or some whole samples, is copied to a buffer as unsigned bytes with its
- * padding.  Bricks stay bricks there; of a depthwise convolution there is one brick at a time. */
+ * `tiles.h` copies the input and calls what is here. */
 #include "native.h"
 
 #ifdef VNNI
-#include <immintrin.h>
 
-#define ROWS 8 /* windows that a matrix product computes at a time */
+#define AT_ONCE 8 /* windows that a matrix product computes at a time */
 #define DOWN (_MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)
 
 /* Copies bytes, each xor `flip`; may write up to 63 bytes beyond, which are written later or slack. */
-VNNI INLINE void move(uint8_t *to, const uint8_t *from, int64_t count, __m512i flip) {
+VNNI INLINE void move_vnni(uint8_t *to, const uint8_t *from, int64_t count, int64_t flip) {
+    __m512i by = _mm512_set1_epi8((char)flip);
     for (; count >= 64; count -= 64, to += 64, from += 64)
-        _mm512_storeu_si512(to, _mm512_xor_si512(_mm512_loadu_si512(from), flip));
+        _mm512_storeu_si512(to, _mm512_xor_si512(_mm512_loadu_si512(from), by));
     if (count > 0)
-        _mm512_storeu_si512(to, _mm512_xor_si512(_mm512_maskz_loadu_epi8(~0ULL >> (64 - count), from), flip));
+        _mm512_storeu_si512(to, _mm512_xor_si512(_mm512_maskz_loadu_epi8(~0ULL >> (64 - count), from), by));
 }
 
 /* Fills bytes; may write up to 63 bytes beyond. */
-VNNI INLINE void set(uint8_t *to, int64_t count, __m512i fill) {
+VNNI INLINE void fill_vnni(uint8_t *to, int64_t count, int64_t value) {
     for (; count > 0; count -= 64, to += 64)
-        _mm512_storeu_si512(to, fill);
-}
-
-/* Copies pixels `begin` to `end` of a row; `to` is the place of the first, `pitch` bytes are between two there. */
-VNNI INLINE void move_pixels(const Map *map, const uint8_t *sample, int64_t y, int64_t begin, int64_t end,
-                                    int64_t at, int64_t length, uint8_t *to, int64_t pitch, __m512i flip) {
-    while (begin < end) {
-        int64_t stop = begin < map->split ? least(end, map->split) : end;
-        const uint8_t *from = sample + pixel_of(map, y, begin) + at;
-        if (map->step_x == pitch) { /* What lies between two pixels is copied, too; no weight but 0 meets it. */
-            move(to, from, (stop - begin - 1) * pitch + length, flip);
-        } else {
-            for (int64_t x = 0; x < stop - begin; x++)
-                move(to + x * pitch, from + x * map->step_x, length, flip);
-        }
-        to += (stop - begin) * pitch;
-        begin = stop;
-    }
-}
-
-/* Copies rows `top` to `top + rows` of the padded input: `length` bytes a pixel from byte `at` on, every `pitch`. */
-VNNI static void move_rows(const Convolution *step, const uint8_t *sample, int64_t top, int64_t rows, int64_t at,
-                           int64_t length, int64_t pitch, uint8_t *to) {
-    const Window *window = &step->window;
-    __m512i flip = _mm512_set1_epi8((char)step->flip), fill = _mm512_set1_epi8((char)step->fill);
-    int64_t left = window->left, end = left + window->inside_width, width = window->padded_width;
-    for (int64_t row = 0; row < rows; row++, to += width * pitch) {
-        int64_t y = top + row - window->top;
-        if (y < 0 || y >= window->inside_height) {
-            set(to, width * pitch, fill);
-            continue;
-        }
-        set(to, left * pitch, fill);
-        move_pixels(&step->ifm, sample, y, 0, end - left, at, length, to + left * pitch, pitch, flip);
-        set(to + end * pitch, (width - end) * pitch, fill);
-    }
+        _mm512_storeu_si512(to, _mm512_set1_epi8((char)value));
 }
 
 typedef struct {
-    __m512d multiplier[2], added[2], nudged[2];
+    __m512i factor[2], rounding[2], shift[2], nudge[2], offset; /* of channels 0, 2, 4, ... and 1, 3, 5, ... */
 } Scaling;
 
 typedef struct {
@@ -86,19 +50,16 @@ VNNI INLINE Limits limits_of(const Convolution *step) {
     };
 }
 
-/* floor(sum * multiplier + added), plus `nudged` where the sum is negative. */
-VNNI INLINE __m512i scaled(__m512i sums, const Scaling *by, int two_sided) {
-    __m512d low = _mm512_cvtepi32_pd(_mm512_castsi512_si256(sums));
-    __m512d high = _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(sums, 1));
-    low = _mm512_fmadd_pd(low, by->multiplier[0], by->added[0]);
-    high = _mm512_fmadd_pd(high, by->multiplier[1], by->added[1]);
-    if (two_sided) {
-        __mmask16 negative = _mm512_movepi32_mask(sums);
-        low = _mm512_mask_add_pd(low, (__mmask8)negative, low, by->nudged[0]);
-        high = _mm512_mask_add_pd(high, (__mmask8)(negative >> 8), high, by->nudged[1]);
+/* As `Convolution` describes it. */
+VNNI INLINE __m512i scaled(__m512i sums, const Scaling *by) {
+    __m512i pairs[2] = {sums, _mm512_srli_epi64(sums, 32)};
+    for (int i = 0; i < 2; i++) {
+        __m512i numbers = _mm512_add_epi64(_mm512_mul_epi32(pairs[i], by->factor[i]), by->rounding[i]);
+        numbers = _mm512_sub_epi64(numbers, _mm512_and_si512(pairs[i], by->nudge[i]));
+        pairs[i] = _mm512_srlv_epi64(numbers, by->shift[i]);
     }
-    return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvt_roundpd_epi32(low, DOWN)),
-                              _mm512_cvt_roundpd_epi32(high, DOWN), 1);
+    __m512i results = _mm512_mask_blend_epi32(0xAAAA, pairs[0], _mm512_slli_epi64(pairs[1], 32));
+    return _mm512_sub_epi32(results, by->offset);
 }
 
 /* Clamps four vectors of 32-bit results and packs them to bytes; lane i has their lanes i one behind the other. */
@@ -159,29 +120,29 @@ VNNI INLINE void store_lanes(__m512i bytes, uint8_t *const *outs, int64_t at, __
 /* Scales four rows of sixteen channels from number `c` on. */
 VNNI static __attribute__((noinline)) __m512i rows_exactly(const Convolution *step, __m512i a, __m512i b, __m512i c,
                                                            __m512i d, int64_t channel, const Limits *limits) {
-    Scaling by;
-    for (int half = 0; half < 2; half++) {
-        by.multiplier[half] = _mm512_loadu_pd(step->multiplier + channel + 8 * half);
-        by.added[half] = _mm512_loadu_pd(step->added + channel + 8 * half);
-        by.nudged[half] = _mm512_loadu_pd(step->nudged + channel + 8 * half);
+    Scaling by = {.offset = _mm512_loadu_si512(step->offset + channel)};
+    for (int odd = 0; odd < 2; odd++) {
+        by.factor[odd] = _mm512_loadu_si512(step->factor + channel + 8 * odd);
+        by.rounding[odd] = _mm512_loadu_si512(step->rounding + channel + 8 * odd);
+        by.shift[odd] = _mm512_loadu_si512(step->shift + channel + 8 * odd);
+        by.nudge[odd] = _mm512_loadu_si512(step->nudge + channel + 8 * odd);
     }
-    return packed(scaled(a, &by, limits->two_sided), scaled(b, &by, limits->two_sided),
-                  scaled(c, &by, limits->two_sided), scaled(d, &by, limits->two_sided), limits);
+    return packed(scaled(a, &by), scaled(b, &by), scaled(c, &by), scaled(d, &by), limits);
 }
 
-/* Multiplies `ROWS` windows by `number` vectors of weights from channel 16*vector on, scales and stores. */
+/* Multiplies `AT_ONCE` windows by `number` vectors of weights from channel 16*vector on, scales and stores. */
 VNNI INLINE void product(const Convolution *step, const int number, const uint8_t *const *rows, const int8_t *weights,
                          int64_t vector, uint8_t *const *outs, const Limits *limits) {
-    __m512i sums[ROWS][3];
+    __m512i sums[AT_ONCE][3];
 #pragma GCC unroll 8
-    for (int row = 0; row < ROWS; row++)
+    for (int row = 0; row < AT_ONCE; row++)
 #pragma GCC unroll 3
         for (int v = 0; v < number; v++)
             sums[row][v] = _mm512_loadu_si512(step->first + 16 * (vector + v));
     for (int64_t run = 0; run < step->runs; run++) {
-        const uint8_t *a[ROWS];
+        const uint8_t *a[AT_ONCE];
 #pragma GCC unroll 8
-        for (int row = 0; row < ROWS; row++)
+        for (int row = 0; row < AT_ONCE; row++)
             a[row] = rows[row] + step->offsets[run];
         for (int64_t group = 0; group < step->groups; group++, weights += 64 * number) {
             __m512i columns[3];
@@ -189,7 +150,7 @@ VNNI INLINE void product(const Convolution *step, const int number, const uint8_
             for (int v = 0; v < number; v++)
                 columns[v] = _mm512_loadu_si512(weights + 64 * v);
 #pragma GCC unroll 8
-            for (int row = 0; row < ROWS; row++) {
+            for (int row = 0; row < AT_ONCE; row++) {
                 int32_t four;
                 memcpy(&four, a[row] + 4 * group, 4);
                 __m512i bytes = _mm512_set1_epi32(four);
@@ -207,7 +168,7 @@ VNNI INLINE void product(const Convolution *step, const int number, const uint8_
                      _mm512_loadu_ps(step->fast_high + c), _mm512_loadu_ps(step->fast_nudged + c)};
         const Fast *const same[4] = {&fast, &fast, &fast, &fast};
 #pragma GCC unroll 2
-        for (int row = 0; row < ROWS; row += 4) {
+        for (int row = 0; row < AT_ONCE; row += 4) {
             __m512i four[4] = {sums[row][v], sums[row + 1][v], sums[row + 2][v], sums[row + 3][v]}, bytes;
             if (!limits->fast || !scaled_fast(four, same, limits, &bytes))
                 bytes = rows_exactly(step, four[0], four[1], four[2], four[3], c, limits);
@@ -222,26 +183,26 @@ VNNI INLINE void product(const Convolution *step, const int number, const uint8_
 VNNI static void product1(const Convolution *step, const uint8_t *const *rows, int64_t count, const int8_t *weights,
                           int64_t vector, uint8_t *const *outs) {
     Limits limits = limits_of(step);
-    for (int64_t row = 0; row < count; row += ROWS)
+    for (int64_t row = 0; row < count; row += AT_ONCE)
         product(step, 1, rows + row, weights, vector, outs + row, &limits);
 }
 
 VNNI static void product2(const Convolution *step, const uint8_t *const *rows, int64_t count, const int8_t *weights,
                           int64_t vector, uint8_t *const *outs) {
     Limits limits = limits_of(step);
-    for (int64_t row = 0; row < count; row += ROWS)
+    for (int64_t row = 0; row < count; row += AT_ONCE)
         product(step, 2, rows + row, weights, vector, outs + row, &limits);
 }
 
 VNNI static void product3(const Convolution *step, const uint8_t *const *rows, int64_t count, const int8_t *weights,
                           int64_t vector, uint8_t *const *outs) {
     Limits limits = limits_of(step);
-    for (int64_t row = 0; row < count; row += ROWS)
+    for (int64_t row = 0; row < count; row += AT_ONCE)
         product(step, 3, rows + row, weights, vector, outs + row, &limits);
 }
 
 /* Blocks of three vectors and two, and one only if there is one; `packing` orders the weights alike. */
-VNNI static void products(const Convolution *step, const uint8_t *const *rows, int64_t count, uint8_t *const *outs) {
+VNNI static void products_vnni(const Convolution *step, const uint8_t *const *rows, int64_t count, uint8_t *const *outs) {
     const int8_t *weights = step->weights;
     for (int64_t vector = 0, left = step->vectors; left;) {
         int64_t block = left == 3 || left > 4 ? 3 : least(left, 2);
@@ -249,42 +210,6 @@ VNNI static void products(const Convolution *step, const uint8_t *const *rows, i
         weights += step->runs * step->groups * 64 * block;
         vector += block;
         left -= block;
-    }
-}
-
-VNNI static void whole(const Convolution *step, const Batch *batch) {
-    const Window *window = &step->window;
-    const Map *ifm = &step->ifm, *ofm = &step->ofm;
-    int bricks = ifm->step_c != BRICK;
-    int64_t pitch = bricks ? BRICK : ifm->depth, pieces = bricks ? (ifm->depth + BRICK - 1) / BRICK : 1;
-    int64_t reach = (window->height - 1) * window->dilation_y + 1;
-    int64_t row_bytes = window->padded_width * pitch;
-    int64_t piece_bytes = ((step->tile_rows - 1) * window->stride_y + reach) * row_bytes;
-    int64_t most_rows = step->tile_samples * step->tile_rows * ofm->width + ROWS;
-    const uint8_t **rows = (const uint8_t **)batch->scratch;
-    uint8_t **outs = (uint8_t **)(rows + most_rows), *buffer = (uint8_t *)(outs + most_rows);
-    for (int64_t begin = 0; begin < batch->count; begin += step->tile_samples) {
-        int64_t samples = least(step->tile_samples, batch->count - begin);
-        for (int64_t top = 0; top < ofm->height; top += step->tile_rows) {
-            int64_t height = least(step->tile_rows, ofm->height - top), count = 0;
-            for (int64_t sample = 0; sample < samples; sample++) {
-                const uint8_t *from = sample_of(batch, ifm->region, begin + sample);
-                uint8_t *to = buffer + sample * pieces * piece_bytes;
-                for (int64_t piece = 0; piece < pieces; piece++)
-                    move_rows(step, from, top * window->stride_y, (height - 1) * window->stride_y + reach,
-                              piece * ifm->step_c, least(pitch, ifm->depth - piece * pitch), pitch,
-                              to + piece * piece_bytes);
-                uint8_t *out = sample_of(batch, ofm->region, begin + sample);
-                for (int64_t y = 0; y < height; y++)
-                    for (int64_t x = 0; x < ofm->width; x++, count++) {
-                        rows[count] = to + y * window->stride_y * row_bytes + x * window->stride_x * pitch;
-                        outs[count] = out + pixel_of(ofm, top + y, x);
-                    }
-            }
-            for (int64_t i = 0; i < ROWS && count % ROWS; i++, count++) /* The last window again. */
-                rows[count] = rows[count - 1], outs[count] = outs[count - 1];
-            products(step, rows, count, outs);
-        }
     }
 }
 
@@ -328,18 +253,17 @@ typedef struct {
     __m512i first[4];
     Limits limits;
     int64_t channels, at;
-} Channels;
+} Channels_vnni;
 
-VNNI static __attribute__((noinline)) __m512i pixels_exactly(const Channels *channels, __m512i a, __m512i b, __m512i c,
+VNNI static __attribute__((noinline)) __m512i pixels_exactly(const Channels_vnni *channels, __m512i a, __m512i b, __m512i c,
                                                              __m512i d) {
     const Limits *limits = &channels->limits;
     const Scaling *by = channels->by;
-    return packed(scaled(a, by, limits->two_sided), scaled(b, by + 1, limits->two_sided),
-                  scaled(c, by + 2, limits->two_sided), scaled(d, by + 3, limits->two_sided), limits);
+    return packed(scaled(a, by), scaled(b, by + 1), scaled(c, by + 2), scaled(d, by + 3), limits);
 }
 
 /* Scales the sums of four pixels, or of the last `count`, and stores them. */
-VNNI INLINE void store_pixels(const Channels *channels, const __m512i *sums, uint8_t *out, int64_t y, int64_t x,
+VNNI INLINE void store_pixels(const Channels_vnni *channels, const __m512i *sums, uint8_t *out, int64_t y, int64_t x,
                               int64_t count) {
     const Convolution *step = channels->step;
     const Map *ofm = &step->ofm;
@@ -362,7 +286,7 @@ VNNI INLINE void store_pixels(const Channels *channels, const __m512i *sums, uin
 }
 
 /* One output row of sixteen channels; the taps of four pixels are interleaved for each group of four. */
-VNNI INLINE void any_row(const Channels *channels, const uint8_t *row, uint8_t *out, int64_t y, const int64_t stride) {
+VNNI INLINE void any_row(const Channels_vnni *channels, const uint8_t *row, uint8_t *out, int64_t y, const int64_t stride) {
     const Convolution *step = channels->step;
     for (int64_t x = 0; x < step->ofm.width; x += 4) {
         const uint8_t *at = row + x * stride * BRICK;
@@ -393,7 +317,7 @@ VNNI INLINE Taps shifted(const Taps *here, const Taps *next, const int pixels) {
 }
 
 /* The same for kernels of 3x3 whose windows are adjacent: a group is a column, which three windows share. */
-VNNI INLINE void row_of_three(const Channels *channels, const uint8_t *row, uint8_t *out, int64_t y) {
+VNNI INLINE void row_of_three(const Channels_vnni *channels, const uint8_t *row, uint8_t *out, int64_t y) {
     const Convolution *step = channels->step;
     Taps here = column(row, step->offsets);
     for (int64_t x = 0; x < step->ofm.width; x += 4) {
@@ -409,8 +333,8 @@ VNNI INLINE void row_of_three(const Channels *channels, const uint8_t *row, uint
     }
 }
 
-VNNI static void rows_of_channels(const Channels *channels, const uint8_t *buffer, uint8_t *out, int64_t top,
-                                  int64_t height) {
+VNNI static void channel_rows_vnni(const Channels_vnni *channels, const uint8_t *buffer, uint8_t *out, int64_t top,
+                                   int64_t height) {
     const Convolution *step = channels->step;
     const Window *window = &step->window;
     int64_t pitch = window->stride_y * window->padded_width * BRICK;
@@ -427,40 +351,43 @@ VNNI static void rows_of_channels(const Channels *channels, const uint8_t *buffe
     }
 }
 
-VNNI INLINE __m512d four_twice(const double *values) { return _mm512_broadcast_f64x4(_mm256_loadu_pd(values)); }
+VNNI INLINE __m512i two_times(const int64_t *values) {
+    return _mm512_broadcast_i64x2(_mm_loadu_si128((const __m128i *)values));
+}
+
+VNNI INLINE __m512i four_sums(const int32_t *values) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)values));
+}
 
 VNNI INLINE __m512 four_times(const float *values) { return _mm512_broadcast_f32x4(_mm_loadu_ps(values)); }
 
-VNNI static void by_channel(const Convolution *step, const Batch *batch) {
-    const Window *window = &step->window;
-    const Map *ifm = &step->ifm, *ofm = &step->ofm;
-    int64_t reach = (window->height - 1) * window->dilation_y + 1;
-    for (int64_t c = 0; c < ofm->depth; c += BRICK) {
-        Channels channels = {.step = step, .weights = (const int8_t *)step->weights + c / BRICK * step->groups * 64};
-        channels.limits = limits_of(step);
-        channels.channels = least(BRICK, ofm->depth - c);
-        channels.at = c / BRICK * ofm->step_c;
-        for (int i = 0; i < 4; i++) {
-            channels.first[i] = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(step->first + c + 4 * i)));
-            Scaling *by = &channels.by[i];
-            by->multiplier[0] = by->multiplier[1] = four_twice(step->multiplier + c + 4 * i);
-            by->added[0] = by->added[1] = four_twice(step->added + c + 4 * i);
-            by->nudged[0] = by->nudged[1] = four_twice(step->nudged + c + 4 * i);
-            channels.fast[i] = (Fast){four_times(step->fast_multiplier + c + 4 * i), four_times(step->fast_low + c + 4 * i),
-                                      four_times(step->fast_high + c + 4 * i), four_times(step->fast_nudged + c + 4 * i)};
+VNNI static Channels_vnni channels_vnni(const Convolution *step, int64_t c) {
+    Channels_vnni channels = {.step = step, .weights = (const int8_t *)step->weights + c / BRICK * step->groups * 64};
+    channels.limits = limits_of(step);
+    channels.channels = least(BRICK, step->ofm.depth - c);
+    channels.at = c / BRICK * step->ofm.step_c;
+    for (int i = 0; i < 4; i++) {
+        int64_t at = c + 4 * i;
+        channels.first[i] = four_sums(step->first + at);
+        channels.fast[i] = (Fast){four_times(step->fast_multiplier + at), four_times(step->fast_low + at),
+                                  four_times(step->fast_high + at), four_times(step->fast_nudged + at)};
+        Scaling *by = &channels.by[i];
+        by->offset = four_sums(step->offset + at);
+        for (int odd = 0; odd < 2; odd++) {
+            int64_t two = c + 8 * odd + 2 * i;
+            by->factor[odd] = two_times(step->factor + two), by->rounding[odd] = two_times(step->rounding + two);
+            by->shift[odd] = two_times(step->shift + two), by->nudge[odd] = two_times(step->nudge + two);
         }
-        for (int64_t sample = 0; sample < batch->count; sample++)
-            for (int64_t top = 0; top < ofm->height; top += step->tile_rows) {
-                int64_t height = least(step->tile_rows, ofm->height - top);
-                move_rows(step, sample_of(batch, ifm->region, sample), top * window->stride_y,
-                          (height - 1) * window->stride_y + reach, c / BRICK * ifm->step_c, channels.channels, BRICK,
-                          batch->scratch);
-                rows_of_channels(&channels, batch->scratch, sample_of(batch, ofm->region, sample), top, height);
-            }
     }
+    return channels;
 }
 
-void convolve_bytes(const Convolution *step, const Batch *batch) { (step->whole ? whole : by_channel)(step, batch); }
+#define NAME(function) function##_vnni
+#define TARGET VNNI
+#define ELEMENT uint8_t
+#include "tiles.h"
+
+void convolve_bytes(const Convolution *step, const Batch *batch) { convolve_tiles_vnni(step, batch); }
 #else
 void convolve_bytes(const Convolution *step, const Batch *batch) { convolve(step, batch); } /* Never called. */
 #endif
