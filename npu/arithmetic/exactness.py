@@ -17,9 +17,11 @@ since each term's magnitude is at most |weight| * max |input - zero point|.  The
 **Dot products of bytes** add 0 <= byte <= 255 times weights to 32-bit sums that start at the bias: they are exact if
 |start| + 255 * sum |weight| stays below 2**31 (no intermediate saturates: the instructions have no 16-bit steps).
 Scaled, such a sum becomes a 32-bit integer before it is clamped, so that sum * factor / 2**shift must stay below 2**31
-too, with 2 for the rounding.  A factor below 2**31 makes products below 2**62; with what rounds them, up to 2**62 +
-2**30, they are between -2**63 and 2**63.  That 2**63 is added before a logical shift and 2**63 / 2**shift taken away
-after it gives the same 32 bits as an arithmetic shift.
+too, with 2 for the rounding.  Compiled code multiplies without signs, in the last 64 bits: sum*factor is (sum + 2**31)*
+factor - 2**31 * factor.  Rounded, it is between -2**63 and 2**63 (`fits_int64`), so that with 2**63 added it is a number
+without sign; a logical shift, and 2**63 / 2**shift taken away after it, give the last 32 bits of an arithmetic shift.
+Since 2**31 is in sum + 2**31 exactly if the sum is not negative, it adds the 2**31 by which TFL's rounding of these
+exceeds that of negative ones.
 
 **Scaling of dot products in float32** only bounds: with p = sum * factor / 2**shift and e = `FLOAT32_MARGIN`, the exact
 p + half +- nudge is between what float32 makes of it with e subtracted and with e added, so that if both round down to
@@ -110,7 +112,8 @@ def fits_rounding(
     weights: NDArray[np.int16], first: NDArray[np.int64], factor: NDArray[np.int64], shift: NDArray[np.int64]
 ) -> bool:
     """True if int32 also holds the scaled sums of `fits_dot_products`, and int64 their products."""
-    return int(factor.max()) < INT32 and _scaled_below(weights, first, factor, shift, INT32 - 2)
+    largest = int((np.abs(first) + _BYTE * weight_sums(weights)).max())
+    return fits_int64(largest, factor, shift) and _scaled_below(weights, first, factor, shift, INT32 - 2)
 
 
 def fits_float32(

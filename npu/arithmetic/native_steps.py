@@ -128,10 +128,12 @@ def _add_byte_constants(
     factor, shift, _ = np.broadcast_arrays(stage.factor, stage.shift, first)
     twice = (shift > 31) & (stage.rounding is Rounding.TFL)
     half = np.where(shift > 0, 1 << np.maximum(shift - 1, 0), 0)
-    rounding = np.where(twice, half + (1 << 30), half) + np.iinfo(np.int64).min  # 2**63, or less it: bits are the same.
+    rounding = np.where(twice, half - (1 << 30), half) - (factor << 31) + np.iinfo(np.int64).min
     offset = np.uint64(1 << 63) >> shift.astype(np.uint64)
-    data.first = kept_address(form.by_channel(first), np.int32, kept)
-    data.offset = kept_address(form.by_channel(offset).astype(np.uint32), np.uint32, kept)
+    start = form.by_channel(first if form is packing.DOTS else first + (1 << 31))
+    data.first, data.offset = (
+        kept_address(values.astype(np.uint32), np.uint32, kept) for values in (start, form.by_channel(offset))
+    )
     data.factor, data.rounding, data.shift, data.nudge = (
         kept_address(form.even_and_odd(values), np.int64, kept)
         for values in (factor, rounding, shift, np.where(twice, 1 << 31, 0))

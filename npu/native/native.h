@@ -56,10 +56,10 @@ enum { ANY_OPERANDS, PAIRS_OF_BYTES, DOTS_OF_BYTES };
  *
  * A window is `runs` pieces of memory at `offsets`; `weights` as `native_packing` orders them.  `operands`: ANY_OPERANDS
  * (`convolution.c`), PAIRS_OF_BYTES (`pairs.h`), or DOTS_OF_BYTES (`vectors.c`).  For bytes: `first`, the 32-bit sums
- * to begin with; `table`, 256 bytes or null.  A sum s becomes
- * (uint64_t)(s*factor + rounding - (s & nudge)) >> shift, less `offset`, in 32 bits: `rounding` has 2^63 more than
- * rounding needs, so that a logical shift does, and `offset` takes them away.  If `fast`, float32 scales what it is sure
- * of by `fast_multiplier`, with `fast_low` and `fast_high` added (see `scaled_fast`).
+ * to begin with; `table`, 256 bytes or null.  A sum s becomes ((s + 2^31)*factor + rounding + (s + 2^31 & nudge) >>
+ * shift) - offset, without signs and in the last 64 and 32 bits, as `exactness` explains; of pairs, `first` has the 2^31
+ * already.  If `fast`, float32 scales what it is sure of by `fast_multiplier`, with `fast_low` and `fast_high` added (see
+ * `scaled_fast`).
  *
  * The order of channels is that of `native_packing.Form`. */
 typedef struct {
@@ -71,7 +71,7 @@ typedef struct {
     const int64_t *offsets;
     const void *weights;
     const int32_t *first, *offset;
-    const int64_t *factor, *rounding, *shift, *nudge;
+    const uint64_t *factor, *rounding, *shift, *nudge;
     const float *fast_multiplier, *fast_low, *fast_high, *fast_nudged;
     const uint8_t *table;
 } Convolution;

@@ -34,18 +34,18 @@ AVX2 INLINE void add_taps_avx2(const int16_t *a, const int16_t *b, const int16_t
     (*sums)[1] = _mm256_add_epi32((*sums)[1], _mm256_madd_epi16(_mm256_unpackhi_epi16(first, second), high));
 }
 
-AVX2 INLINE __m256i of_lanes(const int64_t *values) { return _mm256_loadu_si256((const __m256i *)values); }
+AVX2 INLINE __m256i of_lanes(const uint64_t *values) { return _mm256_loadu_si256((const __m256i *)values); }
 
 /* Scales eight sums, from number `at` on. */
 AVX2 INLINE __m256i scaled_avx2(const Convolution *step, __m256i sums, int64_t at) {
     __m256i odd = _mm256_shuffle_epi32(sums, 0xF5);
-    __m256i a = _mm256_mul_epi32(sums, of_lanes(step->factor + at));
-    __m256i b = _mm256_mul_epi32(odd, of_lanes(step->factor + at + 4));
+    __m256i a = _mm256_mul_epu32(sums, of_lanes(step->factor + at));
+    __m256i b = _mm256_mul_epu32(odd, of_lanes(step->factor + at + 4));
     a = _mm256_add_epi64(a, of_lanes(step->rounding + at));
     b = _mm256_add_epi64(b, of_lanes(step->rounding + at + 4));
     if (step->two_sided) {
-        a = _mm256_sub_epi64(a, _mm256_and_si256(sums, of_lanes(step->nudge + at)));
-        b = _mm256_sub_epi64(b, _mm256_and_si256(odd, of_lanes(step->nudge + at + 4)));
+        a = _mm256_add_epi64(a, _mm256_and_si256(sums, of_lanes(step->nudge + at)));
+        b = _mm256_add_epi64(b, _mm256_and_si256(odd, of_lanes(step->nudge + at + 4)));
     }
     a = _mm256_srlv_epi64(a, of_lanes(step->shift + at));
     b = _mm256_srlv_epi64(b, of_lanes(step->shift + at + 4));
@@ -81,8 +81,9 @@ INLINE void finish_two_plain(const Convolution *step, const Sums_plain *sums, in
     const Stage *stage = &step->stage;
     for (int window = 0; window < 2; window++)
         for (int i = 0; i < BRICK; i++) {
-            int64_t sum = sums[window][i], at = c + i / 8 * 8 + i % 2 * 4 + i % 8 / 2;
-            uint64_t number = (uint64_t)(sum * step->factor[at] + step->rounding[at] - (sum & step->nudge[at]));
+            int64_t at = c + i / 8 * 8 + i % 2 * 4 + i % 8 / 2;
+            uint64_t sum = (uint32_t)sums[window][i];
+            uint64_t number = sum * step->factor[at] + step->rounding[at] + (sum & step->nudge[at]);
             int64_t value = (int32_t)((uint32_t)(number >> step->shift[at]) - (uint32_t)step->offset[c + i]);
             values[window][channel_of[i]] = (uint8_t)least(most(value + stage->zero_point, stage->low), stage->high);
         }

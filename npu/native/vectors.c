@@ -52,10 +52,11 @@ VNNI INLINE Limits limits_of(const Convolution *step) {
 
 /* As `Convolution` describes it. */
 VNNI INLINE __m512i scaled(__m512i sums, const Scaling *by) {
+    sums = _mm512_xor_si512(sums, _mm512_set1_epi32(INT32_MIN));
     __m512i pairs[2] = {sums, _mm512_srli_epi64(sums, 32)};
     for (int i = 0; i < 2; i++) {
-        __m512i numbers = _mm512_add_epi64(_mm512_mul_epi32(pairs[i], by->factor[i]), by->rounding[i]);
-        numbers = _mm512_sub_epi64(numbers, _mm512_and_si512(pairs[i], by->nudge[i]));
+        __m512i numbers = _mm512_add_epi64(_mm512_mul_epu32(pairs[i], by->factor[i]), by->rounding[i]);
+        numbers = _mm512_add_epi64(numbers, _mm512_and_si512(pairs[i], by->nudge[i]));
         pairs[i] = _mm512_srlv_epi64(numbers, by->shift[i]);
     }
     __m512i results = _mm512_mask_blend_epi32(0xAAAA, pairs[0], _mm512_slli_epi64(pairs[1], 32));
@@ -351,7 +352,7 @@ VNNI static void channel_rows_vnni(const Channels_vnni *channels, const uint8_t 
     }
 }
 
-VNNI INLINE __m512i two_times(const int64_t *values) {
+VNNI INLINE __m512i two_times(const uint64_t *values) {
     return _mm512_broadcast_i64x2(_mm_loadu_si128((const __m128i *)values));
 }
 
