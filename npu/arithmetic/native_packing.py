@@ -68,15 +68,15 @@ class Form:
             vectors -= size
 
     def by_channel(self, values: Array) -> Array:
-        """`values` by channel in the order of the sums, filled up with zeros."""
+        """`values` by channel in the order of the sums, sixteen at a time; filled up with zeros."""
         padded: Array = np.zeros((-(-len(values) // LANES) * LANES, *values.shape[1:]), values.dtype)
         padded[: len(values)] = values
-        return padded.reshape(-1, LANES, *values.shape[1:])[:, self.order].reshape(padded.shape)
+        return padded.reshape(-1, LANES, *values.shape[1:])[:, self.order]
 
     def even_and_odd(self, values: Array) -> Array:
         """`by_channel`, of each vector of sums those with even numbers first."""
-        halves = self.by_channel(values).reshape(-1, self.lanes // 2, 2)
-        return halves.transpose(0, 2, 1).ravel()
+        halves = self.by_channel(values).reshape(-1, LANES // self.lanes, self.lanes // 2, 2)
+        return halves.transpose(0, 1, 3, 2).reshape(-1, LANES)
 
 
 DOTS = Form(np.int8, 4, 3, np.arange(LANES), LANES)

@@ -126,18 +126,16 @@ def _add_byte_constants(
     assert stage.factor is not None
     assert stage.shift is not None
     factor, shift, _ = np.broadcast_arrays(stage.factor, stage.shift, first)
-    twice = (shift > 31) & (stage.rounding is Rounding.TFL)
+    twice = ((shift > 31) & (stage.rounding is Rounding.TFL)).astype(np.int64)
     half = np.where(shift > 0, 1 << np.maximum(shift - 1, 0), 0)
-    rounding = np.where(twice, half - (1 << 30), half) - (factor << 31) + np.iinfo(np.int64).min
-    offset = np.uint64(1 << 63) >> shift.astype(np.uint64)
+    rounding = half - (twice << 30) - (factor << 31) + np.iinfo(np.int64).min
+    scales = np.zeros(data.vectors, records.SCALES)
+    for name, values in (("factor", factor), ("rounding", rounding), ("shift", shift), ("nudge", twice << 31)):
+        scales[name] = form.even_and_odd(values).astype(np.uint64)
+    scales["offset"] = form.by_channel(np.uint64(1 << 63) >> shift.astype(np.uint64)).astype(np.uint32)
+    data.scales = kept_address(scales, records.SCALES, kept)
     start = form.by_channel(first if form is packing.DOTS else first + (1 << 31))
-    data.first, data.offset = (
-        kept_address(values.astype(np.uint32), np.uint32, kept) for values in (start, form.by_channel(offset))
-    )
-    data.factor, data.rounding, data.shift, data.nudge = (
-        kept_address(form.even_and_odd(values), np.int64, kept)
-        for values in (factor, rounding, shift, np.where(twice, 1 << 31, 0))
-    )
+    data.first = kept_address(start.astype(np.uint32), np.uint32, kept)
     # A negative sum less half is at most 0 with either nudge, so that a limit of 0 or more is its result.
     data.two_sided = bool(twice.any()) and stage.activation.minimum < stage.zero_point
     if stage.table is not None:

@@ -50,16 +50,21 @@ typedef struct {
     const int64_t *from, *to;
 } Copy;
 
+/* A sum s becomes ((s + 2^31)*factor + rounding + (s + 2^31 & nudge) >> shift) - offset, without signs and in the last 64
+ * and 32 bits, as `hil.npu.arithmetic.exactness` explains. */
+typedef struct {
+    uint64_t factor[BRICK], rounding[BRICK], shift[BRICK], nudge[BRICK];
+    uint32_t offset[BRICK];
+} Scales;
+
 enum { ANY_OPERANDS, PAIRS_OF_BYTES, DOTS_OF_BYTES };
 
 /* A convolution: `whole` sums over the input's depth, else each channel has its own kernel.
  *
  * A window is `runs` pieces of memory at `offsets`; `weights` as `native_packing` orders them.  `operands`: ANY_OPERANDS
  * (`convolution.c`), PAIRS_OF_BYTES (`pairs.h`), or DOTS_OF_BYTES (`vectors.c`).  For bytes: `first`, the 32-bit sums
- * to begin with; `table`, 256 bytes or null.  A sum s becomes ((s + 2^31)*factor + rounding + (s + 2^31 & nudge) >>
- * shift) - offset, without signs and in the last 64 and 32 bits, as `exactness` explains; of pairs, `first` has the 2^31
- * already.  If `fast`, float32 scales what it is sure of by `fast_multiplier`, with `fast_low` and `fast_high` added (see
- * `scaled_fast`).
+ * to begin with, of pairs with 2^31 added; `scales` of each sixteen channels; `table`, 256 bytes or null.  If `fast`,
+ * float32 scales what it is sure of by `fast_multiplier`, with `fast_low` and `fast_high` added (see `scaled_fast`).
  *
  * The order of channels is that of `native_packing.Form`. */
 typedef struct {
@@ -70,8 +75,8 @@ typedef struct {
         groups, vectors;
     const int64_t *offsets;
     const void *weights;
-    const int32_t *first, *offset;
-    const uint64_t *factor, *rounding, *shift, *nudge;
+    const int32_t *first;
+    const Scales *scales;
     const float *fast_multiplier, *fast_low, *fast_high, *fast_nudged;
     const uint8_t *table;
 } Convolution;

@@ -3,6 +3,14 @@
 
 #define AT_ONCE WINDOWS
 
+/* Stores `count` of sixteen bytes each of two windows, looked up in `table` if there is one. */
+static void store_bytes(uint8_t *values, const uint8_t *table, uint8_t *const *outs, int64_t at, int64_t count) {
+    for (int i = 0; table && i < 2 * BRICK; i++)
+        values[i] = table[values[i]];
+    memcpy(outs[0] + at, values, count);
+    memcpy(outs[1] + at, values + BRICK, count);
+}
+
 #define NAME(function) function##_plain
 #define TARGET
 #include "pairs.h"

@@ -34,38 +34,60 @@ AVX2 INLINE void add_taps_avx2(const int16_t *a, const int16_t *b, const int16_t
     (*sums)[1] = _mm256_add_epi32((*sums)[1], _mm256_madd_epi16(_mm256_unpackhi_epi16(first, second), high));
 }
 
-AVX2 INLINE __m256i of_lanes(const uint64_t *values) { return _mm256_loadu_si256((const __m256i *)values); }
+AVX2 INLINE __m256i four_of(const uint64_t *values) { return _mm256_loadu_si256((const __m256i *)values); }
 
-/* Scales eight sums, from number `at` on. */
-AVX2 INLINE __m256i scaled_avx2(const Convolution *step, __m256i sums, int64_t at) {
+/* Scales eight sums, from number `at` of sixteen on. */
+AVX2 INLINE __m256i scaled_avx2(const Scales *by, int two_sided, __m256i sums, int at) {
     __m256i odd = _mm256_shuffle_epi32(sums, 0xF5);
-    __m256i a = _mm256_mul_epu32(sums, of_lanes(step->factor + at));
-    __m256i b = _mm256_mul_epu32(odd, of_lanes(step->factor + at + 4));
-    a = _mm256_add_epi64(a, of_lanes(step->rounding + at));
-    b = _mm256_add_epi64(b, of_lanes(step->rounding + at + 4));
-    if (step->two_sided) {
-        a = _mm256_add_epi64(a, _mm256_and_si256(sums, of_lanes(step->nudge + at)));
-        b = _mm256_add_epi64(b, _mm256_and_si256(odd, of_lanes(step->nudge + at + 4)));
+    __m256i a = _mm256_add_epi64(_mm256_mul_epu32(sums, four_of(by->factor + at)), four_of(by->rounding + at));
+    __m256i b = _mm256_add_epi64(_mm256_mul_epu32(odd, four_of(by->factor + at + 4)), four_of(by->rounding + at + 4));
+    if (two_sided) {
+        a = _mm256_add_epi64(a, _mm256_and_si256(sums, four_of(by->nudge + at)));
+        b = _mm256_add_epi64(b, _mm256_and_si256(odd, four_of(by->nudge + at + 4)));
     }
-    a = _mm256_srlv_epi64(a, of_lanes(step->shift + at));
-    b = _mm256_srlv_epi64(b, of_lanes(step->shift + at + 4));
-    return _mm256_sub_epi32(_mm256_blend_epi32(a, _mm256_shuffle_epi32(b, 0xA0), 0xAA),
-                            _mm256_loadu_si256((const __m256i *)(step->offset + at)));
+    a = _mm256_srlv_epi64(a, four_of(by->shift + at));
+    b = _mm256_shuffle_epi32(_mm256_srlv_epi64(b, four_of(by->shift + at + 4)), 0xA0);
+    return _mm256_sub_epi32(_mm256_blend_epi32(a, b, 0xAA), _mm256_loadu_si256((const __m256i *)(by->offset + at)));
 }
 
-AVX2 INLINE __m256i limited_avx2(const Convolution *step, const Sums_avx2 *sums, int64_t c) {
+typedef struct {
+    __m256i low, high, zero_point;
+    const uint8_t *table;
+    int is_signed, two_sided;
+} Limits_avx2;
+
+AVX2 INLINE Limits_avx2 limits_avx2(const Convolution *step) {
     const Stage *stage = &step->stage;
-    __m256i values = _mm256_packs_epi32(scaled_avx2(step, (*sums)[0], c), scaled_avx2(step, (*sums)[1], c + 8));
-    values = _mm256_max_epi16(values, _mm256_set1_epi16((short)(stage->low - stage->zero_point)));
-    values = _mm256_min_epi16(values, _mm256_set1_epi16((short)(stage->high - stage->zero_point)));
-    return _mm256_add_epi16(values, _mm256_set1_epi16((short)stage->zero_point));
+    return (Limits_avx2){
+        _mm256_set1_epi16((short)(stage->low - stage->zero_point)),
+        _mm256_set1_epi16((short)(stage->high - stage->zero_point)),
+        _mm256_set1_epi16((short)stage->zero_point),
+        step->table,
+        (int)step->ofm.is_signed,
+        (int)step->two_sided,
+    };
 }
 
-/* Scales the sums of two windows, sixteen channels from number `c` on, to their bytes. */
-AVX2 INLINE void finish_two_avx2(const Convolution *step, const Sums_avx2 *sums, int64_t c, uint8_t (*values)[BRICK]) {
-    __m256i first = limited_avx2(step, sums, c), second = limited_avx2(step, sums + 1, c);
-    __m256i bytes = step->ofm.is_signed ? _mm256_packs_epi16(first, second) : _mm256_packus_epi16(first, second);
-    _mm256_storeu_si256((__m256i *)values, _mm256_permute4x64_epi64(bytes, 0xD8));
+AVX2 INLINE __m256i limited_avx2(const Scales *by, const Limits_avx2 *limits, const Sums_avx2 *sums) {
+    __m256i values = _mm256_packs_epi32(scaled_avx2(by, limits->two_sided, (*sums)[0], 0),
+                                        scaled_avx2(by, limits->two_sided, (*sums)[1], 8));
+    return _mm256_add_epi16(_mm256_min_epi16(_mm256_max_epi16(values, limits->low), limits->high), limits->zero_point);
+}
+
+/* Scales the sums of two windows and stores `count` channels of each at `outs` plus `at`. */
+AVX2 INLINE void store_two_avx2(const Scales *by, const Limits_avx2 *limits, const Sums_avx2 *sums, uint8_t *const *outs,
+                                int64_t at, int64_t count) {
+    __m256i first = limited_avx2(by, limits, sums), second = limited_avx2(by, limits, sums + 1);
+    __m256i bytes = limits->is_signed ? _mm256_packs_epi16(first, second) : _mm256_packus_epi16(first, second);
+    bytes = _mm256_permute4x64_epi64(bytes, 0xD8);
+    if (count == BRICK && !limits->table) {
+        _mm_storeu_si128((__m128i *)(outs[0] + at), _mm256_castsi256_si128(bytes));
+        _mm_storeu_si128((__m128i *)(outs[1] + at), _mm256_extracti128_si256(bytes, 1));
+        return;
+    }
+    uint8_t values[2 * BRICK];
+    _mm256_storeu_si256((__m256i *)values, bytes);
+    store_bytes(values, limits->table, outs, at, count);
 }
 #else
 static const int8_t channel_of[BRICK] = {0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15};
@@ -77,51 +99,45 @@ INLINE void add_taps_plain(const int16_t *a, const int16_t *b, const int16_t *we
         (*sums)[i] += a[channel_of[i]] * weights[2 * i] + b[channel_of[i]] * weights[2 * i + 1];
 }
 
-INLINE void finish_two_plain(const Convolution *step, const Sums_plain *sums, int64_t c, uint8_t (*values)[BRICK]) {
+typedef Convolution Limits_plain;
+
+INLINE Limits_plain limits_plain(const Convolution *step) { return *step; }
+
+INLINE void store_two_plain(const Scales *by, const Limits_plain *step, const Sums_plain *sums, uint8_t *const *outs,
+                            int64_t at, int64_t count) {
     const Stage *stage = &step->stage;
-    for (int window = 0; window < 2; window++)
-        for (int i = 0; i < BRICK; i++) {
-            int64_t at = c + i / 8 * 8 + i % 2 * 4 + i % 8 / 2;
-            uint64_t sum = (uint32_t)sums[window][i];
-            uint64_t number = sum * step->factor[at] + step->rounding[at] + (sum & step->nudge[at]);
-            int64_t value = (int32_t)((uint32_t)(number >> step->shift[at]) - (uint32_t)step->offset[c + i]);
-            values[window][channel_of[i]] = (uint8_t)least(most(value + stage->zero_point, stage->low), stage->high);
-        }
+    uint8_t values[2 * BRICK];
+    for (int i = 0; i < 2 * BRICK; i++) {
+        int place = i % BRICK, lane = i / 8 % 2 * 8 + i % 2 * 4 + i % 8 / 2;
+        uint64_t sum = (uint32_t)sums[i / BRICK][place];
+        uint64_t number = sum * by->factor[lane] + by->rounding[lane] + (sum & by->nudge[lane]);
+        int64_t value = (int32_t)((uint32_t)(number >> by->shift[lane]) - by->offset[place]);
+        values[i - place + channel_of[place]] =
+            (uint8_t)least(most(value + stage->zero_point, stage->low), stage->high);
+    }
+    store_bytes(values, step->table, outs, at, count);
 }
 #endif
 
-/* Scales the sums of two windows and stores them. */
-TARGET INLINE void NAME(store_two)(const Convolution *step, const NAME(Sums) *sums, int64_t c, uint8_t *const *outs) {
-    uint8_t values[2][BRICK];
-    NAME(finish_two)(step, sums, c, values);
-    for (int window = 0; window < 2; window++) {
-        if (step->table)
-            for (int i = 0; i < BRICK; i++)
-                values[window][i] = step->table[values[window][i]];
-        uint8_t *out = outs[window] + c / BRICK * step->ofm.step_c;
-        if (step->ofm.depth - c >= BRICK)
-            memcpy(out, values[window], BRICK);
-        else
-            memcpy(out, values[window], step->ofm.depth - c);
-    }
-}
-
 TARGET static void NAME(products)(const Convolution *step, const int16_t *const *windows, int64_t count,
                                   uint8_t *const *outs) {
+    const NAME(Limits) limits = NAME(limits)(step);
+    const int64_t runs = step->runs, groups = step->groups, depth = step->ofm.depth, *offsets = step->offsets;
     const int16_t *weights = step->weights;
-    for (int64_t c = 0; c < step->ofm.depth; c += BRICK, weights += step->runs * step->groups * 2 * BRICK)
+    for (int64_t c = 0; c < depth; c += BRICK, weights += runs * groups * 2 * BRICK)
         for (int64_t at = 0; at < count; at += WINDOWS) {
             NAME(Sums) sums[WINDOWS];
             for (int i = 0; i < WINDOWS; i++)
                 NAME(begin)(step->first + c, sums + i);
-            for (int64_t run = 0; run < step->runs; run++) {
+            for (int64_t run = 0; run < runs; run++) {
                 const int16_t *from[WINDOWS];
                 for (int i = 0; i < WINDOWS; i++)
-                    from[i] = windows[at + i] + step->offsets[run];
-                NAME(add_pairs)(from, step->groups, weights + run * step->groups * 2 * BRICK, sums);
+                    from[i] = windows[at + i] + offsets[run];
+                NAME(add_pairs)(from, groups, weights + run * groups * 2 * BRICK, sums);
             }
             for (int i = 0; i < WINDOWS; i += 2)
-                NAME(store_two)(step, sums + i, c, outs + at + i);
+                NAME(store_two)(step->scales + c / BRICK, &limits, sums + i, outs + at + i, c / BRICK * step->ofm.step_c,
+                                least(BRICK, depth - c));
         }
 }
 
@@ -139,23 +155,25 @@ TARGET static void NAME(channel_rows)(const NAME(Channels) *channels, const int1
                                       int64_t height) {
     const Convolution *step = channels->step;
     const Window *window = &step->window;
-    const int16_t *weights = (const int16_t *)step->weights + channels->first * step->groups * 2;
-    int64_t width = step->ofm.width, pitch = window->stride_y * window->padded_width * BRICK;
+    const NAME(Limits) limits = NAME(limits)(step);
+    const int64_t c = channels->first, groups = step->groups, width = step->ofm.width, *offsets = step->offsets;
+    const int16_t *weights = (const int16_t *)step->weights + c * groups * 2;
+    int64_t stride = window->stride_x * BRICK, pitch = window->stride_y * window->padded_width * BRICK;
     for (int64_t y = 0; y < height; y++, buffer += pitch)
         for (int64_t x = 0; x < width; x += 2) {
             int64_t second = least(x + 1, width - 1);
-            const int16_t *a = buffer + x * window->stride_x * BRICK, *b = buffer + second * window->stride_x * BRICK;
+            const int16_t *a = buffer + x * stride, *b = buffer + second * stride;
             NAME(Sums) sums[2];
-            NAME(begin)(step->first + channels->first, sums);
-            NAME(begin)(step->first + channels->first, sums + 1);
-            for (int64_t pair = 0; pair < step->groups; pair++) {
-                const int64_t *offsets = step->offsets + 2 * pair;
+            NAME(begin)(step->first + c, sums);
+            NAME(begin)(step->first + c, sums + 1);
+            for (int64_t pair = 0; pair < groups; pair++) {
                 const int16_t *by = weights + pair * 2 * BRICK;
-                NAME(add_taps)(a + offsets[0], a + offsets[1], by, sums);
-                NAME(add_taps)(b + offsets[0], b + offsets[1], by, sums + 1);
+                NAME(add_taps)(a + offsets[2 * pair], a + offsets[2 * pair + 1], by, sums);
+                NAME(add_taps)(b + offsets[2 * pair], b + offsets[2 * pair + 1], by, sums + 1);
             }
             uint8_t *const outs[2] = {out + pixel_of(&step->ofm, top + y, x), out + pixel_of(&step->ofm, top + y, second)};
-            NAME(store_two)(step, sums, channels->first, outs);
+            NAME(store_two)(step->scales + c / BRICK, &limits, sums, outs, c / BRICK * step->ofm.step_c,
+                            least(BRICK, step->ofm.depth - c));
         }
 }
 

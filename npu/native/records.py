@@ -6,10 +6,15 @@ import ctypes
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 MAX_REGIONS = 9
 
 ANY_OPERANDS, PAIRS_OF_BYTES, DOTS_OF_BYTES = range(3)
 """Operands of convolutions."""
+
+SCALES = np.dtype([*((name, "u8", 16) for name in ("factor", "rounding", "shift", "nudge")), ("offset", "u4", 16)])
+"""How the sums of sixteen channels are scaled."""
 
 COPY, CONVOLUTION, POOL, ELEMENTWISE = range(4)
 """Kinds of steps."""
@@ -61,7 +66,7 @@ class Convolution(ctypes.Structure):
         *_fields(
             "whole zero_point fits_int32 chunk operands flip fill two_sided fast tile_rows tile_samples runs groups "
             "vectors",
-            "offsets weights first offset factor rounding shift nudge fast_multiplier fast_low fast_high fast_nudged table",
+            "offsets weights first scales fast_multiplier fast_low fast_high fast_nudged table",
         ),
     ]  # fmt: skip
 

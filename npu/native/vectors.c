@@ -121,12 +121,13 @@ VNNI INLINE void store_lanes(__m512i bytes, uint8_t *const *outs, int64_t at, __
 /* Scales four rows of sixteen channels from number `c` on. */
 VNNI static __attribute__((noinline)) __m512i rows_exactly(const Convolution *step, __m512i a, __m512i b, __m512i c,
                                                            __m512i d, int64_t channel, const Limits *limits) {
-    Scaling by = {.offset = _mm512_loadu_si512(step->offset + channel)};
+    const Scales *scales = step->scales + channel / BRICK;
+    Scaling by = {.offset = _mm512_loadu_si512(scales->offset)};
     for (int odd = 0; odd < 2; odd++) {
-        by.factor[odd] = _mm512_loadu_si512(step->factor + channel + 8 * odd);
-        by.rounding[odd] = _mm512_loadu_si512(step->rounding + channel + 8 * odd);
-        by.shift[odd] = _mm512_loadu_si512(step->shift + channel + 8 * odd);
-        by.nudge[odd] = _mm512_loadu_si512(step->nudge + channel + 8 * odd);
+        by.factor[odd] = _mm512_loadu_si512(scales->factor + 8 * odd);
+        by.rounding[odd] = _mm512_loadu_si512(scales->rounding + 8 * odd);
+        by.shift[odd] = _mm512_loadu_si512(scales->shift + 8 * odd);
+        by.nudge[odd] = _mm512_loadu_si512(scales->nudge + 8 * odd);
     }
     return packed(scaled(a, &by), scaled(b, &by), scaled(c, &by), scaled(d, &by), limits);
 }
@@ -356,14 +357,15 @@ VNNI INLINE __m512i two_times(const uint64_t *values) {
     return _mm512_broadcast_i64x2(_mm_loadu_si128((const __m128i *)values));
 }
 
-VNNI INLINE __m512i four_sums(const int32_t *values) {
-    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)values));
+VNNI INLINE __m512i four_sums(const void *values) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128(values));
 }
 
 VNNI INLINE __m512 four_times(const float *values) { return _mm512_broadcast_f32x4(_mm_loadu_ps(values)); }
 
 VNNI static Channels_vnni channels_vnni(const Convolution *step, int64_t c) {
     Channels_vnni channels = {.step = step, .weights = (const int8_t *)step->weights + c / BRICK * step->groups * 64};
+    const Scales *scales = step->scales + c / BRICK;
     channels.limits = limits_of(step);
     channels.channels = least(BRICK, step->ofm.depth - c);
     channels.at = c / BRICK * step->ofm.step_c;
@@ -373,11 +375,11 @@ VNNI static Channels_vnni channels_vnni(const Convolution *step, int64_t c) {
         channels.fast[i] = (Fast){four_times(step->fast_multiplier + at), four_times(step->fast_low + at),
                                   four_times(step->fast_high + at), four_times(step->fast_nudged + at)};
         Scaling *by = &channels.by[i];
-        by->offset = four_sums(step->offset + at);
+        by->offset = four_sums(scales->offset + 4 * i);
         for (int odd = 0; odd < 2; odd++) {
-            int64_t two = c + 8 * odd + 2 * i;
-            by->factor[odd] = two_times(step->factor + two), by->rounding[odd] = two_times(step->rounding + two);
-            by->shift[odd] = two_times(step->shift + two), by->nudge[odd] = two_times(step->nudge + two);
+            int64_t two = 8 * odd + 2 * i;
+            by->factor[odd] = two_times(scales->factor + two), by->rounding[odd] = two_times(scales->rounding + two);
+            by->shift[odd] = two_times(scales->shift + two), by->nudge[odd] = two_times(scales->nudge + two);
         }
     }
     return channels;
