@@ -9,8 +9,6 @@ All equal the functions of the other modules here bit for bit, which tests compa
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -128,16 +126,17 @@ def _add_byte_constants(
     factor, shift, _ = np.broadcast_arrays(stage.factor, stage.shift, first)
     twice = ((shift > 31) & (stage.rounding is Rounding.TFL)).astype(np.int64)
     half = np.where(shift > 0, 1 << np.maximum(shift - 1, 0), 0)
-    rounding = half - (twice << 30) - (factor << 31) + np.iinfo(np.int64).min
+    # A negative sum less half is at most 0 with either nudge, so that a limit of 0 or more is its result.
+    data.two_sided = bool(twice.any()) and stage.activation.minimum < stage.zero_point
+    nudge = twice << 31 if data.two_sided else np.zeros_like(twice)
+    rounding = half + (twice << 30) - nudge - (factor << 31) + np.iinfo(np.int64).min
     scales = np.zeros(data.vectors, records.SCALES)
-    for name, values in (("factor", factor), ("rounding", rounding), ("shift", shift), ("nudge", twice << 31)):
+    for name, values in (("factor", factor), ("rounding", rounding), ("shift", shift), ("nudge", nudge)):
         scales[name] = form.even_and_odd(values).astype(np.uint64)
     scales["offset"] = form.by_channel(np.uint64(1 << 63) >> shift.astype(np.uint64)).astype(np.uint32)
     data.scales = kept_address(scales, records.SCALES, kept)
     start = form.by_channel(first if form is packing.DOTS else first + (1 << 31))
     data.first = kept_address(start.astype(np.uint32), np.uint32, kept)
-    # A negative sum less half is at most 0 with either nudge, so that a limit of 0 or more is its result.
-    data.two_sided = bool(twice.any()) and stage.activation.minimum < stage.zero_point
     if stage.table is not None:
         data.table = kept_address(stage.byte_table, np.uint8, kept)
 
@@ -225,8 +224,3 @@ def native_copy(operation: Dma) -> NativeStep:
         kept_address(operation.sources, np.int64, kept), kept_address(operation.destinations, np.int64, kept),
     )  # fmt: skip
     return NativeStep(records.COPY, 0, data, tuple(kept), 2 * pieces * operation.length, pieces * operation.length // 8)
-
-
-def steps_array(steps: list[NativeStep]) -> ctypes.Array[records.Step]:
-    """The records of `steps`, one behind the other; valid while the steps live."""
-    return (records.Step * len(steps))(*(step.record for step in steps))

@@ -1,10 +1,10 @@
-"""Runs steps in order: stretches of compiled ones by one call, the others by NumPy; shares a batch among threads.
+"""Runs steps in order: runs of compiled ones by one call, the others by NumPy; shares a batch among threads.
 
     schedule = Schedule.of(steps)           # pairs of an operation and what NumPy calls for it
     schedule.run(memory, batch, threads)
 
-A stretch runs all its steps on a few samples before the next few, as many as keep what one step writes in the CPU's
-cache until the next reads it.
+Of compiled ones, a stretch runs all its steps on a few samples before the next few, as many as keep what one step
+writes in the CPU's cache until the next reads it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from itertools import groupby, pairwise
 
 from hil.npu.arithmetic.blas import one_thread
 from hil.npu.arithmetic.dispatch import Step
-from hil.npu.arithmetic.native_steps import native_copy, steps_array
+from hil.npu.arithmetic.native_steps import native_copy
 from hil.npu.native import library, records
 from hil.npu.native.records import NativeStep
 from hil.npu.stream.feature_map import Regions
@@ -60,19 +60,25 @@ class CopyStep:
 
 
 @dataclass(frozen=True)
-class _Stretch:
-    """Compiled steps that run on `group` samples at a time."""
+class _Compiled:
+    """Compiled steps that one call runs."""
 
     steps: tuple[NativeStep, ...]
     records: ctypes.Array[records.Step]
-    group: int
+    stretches: ctypes.Array[records.Stretch]
+
+    @classmethod
+    def of(cls, steps: Sequence[NativeStep]) -> _Compiled:
+        lengths = [(len([*same]), group) for group, same in groupby(map(_group, steps))]
+        stretches = (records.Stretch * len(lengths))(*lengths)
+        return cls(tuple(steps), (records.Step * len(steps))(*(step.record for step in steps)), stretches)
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Stretches of compiled steps and single steps of NumPy in order; `work` is that of one sample."""
+    """Runs of compiled steps and single steps of NumPy in order; `work` is that of one sample."""
 
-    parts: tuple[_Stretch | tuple[Operation, Step], ...]
+    parts: tuple[_Compiled | tuple[Operation, Step], ...]
     work: int
     code: library.Library | None
 
@@ -81,11 +87,10 @@ class Schedule:
         """Prepares `steps` for the compiled code, if there is any."""
         code = library.loaded()
         found = [(operation, step, _native(step, code)) for operation, step in steps]
-        parts: list[_Stretch | tuple[Operation, Step]] = []
-        for group, members in groupby(found, lambda item: 0 if item[2] is None else _group(item[2])):
-            if group:
-                native = tuple(item[2] for item in members if item[2] is not None)
-                parts.append(_Stretch(native, steps_array([*native]), group))
+        parts: list[_Compiled | tuple[Operation, Step]] = []
+        for compiled, members in groupby(found, lambda item: item[2] is not None):
+            if compiled:
+                parts.append(_Compiled.of([native for _, _, native in members if native is not None]))
             else:
                 parts += [(operation, step) for operation, step, _ in members]
         work = sum(native.work if native else _numpy_work(operation) for operation, _, native in found)
@@ -113,9 +118,9 @@ class Schedule:
 
     def _run(self, memory: Regions, begin: int, end: int) -> None:
         for part in self.parts:
-            if isinstance(part, _Stretch):
+            if isinstance(part, _Compiled):
                 assert self.code is not None
-                self.code.run(part.records, memory, begin, end, part.group)
+                self.code.run(part.records, part.stretches, memory, begin, end)
             else:
                 operation, step = part
                 _run_numpy(operation, step, {region: data[begin:end] for region, data in memory.items()})
@@ -128,7 +133,8 @@ def run_step(operation: Operation, step: Step, memory: Regions) -> None:
     if code is None or native is None:
         _run_numpy(operation, step, memory)
     else:
-        code.run(steps_array([native]), memory, 0, len(next(iter(memory.values()))), _group(native))
+        compiled = _Compiled.of([native])
+        code.run(compiled.records, compiled.stretches, memory, 0, len(next(iter(memory.values()))))
 
 
 def _native(step: Step, code: library.Library | None) -> NativeStep | None:

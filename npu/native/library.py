@@ -1,7 +1,7 @@
 """The compiled code of this package: whether there is any, and calls of it.
 
     found = loaded()                       # None: there was no compiler when the package was built
-    found.run(steps, memory, 0, batch, group)
+    found.run(steps, stretches, memory, 0, batch)
 
 It is a shared library, built from the C files beside this module with the wheel, for any CPU; at run time it uses
 AVX-512 VNNI or AVX2 where the CPU has them.  Without it NumPy computes everything, with the same results.  A library
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil.core.arrays import Array
-from hil.npu.native.records import MAX_REGIONS, Step
+from hil.npu.native.records import MAX_REGIONS, Step, Stretch
 
 FOLDER = Path(__file__).parent
 NUMPY, PLAIN, AVX2, VNNI = range(-1, 3)
@@ -49,13 +49,18 @@ class Library:
     level: int
 
     def run(
-        self, steps: ctypes.Array[Step], memory: Mapping[int, NDArray[np.uint8]], begin: int, end: int, group: int
+        self,
+        steps: ctypes.Array[Step],
+        stretches: ctypes.Array[Stretch],
+        memory: Mapping[int, NDArray[np.uint8]],
+        begin: int,
+        end: int,
     ) -> None:
-        """Runs `steps` on samples `begin` to `end` of `memory`, all steps on `group` samples at a time."""
+        """Runs `steps`, one of `stretches` behind the other, on samples `begin` to `end` of `memory`."""
         bases, strides = (ctypes.c_int64 * MAX_REGIONS)(), (ctypes.c_int64 * MAX_REGIONS)()
         for region, data in memory.items():
             bases[region], strides[region] = data.ctypes.data, data.strides[0]
-        if self.code.run_steps(steps, len(steps), bases, strides, begin, end, group, self.level):
+        if self.code.run_steps(steps, stretches, len(stretches), bases, strides, begin, end, self.level):
             raise MemoryError
 
     def decode_weights(self, data: bytes, most: int) -> NDArray[np.int16] | None:
@@ -127,7 +132,7 @@ def _typed(code: ctypes.CDLL) -> ctypes.CDLL:
     number, pointer = ctypes.c_int64, ctypes.c_void_p
     for function in (code.best_level, code.run_steps, code.decode_weights, code.order_weights):
         function.restype = number
-    code.run_steps.argtypes = [pointer, number, pointer, pointer, number, number, number, number]
+    code.run_steps.argtypes = [pointer, pointer, number, pointer, pointer, number, number, number]
     code.decode_weights.argtypes = [ctypes.c_char_p, number, number, pointer, number, pointer]
     code.order_weights.argtypes = [pointer, pointer, pointer]
     code.set_logistic(ctypes.c_void_p(LOGISTIC.ctypes.data))

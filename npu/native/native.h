@@ -111,6 +111,11 @@ typedef struct {
     void *data;
 } Step;
 
+/* `count` steps that run on `group` samples at a time, so that what one writes is in the cache when the next reads it. */
+typedef struct {
+    int64_t count, group;
+} Stretch;
+
 /* Some samples of a batch: addresses of their first one in each region, and bytes to the next. */
 typedef struct {
     uint8_t *base[MAX_REGIONS];

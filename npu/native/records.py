@@ -97,6 +97,12 @@ class Step(ctypes.Structure):
     _fields_ = _fields("kind scratch", "data")
 
 
+class Stretch(ctypes.Structure):
+    """`count` steps that run on `group` samples at a time."""
+
+    _fields_ = _fields("count group")
+
+
 @dataclass(frozen=True)
 class NativeStep:
     """A step for the compiled code.

@@ -23,45 +23,51 @@ int64_t best_level(void) {
     return 0;
 }
 
-/* Runs `count` steps on the samples from `begin` to `end`, all of them on `group` samples at a time so that what one
- * writes is in the cache when the next reads it.  Returns 0, or 1 if there is no memory for the scratch. */
-int64_t run_steps(const Step *steps, int64_t count, const int64_t *bases, const int64_t *strides, int64_t begin,
-                  int64_t end, int64_t group, int64_t level) {
-    int64_t scratch = 0;
+static void run_step(const Step *step, const Batch *batch) {
+    const Convolution *convolution = step->data;
+    switch (step->kind) {
+    case COPY:
+        copy(step->data, batch);
+        break;
+    case CONVOLUTION:
+        if (convolution->operands == DOTS_OF_BYTES)
+            convolve_bytes(convolution, batch);
+        else
+            (convolution->operands == PAIRS_OF_BYTES ? convolve_pairs : convolve)(convolution, batch);
+        break;
+    case POOL:
+        pool(step->data, batch);
+        break;
+    case ELEMENTWISE:
+        elementwise(step->data, batch);
+        break;
+    }
+}
+
+/* Runs `count` stretches of steps, one behind the other, on the samples from `begin` to `end`.  Returns 0, or 1 if there
+ * is no memory for the scratch. */
+int64_t run_steps(const Step *steps, const Stretch *stretches, int64_t count, const int64_t *bases,
+                  const int64_t *strides, int64_t begin, int64_t end, int64_t level) {
+    int64_t scratch = 0, all = 0;
     for (int64_t i = 0; i < count; i++)
+        all += stretches[i].count;
+    for (int64_t i = 0; i < all; i++)
         scratch = most(scratch, steps[i].scratch);
     uint8_t *memory = malloc(scratch + SLACK + 64);
     if (!memory)
         return 1;
     Batch batch = {.level = level};
     batch.scratch = memory + (64 - (uintptr_t)memory % 64);
-    for (int64_t at = begin; at < end; at += group) {
-        batch.count = least(group, end - at);
-        for (int64_t region = 0; region < MAX_REGIONS; region++) {
-            batch.stride[region] = strides[region];
-            batch.base[region] = (uint8_t *)(intptr_t)bases[region] + at * strides[region];
+    for (const Stretch *stretch = stretches; stretch < stretches + count; steps += stretch++->count)
+        for (int64_t at = begin; at < end; at += stretch->group) {
+            batch.count = least(stretch->group, end - at);
+            for (int64_t region = 0; region < MAX_REGIONS; region++) {
+                batch.stride[region] = strides[region];
+                batch.base[region] = (uint8_t *)(intptr_t)bases[region] + at * strides[region];
+            }
+            for (int64_t i = 0; i < stretch->count; i++)
+                run_step(steps + i, &batch);
         }
-        for (int64_t i = 0; i < count; i++)
-            switch (steps[i].kind) {
-            case COPY:
-                copy(steps[i].data, &batch);
-                break;
-            case CONVOLUTION: {
-                const Convolution *step = steps[i].data;
-                if (step->operands == DOTS_OF_BYTES)
-                    convolve_bytes(step, &batch);
-                else
-                    (step->operands == PAIRS_OF_BYTES ? convolve_pairs : convolve)(step, &batch);
-                break;
-            }
-            case POOL:
-                pool(steps[i].data, &batch);
-                break;
-            case ELEMENTWISE:
-                elementwise(steps[i].data, &batch);
-                break;
-            }
-    }
     free(memory);
     return 0;
 }

@@ -98,6 +98,17 @@ def raw_product(terms, dtype, zero_point, weight, value, last) -> tuple[int, int
     return convolved(operation, weights, inputs, stage_of(RAW, largest)), finished(true, 0, RAW)
 
 
+def every_way(compute):
+    """What `compute` returns with NumPy, and with each set of instructions that this CPU has."""
+    before = library.hold(library.NUMPY)
+    try:
+        for level in (library.NUMPY, library.PLAIN, library.AVX2, library.VNNI):
+            library.hold(level)
+            yield compute()
+    finally:
+        library.hold(before)
+
+
 TYPES = {np.uint8: (0, 255), np.int8: (-128, 127), np.int16: (-(1 << 15), (1 << 15) - 1)}
 FLIP = st.integers(0, 3)
 
@@ -119,12 +130,10 @@ def test_products_are_exact(dtype, high, weight, negative, times, bound, off):
     terms = max(2, int(bound * times / (weight * (high_value - low_value))))
     assume(terms < 100_000)
     last = value + (-off if high else off)
-    before = library.hold(library.NUMPY)
-    for level in (library.NUMPY, library.PLAIN, library.AVX2, library.VNNI):
-        library.hold(level)
-        computed, true = raw_product(terms, dtype, zero_point, -weight if negative else weight, value, last)
+    for computed, true in every_way(
+        lambda: raw_product(terms, dtype, zero_point, -weight if negative else weight, value, last)
+    ):
         assert computed == true
-    library.hold(before)
 
 
 def test_the_bound_of_float32(computing, monkeypatch):
@@ -170,7 +179,29 @@ def test_dot_products_of_bytes_are_exact(weights, zero_point, sign, off, factor,
     stage = stage_of(limits, exactness.largest_accumulator(operation, shape), bias, factor, shift)
     total = bias + sum(w * (x - zero_point) for w, x in zip(weights, inputs, strict=True))
     expected = finished(scaled(total, factor, shift, Rounding.TFL), 0, limits)
-    assert convolved(operation, weights, inputs, stage) == expected
+    for computed in every_way(lambda: convolved(operation, weights, inputs, stage)):
+        assert computed == expected
+
+
+@settings(max_examples=300)
+@given(
+    st.integers(-130, 130),
+    st.integers(-2, 2),
+    st.integers(1, 32).flatmap(lambda bits: st.integers(1 << (bits - 1), (1 << bits) - 1)),
+    st.integers(1, 62),
+    st.sampled_from([Rounding.TFL, Rounding.NATURAL]),
+    st.sampled_from([BYTE, replace(BYTE, minimum=0), replace(BYTE, minimum=-5, maximum=100)]),
+    st.integers(-5, 5),
+)
+def test_halves_are_rounded_exactly(whole, off, factor, shift, rounding, limits, zero_point):
+    """Sums that are scaled to a half or a hair beside it, where the modes of rounding differ."""
+    total = ((2 * whole + 1) << (shift - 1)) // factor + off
+    assume(abs(total) < 1 << 31)
+    operation = convolution(2, np.int8, 0, np.dtype(np.int8))
+    stage = stage_of(limits, 256, total - 21, factor, shift, rounding, zero_point)
+    expected = finished(scaled(total, factor, shift, rounding), zero_point, limits)
+    for computed in every_way(lambda: convolved(operation, [1, 2], [7, 7], stage)):
+        assert computed == expected
 
 
 @pytest.mark.parametrize(("bias", "shift"), [((1 << 31) - 100, 50), (1 << 30, 29)])
