@@ -17,18 +17,20 @@ since each term's magnitude is at most |weight| * max |input - zero point|.  The
 **Dot products of bytes** add 0 <= byte <= 255 times weights to 32-bit sums that start at the bias: they are exact if
 |start| + 255 * sum |weight| stays below 2**31 (no intermediate saturates: the instructions have no 16-bit steps).
 Scaled, such a sum becomes a 32-bit integer before it is clamped, so that sum * factor / 2**shift must stay below 2**31
-too, with 2 for the rounding.  Compiled code multiplies without signs, in the last 64 bits: sum*factor is (sum + 2**31)*
-factor - 2**31 * factor.  Rounded, it is between -2**63 and 2**63 (`fits_int64`), so that with 2**63 added it is a number
-without sign; a logical shift, and 2**63 / 2**shift taken away after it, give the last 32 bits of an arithmetic shift.
-Since 2**31 is in sum + 2**31 exactly if the sum is not negative, it adds the 2**31 by which TFL's rounding of these
-exceeds that of negative ones.
+too, with 2 for the rounding.
+
+**Scaling of dot products in int64.**  Vectors multiply 32 bits without signs and shift 64 bits without signs.  sum *
+factor is (sum + 2**31) * factor - 2**31 * factor in the last 64 bits.  Rounded, it is between -2**63 and 2**63
+(`fits_int64`); with 2**63 added it has no sign, and the shift, less 2**63 / 2**shift, gives the last 32 bits of an
+arithmetic shift.  TFL's rounding of negative sums is 2**31 less than that of others, and 2**31 is among the bits of sum
++ 2**31 just of the others.
 
 **Scaling of dot products in float32** only bounds: with p = sum * factor / 2**shift and e = `FLOAT32_MARGIN`, the exact
 p + half +- nudge is between what float32 makes of it with e subtracted and with e added, so that if both round down to
 the same integer, so does it.  The conversions of the sum and of the multiplier change p by less than |p| * 2**-23, the
 fused product and sum and the addition of the nudge by less than (|p| + 3) * 2**-23 more, together by less than e while
 |p| <= 511.  A larger p is still beyond limits of up to 510 after these errors, and clamped to the same; below 2**30 its
-conversion to int32 does not overflow.  Where the integers differ, float64 scales.
+conversion to int32 does not overflow.  Where the integers differ, int64 scales.
 
 **Scaling in int64**, `(sum + bias) * factor + rounding >> shift`, is exact while (largest |sum| + |bias|) * factor +
 2**shift + 2**30 stays below 2**63.  Biases have 40 bits and factors 32, so the bound can be exceeded; then the

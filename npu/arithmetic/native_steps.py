@@ -96,9 +96,7 @@ def _fits_int16(operation: Windowed) -> bool:
     )
 
 
-def _operands(
-    operation: Windowed, weights: NDArray[np.int16], stage: OutputStage, first: NDArray[np.int64]
-) -> int:
+def _operands(operation: Windowed, weights: NDArray[np.int16], stage: OutputStage, first: NDArray[np.int64]) -> int:
     """Chooses the operands that this CPU multiplies fastest, of those with which 32 bits hold the sums.
 
     `first` is the bias for inputs made unsigned, with what compensates for that and for the zero point.

@@ -99,13 +99,13 @@ INLINE void add_taps_plain(const int16_t *a, const int16_t *b, const int16_t *we
         (*sums)[i] += a[channel_of[i]] * weights[2 * i] + b[channel_of[i]] * weights[2 * i + 1];
 }
 
-typedef Convolution Limits_plain;
+typedef const Convolution *Limits_plain;
 
-INLINE Limits_plain limits_plain(const Convolution *step) { return *step; }
+INLINE Limits_plain limits_plain(const Convolution *step) { return step; }
 
-INLINE void store_two_plain(const Scales *by, const Limits_plain *step, const Sums_plain *sums, uint8_t *const *outs,
+INLINE void store_two_plain(const Scales *by, const Limits_plain *limits, const Sums_plain *sums, uint8_t *const *outs,
                             int64_t at, int64_t count) {
-    const Stage *stage = &step->stage;
+    const Stage *stage = &(*limits)->stage;
     uint8_t values[2 * BRICK];
     for (int i = 0; i < 2 * BRICK; i++) {
         int place = i % BRICK, lane = i / 8 % 2 * 8 + i % 2 * 4 + i % 8 / 2;
@@ -115,7 +115,7 @@ INLINE void store_two_plain(const Scales *by, const Limits_plain *step, const Su
         values[i - place + channel_of[place]] =
             (uint8_t)least(most(value + stage->zero_point, stage->low), stage->high);
     }
-    store_bytes(values, step->table, outs, at, count);
+    store_bytes(values, (*limits)->table, outs, at, count);
 }
 #endif
 

@@ -42,16 +42,13 @@ INLINE int64_t take(Bits *bits, int64_t count) {
 /* Writes the quotients that end in a chunk to `out`, and gives their number; `carry` is the start of the next. */
 INLINE int64_t quotients(int64_t codes, int64_t more, const Slice *slice, int64_t *carry, int32_t *out) {
     int64_t found = 0, sum = *carry;
-    for (int64_t i = 0; i < slice->places; i++, codes >>= 1) {
-        int64_t code = codes & 1;
-        if (code) {
-            code += more & 1;
-            more >>= 1;
-        }
-        sum = least(sum + code, LARGEST);
+    for (int64_t i = 0; i < slice->places; i++, codes >>= 1) { /* Without branches, which nothing could predict. */
+        int64_t one = codes & 1, two = one & more, goes_on = two & !slice->truncated;
+        more >>= one;
+        sum = least(sum + one + two, LARGEST);
         out[found] = (int32_t)sum;
-        if (code < 2 || slice->truncated)
-            found++, sum = 0;
+        found += !goes_on;
+        sum &= -goes_on;
     }
     *carry = sum;
     return found;
@@ -60,11 +57,10 @@ INLINE int64_t quotients(int64_t codes, int64_t more, const Slice *slice, int64_
 INLINE int64_t zero_runs(int64_t codes, int64_t places, int64_t *carry, int32_t *out) {
     int64_t found = 0, sum = *carry;
     for (int64_t i = 0; i < places; i++, codes >>= 1) {
+        int64_t goes_on = codes & 1;
         out[found] = (int32_t)sum;
-        if (codes & 1)
-            sum = least(sum + 1, LARGEST);
-        else
-            found++, sum = 0;
+        found += !goes_on;
+        sum = least(sum + 1, LARGEST) & -goes_on;
     }
     *carry = sum;
     return found;
@@ -72,6 +68,13 @@ INLINE int64_t zero_runs(int64_t codes, int64_t places, int64_t *carry, int32_t 
 
 /* Reads the symbols of a slice and its zero runs; returns 0 if it ends early. */
 static int read_slice(Bits *bits, const Slice *slice, int32_t *weights, int32_t *runs) {
+    if (!slice->unary && !slice->zero_limit) { /* Nothing but remainders. */
+        if (bits->position + slice->length * slice->width > bits->limit)
+            return 0;
+        for (int64_t i = 0; i < slice->length; i++)
+            weights[i] = (int32_t)take(bits, slice->width);
+        return 1;
+    }
     int32_t parts[16] = {0}, zeros[16] = {0};
     int64_t left = slice->length, zeros_left = slice->zero_limit, lead = zeros_left - left;
     int64_t pending = 0, zeros_pending = 0, carry = 0, zero_carry = 0;
