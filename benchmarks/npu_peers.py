@@ -45,8 +45,8 @@ def has_convolutions(compiled: bytes) -> bool:
     return any(op.kernel.height * op.kernel.width > 1 for op in operations if isinstance(op, Convolution))
 
 
-def npu_runner(compiled: bytes, inputs: list[Array], threads: int) -> Runner:
-    """Runs the batch on `npu`."""
+def npu_runner(compiled: bytes, inputs: list[Array], threads: int, level: int = library.VNNI) -> Runner:
+    """Runs the batch on `npu`, with no better instructions than `level`."""
     model = read_compiled(compiled)
     bound = bind(model)
     tensors = model.main.tensors
@@ -63,6 +63,8 @@ def npu_runner(compiled: bytes, inputs: list[Array], threads: int) -> Runner:
         bound.run(arena, threads=threads)
         return [np.ascontiguousarray(part(i)).view(tensors[i].dtype) for i in model.main.outputs]
 
+    with held_to(level):
+        run()  # Steps are made the first time.
     return run
 
 
@@ -117,21 +119,23 @@ def random_inputs(path: Path, batch: int) -> list[Array]:
     return inputs
 
 
-def measure(runners: dict[str, Runner], rounds: int) -> dict[str, float]:
-    """Seconds of the best round of each, taken in turn."""
+def measure(
+    runners: dict[str, Runner], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """Seconds by `clock` of the best round of each, taken in turn."""
     best = dict.fromkeys(runners, float("inf"))
     for _ in range(rounds):
         for name, run in runners.items():
-            start = time.perf_counter()
+            start = clock()
             run()
-            best[name] = min(best[name], time.perf_counter() - start)
+            best[name] = min(best[name], clock() - start)
     return best
 
 
 @contextlib.contextmanager
-def numpy_alone() -> Any:
-    """Context in which `npu` has no compiled code."""
-    before = library.hold(library.NUMPY)
+def held_to(level: int) -> Any:
+    """Context in which `npu` uses no better instructions than `level`, of `hil.npu.native.library`."""
+    before = library.hold(level)
     try:
         yield
     finally:

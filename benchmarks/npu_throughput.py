@@ -2,17 +2,20 @@
 
     python -m benchmarks.npu_throughput [MODEL.tflite ...] [--batch 64] [--jobs 2] [--rounds 5] [--json FILE]
 
-Without models: those of the folder that HIL_TEST_DATA names, and a MobileNetV2 of 224x224 made here.  Six tables:
+Without models: those of the folder that HIL_TEST_DATA names, and a MobileNetV2 of 224x224 made here.  Tables:
 
-* milliseconds an inference in batches, on one thread, and how many times as fast as each peer `npu` is;
+* milliseconds an inference in batches, on one thread, and how many times as fast as each peer `npu` is, and where it is
+  held to AVX2, while XNNPACK uses what this CPU has;
 * the same on `--jobs` cores: threads of `npu`, interpreters of the peers;
-* one sample at a time, with compiled code and with NumPy alone;
+* the same one sample at a time;
+* what threads gain, in batches and one sample at a time, and the ceiling: what as many processes get side by side;
+* one sample at a time with NumPy alone;
 * decoding a command stream, by million weights: with few of them other things take longer;
 * the timing model: a program's first modelling, and as a share of decoding and running one batch on one thread;
 * peak memory of a process with a small batch and a large one: what a sample adds should be its arena.
 
-Peers and `npu` are measured in turn, and the best round of each counts.  The geometric mean is over models with
-convolutions.  Mismatches are with the reference kernels, over the batch.
+Peers and `npu` are measured in turn, and the best round of each counts: CPU time on one thread, else time.  The
+geometric mean is over models with convolutions.  Mismatches are with the reference kernels, over the batch.
 """
 
 from __future__ import annotations
@@ -34,13 +37,15 @@ from benchmarks.npu_peers import (
     bind,
     compile_with_vela,
     has_convolutions,
+    held_to,
     interpreter_runner,
     measure,
     npu_runner,
-    numpy_alone,
     random_inputs,
 )
+from benchmarks.npu_threads import compute_for_ever, gain
 from hil.core.npu_config import NpuConfig
+from hil.npu.native import library
 from hil.npu.stream.operations import Convolution
 from hil.npu.timing import traffic
 from hil.npu.timing.bus_words import bus_words
@@ -62,30 +67,27 @@ def throughput(path: Path, compiled: bytes, batch: int, jobs: int, rounds: int) 
     inputs = random_inputs(path, batch)
     runners = {
         "npu": npu_runner(compiled, inputs, jobs),
+        "avx2": npu_runner(compiled, inputs, jobs, library.AVX2),
         "xnnpack": interpreter_runner(path, inputs, jobs, reference=False),
         "reference": interpreter_runner(path, inputs, jobs, reference=True),
     }
     pairs = zip(runners["npu"](), runners["reference"](), strict=True)
     mismatches = sum(int((got.ravel() != expected.ravel()).sum()) for got, expected in pairs)
     slow = runners.pop("reference")
-    best = measure(runners, rounds) | measure({"reference": slow}, min(rounds, 2))
+    clock = time.process_time if jobs == 1 else time.perf_counter
+    best = measure(runners, rounds, clock) | measure({"reference": slow}, min(rounds, 2), clock)
     row: Row = {name: seconds / batch * 1e3 for name, seconds in best.items()}
     row |= {f"x {peer}": row[peer] / row["npu"] for peer in ("xnnpack", "reference")}
-    return row | {"mismatches": mismatches}
+    return row | {"avx2 x xnnpack": row["xnnpack"] / row["avx2"], "mismatches": mismatches}
 
 
-def single(path: Path, compiled: bytes, rounds: int) -> Row:
-    """Milliseconds of one inference after another, and of `npu` in those of the reference kernels."""
+def numpy_single(path: Path, compiled: bytes, rounds: int) -> Row:
+    """Milliseconds of one inference after another with NumPy alone, and in those of the reference kernels."""
     inputs = random_inputs(path, 1)
-    npu, reference = npu_runner(compiled, inputs, 1), interpreter_runner(path, inputs, 1, reference=True)
-    best = measure({"npu": npu, "reference": reference}, 20 * rounds)
-    with numpy_alone():
-        best |= measure({"numpy": npu_runner(compiled, inputs, 1)}, 4 * rounds)
-    row: Row = {name: best[name] * 1e3 for name in ("npu", "numpy", "reference")}
-    return row | {
-        "npu / reference": row["npu"] / row["reference"],
-        "numpy / reference": row["numpy"] / row["reference"],
-    }
+    alone = npu_runner(compiled, inputs, 1, library.NUMPY)
+    row: Row = measure({"numpy": alone, "reference": interpreter_runner(path, inputs, 1, reference=True)}, 4 * rounds)
+    row = {name: seconds * 1e3 for name, seconds in row.items()}
+    return row | {"numpy / reference": row["numpy"] / row["reference"]}
 
 
 def decoding(compiled: bytes, rounds: int) -> Row:
@@ -95,7 +97,7 @@ def decoding(compiled: bytes, rounds: int) -> Row:
     layouts = (layout_of(op, program.accelerator) for op in program.operations if isinstance(op, Convolution))
     weights = sum(int(np.prod(layout.shape)) for layout in layouts)
     native = measure({"native": lambda: [bind(model)]}, rounds)["native"]  # type: ignore[list-item]
-    with numpy_alone():
+    with held_to(library.NUMPY):
         alone = measure({"numpy": lambda: [bind(model)]}, 2)["numpy"]  # type: ignore[list-item]
     per_million = 1e9 / weights
     return {"weights": weights, "ms": native * 1e3, "ms / M": native * per_million, "numpy ms / M": alone * per_million}
@@ -171,6 +173,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="where to write the tables")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "ethosu-hil" / "benchmarks")
     parser.add_argument("--peak", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--neighbour", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -182,10 +185,13 @@ def main() -> None:
     if options.peak:
         print_peak(options.peak, options.batch)
         return
+    if options.neighbour:
+        compute_for_ever(options.neighbour, options.batch)
     shared = os.environ.get("HIL_TEST_DATA")
     found = sorted(Path(shared, "models").glob("*.tflite")) if shared else []
     models = options.models or [*found, mobilenet_v2(options.cache)]
-    tables: dict[str, dict[str, Row]] = {"one": {}, "jobs": {}, "single": {}, "decode": {}, "timing": {}, "memory": {}}
+    names = ("one", "jobs", "single", "threads", "threads of one", "numpy", "decode", "timing", "memory")
+    tables: dict[str, dict[str, Row]] = {name: {} for name in names}
     convolutional = set()
     for path in models:
         start = time.perf_counter()
@@ -197,17 +203,25 @@ def main() -> None:
             convolutional.add(path.stem)
         tables["one"][path.stem] = throughput(path, compiled, options.batch, 1, options.rounds)
         tables["jobs"][path.stem] = throughput(path, compiled, options.batch, options.jobs, options.rounds)
-        tables["single"][path.stem] = single(path, compiled, options.rounds)
+        tables["single"][path.stem] = throughput(path, compiled, 1, 1, 20 * options.rounds)
+        tables["threads"][path.stem] = gain(kept, options.batch, options.jobs, 4 * options.rounds)
+        tables["threads of one"][path.stem] = gain(kept, 1, options.jobs, 20 * options.rounds)
+        tables["numpy"][path.stem] = numpy_single(path, compiled, options.rounds)
         tables["decode"][path.stem] = decoding(compiled, options.rounds)
         tables["timing"][path.stem] = timing(path, compiled, options.batch, options.rounds)
         tables["memory"][path.stem] = memory(kept, options.batch)
         print(f"{path.stem}: measured in {time.perf_counter() - start:.0f} s", file=sys.stderr)
-    ratios = ["x xnnpack", "x reference"]
+    ratios = ["x xnnpack", "x reference", "avx2 x xnnpack"]
     means = {
         "one": show(f"batch {options.batch}, one thread: ms an inference", tables["one"], ratios, convolutional),
         "jobs": show(f"batch {options.batch}, {options.jobs} cores", tables["jobs"], ratios, convolutional),
     }
     show("one sample at a time: ms", tables["single"], [], convolutional)
+    show(
+        f"threads on {options.jobs} cores, batch {options.batch}: ms an inference", tables["threads"], [], convolutional
+    )
+    show(f"threads on {options.jobs} cores, one sample at a time: ms", tables["threads of one"], [], convolutional)
+    show("one sample at a time with NumPy alone: ms", tables["numpy"], [], convolutional)
     show("decoding a command stream, and by million weights", tables["decode"], [], convolutional)
     show(
         f"the timing model: ms, and share of decoding and a batch of {options.batch}",
