@@ -150,31 +150,44 @@ TARGET static NAME(Channels) NAME(channels)(const Convolution *step, int64_t c) 
     return (NAME(Channels)){step, c};
 }
 
-/* Two windows at a time, of which a last one may be twice the same. */
+/* Windows `begin` to `end` of a row, two at a time, of which the last may be twice the same. */
+TARGET INLINE void NAME(channel_row)(const NAME(Channels) *channels, const NAME(Limits) *limits, const int16_t *row,
+                                     uint8_t *out, int64_t y, int64_t begin, int64_t end) {
+    const Convolution *step = channels->step;
+    const int64_t c = channels->first, groups = step->groups, stride = step->window.stride_x * BRICK;
+    const int64_t *const offsets = step->offsets, step_x = step->ofm.step_x, count = least(BRICK, step->ofm.depth - c);
+    const int16_t *const weights = (const int16_t *)step->weights + c * groups * 2;
+    const int32_t *const first = step->first + c;
+    const Scales *const scales = step->scales + c / BRICK;
+    row += begin * stride;
+    out += pixel_of(&step->ofm, y, begin) + c / BRICK * step->ofm.step_c;
+    for (int64_t x = begin; x < end; x += 2, row += 2 * stride, out += 2 * step_x) {
+        const int16_t *next = x + 1 < end ? row + stride : row;
+        uint8_t *const outs[2] = {out, x + 1 < end ? out + step_x : out};
+        NAME(Sums) sums[2];
+        NAME(begin)(first, sums);
+        NAME(begin)(first, sums + 1);
+        for (int64_t pair = 0; pair < groups; pair++) {
+            int64_t a = offsets[2 * pair], b = offsets[2 * pair + 1];
+            const int16_t *by = weights + pair * 2 * BRICK;
+            NAME(add_taps)(row + a, row + b, by, sums);
+            NAME(add_taps)(next + a, next + b, by, sums + 1);
+        }
+        NAME(store_two)(scales, limits, sums, outs, 0, count);
+    }
+}
+
 TARGET static void NAME(channel_rows)(const NAME(Channels) *channels, const int16_t *buffer, uint8_t *out, int64_t top,
                                       int64_t height) {
     const Convolution *step = channels->step;
-    const Window *window = &step->window;
     const NAME(Limits) limits = NAME(limits)(step);
-    const int64_t c = channels->first, groups = step->groups, width = step->ofm.width, *offsets = step->offsets;
-    const int16_t *weights = (const int16_t *)step->weights + c * groups * 2;
-    int64_t stride = window->stride_x * BRICK, pitch = window->stride_y * window->padded_width * BRICK;
-    for (int64_t y = 0; y < height; y++, buffer += pitch)
-        for (int64_t x = 0; x < width; x += 2) {
-            int64_t second = least(x + 1, width - 1);
-            const int16_t *a = buffer + x * stride, *b = buffer + second * stride;
-            NAME(Sums) sums[2];
-            NAME(begin)(step->first + c, sums);
-            NAME(begin)(step->first + c, sums + 1);
-            for (int64_t pair = 0; pair < groups; pair++) {
-                const int16_t *by = weights + pair * 2 * BRICK;
-                NAME(add_taps)(a + offsets[2 * pair], a + offsets[2 * pair + 1], by, sums);
-                NAME(add_taps)(b + offsets[2 * pair], b + offsets[2 * pair + 1], by, sums + 1);
-            }
-            uint8_t *const outs[2] = {out + pixel_of(&step->ofm, top + y, x), out + pixel_of(&step->ofm, top + y, second)};
-            NAME(store_two)(step->scales + c / BRICK, &limits, sums, outs, c / BRICK * step->ofm.step_c,
-                            least(BRICK, step->ofm.depth - c));
-        }
+    const int64_t pitch = step->window.stride_y * step->window.padded_width * BRICK;
+    const int64_t width = step->ofm.width, split = least(step->ofm.split, width);
+    for (int64_t y = 0; y < height; y++, buffer += pitch) {
+        NAME(channel_row)(channels, &limits, buffer, out, top + y, 0, split);
+        if (split < width)
+            NAME(channel_row)(channels, &limits, buffer, out, top + y, split, width);
+    }
 }
 
 #define ELEMENT int16_t
