@@ -26,11 +26,12 @@ arithmetic shift.  TFL's rounding of negative sums is 2**31 less than that of ot
 + 2**31 just of the others.
 
 **Scaling of dot products in float32** only bounds: with p = sum * factor / 2**shift and e = `FLOAT32_MARGIN`, the exact
-p + half +- nudge is between what float32 makes of it with e subtracted and with e added, so that if both round down to
-the same integer, so does it.  The conversions of the sum and of the multiplier change p by less than |p| * 2**-23, the
-fused product and sum and the addition of the nudge by less than (|p| + 3) * 2**-23 more, together by less than e while
-|p| <= 511.  A larger p is still beyond limits of up to 510 after these errors, and clamped to the same; below 2**30 its
-conversion to int32 does not overflow.  Where the integers differ, int64 scales.
+x = p + half +- nudge - 1/2 is strictly between what float32 makes of it with e subtracted and with e added, so that if
+both are nearest to the same integer n, n - 1/2 < x < n + 1/2, and n is p + half +- nudge rounded down.  The conversions
+of the sum and of the multiplier change p by less than |p| * 2**-23, the fused product and sum and the addition of the
+nudge by less than (|p| + 3) * 2**-23 more, together by less than e while |p| <= 511.  A larger p is still beyond limits
+of up to 510 after these errors, and clamped to the same; below 2**30 its conversion to int32 does not overflow.  Where
+the integers differ, int64 scales.
 
 **Scaling in int64**, `(sum + bias) * factor + rounding >> shift`, is exact while (largest |sum| + |bias|) * factor +
 2**shift + 2**30 stays below 2**63.  Biases have 40 bits and factors 32, so the bound can be exceeded; then the

@@ -81,9 +81,7 @@ def native_convolution(operation: Windowed, weights: NDArray[np.int16], stage: O
         kept_address(packed.weights, packed.weights.dtype, kept),
     )  # fmt: skip
     if operands != records.ANY_OPERANDS:
-        _add_byte_constants(data, form, stage, first, kept)
-    if operands == records.DOTS_OF_BYTES:
-        _add_fast_constants(data, weights, stage, first, kept)
+        _add_byte_constants(data, form, weights, stage, first, kept)
     work = ofm.shape[0] * ofm.shape[1] * weights.size + STORED * ofm.elements
     return NativeStep(records.CONVOLUTION, packed.scratch, data, tuple(kept), ifm.elements + ofm.elements, work)
 
@@ -117,46 +115,36 @@ def _operands(operation: Windowed, weights: NDArray[np.int16], stage: OutputStag
 
 
 def _add_byte_constants(
-    data: records.Convolution, form: packing.Form, stage: OutputStage, first: NDArray[np.int64], kept: list[Array]
-) -> None:
-    assert stage.factor is not None
-    assert stage.shift is not None
-    factor, shift, _ = np.broadcast_arrays(stage.factor, stage.shift, first)
-    twice = ((shift > 31) & (stage.rounding is Rounding.TFL)).astype(np.int64)
-    half = np.where(shift > 0, 1 << np.maximum(shift - 1, 0), 0)
-    # A negative sum less half is at most 0 with either nudge, so that a limit of 0 or more is its result.
-    data.two_sided = bool(twice.any()) and stage.activation.minimum < stage.zero_point
-    nudge = twice << 31 if data.two_sided else np.zeros_like(twice)
-    rounding = half + (twice << 30) - nudge - (factor << 31) + np.iinfo(np.int64).min
-    scales = np.zeros(data.vectors, records.SCALES)
-    for name, values in (("factor", factor), ("rounding", rounding), ("shift", shift), ("nudge", nudge)):
-        scales[name] = form.even_and_odd(values).astype(np.uint64)
-    scales["offset"] = form.by_channel(np.uint64(1 << 63) >> shift.astype(np.uint64)).astype(np.uint32)
-    data.scales = kept_address(scales, records.SCALES, kept)
-    start = form.by_channel(first if form is packing.DOTS else first + (1 << 31))
-    data.first = kept_address(start.astype(np.uint32), np.uint32, kept)
-    if stage.table is not None:
-        data.table = kept_address(stage.byte_table, np.uint8, kept)
-
-
-def _add_fast_constants(
     data: records.Convolution,
+    form: packing.Form,
     weights: NDArray[np.int16],
     stage: OutputStage,
     first: NDArray[np.int64],
     kept: list[Array],
 ) -> None:
-    def by_channel(values: Array) -> int:
-        every = np.broadcast_to(values, first.shape).astype(np.float32)
-        return kept_address(packing.DOTS.by_channel(every), np.float32, kept)
-
-    _, multiplier, half, nudge = stage.float_constants
     assert stage.factor is not None
     assert stage.shift is not None
+    factor, shift, _ = np.broadcast_arrays(stage.factor, stage.shift, first)
+    twice = ((shift > 31) & (stage.rounding is Rounding.TFL)).astype(np.int64)
+    # A negative sum less half is at most 0 with either nudge, so that a limit of 0 or more is its result.
+    data.two_sided = bool(twice.any()) and stage.activation.minimum < stage.zero_point
+    nudge = twice << 31 if data.two_sided else np.zeros_like(twice)
+    half = np.where(shift > 0, 1 << np.maximum(shift - 1, 0), 0)
+    rounding = half + (twice << 30) - nudge - (factor << 31) + np.iinfo(np.int64).min
+    scales = np.zeros(data.vectors, records.SCALES)
+    for name, values in (("factor", factor), ("rounding", rounding), ("shift", shift), ("nudge", nudge)):
+        scales[name] = form.even_and_odd(values).astype(np.uint64)
+    scales["offset"] = form.by_channel(np.uint64(1 << 63) >> shift.astype(np.uint64))
+    _, multiplier, halves, nudges = (np.broadcast_to(values, first.shape) for values in stage.float_constants)
+    added = halves + nudges - 0.5  # Rounded to nearest is what a half more is rounded down.
+    scales["low"], scales["high"] = (form.by_channel(added + e) for e in (-FLOAT32_MARGIN, FLOAT32_MARGIN))
+    scales["multiplier"], scales["nudged"] = form.by_channel(multiplier), form.by_channel(-2 * nudges)
     reach = max(abs(stage.activation.minimum - stage.zero_point), abs(stage.highest - stage.zero_point))
     data.fast = fits_float32(weights, first, stage.factor, stage.shift, reach)
-    data.fast_multiplier, data.fast_nudged = by_channel(multiplier), by_channel(-2 * nudge)
-    data.fast_low, data.fast_high = (by_channel(half + nudge + sign * FLOAT32_MARGIN) for sign in (-1, 1))
+    data.scales = kept_address(scales, records.SCALES, kept)
+    data.first = kept_address(form.by_channel(first), np.int32, kept)
+    if stage.table is not None:
+        data.table = kept_address(stage.byte_table, np.uint8, kept)
 
 
 def native_pool(

@@ -50,11 +50,15 @@ typedef struct {
     const int64_t *from, *to;
 } Copy;
 
-/* A sum s becomes ((s + 2^31)*factor + rounding + (s + 2^31 & nudge) >> shift) - offset, without signs and in the last 64
- * and 32 bits, as `hil.npu.arithmetic.exactness` explains. */
+/* How sixteen channels are scaled, as `hil.npu.arithmetic.exactness` explains.
+ *
+ * A sum s becomes ((s + 2^31)*factor + rounding + (s + 2^31 & nudge) >> shift) - offset, without signs and in the last 64
+ * and 32 bits.  In float32 it becomes s*multiplier + low, and nudged if s < 0, rounded to the nearest integer, where that
+ * is the same with high instead of low. */
 typedef struct {
     uint64_t factor[BRICK], rounding[BRICK], shift[BRICK], nudge[BRICK];
     uint32_t offset[BRICK];
+    float multiplier[BRICK], low[BRICK], high[BRICK], nudged[BRICK];
 } Scales;
 
 enum { ANY_OPERANDS, PAIRS_OF_BYTES, DOTS_OF_BYTES };
@@ -63,8 +67,8 @@ enum { ANY_OPERANDS, PAIRS_OF_BYTES, DOTS_OF_BYTES };
  *
  * A window is `runs` pieces of memory at `offsets`; `weights` as `native_packing` orders them.  `operands`: ANY_OPERANDS
  * (`convolution.c`), PAIRS_OF_BYTES (`pairs.h`), or DOTS_OF_BYTES (`vectors.c`).  For bytes: `first`, the 32-bit sums
- * to begin with, of pairs with 2^31 added; `scales` of each sixteen channels; `table`, 256 bytes or null.  If `fast`,
- * float32 scales what it is sure of by `fast_multiplier`, with `fast_low` and `fast_high` added (see `scaled_fast`).
+ * to begin with; `scales` of each sixteen channels, in float32 what that is sure of, if `fast`; `table`, 256 bytes or
+ * null.
  *
  * The order of channels is that of `native_packing.Form`. */
 typedef struct {
@@ -77,7 +81,6 @@ typedef struct {
     const void *weights;
     const int32_t *first;
     const Scales *scales;
-    const float *fast_multiplier, *fast_low, *fast_high, *fast_nudged;
     const uint8_t *table;
 } Convolution;
 

@@ -38,6 +38,7 @@ AVX2 INLINE __m256i four_of(const uint64_t *values) { return _mm256_loadu_si256(
 
 /* Scales eight sums, from number `at` of sixteen on. */
 AVX2 INLINE __m256i scaled_avx2(const Scales *by, int two_sided, __m256i sums, int at) {
+    sums = _mm256_xor_si256(sums, _mm256_set1_epi32(INT32_MIN));
     __m256i odd = _mm256_shuffle_epi32(sums, 0xF5);
     __m256i a = _mm256_add_epi64(_mm256_mul_epu32(sums, four_of(by->factor + at)), four_of(by->rounding + at));
     __m256i b = _mm256_add_epi64(_mm256_mul_epu32(odd, four_of(by->factor + at + 4)), four_of(by->rounding + at + 4));
@@ -50,10 +51,19 @@ AVX2 INLINE __m256i scaled_avx2(const Scales *by, int two_sided, __m256i sums, i
     return _mm256_sub_epi32(_mm256_blend_epi32(a, b, 0xAA), _mm256_loadu_si256((const __m256i *)(by->offset + at)));
 }
 
+/* The same in float32; sets bits of `unsure` where that is not sure. */
+AVX2 INLINE __m256i scaled_fast_avx2(const Scales *by, __m256i sums, int at, __m256i *unsure) {
+    __m256 numbers = _mm256_cvtepi32_ps(sums), multiplier = _mm256_loadu_ps(by->multiplier + at);
+    __m256i low = _mm256_cvtps_epi32(_mm256_fmadd_ps(numbers, multiplier, _mm256_loadu_ps(by->low + at)));
+    __m256i high = _mm256_cvtps_epi32(_mm256_fmadd_ps(numbers, multiplier, _mm256_loadu_ps(by->high + at)));
+    *unsure = _mm256_or_si256(*unsure, _mm256_xor_si256(low, high));
+    return low;
+}
+
 typedef struct {
     __m256i low, high, zero_point;
     const uint8_t *table;
-    int is_signed, two_sided;
+    int is_signed, two_sided, fast;
 } Limits_avx2;
 
 AVX2 INLINE Limits_avx2 limits_avx2(const Convolution *step) {
@@ -65,19 +75,35 @@ AVX2 INLINE Limits_avx2 limits_avx2(const Convolution *step) {
         step->table,
         (int)step->ofm.is_signed,
         (int)step->two_sided,
+        step->fast && !step->two_sided,
     };
 }
 
-AVX2 INLINE __m256i limited_avx2(const Scales *by, const Limits_avx2 *limits, const Sums_avx2 *sums) {
-    __m256i values = _mm256_packs_epi32(scaled_avx2(by, limits->two_sided, (*sums)[0], 0),
-                                        scaled_avx2(by, limits->two_sided, (*sums)[1], 8));
+AVX2 INLINE __m256i limited_avx2(const Limits_avx2 *limits, __m256i values) {
     return _mm256_add_epi16(_mm256_min_epi16(_mm256_max_epi16(values, limits->low), limits->high), limits->zero_point);
+}
+
+/* Scales the sums of two windows, to 16 bits. */
+AVX2 INLINE void scale_two_avx2(const Scales *by, const Limits_avx2 *limits, const Sums_avx2 *sums, __m256i *values) {
+    if (limits->fast) {
+        __m256i unsure = _mm256_setzero_si256();
+        for (int i = 0; i < 2; i++)
+            values[i] = _mm256_packs_epi32(scaled_fast_avx2(by, sums[i][0], 0, &unsure),
+                                           scaled_fast_avx2(by, sums[i][1], 8, &unsure));
+        if (_mm256_testz_si256(unsure, unsure))
+            return;
+    }
+    for (int i = 0; i < 2; i++)
+        values[i] = _mm256_packs_epi32(scaled_avx2(by, limits->two_sided, sums[i][0], 0),
+                                       scaled_avx2(by, limits->two_sided, sums[i][1], 8));
 }
 
 /* Scales the sums of two windows and stores `count` channels of each at `outs` plus `at`. */
 AVX2 INLINE void store_two_avx2(const Scales *by, const Limits_avx2 *limits, const Sums_avx2 *sums, uint8_t *const *outs,
                                 int64_t at, int64_t count) {
-    __m256i first = limited_avx2(by, limits, sums), second = limited_avx2(by, limits, sums + 1);
+    __m256i values[2];
+    scale_two_avx2(by, limits, sums, values);
+    __m256i first = limited_avx2(limits, values[0]), second = limited_avx2(limits, values[1]);
     __m256i bytes = limits->is_signed ? _mm256_packs_epi16(first, second) : _mm256_packus_epi16(first, second);
     bytes = _mm256_permute4x64_epi64(bytes, 0xD8);
     if (count == BRICK && !limits->table) {
@@ -85,9 +111,9 @@ AVX2 INLINE void store_two_avx2(const Scales *by, const Limits_avx2 *limits, con
         _mm_storeu_si128((__m128i *)(outs[1] + at), _mm256_extracti128_si256(bytes, 1));
         return;
     }
-    uint8_t values[2 * BRICK];
-    _mm256_storeu_si256((__m256i *)values, bytes);
-    store_bytes(values, limits->table, outs, at, count);
+    uint8_t parts[2 * BRICK];
+    _mm256_storeu_si256((__m256i *)parts, bytes);
+    store_bytes(parts, limits->table, outs, at, count);
 }
 #else
 static const int8_t channel_of[BRICK] = {0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15};
@@ -109,7 +135,7 @@ INLINE void store_two_plain(const Scales *by, const Limits_plain *limits, const 
     uint8_t values[2 * BRICK];
     for (int i = 0; i < 2 * BRICK; i++) {
         int place = i % BRICK, lane = i / 8 % 2 * 8 + i % 2 * 4 + i % 8 / 2;
-        uint64_t sum = (uint32_t)sums[i / BRICK][place];
+        uint64_t sum = (uint32_t)sums[i / BRICK][place] ^ 0x80000000;
         uint64_t number = sum * by->factor[lane] + by->rounding[lane] + (sum & by->nudge[lane]);
         int64_t value = (int32_t)((uint32_t)(number >> by->shift[lane]) - by->offset[place]);
         values[i - place + channel_of[place]] =

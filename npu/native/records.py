@@ -13,7 +13,13 @@ MAX_REGIONS = 9
 ANY_OPERANDS, PAIRS_OF_BYTES, DOTS_OF_BYTES = range(3)
 """Operands of convolutions."""
 
-SCALES = np.dtype([*((name, "u8", 16) for name in ("factor", "rounding", "shift", "nudge")), ("offset", "u4", 16)])
+SCALES = np.dtype(
+    [
+        *((name, "u8", 16) for name in ("factor", "rounding", "shift", "nudge")),
+        ("offset", "u4", 16),
+        *((name, "f4", 16) for name in ("multiplier", "low", "high", "nudged")),
+    ]
+)
 """How the sums of sixteen channels are scaled."""
 
 COPY, CONVOLUTION, POOL, ELEMENTWISE = range(4)
@@ -66,7 +72,7 @@ class Convolution(ctypes.Structure):
         *_fields(
             "whole zero_point fits_int32 chunk operands flip fill two_sided fast tile_rows tile_samples runs groups "
             "vectors",
-            "offsets weights first scales fast_multiplier fast_low fast_high fast_nudged table",
+            "offsets weights first scales table",
         ),
     ]  # fmt: skip
 

@@ -7,7 +7,6 @@
 #ifdef VNNI
 
 #define AT_ONCE 8 /* windows that a matrix product computes at a time */
-#define DOWN (_MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)
 
 /* Copies bytes, each xor `flip`; may write up to 63 bytes beyond, which are written later or slack. */
 VNNI INLINE void move_vnni(uint8_t *to, const uint8_t *from, int64_t count, int64_t flip) {
@@ -73,10 +72,7 @@ VNNI INLINE __m512i packed(__m512i a, __m512i b, __m512i c, __m512i d, const Lim
     return limits->is_signed ? _mm512_packs_epi16(first, second) : _mm512_packus_epi16(first, second);
 }
 
-/* Scales four vectors in float32; returns 0 if it is not sure of a result, else their bytes.
- *
- * low and high are what is added, less and plus more than the error of float32 (`exactness.fits_float32`): if both
- * round down to the same integer, so does the exact number between them. */
+/* Scales four vectors in float32; returns 0 if it is not sure of a result, else their bytes. */
 VNNI INLINE int scaled_fast(const __m512i *sums, const Fast *const *by, const Limits *limits, __m512i *bytes) {
     __m512i results[4], unsure = _mm512_setzero_si512();
 #pragma GCC unroll 4
@@ -89,8 +85,8 @@ VNNI INLINE int scaled_fast(const __m512i *sums, const Fast *const *by, const Li
             low = _mm512_mask_add_ps(low, negative, low, by[i]->nudged);
             high = _mm512_mask_add_ps(high, negative, high, by[i]->nudged);
         }
-        results[i] = _mm512_cvt_roundps_epi32(low, DOWN);
-        unsure = _mm512_ternarylogic_epi32(unsure, results[i], _mm512_cvt_roundps_epi32(high, DOWN), 0xF6);
+        results[i] = _mm512_cvtps_epi32(low);
+        unsure = _mm512_ternarylogic_epi32(unsure, results[i], _mm512_cvtps_epi32(high), 0xF6);
     }
     if (_mm512_test_epi32_mask(unsure, unsure))
         return 0;
@@ -166,8 +162,9 @@ VNNI INLINE void product(const Convolution *step, const int number, const uint8_
     for (int v = 0; v < number; v++) {
         int64_t c = 16 * (vector + v), left = step->ofm.depth - c;
         __mmask16 mask = left >= 16 ? 0xFFFF : (__mmask16)((1 << left) - 1);
-        Fast fast = {_mm512_loadu_ps(step->fast_multiplier + c), _mm512_loadu_ps(step->fast_low + c),
-                     _mm512_loadu_ps(step->fast_high + c), _mm512_loadu_ps(step->fast_nudged + c)};
+        const Scales *scales = step->scales + vector + v;
+        Fast fast = {_mm512_loadu_ps(scales->multiplier), _mm512_loadu_ps(scales->low), _mm512_loadu_ps(scales->high),
+                     _mm512_loadu_ps(scales->nudged)};
         const Fast *const same[4] = {&fast, &fast, &fast, &fast};
 #pragma GCC unroll 2
         for (int row = 0; row < AT_ONCE; row += 4) {
@@ -370,10 +367,9 @@ VNNI static Channels_vnni channels_vnni(const Convolution *step, int64_t c) {
     channels.channels = least(BRICK, step->ofm.depth - c);
     channels.at = c / BRICK * step->ofm.step_c;
     for (int i = 0; i < 4; i++) {
-        int64_t at = c + 4 * i;
-        channels.first[i] = four_sums(step->first + at);
-        channels.fast[i] = (Fast){four_times(step->fast_multiplier + at), four_times(step->fast_low + at),
-                                  four_times(step->fast_high + at), four_times(step->fast_nudged + at)};
+        channels.first[i] = four_sums(step->first + c + 4 * i);
+        channels.fast[i] = (Fast){four_times(scales->multiplier + 4 * i), four_times(scales->low + 4 * i),
+                                  four_times(scales->high + 4 * i), four_times(scales->nudged + 4 * i)};
         Scaling *by = &channels.by[i];
         by->offset = four_sums(scales->offset + 4 * i);
         for (int odd = 0; odd < 2; odd++) {
