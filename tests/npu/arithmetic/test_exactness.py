@@ -215,6 +215,23 @@ def test_the_bound_of_dot_products(bias, shift, monkeypatch):
     assert (convolved(*case) != 127) == used
 
 
+def test_the_margin_of_float32(way, computing, monkeypatch):
+    """Sums a hair below a half: float32 alone takes some of them for a half, which is rounded up."""
+    operation = convolution(2, np.int8, 0, np.dtype(np.int8))
+
+    def outputs():
+        stages = [
+            stage_of(BYTE, 256, total - 21, (201 << 39) // total, 40, Rounding.NATURAL)
+            for total in range(100_000, 100_100)
+        ]
+        with computing(way):
+            return {convolved(operation, [1, 2], [7, 7], stage) for stage in stages}
+
+    assert outputs() == {100}
+    monkeypatch.setattr(native_steps, "FLOAT32_MARGIN", 0)
+    assert outputs() == ({100} if way == "plain" else {100, 101})  # Plain code scales in int64.
+
+
 def test_the_bound_of_32_bit_sums(way, computing, monkeypatch):
     """Weights of 9 bits are no bytes: their sums, which here exceed 32 bits, are moved to 64."""
     operation = convolution(34_000, np.uint8, 0, np.dtype(np.int8))
