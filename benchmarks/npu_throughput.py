@@ -85,7 +85,8 @@ def numpy_single(path: Path, compiled: bytes, rounds: int) -> Row:
     """Milliseconds of one inference after another with NumPy alone, and in those of the reference kernels."""
     inputs = random_inputs(path, 1)
     alone = npu_runner(compiled, inputs, 1, library.NUMPY)
-    row: Row = measure({"numpy": alone, "reference": interpreter_runner(path, inputs, 1, reference=True)}, 4 * rounds)
+    reference = interpreter_runner(path, inputs, 1, reference=True)
+    row: Row = measure({"numpy": alone, "reference": reference}, 4 * rounds, time.process_time)
     row = {name: seconds * 1e3 for name, seconds in row.items()}
     return row | {"numpy / reference": row["numpy"] / row["reference"]}
 
@@ -96,9 +97,9 @@ def decoding(compiled: bytes, rounds: int) -> Row:
     program = bind(model).program
     layouts = (layout_of(op, program.accelerator) for op in program.operations if isinstance(op, Convolution))
     weights = sum(int(np.prod(layout.shape)) for layout in layouts)
-    native = measure({"native": lambda: [bind(model)]}, rounds)["native"]  # type: ignore[list-item]
+    native = measure({"native": lambda: [bind(model)]}, rounds, time.process_time)["native"]  # type: ignore[list-item]
     with held_to(library.NUMPY):
-        alone = measure({"numpy": lambda: [bind(model)]}, 2)["numpy"]  # type: ignore[list-item]
+        alone = measure({"numpy": lambda: [bind(model)]}, 2, time.process_time)["numpy"]  # type: ignore[list-item]
     per_million = 1e9 / weights
     return {"weights": weights, "ms": native * 1e3, "ms / M": native * per_million, "numpy ms / M": alone * per_million}
 
@@ -114,7 +115,7 @@ def timing(path: Path, compiled: bytes, batch: int, rounds: int) -> Row:
 
     functional = {"decode": lambda: [bind(read_compiled(compiled))]}
     functional["run"] = npu_runner(compiled, random_inputs(path, batch), 1)
-    best = measure({"model": model, **functional}, rounds)
+    best = measure({"model": model, **functional}, rounds, time.process_time)
     share = 100 * best["model"] / (best["decode"] + best["run"])
     return {"operations": len(program.operations), "ms": best["model"] * 1e3, "% of decode and batch": share}
 
