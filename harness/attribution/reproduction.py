@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from hil.core.artifact_manifest import digest
 from hil.harness.attribution.exchange import MadeDeployment
 from hil.harness.attribution.noise import FigureNoise
 from hil.harness.attribution.parts import FIELDS, MODEL, short
 from hil.harness.attribution.selection import DeploymentPair
 from hil.harness.comparison.dependencies import changes, part_of
 from hil.harness.results.records import DeploymentFigures
-from hil.harness.store.store import digest
 
 OF_TARGET = frozenset({"npu_cycles", "npu_latency", "latency"})
 """Figures that are the target's own; the others are the same on all."""

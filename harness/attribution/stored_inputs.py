@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from hil.core.artifact_manifest import digest
 from hil.core.child_process import Say
 from hil.core.errors import BadInputError, GoneError, InfrastructureError
 from hil.harness.attribution.parts import MODEL, VELA, VELA_CONFIG
-from hil.harness.store.store import Store, digest
+from hil.harness.store.store import Store
 from hil.harness.vela.compiler import vela_version
 from hil.harness.vela.other_versions import OtherVela
 

@@ -13,6 +13,7 @@ import importlib.metadata
 import json
 from typing import TYPE_CHECKING
 
+from hil.core.artifact_manifest import digest
 from hil.core.errors import HilError
 from hil.harness.comparison.direction import METRIC, metric_field, output_figure
 from hil.harness.leaves import GIVEN
@@ -21,7 +22,7 @@ from hil.harness.optimize.paths import path_of
 from hil.harness.pipeline import TRAINING, target_module
 from hil.harness.store.code_version import code_version
 from hil.harness.store.source_digest import source_digest, source_versions, train_digest, versions
-from hil.harness.store.store import digest, digest_files
+from hil.harness.store.store import digest_files
 from hil.harness.vela.compiler import vela_version
 
 if TYPE_CHECKING:

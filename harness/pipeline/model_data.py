@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hil.core.arrays import Array
+from hil.core.artifact_manifest import digest
 from hil.harness.data.held_out import held_out
 from hil.harness.data.interface import Interface, interface
 from hil.harness.data.loaded import joined
@@ -24,7 +25,7 @@ from hil.harness.pipeline.recipe_inputs import files_digest, metric_settings, ne
 from hil.harness.pipeline.step_process import is_of_file
 from hil.harness.store.code_version import code_version
 from hil.harness.store.source_digest import NOT_LOADED, source_digest, source_versions, versions
-from hil.harness.store.store import ArtifactRecipe, Origin, digest, digest_files
+from hil.harness.store.store import ArtifactRecipe, Origin, digest_files
 from hil.targets.execution.signature import Signature, quantize_samples, read_signature
 
 

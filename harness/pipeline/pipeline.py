@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hil.core.arrays import Array
+from hil.core.artifact_manifest import digest
 from hil.core.errors import BadInputError, OptimizeError
 from hil.harness.data.array_digest import digest_array
 from hil.harness.data.samples import Samples
@@ -30,7 +31,7 @@ from hil.harness.store.source_digest import (
     source_versions,
     versions,
 )
-from hil.harness.store.store import UNKNOWN, Artifact, ArtifactRecipe, Origin, digest
+from hil.harness.store.store import UNKNOWN, Artifact, ArtifactRecipe, Origin
 from hil.harness.vela.compiler import Compiled, compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.harness.work_titles import run_title

@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from hil.core.artifact_manifest import digest
 from hil.harness.store.imports import is_own
-from hil.harness.store.store import digest
 
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), enum.Enum, Path, np.generic, np.dtype)
 _PROCESS = uuid.uuid4().hex

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from hil.core.artifact_manifest import digest
 from hil.harness.store.module_source import module_source
-from hil.harness.store.store import digest
 
 WITHOUT_EFFECT = frozenset(
     {

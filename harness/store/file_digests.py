@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from hil.core.artifact_manifest import digest
 from hil.core.file_digest import FileState
-from hil.harness.store.store import digest, digest_files
+from hil.harness.store.store import digest_files
 
 _FOLDER = "file_digests"
 

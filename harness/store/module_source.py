@@ -22,9 +22,9 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
+from hil.core.artifact_manifest import digest
 from hil.harness.store import imports, syntax
 from hil.harness.store.imports import imported
-from hil.harness.store.store import digest
 from hil.harness.store.syntax import parse, text
 
 _NAMES_MODULE = re.compile(r"value='(\w+(?:\.\w+)+)(?::\w+)?'")

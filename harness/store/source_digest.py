@@ -28,10 +28,10 @@ from typing import Any
 
 import numpy as np
 
+from hil.core.artifact_manifest import digest
 from hil.harness.model import Model
 from hil.harness.store.carried_values import carried, text_of
 from hil.harness.store.imports import is_own, libraries, own_files
-from hil.harness.store.store import digest
 from hil.harness.store.syntax import parse, text
 
 SETTINGS = frozenset({"name", "recipe", "budget", "gates", "metric", "weights", "tflite", "techniques"})

@@ -17,15 +17,12 @@ folder appears by one rename when it is complete, so an interrupted run leaves e
 per key keeps two processes from making the same artifact twice.  Files are hashed again when an artifact is found,
 once in each process and after every change: a damaged artifact is made again, never used.
 
-    <root>/<step>/<key>/manifest.json   recipe, origin, files with SHA-256 and size, time of making; sealed
-    <root>/<step>/<key>/<files>
+`hil.core.artifact_manifest` describes the folders.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import os
 import shutil
 import stat
@@ -40,12 +37,12 @@ from typing import Any
 import platformdirs
 from filelock import FileLock, Timeout
 
+from hil.core.artifact_manifest import MANIFEST, UNFINISHED, digest, key_of, read_manifest, write_manifest
 from hil.core.errors import BadInputError, HilError, InfrastructureError
 from hil.core.file_digest import sha256_once
 from hil.core.machine_limits import machine_error
 
 _OTHER_HINT = "name another with --store or HIL_STORE"
-MANIFEST = "manifest.json"
 WAIT_S = 10.0
 """Seconds between two calls of `waits` while another process makes an artifact."""
 
@@ -55,17 +52,9 @@ def default_root() -> Path:
     return Path(os.environ.get("HIL_STORE") or platformdirs.user_cache_path("ethosu-hil") / "store")
 
 
-def digest(data: bytes) -> str:
-    """Returns the SHA-256 of `data` as hexadecimal text."""
-    return hashlib.sha256(data).hexdigest()
-
-
 def digest_files(paths: Sequence[Path]) -> str:
     """Hashes the names and contents of files, in the order given."""
-    total = hashlib.sha256()
-    for path in paths:
-        total.update(os.fsencode(f"{path.name}:{sha256_once(path)}\n"))
-    return total.hexdigest()
+    return digest(b"".join(os.fsencode(f"{path.name}:{sha256_once(path)}\n") for path in paths))
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ class ArtifactRecipe:
 
     @property
     def key(self) -> str:
-        return digest(json.dumps(self.as_json(), sort_keys=True).encode())[:40]
+        return key_of(self.as_json())
 
 
 @dataclass(frozen=True)
@@ -211,7 +200,7 @@ class Store:
         if found := self.find(recipe):
             return found
         folder = self._folder(recipe)
-        work = self.root / "unfinished" / recipe.key
+        work = self.root / UNFINISHED / recipe.key
         with self._locked(recipe.key, waits):
             if found := self.find(recipe):
                 return found
@@ -223,31 +212,31 @@ class Store:
                 start = time.monotonic()
                 note = self._built(build, work)
                 with self._writing():
-                    _write_manifest(work, recipe, origin, note, time.monotonic() - start)
+                    write_manifest(work, recipe.as_json(), asdict(origin), note, time.monotonic() - start)
                     folder.parent.mkdir(parents=True, exist_ok=True)
                     work.rename(folder)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
-        return Artifact(folder, _read_manifest(folder), anew=True)
+        return Artifact(folder, read_manifest(folder), anew=True)
 
     def artifacts(self) -> Iterator[Artifact]:
         """Iterates over all artifacts, in no particular order."""
         for manifest in self.root.glob(f"*/*/{MANIFEST}"):
-            if manifest.parent.parent.name != "unfinished" and (artifact := self._load(manifest.parent)):
+            if manifest.parent.parent.name != UNFINISHED and (artifact := self._load(manifest.parent)):
                 yield artifact
 
     def remove(self, artifact: Artifact) -> None:
         """Removes one artifact atomically; a run that needs it makes it again."""
         self._make_folders()
         with self._writing(), self._lock(artifact.key):
-            doomed = self.root / "unfinished" / artifact.key
+            doomed = self.root / UNFINISHED / artifact.key
             with suppress(FileNotFoundError):
                 artifact.folder.rename(doomed)
             shutil.rmtree(doomed, ignore_errors=True)
 
     def tidy(self) -> None:
         """Removes unfinished artifacts of killed runs, not those that a running process is making."""
-        for work in (self.root / "unfinished").glob("*"):
+        for work in (self.root / UNFINISHED).glob("*"):
             lock = self._lock(work.name)
             try:
                 with lock.acquire(timeout=0):
@@ -269,7 +258,7 @@ class Store:
 
     def _make_folders(self) -> None:
         with self._writing():
-            (self.root / "unfinished").mkdir(parents=True, exist_ok=True)
+            (self.root / UNFINISHED).mkdir(parents=True, exist_ok=True)
             (self.root / "locks").mkdir(exist_ok=True)
 
     def _built(self, build: Callable[[Path], Mapping[str, Any] | None], work: Path) -> Mapping[str, Any]:
@@ -308,36 +297,6 @@ class Store:
     @staticmethod
     def _load(folder: Path) -> Artifact | None:
         try:
-            return Artifact(folder, _read_manifest(folder))
+            return Artifact(folder, read_manifest(folder))
         except (OSError, ValueError, KeyError, TypeError):
             return None
-
-
-def _write_manifest(
-    work: Path, recipe: ArtifactRecipe, origin: Origin, note: Mapping[str, Any], seconds: float
-) -> None:
-    files = {}
-    for path in sorted(p for p in work.rglob("*") if p.is_file()):
-        data = path.read_bytes()
-        files[path.relative_to(work).as_posix()] = {"sha256": digest(data), "size": len(data)}
-    manifest = {
-        "recipe": recipe.as_json(),
-        "origin": asdict(origin),
-        "files": files,
-        "note": dict(note),
-        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 3),
-    }
-    (work / MANIFEST).write_text(json.dumps({"sha256": _seal(manifest), "artifact": manifest}, indent=1))
-
-
-def _seal(manifest: Mapping[str, Any]) -> str:
-    return digest(json.dumps(manifest, sort_keys=True).encode())
-
-
-def _read_manifest(folder: Path) -> Mapping[str, Any]:
-    sealed = json.loads((folder / MANIFEST).read_text())
-    manifest: Mapping[str, Any] = sealed["artifact"]
-    if sealed["sha256"] != _seal(manifest):
-        raise ValueError(f"{folder / MANIFEST} was changed")
-    return manifest

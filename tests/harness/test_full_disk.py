@@ -21,7 +21,8 @@ from pathlib import Path
 from hil.core.errors import InfrastructureError
 from hil.harness.model import load_model_file
 from hil.harness.pipeline import Pipeline
-from hil.harness.store.store import MANIFEST, Store
+from hil.core.artifact_manifest import MANIFEST
+from hil.harness.store.store import Store
 from hil.harness.vela.settings import VelaSettings
 
 model = load_model_file("models/blobs.py")

@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.core import file_digest
+from hil.core.artifact_manifest import MANIFEST, digest
 from hil.core.errors import BadInputError, InfrastructureError
-from hil.harness.store.store import MANIFEST, ArtifactRecipe, Store, digest
+from hil.harness.store.store import ArtifactRecipe, Store
 
 RECIPE = ArtifactRecipe("step", {"model": "abc"}, {"epochs": 2}, "code", {"numpy": "2"})
 
