@@ -133,7 +133,7 @@ def _write_outputs(signature: Signature, path: Path, result: Run) -> None:
 def _record(
     target: str, signature: Signature, result: Run, data: bytes, settings: VelaSettings, *, compiled_here: bool
 ) -> dict[str, Any]:
-    from hil.harness.store.store import digest
+    from hil.core.artifact_manifest import digest
     from hil.harness.vela.compiler import vela_version
 
     outputs = [
