@@ -157,6 +157,15 @@ class Program:
             self._schedule = Schedule.of([(operation, step) for operation, step in pairs if step is not None])
         self._schedule.run(views, batch, threads)
 
+    def last_steps(self) -> list[tuple[Operation, Step]]:
+        """Returns each operation that is not a wait with its step, prepared for the constants of the last run."""
+        pairs = zip(self.operations, self._steps, strict=True)
+        return [
+            (operation, self._cache.get(operation.word_offset, (b"", step))[1])
+            for operation, step in pairs
+            if step is not None
+        ]
+
     def _step(self, operation: Operation, known: KnownMemory, read_late: list[tuple[int, int, int]]) -> Step | None:
         """Makes the step of `operation`, None for a wait.
 

@@ -3,28 +3,23 @@
     found = loaded()                       # None: there was no compiler when the package was built
     found.run(steps, stretches, memory, 0, batch)
 
-It is a shared library, built from the C files beside this module with the wheel, for any CPU; at run time it uses
-AVX-512 VNNI or AVX2 where the CPU has them.  Without it NumPy computes everything, with the same results.  A library
-that was built from other sources than those beside it is not used.
+`code` finds the library.  Without it NumPy computes everything, with the same results.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import importlib.machinery
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hil.core.arrays import Array
-from hil.npu.native.records import MAX_REGIONS, Step, Stretch
+from hil.npu.native.code import MAX_REGIONS, open_code
+from hil.npu.native.records import Step, Stretch
 
-FOLDER = Path(__file__).parent
 NUMPY, PLAIN, AVX2, VNNI = range(-1, 3)
 """Levels of instructions, from no compiled code at all."""
 
@@ -33,12 +28,6 @@ PADDING = 8
 
 _SYMBOLS = (1 << 16) + 1
 _TOO_SMALL = -2
-
-
-def source_version() -> int:
-    """A number that changes with the C files, as `setup.py` compiles it into the library."""
-    sources = sorted([*FOLDER.glob("*.c"), *FOLDER.glob("*.h")])
-    return int.from_bytes(hashlib.sha256(b"".join(path.read_bytes() for path in sources)).digest()[:7], "little")
 
 
 @dataclass(frozen=True)
@@ -116,26 +105,11 @@ def hold(highest: int) -> int:
 
 @lru_cache
 def _open() -> ctypes.CDLL | None:
-    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
-        path = FOLDER / f"_steps{suffix}"
-        if not path.exists():
-            continue
-        code = ctypes.CDLL(str(path))
-        if ctypes.c_int64.in_dll(code, "source_version").value == source_version():
-            return _typed(code)
-    return None
-
-
-def _typed(code: ctypes.CDLL) -> ctypes.CDLL:
     from hil.npu.native.logistic import LOGISTIC
 
-    number, pointer = ctypes.c_int64, ctypes.c_void_p
-    for function in (code.best_level, code.run_steps, code.decode_weights, code.order_weights):
-        function.restype = number
-    code.run_steps.argtypes = [pointer, pointer, number, pointer, pointer, number, number, number]
-    code.decode_weights.argtypes = [ctypes.c_char_p, number, number, pointer, number, pointer]
-    code.order_weights.argtypes = [pointer, pointer, pointer]
-    code.set_logistic(ctypes.c_void_p(LOGISTIC.ctypes.data))
+    code = open_code()
+    if code is not None:
+        code.set_logistic(ctypes.c_void_p(LOGISTIC.ctypes.data))
     return code
 
 

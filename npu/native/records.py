@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-MAX_REGIONS = 9
-
 ANY_OPERANDS, PAIRS_OF_BYTES, DOTS_OF_BYTES = range(3)
 """Operands of convolutions."""
 

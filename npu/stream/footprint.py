@@ -81,6 +81,15 @@ def accesses(operation: Operation) -> Iterator[tuple[int, int, int]]:
             yield operation.destination_region, end, end + operation.length
 
 
+def written(operation: Operation) -> Iterator[tuple[int, int, int]]:
+    """Yields (region, first byte, byte after the last) of every range that `operation` writes."""
+    if isinstance(operation, BlockOperation):
+        yield (operation.ofm.region, *operation.ofm.extent())
+    elif isinstance(operation, Dma):
+        for start in operation.destinations:
+            yield operation.destination_region, start, start + operation.length
+
+
 def requirements(operations: Sequence[Operation]) -> dict[int, Requirement]:
     """Minimum size of each region for all `operations` together."""
     required: dict[int, Requirement] = {}

@@ -10,7 +10,7 @@ import numpy as np
 
 from hil.core.errors import StreamError
 from hil.npu.arithmetic import native_packing
-from hil.npu.native import library, records
+from hil.npu.native import code, library, records
 from hil.npu.program import decode
 from hil.npu.stream.operations import Elementwise
 from tests.support.fuzzing.geometry import ARENA, U55, draw
@@ -91,11 +91,11 @@ def is_elementwise(program):
 
 
 def test_a_library_of_other_sources_is_not_used(monkeypatch):
-    assert library._open.__wrapped__() is not None
-    monkeypatch.setattr(library, "source_version", lambda: 0)
-    assert library._open.__wrapped__() is None
+    assert code.open_code.__wrapped__() is not None
+    monkeypatch.setattr(code, "source_version", lambda: 0)
+    assert code.open_code.__wrapped__() is None
 
 
 def test_without_a_compiler_numpy_computes(tmp_path, monkeypatch):
-    monkeypatch.setattr(library, "FOLDER", tmp_path)
-    assert library._open.__wrapped__() is None
+    monkeypatch.setattr(code, "FOLDER", tmp_path)
+    assert code.open_code.__wrapped__() is None
