@@ -20,7 +20,7 @@ SHRAM banks, cores) and `weight_compressor.py` (`core_deinterleave`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hil.core.errors import BadInputError, StreamError
 
@@ -39,8 +39,7 @@ _U55, _U65 = 0, 1
 _FAMILIES = {_U55: "ethos-u55", _U65: "ethos-u65"}
 
 
-@dataclass(frozen=True)
-class ConfigRegister:
+class ConfigRegister(NamedTuple):
     """Fields of the register CONFIG: the product's number, MACs a cycle, and KiB of SHRAM of all cores."""
 
     product: int
@@ -63,8 +62,7 @@ class ConfigRegister:
         return f"{_FAMILIES.get(self.product, f'product {self.product}')}-{self.macs}"
 
 
-@dataclass(frozen=True)
-class Accelerator:
+class Accelerator(NamedTuple):
     """One Ethos-U configuration.
 
     `ofm_ublock` is (height, width, depth) of the OFM micro-block, `ifm_ublock_depth` the IFM channels read at a time,

@@ -11,7 +11,6 @@ the U65.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from enum import IntEnum
 
 from hil.core.errors import BadInputError
@@ -125,6 +124,8 @@ def find_event(text: str) -> int:
     try:
         number = int(text, 0)
     except ValueError:
+        from difflib import get_close_matches
+
         near = get_close_matches(text.upper(), PmuEvent.__members__)
         hint = f"did you mean {near[0]}?" if near else "such as MAC_ACTIVE, or a number"
         raise BadInputError(f"no PMU event is called {text!r}", hint=hint) from None

@@ -9,14 +9,13 @@ A firmware sees a number in any case.  Who shows that number leaves it out if it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from hil.npu.pmu_events import event_title
 
 
-@dataclass(frozen=True)
-class PmuRecord:
+class PmuRecord(NamedTuple):
     """Events by number: those that a counter was set to and the model does not know, and those that overflowed one.
 
     `counts` are all modelled events of all jobs while the PMU was enabled, whether a counter was set to them or not.
@@ -24,7 +23,7 @@ class PmuRecord:
 
     not_modelled: frozenset[int] = frozenset()
     overflowed: frozenset[int] = frozenset()
-    counts: Mapping[int, int] = field(default_factory=dict)
+    counts: Mapping[int, int] = MappingProxyType({})
 
     def with_job(self, counts: Mapping[int, int], selected: Iterable[int], overflowed: Iterable[int]) -> PmuRecord:
         """This record after one more job, whose counters were set to `selected`."""

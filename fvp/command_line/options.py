@@ -10,14 +10,13 @@ Source: Arm's "Fast Models Fixed Virtual Platforms Reference Guide".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 CPU_HZ = 32_000_000
 """Clock of the CPU on the MPS3 board, by which --cyclelimit is a time: nobody counts instructions here."""
 
 
-@dataclass(frozen=True)
-class FvpOption:
+class FvpOption(NamedTuple):
     """One option: its spellings, the value it takes (empty: none), what it is for.
 
     `ignored` is why it changes nothing here, `refused` why it cannot be had; both empty for one that works.

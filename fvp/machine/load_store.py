@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hil.core.errors import FaultError
 from hil.fvp.machine.gdb import PC
@@ -43,11 +42,10 @@ _MULTIPLE = {"ldm": 1, "ldmdb": -1, "stm": 1, "stmdb": -1, "pop": 1, "push": -1}
 """Direction of each multiple transfer: upwards from the base, or below it."""
 
 
-@dataclass(frozen=True)
-class LoadStore:
+class LoadStore(NamedTuple):
     """One load or store.
 
-    It moves `registers`, `width` bytes each, one after the other from `base + (index << shift) + displacement`;
+    It moves `registers`, `width` bytes each, one after the other from `base + (offset << shift) + displacement`;
     `writeback` is what is added to the base afterwards (None: nothing).  `size` is the instruction's own, in bytes.
     """
 
@@ -57,7 +55,7 @@ class LoadStore:
     width: int
     signed: bool
     base: int
-    index: int | None = None
+    offset: int | None = None
     shift: int = 0
     displacement: int = 0
     writeback: int | None = None
@@ -65,8 +63,8 @@ class LoadStore:
     def address(self, registers: Sequence[int]) -> int:
         """Address of the access, given r0 to r15 as they were before it."""
         base = registers[self.base] if self.base != PC else (registers[PC] + 4) & ~3
-        index = 0 if self.index is None else registers[self.index] << self.shift
-        return (base + index + self.displacement) & 0xFFFF_FFFF
+        offset = 0 if self.offset is None else registers[self.offset] << self.shift
+        return (base + offset + self.displacement) & 0xFFFF_FFFF
 
     def loaded(self, raw: int) -> int:
         """The register's value for the `width` bytes `raw`: extended by sign or zero to 32 bits."""
