@@ -9,11 +9,14 @@ standard output holds what the UART sent.
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 
-if __name__ == "__main__" and sys.platform == "linux":  # Python may lose a SIGINT that comes while it imports.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+if __name__ == "__main__":
+    if sys.platform == "linux":  # Python may lose a SIGINT that comes while it imports.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    gc.disable()  # Imports make much and throw nothing away.
 
 import contextlib
 import os
@@ -114,6 +117,9 @@ def _simulate(line: contract.CommandLine) -> int:
         from hil.fvp.machine.time_limits import End  # These while QEMU starts.
 
         machine = stack.enter_context(Machine(line, qemu))
+        if machine.spoiled:
+            machine = stack.enter_context(Machine(line, stack.enter_context(start(line)), finds=False))
+        gc.enable()
         end = machine.run()
         limits = {
             End.TIME_LIMIT: contract.LIMIT_REACHED,

@@ -26,8 +26,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from hil.core.errors import StreamError
 from hil.npu.accelerator import ID_WORD, Accelerator
@@ -67,7 +66,7 @@ _STORED = frozenset(
 )  # fmt: skip
 """Offsets of the registers that read the value last written."""
 
-_WIRING = ("accelerator", "_id_word", "_run", "_irq")
+_WIRING = ("accelerator", "_id_word", "_run", "_irq", "fault")
 """Attributes of `Registers` that `state` leaves out."""
 
 
@@ -88,8 +87,7 @@ class Events(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class NpuJob:
+class NpuJob(NamedTuple):
     """One run of the NPU: the stream's address and size in bytes, the regions' base addresses, and REGIONCFG.
 
     REGIONCFG has two bits per region, which select the memory attributes of its accesses: 0 and 1 use AXI port 0, 2 and
@@ -147,12 +145,16 @@ class Registers:
         self._write_word(aligned, unwritten | (value << shift & mask))
 
     def state(self) -> dict[str, Any]:
-        """Returns a copy of everything that a driver can change, for `restore`."""
-        return {name: copy.copy(value) for name, value in vars(self).items() if name not in _WIRING}
+        """Returns a copy of everything that a driver can change, for `restore`, as plain values for JSON."""
+        plain = {name: copy.copy(value) for name, value in vars(self).items() if name not in _WIRING}
+        return plain | {"_words": [*self._words.items()], "pmu_record": self.pmu_record.as_json()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Restores a `state`, without calling `irq`."""
-        vars(self).update({name: copy.copy(value) for name, value in state.items()})
+        """Restores a `state`, of an NPU without a fault, and does not call `irq`."""
+        found = {name: copy.copy(value) for name, value in state.items()}
+        found |= {"_words": dict(state["_words"]), "pmu_record": PmuRecord.from_json(state["pmu_record"])}
+        vars(self).update(found)
+        self.fault = None
 
     def _reset(self) -> None:
         self._words: dict[int, int] = {}

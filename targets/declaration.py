@@ -61,7 +61,8 @@ class Declaration:
     the user does not say.  `latency` is the best trust that a latency of it can have, None if it has no latency.
     `cpu_kernels`: operators that the NPU does not take run on kernels of its own, which `hil diff` looks at one by one.
     `reports_arena`: it reports how much of its arena a model used.  `prints_outputs`: it may print real numbers as text
-    instead of tensors.
+    instead of tensors.  `store` names the field of `options` that gets the folder of the store of artifacts, where the
+    target keeps what makes later runs faster and changes no result; empty if it keeps nothing.
     """
 
     name: str
@@ -75,3 +76,4 @@ class Declaration:
     cpu_kernels: bool = False
     reports_arena: bool = False
     prints_outputs: bool = False
+    store: str = ""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
@@ -158,8 +158,13 @@ def create(name: str, **options: Any) -> Target:
     return make(declared, given)
 
 
-def make(declared: Declaration, options: Any) -> Target:
-    """The target of a declaration, with a value of its options.  Raises `BadInputError` as its constructor does."""
+def make(declared: Declaration, options: Any, store: Path | None = None) -> Target:
+    """The target of a declaration, with a value of its options.  Raises `BadInputError` as its constructor does.
+
+    `store` is the folder of the store of artifacts, for a target that keeps something there.
+    """
+    if store is not None and declared.store:
+        options = replace(options, **{declared.store: store})
     module, _, attribute = declared.implementation.partition(":")
     return cast("Callable[[Any], Target]", getattr(import_module(module), attribute))(options)
 

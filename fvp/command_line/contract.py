@@ -19,14 +19,17 @@ Sources: Arm's "Fast Models Fixed Virtual Platforms Reference Guide" (options), 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from hil.core.errors import BadInputError
-from hil.core.npu_config import NpuConfig
 from hil.fvp.command_line.options import OPTIONS, FvpOption
 from hil.fvp.command_line.parameters import MACS, PARAMETERS, Value, quote, unquote
+
+if TYPE_CHECKING:
+    from hil.core.npu_config import NpuConfig
 
 EXIT_OK, EXIT_USAGE, EXIT_FAILED = 0, 2, 3
 """Exit codes of the open executable.  1 is Python's own for an error that nobody caught, and never meant."""
@@ -50,16 +53,14 @@ STDOUT = "-"
 _BY_NAME = {name: option for option in OPTIONS for name in option.names}
 
 
-@dataclass(frozen=True)
-class DataFile:
+class DataFile(NamedTuple):
     """Bytes of `file` that memory holds at `address` when the CPU starts."""
 
     file: Path
     address: int
 
 
-@dataclass(frozen=True)
-class Dump:
+class Dump(NamedTuple):
     """`size` bytes of memory from `address`, saved to `file` when the run ends."""
 
     file: Path
@@ -67,8 +68,7 @@ class Dump:
     size: int
 
 
-@dataclass(frozen=True)
-class CommandLine:
+class CommandLine(NamedTuple):
     """A parsed command line.
 
     `timelimit` and `simlimit` are seconds, `cyclelimit` cycles, None for no limit; `ignored` names the options that
@@ -76,7 +76,7 @@ class CommandLine:
     """
 
     application: Path | None = None
-    parameters: dict[str, Value] = field(default_factory=dict)
+    parameters: Mapping[str, Value] = MappingProxyType({})
     data: tuple[DataFile, ...] = ()
     dumps: tuple[Dump, ...] = ()
     timelimit: float | None = None
@@ -115,6 +115,8 @@ class CommandLine:
 
     def npu_config(self, config_text: str = "") -> NpuConfig:
         """The NPU and memories that cycles assume; raises `BadInputError` for what does not fit the NPU."""
+        from hil.core.npu_config import NpuConfig  # Most command lines name no memories.
+
         names = self.text("open.memory_mode"), self.text("open.system_config")
         return NpuConfig(f"{self.npu}-{self.macs}", *names, config_text)
 
@@ -195,7 +197,8 @@ def _check_npu(line: CommandLine) -> None:
         *first, last = map(str, sorted(MACS[line.npu]))
         name = line.npu.title().replace("-u", "-U")
         raise BadInputError(f"ethosu.num_macs={line.macs} is no {name}", hint=f"it has {', '.join(first)} or {last}")
-    line.npu_config()  # its system configuration fits it
+    if line.text("open.memory_mode") or line.text("open.system_config"):
+        line.npu_config()  # They fit it.
 
 
 def _parameter(text: str) -> tuple[str, Value]:

@@ -15,7 +15,7 @@ Names and defaults are from public command lines (MLEK, TFLM, TVM, MLonMCU, Exec
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hil.core.errors import BadInputError
 
@@ -28,8 +28,7 @@ MACS = {"ethos-u55": (128, 32, 64, 256), "ethos-u65": (256, 512)}
 Value = bool | int | str
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter: its type is that of `default`; `ignored` is why it has no effect here, empty if it has one."""
 
     name: str
@@ -113,8 +112,13 @@ def _honoured() -> list[Parameter]:
         Parameter("open.memory_mode", "", "memory mode to read with it; ports are as the driver sets them"),
         Parameter("open.samples", 1, "number of samples whose inputs the --data at open.samples_address holds"),
         Parameter("open.samples_address", 0, "where the firmware has its inputs"),
+        Parameter("open.store", "", "store of artifacts with states of booted machines; needs open.samples_address"),
         Parameter("open.vela_config", "", "Vela configuration file to look both up in; empty is Vela's own"),
-        Parameter("open.pmu_file", "", "file that gets what the PMU's counters do not show, as JSON, by sample"),
+        Parameter(
+            "open.pmu_file",
+            "",
+            "file that gets what the PMU's counters do not show, and restored: true without a boot; JSON, by sample",
+        ),
         Parameter(f"{semihosting}enable", False, "serve semihosting"),
         Parameter(f"{semihosting}cmd_line", "", "command line that semihosting gives to the firmware"),
         Parameter(f"{semihosting}cwd", "", "folder whose files semihosting may open; empty is none"),

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hil.core import lifeline
@@ -69,12 +69,11 @@ def stage(line: contract.CommandLine) -> tuple[contract.CommandLine, Staged]:
             parameters[name] = str(staged.get(Path(str(parameters[name])), _MOST_TEXT))
     if parameters.get(_FOLDER):
         parameters[_FOLDER] = SCRATCH
-    inside = replace(
-        line,
+    inside = line._replace(
         application=staged.put(line.application) if line.application else None,
         parameters=parameters,
-        data=tuple(replace(data, file=staged.put(data.file)) for data in line.data),
-        dumps=tuple(replace(dump, file=staged.get(dump.file, dump.size * _samples(line))) for dump in line.dumps),
+        data=tuple(data._replace(file=staged.put(data.file)) for data in line.data),
+        dumps=tuple(dump._replace(file=staged.get(dump.file, dump.size * _samples(line))) for dump in line.dumps),
         output=staged.get(line.output, _MOST_TEXT) if line.output else None,
     )
     return inside, staged

@@ -8,8 +8,8 @@ process: model, inputs and outputs are anonymous files that it inherits, its UAR
 Runs in parallel threads do not meet.
 
 Of several samples, the open executable boots for the first one only.  The others start from the state in which the
-firmware first looked at its inputs: what came before cannot depend on them.  Such an inference says that it was
-`restored`; it gives what a boot would give, bit for bit.
+firmware first looked at its inputs: what came before cannot depend on them.  With a store, that state is kept for later
+runs.  Such an inference says that it was `restored`; it gives what a boot would give, bit for bit.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ def run_inference(
     npu: NpuConfig | None = None,
     firmware: Firmware | None = None,
     parameters: Mapping[str, Value] | None = None,
+    store: Path | None = None,
     stop: threading.Event | None = None,
 ) -> Inference:
     """Runs `model` (an int8 TFLite file, Vela's output, or a `.pte`) once; gives `output_sizes` bytes of each output.
@@ -86,7 +87,7 @@ def run_inference(
     """
     return run_inferences(
         model, [inputs], output_sizes, macs=macs, time_limit_s=time_limit_s, engine=engine, npu=npu,
-        firmware=firmware, parameters=parameters, stop=stop,
+        firmware=firmware, parameters=parameters, store=store, stop=stop,
     )[0]  # fmt: skip
 
 
@@ -101,6 +102,7 @@ def run_inferences(
     npu: NpuConfig | None = None,
     firmware: Firmware | None = None,
     parameters: Mapping[str, Value] | None = None,
+    store: Path | None = None,
     stop: threading.Event | None = None,
     finished: Callable[[int], None] | None = None,
 ) -> list[Inference]:
@@ -110,7 +112,8 @@ def run_inferences(
     or waits; `finished` is called with how many are done.  `engine` is a name, or the result of `engine.find`; `npu`
     has the memories that the open one's modelled cycles assume (None: the usual ones of the family).  `parameters` are
     the user's, set after those set here; with `ethosu.extra_args=--fast` among them the cycles are `untrusted`.
-    Another thread ends the run by setting `stop`.
+    In `store`, a store of artifacts, the open one keeps the state in which the firmware first looks at its inputs, for
+    later runs with the same model and settings.  Another thread ends the run by setting `stop`.
 
     Raises `BadInputError` for a model that this machine or its firmware cannot run (compiled for other MACs, too
     large, an operator the firmware lacks, a damaged command stream), `UnavailableError` if something is not installed,
@@ -124,7 +127,9 @@ def run_inferences(
     program = find(engine, npu=firmware.npu) if isinstance(engine, str) else engine
     if program.modelled and isinstance(compiled, CompiledModel):
         admission.check_streams(compiled)
-    together = len(samples) if can_restore(program, parameters) and sum(sizes) > 0 else 1
+    restores = can_restore(program, parameters) and sum(sizes) > 0
+    together = len(samples) if restores else 1
+    kept_in = store if restores and not program.elsewhere else None
     made: list[Inference] = []
     for first in range(0, len(samples), together):
         given = [model, b"".join(map(b"".join, samples[first : first + together])), b"", b""]
@@ -133,9 +138,9 @@ def run_inferences(
         with contextlib.ExitStack() as stack:
             files = [stack.enter_context(anonymous(data)) for data in given]
             paths = [path_of(file) for file in files]
-            line = _command_line(firmware, program, macs, npu, paths, sum(output_sizes), together)
+            line = _command_line(firmware, program, macs, npu, paths, sum(output_sizes), together, kept_in)
             limit = time_limit_s if program.elsewhere else None  # others are judged by their progress
-            line = replace(line, parameters={**line.parameters, **(parameters or {})}, timelimit=limit)
+            line = line._replace(parameters={**line.parameters, **(parameters or {})}, timelimit=limit)
             descriptors = [file.fileno() for file in files]
             try:
                 logs = launch(
@@ -147,12 +152,13 @@ def run_inferences(
                     raise _incomplete(told, firmware, compiled, error.log) from error
                 raise
             output, recorded = (_content(file) for file in files[2:4])
-        records = _pmu_records(recorded, logs) if program.modelled else [None] * len(logs)
+        records = _sample_records(recorded, logs) if program.modelled else [(None, False)] * len(logs)
         for number, uart in enumerate(logs):
             piece = output[number * sum(output_sizes) : (number + 1) * sum(output_sizes)]
             result = _result(uart, piece, output_sizes, program, firmware, compiled)
             untrusted = _UNTRUSTED_FAST if _is_fast(line) else ""
-            made.append(replace(result, untrusted=untrusted, restored=number > 0, pmu=records[number]))
+            pmu, restored = records[number]
+            made.append(replace(result, untrusted=untrusted, restored=restored, pmu=pmu))
         if len(logs) != together:  # Why, is most often told by the last of them, and was raised.
             raise ProtocolError(f"the FVP ran {len(logs)} samples of {together}", log=logs[-1])
         if finished:
@@ -182,6 +188,7 @@ def _command_line(
     files: Sequence[Path],
     output_bytes: int,
     samples: int,
+    store: Path | None,
 ) -> contract.CommandLine:
     """The command line of an inference.
 
@@ -202,8 +209,10 @@ def _command_line(
         if npu.config_text:
             parameters["open.vela_config"] = str(files[4])
     layout = firmware.layout
-    if samples > 1:
+    if samples > 1 or store is not None:
         parameters |= {"open.samples": samples, "open.samples_address": layout.inputs.address}
+    if store is not None:
+        parameters["open.store"] = str(store.absolute())
     return contract.CommandLine(
         application=firmware.path,
         parameters=parameters,
@@ -292,10 +301,13 @@ def _content(file: IO[bytes]) -> bytes:
     return file.read()
 
 
-def _pmu_records(data: bytes, logs: Sequence[str]) -> list[PmuRecord]:
-    """The record of each sample, as the open FVP wrote them; raises `ProtocolError` for anything else."""
+def _sample_records(data: bytes, logs: Sequence[str]) -> list[tuple[PmuRecord, bool]]:
+    """The PMU's record of each sample, and True for one that the board did not boot for, as the open FVP wrote them.
+
+    Raises `ProtocolError` for anything else.
+    """
     try:
-        records = [PmuRecord.from_json(found) for found in json.loads(data)]
+        records = [(PmuRecord.from_json(found), bool(found["restored"])) for found in json.loads(data)]
         if len(records) < len(logs):
             raise ValueError(f"{len(records)} of {len(logs)} samples")
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -3,7 +3,7 @@
     memory = GuestMemory(ddr, qtest)
     memory.read(0x93000000, 12)
     with memory.borrowed(0x31000000, 1000, touched=[(0x31000000, 0x310003E8)]) as data:
-        data[:] = 0
+        data[0] = 1
 
 DDR, where models lie, is shared with QEMU and costs nothing.  The SRAMs, where a firmware has its arena, are inside
 QEMU: what is borrowed of them is a copy, of which only what has changed goes back.  The CPU must be stopped.
@@ -14,23 +14,16 @@ from __future__ import annotations
 import contextlib
 import mmap
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from hil.core.errors import FaultError
 from hil.fvp.machine.gdb import Gdb
 from hil.fvp.machine.qemu import DDR_BASE, DDR_SIZE
 from hil.fvp.machine.qtest import Qtest
 
-if TYPE_CHECKING:  # The executable loads and starts the machine before it has imported NumPy.
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Bytes = NDArray[np.uint8]
-
 LARGEST_SRAM = 1 << 24
 """Bytes that no memory beside DDR has."""
 
-_BLOCK = 64
+_BLOCK = 1 << 10
 """Bytes of the pieces in which changes are looked for."""
 
 
@@ -62,28 +55,26 @@ class GuestMemory:
             self._qtest.write(address, data)
 
     @contextlib.contextmanager
-    def borrowed(self, address: int, size: int, touched: Sequence[tuple[int, int]]) -> Iterator[Bytes]:
-        """`size` bytes as an array to work on; what was changed is in memory when the `with` ends without an error.
+    def borrowed(self, address: int, size: int, touched: Sequence[tuple[int, int]]) -> Iterator[memoryview]:
+        """`size` bytes to work on; what was changed is in memory when the `with` ends without an error.
 
         Of what is not mapped, only the `touched` pieces (addresses of the first byte and of that behind the last) hold
         what memory holds, and only they may be changed.
         """
-        import numpy as np
-
         if self.is_mapped(address, size):
-            yield np.frombuffer(self._mapped(address, size), np.uint8)
+            yield self._mapped(address, size)
             return
-        after = np.zeros(size, np.uint8)
         pieces = [(start - address, end - address) for start, end in touched]
         if sum(end - start for start, end in pieces) > LARGEST_SRAM:
             raise FaultError(f"there is no memory of {size} bytes at {address:#010x}")
-        before = [np.frombuffer(self._qtest.read(address + start, end - start), np.uint8) for start, end in pieces]
+        after = memoryview(bytearray(size))
+        before = [self._qtest.read(address + start, end - start) for start, end in pieces]
         for (start, end), piece in zip(pieces, before, strict=True):
             after[start:end] = piece
         yield after
         for (start, end), piece in zip(pieces, before, strict=True):
-            for low, high in _differences(piece, after[start:end]):
-                self._qtest.write(address + start + low, after[start + low : start + high].tobytes())
+            for low, high in _differences(piece, bytes(after[start:end])):
+                self._qtest.write(address + start + low, bytes(after[start + low : start + high]))
 
     def _mapped(self, address: int, size: int) -> memoryview:
         return self._ddr[address - DDR_BASE : address - DDR_BASE + size]
@@ -107,11 +98,12 @@ class CpuView:
         (self._memory if mapped else self._gdb).write(address, data)
 
 
-def _differences(before: Bytes, after: Bytes) -> list[tuple[int, int]]:
+def _differences(before: bytes, after: bytes) -> list[tuple[int, int]]:
     """Start and end of the runs of blocks in which the two differ."""
-    import numpy as np
-
-    size = len(before)
-    changed = np.pad(before != after, (0, -size % _BLOCK)).reshape(-1, _BLOCK).any(1)
-    edges = np.flatnonzero(np.diff(np.pad(changed.astype(np.int8), 1)))
-    return [(int(start) * _BLOCK, min(int(end) * _BLOCK, size)) for start, end in edges.reshape(-1, 2)]
+    found: list[tuple[int, int]] = []
+    for low in range(0, len(before), _BLOCK):
+        high = min(low + _BLOCK, len(before))
+        if before[low:high] != after[low:high]:
+            joins = found and found[-1][1] == low
+            found[-1:] = [(found[-1][0], high)] if joins else [*found[-1:], (low, high)]
+    return found

@@ -2,6 +2,7 @@
 
     jobs = NpuJobs(programs, memory_system, memory)
     timing = jobs.run(job)
+    jobs.kept                   # what of them another process can run again (see `kept_jobs`)
 
 Regions in DDR are worked on in place, regions in SRAM on a copy of the pieces that the stream's operations read or
 write, of which only the changes go back.
@@ -13,15 +14,19 @@ and the firmware boots.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from hil.core.arrays import Bytes
 from hil.core.errors import FaultError
 from hil.fvp.machine.decoded_streams import Programs
+from hil.fvp.machine.kept_jobs import KeptJob, KeptTiming, Span, merged, sources_digest
 from hil.fvp.machine.memory import GuestMemory
 from hil.npu.program import Program
+from hil.npu.program_image import program_image
 from hil.npu.registers import BusError, NpuJob
-from hil.npu.stream.footprint import accesses
+from hil.npu.stream.footprint import accesses, written
 from hil.npu.timing.cycles import cycles
 from hil.npu.timing.memory_system import MemorySystem
 from hil.npu.timing.timing import Timing
@@ -31,12 +36,19 @@ _MAX_STREAM = 4 << 24
 
 
 class NpuJobs:
-    """Runs the jobs of one NPU, whose cycles `memory_system` makes, on `memory`."""
+    """Runs the jobs of one NPU, whose cycles `memory_system` makes, on `memory`.
 
-    def __init__(self, programs: Programs, memory_system: MemorySystem, memory: GuestMemory) -> None:
+    With `keeps`, `kept` gets what another process needs to run each job again, None where it cannot.
+    """
+
+    def __init__(
+        self, programs: Programs, memory_system: MemorySystem, memory: GuestMemory, keeps: bool = False
+    ) -> None:
         self._programs = programs
         self._memory_system = memory_system
         self._memory = memory
+        self._keeps = keeps
+        self.kept: dict[NpuJob, KeptJob | None] = {}
         self._last: tuple[Program, MemorySystem, Timing] | None = None
 
     def run(self, job: NpuJob) -> Timing:
@@ -53,7 +65,25 @@ class NpuJobs:
         except MemoryError:
             raise FaultError("the NPU was given a job for which this machine has not enough memory") from None
         ports = {region: job.port(region) for region in range(len(job.base_pointers))}
-        return self._timing(program, self._memory_system.with_region_ports(ports))
+        timing = self._timing(program, self._memory_system.with_region_ports(ports))
+        if self._keeps and job not in self.kept:
+            self.kept[job] = self._kept(job, stream, program, timing)
+        return timing
+
+    def _kept(self, job: NpuJob, stream: bytes, program: Program, timing: Timing) -> KeptJob | None:
+        """What another process needs to run `job` again, just after it ran; None if NumPy computes a part of it."""
+        found, bases = program_image(program), job.base_pointers
+        ranges = _ranges(program, bases)
+        if found is None or any(region not in ranges for region, _, _ in found.sources):
+            return None
+        sources = tuple(merged((bases[region] + start, bases[region] + end) for region, start, end in found.sources))
+        changed = merged(_written(program, bases))
+        if len(merged([*sources, *changed])) < len(sources) + len(changed):
+            return None  # Regions lie over each other.
+        return KeptJob(
+            stream, bases, job.region_config, ranges, tuple(merged(_touched(program, bases))), sources,
+            sources_digest(self._memory, sources), KeptTiming(timing.total, timing.events()), found.image.to_bytes(),
+        )  # fmt: skip
 
     def _timing(self, program: Program, memory: MemorySystem) -> Timing:
         """Timing of `program`; the last job's if that was the same, as one sample after another is."""
@@ -62,17 +92,14 @@ class NpuJobs:
         return self._last[2]
 
     def _execute(self, program: Program, bases: Sequence[int]) -> None:
-        ranges = {
-            region: (bases[region], bases[region] + needed.size)
-            for region, needed in program.required.items()
-            if region < len(bases)
-        }
+        ranges = _ranges(program, bases)
         with contextlib.ExitStack() as stack:
-            touched = _merged(_touched(program, bases))
+            touched = merged(_touched(program, bases))
             spans = []
-            for low, high in _merged(ranges.values()):
+            for low, high in merged(ranges.values()):
                 pieces = [piece for piece in touched if low <= piece[0] < high]
-                spans.append((low, high, stack.enter_context(self._memory.borrowed(low, high - low, pieces))))
+                borrowed = stack.enter_context(self._memory.borrowed(low, high - low, pieces))
+                spans.append((low, high, np.frombuffer(borrowed, np.uint8)))
             regions: dict[int, Bytes] = {}
             for region, (start, end) in ranges.items():
                 low, data = next((low, data) for low, high, data in spans if low <= start and end <= high)
@@ -81,7 +108,16 @@ class NpuJobs:
                 program.run(regions)
 
 
-def _touched(program: Program, bases: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _ranges(program: Program, bases: Sequence[int]) -> dict[int, Span]:
+    """The addresses of each region that `program` needs."""
+    return {
+        region: (bases[region], bases[region] + needed.size)
+        for region, needed in program.required.items()
+        if region < len(bases)
+    }
+
+
+def _touched(program: Program, bases: Sequence[int]) -> Iterator[Span]:
     """The addresses that `program` reads or writes, piece by piece."""
     for operation in program.operations:
         for region, start, end in accesses(operation):
@@ -89,12 +125,9 @@ def _touched(program: Program, bases: Sequence[int]) -> Iterator[tuple[int, int]
                 yield bases[region] + start, bases[region] + end
 
 
-def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """`ranges` (start, end) with those that overlap made one."""
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(ranges):
-        if merged and start < merged[-1][1]:
-            merged[-1] = merged[-1][0], max(end, merged[-1][1])
-        else:
-            merged.append((start, end))
-    return merged
+def _written(program: Program, bases: Sequence[int]) -> Iterator[Span]:
+    """The addresses that `program` writes, piece by piece."""
+    for operation in program.operations:
+        for region, start, end in written(operation):
+            if region < len(bases):
+                yield bases[region] + start, bases[region] + end

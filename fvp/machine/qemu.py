@@ -18,16 +18,13 @@ import functools
 import mmap
 import os
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
-from hil.core import child_process
 from hil.core.errors import BootError, UnavailableError
 from hil.core.lifeline import tie
 from hil.fvp.machine.gdb import Gdb
@@ -53,6 +50,10 @@ NPU_INTERRUPT = 24
 _TCG = "tcg,tb-size=32"
 """Room for translated code in MiB: a firmware needs less, and QEMU's default of a GiB costs time to set up."""
 
+_HEAP_STEP, _HEAP_STEP_BYTES = "MALLOC_TOP_PAD_", 64 << 20
+"""Variable of glibc: bytes by which the heap grows at a time.  QEMU needs 130 MiB of addresses, little of it memory,
+and spends a fifth of its start in asking for them in the usual steps of 128 KiB."""
+
 _START_SECONDS, _END_SECONDS = 30.0, 10.0
 
 ANSWER_SECONDS = 30.0
@@ -62,7 +63,6 @@ _UART_BUFFER = 1 << 20
 """Bytes asked for in a UART's socket, each byte of which costs nearly a KiB.  When it is full, the firmware waits."""
 
 
-@dataclass
 class Qemu:
     """A started QEMU, stopped at the CPU's reset.
 
@@ -70,15 +70,27 @@ class Qemu:
     and `qmp` reports resets, each None if it was not started for that.
     """
 
-    process: subprocess.Popen[bytes]
-    gdb: Gdb
-    qtest: Qtest
-    uarts: dict[int, socket.socket]
-    ddr: mmap.mmap
-    snapshot: Snapshot | None
-    qmp: QmpClient | None
-    _messages: IO[bytes]
-    _closing: contextlib.ExitStack
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        gdb: Gdb,
+        qtest: Qtest,
+        uarts: dict[int, socket.socket],
+        ddr: mmap.mmap,
+        snapshot: Snapshot | None,
+        qmp: QmpClient | None,
+        messages: IO[bytes],
+        closing: contextlib.ExitStack,
+    ) -> None:
+        self.process = process
+        self.gdb = gdb
+        self.qtest = qtest
+        self.uarts = uarts
+        self.ddr = ddr
+        self.snapshot = snapshot
+        self.qmp = qmp
+        self._messages = messages
+        self._closing = closing
 
     def __enter__(self) -> Qemu:
         return self
@@ -115,13 +127,21 @@ def why_ended(code: int, messages: str) -> str:
     return f"QEMU ended by itself ({how_ended(code, messages)})"
 
 
+def program() -> Path:
+    """QEMU's executable, found on PATH, behind links; raises `UnavailableError` if it is not installed."""
+    for folder in os.get_exec_path():
+        path = Path(folder, PROGRAM)
+        if os.access(path, os.X_OK) and path.is_file():
+            return path.resolve()
+    raise _missing()
+
+
 @functools.cache
 def version() -> str:
     """QEMU's version, such as `7.2.22`; raises `UnavailableError` if it is not installed or does not start."""
-    path = shutil.which(PROGRAM)
-    if path is None:
-        raise _missing()
-    ended = child_process.run([path, "--version"], _START_SECONDS, by_progress=True)
+    from hil.core import child_process  # A run asks QEMU itself.
+
+    ended = child_process.run([str(program()), "--version"], _START_SECONDS, by_progress=True)
     found = re.search(r"version (\S+)", ended.output)
     if ended.code != 0 or found is None:
         why = ended.last_line or f"it ended with {ended.code}"
@@ -172,7 +192,7 @@ def _start(
                 other.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UART_BUFFER)
         kept = _anonymous_file(0) if snapshots else None
         if kept is not None:
-            theirs.callback(os.close, kept)
+            ours.callback(os.close, kept)
         arguments = [*_arguments(firmware, memory, given, semihosting, mac)]
         process = _spawn(arguments, [memory, *given.values(), kept], messages)
         snapshot = qmp = None
@@ -190,6 +210,8 @@ def _start(
 
 
 def _spawn(arguments: list[str], descriptors: Sequence[int | None], messages: IO[bytes]) -> subprocess.Popen[bytes]:
+    import ctypes  # noqa: F401 - `tie` needs it, and it is imported faster here than after the fork.
+
     parent = os.getpid()
     try:
         return subprocess.Popen(
@@ -198,6 +220,7 @@ def _spawn(arguments: list[str], descriptors: Sequence[int | None], messages: IO
             stdin=subprocess.DEVNULL,
             stderr=messages,
             preexec_fn=lambda: tie(parent),
+            env={**os.environ, _HEAP_STEP: str(_HEAP_STEP_BYTES)},
         )
     except FileNotFoundError:
         raise _missing() from None

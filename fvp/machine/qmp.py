@@ -2,6 +2,7 @@
 
     client = QmpClient(QemuSocket(sock, pid, patience_s))
     client.ask("query-status")
+    client.ask_all(Command("stop"), Command("query-status"))     # in one write
 
 Source: QEMU's "QMP protocol specification".
 """
@@ -10,10 +11,25 @@ from __future__ import annotations
 
 import json
 import select
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from hil.core.errors import FaultError
 from hil.fvp.machine.qemu_socket import QemuSocket
+
+
+class Command(NamedTuple):
+    """A command by its name; in names of `arguments`, _ becomes -."""
+
+    name: str
+    arguments: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def line(self) -> bytes:
+        """The command as it is sent."""
+        words = {name.replace("_", "-"): value for name, value in self.arguments.items()}
+        return json.dumps({"execute": self.name, "arguments": words}).encode() + b"\n"
 
 
 class QmpClient:
@@ -22,16 +38,28 @@ class QmpClient:
     def __init__(self, connection: QemuSocket) -> None:
         self._connection = connection
         self._received = bytearray()
-        self._greeted = False
+        self._version = ""
+
+    @property
+    def version(self) -> str:
+        """QEMU's version and package, as it says them itself."""
+        self.ask_all()
+        return self._version
 
     def ask(self, command: str, **arguments: Any) -> Any:
         """Runs `command` and returns its result; raises `FaultError`.  In names of arguments, _ becomes -."""
-        if not self._greeted:
-            self._greeted = True
-            self._line()
-            self.ask("qmp_capabilities")
-        words = {name.replace("_", "-"): value for name, value in arguments.items()}
-        self._connection.send(json.dumps({"execute": command, "arguments": words}).encode() + b"\n")
+        return self.ask_all(Command(command, arguments))[0]
+
+    def ask_all(self, *commands: Command) -> list[Any]:
+        """Runs `commands`, sent together, and returns their results; raises `FaultError` for the first refused one."""
+        greets = not self._version
+        asked = [Command("qmp_capabilities"), *commands] if greets else list(commands)
+        self._connection.send(b"".join(command.line for command in asked))
+        if greets:
+            self._version = json.dumps(self._line()["QMP"]["version"], sort_keys=True)
+        return [self._answer(command.name) for command in asked][greets:]
+
+    def _answer(self, command: str) -> Any:
         while True:
             answer = self._line()
             if "error" in answer:

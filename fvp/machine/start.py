@@ -21,4 +21,5 @@ def start(line: CommandLine) -> qemu.Qemu:
     elf.check(application, "the application")
     semihosting = line.text("cpu0.semihosting-cmd_line") if line.flag("cpu0.semihosting-enable") else None
     uarts = [uart.number for uart in settings(line)]
-    return qemu.start(application, uarts, semihosting, snapshots=int(line.parameter("open.samples")) > 1)
+    snapshots = int(line.parameter("open.samples")) > 1 or bool(line.text("open.store"))
+    return qemu.start(application, uarts, semihosting, snapshots=snapshots)

@@ -14,9 +14,8 @@ import os
 import socket
 import sys
 import termios
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from hil.core.errors import BadInputError, FvpError
 from hil.fvp.command_line.contract import STDOUT, CommandLine
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 EOT = 4
 
 
-@dataclass(frozen=True)
-class UartSettings:
+class UartSettings(NamedTuple):
     """The command line's settings of one UART."""
 
     number: int
@@ -134,6 +132,11 @@ class UartSink:
     def start_again(self, written: bytes) -> None:
         """Begins the output of a further sample, which has `written` this much already, after an EOT."""
         self._write(bytes([EOT]))
+        self.begin(written)
+
+    def begin(self, written: bytes) -> None:
+        """Begins the output of a sample that has `written` this much already."""
+        self._records = False
         self.ended, self._tail = False, written[-len(self._settings.shutdown_tag) or len(written) :]
         self._write(written)
 

@@ -82,7 +82,7 @@ def open_target(
     if declared.role is Role.STAND_IN:
         yield StandInTarget(pipeline)
         return
-    target = registry.make(declared, options)
+    target = registry.make(declared, options, pipeline.store.root)
     try:
         target.identity()
         yield DeviceTarget(target, sessions)

@@ -46,6 +46,7 @@ def run(
     from hil.harness.output_file import check_output
     from hil.harness.results.recording import Recording
     from hil.harness.results.records import DeploymentRecord, FigureRecord, MissingRecord
+    from hil.harness.store.store import default_root
     from hil.targets.declaration import File
     from hil.targets.execution.signature import require_runnable
 
@@ -59,7 +60,7 @@ def run(
     declared = registry.declaration(target)
     if is_program:
         check_takes_programs(declared, model)
-    made = registry.make(declared, registry.make_options([target], of_targets)[target])
+    made = registry.make(declared, registry.make_options([target], of_targets)[target], default_root())
     require_runnable(signature, str(model))
     settings = _settings(vela, data, signature)
     if cpu and signature.compiled:

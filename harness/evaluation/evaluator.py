@@ -144,7 +144,7 @@ class Evaluator:
 
     @cached_property
     def target(self) -> Target:
-        return registry.make(self.declaration, self.options)
+        return registry.make(self.declaration, self.options, self.pipeline.store.root)
 
     @cached_property
     def target_identity(self) -> dict[str, str]:

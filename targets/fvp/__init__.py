@@ -20,7 +20,8 @@ class FvpOptions:
     `parameters` are the FVP's, as `-C` takes them, besides those that a run needs.  `firmware` is the user's (see
     `hil.fvp.inference.firmware.load`); without, it is Arm's for the model's NPU and file.  `runner` says which of Arm's
     that must be.  `jobs` samples run at a time (None: as many as there are cores), `events` are counted beside the
-    firmware's own, `time_limit_s` is for one of them, boot included: seconds that it computes, or waits.
+    firmware's own, `time_limit_s` is for one of them, boot included: seconds that it computes, or waits.  In `store`, a
+    store of artifacts, the open one keeps the states of booted machines (None: each run boots).
     """
 
     engine: str = option("auto", metavar="ENGINE", help="Which program plays the FVP: auto, arm, docker or open.")
@@ -45,6 +46,7 @@ class FvpOptions:
     jobs: int | None = jobs()
     events: tuple[str, ...] = events()
     time_limit_s: float = 120.0
+    store: Path | None = None
 
 
 TARGET = Declaration(
@@ -56,4 +58,5 @@ TARGET = Declaration(
     latency=Trust.SIMULATED,
     cpu_kernels=True,
     reports_arena=True,
+    store="store",
 )

@@ -7,7 +7,8 @@
 
 The firmware is Arm's, unmodified; what plays the board is Arm's FVP or the open Corstone-300 (`hil.fvp`).  Every sample
 starts from a freshly booted board; on the open one, of the samples that one process runs only the first boots it, and
-the others start from the state in which its firmware first read its inputs (`boots` counts).  The NPU's counters
+the others start from the state in which its firmware first read its inputs (`boots` counts).  With a store that state
+is kept, and no sample of a later run with the same model and settings boots.  The NPU's counters
 are `simulated` on Arm's FVP and `modelled` on the open one; the CPU's cycles are `untrusted` on either.  An int8 model
 that Vela has not seen runs on the firmware's CPU kernels.
 """
@@ -50,7 +51,7 @@ _OWN = {
     "mps3_board.uart0.out_file",
     "mps3_board.uart0.shutdown_on_eot",
     *(f"open.{name}" for name in ("npu", "samples", "samples_address", "system_config", "memory_mode", "vela_config")),
-    "open.pmu_file",
+    *("open.pmu_file", "open.store"),
 }
 """Parameters that the model and the reading of a run determine; other values would make it another run."""
 
@@ -64,6 +65,7 @@ class FvpTarget:
         chosen = options or FvpOptions()
         check_name(chosen.engine)
         self._program = functools.cache(lambda npu: find(chosen.engine, chosen.executable, npu))
+        self._store = chosen.store
         self._named, self._runner = chosen.firmware, chosen.runner
         if chosen.runner not in ("", *RUNTIMES):
             raise BadInputError(f"--runner {chosen.runner}: one of {', '.join(RUNTIMES)}")
@@ -184,6 +186,7 @@ class FvpTarget:
                 firmware=firmware,
                 npu=model.npu,
                 parameters=self._parameters,
+                store=self._store,
                 stop=stop,
                 finished=finished,
             )

@@ -78,6 +78,20 @@ def test_ctrl_c_to_the_process_alone_ends_runs_that_are_stuck(
     assert not wait_until_gone(str(stuck.with_name("endless.elf")))
 
 
+def test_a_later_run_boots_no_board(
+    runner: Firmware, compiled: Callable[..., tuple[bytes, bytes]], tmp_path: Path
+) -> None:
+    int8, model = compiled("kws_ref_int8")
+    inputs = np.random.default_rng(7).integers(-128, 128, (3, 49, 10, 1), np.int8)
+    runs = [create("fvp", engine="open", jobs=2, store=tmp_path).run(Deployable(int8, model), [inputs]) for _ in "12"]
+    assert [row.tobytes() for row in runs[1].outputs[0]] == [oracle(int8, data)[0] for data in inputs]
+    figures = [{found.name: found.value for found in run.measurements} for run in runs]
+    assert [found.pop("boots") for found in figures] == [2, 0]
+    assert figures[0] == figures[1]
+    assert runs[0].log == runs[1].log
+    assert runs[0].identity == runs[1].identity
+
+
 def test_samples_share_a_boot_a_process_and_are_told_as_they_end(
     runner: Firmware, compiled: Callable[..., tuple[bytes, bytes]]
 ) -> None:
