@@ -4,9 +4,10 @@
 
 Prints, best and median of the runs:
 
-* moments of one run of the executable, from the start of its process;
-* wall and CPU time (this program's and QEMU's together) of the executable, `run_inference`, QEMU until it answers;
-* the NPU's work alone, decoded and run in this process on the same command stream;
+* moments of one run of the executable, from the start of its process: booted, and from a kept state;
+* wall and CPU time (this program's and QEMU's together) of the executable and of `run_inference`, booted and from a
+  state that an earlier process kept, by turns, with the ratio of each pair; the run that keeps it, and its size;
+* QEMU until it answers; the NPU's work alone, decoded and run in this process on the same command stream;
 * samples a second of `--samples` on all cores: sharing boots, against one boot a sample, by turns in the same run.
 
 The machine should have nothing else to do: the best of the runs is what the program needs, the median what it took.
@@ -15,6 +16,7 @@ The machine should have nothing else to do: the best of the runs is what the pro
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -22,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -42,25 +44,41 @@ def row(name: str, values: Sequence[float]) -> str:
     return f"{name:<32} best {min(values) * 1e3:7.1f} ms   median {statistics.median(values) * 1e3:7.1f} ms"
 
 
-def measure(name: str, runs: int, action: Callable[[], object]) -> None:
-    """Runs `action` and prints its wall and CPU time."""
-    walls, cpus = [], []
+def measure(runs: int, actions: Mapping[str, Callable[[], object]]) -> None:
+    """Does `actions` by turns, and prints the wall and CPU time of each and the median ratio to the first."""
+    walls: dict[str, list[float]] = {name: [] for name in actions}
+    cpus: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(runs):
-        wall, cpu = time.perf_counter(), sum(os.times()[:4])
-        action()
-        walls.append(time.perf_counter() - wall)
-        cpus.append(sum(os.times()[:4]) - cpu)
-    print(row(name, walls) + f"   CPU best {min(cpus) * 1e3:4.0f} ms")
+        for name, action in actions.items():
+            wall, cpu = time.perf_counter(), sum(os.times()[:4])
+            action()
+            walls[name].append(time.perf_counter() - wall)
+            cpus[name].append(sum(os.times()[:4]) - cpu)
+    first, *others = actions
+    for name in actions:
+        print(row(name, walls[name]) + f"   CPU best {min(cpus[name]) * 1e3:4.0f} ms")
+    for name in others:
+        ratio = statistics.median(one / base for one, base in zip(walls[name], walls[first], strict=True))
+        print(f"  {name} / {first}: median of the pairs {ratio:.2f}")
 
 
-def command(firmware: Firmware, model: Path, folder: Path, macs: int, output_bytes: int) -> list[str]:
+def command(
+    firmware: Firmware, model: Path, folder: Path, macs: int, output_bytes: int, store: Path | None = None
+) -> list[str]:
     """The executable's arguments for one inference of the inputs in `folder`."""
+    inputs = f"{firmware.layout.inputs.address:#x}"
+    keeping = [] if store is None else ["-C", f"open.store={store}", "-C", f"open.samples_address={inputs}"]
     return [
         "-q", "-a", str(firmware.path), "-C", f"ethosu.num_macs={macs}", "-C", "mps3_board.uart0.out_file=-",
         "-C", "mps3_board.uart0.shutdown_on_eot=1", "--data", f"{model}@{firmware.layout.model.address:#x}",
-        "--data", f"{folder}/ifm@{firmware.layout.inputs.address:#x}",
+        "--data", f"{folder}/ifm@{inputs}", *keeping,
         "--dump", f"{folder}/ofm@{firmware.layout.outputs.address:#x},{output_bytes}",
     ]  # fmt: skip
+
+
+def launch(arguments: Sequence[str]) -> None:
+    """Runs the executable."""
+    subprocess.run([*EXECUTABLE, *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
 def timelines(arguments: Sequence[str], runs: int) -> list[dict[str, float]]:
@@ -95,7 +113,7 @@ def npu_alone(model: CompiledModel) -> None:
 def boot_qemu(firmware: Path) -> None:
     """Starts QEMU, waits for its answer, ends it."""
     with qemu.start(firmware, []) as started:
-        started.gdb.connect(30)
+        started.gdb.connect()
 
 
 def throughput(model: bytes, inputs: Sequence[list[bytes]], sizes: list[int], macs: int, runs: int) -> None:
@@ -138,14 +156,23 @@ def main() -> None:
     ]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "ifm").write_bytes(b"".join(inputs[0]))
-        arguments = command(firmware, options.model, Path(folder), macs, sum(sizes))
-        print_timeline(timelines(arguments, options.runs))
+        store = Path(folder) / "store"
+        booting, keeping = (
+            command(firmware, options.model, Path(folder), macs, sum(sizes), kept_in) for kept_in in (None, store)
+        )
+        started = time.perf_counter()
+        launch(keeping)
+        print(f"{'a run that keeps its state':<32} {(time.perf_counter() - started) * 1e3:12.1f} ms   ", end="")
+        print(f"{sum(file.stat().st_size for file in store.rglob('*') if file.is_file()) / 1e6:.1f} MB kept\n")
+        for title, arguments in (("booted:", booting), ("from a kept state:", keeping)):
+            print(title)
+            print_timeline(timelines(arguments, options.runs))
         print()
-        launch = [*EXECUTABLE, *arguments]
-        measure("executable", options.runs, lambda: subprocess.run(launch, check=True, stdout=subprocess.DEVNULL))
-    measure("run_inference", options.runs, lambda: run_inference(model, inputs[0], sizes, macs=macs))
-    measure("QEMU until it answers", options.runs, lambda: boot_qemu(firmware.path))
-    measure("NPU alone, decoding included", options.runs, lambda: npu_alone(compiled))
+        measure(options.runs, {"executable": lambda: launch(booting), "from a kept state": lambda: launch(keeping)})
+        infer = functools.partial(run_inference, model, inputs[0], sizes, macs=macs)
+        measure(options.runs, {"run_inference": infer, "with the kept state": lambda: infer(store=store)})
+    measure(options.runs, {"QEMU until it answers": lambda: boot_qemu(firmware.path)})
+    measure(options.runs, {"NPU alone, decoding included": lambda: npu_alone(compiled)})
     print()
     throughput(model, inputs, sizes, macs, max(1, options.runs // 5))
 

@@ -51,13 +51,17 @@ def main() -> int:
     between(qemu.Gdb, "registers", before="first register access")
 
     def watch_machine() -> None:
+        from hil.fvp.machine.kept_states import KeptStates
         from hil.fvp.machine.preparation import Preparation
         from hil.fvp.machine.simulation import Machine
+        from hil.fvp.machine.starting_state import StartingState
 
         between(Machine, "_job", before="NPU starts", after="NPU is done")
         between(Machine, "_loop", after="firmware ends")
         between(Machine, "run", after="outputs are saved")
         between(Preparation, "_prepare", after="NPU's program is ready")
+        between(KeptStates, "find", after="the kept state is read")
+        between(StartingState, "adopt", after="QEMU has the state")
 
     entered = qemu.Qemu.__enter__
 
