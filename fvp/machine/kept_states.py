@@ -78,7 +78,7 @@ class KeptStates:
 
     def refuse(self, why: str) -> None:
         """Says that the state is not used, and makes `keep` replace it."""
-        _warn(f"the kept state {self._folder} is not used: {' '.join(why.split())}")
+        warn(f"the kept state {self._folder} is not used: {' '.join(why.split())}")
         with contextlib.suppress(OSError):
             _discard(self._root, self._folder)
 
@@ -86,7 +86,7 @@ class KeptStates:
         """Puts `state`, which took `seconds` to make, into the store; a line on standard error says why it cannot."""
         files = _encoded(state)
         if sum(map(len, files.values())) > MOST_BYTES:
-            _warn(f"the machine's state is not kept: it has more than {MOST_BYTES >> 20} MiB")
+            warn(f"the machine's state is not kept: it has more than {MOST_BYTES >> 20} MiB")
             return
         work = self._root / UNFINISHED / f"{self._folder.name}-{os.getpid()}"
         try:
@@ -98,7 +98,7 @@ class KeptStates:
             work.rename(self._folder)
         except OSError as error:
             if not self._folder.exists():  # Else another process was faster.
-                _warn(f"the machine's state is not kept in {self._root}: {error.strerror}")
+                warn(f"the machine's state is not kept in {self._root}: {error.strerror}")
         finally:
             _remove(work)
         with contextlib.suppress(OSError):  # Another process makes room, too.
@@ -108,11 +108,17 @@ class KeptStates:
         """Removes the longest unused states but this one until all have no more than `ALL_BYTES`."""
         folders = [folder for folder in self._folder.parent.iterdir() if folder != self._folder]
         sizes = {folder: _size(folder) for folder in [self._folder, *folders]}
-        for folder in sorted(folders, key=lambda folder: (folder / MANIFEST).stat().st_mtime):
+        for folder in sorted(folders, key=_last_use):
             if sum(sizes.values()) <= ALL_BYTES:
                 break
             _discard(self._root, folder)
             del sizes[folder]
+
+
+def _last_use(folder: Path) -> float:
+    """Time of a state's last use; 0 for a folder without a manifest."""
+    manifest = folder / MANIFEST
+    return manifest.stat().st_mtime if manifest.exists() else 0.0
 
 
 def _size(folder: Path) -> int:
@@ -186,5 +192,6 @@ def _pieces(data: bytes, sizes: Iterable[int]) -> list[bytes]:
     return found
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
+    """Says on standard error that something is wrong with the store."""
     print(f"Warning: {OPEN_NAME}: {text}", file=sys.stderr)

@@ -310,7 +310,11 @@ def _kept_states(line: CommandLine, inputs: SampleInputs) -> KeptStates | None:
         return None
     if inputs.watched is None or not GuestMemory.is_mapped(*inputs.watched):
         return None
-    from hil.fvp.machine.kept_states import KeptStates
+    from hil.fvp.machine import kept_states
     from hil.fvp.machine.state_recipe import recipe_of
 
-    return KeptStates(Path(store), recipe_of(line, inputs))
+    try:
+        return kept_states.KeptStates(Path(store), recipe_of(line, inputs))
+    except OSError as error:
+        kept_states.warn(f"no state is kept: {error.filename} cannot be read: {error.strerror}")
+        return None

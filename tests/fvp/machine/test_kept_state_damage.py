@@ -120,6 +120,7 @@ def test_the_longest_unused_states_make_room(board: KeepingBoard, monkeypatch: p
     size = sum(file.stat().st_size for file in board.state().iterdir())
     monkeypatch.setattr(kept_states, "ALL_BYTES", int(2.5 * size))
     os.utime(board.state() / MANIFEST, (0, 0))
+    (board.store / "fvp-state" / "without a manifest").mkdir()
     recipes = [{"number": number} for number in range(1, 5)]
     for recipe in recipes:
         KeptStates(board.store, recipe).keep(state, 0.0)
