@@ -8,9 +8,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+Compile = Callable[..., tuple[bytes, bytes]]
 
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"
@@ -31,6 +34,15 @@ def test_a_benchmark_starts(name: str) -> None:
     done = started(name, "--help")
     assert done.returncode == 0, done.stderr
     assert "usage:" in done.stdout
+
+
+def test_a_boot_and_a_start_from_a_kept_state_are_timed(runner: None, compiled: Compile, tmp_path: Path) -> None:
+    model = tmp_path / "kws_vela.tflite"
+    model.write_bytes(compiled("kws_ref_int8")[1])
+    done = started("fvp_boot", str(model), "--runs", "1", "--samples", "2")
+    assert done.returncode == 0, done.stderr
+    for row in ("MB kept", "booted:", "from a kept state / executable: median", "with the kept state / run_inference"):
+        assert row in done.stdout
 
 
 def test_the_throughput_is_measured(tmp_path: Path) -> None:
