@@ -43,7 +43,8 @@ static void load_sample(const Convolution *step, const uint8_t *sample, int16_t 
 }
 
 #ifdef AVX2
-AVX2 static void add_pairs_of_any(const int16_t *const *windows, int64_t pairs, const int16_t *weights, Sums_plain *sums) {
+AVX2 static void add_pairs_of_any(const int16_t *const *windows, int64_t pairs, const int16_t *weights,
+                                  Sums_plain *sums) {
     Sums_avx2 totals[WINDOWS];
     memcpy(totals, sums, sizeof totals);
     add_pairs_avx2(windows, pairs, weights, totals);

@@ -1,6 +1,6 @@
 /* Steps of a program in compiled code: what Python fills, and what each file here offers the others.
  *
- * `hil.npu.native.records` mirrors these structures; all their numbers are 64 bits wide.  `arithmetic/native_*.py`
+ * `hil.npu.native.records` mirrors these structures; their numbers are 64 bits wide, but those of `Scales`.  `arithmetic/native_*.py`
  * fill them only for operands for which `hil.npu.arithmetic.exactness` proves the arithmetic here exact, and only with
  * addresses inside the extents that a program checks before it runs. */
 #ifndef HIL_NATIVE_H
@@ -114,7 +114,7 @@ typedef struct {
     void *data;
 } Step;
 
-/* `count` steps that run on `group` samples at a time, so that what one writes is in the cache when the next reads it. */
+/* `count` steps that run on `group` samples at a time: what one writes is in the cache when the next reads it. */
 typedef struct {
     int64_t count, group;
 } Stretch;

@@ -7,8 +7,9 @@
 TARGET INLINE void NAME(move)(int16_t *to, const uint8_t *from, int64_t count, int64_t flip) {
 #ifdef WITH_AVX2
     for (; count >= 16; count -= 16, to += 16, from += 16)
-        _mm256_storeu_si256((__m256i *)to, _mm256_xor_si256(_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)from)),
-                                                            _mm256_set1_epi16((short)flip)));
+        _mm256_storeu_si256((__m256i *)to,
+                            _mm256_xor_si256(_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)from)),
+                                             _mm256_set1_epi16((short)flip)));
 #endif
     for (int64_t i = 0; i < count; i++)
         to[i] = (int16_t)(from[i] ^ flip);
