@@ -15,9 +15,9 @@ ddr.bin         the pieces of DDR in use
 jobs.bin        the NPU's jobs, decoded (see `kept_jobs`)
 =============== ===========================================================
 
-A state appears by one rename, so that no process ever sees half of one, and is read against its hashes.  A damaged one
-is not used but replaced; where the store cannot be written the machine runs without.  Either is one line on standard
-error, and nothing more: the store makes a start faster and is never needed.
+A state appears by one rename, so that no process ever sees half of one, and is read against its hashes.  One that is
+damaged, or that other users may change, is not used but replaced; where the store cannot be written the machine runs
+without.  Either is one line on standard error, and nothing more: the store makes a start faster and is never needed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -37,6 +38,7 @@ from hil.fvp.machine.snapshot import SnapshotContent
 from hil.fvp.machine.starting_state import BoardState, StateContent
 from hil.fvp.machine.state_recipe import STEP
 
+FILES = ("state.json", "qemu.qcow2", "ddr.bin", "jobs.bin")
 MOST_BYTES, ALL_BYTES = 256 << 20, 1 << 30
 """Bytes of the largest state that is kept, and of all states of a store, of which the longest unused go."""
 
@@ -140,13 +142,22 @@ def _remove(folder: Path) -> None:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    """The files of a state; raises `OSError` or `ValueError` for what is damaged or missing."""
-    files = {}
-    for name, entry in read_manifest(folder)["files"].items():
+    """The files of a state; raises `OSError` or `ValueError` for what is damaged, missing or another user's."""
+    for path in (folder, *folder.iterdir()):
+        _check_owner(path)
+    files, entries = {}, read_manifest(folder)["files"]
+    for name in FILES:
         files[name] = (folder / name).read_bytes()
-        if digest(files[name]) != entry["sha256"]:
+        if digest(files[name]) != entries[name]["sha256"]:
             raise ValueError(f"{name} is damaged")
     return files
+
+
+def _check_owner(path: Path) -> None:
+    """Raises `ValueError` for what others may change: QEMU and compiled code take a state as it is."""
+    found = path.lstat()
+    if found.st_uid not in (0, os.geteuid()) or found.st_mode & stat.S_IWOTH:
+        raise ValueError(f"other users may change {path.name}")
 
 
 def _encoded(state: KeptState) -> dict[str, bytes]:
@@ -160,12 +171,9 @@ def _encoded(state: KeptState) -> dict[str, bytes]:
         "jobs": [[job.as_json(), len(job.stream), len(job.image)] for job in state.jobs],
         "complete": state.complete,
     }
-    return {
-        "state.json": json.dumps(header).encode(),
-        "qemu.qcow2": snapshot.image,
-        "ddr.bin": b"".join(data for _, data in snapshot.ddr),
-        "jobs.bin": b"".join(job.stream + job.image for job in state.jobs),
-    }
+    ddr = b"".join(data for _, data in snapshot.ddr)
+    jobs = b"".join(job.stream + job.image for job in state.jobs)
+    return dict(zip(FILES, (json.dumps(header).encode(), snapshot.image, ddr, jobs), strict=True))
 
 
 def _decoded(files: Mapping[str, bytes]) -> KeptState:

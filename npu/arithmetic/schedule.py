@@ -64,14 +64,14 @@ class _Compiled:
     """Compiled steps that one call runs."""
 
     steps: tuple[NativeStep, ...]
-    records: ctypes.Array[records.Step]
     stretches: ctypes.Array[records.Stretch]
+    records: ctypes.Array[records.Step]
 
     @classmethod
     def of(cls, steps: Sequence[NativeStep]) -> _Compiled:
         lengths = [(len([*same]), group) for group, same in groupby(map(_group, steps))]
-        stretches = (records.Stretch * len(lengths))(*lengths)
-        return cls(tuple(steps), (records.Step * len(steps))(*(step.record for step in steps)), stretches)
+        stretches = (records.Stretch * len(lengths))(*(records.Stretch(*one) for one in lengths))
+        return cls(tuple(steps), stretches, (records.Step * len(steps))(*(step.record for step in steps)))
 
 
 @dataclass(frozen=True)

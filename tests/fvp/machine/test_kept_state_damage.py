@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,19 @@ def test_a_damaged_state_is_not_used_but_replaced(board: KeepingBoard, name: str
     assert (restored, words) == (False, (5, 4))
     assert said.count("\n") == 1
     assert said.startswith("Warning: corstone300-open: the kept state")
+    assert board.run(6) == (True, (5, 6), "")
+
+
+@pytest.mark.parametrize("change", [lambda file: file.chmod(0o666), lambda file: os.chown(file, 12345, -1)])
+def test_a_state_that_other_users_may_change_is_not_used(board: KeepingBoard, change: Callable[[Path], None]) -> None:
+    if os.geteuid():
+        pytest.skip("only root gives a file to another user")
+    board.run(3)
+    change(board.state() / "jobs.bin")
+    restored, words, said = board.run(4)
+    assert (restored, words) == (False, (5, 4))
+    assert said.count("\n") == 1
+    assert "is not used: other users may change jobs.bin" in said
     assert board.run(6) == (True, (5, 6), "")
 
 
