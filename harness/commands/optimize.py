@@ -58,6 +58,9 @@ def optimize(
     compute = choose_compute(threads, reproducible=reproducible)
     unused_options.refuse_models_folder(model, models)
     found = find(model, models)
+    if output is not None:
+        weights = found.file(found.weights) if found.weights else None
+        check_output(output, "-o", FORMATS, [found.path, weights, found.keras_file])
     if found.build is None:
         raise BadInputError(f"{found.name} came as an int8 file: there is nothing to optimize")
     given = {"sparsity": sparsity, "clusters": clusters}
@@ -87,7 +90,7 @@ def optimize(
         "notes": pipeline.notes(found, technique),
         "base": base.record() if base else None,
     }
-    remarks = [base.remark] if base and base.learned_nothing else []
+    remarks = [base.remark] if base and base.remark else []
     print(json.dumps(record)) if as_json else _show(record, found, remarks)
 
 

@@ -48,20 +48,26 @@ class BaseScore:
 
     @property
     def learned_nothing(self) -> bool:
-        """True for a base no better than a constant answer; one that is right on every sample shows nothing."""
-        scale = scale_of(self.metric)
-        perfect = 0.0 if scale.lower_is_better else 1.0 if scale.is_share else np.inf
-        return self.constant != perfect and scale.drop(self.constant, self.value) >= 0
+        """True for a base no better than a constant answer, unless both are right on every sample."""
+        return scale_of(self.metric).drop(self.constant, self.value) >= 0 and not self._shows_nothing
 
     @property
     def remark(self) -> str:
-        """Line on a base that learned nothing; empty for any other."""
-        if not self.learned_nothing:
+        """Line on a base that learned nothing, or on a test set that cannot show it; empty for any other."""
+        if not (self.learned_nothing or self._shows_nothing):
             return ""
         scale = scale_of(self.metric)
         words = _ANSWERS.get(self.metric, f"always naming the {top_of(self.metric)} most frequent classes")
         answer = f"{words} ({scale.text(self.constant)})"
-        return f"float base: {self.metric} {scale.text(self.value)}, no better than {answer}: nothing was learned"
+        why = "this test set shows nothing" if self._shows_nothing else "nothing was learned"
+        return f"float base: {self.metric} {scale.text(self.value)}, no better than {answer}: {why}"
+
+    @property
+    def _shows_nothing(self) -> bool:
+        """True where base and constant answer are right on every sample: a test set with one class, say."""
+        scale = scale_of(self.metric)
+        perfect = 0.0 if scale.lower_is_better else 1.0 if scale.is_share else np.inf
+        return self.constant == self.value == perfect
 
     def record(self) -> dict[str, Any]:
         """Returns the score as JSON."""

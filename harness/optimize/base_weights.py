@@ -51,7 +51,7 @@ def _train(path: Path, output: Path | None) -> None:
     x = found.interface.samples(test.x) if task.takes_inputs else None
     score = finite_score(task, outputs, task.labels(labels), x, "float base")
     print(f"{task.metric} {score:.4f} of {len(test)} test samples")
-    if (base := base_score(task, labels, outputs, x)) and base.learned_nothing:
+    if (base := base_score(task, labels, outputs, x)) and base.remark:
         print(base.remark)
 
 

@@ -113,7 +113,7 @@ def verdict_lines(found: Walk) -> list[str]:
     for leaf in found.leaves:
         if leaf.status is LeafStatus.MISMATCH:
             lines += [f"  {leaf.name}: {line}" for line in leaf.reason.splitlines()]
-    lines += [f"  {found.base.remark}"] if found.base and found.base.learned_nothing else []
+    lines += [f"  {found.base.remark}"] if found.base and found.base.remark else []
     lines += compare_with_pcqat(found)
     lines += [f"  {line}" for line in worse_trainings(found)]
     if found.ended and (found.policy == "best" or not found.verdict.met):

@@ -21,7 +21,7 @@ LINES = np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 11.0]])
     [
         ("top1", "classes", CLASSES, ALWAYS_ONE, 0.5, "top1 50.0 %, no better than always naming the most frequent"),
         ("top1", "classes", CLASSES, np.eye(3)[[0, 1, 1, 1]], 0.5, ""),
-        ("top1", "classes", np.array([1, 1, 1, 1]), ALWAYS_ONE, 1.0, ""),  # a test set of one class shows nothing
+        ("top1", "classes", np.array([1, 1, 1, 1]), np.eye(3)[[1, 1, 1, 0]], 1.0, "top1 75.0 %, no better than always"),
         ("binary", "binary", np.array([[0, 1], [0, 1], [1, 1]]), np.array([[0, 1]] * 3), 5 / 6, "binary 83.3 %, no"),
         ("auc", "binary", np.array([0, 1, 1]), np.full((3, 1), 0.2), 0.5, "auc 50.0 %, no better than a score"),
         ("r2", "regression", LINES, np.array([[2.0, 5.0]] * 3), 0.0, "r2 0, no better than the mean of the labels (0)"),
@@ -39,6 +39,17 @@ def test_no_better_than_a_constant_answer(
     assert found.learned_nothing == bool(line)
     assert found.remark.startswith(f"float base: {line}" if line else "")
     assert bool(found.remark) == bool(line)
+
+
+def test_a_test_set_of_one_class_shows_nothing() -> None:
+    labels = np.array([1, 1, 1, 1])
+    found = base_score(learning_task("top1", Labels(labels, (3,)), LossKind("classes")), labels, ALWAYS_ONE)
+    assert found is not None
+    assert not found.learned_nothing
+    assert found.remark == (
+        "float base: top1 100.0 %, no better than always naming the most frequent class (100.0 %): this test set shows "
+        "nothing"
+    )
 
 
 def test_nothing_is_said_of_a_metric_of_the_users_own() -> None:
