@@ -1,6 +1,7 @@
 """Output files of commands: checked before any work, and written whole or not at all.
 
 check_output(path, "--outputs", (".npz",))     # BadInputError: a folder, no such folder, not writable, another suffix
+check_output(path, "-o", inputs=[model])       # or a file that the command reads
 write_output(path, content)
 """
 
@@ -14,11 +15,14 @@ from pathlib import Path
 
 from hil.core.errors import BadInputError, InfrastructureError
 
+_DATABASE = b"SQLite format 3\0"
 
-def check_output(path: Path, option: str, formats: Sequence[str] = ()) -> None:
+
+def check_output(path: Path, option: str, formats: Sequence[str] = (), inputs: Sequence[Path | None] = ()) -> None:
     """Raises `BadInputError` for a path that cannot be written as a file; `option` is what the user gave it to.
 
-    `formats` are the suffixes that it may have, in small letters; "" allows none, and no formats allow any.
+    `formats` are the suffixes that it may have, in small letters; "" allows none, and no formats allow any.  `inputs` are
+    files that the command reads: it overwrites none of them, and no database.
     """
     try:
         if path.is_dir():
@@ -28,6 +32,8 @@ def check_output(path: Path, option: str, formats: Sequence[str] = ()) -> None:
             raise BadInputError(f"{option} {path}: {fault}", hint=f"known are {', '.join(filter(None, formats))}")
         if not path.parent.is_dir():
             raise BadInputError(f"{option} {path}: there is no folder {path.parent}")
+        if path.is_file() and (kept := _kept(path, inputs)):
+            raise BadInputError(f"{option} {path} is {kept}", hint="name another file")
         if path.is_file():
             with path.open("ab"):
                 pass
@@ -36,6 +42,14 @@ def check_output(path: Path, option: str, formats: Sequence[str] = ()) -> None:
                 pass
     except OSError as error:
         raise BadInputError(f"{option} {path} cannot be written: {error.strerror}") from error
+
+
+def _kept(path: Path, inputs: Sequence[Path | None]) -> str:
+    """Says why an existing file is not overwritten; empty for one that may be."""
+    if any(source is not None and source.exists() and path.samefile(source) for source in inputs):
+        return "an input of this command"
+    with path.open("rb") as file:
+        return "a database" if file.read(len(_DATABASE)) == _DATABASE else ""
 
 
 def write_output(path: Path, content: bytes) -> None:

@@ -35,7 +35,7 @@ def compile_(
     from hil.harness.progress import LineProgress
     from hil.harness.vela.compiler import compile_model, vela_version
 
-    check_output(output, "-o", FORMATS)
+    check_output(output, "-o", FORMATS, [model])
     settings = vela.settings()
     int8 = arguments.read_entry_point(model)
     with contextlib.closing(LineProgress()) as progress:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,20 @@ def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
     check_output(tmp_path / "file", "-o")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "old"
+
+
+def test_an_input_or_a_database_is_not_overwritten(tmp_path: Path) -> None:
+    model, database = tmp_path / "model", tmp_path / "nights.db"
+    model.write_text("int8")
+    (tmp_path / "link").symlink_to(model)
+    for path in (model, tmp_path / "link", tmp_path / "." / "model"):
+        with pytest.raises(BadInputError, match=rf"-o {path} is an input of this command \(name another file\)"):
+            check_output(path, "-o", inputs=[None, tmp_path / "gone", model])
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("create table night (number)")
+    with pytest.raises(BadInputError, match=rf"-o {database} is a database"):
+        check_output(database, "-o")
+    check_output(tmp_path / "gone", "-o", inputs=[tmp_path / "gone", model])
 
 
 def test_a_file_is_replaced_and_a_link_or_a_pipe_stays(tmp_path: Path) -> None:
