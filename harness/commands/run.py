@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +52,7 @@ def run(
     from hil.targets.execution.signature import require_runnable
 
     if outputs:
-        check_output(outputs, "--outputs", (".npz", ""))
+        check_output(outputs, "--outputs", (".npz", ""), [model, inputs])
     unused_options.refuse_beside_inputs(inputs, samples=samples)
     if target is not None:
         registry.declaration(target)  # a wrong name is known before the file is read
@@ -86,6 +87,8 @@ def run(
         _write_outputs(signature, outputs, result)
     compiled_here = deployable.int8 is not None and deployable.compiled is not None
     record = _record(target, signature, result, data, settings, compiled_here=compiled_here)
+    if signature.compiled and _memories(settings).items() <= record["identity"].items():
+        _tell_assumed(model, vela, settings)
     print(json.dumps(record) if as_json else format_run(str(model), record))
     deployment = DeploymentRecord(model.stem, model.stem, GIVEN, target, record["identity"])
     figures = [FigureRecord.of(found) for found in result.measurements]
@@ -135,6 +138,7 @@ def _record(
     target: str, signature: Signature, result: Run, data: bytes, settings: VelaSettings, *, compiled_here: bool
 ) -> dict[str, Any]:
     from hil.core.artifact_manifest import digest
+    from hil.core.measurement import Trust
     from hil.harness.vela.compiler import vela_version
 
     outputs = [
@@ -146,10 +150,30 @@ def _record(
     if compiled_here:
         identity |= {"vela": vela_version(), **settings.identity()}
     elif signature.compiled:
-        identity |= {"vela": "unknown: the model was compiled elsewhere"}
+        identity |= {"vela": "unknown: the model came compiled"}
+        if any(found.trust is Trust.MODELLED for found in result.measurements):
+            identity |= _memories(settings)
     identity |= {key: value for key, value in result.identity.items() if value}
     missing = [found.as_json() for found in result.missing]
     return {"outputs": outputs, "measurements": measurements, "missing": missing, "identity": identity}
+
+
+def _memories(settings: VelaSettings) -> dict[str, str]:
+    """What modelled cycles depend on beside the accelerator; a compiled file does not name it."""
+    return {name: value for name, value in settings.identity().items() if name in ("memory_mode", "system_config")}
+
+
+def _tell_assumed(model: Path, vela: VelaOptions, settings: VelaSettings) -> None:
+    """Names on stderr the memories that were assumed, as no option names them."""
+    given = {"memory_mode": vela.memory_mode, "system_config": vela.system_config}
+    assumed = {name: value for name, value in _memories(settings).items() if not given[name]}
+    if assumed:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in assumed)
+        print(
+            f"{model} does not say which memories it was compiled for: cycles and time assume "
+            f"{' and '.join(assumed.values())} ({options})",
+            file=sys.stderr,
+        )
 
 
 def format_run(model: str, record: Mapping[str, Any]) -> str:
