@@ -81,7 +81,8 @@ class HilError(Exception):
     exit_code = EXIT_GATE
 
     def __init__(self, message: str, *, hint: str = "", log: str = "") -> None:
-        super().__init__(message)
+        lines = map(str.strip, message.splitlines())  # a user's code, or a library, may have given a part of it
+        super().__init__(" ".join(filter(None, lines)))
         self.hint = hint
         self.log = log
 

@@ -94,6 +94,16 @@ app.add_typer(results.app, name="results")
 app.add_typer(store.app, name="store")
 
 
+def _show(error: click.ClickException) -> None:
+    """Prints wrong use in a line; a command without arguments prints its help."""
+    context = getattr(error, "ctx", None)
+    if context is None or isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        error.show()
+    else:
+        line = " ".join(error.format_message().split()).rstrip(".")
+        print(f"hil: {plain_text(line)} (see {context.command_path} --help)", file=sys.stderr)
+
+
 def main() -> None:
     """Runs the command line; turns every error of the family into one line and its exit code."""
     answer_interrupts()
@@ -102,7 +112,7 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except click.ClickException as error:  # wrong use
-        error.show()
+        _show(error)
         sys.exit(error.exit_code)
     except HilError as error:
         if error.log:

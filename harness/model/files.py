@@ -86,7 +86,8 @@ def discover_loadable(folder: str | Path) -> tuple[list[Model], list[HilError]]:
     """Loads the models of a folder as `discover`; returns them and the errors of the files that cannot be loaded."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise BadInputError(f"no folder {folder}", hint="--models FOLDER has the model files; or name a file")
+        fault = f"{folder} is a file, no folder" if folder.exists() else f"no folder {folder}"
+        raise BadInputError(fault, hint="--models names a folder of model files; a single one is named by itself")
     models: list[Model] = []
     failed: list[HilError] = []
     for path in sorted(file.resolve() for file in folder.glob("*.py") if not file.name.startswith("_")):

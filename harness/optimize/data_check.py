@@ -171,7 +171,7 @@ def _probe_metric(task: LearningTask, outputs: ArrayOrTuple, labels: ArrayOrTupl
     """
     rows = mapped(_drawn, outputs)
     try:
-        finite_score(task, outputs, labels, x, "untrained network")
+        finite_score(task, outputs, labels, x, "network before training")
     except BadInputError as error:
         try:
             finite_score(task, rows, labels, x, "random outputs")

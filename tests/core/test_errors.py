@@ -42,3 +42,10 @@ def test_no_other_module_defines_an_error_of_the_family() -> None:
                 if isinstance(node, ast.ClassDef) and path.name != "errors.py":
                     bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
                     assert not bases & family, f"{path}: {node.name}"
+
+
+def test_a_message_is_one_line_whatever_a_users_code_says() -> None:
+    error = errors.BadInputError(
+        "the train data cannot be loaded: RuntimeError: my loader\n\n  is broken\n", hint="mend it"
+    )
+    assert str(error) == "the train data cannot be loaded: RuntimeError: my loader is broken (mend it)"

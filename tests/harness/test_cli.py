@@ -62,6 +62,27 @@ def test_a_misspelled_command_is_told_once_with_the_nearest() -> None:
     assert done.stderr.count("Did you mean 'run'?") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("run",), "Missing argument 'MODEL.tflite'"),
+        (("tree", "--jobs", "0"), "0 is not in the range x>=1"),
+        (("store", "prune", "--unused-days", "1w"), "'1w' is not a valid float range"),
+        (("diff", "a", "b"), "Got unexpected extra argument (b)"),
+        (("run", "--nope"), "No such option '--nope'"),
+    ],
+)
+def test_wrong_use_is_a_line_that_names_the_help(words: tuple[str, ...], told: str) -> None:
+    done = hil(*words)
+    command = " ".join(word for word in words if word in ("run", "tree", "store", "prune", "diff"))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("hil: ")
+    assert told in done.stderr
+    assert done.stderr.endswith(f" {command} --help)\n")
+    assert done.stderr.count("\n") == 1
+
+
 def test_letters_that_a_terminal_has_not_are_no_defect(tmp_path: Path) -> None:
     folder = write(tmp_path / "Länge µ", {"models/blöbs.py": model_file("blöbs")})
     Store(folder / "Läger").make(ArtifactRecipe("x"), lambda folder: None, origin=Origin("blöbs", "ptq"))
@@ -191,6 +212,31 @@ def test_a_vela_output_runs_for_its_own_accelerator(tmp_path: Path, blobs_int8: 
         wrong = hil("run", compiled, "--target", target, "--inputs", samples, "--accelerator", "ethos-u55-128")
         refused(wrong, 2, "ethos-u55-64", "ethos-u55-128")
     refused(hil("run", compiled, "--target", "host", "--inputs", samples), 2, "Vela")
+
+
+def test_memories_that_a_vela_output_does_not_name_are_told(tmp_path: Path, blobs_int8: Path) -> None:
+    compiled, deep = tmp_path / "vela.tflite", ("--system-config", "Ethos_U55_Deep_Embedded")
+    assert hil("compile", blobs_int8, "-o", compiled, *deep).returncode == 0
+    assumed = hil("run", compiled, "--json")
+    assert assumed.stderr.endswith(
+        "does not say which memories it was compiled for: cycles and time assume Shared_Sram and "
+        "Ethos_U55_High_End_Embedded (--memory-mode, --system-config)\n"
+    )
+    assert json.loads(assumed.stdout)["identity"]["system_config"] == "Ethos_U55_High_End_Embedded"
+    named = hil("run", compiled, *deep, "--memory-mode", "Shared_Sram", "--json")
+    assert "assume" not in named.stderr
+    own = json.loads(hil("run", blobs_int8, *deep, "--json").stdout)
+    assert json.loads(named.stdout)["measurements"] == own["measurements"]
+
+
+def test_no_input_is_overwritten(tmp_path: Path, blobs_int8: Path, samples: Path) -> None:
+    model, inputs = tmp_path / "a.tflite", tmp_path / "a.npz"
+    model.write_bytes(blobs_int8.read_bytes())
+    inputs.write_bytes(samples.read_bytes())
+    told = "is an input of this command"
+    refused(hil("compile", model, "-o", model), 2, told)
+    refused(hil("run", model, "--inputs", inputs, "--outputs", inputs), 2, told)
+    assert (model.read_bytes(), inputs.read_bytes()) == (blobs_int8.read_bytes(), samples.read_bytes())
 
 
 def test_a_damaged_stream_is_one_line_with_the_files_name(tmp_path: Path, blobs_int8: Path, samples: Path) -> None:
