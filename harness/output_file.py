@@ -21,8 +21,8 @@ _DATABASE = b"SQLite format 3\0"
 def check_output(path: Path, option: str, formats: Sequence[str] = (), inputs: Sequence[Path | None] = ()) -> None:
     """Raises `BadInputError` for a path that cannot be written as a file; `option` is what the user gave it to.
 
-    `formats` are the suffixes that it may have, in small letters; "" allows none, and no formats allow any.  `inputs` are
-    files that the command reads: it overwrites none of them, and no database.
+    `formats` are the suffixes that it may have, in small letters; "" allows none, and no formats allow any.  `inputs`
+    are files that the command reads: it overwrites none of them, and no database.
     """
     try:
         if path.is_dir():
