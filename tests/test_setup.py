@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.npu.native.library import FOLDER
+from hil.npu.native.code import FOLDER
 
 ROOT = FOLDER.parents[1]
 BUILD = "from setuptools import build_meta; build_meta.build_editable('wheels')"

@@ -36,7 +36,7 @@ def test_models_inside_the_model_vanish_and_the_outputs_stay() -> None:
     model = residual()
     network = keras3.rebuild(model)
     for expected, given in zip(model.predict(X, verbose=0), network.predict(X, verbose=0), strict=True):
-        assert np.allclose(expected, given, rtol=0, atol=1e-5)
+        assert np.allclose(expected, given, rtol=2**-21, atol=1e-5)  # some ulps of float32: logits are around 50
     assert isinstance(network, import_keras().Model)
     assert not any(hasattr(layer, "layers") for layer in network.layers)
     assert {"conv", "conv_relu6", "logits"} < {layer.name for layer in network.layers}
