@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hil.npu.stream.commands import REGISTERS_16, REGISTERS_40, Op
-from hil.npu.stream.footprint import accesses
+from hil.npu.stream.footprint import accesses, written
 from hil.npu.stream.operations import SHRAM_REGION, BlockOperation, Dma, Kind, Operation, Range, Wait
 from hil.npu.stream.payload import Words
 
@@ -96,17 +96,8 @@ def _joined(operations: Sequence[Operation], groups: list[int]) -> list[int]:
 
 def _conflict(one: Operation, other: Operation) -> bool:
     """True if the order of two operations matters."""
-    pairs = ((written, used) for a, b in ((one, other), (other, one)) for written in _writes(a) for used in accesses(b))
+    pairs = ((change, used) for a, b in ((one, other), (other, one)) for change in written(a) for used in accesses(b))
     return any(a[0] == b[0] and a[1] < b[2] and b[1] < a[2] for a, b in pairs)
-
-
-def _writes(operation: Operation) -> Iterator[tuple[int, int, int]]:
-    """Byte ranges that an operation writes, as `accesses` has them."""
-    if isinstance(operation, BlockOperation):
-        yield (operation.ofm.region, *operation.ofm.extent())
-    elif isinstance(operation, Dma):
-        for at in operation.destinations:
-            yield operation.destination_region, at, at + operation.length
 
 
 def cut(words: Words, operations: Sequence[Operation], groups: Sequence[int]) -> tuple[StreamPiece, ...]:
@@ -185,7 +176,7 @@ def _loaded(operations: Sequence[Operation], tables: Sequence[int], table: Range
     """Those of the DMAs `tables`, in order, of which `table` has bytes; none from before the last that brought all."""
     found: list[int] = []
     for place in reversed(tables):
-        writes = [(start, end) for _, start, end in _writes(operations[place])]
+        writes = [(start, end) for _, start, end in written(operations[place])]
         if any(start < table.end and table.address < end for start, end in writes):
             found.append(place)
         if any(start <= table.address and table.end <= end for start, end in writes):
