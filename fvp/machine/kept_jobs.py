@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hil.core.artifact_manifest import digest
@@ -110,18 +110,12 @@ class KeptJobs:
         image = self._image(found)
         if image is None:
             return None
-        with contextlib.ExitStack() as stack:
-            spans = []
-            for low, high in merged(found.regions.values()):
-                pieces = [piece for piece in found.touched if low <= piece[0] < high]
-                data = stack.enter_context(self._memory.borrowed(low, high - low, pieces))
-                spans.append((low, high, ctypes.addressof(ctypes.c_char.from_buffer(data))))
-            shram = ctypes.create_string_buffer(SHRAM_BYTES)
-            addresses = {SHRAM_REGION: ctypes.addressof(shram)}
-            for region, (start, end) in found.regions.items():
-                low, address = next((low, address) for low, high, address in spans if low <= start and end <= high)
-                addresses[region] = address + start - low
-            image.run(addresses)
+        shram = ctypes.create_string_buffer(SHRAM_BYTES)
+        with borrowed_regions(self._memory, found.regions, found.touched) as views:
+            addresses = {
+                region: ctypes.addressof((ctypes.c_char * len(v)).from_buffer(v)) for region, v in views.items()
+            }
+            image.run({**addresses, SHRAM_REGION: ctypes.addressof(shram)})
         return found.timing
 
     def _image(self, job: KeptJob) -> LoadedImage | None:
@@ -131,7 +125,24 @@ class KeptJobs:
         return self._loaded[id(job)]
 
 
-def merged(ranges: Any) -> list[Span]:
+@contextlib.contextmanager
+def borrowed_regions(
+    memory: GuestMemory, regions: Mapping[int, Span], touched: Sequence[Span]
+) -> Iterator[dict[int, memoryview]]:
+    """The bytes of each region, by number, as `GuestMemory.borrowed`; regions that overlap share their bytes."""
+    with contextlib.ExitStack() as stack:
+        spans = []
+        for low, high in merged(regions.values()):
+            pieces = [piece for piece in touched if low <= piece[0] < high]
+            spans.append((low, high, stack.enter_context(memory.borrowed(low, high - low, pieces))))
+        views = {}
+        for region, (start, end) in regions.items():
+            low, data = next((low, data) for low, high, data in spans if low <= start and end <= high)
+            views[region] = data[start - low : end - low]
+        yield views
+
+
+def merged(ranges: Iterable[Span]) -> list[Span]:
     """`ranges` (start, end) with those that overlap made one."""
     found: list[Span] = []
     for start, end in sorted(ranges):

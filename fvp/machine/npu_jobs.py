@@ -13,15 +13,13 @@ and the firmware boots.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from hil.core.arrays import Bytes
 from hil.core.errors import FaultError
 from hil.fvp.machine.decoded_streams import Programs
-from hil.fvp.machine.kept_jobs import KeptJob, KeptTiming, Span, merged, sources_digest
+from hil.fvp.machine.kept_jobs import KeptJob, KeptTiming, Span, borrowed_regions, merged, sources_digest
 from hil.fvp.machine.memory import GuestMemory
 from hil.npu.program import Program
 from hil.npu.program_image import program_image
@@ -71,7 +69,7 @@ class NpuJobs:
         return timing
 
     def _kept(self, job: NpuJob, stream: bytes, program: Program, timing: Timing) -> KeptJob | None:
-        """What another process needs to run `job` again, just after it ran; None if NumPy computes a part of it."""
+        """Describes `job`, which just ran, for another process to run it again; None if NumPy computes a part of it."""
         found, bases = program_image(program), job.base_pointers
         ranges = _ranges(program, bases)
         if found is None or any(region not in ranges for region, _, _ in found.sources):
@@ -92,18 +90,9 @@ class NpuJobs:
         return self._last[2]
 
     def _execute(self, program: Program, bases: Sequence[int]) -> None:
-        ranges = _ranges(program, bases)
-        with contextlib.ExitStack() as stack:
-            touched = merged(_touched(program, bases))
-            spans = []
-            for low, high in merged(ranges.values()):
-                pieces = [piece for piece in touched if low <= piece[0] < high]
-                borrowed = stack.enter_context(self._memory.borrowed(low, high - low, pieces))
-                spans.append((low, high, np.frombuffer(borrowed, np.uint8)))
-            regions: dict[int, Bytes] = {}
-            for region, (start, end) in ranges.items():
-                low, data = next((low, data) for low, high, data in spans if low <= start and end <= high)
-                regions[region] = data[start - low : end - low].reshape(1, -1)
+        touched = merged(_touched(program, bases))
+        with borrowed_regions(self._memory, _ranges(program, bases), touched) as views:
+            regions = {region: np.frombuffer(view, np.uint8).reshape(1, -1) for region, view in views.items()}
             if regions:
                 program.run(regions)
 
