@@ -53,8 +53,6 @@ def optimize(
     from hil.harness.tree.candidates import with_settings
 
     path = path_of(technique)
-    if output is not None:
-        check_output(output, "-o", FORMATS)
     compute = choose_compute(threads, reproducible=reproducible)
     unused_options.refuse_models_folder(model, models)
     found = find(model, models)

@@ -86,9 +86,9 @@ def run(
     if outputs:
         _write_outputs(signature, outputs, result)
     compiled_here = deployable.int8 is not None and deployable.compiled is not None
-    record = _record(target, signature, result, data, settings, compiled_here=compiled_here)
-    if signature.compiled and _memories(settings).items() <= record["identity"].items():
-        _tell_assumed(model, vela, settings)
+    assumed = _assumed_memories(signature, result, settings)
+    _tell_assumed(model, vela, assumed)
+    record = _record(target, signature, result, data, settings, assumed, compiled_here=compiled_here)
     print(json.dumps(record) if as_json else format_run(str(model), record))
     deployment = DeploymentRecord(model.stem, model.stem, GIVEN, target, record["identity"])
     figures = [FigureRecord.of(found) for found in result.measurements]
@@ -135,10 +135,16 @@ def _write_outputs(signature: Signature, path: Path, result: Run) -> None:
 
 
 def _record(
-    target: str, signature: Signature, result: Run, data: bytes, settings: VelaSettings, *, compiled_here: bool
+    target: str,
+    signature: Signature,
+    result: Run,
+    data: bytes,
+    settings: VelaSettings,
+    assumed: Mapping[str, str],
+    *,
+    compiled_here: bool,
 ) -> dict[str, Any]:
     from hil.core.artifact_manifest import digest
-    from hil.core.measurement import Trust
     from hil.harness.vela.compiler import vela_version
 
     outputs = [
@@ -150,28 +156,29 @@ def _record(
     if compiled_here:
         identity |= {"vela": vela_version(), **settings.identity()}
     elif signature.compiled:
-        identity |= {"vela": "unknown: the model came compiled"}
-        if any(found.trust is Trust.MODELLED for found in result.measurements):
-            identity |= _memories(settings)
+        identity |= {"vela": "unknown: the model came compiled", **assumed}
     identity |= {key: value for key, value in result.identity.items() if value}
     missing = [found.as_json() for found in result.missing]
     return {"outputs": outputs, "measurements": measurements, "missing": missing, "identity": identity}
 
 
-def _memories(settings: VelaSettings) -> dict[str, str]:
-    """What modelled cycles depend on beside the accelerator; a compiled file does not name it."""
-    return {name: value for name, value in settings.identity().items() if name in ("memory_mode", "system_config")}
+def _assumed_memories(signature: Signature, result: Run, settings: VelaSettings) -> dict[str, str]:
+    """The memories that modelled cycles of a compiled file assume: it names its accelerator alone."""
+    from hil.core.measurement import Trust
+
+    if not signature.compiled or all(found.trust is not Trust.MODELLED for found in result.measurements):
+        return {}
+    return {"memory_mode": settings.memory_mode, "system_config": settings.system_config}
 
 
-def _tell_assumed(model: Path, vela: VelaOptions, settings: VelaSettings) -> None:
-    """Names on stderr the memories that were assumed, as no option names them."""
-    given = {"memory_mode": vela.memory_mode, "system_config": vela.system_config}
-    assumed = {name: value for name, value in _memories(settings).items() if not given[name]}
-    if assumed:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in assumed)
+def _tell_assumed(model: Path, vela: VelaOptions, assumed: Mapping[str, str]) -> None:
+    """Names on stderr the memories that were assumed and that no option names."""
+    unnamed = {name: value for name, value in assumed.items() if not getattr(vela, name)}
+    if unnamed:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in unnamed)
         print(
             f"{model} does not say which memories it was compiled for: cycles and time assume "
-            f"{' and '.join(assumed.values())} ({options})",
+            f"{' and '.join(unnamed.values())} ({options})",
             file=sys.stderr,
         )
 
