@@ -89,7 +89,7 @@ def test_another_qemu_counts(board: KeepingBoard, tmp_path: Path) -> None:
 
 
 def test_a_state_of_another_build_of_qemu_is_refused_by_its_own_words(board: KeepingBoard) -> None:
-    """Where the key is the same: the file's size and time of change were forged, or a script starts QEMU."""
+    """The key may be the same: the file's size and time of change were forged, or a script starts QEMU."""
     board.run(3)
     state = kept_in(board.store)
     replace_state(board.store, state._replace(content=state.content._replace(qemu="another")))
