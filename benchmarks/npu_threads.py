@@ -1,4 +1,4 @@
-"""How much faster `npu`'s threads are, beside what this machine gives to as many processes at once.
+"""Gain of `npu`'s threads, beside what this machine gives to as many processes at once.
 
 Two processors may be two threads of one core, or share memory, so that even independent processes slow each other down:
 the ceiling is `jobs` times the speed of one thread while others compute the same.

@@ -43,7 +43,7 @@ MOST_BYTES, ALL_BYTES = 256 << 20, 1 << 30
 """Bytes of the largest state that is kept, and of all states of a store, of which the longest unused go."""
 
 ORIGIN = {"model": "states of the open FVP", "technique": ""}
-"""What a list of the store shows in place of model and technique."""
+"""Names that a list of the store shows in place of model and technique."""
 
 
 class KeptState(NamedTuple):

@@ -62,7 +62,7 @@ class NpuWork:
         return self._computing.run(job) if kept is None else kept
 
     def jobs(self) -> tuple[tuple[KeptJob, ...], bool]:
-        """What of the jobs another process can run again, and True if that is all of them."""
+        """Returns the jobs that another process can run again, and True if these are all."""
         if "_computing" not in vars(self):
             return (), True
         found = self._computing.kept.values()

@@ -48,7 +48,7 @@ class Packed:
 
 @dataclass(frozen=True)
 class Form:
-    """How instructions take bytes and weights.
+    """Form in which instructions take bytes and weights.
 
     `element`: the type of both; `group`: how many products they add; `block`: the most vectors of sixteen channels at a
     time; `order`: of sixteen channels; `lanes`: sums in a vector.

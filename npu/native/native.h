@@ -1,8 +1,8 @@
 /* Steps of a program in compiled code: what Python fills, and what each file here offers the others.
  *
- * `hil.npu.native.records` mirrors these structures; their numbers are 64 bits wide, but those of `Scales`.  `arithmetic/native_*.py`
- * fill them only for operands for which `hil.npu.arithmetic.exactness` proves the arithmetic here exact, and only with
- * addresses inside the extents that a program checks before it runs. */
+ * `hil.npu.native.records` mirrors these structures; their numbers are 64 bits wide, but those of `Scales`.
+ * `arithmetic/native_*.py` fill them only for operands for which `hil.npu.arithmetic.exactness` proves the arithmetic
+ * here exact, and only with addresses inside the extents that a program checks before it runs. */
 #ifndef HIL_NATIVE_H
 #define HIL_NATIVE_H
 

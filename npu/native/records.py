@@ -18,7 +18,7 @@ SCALES = np.dtype(
         *((name, "f4", 16) for name in ("multiplier", "low", "high", "nudged")),
     ]
 )
-"""How the sums of sixteen channels are scaled."""
+"""Constants that scale the sums of sixteen channels."""
 
 COPY, CONVOLUTION, POOL, ELEMENTWISE = range(4)
 """Kinds of steps."""

@@ -99,7 +99,7 @@ def raw_product(terms, dtype, zero_point, weight, value, last) -> tuple[int, int
 
 
 def every_way(compute):
-    """What `compute` returns with NumPy, and with each set of instructions that this CPU has."""
+    """Results of `compute` with NumPy, and with each set of instructions that this CPU has."""
     before = library.hold(library.NUMPY)
     try:
         for level in (library.NUMPY, library.PLAIN, library.AVX2, library.VNNI):
