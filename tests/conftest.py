@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -47,6 +49,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         scopes = {defined[-1].scope for defined in fixtures.name2fixturedefs.values()} if fixtures else set()
         if "module" in scopes and not any(item.iter_markers("xdist_group")):
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(item.config.rootpath))))
+
+
+@pytest.hookimpl(tryfirst=True)  # before the fixtures of a module, which may make networks
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Seeds the initial weights of networks by the test's file: they depend on no chance and on no test before.
+
+    Keras draws the seeds of its initializers from Python's generator, or from its own after `set_random_seed`.
+    """
+    random.seed(item.path.relative_to(item.config.rootpath).as_posix())
+    if "tf_keras.src.backend" in sys.modules:
+        vars(sys.modules["tf_keras.src.backend"]._SEED_GENERATOR).clear()
 
 
 @pytest.fixture(scope="session", autouse=True)
