@@ -97,14 +97,18 @@ typedef struct {
 
 enum { MUL, ADD, SUB, MIN, MAX, LRELU, ABS, CLZ, SHR, SHL };
 
-/* An elementwise operation; `pairs` has room for the results of all pairs of bytes, null if it has other operands. */
+/* An elementwise operation; `pairs` has room for the results of all pairs of bytes, null if it has other operands.
+ *
+ * If `linear`, results before their limits are first*by_first + second*by_second + low of unsigned bytes in float32,
+ * rounded to the nearest integer, where that is the same with high instead of low. */
 typedef struct {
     Map ifm, ifm2, ofm;
     Stage stage;
     int64_t kind, has_second, scalar, zero_point, zero_point2, reversed, scaled_operand, operand_rounding, whole_first;
     int64_t factor_a, shift_a, factor_b, scaled, factor, shift;
     uint8_t *pairs;
-    int64_t pairs_ready, computed;
+    int64_t pairs_ready, computed, linear;
+    float by_first, by_second, low, high;
 } Elementwise;
 
 enum { COPY, CONVOLUTION, POOL, ELEMENTWISE };

@@ -91,7 +91,8 @@ class Elementwise(ctypes.Structure):
         ("ifm", Map), ("ifm2", Map), ("ofm", Map), ("stage", Stage),
         *_fields("kind has_second scalar zero_point zero_point2 reversed scaled_operand operand_rounding whole_first"),
         *_fields("factor_a shift_a factor_b scaled factor shift", "pairs"),
-        *_fields("pairs_ready computed"),
+        *_fields("pairs_ready computed linear"),
+        *[(name, ctypes.c_float) for name in ("by_first", "by_second", "low", "high")],
     ]  # fmt: skip
 
 

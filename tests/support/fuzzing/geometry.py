@@ -79,6 +79,12 @@ def draw(seed: int) -> Drawn:
     return _elementwise(dice) if op is Op.ELEMENTWISE else _windowed(dice, op)
 
 
+def draw_sum(seed: int) -> Drawn:
+    """The ADD or SUB of bytes of this number."""
+    dice = _Dice(seed)
+    return _elementwise(dice, dice.one(*_ADD), _Element(dice.happens(0.5), 1))
+
+
 def _windowed(dice: _Dice, op: Op) -> Drawn:
     mode = dice.one(0, 1, 1, 1, 2) if op is Op.POOL else 0
     output = dice.within(1, 5), dice.within(1, 6), 1 if mode == 2 and op is Op.POOL else dice.one(*DEPTHS)
@@ -109,10 +115,10 @@ def _windowed(dice: _Dice, op: Op) -> Drawn:
     return _finished(dice, writes, (op, mode), output[2], steepness, ofm)
 
 
-def _elementwise(dice: _Dice) -> Drawn:
-    kind = dice.within(0, 9)
+def _elementwise(dice: _Dice, kind: int | None = None, element: _Element | None = None) -> Drawn:
+    kind = dice.within(0, 9) if kind is None else kind
     output = dice.within(1, 5), dice.within(1, 6), dice.one(*DEPTHS)
-    element = dice.element()
+    element = element or dice.element()
     ofm = element if dice.happens(0.8) else dice.element()
     broadcast = sum(1 << bit for bit in range(3) if dice.happens(0.2)) | (dice.happens(0.3) << 6)
     broadcast |= dice.happens(0.2) << 7
