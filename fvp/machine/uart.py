@@ -95,16 +95,18 @@ class UartSink:
     def drain(self, sock: socket.socket) -> bool:
         """Takes all that has arrived on `sock`, and gives it what was typed, without waiting.
 
-        Returns True if there is input that the UART has not taken.
+        What comes behind the sign that ended the simulation, such as a firmware's exit code, is dropped: it may arrive
+        alone, and is no output of a further sample.  Returns True if there is input that the UART has not taken.
         """
-        while not self.ended and not (self._terminal and self._terminal.is_full):
+        while self.ended or not (self._terminal and self._terminal.is_full):
             try:
                 data = sock.recv(1 << 16, socket.MSG_DONTWAIT)
             except (BlockingIOError, ConnectionError):
                 break
             if not data:
                 break
-            self.take(data)
+            if not self.ended:
+                self.take(data)
         if self._terminal is None:
             return False
         self._terminal.exchange(sock)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hil.core.errors import BadInputError
+from hil.fvp.machine.uart import UartSettings, UartSink
 from hil.fvp.machine.uart_terminal import BACKLOG, Terminal
 from tests.support.corstone300 import COMMAND, Launch
 from tests.support.thumb import UART0, Program
@@ -120,3 +121,20 @@ def test_a_full_disk_is_told_and_no_defect(fvp: Launch, tmp_path: Path) -> None:
     assert done.returncode == 3
     assert b"/dev/full cannot be written: No space left" in done.stderr
     assert done.stderr.count(b"\n") == 1
+
+
+def test_an_exit_code_that_arrives_behind_the_end_is_no_output_of_the_next_sample(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    sink = UartSink(UartSettings(0, str(log), False, True, b"", None))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"one" + EOT)
+        sink.drain(ours)
+        assert sink.ended
+        theirs.sendall(b"\0")
+        sink.drain(ours)
+        sink.start_again(b"t")
+        theirs.sendall(b"wo" + EOT + b"\0")
+        sink.drain(ours)
+    sink.close()
+    assert log.read_bytes() == b"one" + EOT + b"two"
