@@ -13,7 +13,7 @@ import ctypes
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import groupby, pairwise
 
 from hil.npu.arithmetic.blas import one_thread
@@ -100,13 +100,16 @@ class Schedule:
         """Runs everything on `batch` samples, on at most `threads` threads and no more than the work is worth."""
         threads = max(1, min(threads, batch, self.work * batch // THREAD_WORK))
         if threads == 1:
-            self._run(memory, 0, batch)
+            self._run(memory)
             return
-        pieces = min(batch, PIECES * threads)
-        ends = (batch * piece // pieces for piece in range(pieces + 1))
-        waiting = pairwise([*ends])
-        others = [_pool(threads).submit(self._run_pieces, memory, waiting) for _ in range(threads - 1)]
-        self._run_pieces(memory, waiting)
+        count = min(batch, PIECES * threads)
+        if len(self.parts) == 1 and isinstance(self.parts[0], _Compiled):
+            run = partial(self._run_compiled, self.parts[0], memory, library.Pieces(count))
+        else:
+            ends = (batch * piece // count for piece in range(count + 1))
+            run = partial(self._run_pieces, memory, pairwise([*ends]))
+        others = [_pool(threads).submit(run) for _ in range(threads - 1)]
+        run()
         for other in others:
             if not other.cancel():  # On a busy machine a thread may not have begun yet.
                 other.result()
@@ -114,16 +117,18 @@ class Schedule:
     def _run_pieces(self, memory: Regions, waiting: Iterator[tuple[int, int]]) -> None:
         """Runs piece after piece of those that no other thread has taken."""
         for begin, end in waiting:
-            self._run(memory, begin, end)
+            self._run({region: data[begin:end] for region, data in memory.items()})
 
-    def _run(self, memory: Regions, begin: int, end: int) -> None:
+    def _run(self, memory: Regions) -> None:
         for part in self.parts:
             if isinstance(part, _Compiled):
-                assert self.code is not None
-                self.code.run(part.records, part.stretches, memory, begin, end)
+                self._run_compiled(part, memory, library.Pieces(1))
             else:
-                operation, step = part
-                _run_numpy(operation, step, {region: data[begin:end] for region, data in memory.items()})
+                _run_numpy(*part, memory)
+
+    def _run_compiled(self, part: _Compiled, memory: Regions, pieces: library.Pieces) -> None:
+        assert self.code is not None
+        self.code.run(part.records, part.stretches, memory, pieces)
 
 
 def run_step(operation: Operation, step: Step, memory: Regions) -> None:
@@ -134,7 +139,7 @@ def run_step(operation: Operation, step: Step, memory: Regions) -> None:
         _run_numpy(operation, step, memory)
     else:
         compiled = _Compiled.of([native])
-        code.run(compiled.records, compiled.stretches, memory, 0, len(next(iter(memory.values()))))
+        code.run(compiled.records, compiled.stretches, memory, library.Pieces(1))
 
 
 def _native(step: Step, code: library.Library | None) -> NativeStep | None:

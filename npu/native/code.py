@@ -45,7 +45,7 @@ def _typed(code: ctypes.CDLL) -> ctypes.CDLL:
     number, pointer = ctypes.c_int64, ctypes.c_void_p
     for function in (code.best_level, code.run_steps, code.decode_weights, code.order_weights):
         function.restype = number
-    code.run_steps.argtypes = [pointer, pointer, number, pointer, pointer, number, number, number]
+    code.run_steps.argtypes = [pointer, pointer, number, pointer, pointer, number, number, pointer, number]
     code.decode_weights.argtypes = [ctypes.c_char_p, number, number, pointer, number, pointer]
     code.order_weights.argtypes = [pointer, pointer, pointer]
     return code

@@ -79,5 +79,7 @@ class LoadedImage(NamedTuple):
             bases[region] = address
         steps = ctypes.addressof(ctypes.c_char.from_buffer(self.memory)) + self.image.steps
         stretch = (ctypes.c_int64 * 2)(self.image.length, 1)  # `Stretch` of `records`, which needs NumPy
-        if self.code.run_steps(steps, stretch, 1, bases, strides, 0, 1, self.image.level):
+        if self.code.run_steps(
+            steps, stretch, 1, bases, strides, 1, 1, ctypes.byref(ctypes.c_int64()), self.image.level
+        ):
             raise MemoryError

@@ -1,7 +1,7 @@
 """The compiled code of this package: whether there is any, and calls of it.
 
     found = loaded()                       # None: there was no compiler when the package was built
-    found.run(steps, stretches, memory, 0, batch)
+    found.run(steps, stretches, memory, Pieces(1))
 
 `code` finds the library.  Without it NumPy computes everything, with the same results.
 """
@@ -31,6 +31,14 @@ _TOO_SMALL = -2
 
 
 @dataclass(frozen=True)
+class Pieces:
+    """Pieces of a batch, of which threads that share them take one after the other; `taken` counts those."""
+
+    count: int
+    taken: ctypes.c_int64 = field(default_factory=ctypes.c_int64)
+
+
+@dataclass(frozen=True)
 class Library:
     """The loaded code; `level` is the best that this CPU has, or that `hold` allows."""
 
@@ -42,14 +50,16 @@ class Library:
         steps: ctypes.Array[Step],
         stretches: ctypes.Array[Stretch],
         memory: Mapping[int, NDArray[np.uint8]],
-        begin: int,
-        end: int,
+        pieces: Pieces,
     ) -> None:
-        """Runs `steps`, one of `stretches` behind the other, on samples `begin` to `end` of `memory`."""
+        """Runs `steps`, one of `stretches` behind the other, on the samples of `memory` in pieces that nobody took."""
         bases, strides = (ctypes.c_int64 * MAX_REGIONS)(), (ctypes.c_int64 * MAX_REGIONS)()
         for region, data in memory.items():
             bases[region], strides[region] = data.ctypes.data, data.strides[0]
-        if self.code.run_steps(steps, stretches, len(stretches), bases, strides, begin, end, self.level):
+        samples, taken = len(next(iter(memory.values()))), ctypes.byref(pieces.taken)
+        if self.code.run_steps(
+            steps, stretches, len(stretches), bases, strides, samples, pieces.count, taken, self.level
+        ):
             raise MemoryError
 
     def decode_weights(self, data: bytes, most: int) -> NDArray[np.int16] | None:

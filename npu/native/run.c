@@ -44,11 +44,26 @@ static void run_step(const Step *step, const Batch *batch) {
     }
 }
 
-/* Runs `count` stretches of steps, one behind the other, on the samples from `begin` to `end`.  Returns 0, or 1 if there
- * is no memory for the scratch. */
+/* Runs `count` stretches of steps, one behind the other, on the samples from `begin` to `end`. */
+static void run_piece(const Step *steps, const Stretch *stretches, int64_t count, const int64_t *bases,
+                      const int64_t *strides, int64_t begin, int64_t end, Batch *batch) {
+    for (const Stretch *stretch = stretches; stretch < stretches + count; steps += stretch++->count)
+        for (int64_t at = begin; at < end; at += stretch->group) {
+            batch->count = least(stretch->group, end - at);
+            for (int64_t region = 0; region < MAX_REGIONS; region++) {
+                batch->stride[region] = strides[region];
+                batch->base[region] = (uint8_t *)(intptr_t)bases[region] + at * strides[region];
+            }
+            for (int64_t i = 0; i < stretch->count; i++)
+                run_step(steps + i, batch);
+        }
+}
+
+/* Runs one after the other of the `pieces` of a batch that no other thread has taken; `taken` counts them.  Returns 0,
+ * or 1 if there is no memory for the scratch. */
 int64_t run_steps(const Step *steps, const Stretch *stretches, int64_t count, const int64_t *bases,
-                  const int64_t *strides, int64_t begin, int64_t end, int64_t level) {
-    int64_t scratch = 0, all = 0;
+                  const int64_t *strides, int64_t samples, int64_t pieces, int64_t *taken, int64_t level) {
+    int64_t scratch = 0, all = 0, piece;
     for (int64_t i = 0; i < count; i++)
         all += stretches[i].count;
     for (int64_t i = 0; i < all; i++)
@@ -58,16 +73,9 @@ int64_t run_steps(const Step *steps, const Stretch *stretches, int64_t count, co
         return 1;
     Batch batch = {.level = level};
     batch.scratch = memory + (64 - (uintptr_t)memory % 64);
-    for (const Stretch *stretch = stretches; stretch < stretches + count; steps += stretch++->count)
-        for (int64_t at = begin; at < end; at += stretch->group) {
-            batch.count = least(stretch->group, end - at);
-            for (int64_t region = 0; region < MAX_REGIONS; region++) {
-                batch.stride[region] = strides[region];
-                batch.base[region] = (uint8_t *)(intptr_t)bases[region] + at * strides[region];
-            }
-            for (int64_t i = 0; i < stretch->count; i++)
-                run_step(steps + i, &batch);
-        }
+    while ((piece = __atomic_fetch_add(taken, 1, __ATOMIC_RELAXED)) < pieces)
+        run_piece(steps, stretches, count, bases, strides, samples * piece / pieces, samples * (piece + 1) / pieces,
+                  &batch);
     free(memory);
     return 0;
 }
