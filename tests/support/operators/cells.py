@@ -15,6 +15,13 @@ from tests.support.operators.case_runs import Run
 
 EXPECTED = Path(__file__).with_name("expected.json")
 
+NEAR = 16
+"""Largest difference of outputs that are nearly right.
+
+Beyond it a stream computes something else, and by how much it differs says nothing: Vela 5.2's Regor gives another
+stream each time for a CONCATENATION with a resized tensor.
+"""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -57,11 +64,15 @@ def count(runs: Iterable[Run]) -> Cells:
 
 
 def compare(cells: Mapping[str, Cell], expected: Mapping[str, Cell]) -> list[str]:
-    """A line for each cell that is worse than expected (fewer equal, more or larger differences) or is not expected."""
+    """A line for each cell that is worse than expected or is not expected.
+
+    Worse are fewer equal, more differences, and larger ones where those expected are near.
+    """
     worse = []
     for name, before in expected.items():
         now = cells.get(name, Cell())
-        if now.equal < before.equal or now.differs > before.differs or now.largest > before.largest:
+        larger = now.largest > before.largest and before.largest <= NEAR
+        if now.equal < before.equal or now.differs > before.differs or larger:
             worse.append(f"{name}: {_told(now)}, expected {_told(before)}")
     worse += [f"{name}: {_told(cells[name])}, and no such cell is expected" for name in cells.keys() - expected.keys()]
     return sorted(worse)
