@@ -90,6 +90,7 @@ def tables(
     if not made:
         raise UnavailableError("there are no figures to make tables of", hint="hil models says what data is missing")
     command = _command([table.model for table in made], seeds or [0], technique or (), figures, target)
+    command += "" if measure else " --no-measure"
     for path in output or ():
         write_output(path, render(made, command, path.suffix.lower()).encode())
         print(f"written: {path}", file=sys.stderr)

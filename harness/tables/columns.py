@@ -53,7 +53,8 @@ def legend(table: ModelTable) -> list[str]:
         ".tflite, zip, gzip, encoded weights (Vela's, of ethos-u55-128) and SRAM in KiB, exact; smaller: encoded "
         "weights of ptq by the leaf's; zeros in % of the weights, unique: most distinct weights in a kernel; steps: "
         "training steps after the base",
-        f"cycles are modelled, in Shared_Sram; fast: {FAST}, flash: {FLASH_BOUND}, with weights from a slow flash",
+        f"cycles are modelled, in Shared_Sram with weights in flash; fast: {FAST}, 1 byte a cycle at 500 MHz",
+        f"slow: {FLASH_BOUND}, half a byte a cycle at 200 MHz",
     ]
     if any(row.stale for row in table.rows):
         lines.append(f"{STALE}: stale, made of something else than what is here now")
@@ -111,7 +112,7 @@ def _chip(table: ModelTable) -> tuple[list[Column], list[Row]]:
 
 
 def _heading(npu: VelaSettings) -> str:
-    return f"{npu.accelerator.removeprefix('ethos-')}\n{'fast' if npu.system_config == FAST else 'flash'}"
+    return f"{npu.accelerator.removeprefix('ethos-')}\n{'fast flash' if npu.system_config == FAST else 'slow flash'}"
 
 
 def _cycles(row: LeafRow) -> list[str]:

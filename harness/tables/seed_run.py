@@ -35,7 +35,7 @@ NPUS = tuple(
     for accelerator in ("ethos-u55-128", "ethos-u55-256")
     for system in (FAST, FLASH_BOUND)
 )
-"""NPUs whose cycles are modelled: with weights that come fast, and from a slow flash."""
+"""NPUs whose cycles are modelled: with weights in a fast flash, and in a slow one."""
 FIGURES = (
     *("base_accuracy", "keras_accuracy", "accuracy", "accuracy_drop", "accuracy_drop_low", "accuracy_drop_high"),
     *("tflite", "zip", "gzip", "encoded_weights", "sram", "flash", "zeros", "unique", "sqnr"),
