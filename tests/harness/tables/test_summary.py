@@ -54,7 +54,7 @@ def test_mean_and_deviation_are_over_seeds_and_smaller_is_of_each_seeds_own_ptq(
     assert (pcqat["int8"], pcqat["drop"], pcqat["encoded"]) == ("87.0 ±1.4", "+3.00 ±1.41", "1.0")
     assert pcqat["smaller"] == "3.00 ±1.41"  # 4 and 2
     assert pcqat["interval"] == "+2.00 to +4.00"
-    assert cells(found, "On the chip", "ptq")["u55-256 flash"] == "1,000"
+    assert cells(found, "On the chip", "ptq")["u55-256 slow flash"] == "1,000"
     assert "seeds 0, 1" in legend(found)[0]
 
 
