@@ -147,6 +147,12 @@ def test_the_other_numbers() -> None:
     assert f"{DISTILLED['pcqat'].steps:,} training steps, one seed" in words
 
 
+def test_the_page_on_techniques_tells_what_was_found_since() -> None:
+    words = " ".join((DOCS / "techniques.md").read_text().split())
+    lost = [100 * DSCNN_L[leaf].figures["accuracy_drop"] for leaf in ("npu_sparse_cluster", "npu_pcqat")]
+    assert f"`npu_sparse_cluster` and `npu_pcqat` lose {lost[0]:.1f} and {lost[1]:.1f} points there" in words
+
+
 def test_how_far_a_point_goes() -> None:
     """The smallest encoded weights of each network for less than a point."""
     words = " ".join(PAGE.split())
