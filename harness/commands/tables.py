@@ -83,14 +83,13 @@ def tables(
             every = [complete_figures(request, model, seed, names) for seed in seeds or [0]]
             if known := [one for one in every if one is not None]:
                 having = [one.figures.seed for one in known]
-                command = _command([model], having, technique or (), figures, target)
+                command = _command([model], having, technique or (), figures, target, measure=True)
                 made.append(summarize(model, known, names, command))
     if not made and not measure:
         raise BadInputError(f"{figures} has no figures to make tables of", hint="without --no-measure they are made")
     if not made:
         raise UnavailableError("there are no figures to make tables of", hint="hil models says what data is missing")
-    command = _command([table.model for table in made], seeds or [0], technique or (), figures, target)
-    command += "" if measure else " --no-measure"
+    command = _command([table.model for table in made], seeds or [0], technique or (), figures, target, measure=measure)
     for path in output or ():
         write_output(path, render(made, command, path.suffix.lower()).encode())
         print(f"written: {path}", file=sys.stderr)
@@ -98,7 +97,13 @@ def tables(
 
 
 def _command(
-    models: Sequence[Model], seeds: Sequence[int], techniques: Sequence[str], figures: Path, target: str
+    models: Sequence[Model],
+    seeds: Sequence[int],
+    techniques: Sequence[str],
+    figures: Path,
+    target: str,
+    *,
+    measure: bool,
 ) -> str:
     """Returns the command that makes the tables of `models`, with the options that decide what they hold."""
     here = Path.cwd()
@@ -107,4 +112,5 @@ def _command(
     words += [word for name in techniques for word in ("--technique", name)]
     words += ["--figures", str(figures)] if figures != FIGURES else []
     words += ["--target", target] if target != registry.DEFAULT else []
+    words += [] if measure else ["--no-measure"]
     return shlex.join(["hil", "tables", *map(str, paths), *words])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from statistics import fmean
 
@@ -101,13 +102,20 @@ def test_what_distillation_buys(leaf: str) -> None:
     assert row(f"`{leaf}`", zeros, drop(leaf, DISTILLED), smaller(DISTILLED, leaf), *cycles) in PAGE
 
 
-def test_the_order_of_the_article() -> None:
-    """PCQAT compresses more than PQAT, and that more than CQAT, in a zip archive as on the chip."""
-    for found in (RESNET8, DSCNN_L):
-        for figure in ("zip", "encoded_weights"):
-            sizes = [found[leaf].figures[figure] for leaf in ("pcqat", "pqat", "cqat")]
-            assert sizes == sorted(sizes) or (found is RESNET8 and figure == "zip")
-    assert RESNET8["pcqat"].figures["zip"] < RESNET8["cqat"].figures["zip"] < RESNET8["pqat"].figures["zip"]
+@pytest.mark.parametrize(
+    ("found", "figure", "smallest_first"),
+    [
+        (RESNET8, "zip", ("pcqat", "cqat", "pqat")),
+        (RESNET8, "encoded_weights", ("pcqat", "pqat", "cqat")),
+        (DSCNN_L, "zip", ("pcqat", "pqat", "cqat")),
+        (DSCNN_L, "encoded_weights", ("pcqat", "pqat", "cqat")),
+    ],
+)
+def test_the_order_of_the_stock_leaves(
+    found: dict[str, LeafFigures], figure: str, smallest_first: tuple[str, ...]
+) -> None:
+    sizes = [found[leaf].figures[figure] for leaf in smallest_first]
+    assert sizes == sorted(sizes)
 
 
 def test_the_other_numbers() -> None:
@@ -133,8 +141,8 @@ def test_the_other_numbers() -> None:
     assert f"first and last layer, in {encoded[1]}." in words
     assert max(abs(kept(leaf)) for leaf in ("qat", "pqat", "cqat", "pcqat")) < 0.3
     assert f"`cluster` loses {kept('cluster'):.1f} points there and `cqat` {kept('cqat'):.1f}" in words
-    for leaf in ("prune", "cluster", "sparse_cluster", "npu_sparse_cluster"):
-        aware = {"prune": "pqat", "cluster": "cqat", "sparse_cluster": "pcqat", "npu_sparse_cluster": "npu_pcqat"}[leaf]
+    pairs = {"prune": "pqat", "cluster": "cqat", "sparse_cluster": "pcqat", "npu_sparse_cluster": "npu_pcqat"}
+    for leaf, aware in pairs.items():
         assert RESNET8[aware].figures["accuracy_drop"] < RESNET8[leaf].figures["accuracy_drop"], "wins a part back"
     one, other = RESNET8["npu_cluster"], RESNET8["pcqat"]
     assert f"after {one.steps:,} training steps in place of {other.steps:,}" in words
@@ -144,7 +152,10 @@ def test_the_other_numbers() -> None:
         assert f"{smaller(DSCNN_L, leaf)} times" in words
         assert cost(leaf, DSCNN_L) in words
     assert f"{cost('npu_pcqat', DSCNN)} and is {smaller(DSCNN, 'npu_pcqat')} times smaller" in words
+    low, high = (DSCNN["npu_pcqat"].figures[f"accuracy_drop_{end}"] for end in ("low", "high"))
+    assert low < 0 < high, "loses nothing that its interval tells"
     assert f"{DISTILLED['pcqat'].steps:,} training steps, one seed" in words
+    assert len(re.findall(r"\d %", PAGE)) >= 16
 
 
 def test_the_page_on_techniques_tells_what_was_found_since() -> None:
@@ -156,7 +167,8 @@ def test_the_page_on_techniques_tells_what_was_found_since() -> None:
 def test_how_far_a_point_goes() -> None:
     """The smallest encoded weights of each network for less than a point."""
     words = " ".join(PAGE.split())
-    for name, found in (("ResNet8", RESNET8), ("DS-CNN-L", DSCNN_L), ("DS-CNN-S", DSCNN)):
+    for name, found in zip(("ResNet8", "DS-CNN-L", "DS-CNN-S"), NETWORKS, strict=True):
         within = [leaf for leaf, one in found.items() if one.figures["accuracy_drop"] < 0.01]
         smallest = min(within, key=lambda leaf: found[leaf].figures["encoded_weights"])
         assert f"{smaller(found, smallest)} on {name} (`{smallest}`)" in words
+        assert float(smaller(found, smallest)) < 4, "reached: say so"

@@ -117,8 +117,11 @@ def test_a_table_holds_what_its_command_makes_and_no_more(made: Path, store: Pat
     done = subprocess.run([*command, "-o", "tables.json"], cwd=folder, capture_output=True, text=True)
     assert "blobs, seed 1: not measured: pqat" in done.stdout
     assert list(leaves(folder)) == ["pqat"]
-    (model,) = json.loads((folder / "tables.json").read_text())["models"]
+    page = json.loads((folder / "tables.json").read_text())
+    (model,) = page["models"]
     assert model["command"] == "hil tables models/blobs.py --seed 0 --technique pqat --figures figures"
+    every = "hil tables models/blobs.py --seed 0 --seed 1 --technique pqat --figures figures --no-measure"
+    assert page["command"] == every
 
 
 def test_other_data_makes_all_leaves_stale(made: Path, store: Path, tmp_path: Path) -> None:
