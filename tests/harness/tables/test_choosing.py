@@ -11,7 +11,7 @@ import pytest
 from hil.harness.tables.seed_figures import LeafFigures, read_figures
 
 DOCS = Path(__file__).parents[3] / "docs"
-PAGE = (DOCS / "choosing.md").read_text()
+PAGE, TECHNIQUES = ((DOCS / name).read_text() for name in ("choosing.md", "techniques.md"))
 NPUS = [f"ethos-u55-{macs} Ethos_U55_{memory}_Embedded" for macs in (128, 256) for memory in ("High_End", "Deep")]
 
 
@@ -44,6 +44,11 @@ def smaller(found: dict[str, LeafFigures], leaf: str, figure: str = "encoded_wei
 
 def drop(leaf: str, found: dict[str, LeafFigures] = RESNET8) -> str:
     return f"{100 * found[leaf].figures['accuracy_drop']:+.2f}"
+
+
+def cost(leaf: str, found: dict[str, LeafFigures]) -> str:
+    ends = [f"{100 * found[leaf].figures[f'accuracy_drop_{end}']:+.2f}" for end in ("low", "high")]
+    return f"{drop(leaf, found)} points ({' to '.join(ends)})"
 
 
 def row(*cells: str) -> str:
@@ -123,10 +128,6 @@ def test_the_other_numbers() -> None:
         figures = RESNET8[leaf].figures
         return 100 * (figures["keras_accuracy"] - figures["accuracy"])
 
-    def cost(leaf: str, found: dict[str, LeafFigures]) -> str:
-        ends = [f"{100 * found[leaf].figures[f'accuracy_drop_{end}']:+.2f}" for end in ("low", "high")]
-        return f"{drop(leaf, found)} points ({' to '.join(ends)})"
-
     words = " ".join(PAGE.split())
     assert (
         f"`qat` of ResNet8 gains {drop('qat')[1:]} points over the float base, `ptq` loses {drop('ptq')[1:]}" in words
@@ -158,10 +159,24 @@ def test_the_other_numbers() -> None:
     assert len(re.findall(r"\d %", PAGE)) >= 16
 
 
-def test_the_page_on_techniques_tells_what_was_found_since() -> None:
-    words = " ".join((DOCS / "techniques.md").read_text().split())
-    lost = [100 * DSCNN_L[leaf].figures["accuracy_drop"] for leaf in ("npu_sparse_cluster", "npu_pcqat")]
-    assert f"`npu_sparse_cluster` and `npu_pcqat` lose {lost[0]:.1f} and {lost[1]:.1f} points there" in words
+@pytest.mark.parametrize(
+    "leaf",
+    ["ptq", "npu_ptq", "prune", "npu_prune", "sparse_cluster", "npu_sparse_cluster", "pcqat", "npu_pcqat"],
+)
+def test_the_page_on_techniques_has_the_figures_of_dscnn_l(leaf: str) -> None:
+    sizes = [f"{DSCNN_L[leaf].figures[name] / 1024:.1f}" for name in ("encoded_weights", "gzip")]
+    cycles = [f"{DSCNN_L[leaf].cycles[npu]:,.0f}" for npu in NPUS[:2]]
+    cells = sizes[0], smaller(DSCNN_L, leaf), *cycles, sizes[1], cost(leaf, DSCNN_L).replace(" points", "")
+    assert row(f"`{leaf}`", *cells) in TECHNIQUES
+
+
+def test_the_page_on_techniques_compares_the_npu_leaves_with_the_stock_ones() -> None:
+    words = " ".join(TECHNIQUES.split())
+    stock, ours = (DSCNN_L[leaf].figures for leaf in ("pcqat", "npu_pcqat"))
+    assert f"and {100 * (1 - ours['encoded_weights'] / stock['encoded_weights']):.0f} % less than `pcqat`" in words
+    assert f"for {100 * (ours['accuracy_drop'] - stock['accuracy_drop']):.1f} points more" in words
+    share = DSCNN["npu_pcqat"].figures["encoded_weights"] / DSCNN["pcqat"].figures["encoded_weights"]
+    assert f"`npu_pcqat` needs {share:.2f} of the encoded weights of `pcqat`" in words
 
 
 def test_how_far_a_point_goes() -> None:
