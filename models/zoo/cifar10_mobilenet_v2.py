@@ -18,11 +18,11 @@ model = Model(
     data=Dataset(loader.load, loader.files, augment=loader.augment),
     recipe=Recipe(
         batch_size=64,
-        base=FineTune(epochs=15, learning_rate=2e-3),
-        prune=FineTune(epochs=3, learning_rate=5e-4, samples=20_000),
+        base=FineTune(epochs=8, learning_rate=2e-3),
+        prune=FineTune(epochs=3, learning_rate=5e-4, samples=10_000),
         **dict.fromkeys(
             ("cluster", "sparse_cluster", "qat", "pqat", "cqat", "pcqat"),
-            FineTune(epochs=2, learning_rate=2e-4, samples=20_000),
+            FineTune(epochs=2, learning_rate=2e-4, samples=10_000),
         ),
     ),
 )
