@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from hil.harness.evaluation.limit_check import format_limits
 from hil.harness.optimize.paths import Node, path_of
 from hil.harness.progress import INTERVAL_S, LineProgress
+from hil.harness.text_table import wrap
 from hil.harness.tree.candidates import Candidate, Settings, SettledNode, settled_node, title
 from hil.harness.tree.observer import WalkObserver
 from hil.harness.tree.result import Leaf, LeafStatus, TrainedNode
@@ -44,7 +45,7 @@ class View(WalkObserver, AbstractContextManager["View"]):
 
     def walk_started(self, model: Model, evaluator: Evaluator, limits: Budget) -> None:
         asked = format_limits(limits, evaluator.pipeline.learning_task(model).scale)
-        self.say(f"{model.name} on {evaluator.target_name}, {evaluator.vela.title}: {asked}")
+        self.say(*wrap(f"{model.name} on {evaluator.target_name}, {evaluator.vela.title}: {asked}"))
 
 
 class LineView(View):
