@@ -165,7 +165,7 @@ def _kill_qemu(parent: int, after: float) -> None:
 
 def _wait_for_boards(parent: int) -> list[int]:
     """Waits until a QEMU that plays a board runs below `parent`; gives the first few of them."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 600
     found: list[int] = []
     while not found and time.monotonic() < until:
         for pid in children_of(parent):

@@ -67,7 +67,7 @@ class Server:
     def stop(self) -> None:
         """Ends the server at once, as a machine that is switched off."""
         self.process.send_signal(signal.SIGQUIT)
-        self.process.wait(30)
+        self.process.wait(600)
 
     def start(self) -> None:
         """Starts a server that was stopped."""
@@ -77,7 +77,7 @@ class Server:
     def _wait(self) -> None:
         import psycopg
 
-        until = time.monotonic() + 60
+        until = time.monotonic() + 600
         while True:
             try:
                 return self.execute("SELECT 1")

@@ -30,7 +30,7 @@ def keep(folder: Path, command: list[str]) -> None:
         pass
     process.terminate()
     try:
-        process.wait(20)
+        process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

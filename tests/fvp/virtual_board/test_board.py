@@ -129,7 +129,7 @@ def test_a_request_takes_about_a_millisecond_and_an_idle_board_no_time(board: Vi
     with _link(board) as link:
         link.identify()
         took = [_seconds_of_a_request(link)]
-        until = time.monotonic() + 60
+        until = time.monotonic() + 600
         while min(took) >= 0.003 and time.monotonic() < until:  # on a busy machine few get a processor at once
             took.append(_seconds_of_a_request(link))
         assert min(took) < 0.003, statistics.median(took)

@@ -117,7 +117,7 @@ def test_colours_only_on_a_terminal(compiled: Path) -> None:
         shown = b""
         while chunk := _read(terminal):
             shown += chunk
-        assert process.wait(60) == 0
+        assert process.wait(600) == 0
     os.close(terminal)
     assert b"\x1b[" in shown
     assert b"dma" in shown

@@ -148,5 +148,5 @@ def test_hil_run_and_hil_boards_virtual_work_together(tmp_path: Path, blobs_int8
         assert (refused.returncode, "nothing was written to it" in refused.stderr) == (2, True)
     finally:
         board.terminate()
-        board.wait(10)
+        board.wait(600)
         board.stdout.close()

@@ -57,7 +57,7 @@ class Farm:
         there = [pid for process in started for pid in (process.pid, *descendants(process.pid))]
         for process in started:
             process.kill()
-            process.wait(20)
+            process.wait(600)
         return there
 
 

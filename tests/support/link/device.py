@@ -99,7 +99,7 @@ class Device:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(10)
+        self._process.wait(600)
         self._process.stdout.close()
 
     def _line(self) -> str:

@@ -107,7 +107,7 @@ def running(folder: Path) -> Iterator[Lab]:
             process.terminate()
         for process in lab.processes:
             try:
-                process.wait(10)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -178,7 +178,7 @@ def test_a_place_is_released_however_the_run_ends(places: Lab, how: str) -> None
         if how != "fail":
             assert places.holder("desk2")
             os.kill(run.pid, signal.SIGINT if how == "interrupt" else signal.SIGKILL)
-        run.wait(20)
+        run.wait(600)
     assert run.returncode != 0
     places.wait_until_free("desk2")
 
@@ -210,7 +210,7 @@ def test_an_exporter_that_goes_away_takes_the_port_with_it(places: Lab) -> None:
     with reach("place:moved") as access:
         assert access.find() == "socket://127.0.0.1:5005"
         places.processes[-1].terminate()
-        places.processes[-1].wait(10)
+        places.processes[-1].wait(600)
         _until(lambda: _gone(access.find))
     assert not places.holder("moved")
 
