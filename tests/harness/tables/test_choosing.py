@@ -31,6 +31,8 @@ def mean(seeds: list[LeafFigures]) -> LeafFigures:
 
 RESNET8, DSCNN = leaves("cifar10_resnet8"), leaves("digits_dscnn")
 DSCNN_L, DISTILLED = leaves("digits_dscnn_l"), leaves("cifar10_resnet8_distilled")
+MOBILENET_NAMES = ("MobileNetV1",)
+MOBILENETS = tuple(leaves(f"cifar10_mobilenet_v{name[-1]}") for name in MOBILENET_NAMES)
 
 
 def fewer(found: dict[str, LeafFigures], leaf: str, npu: str) -> str:
@@ -55,7 +57,8 @@ def row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-NETWORKS = (RESNET8, DSCNN_L, DSCNN)
+NETWORKS = (RESNET8, *MOBILENETS, DSCNN_L, DSCNN)
+NAMES = ("ResNet8", *MOBILENET_NAMES, "DS-CNN-L", "DS-CNN-S")
 
 
 def best(found: dict[str, LeafFigures], points: int, npu: str = "") -> str:
@@ -81,6 +84,8 @@ def test_the_best_leaf_within_some_points(points: int, what: str, npu: str) -> N
 
 def test_cycles_of_sparsity() -> None:
     assert row("ResNet8", *(fewer(RESNET8, "prune", npu) for npu in NPUS)) in PAGE
+    for name, found in zip(MOBILENET_NAMES, MOBILENETS, strict=True):
+        assert row(name, *(fewer(found, "prune", npu) for npu in NPUS)) in PAGE
     assert row("DS-CNN-S", *(fewer(DSCNN, "prune", npu) for npu in NPUS)) in PAGE
     assert row("DS-CNN-L, 80 % zeros", *(fewer(DSCNN_L, "prune", npu) for npu in NPUS)) in PAGE
     assert round(100 * DSCNN_L["prune"].figures["zeros"]) == 80
@@ -133,6 +138,10 @@ def test_the_other_numbers() -> None:
         f"`qat` of ResNet8 gains {drop('qat')[1:]} points over the float base, `ptq` loses {drop('ptq')[1:]}" in words
     )
     assert drop("qat").startswith("-")
+    for found in NETWORKS[1:]:
+        for leaf in ("ptq", "qat"):
+            low, high = (found[leaf].figures[f"accuracy_drop_{end}"] for end in ("low", "high"))
+            assert low < 0 < high, "the intervals tell nothing"
     assert f"{smaller(DSCNN_L, 'pqat', 'zip')} times smaller in an archive" in words
     assert f"encoded weights are {smaller(DSCNN_L, 'pqat')} times" in words
     unique = [f"{RESNET8[leaf].figures['unique']:.0f}" for leaf in ("cqat", "pcqat")]
@@ -182,7 +191,7 @@ def test_the_page_on_techniques_compares_the_npu_leaves_with_the_stock_ones() ->
 def test_how_far_a_point_goes() -> None:
     """The smallest encoded weights of each network for less than a point."""
     words = " ".join(PAGE.split())
-    for name, found in zip(("ResNet8", "DS-CNN-L", "DS-CNN-S"), NETWORKS, strict=True):
+    for name, found in zip(NAMES, NETWORKS, strict=True):
         within = [leaf for leaf, one in found.items() if one.figures["accuracy_drop"] < 0.01]
         smallest = min(within, key=lambda leaf: found[leaf].figures["encoded_weights"])
         assert f"{smaller(found, smallest)} on {name} (`{smallest}`)" in words
