@@ -112,6 +112,9 @@ def test_no_leaf_meets_what_none_can(tmp_path: Path, store: Path, whole: subproc
     smallest = min(figure(leaf, "tflite") for leaf in leaves(whole).values())
     done = tree(repository(tmp_path), store, "--max-model-size", smallest - 1)
     assert done.returncode == 1
+    above = done.stdout.partition("\nbase ")[0].splitlines()
+    assert len(above) > 1
+    assert all(len(line) <= 80 for line in above)
     assert "leaf pcqat" in done.stdout
     assert "missed: .tflite" in done.stdout
     assert "not met: no leaf meets every limit" in done.stdout
