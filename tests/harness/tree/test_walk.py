@@ -108,7 +108,10 @@ def test_the_first_leaf_that_meets_every_limit_ends_the_walk(
     assert cycles == figure(found["prune"], "npu_cycles")
 
 
-def test_no_leaf_meets_what_none_can(tmp_path: Path, store: Path, whole: subprocess.CompletedProcess[str]) -> None:
+def test_no_leaf_meets_what_none_can(
+    tmp_path: Path, store: Path, whole: subprocess.CompletedProcess[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     smallest = min(figure(leaf, "tflite") for leaf in leaves(whole).values())
     done = tree(repository(tmp_path), store, "--max-model-size", smallest - 1)
     assert done.returncode == 1
