@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 
 from hil.core.errors import BadInputError
 from hil.harness.model import Model
+from hil.harness.number_format import plural
 from hil.harness.pareto_front import pareto_front
 from hil.harness.tree.candidates import Candidate, SettledNode, candidate_of, with_settings
 from hil.harness.tree.leaf_producer import LeafProducer
@@ -105,9 +106,10 @@ class _Search:
         if self._over:
             return f"the {self.effort.max_minutes:g} minutes are over"
         if skipped := len(self._skipped - self._tried):
+            most, new = self.effort.max_trainings or 0, len(self._counted)
             return (
-                f"the limit of {self.effort.max_trainings} trainings: {len(self._counted)} were not in the store, "
-                f"{skipped} more leaves need others"
+                f"the limit of {most} {plural('training', most)}: {new} {'was' if new == 1 else 'were'} not in the store, "
+                f"{skipped} more {'leaf needs' if skipped == 1 else 'leaves need'} others"
             )
         return "no other settings are left to try"
 
