@@ -150,7 +150,8 @@ static void start(uint32_t base, uint32_t hz, uint32_t baud) { cmsdk_uart.start(
 static bool take(uint32_t base, uint8_t *byte)
 {
     bool taken = cmsdk_uart.take(base, byte);
-    magic = taken && *byte == 'X' ? magic + 1 : taken && magic < 8 ? 0 : magic;
+    if (taken && magic < 8) /* it stays at 8: an X may stand in the request that follows, too */
+        magic = *byte == 'X' ? magic + 1 : 0;
     if (magic == 8 && IN_INTERRUPT)
         FAULT;
     return taken;
