@@ -11,6 +11,7 @@ tests run.  Nothing is imported here that a pytest run without deployments would
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if unwanted:
         config.hook.pytest_deselected(items=unwanted)
         items[:] = [item for item in items if item not in set(unwanted)]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tells where pytest-xdist cannot keep the tests of a deployment on one worker."""
+    if session.config.stash[OPTIONS].target and hasattr(session.config, "workerinput"):
+        from hil.harness.pytest_plugin.worker_groups import UNGROUPED, groups_are_lost
+
+        if groups_are_lost(session.items):
+            warnings.warn(pytest.PytestWarning(UNGROUPED), stacklevel=1)
 
 
 @pytest.hookimpl(tryfirst=True)
