@@ -51,6 +51,7 @@ def test_the_throughput_is_measured(tmp_path: Path) -> None:
     assert "batch 9, one thread: ms an inference" in done.stdout
 
 
+@pytest.mark.nightly
 def test_a_second_walk_is_split(tmp_path: Path) -> None:
     done = started("second_walk", "--model", "digits_dscnn", "--technique", "ptq", "--store", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr

@@ -105,7 +105,7 @@ def test_every_command_explains_itself() -> None:
         assert "Usage" in done.stdout
 
 
-@pytest.mark.parametrize("accelerator", ["ethos-u55-32", "ethos-u55-256"])
+@pytest.mark.parametrize("accelerator", ["ethos-u55-32", pytest.param("ethos-u55-256", marks=pytest.mark.nightly)])
 def test_sim_fvp_and_host_give_the_same(tmp_path: Path, blobs_int8: Path, samples: Path, accelerator: str) -> None:
     outputs = {}
     for target in ("host", "sim", "fvp"):

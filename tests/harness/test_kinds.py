@@ -1,12 +1,12 @@
 """The kinds of models that users bring, from Keras to `sim`: right on every leaf, with what its steps promised.
 
-`tox -e kinds` takes all leaves; here four of them stand for the ways: converted, quantization-aware, pruned and
-clustered as TFMOT does it, and as the NPU wants it.
+Two leaves stand for all in a change's run: converted, and pruned, clustered and quantization-aware, as TFMOT does it of
+one kind and as the NPU wants it of the next.
 """
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from hil.harness.store.store import Store
 from hil.harness.vela.settings import VelaSettings
 from tests.support.kinds import KINDS
 
-ALL = os.environ.get("HIL_TEST_LEAVES") == "all"
+WAYS = {kind: ("pcqat", "npu_pcqat")[place % 2] for place, kind in enumerate(KINDS)}
 LARGEST_DROP = 0.15
 """Of fractions and of r2: these networks are tiny and trained for seconds; a broken leaf loses far more."""
 
@@ -30,13 +30,23 @@ REFUSED_BY_LITERT = {"binary": "REDUCE_MAX"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_leaf_is_right_and_keeps_its_promises(kind: str, tmp_path: Path) -> None:
+def test_a_converted_and_a_trained_leaf_are_right(kind: str, tmp_path: Path) -> None:
+    check(kind, ("ptq", WAYS[kind]), tmp_path)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_leaf_is_right(kind: str, tmp_path: Path) -> None:
+    check(kind, LEAVES, tmp_path)
+
+
+def check(kind: str, leaves: Sequence[str], tmp_path: Path) -> None:
     evaluator = Evaluator(Pipeline(Store(tmp_path)), "sim", VelaSettings(), samples=16)
     model = KINDS[kind]()
     base = evaluator.pipeline.base_score(model)
     assert base is not None
     assert base.value > base.constant + 0.3 * (1 - base.constant)
-    for leaf in LEAVES if ALL else ("ptq", "qat", "pcqat", "npu_pcqat"):
+    for leaf in leaves:
         if leaf in ON_REQUEST and kind in REFUSED_BY_LITERT:
             with pytest.raises(ConvertError, match=REFUSED_BY_LITERT[kind]):
                 evaluator.deploy(model, leaf)

@@ -52,7 +52,7 @@ def samples() -> steps.Samples:
     return steps.Samples(x, np.zeros(512, np.int64))
 
 
-@pytest.mark.parametrize("technique", ["prune", "npu_pcqat"])
+@pytest.mark.parametrize("technique", [pytest.param("prune", marks=pytest.mark.nightly), "npu_pcqat"])
 def test_a_technique_follows_the_float_base(distill: Any, teacher: Any, samples: steps.Samples, technique: str) -> None:
     def agreement(train: Any) -> float:
         goal = LearningGoal("probabilities", train=train, teacher=teacher)

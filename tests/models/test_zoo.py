@@ -97,7 +97,7 @@ def test_a_narrower_mobilenet_has_the_papers_macs(zoo: dict[str, Model], alpha: 
     assert found[1] == pytest.approx(macs, rel=ROUNDED)
 
 
-@pytest.mark.parametrize(("alpha", "size"), [(0.25, 96), (1.0, 160)])
+@pytest.mark.parametrize(("alpha", "size"), [(0.25, 96), pytest.param(1.0, 160, marks=pytest.mark.nightly)])
 def test_both_mobilenets_are_those_of_keras(zoo: dict[str, Model], alpha: float, size: int) -> None:
     of_keras = import_keras().applications
     settings = {"weights": None, "classes": 7, "input_shape": (size, size, 3)}

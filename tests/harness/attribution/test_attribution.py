@@ -166,6 +166,7 @@ def test_parts_that_only_go_together_are_one(blobs: Nights, main: str) -> None:
     assert found.figures["npu_cycles"].unexplained == 0
 
 
+@pytest.mark.nightly
 def test_another_vela_is_installed_on_request_and_gets_its_share(
     blobs: Nights, other_vela: OtherVela, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

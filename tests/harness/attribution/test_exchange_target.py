@@ -60,6 +60,7 @@ class DrawnBoard:
         return replace(found, measurements=(measured, clock), identity=self.identity())
 
 
+@pytest.mark.nightly
 def test_the_corstone_300_gives_each_part_its_share(
     fortnight: Fortnight, runner: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

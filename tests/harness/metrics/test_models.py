@@ -60,7 +60,10 @@ def hil(folder: Path, task: str, *command: str, metric: str = "") -> subprocess.
     return subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(("task", "metric", "least"), [("sigmoid", "binary", 0.9), ("autoencoder", "r2", 0.7)])
+@pytest.mark.parametrize(
+    ("task", "metric", "least"),
+    [("sigmoid", "binary", 0.9), pytest.param("autoencoder", "r2", 0.7, marks=pytest.mark.nightly)],
+)
 def test_the_default_metric_is_that_of_the_task(tmp_path: Path, task: str, metric: str, least: float) -> None:
     done = hil(tmp_path, task, "tree", "net", "--technique", "ptq", "--json", "--max-accuracy-drop", "0.1")
     assert done.returncode == 0, done.stderr
@@ -74,7 +77,10 @@ def test_the_default_metric_is_that_of_the_task(tmp_path: Path, task: str, metri
 
 @pytest.mark.parametrize(
     ("task", "command"),
-    [("sigmoid", ("tree", "net", "--technique", "ptq")), ("regression", ("optimize", "net", "-o", "net.tflite"))],
+    [
+        ("sigmoid", ("tree", "net", "--technique", "ptq")),
+        pytest.param("regression", ("optimize", "net", "-o", "net.tflite"), marks=pytest.mark.nightly),
+    ],
 )
 def test_top1_without_classes_is_refused_before_anything_trains(
     tmp_path: Path, task: str, command: tuple[str, ...]

@@ -35,7 +35,7 @@ def test_rows_that_every_technique_takes(tmp_path: Path, names: list[str]) -> No
     walk(tmp_path, *names).untrained_qat()
 
 
-@pytest.mark.parametrize("leaf", ["pcqat", "npu_pcqat"])
+@pytest.mark.parametrize("leaf", [pytest.param("pcqat", marks=pytest.mark.nightly), "npu_pcqat"])
 def test_zeros_and_clusters_of_rewritten_layers_survive(tmp_path: Path, leaf: str) -> None:
     """Of a separable, a transposed and a dense layer with batch normalization, for which TFMOT has no scheme."""
     names = ("`SeparableConv2D`", "`Conv2DTranspose`", "`Flatten`, `Reshape`, `Permute`")

@@ -187,7 +187,14 @@ def test_zeros_overwritten_by_a_later_step_are_caught_there_and_in_the_file(tree
         survival.check_tflite(content, broken, tree.promises(node), "ptq")
 
 
-@pytest.mark.parametrize(("name", "leaf"), [("resnet8", "pcqat"), ("resnet8", "npu_pcqat"), ("ad01", "npu_pcqat")])
+@pytest.mark.parametrize(
+    ("name", "leaf"),
+    [
+        pytest.param("resnet8", "pcqat", marks=pytest.mark.nightly),
+        ("resnet8", "npu_pcqat"),
+        pytest.param("ad01", "npu_pcqat", marks=pytest.mark.nightly),
+    ],
+)
 def test_published_models_keep_what_is_promised(shared_models: Path, name: str, leaf: str) -> None:
     """MLPerf Tiny's ResNet8 and autoencoder, fine-tuned for two batches of noise."""
     file = shared_models / "keras" / f"{name}.h5"

@@ -219,6 +219,7 @@ INTERRUPTIONS = (
 """Step at which a run is interrupted, the way, and the steps that must be finished by then."""
 
 
+@pytest.mark.nightly
 def test_interrupted_runs_lose_and_spoil_nothing(trained: Path, tmp_path: Path) -> None:
     blobs, store = model(tmp_path), tmp_path / "store"
     finished: dict[Path, bytes] = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from hil.harness.results import open_results
 from hil.harness.results.records import BoardRecord, RunRecord
 from hil.harness.results.results import Results
@@ -24,6 +26,7 @@ def _events(results: Results) -> list[str]:
     return [event.record.event for event in results.board_events("desk") if isinstance(event.record, BoardRecord)]
 
 
+@pytest.mark.nightly
 def test_a_board_that_fails_night_after_night_is_left_alone(tmp_path: Path, store: Path) -> None:
     folder = repository(tmp_path, {"desk.toml": DESK, "pytest.ini": "[pytest]\n"})
     results = open_results(str(folder / "nightly.db"))

@@ -54,6 +54,7 @@ def test_it_makes_nothing_and_imports_no_tensorflow(
     assert not steps & {step.partition("/")[0] for step in before}
 
 
+@pytest.mark.nightly
 def test_each_walk_on_fvp_runs_the_firmware(
     walked: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,7 +74,7 @@ def test_each_walk_on_fvp_runs_the_firmware(
     assert starts[0] == starts[1] > 0
 
 
-@pytest.mark.parametrize("change", ["epochs", "data"])
+@pytest.mark.parametrize("change", ["epochs", pytest.param("data", marks=pytest.mark.nightly)])
 def test_it_makes_what_a_change_needs_and_nothing_else(walked: tuple[Path, Path], tmp_path: Path, change: str) -> None:
     text = MODEL.replace("pqat=quick", "pqat=FineTune(epochs=2, learning_rate=1e-3)") if change == "epochs" else MODEL
     files = {"models/blobs.py": text, "models/blobs.txt": "2" if change == "data" else "1"}

@@ -44,6 +44,8 @@ def test_a_pytest_that_spreads_them_is_named_with_what_helps(
         missing(f"pytest 9.2.0 cannot be installed: {made.stderr}")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "other"))
     workers, printed = spread(tmp_path / "suite", store)
-    told = "--dist loadgroup has no effect with pytest 9.2.0 and this pytest-xdist: each worker may measure a deployment"
+    told = (
+        "--dist loadgroup has no effect with pytest 9.2.0 and this pytest-xdist: each worker may measure a deployment"
+    )
     assert f"{told} again; pip install 'pytest<9.2'" in " ".join(printed.split())
     assert any(len(found) > 1 for found in workers.values()), workers

@@ -118,6 +118,7 @@ def spread(folder: Path, store: Path, farm: Farm, observer: WalkObserver | None 
     return walk(model, bench, policy="all", leaves=("ptq", "prune"), scheduler=scheduler, observer=observer)
 
 
+@pytest.mark.nightly
 def test_a_node_of_a_killed_worker_is_trained_by_the_other(farm: Farm, tmp_path: Path, store: Path) -> None:
     folder = repository(tmp_path, ("\nquick = ", HELD), ("Recipe(clusters=5", "Recipe(train=train, clusters=5"))
     killer = Killer(farm, folder)

@@ -132,6 +132,7 @@ def test_a_node_whose_worker_died_is_trained_again(folder: Path, tmp_path: Path)
     assert [node.anew for node in found.trained] == [True]
 
 
+@pytest.mark.nightly
 def test_a_worker_that_dies_again_and_again_ends_the_walk(folder: Path, tmp_path: Path) -> None:
     killer = Killer(10)
     with pytest.raises(InfrastructureError, match=rf"base: its worker died {TRIES} times.*signal 9"):

@@ -151,6 +151,7 @@ def test_a_board_that_dies_leaves_its_tests_to_the_others(
     assert set(seen(repository).values()) == {"desk1", "desk2"}
 
 
+@pytest.mark.nightly
 def test_the_only_board_that_dies_is_infrastructure_and_no_regression(
     lab: Lab, boards: dict[str, VirtualBoard], repository: Path
 ) -> None:

@@ -101,7 +101,7 @@ def _check_same(got: Run, expected: Run) -> None:
 
 
 @pytest.mark.parametrize("name", SHARED)
-@pytest.mark.parametrize("way", ["on_pty", "on_tcp"])
+@pytest.mark.parametrize("way", ["on_pty", pytest.param("on_tcp", marks=pytest.mark.nightly)])
 def test_shared_models_are_exact(request: pytest.FixtureRequest, shared_models: Path, way: str, name: str) -> None:
     int8 = (shared_models / f"{name}.tflite").read_bytes()
     model, inputs = _compiled(int8), _inputs(int8, 3)
@@ -180,7 +180,7 @@ def _cut_run(target: Target, model: Deployable, inputs: list[Array]) -> tuple[Cu
     return target.run_cut(model, inputs, pieces), expected
 
 
-@pytest.mark.parametrize("memory", ["usual", "with_dram"])
+@pytest.mark.parametrize("memory", ["usual", pytest.param("with_dram", marks=pytest.mark.nightly)])
 def test_pieces_of_streams_give_the_outputs_and_the_cycles_of_the_model(
     on_pty: Target, made: Made, with_dram: NpuConfig, memory: str
 ) -> None:

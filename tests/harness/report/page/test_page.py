@@ -160,6 +160,7 @@ def test_a_run_alone_has_no_baseline_and_no_history() -> None:
     assert "Run r1 of 2026-08-23 03:00 UTC on laptop, unfinished" in Parsed(page(content)).text
 
 
+@pytest.mark.nightly
 def test_a_year_of_nightlies_is_small() -> None:
     text = page(made_up_year())
     assert len(text.encode()) < MOST_BYTES

@@ -123,6 +123,7 @@ def drawn_night(results: Results, night: int) -> None:
     run.finish(0)
 
 
+@pytest.mark.nightly
 def test_a_slower_board_is_measured_again_before_it_is_called_a_regression(
     built: Built, repository: Path, carried: Path
 ) -> None:
