@@ -107,10 +107,9 @@ class _Search:
             return f"the {self.effort.max_minutes:g} minutes are over"
         if skipped := len(self._skipped - self._tried):
             most, new = self.effort.max_trainings or 0, len(self._counted)
-            return (
-                f"the limit of {most} {plural('training', most)}: {new} {'was' if new == 1 else 'were'} not in the store, "
-                f"{skipped} more {'leaf needs' if skipped == 1 else 'leaves need'} others"
-            )
+            made = f"{new} {'was' if new == 1 else 'were'} not in the store"
+            others = f"{skipped} more {'leaf needs' if skipped == 1 else 'leaves need'} others"
+            return f"the limit of {most} {plural('training', most)}: {made}, {others}"
         return "no other settings are left to try"
 
     def _in_time(self) -> bool:
