@@ -211,13 +211,9 @@ def _real(scale: Scale) -> str:
 
 
 def _operands(operation: Elementwise) -> str:
-    parts = []
-    for number, name, scale in ((1, "a", operation.scale_a), (2, "b", operation.scale_b)):
-        if operation.scaled_operand in (0, number):
-            parts.append(f"{name} x {_real(scale)}")
-        else:
-            parts.append(f"{name} shifted only")
-    return ", ".join(parts)
+    only = {1: f"a x {_real(operation.scale_a)}, b shifted only", 2: f"a shifted only, b x {_real(operation.scale_a)}"}
+    both = f"a x {_real(operation.scale_a)}, b x {_real(operation.scale_b)}"
+    return only.get(operation.scaled_operand, both)
 
 
 def _activation(operation: BlockOperation) -> Iterator[tuple[str, str]]:

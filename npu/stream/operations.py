@@ -248,7 +248,8 @@ class Elementwise(BlockOperation):
     """An operation on one or two feature maps of equal shape, after broadcasting the second.
 
     `ifm2` is None for unary kinds and if `scalar` is the second operand.  `reversed_operands` swaps the operands.
-    `scaled_operand`: 0 scales the operands by `scale_a` and `scale_b`, 1 or 2 scales only that operand.
+    `scaled_operand`: 0 scales the operands by `scale_a` and `scale_b`, 1 or 2 scales only that operand,
+    by `scale_a` as well.
     """
 
     ifm2: FeatureMap | None

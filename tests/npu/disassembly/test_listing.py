@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,8 @@ from hil.npu.stream.payload import parse_payload
 from hil.npu.vela_output import CompiledModel, NpuOperator, read_compiled
 from hil.npu.weights.codec import decode_weight_stream
 from hil.npu.weights.order import layout_of, unpack
+from tests.support.operators.builder import Op as Operator
+from tests.support.operators.builder import Tensor, build
 
 Vela = Callable[..., bytes]
 Models = Callable[[str], bytes]
@@ -270,3 +273,18 @@ def test_a_program_runs_what_is_listed(model: CompiledModel, listing: Listing) -
     assert constants is not None
     program = decode(words, accelerator, {0: constants}, {2: 1})
     assert program.operations == tuple(found.operation for found in listing.instructions)
+
+
+@pytest.mark.parametrize("scaled", ["a", "b"])
+def test_the_factor_of_the_one_operand_that_is_scaled_is_shown(vela: Vela, scaled: str) -> None:
+    """Of two scales the smaller is brought to the larger, by the same register for either operand."""
+    scales = (0.05, 0.2) if scaled == "a" else (0.2, 0.05)
+    x, y = (Tensor((1, 4, 4, 8), "int8", scale) for scale in scales)
+    model = read_compiled(vela(build(Operator("ADD", (x, y), (Tensor((1, 4, 4, 8), "int8", 0.25),))), "ethos-u55-128"))
+    (found,) = list_compiled(model)
+    printed = "\n".join(line for instruction in found.instructions for line in lines(instruction))
+    (text,) = re.findall(r"operands +(.*)", printed)
+    factor = re.search(rf"{scaled} x ([\d.e+-]+) = [\d,]+ / 2\^\d+", text)
+    assert factor is not None, text
+    assert float(factor[1]) == pytest.approx(0.05 / (2 * 0.2) * 2**20, rel=1e-4)
+    assert f"{'b' if scaled == 'a' else 'a'} shifted only" in text
