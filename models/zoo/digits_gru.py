@@ -31,11 +31,12 @@ model = Model(
     data=Dataset(loader.load, loader.files),
     recipe=Recipe(
         batch_size=64,
+        sparsity=0.7,
         base=FineTune(epochs=30, learning_rate=2e-3),
-        prune=FineTune(epochs=3, learning_rate=1e-3, samples=4000),
+        prune=FineTune(epochs=12, learning_rate=1e-3, samples=4000),
         **dict.fromkeys(
             ("cluster", "sparse_cluster", "qat", "pqat", "cqat", "pcqat"),
-            FineTune(epochs=2, learning_rate=3e-4, samples=4000),
+            FineTune(epochs=6, learning_rate=3e-4, samples=4000),
         ),
     ),
 )
