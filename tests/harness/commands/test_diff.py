@@ -192,6 +192,7 @@ def test_settings_of_vela_are_compared_through_a_cascade(resnet: Path) -> None:
     assert reshape["operator"] == "RESHAPE"
 
 
+@pytest.mark.nightly
 def test_another_velas_output_is_followed_with_its_debug_database(resnet: Path, tmp_path: Path) -> None:
     """As another version of Vela would leave it: a stream that this one does not make, and what it says of it."""
     command = [sys.executable, "-m", "ethosu.vela", str(resnet), "--output-dir", str(tmp_path), "--enable-debug-db"]

@@ -88,6 +88,7 @@ def test_a_vela_output_has_rows_by_operation(resnet: Path, tmp_path: Path) -> No
     assert "is compiled for ethos-u55-64, not for ethos-u55-128" in wrong.stderr
 
 
+@pytest.mark.nightly
 def test_layers_are_measured_on_a_board(
     shared_models: Path, tmp_path: Path, missing: Callable[[object], NoReturn]
 ) -> None:

@@ -61,6 +61,7 @@ def test_more_values_than_the_palette_holds_in_the_file_are_an_error(tree: Any) 
         survival.check_tflite(content, tree.model(node), tree.promises(node), "npu_ptq")
 
 
+@pytest.mark.nightly
 def test_what_they_buy_in_encoded_weights(data: steps.Samples) -> None:
     """A pointwise kernel of 96 x 96, large enough for Vela's tables not to matter."""
     keras = import_keras()
@@ -79,6 +80,7 @@ def test_what_they_buy_in_encoded_weights(data: steps.Samples) -> None:
     assert max(sizes["npu_sparse_cluster"], sizes["sparse_cluster"]) < 0.7 * sizes["ptq"]
 
 
+@pytest.mark.nightly
 def test_a_transposed_convolution_and_one_that_feeds_a_concatenation_keep_what_they_have(
     data: steps.Samples,
 ) -> None:

@@ -99,7 +99,9 @@ def test_layers_of_a_nested_model_are_promised_by_their_names_in_the_flat_one(da
     assert {"conv", "conv_2"} <= {promise.layer for promise in made.promises}
 
 
-@pytest.mark.parametrize("sparsity", [0.9, 0.97, 0.995])
+@pytest.mark.parametrize(
+    "sparsity", [0.97, *(pytest.param(share, marks=pytest.mark.nightly) for share in (0.9, 0.995))]
+)
 def test_a_layer_with_fewer_weights_left_than_clusters_is_clustered_to_these(
     data: steps.Samples, sparsity: float
 ) -> None:

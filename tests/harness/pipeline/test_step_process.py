@@ -40,7 +40,10 @@ def pipeline(tmp_path: Path) -> Pipeline:
     ("old", "added", "line"),
     [
         (BUILD, CRASH.format("SIGSEGV"), r"blobs: [a-z, ]+: native code crashed \(SIGSEGV\)"),
-        (BUILD, CRASH.format("SIGABRT"), r"blobs: [a-z, ]+: native code crashed \(SIGABRT\)"),
+        pytest.param(
+            *(BUILD, CRASH.format("SIGABRT"), r"blobs: [a-z, ]+: native code crashed \(SIGABRT\)"),
+            marks=pytest.mark.nightly,
+        ),
         (
             BUILD,
             CRASH.format("SIGKILL"),
@@ -68,7 +71,10 @@ def test_the_end_of_a_steps_process_is_one_line(
 
 @pytest.mark.parametrize(
     ("added", "why"),
-    [("    while True: pass\n", "computing"), ("    import time\n    time.sleep(600)\n", "waiting")],
+    [
+        ("    while True: pass\n", "computing"),
+        pytest.param("    import time\n    time.sleep(600)\n", "waiting", marks=pytest.mark.nightly),
+    ],
     ids=["loop", "sleep"],
 )
 def test_a_step_that_hangs_is_ended(

@@ -16,7 +16,7 @@ NPUS = [f"ethos-u55-{macs} Ethos_U55_{memory}_Embedded" for macs in (128, 256) f
 
 
 def leaves(model: str) -> dict[str, LeafFigures]:
-    """The leaves of a model that were measured, with means over its seeds: one that differs from the reference is not."""
+    """The leaves of a model that equal the reference kernels, with means over its seeds."""
     found = [read_figures(path) for path in sorted((DOCS / "tables").glob(f"{model}-*.json"))]
     seeds = [figures.leaves for figures in found if figures is not None]
     return {name: mean([one[name] for one in seeds]) for name, leaf in seeds[0].items() if "accuracy" in leaf.figures}

@@ -169,6 +169,7 @@ def test_settings_that_cannot_be_are_one_line(folder: Path, store: Path) -> None
         searched(folder, store, Effort())
 
 
+@pytest.mark.nightly
 def test_in_pytest_the_mark_takes_policy_and_bound(best: dict[str, Any], folder: Path, store: Path) -> None:
     names = ", ".join(repr(leaf) for leaf in LEAVES)
     test = f"""
