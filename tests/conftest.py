@@ -41,15 +41,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(wrapper=True)  # before xdist reads the marks, which is registered later and `tryfirst` itself
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Gives the tests of a file that share a fixture of the module to one of xdist's workers: it is made once."""
     for item in items:
         fixtures = getattr(item, "_fixtureinfo", None)
         scopes = {defined[-1].scope for defined in fixtures.name2fixturedefs.values()} if fixtures else set()
         if "module" in scopes and not any(item.iter_markers("xdist_group")):
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(item.config.rootpath))))
-    return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)  # before the fixtures of a module, which may make networks
