@@ -69,9 +69,10 @@ def tables(
     from hil.harness.vela.settings import VelaSettings
 
     for path in output or ():
-        check_output(path, "-o", FORMATS)
+        check_output(path, "-o", FORMATS, list(figures.glob("*.json")))
     options = registry.make_options([target], of_targets)[target]
-    found = [find(name, folder) for name in models]
+    found = list({model.path: model for model in (find(name, folder) for name in models)}.values())
+    seeds = list(dict.fromkeys(seeds or [0]))
     leaves = [leaves_in_order(model, tuple(technique or ())) for model in found]
     view = create_view(as_json=as_json)
     pipeline = Pipeline(arguments.open_store(store), view, compute=choose_compute(threads, reproducible=reproducible))
@@ -80,7 +81,7 @@ def tables(
     made: list[ModelTable] = []
     with contextlib.closing(evaluator.target), view:
         for model, names in zip(found, leaves, strict=True):
-            every = [complete_figures(request, model, seed, names) for seed in seeds or [0]]
+            every = [complete_figures(request, model, seed, names) for seed in seeds]
             if known := [one for one in every if one is not None]:
                 having = [one.figures.seed for one in known]
                 command = _command([model], having, technique or (), figures, target, measure=True)
@@ -89,7 +90,7 @@ def tables(
         raise BadInputError(f"{figures} has no figures to make tables of", hint="without --no-measure they are made")
     if not made:
         raise UnavailableError("there are no figures to make tables of", hint="hil models says what data is missing")
-    command = _command([table.model for table in made], seeds or [0], technique or (), figures, target, measure=measure)
+    command = _command([table.model for table in made], seeds, technique or (), figures, target, measure=measure)
     for path in output or ():
         write_output(path, render(made, command, path.suffix.lower()).encode())
         print(f"written: {path}", file=sys.stderr)

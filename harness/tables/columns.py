@@ -46,8 +46,9 @@ def tables_of(table: ModelTable) -> list[NamedTable]:
 def legend(table: ModelTable) -> list[str]:
     """Explains the figures, a line each."""
     seeds = f"seed{'s' * (len(table.seeds) != 1)} {', '.join(map(str, table.seeds))}"
+    spread = ": mean ± standard deviation" if len(table.seeds) > 1 else ""
     lines = [
-        f"{seeds}: mean ± standard deviation over seeds; {table.base}; made on {'; '.join(table.machines)}",
+        f"{seeds}{spread}; {table.base}; made on {'; '.join(table.machines)}",
         *_of_time(table),
         *_of_accuracy(table),
         ".tflite, zip, gzip, encoded weights (Vela's, of ethos-u55-128) and SRAM in KiB, exact; smaller: encoded "
@@ -70,7 +71,8 @@ def _of_time(table: ModelTable) -> list[str]:
 def _of_accuracy(table: ModelTable) -> list[str]:
     if not table.has_accuracy:
         return [
-            "no accuracy: the float base is no better than a constant answer; sizes and cycles alone have a meaning"
+            "no accuracy: the float base is no better than a constant answer; encoded sizes, and cycles of layers that "
+            "wait for weights, are those of such weights and no trained network's"
         ]
     unit = "%" if table.scale.is_share else table.scale.unit or "plain numbers"
     return [
@@ -150,7 +152,11 @@ def _differences(table: ModelTable) -> tuple[list[Column], list[Row]]:
         ["zeros, clusters", "as in the table", f"{100 * recipe.sparsity:g} % zeros, {recipe.clusters} clusters"],
         ["training", "not given beside the figures", f"{table.base}; a technique: {' or '.join(trainings)}"],
         ["seeds", "not given", f"{len(table.seeds)}"],
-        ["test", "fake-quantized and int8 accuracy on a host", "int8 accuracy on the target"],
+        [
+            "test",
+            "fake-quantized and int8 accuracy on a host",
+            "int8 accuracy on the target" if table.has_accuracy else "no accuracy",
+        ],
     ]
     return [Column(""), Column("published"), Column("here")], [Row(cells) for cells in rows]
 

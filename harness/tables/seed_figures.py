@@ -8,6 +8,7 @@ write_figures(path, figures)
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -67,15 +68,44 @@ def figures_path(folder: Path, model: str, seed: int) -> Path:
 
 
 def read_figures(path: Path) -> SeedFigures | None:
-    """Reads a file of figures; None if there is none.  Raises `BadInputError` for a file of another form."""
+    """Reads a file of figures; None if there is none.
+
+    Raises `BadInputError` for a file of another form, and for one whose name is that of another model or seed.
+    """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         leaves = {name: LeafFigures(**leaf) for name, leaf in record.pop("leaves").items()}
-        return SeedFigures(**{**record, "scale": Scale(**record["scale"])}, leaves=leaves)
+        found = SeedFigures(**{**record, "scale": Scale(**record["scale"])}, leaves=leaves)
+        _check(found)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInputError(f"{path} holds no figures of `hil tables`: {error}", hint="delete it") from None
+        hint = "restore the file, or name another folder by --figures"
+        raise BadInputError(f"{path} holds no figures of `hil tables`: {error}", hint=hint) from None
+    if path != figures_path(path.parent, found.model, found.seed):
+        message = f"{path} holds the figures of {found.model} with seed {found.seed}"
+        raise BadInputError(message, hint=f"they belong to {figures_path(path.parent, found.model, found.seed).name}")
+    return found
+
+
+def _check(figures: SeedFigures) -> None:
+    """Raises ValueError for a value of another type, and for a figure that is no finite number."""
+    _expect(str, figures.model, figures.metric, figures.scale.unit)
+    _expect(int, figures.seed, figures.samples, figures.base_steps)
+    _expect(dict, figures.made_of, figures.made_on)
+    _expect(str, *figures.made_of.values(), *figures.made_on.values())
+    for leaf in figures.leaves.values():
+        _expect(str, leaf.reason)
+        _expect(dict, leaf.settings, leaf.figures, leaf.cycles, leaf.trained_s, *leaf.settings.values())
+        _expect(int, leaf.steps, *leaf.cycles.values())
+        _expect((int, float), *leaf.figures.values(), *leaf.trained_s.values())
+        if not all(map(math.isfinite, (*leaf.figures.values(), *leaf.trained_s.values()))):
+            raise ValueError("a figure is not finite")
+
+
+def _expect(kinds: type | tuple[type, ...], *values: object) -> None:
+    if wrong := [value for value in values if not isinstance(value, kinds) or isinstance(value, bool)]:
+        raise ValueError(f"{wrong[0]!r} is of another type")
 
 
 def write_figures(path: Path, figures: SeedFigures) -> None:

@@ -187,3 +187,44 @@ def test_a_file_of_another_form_is_one_line(made: Path, store: Path, tmp_path: P
     assert done.returncode == EXIT_USAGE
     assert done.stderr.startswith("hil: figures/blobs-0.json holds no figures of `hil tables`")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"made_of": None}, "None is of another type"),
+        ({"steps": "many"}, "'many' is of another type"),
+        ({"cycles": {"ethos-u55-128 X": 1.5}}, "1.5 is of another type"),
+        ({"figures": {"zip": float("nan")}}, "a figure is not finite"),
+        ({"settings": {"pqat": 3}}, "3 is of another type"),
+        ({"seed": 1}, "holds the figures of blobs with seed 1 (they belong to blobs-1.json)"),
+        ({"model": "other"}, "holds the figures of other with seed 0 (they belong to other-0.json)"),
+    ],
+)
+def test_a_file_of_wrong_values_or_of_another_run_is_one_line(
+    made: Path, store: Path, tmp_path: Path, changes: dict[str, Any], fault: str
+) -> None:
+    folder = copy(made, tmp_path)
+    file = folder / "figures" / "blobs-0.json"
+    written = json.loads(file.read_text())
+    for name, value in changes.items():
+        (written if name in written else written["leaves"]["ptq"])[name] = value
+    file.write_text(json.dumps(written))
+    done = tables(folder, store, "blobs", "--no-measure")
+    assert done.returncode == EXIT_USAGE, done.stderr
+    assert fault in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_tables_are_not_written_over_their_figures(made: Path, store: Path, tmp_path: Path) -> None:
+    folder = copy(made, tmp_path)
+    done = tables(folder, store, "blobs", "--no-measure", "-o", "figures/blobs-0.json")
+    assert done.returncode == EXIT_USAGE
+    assert "figures/blobs-0.json is an input of this command" in done.stderr
+
+
+def test_a_seed_and_a_model_that_are_named_twice_count_once(made: Path, store: Path, tmp_path: Path) -> None:
+    folder = copy(made, tmp_path)
+    done = tables(folder, store, "blobs", "models/blobs.py", *SEEDS, *SEEDS, "--no-measure", "-o", "tables.json")
+    assert done.returncode == 0, done.stderr
+    assert leaves(folder) == leaves(made)
