@@ -116,10 +116,10 @@ def caption_of(model: Model) -> str:
 
 def _base(model: Model, figures: SeedFigures) -> str:
     """Says how the float base came about."""
-    if not figures.base_steps and figures.learned_nothing:
-        return "the float base has the weights of its initializer"
-    if not figures.base_steps:
+    if "weights" in figures.made_of or model.keras_file is not None:
         return "the float base is read from a file, the same for all seeds"
+    if not figures.base_steps:
+        return "the float base has the weights of its initializer"
     epochs, steps = model.recipe.base.epochs, figures.base_steps
     return f"the float base is trained anew with each seed: {epochs} {plural('epoch', epochs)}, {steps:,} steps"
 
