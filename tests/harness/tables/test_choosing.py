@@ -167,6 +167,9 @@ def test_the_other_numbers() -> None:
     low, high = (DSCNN["npu_pcqat"].figures[f"accuracy_drop_{end}"] for end in ("low", "high"))
     assert low < 0 < high, "loses nothing that its interval tells"
     assert f"{DISTILLED['pcqat'].steps:,} training steps, one seed" in words
+    assert "`npu_sparse_cluster` of the GRU is not among these" in words
+    assert RESNET8.keys() - GRU.keys() == {"npu_sparse_cluster"}
+    assert all(found.keys() == RESNET8.keys() for found in NETWORKS if found is not GRU)
     assert {round(GRU[leaf].figures["unique"]) for leaf in ("cqat", "pcqat")} == {16}, "16 values"
     assert GRU["npu_pcqat"].figures["encoded_weights"] > GRU["pcqat"].figures["encoded_weights"], "gains nothing"
     assert max(float(smaller(GRU, leaf, "flash")) for leaf in GRU) == 1.23, "in flash"

@@ -26,7 +26,7 @@ _REASONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     (
         "LOGISTIC",
         ("int8", "uint8"),
-        "Vela makes its table in float64, TFLite in float32: of one scale in a thousand an entry is off by 1",
+        "Vela makes its table in float64, TFLite in float32: an entry that lies on a half is off by 1",
     ),
     ("MIRROR_PAD", _ALL, "over depth: Regor's stream copies the middle and leaves the padding as it was"),
     ("MUL", ("int32",), "with scales, which TFLite does not look at for int32 and Vela applies"),
@@ -48,7 +48,7 @@ _REASONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("STRIDED_SLICE", _SMALL, "backwards: the legacy core's stream reads before the tensor, which `sim` refuses"),
     ("SUB", ("int16",), "as ADD"),
     ("SUM", _ALL, "over several axes: Regor's stream adds along one alone; without `keep_dims`: as REDUCE_MAX"),
-    ("TANH", ("int8", "uint8"), "as LOGISTIC, of one scale in some thousands"),
+    ("TANH", ("int8", "uint8"), "as LOGISTIC"),
     (
         "TRANSPOSE",
         ("int32",),
