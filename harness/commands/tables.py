@@ -70,6 +70,8 @@ def tables(
 
     for path in output or ():
         check_output(path, "-o", FORMATS, list(figures.glob("*.json")))
+        if path.suffix.lower() == ".json" and path.resolve().parent == figures.resolve():
+            raise BadInputError(f"-o {path} lies among the figures", hint="name another folder")
     options = registry.make_options([target], of_targets)[target]
     found = list({model.path: model for model in (find(name, folder) for name in models)}.values())
     seeds = list(dict.fromkeys(seeds or [0]))

@@ -15,6 +15,7 @@ from hil.harness.model import FineTune
 from hil.harness.number_format import plural
 from hil.harness.optimize.paths import QUANTIZING
 from hil.harness.tables.published import PublishedRow
+from hil.harness.tables.seed_figures import ACCURACIES
 from hil.harness.tables.seed_run import FAST, FLASH_BOUND, NPUS, npu_name
 from hil.harness.tables.summary import SMALLER, LeafRow, ModelTable, Statistic
 from hil.harness.text_table import Column, Row
@@ -45,10 +46,9 @@ def tables_of(table: ModelTable) -> list[NamedTable]:
 
 def legend(table: ModelTable) -> list[str]:
     """Explains the figures, a line each."""
-    seeds = f"seed{'s' * (len(table.seeds) != 1)} {', '.join(map(str, table.seeds))}"
     spread = ": mean ± standard deviation" if len(table.seeds) > 1 else ""
     lines = [
-        f"{seeds}{spread}; {table.base}; made on {'; '.join(table.machines)}",
+        f"{_seeds(table.seeds)}{spread}; {table.base}; made on {'; '.join(table.machines)}",
         *_of_time(table),
         *_of_accuracy(table),
         ".tflite, zip, gzip, encoded weights (Vela's, of ethos-u55-128) and SRAM in KiB, exact; smaller: encoded "
@@ -59,7 +59,12 @@ def legend(table: ModelTable) -> list[str]:
     ]
     if any(row.stale for row in table.rows):
         lines.append(f"{STALE}: stale, made of something else than what is here now")
+    lines += [f"{row.leaf}: of {_seeds(row.seeds)} alone" for row in table.rows if row.seeds != table.seeds]
     return lines + [f"{row.leaf}: {remark}" for row in table.rows for remark in row.remarks]
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"{plural('seed', len(seeds))} {', '.join(map(str, seeds))}"
 
 
 def _of_time(table: ModelTable) -> list[str]:
@@ -93,12 +98,11 @@ _SIZE_COLUMNS = (
     *(("encoded", 0), ("smaller", 1), ("zeros", 9), ("unique", 10), ("steps", 2)),
 )
 """Heading and rank of the columns behind the leaf's."""
-_ACCURACIES = ("base_accuracy", "keras_accuracy", "accuracy")
 
 
 def _size_cells(table: ModelTable, row: LeafRow) -> list[str]:
     scale = table.scale
-    accuracies = [_cell(row, name, scale.number, scale.factor) for name in _ACCURACIES]
+    accuracies = [_cell(row, name, scale.number, scale.factor) for name in ACCURACIES]
     drop = _cell(row, "accuracy_drop", scale.difference_number, scale.factor)
     shown = [*accuracies, drop, _interval(table, row)] if table.has_accuracy else [""] * 5
     sizes = [_cell(row, name, _kib, 1 / _KIB) for name in ("tflite", "zip", "gzip", "encoded_weights")]

@@ -18,6 +18,9 @@ from hil.core.errors import BadInputError
 from hil.harness.model import Scale
 from hil.harness.output_file import write_output
 
+ACCURACIES = ("base_accuracy", "keras_accuracy", "accuracy")
+"""Figures of the metric: of the float base, of the leaf's own Keras model, and on the target."""
+
 
 @dataclass(frozen=True)
 class LeafFigures:
@@ -89,23 +92,38 @@ def read_figures(path: Path) -> SeedFigures | None:
 
 
 def _check(figures: SeedFigures) -> None:
-    """Raises ValueError for a value of another type, and for a figure that is no finite number."""
-    _expect(str, figures.model, figures.metric, figures.scale.unit)
-    _expect(int, figures.seed, figures.samples, figures.base_steps)
-    _expect(dict, figures.made_of, figures.made_on)
-    _expect(str, *figures.made_of.values(), *figures.made_on.values())
-    for leaf in figures.leaves.values():
-        _expect(str, leaf.reason)
-        _expect(dict, leaf.settings, leaf.figures, leaf.cycles, leaf.trained_s, *leaf.settings.values())
-        _expect(int, leaf.steps, *leaf.cycles.values())
-        _expect((int, float), *leaf.figures.values(), *leaf.trained_s.values())
-        if not all(map(math.isfinite, (*leaf.figures.values(), *leaf.trained_s.values()))):
-            raise ValueError("a figure is not finite")
+    """Raises ValueError for a value of another type, a figure that is no finite number, and one that cannot be."""
+    _expect(str, {"model": figures.model, "metric": figures.metric, "unit": figures.scale.unit})
+    _expect(int, {"seed": figures.seed, "samples": figures.samples, "base_steps": figures.base_steps})
+    _expect(dict, {"made_of": figures.made_of, "made_on": figures.made_on})
+    _expect(str, {**figures.made_of, **figures.made_on})
+    for name, leaf in figures.leaves.items():
+        try:
+            _check_leaf(leaf, figures.scale)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
 
 
-def _expect(kinds: type | tuple[type, ...], *values: object) -> None:
-    if wrong := [value for value in values if not isinstance(value, kinds) or isinstance(value, bool)]:
-        raise ValueError(f"{wrong[0]!r} is of another type")
+def _check_leaf(leaf: LeafFigures, scale: Scale) -> None:
+    _expect(str, {"reason": leaf.reason})
+    _expect(dict, {name: getattr(leaf, name) for name in ("settings", "figures", "cycles", "trained_s")})
+    _expect(dict, leaf.settings)
+    _expect(int, {**leaf.cycles, "steps": leaf.steps})
+    _expect((int, float), {**leaf.figures, **leaf.trained_s})
+    shares = {"zeros", *(ACCURACIES if scale.is_share else ())}
+    signed = {"accuracy_drop", "accuracy_drop_low", "accuracy_drop_high", "sqnr", *ACCURACIES}
+    for name, value in {**leaf.figures, **leaf.trained_s, **leaf.cycles, "steps": leaf.steps}.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{name} is not finite")
+        if (name in shares and not 0 <= value <= 1) or (name not in signed and value < 0):
+            raise ValueError(f"{name} cannot be {value:g}")
+
+
+def _expect(kinds: type | tuple[type, ...], values: Mapping[str, object]) -> None:
+    """Raises ValueError for the first value that is not of `kinds`; `True` is no number."""
+    for name, value in values.items():
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise ValueError(f"{name} is {value!r}, of another type")
 
 
 def write_figures(path: Path, figures: SeedFigures) -> None:

@@ -78,7 +78,5 @@ def _why_different(evaluator: Evaluator, deployment: Deployment, failures: Path 
 
         return explain_mismatch(evaluator, deployment, failures)
     parity = evaluator.parity(deployment)
-    return (
-        f"{parity.mismatches} elements of {parity.samples} samples differ from the reference on {deployment.target}, "
-        f"{parity.sim_mismatches} of {parity.sim_samples} on sim"
-    )
+    found = f"{parity.mismatches} elements of {parity.samples} samples differ from the reference on {deployment.target}"
+    return found if deployment.target == "sim" else f"{found}, {parity.sim_mismatches} of {parity.sim_samples} on sim"

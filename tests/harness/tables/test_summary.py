@@ -66,6 +66,13 @@ def test_one_seed_has_no_deviation_and_a_leaf_that_failed_its_reason(model: Mode
     assert "qat: seed 0: CompileError: no such operator" in legend(found)
 
 
+def test_a_leaf_of_fewer_seeds_than_its_table_says_so(model: Model) -> None:
+    first = seed(0, ptq=leaf(0.90, 4096), pcqat=leaf(0.88, 1024))
+    found = legend(table(model, first, seed(1, ptq=leaf(0.90, 4096))))
+    assert "pcqat: of seed 0 alone" in found
+    assert not any(line.startswith("ptq:") for line in found)
+
+
 def test_a_base_that_learned_nothing_has_no_accuracy(model: Model) -> None:
     found = table(model, seed(0, learned_nothing=True, ptq=leaf(0.5, 2048)))
     assert cells(found, "Accuracy and sizes", "ptq")["int8"] == ""

@@ -192,11 +192,13 @@ def test_a_file_of_another_form_is_one_line(made: Path, store: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"made_of": None}, "None is of another type"),
-        ({"steps": "many"}, "'many' is of another type"),
-        ({"cycles": {"ethos-u55-128 X": 1.5}}, "1.5 is of another type"),
-        ({"figures": {"zip": float("nan")}}, "a figure is not finite"),
-        ({"settings": {"pqat": 3}}, "3 is of another type"),
+        ({"made_of": None}, "made_of is None, of another type"),
+        ({"steps": "many"}, "ptq: steps is 'many', of another type"),
+        ({"cycles": {"ethos-u55-128 X": 1.5}}, "ptq: ethos-u55-128 X is 1.5, of another type"),
+        ({"figures": {"zip": float("nan")}}, "ptq: zip is not finite"),
+        ({"settings": {"pqat": 3}}, "ptq: pqat is 3, of another type"),
+        ({"figures": {"accuracy": 7.0}}, "ptq: accuracy cannot be 7"),
+        ({"figures": {"encoded_weights": -1}}, "ptq: encoded_weights cannot be -1"),
         ({"seed": 1}, "holds the figures of blobs with seed 1 (they belong to blobs-1.json)"),
         ({"model": "other"}, "holds the figures of other with seed 0 (they belong to other-0.json)"),
     ],
@@ -221,6 +223,9 @@ def test_tables_are_not_written_over_their_figures(made: Path, store: Path, tmp_
     done = tables(folder, store, "blobs", "--no-measure", "-o", "figures/blobs-0.json")
     assert done.returncode == EXIT_USAGE
     assert "figures/blobs-0.json is an input of this command" in done.stderr
+    done = tables(folder, store, "blobs", "--no-measure", "-o", "figures/blobs-7.json")
+    assert done.returncode == EXIT_USAGE
+    assert "-o figures/blobs-7.json lies among the figures" in done.stderr
 
 
 def test_a_seed_and_a_model_that_are_named_twice_count_once(made: Path, store: Path, tmp_path: Path) -> None:
