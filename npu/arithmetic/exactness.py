@@ -16,22 +16,23 @@ since each term's magnitude is at most |weight| * max |input - zero point|.  The
 
 **Dot products of bytes** add 0 <= byte <= 255 times weights to 32-bit sums that start at the bias: they are exact if
 |start| + 255 * sum |weight| stays below 2**31 (no intermediate saturates: the instructions have no 16-bit steps).
-Scaled, such a sum becomes a 32-bit integer before it is clamped, so that sum * factor / 2**shift must stay below 2**31
-too, with 2 for the rounding.
+Scaled, such a sum becomes a 32-bit integer, with the zero point z added, before it is clamped, so that sum * factor /
+2**shift must stay below 2**31 too, with 2 for the rounding and `ZERO_POINT` for z.
 
-**Scaling of dot products in int64.**  Vectors multiply 32 bits without signs and shift 64 bits without signs.  sum *
+**Scaling of dot products in int64.**  Vectors multiply 32 bits without signs and shift 64 bits without signs. sum *
 factor is (sum + 2**31) * factor - 2**31 * factor in the last 64 bits.  Rounded, it is between -2**63 and 2**63
-(`fits_int64`); with 2**63 added it has no sign, and the shift, less 2**63 / 2**shift, gives the last 32 bits of an
-arithmetic shift.  TFL's rounding of negative sums is 2**31 less than that of others, and 2**31 is among the bits of sum
-+ 2**31 just of the others.
+(`fits_int64`); with 2**63 added it has no sign, and the shift, less 2**63 / 2**shift - z, gives the last 32 bits of an
+arithmetic shift, plus z.  TFL's rounding of negative sums is 2**31 less than that of others, and 2**31 is among the
+bits of sum + 2**31 just of the others.
 
 **Scaling of dot products in float32** only bounds: with p = sum * factor / 2**shift and e = `FLOAT32_MARGIN`, the exact
-x = p + half +- nudge - 1/2 is strictly between what float32 makes of it with e subtracted and with e added, so that if
-both are nearest to the same integer n, n - 1/2 < x < n + 1/2, and n is p + half +- nudge rounded down.  The conversions
-of the sum and of the multiplier change p by less than |p| * 2**-23, the fused product and sum and the addition of the
-nudge by less than (|p| + 3) * 2**-23 more, together by less than e while |p| <= 511.  A larger p is still beyond limits
-of up to 510 after these errors, and clamped to the same; below 2**30 its conversion to int32 does not overflow.  Where
-the integers differ, int64 scales.
+x = p + half +- nudge - 1/2 + z is strictly between what float32 makes of it with e subtracted and with e added, so that
+if both are nearest to the same integer n, n - 1/2 < x < n + 1/2, and n is p + half +- nudge rounded down, plus z.  The
+conversions of the sum and of the multiplier change p by less than |p| * 2**-23, that of what is added by less than (|z|
++ 2) * 2**-24, the fused product and sum and the addition of the nudge by less than (|p| + |z| + 3) * 2**-23 more,
+together by less than e while |p| <= 511 and |z| <= `ZERO_POINT`.  A larger p is still beyond limits of up to 510 from z
+after these errors, and clamped to the same; below 2**30 its conversion to int32 does not overflow.  Integers that
+differ are scaled in int64, unless both are clamped to the same byte.
 
 **Scaling in int64**, `(sum + bias) * factor + rounding >> shift`, is exact while (largest |sum| + |bias|) * factor +
 2**shift + 2**30 stays below 2**63.  Biases have 40 bits and factors 32, so the bound can be exceeded; then the
@@ -69,6 +70,9 @@ SIGNIFICANT = 53
 
 FLOAT32_MARGIN = 2.0**-12
 """More than the error of float32 for sums scaled to at most 511."""
+
+ZERO_POINT = 255
+"""Largest magnitude of a zero point that scaled dot products have room for."""
 
 _FLOAT32_REACH = 510
 _BYTE = 255
@@ -116,7 +120,7 @@ def fits_rounding(
 ) -> bool:
     """True if int32 also holds the scaled sums of `fits_dot_products`, and int64 their products."""
     largest = int((np.abs(first) + _BYTE * weight_sums(weights)).max())
-    return fits_int64(largest, factor, shift) and _scaled_below(weights, first, factor, shift, INT32 - 2)
+    return fits_int64(largest, factor, shift) and _scaled_below(weights, first, factor, shift, INT32 - 2 - ZERO_POINT)
 
 
 def fits_float32(

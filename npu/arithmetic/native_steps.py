@@ -16,6 +16,7 @@ from hil.core.arrays import Array
 from hil.npu.arithmetic import native_packing as packing
 from hil.npu.arithmetic.exactness import (
     FLOAT32_MARGIN,
+    ZERO_POINT,
     fits_dot_products,
     fits_float32,
     fits_int32,
@@ -103,7 +104,11 @@ def _operands(operation: Windowed, weights: NDArray[np.int16], stage: OutputStag
     fill = operation.ifm_zero_point + (128 if ifm.dtype == np.int8 else 0)
     if ifm.dtype.itemsize > 1 or not 0 <= fill <= 255 or operation.upscale is not Upscale.NONE:
         return records.ANY_OPERANDS
-    if not stage.fits_bytes or stage.activation.minimum < limits.min or stage.highest > limits.max:
+    if (
+        not (stage.fits_bytes and abs(stage.zero_point) <= ZERO_POINT)
+        or stage.activation.minimum < limits.min
+        or stage.highest > limits.max
+    ):
         return records.ANY_OPERANDS
     assert stage.factor is not None
     assert stage.shift is not None
@@ -134,9 +139,10 @@ def _add_byte_constants(
     scales = np.zeros(data.vectors, records.SCALES)
     for name, values in (("factor", factor), ("rounding", rounding), ("shift", shift), ("nudge", nudge)):
         scales[name] = form.even_and_odd(values).astype(np.uint64)
-    scales["offset"] = form.by_channel(np.uint64(1 << 63) >> shift.astype(np.uint64))
+    zero_point = np.uint64(stage.zero_point & ((1 << 32) - 1))
+    scales["offset"] = form.by_channel((np.uint64(1 << 63) >> shift.astype(np.uint64)) - zero_point)
     _, multiplier, halves, nudges = (np.broadcast_to(values, first.shape) for values in stage.float_constants)
-    added = halves + nudges - 0.5  # Rounded to nearest is what a half more is rounded down.
+    added = halves + nudges - 0.5 + stage.zero_point  # Rounded to nearest is what a half more is rounded down.
     scales["low"], scales["high"] = (form.by_channel(added + e) for e in (-FLOAT32_MARGIN, FLOAT32_MARGIN))
     scales["multiplier"], scales["nudged"] = form.by_channel(multiplier), form.by_channel(-2 * nudges)
     reach = max(abs(stage.activation.minimum - stage.zero_point), abs(stage.highest - stage.zero_point))

@@ -50,7 +50,7 @@ typedef struct {
     const int64_t *from, *to;
 } Copy;
 
-/* How sixteen channels are scaled, as `hil.npu.arithmetic.exactness` explains.
+/* How sixteen channels are scaled, the zero point added, as `hil.npu.arithmetic.exactness` explains.
  *
  * A sum s becomes ((s + 2^31)*factor + rounding + (s + 2^31 & nudge) >> shift) - offset, without signs and in the last 64
  * and 32 bits.  In float32 it becomes s*multiplier + low, and nudged if s < 0, rounded to the nearest integer, where that

@@ -52,17 +52,15 @@ AVX2 INLINE __m256i scaled_avx2(const Scales *by, int two_sided, __m256i sums, i
     return _mm256_sub_epi32(_mm256_blend_epi32(a, b, 0xAA), _mm256_loadu_si256((const __m256i *)(by->offset + at)));
 }
 
-/* The same in float32; sets bits of `unsure` where that is not sure. */
-AVX2 INLINE __m256i scaled_fast_avx2(const Scales *by, __m256i sums, int at, __m256i *unsure) {
+/* The same in float32, if both results are equal. */
+AVX2 INLINE void scaled_fast_avx2(const Scales *by, __m256i sums, int at, __m256i *low, __m256i *high) {
     __m256 numbers = _mm256_cvtepi32_ps(sums), multiplier = _mm256_loadu_ps(by->multiplier + at);
-    __m256i low = _mm256_cvtps_epi32(_mm256_fmadd_ps(numbers, multiplier, _mm256_loadu_ps(by->low + at)));
-    __m256i high = _mm256_cvtps_epi32(_mm256_fmadd_ps(numbers, multiplier, _mm256_loadu_ps(by->high + at)));
-    *unsure = _mm256_or_si256(*unsure, _mm256_xor_si256(low, high));
-    return low;
+    *low = _mm256_cvtps_epi32(_mm256_fmadd_ps(numbers, multiplier, _mm256_loadu_ps(by->low + at)));
+    *high = _mm256_cvtps_epi32(_mm256_fmadd_ps(numbers, multiplier, _mm256_loadu_ps(by->high + at)));
 }
 
 typedef struct {
-    __m256i low, high, zero_point;
+    __m256i low, high;
     const uint8_t *table;
     int is_signed, two_sided, fast;
 } Limits_avx2;
@@ -70,9 +68,8 @@ typedef struct {
 AVX2 INLINE Limits_avx2 limits_avx2(const Convolution *step) {
     const Stage *stage = &step->stage;
     return (Limits_avx2){
-        _mm256_set1_epi16((short)(stage->low - stage->zero_point)),
-        _mm256_set1_epi16((short)(stage->high - stage->zero_point)),
-        _mm256_set1_epi16((short)stage->zero_point),
+        _mm256_set1_epi8((char)stage->low),
+        _mm256_set1_epi8((char)stage->high),
         step->table,
         (int)step->ofm.is_signed,
         (int)step->two_sided,
@@ -80,33 +77,37 @@ AVX2 INLINE Limits_avx2 limits_avx2(const Convolution *step) {
     };
 }
 
-AVX2 INLINE __m256i limited_avx2(const Limits_avx2 *limits, __m256i values) {
-    return _mm256_add_epi16(_mm256_min_epi16(_mm256_max_epi16(values, limits->low), limits->high), limits->zero_point);
+/* Packs two windows of sixteen results each to bytes that saturate. */
+AVX2 INLINE __m256i packed_avx2(const Limits_avx2 *limits, const __m256i *results) {
+    __m256i first = _mm256_packs_epi32(results[0], results[1]), second = _mm256_packs_epi32(results[2], results[3]);
+    return limits->is_signed ? _mm256_packs_epi16(first, second) : _mm256_packus_epi16(first, second);
 }
 
-/* Scales the sums of two windows, to 16 bits. */
-AVX2 INLINE void scale_two_avx2(const Scales *by, const Limits_avx2 *limits, const Sums_avx2 *sums, __m256i *values) {
+AVX2 INLINE __m256i limited_avx2(const Limits_avx2 *limits, __m256i bytes) {
+    if (limits->is_signed)
+        return _mm256_min_epi8(_mm256_max_epi8(bytes, limits->low), limits->high);
+    return _mm256_min_epu8(_mm256_max_epu8(bytes, limits->low), limits->high);
+}
+
+/* Scales the sums of two windows to bytes. */
+AVX2 INLINE __m256i scale_two_avx2(const Scales *by, const Limits_avx2 *limits, const Sums_avx2 *sums) {
+    __m256i results[4], others[4];
     if (limits->fast) {
-        __m256i unsure = _mm256_setzero_si256();
-        for (int i = 0; i < 2; i++)
-            values[i] = _mm256_packs_epi32(scaled_fast_avx2(by, sums[i][0], 0, &unsure),
-                                           scaled_fast_avx2(by, sums[i][1], 8, &unsure));
+        for (int i = 0; i < 4; i++)
+            scaled_fast_avx2(by, sums[i / 2][i % 2], i % 2 * 8, results + i, others + i);
+        __m256i bytes = packed_avx2(limits, results), unsure = _mm256_xor_si256(bytes, packed_avx2(limits, others));
         if (_mm256_testz_si256(unsure, unsure))
-            return;
+            return bytes;
     }
-    for (int i = 0; i < 2; i++)
-        values[i] = _mm256_packs_epi32(scaled_avx2(by, limits->two_sided, sums[i][0], 0),
-                                       scaled_avx2(by, limits->two_sided, sums[i][1], 8));
+    for (int i = 0; i < 4; i++)
+        results[i] = scaled_avx2(by, limits->two_sided, sums[i / 2][i % 2], i % 2 * 8);
+    return packed_avx2(limits, results);
 }
 
 /* Scales the sums of two windows and stores `count` channels of each at `outs` plus `at`. */
 AVX2 INLINE void store_two_avx2(const Scales *by, const Limits_avx2 *limits, const Sums_avx2 *sums, uint8_t *const *outs,
                                 int64_t at, int64_t count) {
-    __m256i values[2];
-    scale_two_avx2(by, limits, sums, values);
-    __m256i first = limited_avx2(limits, values[0]), second = limited_avx2(limits, values[1]);
-    __m256i bytes = limits->is_signed ? _mm256_packs_epi16(first, second) : _mm256_packus_epi16(first, second);
-    bytes = _mm256_permute4x64_epi64(bytes, 0xD8);
+    __m256i bytes = _mm256_permute4x64_epi64(limited_avx2(limits, scale_two_avx2(by, limits, sums)), 0xD8);
     if (count == BRICK && !limits->table) {
         _mm_storeu_si128((__m128i *)(outs[0] + at), _mm256_castsi256_si128(bytes));
         _mm_storeu_si128((__m128i *)(outs[1] + at), _mm256_extracti128_si256(bytes, 1));
@@ -139,8 +140,7 @@ INLINE void store_two_plain(const Scales *by, const Limits_plain *limits, const 
         uint64_t sum = (uint32_t)sums[i / BRICK][place] ^ 0x80000000;
         uint64_t number = sum * by->factor[lane] + by->rounding[lane] + (sum & by->nudge[lane]);
         int64_t value = (int32_t)((uint32_t)(number >> by->shift[lane]) - by->offset[place]);
-        values[i - place + channel_of[place]] =
-            (uint8_t)least(most(value + stage->zero_point, stage->low), stage->high);
+        values[i - place + channel_of[place]] = (uint8_t)least(most(value, stage->low), stage->high);
     }
     store_bytes(values, (*limits)->table, outs, at, count);
 }

@@ -32,16 +32,15 @@ typedef struct {
 } Fast;
 
 typedef struct {
-    __m512i low, high, zero_point, order;
+    __m512i low, high, order;
     int is_signed, two_sided, fast;
 } Limits;
 
 VNNI INLINE Limits limits_of(const Convolution *step) {
     const Stage *stage = &step->stage;
     return (Limits){
-        _mm512_set1_epi16((short)(stage->low - stage->zero_point)),
-        _mm512_set1_epi16((short)(stage->high - stage->zero_point)),
-        _mm512_set1_epi16((short)stage->zero_point),
+        _mm512_set1_epi8((char)stage->low),
+        _mm512_set1_epi8((char)stage->high),
         _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
         (int)step->ofm.is_signed,
         (int)step->two_sided,
@@ -62,14 +61,12 @@ VNNI INLINE __m512i scaled(__m512i sums, const Scaling *by) {
     return _mm512_sub_epi32(results, by->offset);
 }
 
-/* Clamps four vectors of 32-bit results and packs them to bytes; lane i has their lanes i one behind the other. */
+/* Packs four vectors of 32-bit results to clamped bytes; lane i has their lanes i one behind the other. */
 VNNI INLINE __m512i packed(__m512i a, __m512i b, __m512i c, __m512i d, const Limits *limits) {
     __m512i first = _mm512_packs_epi32(a, b), second = _mm512_packs_epi32(c, d);
-    first = _mm512_min_epi16(_mm512_max_epi16(first, limits->low), limits->high);
-    second = _mm512_min_epi16(_mm512_max_epi16(second, limits->low), limits->high);
-    first = _mm512_add_epi16(first, limits->zero_point);
-    second = _mm512_add_epi16(second, limits->zero_point);
-    return limits->is_signed ? _mm512_packs_epi16(first, second) : _mm512_packus_epi16(first, second);
+    if (limits->is_signed)
+        return _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(first, second), limits->low), limits->high);
+    return _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(first, second), limits->low), limits->high);
 }
 
 /* Scales four vectors in float32; returns 0 if it is not sure of a result, else their bytes. */

@@ -169,16 +169,18 @@ def test_products_beyond_int64_are_refused():
     st.integers(20, 62),
     st.booleans(),
     st.sampled_from([BYTE, replace(BYTE, minimum=0), replace(BYTE, minimum=1)]),
+    st.integers(-300, 300),
 )
-def test_dot_products_of_bytes_are_exact(weights, zero_point, sign, off, factor, shift, largest_inputs, limits):
+def test_dot_products_of_bytes_are_exact(weights, zero_point, sign, off, factor, shift, largest_inputs, limits, added):
     """Biases that bring the sums to 32 bits, with scales that bring them back to bytes or do not."""
     bias = sign * (1 << 31) + off
     inputs = [127 if (w > 0) == largest_inputs else -128 for w in weights]
     operation = convolution(len(weights), np.int8, zero_point, np.dtype(np.int8))
     shape = np.array(weights, np.int16).reshape(1, 1, 1, -1)
-    stage = stage_of(limits, exactness.largest_accumulator(operation, shape), bias, factor, shift)
+    largest = exactness.largest_accumulator(operation, shape)
+    stage = stage_of(limits, largest, bias, factor, shift, zero_point=added)
     total = bias + sum(w * (x - zero_point) for w, x in zip(weights, inputs, strict=True))
-    expected = finished(scaled(total, factor, shift, Rounding.TFL), 0, limits)
+    expected = finished(scaled(total, factor, shift, Rounding.TFL), added, limits)
     for computed in every_way(lambda: convolved(operation, weights, inputs, stage)):
         assert computed == expected
 
@@ -191,7 +193,7 @@ def test_dot_products_of_bytes_are_exact(weights, zero_point, sign, off, factor,
     st.integers(1, 62),
     st.sampled_from([Rounding.TFL, Rounding.NATURAL]),
     st.sampled_from([BYTE, replace(BYTE, minimum=0), replace(BYTE, minimum=-5, maximum=100)]),
-    st.integers(-5, 5),
+    st.one_of(st.integers(-5, 5), st.integers(-300, 300)),
 )
 def test_halves_are_rounded_exactly(whole, off, factor, shift, rounding, limits, zero_point):
     """Sums that are scaled to a half or a hair beside it, where the modes of rounding differ."""
@@ -204,25 +206,31 @@ def test_halves_are_rounded_exactly(whole, off, factor, shift, rounding, limits,
         assert computed == expected
 
 
-@pytest.mark.parametrize(("bias", "shift"), [((1 << 31) - 100, 50), (1 << 30, 29)])
-def test_the_bound_of_dot_products(bias, shift, monkeypatch):
-    """A sum, and a scaled sum, that would not fit 32 bits."""
+@pytest.mark.parametrize(
+    ("bias", "shift", "zero_point"),
+    [((1 << 31) - 100, 50, 0), (1 << 30, 29, 0), ((1 << 31) - 100 - 300 * 127 * 255, 30, 127)],
+)
+def test_the_bound_of_dot_products(bias, shift, zero_point, monkeypatch):
+    """A sum, a scaled sum, and one with its zero point, that would not fit 32 bits."""
     used = library.loaded().level == library.VNNI  # A CPU without the instructions has sums of its own.
     operation = convolution(300, np.uint8, 0, np.dtype(np.int8))
-    case = operation, [127] * 300, [255] * 300, stage_of(BYTE, 300 * 127 * 255, bias, 1 << 30, shift)
+    stage = stage_of(BYTE, 300 * 127 * 255, bias, 1 << 30, shift, zero_point=zero_point)
+    case = operation, [127] * 300, [255] * 300, stage
     assert convolved(*case) == 127
     monkeypatch.setattr(exactness, "INT32", 2 * exactness.INT32)
     assert (convolved(*case) != 127) == used
 
 
-def test_the_margin_of_float32(way, computing, monkeypatch):
+@pytest.mark.parametrize("zero_point", [0, -128])
+def test_the_margin_of_float32(way, computing, monkeypatch, zero_point):
     """Sums a hair below a half: float32 alone takes some of them for a half, which is rounded up."""
     operation = convolution(2, np.int8, 0, np.dtype(np.int8))
+    halves = 2 * (100 - zero_point) + 1
 
     def outputs():
         stages = [
-            stage_of(BYTE, 256, total - 21, (201 << 39) // total, 40, Rounding.NATURAL)
-            for total in range(100_000, 100_100)
+            stage_of(BYTE, 256, total - 21, (halves << 39) // total, 40, Rounding.NATURAL, zero_point)
+            for total in range(200_000, 200_200)
         ]
         with computing(way):
             return {convolved(operation, [1, 2], [7, 7], stage) for stage in stages}
