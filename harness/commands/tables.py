@@ -92,7 +92,9 @@ def tables(
         raise BadInputError(f"{figures} has no figures to make tables of", hint="without --no-measure they are made")
     if not made:
         raise UnavailableError("there are no figures to make tables of", hint="hil models says what data is missing")
-    command = _command([table.model for table in made], seeds, technique or (), figures, target, measure=measure)
+    command = _command(
+        [table.model for table in made], seeds, technique or (), figures, target, output, measure=measure
+    )
     for path in output or ():
         write_output(path, render(made, command, path.suffix.lower()).encode())
         print(f"written: {path}", file=sys.stderr)
@@ -105,6 +107,7 @@ def _command(
     techniques: Sequence[str],
     figures: Path,
     target: str,
+    outputs: Sequence[Path] | None = None,
     *,
     measure: bool,
 ) -> str:
@@ -116,4 +119,5 @@ def _command(
     words += ["--figures", str(figures)] if figures != FIGURES else []
     words += ["--target", target] if target != registry.DEFAULT else []
     words += [] if measure else ["--no-measure"]
+    words += [word for path in outputs or () for word in ("-o", str(path))]
     return shlex.join(["hil", "tables", *map(str, paths), *words])

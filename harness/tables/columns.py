@@ -59,6 +59,7 @@ def legend(table: ModelTable) -> list[str]:
     ]
     if any(row.stale for row in table.rows):
         lines.append(f"{STALE}: stale, made of something else than what is here now")
+    lines += dict.fromkeys(f"{row.source}: {row.url}" for row in table.published)
     lines += [f"{row.leaf}: of {_seeds(row.seeds)} alone" for row in table.rows if row.seeds != table.seeds]
     return lines + [f"{row.leaf}: {remark}" for row in table.rows for remark in row.remarks]
 
@@ -137,7 +138,7 @@ def _published_cells(row: PublishedRow) -> list[str]:
     accuracies = ["" if value is None else f"{value:.2f}" for value in _accuracies(row)]
     sizes = ["" if value is None else _kib(value) for value in (row.tflite, row.compressed)]
     place = f"{row.network} on {row.data}"
-    return [row.leaf, row.setting, *accuracies, *sizes, place, f"{row.source}: {row.url}"]
+    return [row.leaf, row.setting, *accuracies, *sizes, place, row.source]
 
 
 def _accuracies(row: PublishedRow) -> tuple[float | None, float | None, float | None]:

@@ -64,9 +64,14 @@ ZEROS = {"DS-CNN-L": 80, "GRU": 70}
 
 
 def best(found: dict[str, LeafFigures], points: int, npu: str = "") -> str:
-    """The leaf of fewest cycles, or of the smallest flash, of those that lose less than so many points."""
+    """The leaf of fewest cycles, or of the smallest flash, of those that lose less than so many points.
+
+    Of leaves within a percent of that, it is the one that loses least.
+    """
     within = {name: leaf for name, leaf in found.items() if leaf.figures["accuracy_drop"] < points / 100}
-    name = min(within, key=lambda name: within[name].cycles[npu] if npu else within[name].figures["flash"])
+    costs = {name: leaf.cycles[npu] if npu else leaf.figures["flash"] for name, leaf in within.items()}
+    close = [name for name, cost in costs.items() if cost <= 1.01 * min(costs.values())]
+    name = min(close, key=lambda name: within[name].figures["accuracy_drop"])
     return f"`{name}` {fewer(found, name, npu) if npu else smaller(found, name, 'flash')}"
 
 
@@ -74,8 +79,10 @@ def best(found: dict[str, LeafFigures], points: int, npu: str = "") -> str:
 @pytest.mark.parametrize(
     ("what", "npu"),
     [
-        ("fewest cycles, 256 MACs, fast flash", NPUS[2]),
+        ("fewest cycles, 128 MACs, fast flash", NPUS[0]),
         ("fewest cycles, 128 MACs, slow flash", NPUS[1]),
+        ("fewest cycles, 256 MACs, fast flash", NPUS[2]),
+        ("fewest cycles, 256 MACs, slow flash", NPUS[3]),
         ("smallest flash, times smaller in all", ""),
     ],
 )

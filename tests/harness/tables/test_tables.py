@@ -121,7 +121,7 @@ def test_a_table_holds_what_its_command_makes_and_no_more(made: Path, store: Pat
     (model,) = page["models"]
     assert model["command"] == "hil tables models/blobs.py --seed 0 --technique pqat --figures figures"
     every = "hil tables models/blobs.py --seed 0 --seed 1 --technique pqat --figures figures --no-measure"
-    assert page["command"] == every
+    assert page["command"] == f"{every} -o tables.json"
 
 
 def test_other_data_makes_all_leaves_stale(made: Path, store: Path, tmp_path: Path) -> None:
