@@ -87,6 +87,7 @@ def test_a_worker_without_the_gpu_says_so() -> None:
         compute.check_here()
 
 
+@pytest.mark.nightly
 def test_equal_threads_give_equal_weights_on_fewer_cores() -> None:
     """Two threads, in one process on one core and in another on all of them."""
     cores = sorted(os.sched_getaffinity(0))

@@ -23,6 +23,7 @@ from hil.targets.execution.signature import read_signature
 from hil.targets.fvp import FvpOptions
 from tests.support.firmware_operators import table
 from tests.support.firmware_operators.outcomes import chosen, measured
+from tests.support.night import some_by_day
 from tests.support.operators.builder import Op, Tensor, build
 from tests.support.operators.case import TYPES
 
@@ -107,7 +108,7 @@ def _with_a_kernel_that_differs() -> bytes:
     )
 
 
-@pytest.mark.parametrize("cpu", [False, True])
+@pytest.mark.parametrize("cpu", some_by_day((False, True), (False,)))
 def test_hil_diff_names_the_cpu_kernel_that_differs(runner: Firmware, cpu: bool) -> None:
     """Its output is inside the model, where fvp shows nothing, and what follows differs too."""
     int8 = _with_a_kernel_that_differs()

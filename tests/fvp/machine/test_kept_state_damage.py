@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 
 import pytest
 
@@ -16,13 +17,20 @@ from hil.fvp.machine import kept_states
 from hil.fvp.machine.kept_states import KeptStates
 from tests.support.corstone300 import COMMAND
 from tests.support.keeping_board import OUTPUTS, KeepingBoard, kept_in, replace_state
+from tests.support.night import some_by_day
 from tests.support.own_mounts import run_with_mounts
 
+FILES = (MANIFEST, "state.json", "qemu.qcow2", "ddr.bin")
+DAMAGES = ("flipped", "cut", "empty", "gone")
 Compile = Callable[..., tuple[bytes, bytes]]
 
 
-@pytest.mark.parametrize("name", [MANIFEST, "state.json", "qemu.qcow2", "ddr.bin"])
-@pytest.mark.parametrize("damage", ["flipped", "cut", "empty", "gone"])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    some_by_day(
+        product(FILES, DAMAGES), [(name, DAMAGES[place - by]) for place, name in enumerate(FILES) for by in (0, 2)]
+    ),
+)
 def test_a_damaged_state_is_not_used_but_replaced(board: KeepingBoard, name: str, damage: str) -> None:
     board.run(3)
     file = board.state() / name

@@ -25,7 +25,11 @@ def figures(run: Inference) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize(
-    ("model", "accelerator"), [("kws_micronet_m", "ethos-u55-128"), ("kws_ref_int8", "ethos-u65-512")]
+    ("model", "accelerator"),
+    [
+        ("kws_micronet_m", "ethos-u55-128"),
+        pytest.param("kws_ref_int8", "ethos-u65-512", marks=pytest.mark.nightly),
+    ],
 )
 def test_a_later_process_gives_what_a_boot_gives(
     qemu: None, compiled: Compile, tmp_path: Path, model: str, accelerator: str

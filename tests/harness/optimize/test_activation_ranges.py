@@ -15,6 +15,7 @@ from hil.harness.optimize.batchnorm_folding import fold
 from hil.harness.optimize.keras.keras2 import import_keras, import_tfmot, seeded
 from hil.harness.optimize.layers import unwrap, weight_name
 from hil.harness.optimize.quantization_aware import make_quantization_aware
+from tests.support.night import some_by_day
 
 IMAGES = 3 * np.random.default_rng(0).normal(size=(3 * BATCH + 5, 8, 8, 2)).astype(np.float32)
 VECTORS = IMAGES[:, 0, :3].reshape(-1, 6)
@@ -71,7 +72,7 @@ FUSED_BEHIND = {"bare": "alone", "normalized": "normalized_relu", "hidden": "hid
 """Layer whose output TFMOT does not quantize -> the layer behind it whose output it does."""
 
 
-@pytest.mark.parametrize("technique", ["qat", "pqat"])
+@pytest.mark.parametrize("technique", some_by_day(("qat", "pqat"), ("pqat",)))
 def test_ranges_are_those_of_the_float_activations_for_every_kind_of_layer(technique: str) -> None:
     network = every_kind()
     if technique == "pqat":  # which does not take a transposed convolution
@@ -118,7 +119,7 @@ def test_the_halves_of_a_separable_convolution_that_tfmot_splits_have_ranges_of_
     assert found == [pytest.approx(extremes(values), rel=1e-5) for values in (first, second)]
 
 
-@pytest.mark.parametrize("technique", ["qat", "pqat", "cqat", "pcqat", "npu_pcqat"])
+@pytest.mark.parametrize("technique", some_by_day(("qat", "pqat", "cqat", "pcqat", "npu_pcqat"), ("qat", "npu_pcqat")))
 def test_every_scheme_gives_the_same_ranges_and_changes_nothing_else(tree: Any, technique: str) -> None:
     network = tree.model(("fold",)) if technique.startswith("npu_") else tree.model(())
     aware = make_quantization_aware(network, technique, REPAIRS)

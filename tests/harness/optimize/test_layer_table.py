@@ -15,6 +15,7 @@ from hil.harness.optimize.canonical.network import canonical_network, rewriting_
 from hil.harness.optimize.paths import ON_REQUEST, PATHS
 from tests.support.layer_networks import ROWS, chains, row_network
 from tests.support.layer_table import broken, table, walk
+from tests.support.night import some_by_day
 
 
 def refused(cells: dict[str, str]) -> set[str]:
@@ -22,6 +23,7 @@ def refused(cells: dict[str, str]) -> set[str]:
 
 
 TAKEN = [name for name, cells in table().items() if not refused(cells) - set(ON_REQUEST)]
+REFUSED = [name for name in ROWS if name not in TAKEN]
 LITERT = [name for name, cells in table().items() if "ptq" not in refused(cells) and refused(cells) & set(ON_REQUEST)]
 
 
@@ -45,13 +47,13 @@ def test_zeros_and_clusters_of_rewritten_layers_survive(tmp_path: Path, leaf: st
     assert promised >= {"wide"} | ({"separable_conv2d", "conv2d_transpose"} if leaf == "pcqat" else set())
 
 
-@pytest.mark.parametrize("name", [name for name in ROWS if name not in TAKEN])
+@pytest.mark.parametrize("name", some_by_day(REFUSED, REFUSED[::3]))
 def test_rows_with_a_refusal(tmp_path: Path, name: str) -> None:
     made = walk(tmp_path, name)
     assert {leaf: broken(made, leaf, table()[name][leaf]) for leaf in ("ptq", "qat")} == {"ptq": "", "qat": ""}
 
 
-@pytest.mark.parametrize("name", LITERT)
+@pytest.mark.parametrize("name", some_by_day(LITERT, LITERT[::3]))
 def test_rows_that_the_quantizer_of_litert_refuses(tmp_path: Path, name: str) -> None:
     made = walk(tmp_path, name)
     assert {leaf: broken(made, leaf, table()[name][leaf]) for leaf in ON_REQUEST} == dict.fromkeys(ON_REQUEST, "")

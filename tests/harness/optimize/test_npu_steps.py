@@ -184,6 +184,7 @@ def test_centroids_are_the_best_of_small_sets_and_zero_stays_alone() -> None:
     )
 
 
+@pytest.mark.nightly
 def test_the_control_rows_lose_what_they_must_and_are_caught(tree: Any) -> None:
     """Plain training after pruning or clustering, and clustering that does not know of zeros."""
     pruned = tree.model(("prune",))

@@ -25,6 +25,7 @@ from hil.harness.pipeline import Pipeline
 from hil.harness.pipeline.builders import PROMISES
 from hil.harness.store.store import Store
 from tests.support.blobs import model_file, write
+from tests.support.night import some_by_day
 
 from .conftest import RECIPE
 
@@ -88,7 +89,7 @@ def test_a_separable_convolution_that_the_fold_splits_is_promised_what_is_done_a
         assert max(row.unique for row in rows if row.layer == "last" and row.kind == "CONV_2D") <= QUICK.clusters
 
 
-@pytest.mark.parametrize("leaf", ["pcqat", "npu_pcqat"])
+@pytest.mark.parametrize("leaf", some_by_day(("pcqat", "npu_pcqat"), ("npu_pcqat",)))
 def test_layers_of_a_nested_model_are_promised_by_their_names_in_the_flat_one(data: steps.Samples, leaf: str) -> None:
     layers = import_keras().layers
     inner = import_keras().Sequential(
@@ -189,12 +190,13 @@ def test_zeros_overwritten_by_a_later_step_are_caught_there_and_in_the_file(tree
         survival.check_tflite(content, broken, tree.promises(node), "ptq")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("name", "leaf"),
     [
-        pytest.param("resnet8", "pcqat", marks=pytest.mark.nightly),
+        ("resnet8", "pcqat"),
         ("resnet8", "npu_pcqat"),
-        pytest.param("ad01", "npu_pcqat", marks=pytest.mark.nightly),
+        ("ad01", "npu_pcqat"),
     ],
 )
 def test_published_models_keep_what_is_promised(shared_models: Path, name: str, leaf: str) -> None:

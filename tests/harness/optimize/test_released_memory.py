@@ -22,10 +22,8 @@ def _graphs() -> int:
     return sum(type(thing).__name__ == "FuncGraph" for thing in gc.get_objects())
 
 
-@pytest.mark.parametrize(
-    "technique",
-    ["qat", *(pytest.param(name, marks=pytest.mark.nightly) for name in ("prune", "cluster", "npu_cluster"))],
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("technique", ["qat", "prune", "cluster", "npu_cluster"])
 def test_what_a_step_made_ends_with_it(data: steps.Samples, technique: str) -> None:
     recipe = replace(RECIPE, prune=BRIEF, cluster=BRIEF, qat=BRIEF)
 

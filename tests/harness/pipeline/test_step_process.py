@@ -49,10 +49,10 @@ def pipeline(tmp_path: Path) -> Pipeline:
             CRASH.format("SIGKILL"),
             r"blobs: [a-z, ]+: somebody ended its process \(SIGKILL\)",
         ),
-        (
-            LOAD,
-            "    import os\n    os._exit(3)\n",
+        pytest.param(
+            *(LOAD, "    import os\n    os._exit(3)\n"),
             r"blobs: [a-z, ]+: something in it ended the process with exit code 3",
+            marks=pytest.mark.nightly,
         ),
     ],
     ids=["segmentation-fault", "abort", "killed", "exit"],

@@ -34,6 +34,7 @@ def test_one_worker_runs_the_tests_of_a_deployment(tmp_path: Path, store: Path) 
     assert "--dist loadgroup has no effect" not in printed
 
 
+@pytest.mark.nightly  # it installs another pytest
 def test_a_pytest_that_spreads_them_is_named_with_what_helps(
     tmp_path: Path, store: Path, missing: Callable[[object], NoReturn], monkeypatch: pytest.MonkeyPatch
 ) -> None:
