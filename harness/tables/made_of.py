@@ -31,11 +31,12 @@ _CODE = (*dict.fromkeys(module for arrow, modules in ENTRIES.items() if arrow !=
 _CYCLES = "hil.harness.profile.modelled_cost"
 _DIGITS = 16
 _MACHINE = ("threads", "gpu")
+_FILES = ("data", "weights")
 _EXPERIMENT = ("network", "weights", "data", "train", "target")
 
 
 def today_made_of(evaluator: Evaluator, model: Model) -> dict[str, str]:
-    """Returns hashes and versions by name; without `data` where the data is not on this machine."""
+    """Returns hashes and versions by name; without `data` or `weights` whose files are not on this machine."""
     found = training_identity(evaluator.pipeline, model, "ptq")
     named = {name: value for name, value in found.items() if value and name not in ("recipe", *_MACHINE)}
     with suppress(UnavailableError):
@@ -62,9 +63,9 @@ def made_earlier(today: Mapping[str, str], then: Mapping[str, str]) -> list[str]
 
 
 def changes(today: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
-    """Returns a text for each value that has changed; `data` that is not here is not compared."""
+    """Returns a text for each value that has changed; `data` and `weights` that are not here are not compared."""
     names = [name for name in {**then, **today} if then.get(name) != today.get(name)]
-    return [_change(name, then.get(name), today.get(name)) for name in names if name != "data" or name in today]
+    return [_change(name, then.get(name), today.get(name)) for name in names if name not in _FILES or name in today]
 
 
 def _change(name: str, then: Any, now: Any) -> str:

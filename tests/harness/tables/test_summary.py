@@ -107,6 +107,8 @@ def test_changes_name_what_is_new_gone_or_another(model: Model) -> None:
         "left 1 is gone",
     ]
     assert changes({"numpy": "1.26.4", "code": "b", "left": "1"}, then) == []  # the data is not here
+    assert changes({"weights": "d"}, {"weights": "c"}) == ["another weights"]
+    assert changes({}, {"weights": "c"}) == []
 
 
 def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:
