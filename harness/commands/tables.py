@@ -68,6 +68,8 @@ def tables(
     from hil.harness.tree.walk import leaves_in_order
     from hil.harness.vela.settings import VelaSettings
 
+    if figures.exists() and not figures.is_dir():
+        raise BadInputError(f"--figures {figures} is no folder")
     for path in output or ():
         check_output(path, "-o", FORMATS, list(figures.glob("*.json")))
         if path.suffix.lower() == ".json" and path.resolve().parent == figures.resolve():

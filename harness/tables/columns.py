@@ -95,8 +95,8 @@ def _sizes(table: ModelTable) -> tuple[list[Column], list[Row]]:
 
 
 _SIZE_COLUMNS = (
-    *(("float", 3), ("Keras", 4), ("int8", 0), ("drop", 0), ("interval", 5), (".tflite", 6), ("zip", 8), ("gzip", 7)),
-    *(("encoded", 0), ("smaller", 1), ("zeros", 9), ("unique", 10), ("steps", 2)),
+    *(("float", 4), ("Keras", 5), ("int8", 0), ("drop", 0), ("interval", 1), (".tflite", 6), ("zip", 8), ("gzip", 7)),
+    *(("encoded", 0), ("smaller", 2), ("zeros", 9), ("unique", 10), ("steps", 3)),
 )
 """Heading and rank of the columns behind the leaf's."""
 
@@ -114,7 +114,8 @@ def _size_cells(table: ModelTable, row: LeafRow) -> list[str]:
 
 
 def _chip(table: ModelTable) -> tuple[list[Column], list[Row]]:
-    columns = [Column("leaf"), Column("SRAM", number=True), *(Column(_heading(npu), number=True) for npu in NPUS)]
+    columns = [Column("leaf"), Column("SRAM", number=True, rank=4)]
+    columns += [Column(_heading(npu), number=True, rank=rank) for npu, rank in zip(NPUS, (1, 0, 3, 2), strict=True)]
     return columns, [Row([_name(row), _cell(row, "sram", _kib, 1 / _KIB), *_cycles(row)]) for row in table.rows]
 
 

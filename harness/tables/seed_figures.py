@@ -16,10 +16,12 @@ from typing import Any
 
 from hil.core.errors import BadInputError
 from hil.harness.model import Scale
+from hil.harness.optimize.paths import PATHS
 from hil.harness.output_file import write_output
 
 ACCURACIES = ("base_accuracy", "keras_accuracy", "accuracy")
 """Figures of the metric: of the float base, of the leaf's own Keras model, and on the target."""
+_ROUNDED = 1e-6
 
 
 @dataclass(frozen=True)
@@ -82,24 +84,38 @@ def read_figures(path: Path) -> SeedFigures | None:
         _check(found)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        hint = "restore the file, or name another folder by --figures"
-        raise BadInputError(f"{path} holds no figures of `hil tables`: {error}", hint=hint) from None
+    except (OSError, ValueError) as error:
+        raise _no_figures(path, str(error)) from None
+    except (KeyError, TypeError, AttributeError, RecursionError):  # Python's words for it name no field of the file
+        raise _no_figures(path, "its fields are others") from None
     if path != figures_path(path.parent, found.model, found.seed):
         message = f"{path} holds the figures of {found.model} with seed {found.seed}"
         raise BadInputError(message, hint=f"they belong to {figures_path(path.parent, found.model, found.seed).name}")
     return found
 
 
+def _no_figures(path: Path, why: str) -> BadInputError:
+    hint = "restore the file, or name another folder by --figures"
+    return BadInputError(f"{path} holds no figures of `hil tables`: {why}", hint=hint)
+
+
 def _check(figures: SeedFigures) -> None:
     """Raises ValueError for a value of another type, a figure that is no finite number, and one that cannot be."""
     _expect(str, {"model": figures.model, "metric": figures.metric, "unit": figures.scale.unit})
-    _expect(int, {"seed": figures.seed, "samples": figures.samples, "base_steps": figures.base_steps})
+    counts = {"seed": figures.seed, "samples": figures.samples, "base_steps": figures.base_steps}
+    _expect(int, counts)
+    if negative := [name for name, value in counts.items() if value < 0]:
+        raise ValueError(f"{negative[0]} is negative")
+    if not isinstance(figures.learned_nothing, bool):
+        raise ValueError(f"learned_nothing is {figures.learned_nothing!r}, of another type")
     _expect(dict, {"made_of": figures.made_of, "made_on": figures.made_on})
     _expect(str, {**figures.made_of, **figures.made_on})
     for name, leaf in figures.leaves.items():
         try:
+            if name not in PATHS:
+                raise ValueError("there is no such leaf")
             _check_leaf(leaf, figures.scale)
+            _check_drop(leaf.figures, figures.scale)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
 
@@ -117,6 +133,20 @@ def _check_leaf(leaf: LeafFigures, scale: Scale) -> None:
             raise ValueError(f"{name} is not finite")
         if (name in shares and not 0 <= value <= 1) or (name not in signed and value < 0):
             raise ValueError(f"{name} cannot be {value:g}")
+        if name in ("tflite", "zip", "gzip", "encoded_weights") and not value:
+            raise ValueError(f"{name} cannot be 0")
+
+
+def _check_drop(figures: Mapping[str, float], scale: Scale) -> None:
+    """Raises ValueError for a drop that is not the difference of the accuracies, or not in its interval.
+
+    An untrained network has none of them: nothing is less or more than NaN.
+    """
+    drop = figures.get("accuracy_drop", math.nan)
+    if abs(scale.drop(figures.get("base_accuracy", math.nan), figures.get("accuracy", math.nan)) - drop) > _ROUNDED:
+        raise ValueError("accuracy_drop is not base_accuracy less accuracy")
+    if drop < figures.get("accuracy_drop_low", -math.inf) or drop > figures.get("accuracy_drop_high", math.inf):
+        raise ValueError("accuracy_drop lies outside its interval")
 
 
 def _expect(kinds: type | tuple[type, ...], values: Mapping[str, object]) -> None:

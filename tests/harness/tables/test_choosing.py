@@ -66,13 +66,21 @@ ZEROS = {"DS-CNN-L": 80, "GRU": 70}
 def best(found: dict[str, LeafFigures], points: int, npu: str = "") -> str:
     """The leaf of fewest cycles, or of the smallest flash, of those that lose less than so many points.
 
-    Of leaves within a percent of that, it is the one that loses least.
+    Of leaves within a percent of that, it is the one that loses least, of several the one of fewest cycles or smallest
+    flash.  Nothing pays that does not save a percent.
     """
+    name = pick(found, points, npu)
+    if npu and found[name].cycles[npu] > 0.99 * found["ptq"].cycles[npu]:
+        return "none"
+    gain = fewer(found, name, npu) if npu else smaller(found, name, "flash")
+    return f"`{name}` {gain} ({drop(name, found)})"
+
+
+def pick(found: dict[str, LeafFigures], points: int, npu: str) -> str:
     within = {name: leaf for name, leaf in found.items() if leaf.figures["accuracy_drop"] < points / 100}
     costs = {name: leaf.cycles[npu] if npu else leaf.figures["flash"] for name, leaf in within.items()}
     close = [name for name, cost in costs.items() if cost <= 1.01 * min(costs.values())]
-    name = min(close, key=lambda name: within[name].figures["accuracy_drop"])
-    return f"`{name}` {fewer(found, name, npu) if npu else smaller(found, name, 'flash')}"
+    return min(close, key=lambda name: (round(within[name].figures["accuracy_drop"], 6), costs[name]))
 
 
 @pytest.mark.parametrize("points", [1, 3])
@@ -89,6 +97,17 @@ def best(found: dict[str, LeafFigures], points: int, npu: str = "") -> str:
 def test_the_best_leaf_within_some_points(points: int, what: str, npu: str) -> None:
     lost = {1: "one point", 3: "three points"}[points]
     assert row(f"less than {lost}: {what}", *(best(found, points, npu) for found in NETWORKS)) in PAGE
+
+
+def test_the_interval_of_each_pick_reaches_beyond_its_point() -> None:
+    shown = [(found, npu) for found in NETWORKS for npu in ("", *NPUS) if best(found, 1, npu) != "none"]
+    picked = [found[pick(found, 1, npu)].figures for found, npu in shown]
+    assert all(figures["accuracy_drop_high"] > 0.01 for figures in picked)
+    assert "the interval of every leaf that is picked for less than one point reaches beyond one" in " ".join(
+        PAGE.split()
+    )
+    floats = [f"{100 * found['ptq'].figures['base_accuracy']:.1f}" for found in NETWORKS]
+    assert f"float accuracy {', '.join(floats)} %" in " ".join(PAGE.split())
 
 
 def test_cycles_of_sparsity() -> None:
@@ -159,10 +178,9 @@ def test_the_other_numbers() -> None:
     assert f"`cqat` in {encoded[0]} KiB" in words
     assert f"first and last layer, in {encoded[1]}." in words
     assert max(abs(kept(leaf)) for leaf in ("qat", "pqat", "cqat", "pcqat")) < 0.3
-    assert f"`cluster` loses {kept('cluster'):.1f} points there and `cqat` {kept('cqat'):.1f}" in words
     pairs = {"prune": "pqat", "cluster": "cqat", "sparse_cluster": "pcqat", "npu_sparse_cluster": "npu_pcqat"}
     for leaf, aware in pairs.items():
-        assert RESNET8[aware].figures["accuracy_drop"] < RESNET8[leaf].figures["accuracy_drop"], "wins a part back"
+        assert RESNET8[aware].figures["accuracy_drop"] < RESNET8[leaf].figures["accuracy_drop"], "loses less with"
     one, other = RESNET8["npu_cluster"], RESNET8["pcqat"]
     assert f"after {one.steps:,} training steps in place of {other.steps:,}" in words
     assert f"loses {100 * (one.figures['accuracy_drop'] - other.figures['accuracy_drop']):.1f} points more" in words

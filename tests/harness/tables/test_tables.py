@@ -189,6 +189,10 @@ def test_a_file_of_another_form_is_one_line(made: Path, store: Path, tmp_path: P
     assert len(done.stderr.splitlines()) == 1
 
 
+DROP = {"base_accuracy": 0.9, "accuracy": 0.8, "accuracy_drop": 0.1, "accuracy_drop_low": 0, "accuracy_drop_high": 0.2}
+LEAF = {"settings": {}, "steps": 0, "figures": {}, "cycles": {}}
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
@@ -199,6 +203,13 @@ def test_a_file_of_another_form_is_one_line(made: Path, store: Path, tmp_path: P
         ({"settings": {"pqat": 3}}, "ptq: pqat is 3, of another type"),
         ({"figures": {"accuracy": 7.0}}, "ptq: accuracy cannot be 7"),
         ({"figures": {"encoded_weights": -1}}, "ptq: encoded_weights cannot be -1"),
+        ({"figures": {"encoded_weights": 0}}, "ptq: encoded_weights cannot be 0"),
+        ({"figures": DROP | {"accuracy_drop": 0.5}}, "ptq: accuracy_drop is not base_accuracy less accuracy"),
+        ({"figures": DROP | {"accuracy_drop_low": 0.2}}, "ptq: accuracy_drop lies outside its interval"),
+        ({"samples": -1}, "samples is negative"),
+        ({"learned_nothing": "no"}, "learned_nothing is 'no', of another type"),
+        ({"leaves": {"foo": LEAF}}, "foo: there is no such leaf"),
+        ({"leaves": [LEAF]}, "its fields are others"),
         ({"seed": 1}, "holds the figures of blobs with seed 1 (they belong to blobs-1.json)"),
         ({"model": "other"}, "holds the figures of other with seed 0 (they belong to other-0.json)"),
     ],
