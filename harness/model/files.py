@@ -26,6 +26,9 @@ from hil.harness.model.relative import names_beside
 _HEAD = 64
 """First bytes of a file, by which its format is known."""
 
+_TRAINED = (".h5", ".keras", ".tflite")
+"""Suffixes of networks, which a model file names."""
+
 
 def sibling(beside: str, name: str) -> ModuleType:
     """Loads the Python file `name`, relative to the file `beside` (pass `__file__`), without importing it by name.
@@ -106,6 +109,10 @@ def find(name: str, folder: str | Path) -> Model:
     """Loads a model by its name in `folder`, or by the path of its file."""
     if name.endswith(".py"):
         return load_model_file(name)
+    if Path(name).suffix in _TRAINED and Path(name).exists():
+        field = "tflite" if name.endswith(".tflite") else "build"
+        hint = f'a Python file beside it with model = Model("my_net", {field}="{Path(name).name}", data=data) is one'
+        raise BadInputError(f"{name} is no model file", hint=hint)
     found, failed = discover_loadable(folder)
     models = {model.name: model for model in found}
     if name not in models:

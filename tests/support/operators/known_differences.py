@@ -22,6 +22,12 @@ _REASONS: tuple[tuple[str, tuple[str, ...], str], ...] = (
         "of the result, from its first channel on",
     ),
     ("CONV_2D", ("int16",), "with a bias of 32 bits: the legacy core's stream rounds once, TFLite twice"),
+    (
+        "DEPTHWISE_CONV_2D",
+        ("uint8",),
+        "with a depth multiplier and a fused activation: Regor's stream moves the result as int8 and clamps it there, "
+        "to 127 at most",
+    ),
     ("EXP", ("int16",), "the legacy core makes its table in float64, TFLite and Regor in float32: off by 1"),
     (
         "LOGISTIC",

@@ -75,6 +75,8 @@ def _depthwise(dtype: str) -> Iterator[tuple[str, Window]]:
         yield f"depth{depth}", replace(base, shape=(5, 4, depth))
     for depth, multiplier in product((1, 3), (2, 5, 8, 16, 33)):
         yield f"depth{depth}-multiplier{multiplier}", replace(base, shape=(5, 6, depth), depth=multiplier)
+    for fused, multiplier in product(_FUSED, (2, 8)):
+        yield f"{fused}-multiplier{multiplier}", replace(base, depth=multiplier, fused=fused)
     yield from _weightings(base, dtype)
     for kernel in ((64, 64), (64, 1), (1, 64), (20, 9), (9, 20)):
         shape = (max(kernel[0], 4) + 1, max(kernel[1], 4) + 1, 2)
