@@ -352,6 +352,7 @@ def test_the_store_is_listed_and_pruned(tmp_path: Path) -> None:
     assert left["step"] == "tflite"
 
 
+@pytest.mark.nightly
 def test_ctrl_c_ends_a_training_with_a_line(tmp_path: Path) -> None:
     long = model_file().replace("base=FineTune(4, 1e-2)", "base=FineTune(100_000, 1e-2)")
     write(tmp_path, {"models/blobs.py": long})

@@ -100,6 +100,7 @@ def test_a_full_disk_ends_pytest_with_6_and_hil_with_3(repository: Path) -> None
     assert "defect" not in done.stderr
 
 
+@pytest.mark.nightly
 def test_a_read_only_store_gives_what_it_has_and_refuses_the_rest(repository: Path) -> None:
     size = [sys.executable, "-m", "hil.harness.cli", "models", "--store", "disk"]
     optimize = [sys.executable, "-m", "hil.harness.cli", "optimize", "blobs", "--technique", "ptq", "--store", "disk"]

@@ -15,6 +15,7 @@ from hil.harness.model import Model, discover, sibling
 from hil.harness.optimize.keras.keras2 import import_keras
 from hil.harness.optimize.network_size import count_params_and_macs
 from hil.harness.optimize.training import TrainingPlan
+from tests.support.night import some_by_day
 
 from .conftest import FOLDER
 
@@ -91,7 +92,7 @@ def test_a_network_has_the_published_parameters_and_macs(zoo: dict[str, Model], 
     assert count_params_and_macs(zoo[name]) == pytest.approx(tuple(expected), rel=tolerance)
 
 
-@pytest.mark.parametrize(("alpha", "macs"), [(0.25, 41e6), (0.5, 149e6), (0.75, 325e6)])
+@pytest.mark.parametrize(("alpha", "macs"), some_by_day([(0.25, 41e6), (0.5, 149e6), (0.75, 325e6)], [(0.5, 149e6)]))
 def test_a_narrower_mobilenet_has_the_papers_macs(zoo: dict[str, Model], alpha: float, macs: float) -> None:
     found = sized(zoo, partial(mobilenet_v1.build, alpha=alpha, size=224, classes=1000))
     assert found[1] == pytest.approx(macs, rel=ROUNDED)

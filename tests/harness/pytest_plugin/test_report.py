@@ -22,6 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("report"), {"models/blobs.py": model_file(), "test_it.py": HOLDS + FAILS})
 
 
+@pytest.mark.nightly
 def test_without_a_database_it_shows_this_run_alone(folder: Path, store: Path) -> None:
     done = run(folder, store, *SIM, "--hil-report", "session.md")
     assert done.returncode == 1, done.stdout
