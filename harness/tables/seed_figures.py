@@ -22,6 +22,7 @@ from hil.harness.output_file import write_output
 ACCURACIES = ("base_accuracy", "keras_accuracy", "accuracy")
 """Figures of the metric: of the float base, of the leaf's own Keras model, and on the target."""
 _ROUNDED = 1e-6
+"""More than the rounding of a difference of accuracies."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _check_leaf(leaf: LeafFigures, scale: Scale) -> None:
 def _check_drop(figures: Mapping[str, float], scale: Scale) -> None:
     """Raises ValueError for a drop that is not the difference of the accuracies, or not in its interval.
 
-    An untrained network has none of them: nothing is less or more than NaN.
+    A leaf that could not be made has none of them: nothing is less or more than NaN.
     """
     drop = figures.get("accuracy_drop", math.nan)
     if abs(scale.drop(figures.get("base_accuracy", math.nan), figures.get("accuracy", math.nan)) - drop) > _ROUNDED:

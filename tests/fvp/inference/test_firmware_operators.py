@@ -23,7 +23,6 @@ from hil.targets.execution.signature import read_signature
 from hil.targets.fvp import FvpOptions
 from tests.support.firmware_operators import table
 from tests.support.firmware_operators.outcomes import chosen, measured
-from tests.support.night import some_by_day
 from tests.support.operators.builder import Op, Tensor, build
 from tests.support.operators.case import TYPES
 
@@ -108,7 +107,7 @@ def _with_a_kernel_that_differs() -> bytes:
     )
 
 
-@pytest.mark.parametrize("cpu", some_by_day((False, True), (False,)))
+@pytest.mark.parametrize("cpu", [False, pytest.param(True, marks=pytest.mark.nightly)])
 def test_hil_diff_names_the_cpu_kernel_that_differs(runner: Firmware, cpu: bool) -> None:
     """Its output is inside the model, where fvp shows nothing, and what follows differs too."""
     int8 = _with_a_kernel_that_differs()

@@ -72,7 +72,7 @@ FUSED_BEHIND = {"bare": "alone", "normalized": "normalized_relu", "hidden": "hid
 """Layer whose output TFMOT does not quantize -> the layer behind it whose output it does."""
 
 
-@pytest.mark.parametrize("technique", some_by_day(("qat", "pqat"), ("pqat",)))
+@pytest.mark.parametrize("technique", [pytest.param("qat", marks=pytest.mark.nightly), "pqat"])
 def test_ranges_are_those_of_the_float_activations_for_every_kind_of_layer(technique: str) -> None:
     network = every_kind()
     if technique == "pqat":  # which does not take a transposed convolution

@@ -25,7 +25,6 @@ from hil.harness.pipeline import Pipeline
 from hil.harness.pipeline.builders import PROMISES
 from hil.harness.store.store import Store
 from tests.support.blobs import model_file, write
-from tests.support.night import some_by_day
 
 from .conftest import RECIPE
 
@@ -89,7 +88,7 @@ def test_a_separable_convolution_that_the_fold_splits_is_promised_what_is_done_a
         assert max(row.unique for row in rows if row.layer == "last" and row.kind == "CONV_2D") <= QUICK.clusters
 
 
-@pytest.mark.parametrize("leaf", some_by_day(("pcqat", "npu_pcqat"), ("npu_pcqat",)))
+@pytest.mark.parametrize("leaf", [pytest.param("pcqat", marks=pytest.mark.nightly), "npu_pcqat"])
 def test_layers_of_a_nested_model_are_promised_by_their_names_in_the_flat_one(data: steps.Samples, leaf: str) -> None:
     layers = import_keras().layers
     inner = import_keras().Sequential(

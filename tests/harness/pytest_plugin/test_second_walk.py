@@ -12,7 +12,6 @@ from hil.fvp.machine.qemu import PROGRAM
 from hil.harness.store.store import Store
 from tests.harness.pytest_plugin.blob_suite import repository, run, table
 from tests.support.blobs import model_file, write
-from tests.support.night import some_by_day
 
 MODEL = model_file().replace("[Path(__file__)]", '[Path(__file__).with_name("blobs.txt")]')
 LIBRARIES = ("tensorflow", "tf_keras", "keras", "ai_edge_litert", "tflite_micro", "tensorflow_model_optimization")
@@ -39,7 +38,7 @@ def made(store: Path) -> dict[str, str]:
     return {f"{found.step}/{found.key}": str(found.manifest["made"]) for found in Store(store).artifacts()}
 
 
-@pytest.mark.parametrize("target", some_by_day(("sim", "fvp"), ("sim",)))
+@pytest.mark.parametrize("target", ["sim", pytest.param("fvp", marks=pytest.mark.nightly)])
 def test_it_makes_nothing_and_imports_no_tensorflow(
     walked: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
