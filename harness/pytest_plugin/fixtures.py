@@ -52,7 +52,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Evaluator]:
     """The evaluator of this session: its target, pipeline and store."""
     from hil.harness.evaluation.evaluator import Evaluator
     from hil.harness.pipeline import Pipeline
-    from hil.harness.progress import PytestProgress
+    from hil.harness.pytest_plugin.progress import PytestProgress
     from hil.harness.store.store import Store, default_root
 
     chosen = request.config.stash[OPTIONS]
