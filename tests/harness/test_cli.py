@@ -1,4 +1,4 @@
-"""`hil` as a user types it: each test starts the real command."""
+"""`hil` as a user types it: each test runs the real command, in a process of its own."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ import pytest
 
 from hil.core.errors import BadInputError
 from hil.harness.store.store import ArtifactRecipe, Origin, Store
+from tests.support import forked
 from tests.support.blobs import model_file, write
 
 HIL = [sys.executable, "-m", "hil.harness.cli"]
 
 
 def hil(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [*HIL, *map(str, arguments)]
-    env = {**os.environ, "COLUMNS": "200", **environment}
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
+    return forked.hil(*arguments, cwd=cwd, env={**os.environ, "COLUMNS": "200", **environment})
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int, *parts: str) -> None:
@@ -50,6 +49,11 @@ def test_starting_imports_nothing_heavy() -> None:
     code = f"import sys, hil.harness.cli; print(sorted(m for m in {heavy} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_progress_of_a_command_imports_no_pytest() -> None:
+    code = "import sys, hil.harness.progress; print('_pytest' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 def test_the_version_is_that_of_the_distribution() -> None:
@@ -91,7 +95,8 @@ def test_letters_that_a_terminal_has_not_are_no_defect(tmp_path: Path) -> None:
         (("store", "list", "--store", "Läger"), 0, r"bl\xf6bs"),
         (("tree", "nobody"), 2, r"bl\xf6bs"),
     ):
-        done = hil(*words, cwd=folder, **ascii_only)
+        environment = {**os.environ, "COLUMNS": "200", **ascii_only}
+        done = subprocess.run([*HIL, *words], cwd=folder, env=environment, capture_output=True, text=True)
         assert done.returncode == code, done.stderr
         assert text in done.stdout + done.stderr
         assert "Traceback" not in done.stderr

@@ -15,6 +15,7 @@ import pytest
 
 from hil.core.errors import BadInputError, UnavailableError
 from hil.fvp.engines import archive, engine, search
+from tests.support.forked import hil
 from tests.support.processes import wait_until_gone
 
 from .archive_server import Server, packed
@@ -31,7 +32,7 @@ def command(url: str, data: bytes, into: Path, *words: str) -> list[str]:
 
 
 def install(url: str, data: bytes, into: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(url, data, into, *words), capture_output=True, text=True)
+    return hil(*command(url, data, into, *words)[3:])
 
 
 def left_in(folder: Path) -> set[str]:
@@ -72,10 +73,7 @@ def test_an_archive_is_installed_found_and_not_fetched_again(
     ],
 )
 def test_wrong_use_fetches_nothing(tmp_path: Path, words: list[str], said: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "hil.harness.cli", "fvp", "install", *words],
-        capture_output=True, text=True, cwd=tmp_path,
-    )  # fmt: skip
+    done = hil("fvp", "install", *words, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
     assert said in done.stderr
     assert not list(tmp_path.iterdir())

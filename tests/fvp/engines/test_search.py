@@ -21,7 +21,7 @@ from hil.fvp.inference import firmware
 from hil.fvp.inference.inference import can_restore, run_inference
 from hil.targets import create
 from hil.targets.base import Deployable
-from tests.support import arm_command_line
+from tests.support import arm_command_line, forked
 from tests.support.arm_program import FAST_MODELS, PYTHON, arm, program
 from tests.support.reference import oracle
 
@@ -263,8 +263,7 @@ def _cycles(record: object) -> int:
 
 
 def hil(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hil.harness.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200", **environment})
+    return forked.hil(*words, env={**os.environ, "COLUMNS": "200", **environment})
 
 
 def test_the_commands_list_engines_and_write_launchers(machine: Path, tmp_path: Path, qemu: None) -> None:

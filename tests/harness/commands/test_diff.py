@@ -29,6 +29,7 @@ from hil.npu.stream.operations import SCALE_RECORD, Range
 from hil.npu.vela_output import NpuOperator, read_compiled
 from hil.npu.weights.codec import decode_weight_stream
 from hil.targets.execution.signature import read_signature
+from tests.support.forked import hil
 
 HIL = [sys.executable, "-m", "hil.harness.cli"]
 DOCS = Path(__file__).parents[3] / "docs"
@@ -36,9 +37,8 @@ FAULTY = 8  # the convolution of resnet8 that gets a fault; Vela cuts its output
 
 
 def diff(*arguments: object, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [*HIL, "diff", *map(str, arguments)]
     env = {**os.environ, "COLUMNS": "100", **environment}  # the width of the pages
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
+    return hil("diff", *arguments, cwd=cwd, env=env)
 
 
 def record(done: subprocess.CompletedProcess[str], code: int) -> dict[str, Any]:

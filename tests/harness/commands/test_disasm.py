@@ -14,6 +14,7 @@ from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.npu.vela_output import NpuOperator, read_compiled
 from hil.targets.execution.signature import read_signature
+from tests.support.forked import hil
 
 HIL = [sys.executable, "-m", "hil.harness.cli"]
 DOCS = Path(__file__).parents[3] / "docs"
@@ -21,9 +22,8 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 def disasm(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """`hil disasm` without a terminal: 80 columns."""
-    command = [*HIL, "disasm", *map(str, arguments)]
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    return hil("disasm", *arguments, cwd=cwd, env=environment)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -20,16 +19,15 @@ from hil.harness.vela.compiler import compile_model
 from hil.harness.vela.settings import VelaSettings
 from hil.targets.firmware.build import build
 from tests.support.blobs import model_file, write
+from tests.support.forked import hil
 
-HIL = [sys.executable, "-m", "hil.harness.cli", "profile"]
 DOCS = Path(__file__).parents[3] / "docs"
 
 
 def profile(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """`hil profile` without a terminal: 80 columns."""
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    command = [*HIL, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    return hil("profile", *arguments, cwd=cwd, env=environment)
 
 
 @pytest.fixture(scope="module")

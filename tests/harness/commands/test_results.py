@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +23,10 @@ from hil.harness.results.records import (
     TestRecord,
     VerdictRecord,
 )
+from tests.support import forked
 from tests.support.json_schema import validate
 
 COMMAND = ("pytest", "--target", "sim", "--results=nightly.db", "--baseline", "main", "--hil-report", "report.html")
-HIL = [sys.executable, "-m", "hil.harness.cli"]
 
 
 @pytest.fixture(autouse=True)
@@ -166,8 +164,7 @@ def test_exit_codes_and_no_password_in_the_output(tmp_path: Path) -> None:
         ("mysql://hil:top%2Dsecret@h/db", 2, "hil: results cannot be written to mysql"),
         (secret, 3, "hil: results database postgresql+psycopg://hil:***@127.0.0.1:1/hil: "),
     ):
-        command = [*HIL, "results", "list", "--results", url]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = forked.hil("results", "list", "--results", url)
         assert (done.returncode, done.stdout) == (code, "")
         assert len(done.stderr.splitlines()) == 1
         assert done.stderr.startswith(message), done.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from hil.harness.store.store import Store
 from tests.support.blobs import write
+from tests.support.forked import hil
 
 TEXT = """
 from pathlib import Path
@@ -53,11 +53,10 @@ model = Model(
 """
 
 
-def hil(folder: Path, task: str, *command: str, metric: str = "") -> subprocess.CompletedProcess[str]:
+def run(folder: Path, task: str, *command: str, metric: str = "") -> subprocess.CompletedProcess[str]:
     text = TEXT.replace("TASK", task).replace('"net", ', f'"net", {metric}')
     write(folder, {"models/net.py": text})
-    arguments = [sys.executable, "-m", "hil.harness.cli", *command, "--store", "store"]
-    return subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
+    return hil(*command, "--store", "store", cwd=folder)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +64,7 @@ def hil(folder: Path, task: str, *command: str, metric: str = "") -> subprocess.
     [("sigmoid", "binary", 0.9), pytest.param("autoencoder", "r2", 0.7, marks=pytest.mark.nightly)],
 )
 def test_the_default_metric_is_that_of_the_task(tmp_path: Path, task: str, metric: str, least: float) -> None:
-    done = hil(tmp_path, task, "tree", "net", "--technique", "ptq", "--json", "--max-accuracy-drop", "0.1")
+    done = run(tmp_path, task, "tree", "net", "--technique", "ptq", "--json", "--max-accuracy-drop", "0.1")
     assert done.returncode == 0, done.stderr
     figures: dict[str, Any] = {m["name"]: m for m in json.loads(done.stdout)["leaves"][0]["measurements"]}
     assert figures["accuracy"]["note"] == f"{metric} of 100 test samples"
@@ -85,7 +84,7 @@ def test_the_default_metric_is_that_of_the_task(tmp_path: Path, task: str, metri
 def test_top1_without_classes_is_refused_before_anything_trains(
     tmp_path: Path, task: str, command: tuple[str, ...]
 ) -> None:
-    done = hil(tmp_path, task, *command, metric='metric="top1", ')
+    done = run(tmp_path, task, *command, metric='metric="top1", ')
     assert done.returncode == 2, done.stdout + done.stderr
     (line,) = [line for line in done.stderr.splitlines() if "the network gives" in line]
     assert "the test labels are" in line

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import forked
 from tests.support.blobs import model_file, write
 
 TEST = """
@@ -32,11 +32,10 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """pytest in `folder` on a terminal of `columns`; of the other plugins only those named are loaded."""
     blocked = {"xdist", "pytest_embedded", "timeout"} - set(plugins)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
-    command += [word for name in sorted(blocked) for word in ("-p", f"no:{name}")]
+    off = [word for name in ("cacheprovider", *sorted(blocked)) for word in ("-p", f"no:{name}")]
     environment = {**os.environ, "HIL_STORE": str(store), "COLUMNS": str(columns)}
     environment.pop("CI", None)
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return forked.run("pytest", *off, *arguments, cwd=folder, env=environment)
 
 
 @dataclass(frozen=True)

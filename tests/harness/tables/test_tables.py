@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hil.core.errors import EXIT_USAGE
-from tests.harness.tree.blob_tree import HIL, repository
+from tests.harness.tree.blob_tree import repository
 from tests.support.blobs import model_file
+from tests.support.forked import hil
 from tests.support.injected_code import WITHOUT_TENSORFLOW
 
 LEAVES = ("ptq", "pqat")
@@ -21,10 +21,8 @@ SEEDS = ("--seed", "0", "--seed", "1")
 
 def tables(folder: Path, store: Path, *arguments: object, code: str = "") -> subprocess.CompletedProcess[str]:
     """`hil tables`; `code` runs before it in the same process."""
-    start = [sys.executable, "-c", f"{code}\nfrom hil.harness.cli import main\nmain()\n"] if code else HIL
     only = [word for leaf in LEAVES for word in ("--technique", leaf)]
-    command = [*start, "tables", "--store", str(store), "--figures", "figures", *only, *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return hil("tables", "--store", store, "--figures", "figures", *only, *arguments, cwd=folder, code=code)
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +111,8 @@ def test_a_changed_setting_makes_the_leaf_stale_that_uses_it_and_it_alone_again(
 def test_a_table_holds_what_its_command_makes_and_no_more(made: Path, store: Path, tmp_path: Path) -> None:
     folder = copy(made, tmp_path)
     (folder / "figures" / "blobs-1.json").unlink()
-    command = [*HIL, "tables", "blobs", *SEEDS, "--technique", "pqat", "--figures", "figures", "--no-measure"]
-    done = subprocess.run([*command, "-o", "tables.json"], cwd=folder, capture_output=True, text=True)
+    words = ("--technique", "pqat", "--figures", "figures", "--no-measure", "-o", "tables.json")
+    done = hil("tables", "blobs", *SEEDS, *words, cwd=folder)
     assert "blobs, seed 1: not measured: pqat" in done.stdout
     assert list(leaves(folder)) == ["pqat"]
     page = json.loads((folder / "tables.json").read_text())

@@ -12,9 +12,11 @@ from typing import Any
 from hil.harness.pipeline.builders import KERAS
 from hil.harness.store.store import Store
 from tests.support.blobs import model_file, write
+from tests.support.forked import hil, run
 
 LEVELS = ["ptq", "qat", "prune", "cluster", "pqat", "cqat", "sparse_cluster", "pcqat"]
 HIL = [sys.executable, "-m", "hil.harness.cli"]
+"""Starts the command as a process that a test interrupts or kills."""
 WHOLE = (
     model_file()
     .replace(
@@ -37,9 +39,7 @@ def repository(folder: Path, *replacements: tuple[str, str]) -> Path:
 
 def tree(folder: Path, store: Path, *arguments: object, code: str = "") -> subprocess.CompletedProcess[str]:
     """`hil tree blobs`; `code` runs before it in the same process."""
-    start = [sys.executable, "-c", f"{code}\nfrom hil.harness.cli import main\nmain()\n"] if code else HIL
-    command = [*start, "tree", "blobs", "--store", str(store), *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return hil("tree", "blobs", "--store", store, *arguments, cwd=folder, code=code)
 
 
 def leaves(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
@@ -60,6 +60,5 @@ def weights(store: Path) -> dict[str, str]:
 def run_pytest(folder: Path, store: Path, test: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_tree.py").write_text(f"import pytest\n\n{test}")
     off = ("no:cacheprovider", "no:xdist", "no:pytest_embedded", "no:timeout")
-    command = [sys.executable, "-m", "pytest", *(word for name in off for word in ("-p", name)), *arguments]
-    environment = {**os.environ, "HIL_STORE": str(store)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    words = [word for name in off for word in ("-p", name)]
+    return run("pytest", *words, *arguments, cwd=folder, env={**os.environ, "HIL_STORE": str(store)})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 from tests.support.blobs import model_file, write
+from tests.support.forked import hil
 
 HIL = [sys.executable, "-m", "hil.harness.cli"]
 SPARED = "layer pointwise: only 128 weights, kept dense at 8 bits"
@@ -20,18 +20,18 @@ def test_what_is_spared_and_what_is_bought_is_said(tmp_path: Path) -> None:
     folder = write(tmp_path, {"models/blobs.py": text})
     store = ["--store", str(tmp_path / "store")]
 
-    def hil(*arguments: str) -> str:
-        done = subprocess.run([*HIL, *arguments, *store], cwd=folder, capture_output=True, text=True, check=False)
+    def run(*arguments: str) -> str:
+        done = hil(*arguments, *store, cwd=folder)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    walked = hil("tree", "blobs", "--policy", "all", "--technique", "pcqat", "--technique", "npu_pcqat")
+    walked = run("tree", "blobs", "--policy", "all", "--technique", "pcqat", "--technique", "npu_pcqat")
     lines = walked.splitlines()
     assert lines.count(SPARED) == 1
     assert "normalizations folded" not in walked  # there are none
     assert re.search(
         r"^  npu_pcqat against pcqat: \d\.\d\d of the encoded weights, \d\.\d\d of the cycles$", walked, re.M
     )
-    found = json.loads(hil("optimize", "blobs", "--technique", "npu_pcqat", "--json"))
+    found = json.loads(run("optimize", "blobs", "--technique", "npu_pcqat", "--json"))
     assert SPARED in found["notes"]
     assert {layer["layer"]: layer["unique"] for layer in found["layers"]}["logits"] <= 5

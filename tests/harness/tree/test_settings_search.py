@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,9 @@ from hil.harness.pipeline import Pipeline
 from hil.harness.store.store import Store
 from hil.harness.tree import Effort, Walk, walk
 from hil.harness.vela.settings import VelaSettings
+from tests.support.forked import hil
 
-from .blob_tree import HIL, figure, repository, run_pytest, tree
+from .blob_tree import figure, repository, run_pytest, tree
 
 MOST = 3
 FIGURES = ("accuracy_drop", "npu_cycles", "encoded_weights")
@@ -87,11 +87,11 @@ def test_the_commands_of_a_winner_under_other_settings_make_it_again(
     own = Store(shutil.copytree(store, tmp_path / "store"))
     before = {artifact.folder for artifact in own.artifacts()}
     words = [str(own.root) if word == str(store) else word for word in optimize[1:]]
-    made = subprocess.run([*HIL, *words], cwd=folder, capture_output=True, text=True)
+    made = hil(*words, cwd=folder)
     assert made.returncode == 0, made.stderr
     assert {artifact.folder for artifact in own.artifacts()} == before, "it is the very file of the search"
     assert str(own.root) in words
-    ran = subprocess.run([*HIL, *run[1:], "--json"], cwd=folder, capture_output=True, text=True)
+    ran = hil(*run[1:], "--json", cwd=folder)
     assert ran.returncode == 0, ran.stderr
     cycles = next(m["value"] for m in json.loads(ran.stdout)["measurements"] if m["name"] == "npu_cycles")
     assert cycles == figure(winner, "npu_cycles")
@@ -161,8 +161,8 @@ def test_wrong_use_is_one_line(folder: Path, tmp_path: Path, arguments: tuple[st
 
 
 def test_settings_that_cannot_be_are_one_line(folder: Path, store: Path) -> None:
-    command = [*HIL, "optimize", "blobs", "--technique", "prune", "--sparsity", "1.5", "--store", str(store)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    words = ("--technique", "prune", "--sparsity", "1.5", "--store", store)
+    done = hil("optimize", "blobs", *words, cwd=folder)
     assert done.returncode == 2
     assert "sparsity 1.5 is not between 0 and 1" in done.stderr
     with pytest.raises(BadInputError, match="best needs a bound"):

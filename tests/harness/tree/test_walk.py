@@ -30,6 +30,7 @@ from hil.harness.tree.candidates import SettledNode
 from hil.harness.tree.file_sizes import compressed_sizes
 from hil.harness.tree.walk import leaves_in_order
 from hil.harness.vela.settings import VelaSettings
+from tests.support.forked import hil
 from tests.support.injected_code import FAULT, WITHOUT_TENSORFLOW
 
 from .blob_tree import HIL, LEVELS, figure, leaves, repository, run_pytest, tree
@@ -102,7 +103,7 @@ def test_the_first_leaf_that_meets_every_limit_ends_the_walk(
     commands = [shlex.split(walked["verdict"][name]) for name in ("optimize", "run")]
     for command in commands:
         assert command[0] == "hil"
-        ran = subprocess.run([*HIL, *command[1:], "--json"], cwd=tmp_path, capture_output=True, text=True)
+        ran = hil(*command[1:], "--json", cwd=tmp_path)
         assert ran.returncode == 0, ran.stderr
     cycles = next(m["value"] for m in json.loads(ran.stdout)["measurements"] if m["name"] == "npu_cycles")
     assert cycles == figure(found["prune"], "npu_cycles")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
+
+from tests.support import forked
 
 from .conftest import SILENT_S, MakeBoard, MakePlug
 
 
 def hil(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hil.harness.cli", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True)
+    return forked.hil(*words)
 
 
 def test_the_list_has_every_board_and_what_those_say_that_are_there(

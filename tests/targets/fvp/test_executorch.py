@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import struct
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,7 @@ from hil.harness.commands.runnable import read_runnable, target_of
 from hil.targets import create
 from hil.targets.base import Deployable
 from hil.targets.execution.placement import accelerator_of
+from tests.support.forked import hil
 
 PROGRAMS = Path(__file__).parents[2] / "support" / "executorch"
 
@@ -51,8 +51,7 @@ def test_outputs_equal_those_of_executorchs_reference(name: str) -> None:
 
 
 def hil_run(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hil.harness.cli", "run", str(PROGRAMS / "four_convolutions.pte"), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return hil("run", PROGRAMS / "four_convolutions.pte", *words)
 
 
 def test_command_runs_a_program_without_being_told_the_target() -> None:

@@ -23,6 +23,7 @@ from hil.harness.tree import Leaf, LeafStatus, Walk, pictures
 from hil.harness.tree.pictures.figure_table import draw_table
 from hil.harness.tree.pictures.kernel_stages import KernelStages
 from tests.support.blobs import model_file, write
+from tests.support.forked import hil
 from tests.support.injected_code import WITHOUT_TENSORFLOW
 
 from .blob_walk import Walked
@@ -101,10 +102,8 @@ def size_of(png: bytes) -> tuple[int, int]:
 def test_the_command_draws_both_without_tensorflow_and_says_where(tmp_path: Path, store: Path, walked: Walked) -> None:
     write(tmp_path, {"models/blobs.py": model_file(), "tree.png": "an old one"})
     (tmp_path / "out").mkdir()
-    start = [sys.executable, "-c", f"{WITHOUT_TENSORFLOW}\nfrom hil.harness.cli import main\nmain()\n"]
     asked = ("--policy", "all", "--kernel", "logits", "-o", "out/tree.HTML", "-o", "tree.png", "--json")
-    command = [*start, "tree", "blobs", "--store", str(store), *asked]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = hil("tree", "blobs", "--store", store, *asked, cwd=tmp_path, code=WITHOUT_TENSORFLOW)
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
     assert done.stderr.splitlines()[-2:] == ["drawn: out/tree.HTML", "drawn: tree.png"]
@@ -138,8 +137,7 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is_trained(
     tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     write(tmp_path, {"models/blobs.py": model_file(), "models.png/x": ""})
-    command = [*HIL, "tree", "blobs", "--store", "store", *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = hil("tree", "blobs", "--store", "store", *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
     assert message in line
