@@ -30,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.model_argument import model_file
 from hil.fvp.inference.firmware import Firmware, runner
 from hil.fvp.inference.inference import run_inference, run_inferences
 from hil.fvp.machine import qemu
@@ -142,7 +143,7 @@ def throughput(model: bytes, inputs: Sequence[list[bytes]], sizes: list[int], ma
 def main() -> None:
     """Reads the arguments and prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", type=model_file)
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--samples", type=int, default=32)
     options = parser.parse_args()

@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from benchmarks.model_argument import model_file
 from hil.core.errors import FvpError
 from hil.fvp.inference.inference import run_inference
 from hil.npu.vela_output import read_compiled
@@ -94,7 +95,7 @@ def killer(count: int, seconds: float, done: threading.Event, killed: list[int])
 def main() -> int:
     """Reads the arguments, runs, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", type=model_file)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--parallel", type=int, default=8)
     parser.add_argument("--killed", type=int, default=50)

@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.mobilenet_v2 import mobilenet_v2
+from benchmarks.model_argument import model_file
 from benchmarks.npu_peers import (
     bind,
     compile_with_vela,
@@ -166,7 +167,7 @@ def show(title: str, rows: dict[str, Row], means: list[str], convolutional: set[
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", type=Path)
+    parser.add_argument("models", nargs="*", type=model_file)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)

@@ -25,6 +25,7 @@ from queue import SimpleQueue
 import platformdirs
 
 from benchmarks.mobilenet_v2 import mobilenet_v2
+from benchmarks.model_argument import model_file
 from hil.core.cores import usable_cores
 from hil.harness.profile.npu_settings import all_settings
 from hil.harness.profile.sweep import sweep
@@ -35,7 +36,7 @@ from hil.harness.vela.settings import VelaSettings
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("model", nargs="?", type=Path)
+    parser.add_argument("model", nargs="?", type=model_file)
     parser.add_argument("--accelerator")
     parser.add_argument("--jobs", type=int, default=usable_cores())
     parser.add_argument("--rounds", type=int, default=3)

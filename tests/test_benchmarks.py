@@ -36,6 +36,13 @@ def test_a_benchmark_starts(name: str) -> None:
     assert "usage:" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["fvp_boot", "npu_throughput"])
+def test_a_model_that_is_not_there_is_one_line(name: str) -> None:
+    done = started(name, "nowhere.tflite")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].endswith("there is no file nowhere.tflite")
+
+
 def test_a_boot_and_a_start_from_a_kept_state_are_timed(runner: None, compiled: Compile, tmp_path: Path) -> None:
     model = tmp_path / "kws_vela.tflite"
     model.write_bytes(compiled("kws_ref_int8")[1])

@@ -18,6 +18,7 @@ import click
 import pytest
 import typer
 
+from benchmarks import model_argument
 from hil.harness.cli import app
 from hil.harness.model.recipe import LEAVES
 from hil.harness.tree import POLICIES
@@ -114,6 +115,7 @@ def only_parsing(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         raise _ParsedError
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parsed)
+    monkeypatch.setattr(model_argument, "model_file", Path)  # a reader has the files that a page names
     monkeypatch.chdir(ROOT)
     return monkeypatch
 
