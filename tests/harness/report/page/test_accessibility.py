@@ -22,7 +22,11 @@ _RUN = "axe.run(document, {resultTypes: ['violations']}).then(arguments[0], erro
 @pytest.mark.xdist_group("browser")
 @pytest.mark.parametrize(
     ("name", "width", "dark"),
-    [("everything", 1200, False), ("everything", 360, True), ("hostile", 360, False)],
+    [
+        ("everything", 1200, False),
+        ("everything", 360, True),
+        pytest.param("hostile", 360, False, marks=pytest.mark.nightly),
+    ],
 )
 def test_axe_finds_nothing(
     rendered: Callable[[str], Path], browser: Browser, axe: str, name: str, width: int, dark: bool
