@@ -172,6 +172,7 @@ def small_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], by
 
 Ways = Callable[[str], contextlib.AbstractContextManager[None]]
 LEVELS = {"numpy": library.NUMPY, "plain": library.PLAIN, "avx2": library.AVX2, "vnni": library.VNNI}
+INSTRUCTIONS = {"avx2": "AVX2", "vnni": "AVX-512 VNNI"}
 
 
 @pytest.fixture(params=["plain", "avx2", "vnni"])
@@ -180,7 +181,7 @@ def way(request: pytest.FixtureRequest) -> str:
     found = library.loaded()
     assert found is not None, "install the package with a C compiler"
     if found.level < LEVELS[request.param]:
-        pytest.skip(f"this CPU has no instructions of {request.param}")
+        pytest.skip(f"this CPU has no {INSTRUCTIONS[request.param]}")
     return str(request.param)
 
 
