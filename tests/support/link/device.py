@@ -95,12 +95,14 @@ class Device:
             raise RuntimeError(f"the device ended with {self._process.returncode}")
 
     def stop(self) -> None:
-        """Ends the program."""
+        """Ends the program; the system gives the name of its pty to whoever opens the next one, so it is not ours."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(600)
         self._process.stdout.close()
+        if self._kind == "pty":
+            self._place = "/dev/no-such-port"
 
     def _line(self) -> str:
         assert self._process.stdout is not None
