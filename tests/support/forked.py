@@ -49,16 +49,6 @@ IMPORTED = (
 )
 
 
-def hil(
-    *arguments: object,
-    cwd: str | os.PathLike[str] | None = None,
-    env: Mapping[str, str] | None = None,
-    code: str = "",
-) -> CompletedProcess[str]:
-    """Runs the command `hil`; `code` runs before it in the same process."""
-    return run("hil.harness.cli", *arguments, cwd=cwd, env=env, code=code)
-
-
 def run(
     module: str,
     *arguments: object,
@@ -79,6 +69,9 @@ def run(
             process.kill()  # nothing where it has ended; a limit of time ends the test otherwise
         assert process.exitcode is not None
         return CompletedProcess(command, process.exitcode, *(path.read_text() for path in outputs))
+
+
+hil = functools.partial(run, "hil.harness.cli")
 
 
 @functools.cache

@@ -31,7 +31,6 @@ from hil.npu.weights.codec import decode_weight_stream
 from hil.targets.execution.signature import read_signature
 from tests.support.forked import hil
 
-HIL = [sys.executable, "-m", "hil.harness.cli"]
 DOCS = Path(__file__).parents[3] / "docs"
 FAULTY = 8  # the convolution of resnet8 that gets a fault; Vela cuts its output in two slices of depth
 

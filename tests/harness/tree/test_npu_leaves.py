@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 from tests.support.blobs import model_file, write
 from tests.support.forked import hil
 
-HIL = [sys.executable, "-m", "hil.harness.cli"]
 SPARED = "layer pointwise: only 128 weights, kept dense at 8 bits"
 
 

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -28,7 +27,6 @@ from tests.support.injected_code import WITHOUT_TENSORFLOW
 
 from .blob_walk import Walked
 
-HIL = [sys.executable, "-m", "hil.harness.cli"]
 HOSTILE = "<script>alert(1)</script> \"'&amp; $x_1$ \x1b[31m\x00 \ud800 \u202e ]]> é★"
 SHOWN = "<script>alert(1)</script> \"'&amp; $x_1$ \ufffd[31m\ufffd \ufffd \ufffd ]]> é★"
 MOST_BYTES = 1_500_000
